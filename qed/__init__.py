@@ -1,0 +1,37 @@
+"""qed answers questions about a differentiable function, and every answer carries its reason.
+
+The public names are listed in qed/_lazy.py and imported when first used: `import qed` itself imports
+neither JAX nor NumPy nor rich.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qed import _lazy
+
+if TYPE_CHECKING:  # the names once more, for editors and type checkers; a test compares
+    from qed.answer import Advice as Advice
+    from qed.answer import Answer as Answer
+    from qed.answer import Reason as Reason
+    from qed.errors import QedError as QedError
+    from qed.findings import Finding as Finding
+    from qed.standing import Standing as Standing
+    from qed.why.diagnose import why as why
+    from qed.why.diagnosis import Diagnosis as Diagnosis
+    from qed.why.problem import Problem as Problem
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _lazy.PUBLIC:
+        msg = f"module 'qed' has no attribute {name!r}"
+        raise AttributeError(msg)
+    found = _lazy.resolve(name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*_lazy.PUBLIC, "__version__", "__doc__", "__name__", "__file__", "__path__"})

@@ -1,0 +1,119 @@
+"""What qed can find, as one table of codes, and a finding: one row of it met at one place.
+
+A code is QED and three digits; the hundred is the subject: 0xx use of qed itself, 1xx derivatives, 2xx
+numbers, 4xx descent. Its name says the phenomenon, never the cure, and a number is never used again for
+something else. The level says whether the phenomenon stands against the run (error, warning) or is merely
+worth knowing (note); it is no standing: how surely it was found is the business of the answer that carries
+the finding.
+
+A code is listed here only if something can emit it, and each has a page qed/codes/QEDnnn.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from qed.span import Span
+
+
+class Level(StrEnum):
+    """How much a finding weighs: error and warning stand against the run, a note does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Code:
+    """A row of the table.
+
+    >>> CODES["QED201"].name, CODES["QED201"].level == "error"
+    ('overflow', True)
+    """
+
+    code: str
+    name: str
+    level: Level
+    title: str
+
+    @property
+    def is_use(self) -> bool:
+        """Whether this is an error of use (0xx): qed could not run, which is exit code 2."""
+        return self.code.startswith("QED0")
+
+
+_ERROR, _WARNING, _NOTE = Level.ERROR, Level.WARNING, Level.NOTE
+
+CODES: Mapping[str, Code] = {
+    code.code: code
+    for code in (
+        Code("QED000", "no-such-target", _ERROR, "The file, or the name in it, does not exist."),
+        Code("QED001", "import-failed", _ERROR, "The file raised an exception while it was imported."),
+        Code("QED002", "not-scalar", _ERROR, "The loss does not return a single number."),
+        Code("QED003", "not-float-parameters", _ERROR, "A parameter is not a floating-point number."),
+        Code("QED004", "empty-parameters", _ERROR, "There is no parameter to differentiate by."),
+        Code("QED005", "unknown-step-rule", _ERROR, "The step rule is not one that qed can read."),
+        Code("QED006", "nonfinite-input", _ERROR, "The data or the parameters hold NaN or inf already."),
+        Code("QED007", "wrong-call", _ERROR, "The call does not fit what it calls."),
+        Code("QED009", "not-built-yet", _ERROR, "This version does not answer that yet."),
+        Code("QED010", "not-traceable", _ERROR, "The function cannot be turned into a graph."),
+        Code("QED011", "no-gradient-seen", _ERROR, "The script ran, and no gradient was seen."),
+        Code("QED020", "no-rule", _ERROR, "A primitive has no rule in the domain that the question needs."),
+        Code("QED021", "check-failed", _ERROR, "What was checked again did not come out as claimed."),
+        Code("QED103", "where-poisons-gradient", _ERROR, "A branch that `where` drops spoils the gradient."),
+        Code("QED104", "nondifferentiable-point", _WARNING, "At this point the derivative does not exist."),
+        Code("QED201", "overflow", _ERROR, "A result is too large for its number format and becomes inf."),
+        Code("QED204", "nan-born", _ERROR, "An operation on finite or infinite numbers has no value: NaN."),
+        Code("QED205", "log-of-zero", _ERROR, "A pole is hit: the logarithm of zero, or a division by zero."),
+        Code("QED209", "depends-on-compilation", _NOTE, "Compiled and uncompiled runs differ in kind here."),
+        Code("QED401", "step-beyond-stability", _ERROR, "The step is too large: a smaller one ends lower."),
+        Code("QED402", "beyond-local-limit", _NOTE, "The step exceeds a local limit, harmlessly here."),
+        Code("QED403", "loss-rises", _WARNING, "The run ends higher than it began, unexplained."),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A phenomenon of the table, met at a place, with the numbers that show it.
+
+    `message` is one sentence about this case. `witness` is a JSON-able mapping with which it can be
+    replayed; its entry "note", if there is one, is printed beside the carets. `level` comes from the table
+    unless given.
+
+    >>> finding = Finding("QED201", "exp overflows: inf in 178 of 178 rows", Span("train.py", 8))
+    >>> finding.name, str(finding.level), str(finding)
+    ('overflow', 'error', 'train.py:8: QED201 overflow: exp overflows: inf in 178 of 178 rows')
+    >>> Finding("QED999", "no such row")
+    Traceback (most recent call last):
+    ValueError: no code 'QED999' in the table of qed/findings.py
+    """
+
+    code: str
+    message: str
+    span: Span | None = None
+    witness: Mapping[str, Any] | None = field(default=None, hash=False)
+    level: Level | None = None
+
+    def __post_init__(self) -> None:
+        if self.code not in CODES:
+            msg = f"no code {self.code!r} in the table of qed/findings.py"
+            raise ValueError(msg)
+        level = CODES[self.code].level if self.level is None else Level(self.level)
+        object.__setattr__(self, "level", level)
+        if self.witness is not None:
+            object.__setattr__(self, "witness", dict(self.witness))
+
+    @property
+    def name(self) -> str:
+        """The name of the code, such as 'overflow'."""
+        return CODES[self.code].name
+
+    def __str__(self) -> str:
+        """One line: place, code, name, message."""
+        place = "" if self.span is None else f"{self.span}: "
+        return f"{place}{self.code} {self.name}: {self.message}"

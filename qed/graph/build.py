@@ -1,0 +1,399 @@
+"""Graphs as hash-consed expressions that can be rewritten: Graph -> nodes -> function.
+
+A *node* is one value: an operation applied to nodes. The builder makes every node once (Ershov, *On
+programming of arithmetic operations*, 1958: hash-consing): asked twice for the same operation of the same
+nodes it returns the same object, so that equality of values is identity of nodes and a key is as short as
+the list of the children's numbers. Nodes are numbered as they are made, children first, so that ascending
+numbers are an order of evaluation. A node is lazy: `function` evaluates what the outputs need and nothing
+else, and an unstable value that nobody uses any more never runs, neither forward nor in a derivative.
+
+How calls are read:
+
+===================  ==================================================================================
+`jit`                inlined
+`custom_jvp_call`    the value stays the bound call, with the user's rule; its body hangs beside it as
+                     `Node.ghost`, for rules to look through
+`remat`              the same, unless a rewriting fires inside: then the body takes its place
+`custom_vjp_call`    opaque, as are `scan`, `while` and `cond`
+===================  ==================================================================================
+
+Without a rewriting the function is the original one: the same primitives on the same values, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from qed import facts
+from qed.graph import jaxpr
+from qed.graph.calls import Inline
+from qed.graph.dtypes import is_extended
+from qed.graph.graph import Atom, Equation, Graph, Literal
+from qed.span import Span
+
+TRANSPARENT = ("jit", "closed_call", "core_call", "named_call")
+GHOSTED = ("custom_jvp_call", "remat")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation that a rewriting introduces: a name, and a traceable function of arrays.
+
+    Args:
+        name: what it is called in formulas, such as 'logsumexp'.
+        evaluate: (values of the children, **params) -> array.
+    """
+
+    name: str
+    evaluate: Callable[..., Any]
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """One value of the expression graph.
+
+    Args:
+        number: position in the order of evaluation.
+        operation: the primitive's name, or 'input', 'constant', or the name of an emitted `Operation`.
+        children: what it reads.
+        params: static parameters.
+        shape, dtype: of the value (of the first output where there are several).
+        span: the user's line where it was first written.
+        name: the user's name for it, where the source shows one.
+        ghost: the same value spelled out, for rules to read; never evaluated.
+        spans: every line where it was written.
+    """
+
+    number: int
+    operation: str
+    children: tuple[Node, ...]
+    params: Mapping[str, Any]
+    shape: tuple[int, ...]
+    dtype: Any
+    evaluate: Callable[..., Any] = field(repr=False)
+    span: Span | None = None
+    name: str | None = None
+    value: Any = None
+    equation: Equation | None = field(default=None, repr=False)
+    ghost: Node | None = field(default=None, repr=False)
+    spans: list[Span] = field(default_factory=list, repr=False)
+
+    def __repr__(self) -> str:
+        return f"%{self.number}={self.operation}({', '.join(f'%{c.number}' for c in self.children)})"
+
+
+Rule = Callable[[Node], "Node | None"]
+Namer = Callable[[Graph], Mapping[int, str]]
+
+
+class Builder:
+    """Makes nodes, each once.
+
+    Args:
+        rule: called with every node that an equation makes; what it returns takes the node's place, None keeps it.
+        names: (graph) -> names of the values that its equations define, by the index of the equation.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.trace import trace
+        >>> graph = trace(lambda x: jnp.exp(x) * jnp.exp(x), 1.0).graph
+        >>> builder = Builder()
+        >>> leaves = builder.inputs(graph)
+        >>> outputs = builder.inline(graph, leaves)
+        >>> outputs, float(builder.function(outputs, leaves)(0.0)[0])
+        ([%2=mul(%1, %1)], 1.0)
+    """
+
+    def __init__(self, rule: Rule | None = None, names: Namer | None = None) -> None:
+        self.rule = rule
+        self.names = names
+        self.fired = 0
+        self._nodes: dict[Hashable, Node] = {}
+        self._calls: dict[Hashable, list[Node]] = {}
+        self._keep: list[Any] = []  # ids in keys stay valid while the objects live
+        self._count = 0
+        self.effects: list[Node] = []
+
+    # --- nodes ---
+
+    def inputs(self, graph: Graph) -> list[Node]:
+        """One fresh node for each input of a graph, under the input's own name."""
+        return [
+            self._new("input", (), {}, variable.shape, variable.dtype, _unevaluated, name=variable.name)
+            for variable in graph.inputs
+        ]
+
+    def constant(self, value: Any, dtype: Any = None, shape: tuple[int, ...] | None = None) -> Node:
+        """A concrete array or number; small equal ones are one node."""
+        if dtype is not None and not isinstance(value, jax.Array) and not _extended(dtype):
+            value = np.asarray(value, dtype)
+        key = self._constant_key(value)
+        if key in self._nodes:
+            return self._nodes[key]
+        shape = tuple(np.shape(value)) if shape is None else shape
+        found = getattr(value, "dtype", dtype)
+        return self._nodes.setdefault(key, self._new("constant", (), {}, shape, found, _unevaluated, value=value))
+
+    def _constant_key(self, value: Any) -> Hashable:
+        if not isinstance(value, jax.Array) and np.size(value) <= 16 and not _extended(getattr(value, "dtype", None)):
+            array = np.asarray(value)
+            return ("constant", array.tobytes(), str(array.dtype), array.shape)
+        self._keep.append(value)
+        return ("constant", id(value))
+
+    def emit(self, operation: Operation, *children: Node, shape: tuple[int, ...] | None = None, **params: Any) -> Node:
+        """A node of a named operation that no equation of the user's makes.
+
+        Args:
+            operation: what to apply.
+            children: to what.
+            shape: shape of the result; default: that of the children, broadcast against each other.
+            params: static, hashable parameters, handed to the operation.
+        """
+        key = (operation.name, tuple(child.number for child in children), tuple(sorted(params.items())))
+        if key in self._nodes:
+            return self._nodes[key]
+        if shape is None:
+            shape = np.broadcast_shapes(*(child.shape for child in children))
+        evaluate = _Bound(operation.evaluate, params) if params else operation.evaluate
+        dtype = children[0].dtype
+        return self._nodes.setdefault(key, self._new(operation.name, children, params, shape, dtype, evaluate))
+
+    def apply(self, equation: Equation, children: Sequence[Node], **changed: Any) -> list[Node]:
+        """The outputs of an equation at given nodes, whatever it was first applied to; no rule fires.
+
+        Args:
+            equation: which primitive and parameters.
+            children: one node an input.
+            changed: parameters that replace the equation's own.
+        """
+        params = {**equation.params, **changed} if changed else equation.params
+        key = self._equation_key(equation, params, children)
+        found = self._nodes.get(key)
+        if found is None:
+            first = equation.outputs[0] if equation.outputs else None
+            shape, dtype = (first.shape, first.dtype) if first is not None else ((), None)
+            evaluate = _evaluator(equation, changed)
+            found = self._new(equation.primitive, tuple(children), params, shape, dtype, evaluate, equation=equation)
+            self._nodes.setdefault(key, found)
+        if not _several(equation):
+            return [found]
+        return [self._item(found, i) for i in range(len(equation.outputs))]
+
+    def _equation_key(self, equation: Equation, params: Mapping[str, Any], children: Sequence[Node]) -> Hashable:
+        numbers = tuple(child.number for child in children)
+        native = equation.native
+        if native is not None and equation.call is None and not getattr(native, "effects", ()):
+            key = (equation.primitive, numbers, tuple(sorted(params.items())), native.ctx)
+            try:
+                hash(key)
+            except TypeError:
+                pass
+            else:
+                return key
+        self._keep.append(equation)
+        return (id(equation), numbers, tuple(params.items()) if params is not equation.params else ())
+
+    def _item(self, node: Node, index: int) -> Node:
+        key = ("item", node.number, index)
+        if key in self._nodes:
+            return self._nodes[key]
+        assert node.equation is not None
+        variable = node.equation.outputs[index]
+        made = self._new("item", (node,), {"index": index}, variable.shape, variable.dtype, _Item(index))
+        return self._nodes.setdefault(key, made)
+
+    def _new(
+        self,
+        operation: str,
+        children: tuple[Node, ...],
+        params: Mapping[str, Any],
+        shape: tuple[int, ...],
+        dtype: Any,
+        evaluate: Callable[..., Any],
+        **rest: Any,
+    ) -> Node:
+        node = Node(self._count, operation, children, params, shape, dtype, evaluate, **rest)
+        self._count += 1
+        return node
+
+    # --- reading graphs ---
+
+    def inline(self, graph: Graph, inputs: Sequence[Node], span: Span | None = None) -> list[Node]:
+        """The outputs of a graph at given nodes, its calls inlined as the head of this file says.
+
+        Args:
+            graph: what to read.
+            inputs: one node an input of the graph.
+            span: the line for equations that have none of their own.
+        """
+        env: dict[Atom, Node] = dict(zip(graph.inputs, inputs, strict=True))
+        for variable, array in graph.constants:
+            env[variable] = self.constant(array)
+            if variable.name and env[variable].name is None:
+                env[variable].name = variable.name
+        names = self.names(graph) if self.names is not None else {}
+        for index, equation in enumerate(graph.equations):
+            children = [self._read(env, atom) for atom in equation.inputs]
+            outputs = self._equation(equation, children, equation.span or span)
+            if index in names and len(outputs) == 1 and outputs[0].name is None:
+                outputs[0].name = names[index]
+            env.update(zip(equation.outputs, outputs, strict=True))
+        return [self._read(env, atom) for atom in graph.outputs]
+
+    def _read(self, env: Mapping[Atom, Node], atom: Atom) -> Node:
+        if isinstance(atom, Literal):
+            return self.constant(atom.value, atom.dtype, atom.shape)
+        return env[atom]
+
+    def _equation(self, equation: Equation, children: list[Node], span: Span | None) -> list[Node]:
+        if isinstance(equation.call, Inline):
+            if equation.primitive in TRANSPARENT:
+                return self._call(equation, children, span)
+            if equation.primitive in GHOSTED:
+                return self._ghosted(equation, children, span)
+        outputs = self.apply(equation, children)
+        if getattr(equation.native, "effects", ()):
+            self.effects.append(self._nodes[self._equation_key(equation, equation.params, children)])
+        return [self._place(node, span) for node in outputs]
+
+    def _place(self, node: Node, span: Span | None) -> Node:
+        if span is not None:
+            node.span = node.span or span
+            if span not in node.spans:
+                node.spans.append(span)
+        replacement = self.rule(node) if self.rule is not None else None
+        if replacement is None or replacement is node:
+            return node
+        self.fired += 1
+        return replacement
+
+    def _call(self, equation: Equation, children: list[Node], span: Span | None) -> list[Node]:
+        key = (id(equation.call.graph), tuple(child.number for child in children), span, self.rule is None)
+        if key not in self._calls:
+            self._keep.append(equation)
+            self._calls[key] = self.inline(equation.call.graph, children, span)
+        return self._calls[key]
+
+    def _ghosted(self, equation: Equation, children: list[Node], span: Span | None) -> list[Node]:
+        before = self.fired
+        if equation.primitive == "remat":
+            spelled = self._call(equation, children, span)
+            if self.fired > before:
+                return spelled
+        rule, self.rule = self.rule, None
+        spelled = self._call(equation, children, span)
+        self.rule = rule
+        outputs = self.apply(equation, children)
+        for node, ghost in zip(outputs, spelled, strict=True):
+            node.ghost = ghost
+        return [self._place(node, span) for node in outputs]
+
+    # --- back to a function ---
+
+    def function(self, outputs: Sequence[Node], inputs: Sequence[Node]) -> Callable[..., list[Any]]:
+        """A function that evaluates nodes.
+
+        Args:
+            outputs: the wanted nodes.
+            inputs: the nodes that stand for its arguments, in order.
+
+        Returns:
+            (one array an input) -> list of one array an output. It can be traced: jit, grad and vmap apply.
+            Equations with effects (debug prints) run also where no output needs them.
+        """
+        order = reachable([*outputs, *self.effects])
+        last: dict[int, int] = {}
+        for index, node in enumerate(order):
+            for child in node.children:
+                last[child.number] = index
+        kept = {node.number for node in outputs}
+
+        def evaluate(*values: Any) -> list[Any]:
+            env = {node.number: value for node, value in zip(inputs, values, strict=True)}
+            for index, node in enumerate(order):
+                if node.operation == "constant":
+                    env[node.number] = node.value
+                elif node.operation != "input":
+                    env[node.number] = node.evaluate(*(env[child.number] for child in node.children))
+                for child in node.children:
+                    if last[child.number] == index and child.number not in kept:
+                        env.pop(child.number, None)
+            return [env[node.number] for node in outputs]
+
+        return evaluate
+
+
+def reachable(nodes: Sequence[Node]) -> list[Node]:
+    """Everything that the nodes need, themselves included, in an order of evaluation."""
+    found: dict[int, Node] = {}
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if node.number not in found:
+            found[node.number] = node
+            stack.extend(node.children)
+    return [found[number] for number in sorted(found)]
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """An operation with its parameters."""
+
+    evaluate: Callable[..., Any]
+    params: Mapping[str, Any]
+
+    def __call__(self, *values: Any) -> Any:
+        return self.evaluate(*values, **self.params)
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One of several outputs."""
+
+    index: int
+
+    def __call__(self, values: Sequence[Any]) -> Any:
+        return values[self.index]
+
+
+def _several(equation: Equation) -> bool:
+    return len(equation.outputs) != 1
+
+
+def _evaluator(equation: Equation, changed: Mapping[str, Any]) -> Callable[..., Any]:
+    several = _several(equation)
+
+    def evaluate(*values: Any) -> Any:
+        if equation.native is None:
+            outputs = _by_hand(equation, values)
+        else:
+            outputs = jaxpr.bind(equation.native, values, **changed)
+        return outputs if several else outputs[0]
+
+    return evaluate
+
+
+def _by_hand(equation: Equation, values: Sequence[Any]) -> tuple[Any, ...]:
+    """An equation without JAX behind it: what its fact card says."""
+    name = equation.primitive
+    if name in facts.ARITHMETIC:
+        return (facts.JAX.call(name, *values),)
+    card = facts.card(name, **equation.params) if name in {*facts.CARDS, *facts.FAMILIES} else None
+    if card is None:
+        message = f"no fact card for {name}: it cannot be evaluated by hand"
+        raise NotImplementedError(message)
+    return (card.jax(*values),)
+
+
+def _unevaluated(*values: Any) -> Any:
+    raise AssertionError  # inputs and constants are not computed
+
+
+def _extended(dtype: Any) -> bool:
+    return dtype is None or is_extended(dtype)

@@ -1,0 +1,269 @@
+"""The only file that knows JAX's internals: jaxpr -> Graph, and the evaluation of one equation.
+
+Differences between the supported versions that are absorbed here:
+
+=====================================  ==========================================
+JAX 0.10                               JAX 0.12
+=====================================  ==========================================
+`ClosedJaxpr` wraps `Jaxpr` + consts   one `Jaxpr` that holds its own consts
+scan: `num_consts`, `num_carry`        scan: `ft_in`, a tree of three flat lists
+`checkpoint`, `remat2`; `pjit`         here always `remat`; `jit`
+=====================================  ==========================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+from jax.core import Tracer
+from jax.extend import core as jex_core
+
+from qed.graph.calls import Call, Cond, Inline, Scan, While
+from qed.graph.dtypes import is_inexact
+from qed.graph.graph import Atom, Equation, Graph, Literal, Variable
+from qed.graph.source import StackFrame, is_library, user_span
+from qed.span import Span
+
+try:  # pragma: no cover - which branch runs depends on the installed JAX
+    from jax._src import source_info_util
+except ImportError:  # a later JAX may move it; spans are then missing, nothing else
+    source_info_util = None
+
+RENAMED = {
+    "pjit": "jit",
+    "checkpoint": "remat",
+    "remat2": "remat",
+    "core_closed_call": "closed_call",
+    "custom_vjp_call_jaxpr": "custom_vjp_call",
+}
+
+_INLINE = {
+    "call": "call_jaxpr",
+    "closed_call": "call_jaxpr",
+    "composite": "jaxpr",
+    "core_call": "call_jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "jit": "jaxpr",
+    "named_call": "call_jaxpr",
+    "remat": "jaxpr",
+    "xla_metadata_call": "jaxpr",
+}
+"""Where an equation that means "call this graph here" keeps it. A primitive that is not listed is a leaf: one that
+maps, shards or runs a kernel holds a jaxpr too, and does not mean a call."""
+
+
+def primitive_name(primitive: Any) -> str:
+    """qed's name of a JAX primitive.
+
+    Example:
+        >>> from jax import lax
+        >>> primitive_name(lax.exp_p)
+        'exp'
+    """
+    return RENAMED.get(str(primitive.name), str(primitive.name))
+
+
+class Reader:
+    """Converts jaxprs; one inner jaxpr becomes one Graph however often it is called."""
+
+    def __init__(self) -> None:
+        self._graphs: dict[int, Graph] = {}
+        self._keep: list[Any] = []  # ids stay valid while the jaxprs live
+
+    def graph(self, jaxpr: Any, names: Sequence[str] = (), consts: Sequence[Any] | None = None) -> Graph:
+        """The Graph of a (closed) jaxpr.
+
+        Args:
+            jaxpr: a `Jaxpr` or `ClosedJaxpr` of the installed version.
+            names: names for the inputs, where known.
+            consts: values of its constant variables; default its own.
+        """
+        found = self._graphs.get(id(jaxpr))
+        if found is not None:
+            return found
+        inner = getattr(jaxpr, "jaxpr", jaxpr)
+        values = list(getattr(jaxpr, "consts", ()) if consts is None else consts)
+        variables: dict[Any, Variable] = {}
+        constants = tuple((_define(variables, v), c) for v, c in zip(inner.constvars, values, strict=True))
+        padded = list(names) + [""] * (len(inner.invars) - len(names))
+        inputs = tuple(_define(variables, v, name or None) for v, name in zip(inner.invars, padded, strict=False))
+        boundary = _boundary(inner)
+        equations = tuple(self._equation(eqn, variables, boundary) for eqn in inner.eqns)
+        outputs = tuple(_atom(variables, v) for v in inner.outvars)
+        graph = Graph(inputs, equations, outputs, constants, name=_name(inner), span=_function_span(inner))
+        self._graphs[id(jaxpr)] = graph
+        self._keep.append(jaxpr)
+        return graph
+
+    def _equation(self, eqn: Any, variables: dict, boundary: tuple[str, str] | None) -> Equation:
+        inputs = tuple(_atom(variables, v) for v in eqn.invars)
+        span = _span(eqn, boundary)
+        outputs = tuple(_define(variables, v) for v in eqn.outvars)
+        name = primitive_name(eqn.primitive)
+        return Equation(name, inputs, outputs, eqn.params, span, self._call(name, eqn), eqn)
+
+    def _call(self, name: str, eqn: Any) -> Call | None:
+        params = eqn.params
+        if name == "cond":
+            return Cond(tuple(self.graph(branch) for branch in params["branches"]))
+        if name == "scan":
+            constants, carry = _scan_layout(params)
+            body = self.graph(params["jaxpr"])
+            return Scan(body, constants, carry, params["length"], bool(params["reverse"]))
+        if name == "while":
+            return While(
+                self.graph(params["cond_jaxpr"]),
+                self.graph(params["body_jaxpr"]),
+                params["cond_nconsts"],
+                params["body_nconsts"],
+            )
+        if name == "call_hi_primitive":
+            return self._expanded(eqn)
+        inner = params.get(_INLINE.get(name, ""), params.get("fun_jaxpr") if name == "custom_vjp_call" else None)
+        if inner is None or not hasattr(inner, "eqns"):
+            return None
+        if len(getattr(inner, "jaxpr", inner).invars) != len(eqn.invars):
+            return None
+        custom = {"custom_jvp_call": "jvp", "custom_vjp_call": "vjp"}.get(name, "")
+        graph = self.graph(inner)
+        return Inline(graph, custom, str(params.get("name") or graph.name))
+
+    def _expanded(self, eqn: Any) -> Call | None:
+        """A primitive of JAX 0.12 that says itself what it means (`jnp.searchsorted`); it may bring its own rule."""
+        rule = eqn.params["_prim"]
+        jaxpr = jax.make_jaxpr(lambda *xs: jax.tree.leaves(rule.expand(*xs)))(*(v.aval for v in eqn.invars))
+        floating = any(is_inexact(v.aval.dtype) for v in eqn.outvars)
+        return Inline(self.graph(jaxpr), "vjp" if floating else "", type(rule).__name__)
+
+
+def _scan_layout(params: Any) -> tuple[int, int]:
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    count = sum(1 for _ in getattr(params["jaxpr"], "invars", ()))
+    constants, carry, _ = params["ft_in"].update(list(range(count))).unpack()
+    return len(_leaves(constants)), len(_leaves(carry))
+
+
+def _leaves(flat_tree: Any) -> list[Any]:
+    return list(flat_tree.vals) if hasattr(flat_tree, "vals") else jax.tree.leaves(flat_tree)
+
+
+def _define(variables: dict[Any, Variable], var: Any, name: str | None = None) -> Variable:
+    aval = var.aval
+    made = Variable(tuple(getattr(aval, "shape", ())), getattr(aval, "dtype", None), name)
+    variables[var] = made
+    return made
+
+
+def _atom(variables: dict[Any, Variable], atom: Any) -> Atom:
+    if isinstance(atom, jex_core.Literal):
+        aval: Any = atom.aval
+        return Literal(atom.val, tuple(aval.shape), aval.dtype)
+    return variables[atom]
+
+
+# --- source lines ---------------------------------------------------------------------------------------------
+
+
+_SOURCE = re.compile(r"^(?P<function>.*?) at (?P<file>.*):(?P<line>\d+)$")
+
+
+def _debug(jaxpr: Any) -> re.Match[str] | None:
+    info = getattr(jaxpr, "debug_info", None)
+    text = getattr(info, "func_src_info", None)
+    return _SOURCE.match(text) if isinstance(text, str) else None
+
+
+def _name(jaxpr: Any) -> str:
+    found = _debug(jaxpr)
+    return found["function"] if found else "fun"
+
+
+def _boundary(jaxpr: Any) -> tuple[str, str] | None:
+    found = _debug(jaxpr)
+    if found is None or not is_library(found["file"]):
+        return None
+    return found["file"], found["function"]
+
+
+def _function_span(jaxpr: Any) -> Span | None:
+    found = _debug(jaxpr)
+    if found is None or is_library(found["file"]):
+        return None
+    return Span(found["file"], int(found["line"]), function=found["function"])
+
+
+def stack(traceback: Any) -> Iterator[StackFrame]:
+    """The frames of a JAX traceback, innermost first; empty where JAX recorded none."""
+    if traceback is None or source_info_util is None:
+        return
+    code, lasti = traceback.raw_frames()
+    for one, offset in zip(code, lasti, strict=True):
+        if is_library(one.co_filename):
+            yield StackFrame(one.co_filename, one.co_name, 0, 0, 0, 0)
+            continue
+        frame = source_info_util.raw_frame_to_frame(one, offset)
+        end_line = frame.end_line or frame.start_line
+        yield StackFrame(frame.file_name, one.co_name, frame.start_line, frame.start_column, end_line, frame.end_column)
+
+
+def _span(eqn: Any, boundary: tuple[str, str] | None) -> Span | None:
+    return user_span(stack(eqn.source_info.traceback), boundary)
+
+
+# --- evaluation of one equation -------------------------------------------------------------------------------
+
+
+def bind(native: Any, inputs: Sequence[Any], **changed: Any) -> tuple[Any, ...]:
+    """Evaluate one JAX equation on arrays (or tracers), with JAX's own implementation.
+
+    Args:
+        native: the jaxpr equation.
+        inputs: one array per input.
+        changed: parameters that replace the equation's own.
+
+    Returns:
+        One array per output.
+    """
+    primitive = native.primitive
+    params = primitive.get_bind_params({**native.params, **changed} if changed else native.params)
+    if isinstance(params, tuple):  # (functions, parameters), as older versions return them
+        functions, params = params
+    else:
+        functions = ()
+    with native.ctx.manager:
+        result = primitive.bind(*functions, *inputs, **params)
+    return tuple(result) if primitive.multiple_results else (result,)
+
+
+def concrete(value: Any) -> bool:
+    """False for JAX's tracers, which stand for a value that is not known yet."""
+    return not isinstance(value, Tracer)
+
+
+def evaluate(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
+    """Evaluate a Graph that came from JAX, calls included as JAX's own calls; traceable under jit and grad.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.trace import trace
+        >>> float(evaluate(trace(lambda x: x * x, 3.0).graph, [3.0])[0])
+        9.0
+    """
+    env: dict[Variable, Any] = dict(zip(graph.inputs, inputs, strict=True))
+    env.update(graph.constants)
+
+    def read(atom: Atom) -> Any:
+        return atom.value if isinstance(atom, Literal) else env[atom]
+
+    for index, equation in enumerate(graph.equations):
+        results = bind(equation.native, [read(atom) for atom in equation.inputs])
+        env.update(zip(equation.outputs, results, strict=True))
+        for atom in equation.inputs:
+            if isinstance(atom, Variable) and graph.last_use[atom] == index:
+                env.pop(atom, None)
+    return [read(atom) for atom in graph.outputs]

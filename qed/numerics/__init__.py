@@ -1,0 +1,1 @@
+"""Numerical stability: finding where digits are lost, and rewriting so that they are not."""

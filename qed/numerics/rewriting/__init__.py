@@ -1,0 +1,1 @@
+"""Rewritings: memoised recursive functions (graph, value) -> expression, emitting through `qed.graph.build`."""

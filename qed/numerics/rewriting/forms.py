@@ -1,0 +1,185 @@
+"""A logarithm as a linear form: log n = c1 t1 + c2 t2 + ..., each term a node.
+
+Products, quotients and powers of values are sums, differences and multiples of their forms, and equal terms
+cancel before anything is computed. A log-sum-exp is one term with two parts, its shift and the small rest
+(see `qed.numerics.rewriting.stable`); the form is evaluated shifts first, so that large numbers cancel
+exactly before the rest is added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from qed.graph.build import Builder, Node
+from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.laws import Law
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One term: coefficient * node; for a log-sum-exp also node = shift + rest."""
+
+    node: Node
+    coefficient: float = 1.0
+    shift: Node | None = None
+    rest: Node | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """The logarithm of a value.
+
+    Args:
+        terms: their sum is the logarithm.
+        shape: shape of the value (a term may be a scalar).
+        gained: False where this is merely the logarithm as it stands, of a value that has to be formed.
+        fragile: True where a term is the logarithm of something that may be 0 and has a derivative.
+        laws: what was used.
+    """
+
+    terms: tuple[Term, ...]
+    shape: tuple[int, ...]
+    gained: bool = True
+    fragile: bool = False
+    laws: tuple[Law, ...] = ()
+
+
+def linear(shape: tuple[int, ...], *parts: tuple[float, Form], law: Law | None = None) -> Form:
+    """The linear combination of forms; equal terms are merged.
+
+    A term that cancels stays, with coefficient 0: it is 0 if it is finite and NaN if not, as in the original quotient.
+    """
+    merged: dict[int, Term] = {}
+    for factor, form in parts:
+        for term in form.terms:
+            known = merged.get(term.node.number)
+            coefficient = factor * term.coefficient + (known.coefficient if known else 0.0)
+            if term.coefficient and np.isfinite(factor):
+                merged[term.node.number] = replace(term, coefficient=coefficient)
+    forms = [form for _, form in parts]
+    return Form(
+        tuple(term for term in merged.values() if term.coefficient or not _finite_constant(term.node)),
+        shape,
+        any(form.gained for form in forms),
+        any(form.fragile for form in forms),
+        together((law,) if law else (), *(form.laws for form in forms)),
+    )
+
+
+def _finite_constant(node: Node) -> bool:
+    return node.operation == "constant" and bool(np.all(np.isfinite(node.value)))
+
+
+def together(*laws: tuple[Law, ...]) -> tuple[Law, ...]:
+    """All laws, each once."""
+    return tuple(dict.fromkeys(law for group in laws for law in group))
+
+
+class Algebra:
+    """Arithmetic on nodes that simplifies what it can see.
+
+    `forms` holds the form that each emitted node was the value of, for reports.
+    """
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+        self.emit = builder.emit
+        self.forms: dict[int, Form] = {}
+
+    def number(self, value: float, like: Node) -> Node:
+        """A constant in the dtype of a node."""
+        return self.builder.constant(value, like.dtype)
+
+    def negative(self, node: Node) -> Node:
+        """-node; the negative of a negative is what it was."""
+        if node.operation == "neg":
+            return node.children[0]
+        return self.emit(stable.NEG, node)
+
+    def times(self, coefficient: float, node: Node) -> Node:
+        """A multiple of a node."""
+        if coefficient == 1:
+            return node
+        if coefficient == -1:
+            return self.negative(node)
+        return self.emit(stable.MUL, self.number(coefficient, node), node)
+
+    def filled(self, node: Node, shape: tuple[int, ...]) -> Node:
+        """The node, broadcast to a shape."""
+        return node if node.shape == shape else self.emit(stable.FILL, node, shape=shape, to=shape)
+
+    def softplus(self, node: Node) -> Node:
+        """log(1 + exp node)."""
+        return self.emit(stable.SOFTPLUS, node)
+
+    def total(self, pairs: list[tuple[float, Node]], dtype_of: Node) -> Node:
+        """The sum of multiples of nodes: those with positive coefficient first."""
+        ordered = sorted(pairs, key=lambda pair: pair[0] < 0)
+        if not ordered:
+            return self.number(0.0, dtype_of)
+        coefficient, node = ordered[0]
+        result = self.times(coefficient, node)
+        for coefficient, node in ordered[1:]:
+            if coefficient < 0:
+                result = self.emit(stable.SUB, result, self.times(-coefficient, node))
+            else:
+                result = self.emit(stable.ADD, result, self.times(coefficient, node))
+        return result
+
+    def whole(self, form: Form, like: Node) -> Node:
+        """The form as one node, in the shape of the form."""
+        form = self.simplified(form)
+        live = [t for t in form.terms if t.coefficient]
+        large = [(t.coefficient, t.node if t.shift is None else t.shift) for t in live] + self._cancelled(form)
+        small = [(t.coefficient, t.rest) for t in live if t.rest is not None]
+        result = self.total(large, like)
+        for coefficient, node in small:
+            operation = stable.SUB if coefficient < 0 else stable.ADD
+            result = self.emit(operation, result, self.times(abs(coefficient), node))
+        result = self.filled(result, form.shape)
+        if all(term.node is not result for term in form.terms):
+            self.forms.setdefault(result.number, form)
+        return result
+
+    def exponential(self, form: Form, like: Node) -> Node:
+        """exp of the form: what is log of a well-scaled sum is divided by, not subtracted in the exponent."""
+        form = self.simplified(form)
+        if len(form.terms) == 1 and form.terms[0].coefficient == -1 and form.terms[0].node.operation == "softplus":
+            inner = self.negative(form.terms[0].node.children[0])
+            return self.filled(self.emit(stable.LOGISTIC, inner), form.shape)
+        exponent = self._cancelled(form)
+        divisors: list[Node] = []
+        for term in form.terms:
+            if not term.coefficient:
+                continue
+            if term.rest is not None and term.rest.operation == "log" and term.coefficient == -1:
+                assert term.shift is not None
+                exponent.append((-1.0, term.shift))
+                divisors.append(term.rest.children[0])
+            else:
+                exponent.append((term.coefficient, term.node))
+        result = self.emit(stable.EXP, self.total(exponent, like))
+        for divisor in divisors:
+            result = self.emit(stable.DIV, result, divisor)
+        return self.filled(result, form.shape)
+
+    def _cancelled(self, form: Form) -> list[tuple[float, Node]]:
+        return [(1.0, self.emit(stable.CANCELLED, term.node)) for term in form.terms if not term.coefficient]
+
+    def simplified(self, form: Form) -> Form:
+        """The form with z - softplus(z) written as -softplus(-z)."""
+        terms = {term.node.number: term for term in form.terms}
+        for term in form.terms:
+            if term.node.operation != "softplus":
+                continue
+            argument = term.node.children[0]
+            other, sign = terms.get(argument.number), 1.0
+            if other is None and argument.operation == "neg":
+                other, sign = terms.get(argument.children[0].number), -1.0
+            if other is not None and term.coefficient and other.coefficient * sign == -term.coefficient:
+                reduced = Term(self.softplus(self.negative(argument)), term.coefficient)
+                rest = [t for t in form.terms if t is not term and t is not other]
+                return self.simplified(replace(form, terms=(*rest, reduced)))
+        return form

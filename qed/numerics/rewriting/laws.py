@@ -1,0 +1,37 @@
+"""The identities of the logarithm rewriting, in words that a report can print, with the condition each needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Law:
+    """An identity of real numbers, and where it holds."""
+
+    identity: str
+    condition: str
+
+
+EXP = Law("log(exp(a)) = a", "always")
+POWER = Law("log(a**k) = k log(a)", "a > 0 (|a| where k is even)")
+PRODUCT = Law("log(a * b) = log(a) + log(b)", "a > 0 and b > 0")
+QUOTIENT = Law("log(a / b) = log(a) - log(b)", "a > 0 and b > 0")
+SUM = Law("log(sum(exp(a))) = logsumexp(a)", "always")
+ADD = Law("log(exp(a) + exp(b)) = logaddexp(a, b)", "always")
+SOFTPLUS = Law("log(1 + exp(a)) = softplus(a)", "always")
+LOGISTIC = Law("log(sigmoid(a)) = -softplus(-a), log(1 - sigmoid(a)) = -softplus(a)", "always")
+SUB = Law("log(exp(a) - exp(b)) = a + log(1 - exp(b - a))", "a > b, as for the original")
+EXPM1 = Law("log(exp(a) - 1) = a + log(1 - exp(-a))", "a > 0, as for the original")
+COSH = Law("log(cosh(a)) = logaddexp(a, -a) - log(2)", "always")
+ERFC = Law("log(erfc(a)) = log_ndtr(-sqrt(2) a) + log(2)", "always")
+PROD = Law("log(prod(a)) = sum(log(a))", "all a > 0")
+WEIGHTED = Law(
+    "log(sum(w * exp(a))) = m + log(sum(w * exp(a - m)))",
+    "wherever the original is defined; w may have any sign",
+)
+MONOTONE = Law("log(max(a, b)) = max(log(a), log(b)), and the same for min", "a > 0 and b > 0")
+SELECT = Law("log(where(c, a, b)) = where(c, log(a), log(b))", "always")
+LOG1P = Law("log(1 + a) = log1p(a)", "always")
+DIVIDE = Law("a / b = exp(log(a) - log(b))", "a > 0 and b > 0")
+DIVISOR = Law("a / b = a exp(-log(b))", "b > 0")

@@ -1,0 +1,250 @@
+"""log n without forming n: one rule a primitive, compositions for free.
+
+::
+
+    log exp x   = x                             log logistic x = -softplus(-x)       log c = the number
+    log(a b)    = log a + log b                 log(a / b)     = log a - log b       log a^k = k log a
+    log(a + b)  = logaddexp(log a, log b)       log(1 + e^x)   = softplus(x)
+    log(a - b)  = log a + log1mexp(log b - log a)
+    log sum a   = logsumexp(log a)              log prod a     = sum log a
+    log max(a, b) = max(log a, log b)           log where(c, a, b) = where(c, log a, log b)
+    log of what only moves elements (broadcast, reshape, slice, gather, ...) = the moved log
+
+The rules are used where a logarithm is taken (`log`, `log1p`) and where something is divided by a sum of
+exponentials: a / b = exp(log a - log b). "log a" stands for a node equal to log a wherever a > 0; a rule
+that needs more (both factors of a product, all terms of a sum) asks for the sign, and where the graph does
+not show it nothing is rewritten: log(a b) is not log a + log b if both may be negative. A rewriting is
+therefore an identity wherever the original real function is defined. Stable code is left alone: exp(x - max
+x) needs no help.
+
+Not read: loops. The log of a product or sum that a `scan` accumulates stays as it is.
+
+Reference: PyTensor's stabilising rewrites, as rules on values instead of patterns (shared list: log of
+softmax, sigmoid, sums of exponentials and their compositions); Blanchard, Higham and Higham (2021) for the
+log-sum-exp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from qed.graph.build import Builder, Node, reachable
+from qed.graph.graph import Graph
+from qed.graph.names import assigned
+from qed.numerics.rewriting import laws, stable
+from qed.numerics.rewriting.forms import Form, linear
+from qed.numerics.rewriting.recursion import Logarithm
+from qed.numerics.rewriting.render import Formula
+from qed.numerics.rewriting.scales import constant_of
+from qed.numerics.rewriting.signs import Sign
+from qed.numerics.rewriting.sums import complement
+from qed.span import Span
+
+
+@dataclass(frozen=True)
+class Change:
+    """One rewritten expression.
+
+    Args:
+        span: the user's line.
+        before: the formula as written, in the user's names where the source shows them.
+        after: what takes its place.
+        identity: the laws of real numbers that make them equal, separated by '; '.
+        condition: where the laws hold; the graph shows it to be met wherever the original is defined.
+    """
+
+    span: Span | None
+    before: str
+    after: str
+    identity: str
+    condition: str
+
+
+@dataclass(frozen=True, eq=False)
+class Rewritten:
+    """A rewritten graph.
+
+    Args:
+        function: (the graph's inputs, flat) -> list of its outputs; may be traced (jit, grad, vmap).
+        changes: what was changed, in program order.
+    """
+
+    function: Callable[..., list[Any]] = field(repr=False)
+    changes: tuple[Change, ...] = ()
+
+
+def rewrite(graph: Graph, only: Callable[[Node], bool] | None = None) -> Rewritten | None:
+    """Rewrite logarithms and quotients of exponentials into a form that is stable in value and gradient.
+
+    Args:
+        graph: the graph of a function.
+        only: which nodes may be rewritten, by their `spans`, say; default all.
+
+    Returns:
+        The rewritten function, or None if nothing was changed that an output needs.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.trace import trace
+        >>> def loss(z):
+        ...     return -jnp.log(jnp.exp(z[0]) / jnp.sum(jnp.exp(z)))
+        >>> z = jnp.array([-1000.0, 1000.0])
+        >>> rewritten = rewrite(trace(loss, z).graph)
+        >>> float(loss(z)), float(rewritten.function(z)[0])
+        (inf, 2000.0)
+    """
+    session = _Session(only)
+    builder = session.builder
+    inputs = builder.inputs(graph)
+    outputs = builder.inline(graph, inputs)
+    needed = {node.number for node in reachable([*outputs, *builder.effects])}
+    formula = Formula(session.log.algebra.forms)
+    changes = tuple(
+        Change(old.span, formula(old), _after(formula, old, new, form, use), *_reasons(form))
+        for old, new, form, use in session.changed
+        if new.number in needed
+    )
+    return Rewritten(builder.function(outputs, inputs), changes) if changes else None
+
+
+def _after(formula: Formula, old: Node, new: Node, form: Form, use: str) -> str:
+    if use == "log":
+        return formula.form(form, new)
+    if use == "over" and new.operation == "mul":
+        return formula.product(old.children[0], formula.exponential(form))
+    return formula.exponential(form)
+
+
+def _reasons(form: Form) -> tuple[str, str]:
+    conditions = dict.fromkeys(law.condition for law in form.laws)
+    if len(conditions) > 1:
+        conditions.pop("always", None)
+    return "; ".join(law.identity for law in form.laws), "; ".join(conditions)
+
+
+_Found = tuple[Node, Form, str]
+"""The new node, its form, and what it is of the form: 'log', 'exp' or 'over' (something times exp)."""
+
+
+class _Session:
+    """One rewriting: the builder with its hook, and what the hook changed."""
+
+    def __init__(self, only: Callable[[Node], bool] | None) -> None:
+        self.only = only
+        self.builder = Builder(self.rule, assigned)
+        self.log = Logarithm(self.builder)
+        self.changed: list[tuple[Node, Node, Form, str]] = []
+
+    def rule(self, node: Node) -> Node | None:
+        """What takes the place of a node, or None."""
+        rules = {"log": self._log, "log1p": self._log1p, "div": self._div, "integer_pow": self._power}
+        use = rules.get(node.operation)
+        if use is None or node.equation is None or (self.only is not None and not self.only(node)):
+            return None
+        found = use(node)
+        if found is None:
+            return None
+        new, form, kind = found
+        new.span = new.span or node.span
+        self.changed.append((node, new, form, kind))
+        return new
+
+    # --- logarithms ---
+
+    def _log(self, node: Node) -> _Found | None:
+        argument = node.children[0]
+        form = self.log.gained(argument)
+        if form is not None:
+            return self._taken(form, node)
+        if argument.operation in ("add", "sub") and argument.equation is not None:
+            return self._near_one(argument, node)
+        return None
+
+    def _taken(self, form: Form, node: Node) -> _Found:
+        return self.log.whole(form, node), form, "log"
+
+    def _near_one(self, argument: Node, node: Node) -> _Found | None:
+        """log(1 + v) and log(1 - v), v as it stands."""
+        a, b = argument.children
+        algebra = self.log.algebra
+        if argument.operation == "add" and 1.0 in (constant_of(a), constant_of(b)):
+            v = b if constant_of(a) == 1.0 else a
+        elif argument.operation == "sub" and constant_of(a) == 1.0:
+            v = algebra.negative(b)
+        else:
+            return None
+        if constant_of(v) is not None or (v.shape != node.shape):
+            return None
+        value = self.builder.emit(stable.LOG1P, v)
+        return value, self._single(value, node, laws.LOG1P), "log"
+
+    def _log1p(self, node: Node) -> _Found | None:
+        v = node.children[0]
+        form = self.log.gained(v)
+        if form is not None and not form.fragile and self.log.sign(v) > Sign.UNKNOWN:
+            value = self.log.algebra.softplus(self.log.whole(form, v))
+            return value, self._single(value, node, laws.SOFTPLUS, form), "log"
+        if v.operation != "neg":
+            return None
+        inner = self.log.gained(v.children[0])
+        if inner is None or self.log.sign(v.children[0]) == Sign.UNKNOWN:
+            return None
+        return self._taken(complement(self.log, inner, node), node)
+
+    def _single(self, value: Node, node: Node, law: laws.Law, *forms: Form) -> Form:
+        return self.log.single(node, value, *forms, law=law)
+
+    # --- quotients ---
+
+    def _div(self, node: Node) -> _Found | None:
+        a, b = node.children
+        below = self.log.gained(b)
+        if below is None or below.fragile or self.log.sign(b) == Sign.UNKNOWN:
+            return None
+        above = self.log(a)
+        if above is not None and above.gained and not above.fragile and self.log.sign(a) > Sign.UNKNOWN:
+            return self._exponential(linear(node.shape, (1.0, above), (-1.0, below), law=laws.QUOTIENT), node)
+        if self.log.sign(b) == Sign.BOUNDED:
+            return self._over(a, below, node)
+        if above is not None and not above.gained and self.log.sign(a) == Sign.BOUNDED:
+            return self._exponential(linear(node.shape, (1.0, above), (-1.0, below), law=laws.QUOTIENT), node)
+        return None
+
+    def _over(self, a: Node, below: Form, node: Node) -> _Found:
+        """a exp(-log b), a as it stands: b is at least a positive constant, so that the factor is bounded."""
+        inverse = linear(below.shape, (-1.0, below), law=laws.DIVISOR)
+        factor = self.log.algebra.exponential(inverse, node)
+        self.log.know(factor, inverse)
+        if constant_of(a) == 1.0:
+            return self.log.algebra.filled(factor, node.shape), inverse, "over"
+        value = self.builder.emit(stable.MUL, a, factor)
+        return self.log.algebra.filled(value, node.shape), inverse, "over"
+
+    def _power(self, node: Node) -> _Found | None:
+        exponent, base = node.params["y"], node.children[0]
+        form = self.log.gained(base) if exponent < 0 else None
+        if form is None or form.fragile or self.log.sign(base) == Sign.UNKNOWN:
+            return None
+        return self._exponential(linear(node.shape, (float(exponent), form), law=laws.POWER), node)
+
+    def _exponential(self, form: Form, node: Node) -> _Found:
+        value = self.log.algebra.exponential(form, node)
+        self.log.know(value, form)
+        used = tuple(law for law in form.laws if law is not laws.QUOTIENT)
+        return value, replace(form, laws=(laws.DIVIDE, *used)), "exp"
+
+
+def at_lines(lines: Sequence[tuple[str, int]]) -> Callable[[Node], bool]:
+    """A predicate for `rewrite(only=...)`: what was written on one of these lines, each (file, line).
+
+    Example:
+        >>> at_lines([("train.py", 8)])(Builder().constant(1.0))
+        False
+    """
+    wanted = set(lines)
+    return lambda node: any((span.file, span.line) in wanted for span in node.spans)
+
+
+__all__ = ["Change", "Rewritten", "at_lines", "rewrite"]

@@ -1,0 +1,129 @@
+"""The recursive function L: node -> its logarithm as a form, or None; memoised, one rule a primitive.
+
+The rules stand in `products`, `sums` and `arrays`; the list of them is in
+`qed.numerics.rewriting.logarithm`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from qed import facts
+from qed.graph.build import Builder, Node
+from qed.graph.graph import Equation
+from qed.numerics.rewriting import arrays, laws, products, stable, sums
+from qed.numerics.rewriting.forms import Algebra, Form, Term, together
+from qed.numerics.rewriting.signs import Sign, Signs, floating
+
+RULES: Mapping[str, Callable[[Logarithm, Node], Form | None]] = {
+    **products.RULES,
+    **sums.RULES,
+    **arrays.RULES,
+}
+
+_ENDS = frozenset(["exp", "exp2", "logistic", "expm1", "cosh", "erfc"])
+
+
+class Logarithm:
+    """L(n) = log n wherever n > 0, without forming n.
+
+    Args:
+        builder: where new nodes are made.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.trace import trace
+        >>> graph = trace(lambda x: jnp.exp(x) / 2, 1.0).graph
+        >>> builder = Builder()
+        >>> form = Logarithm(builder)(builder.inline(graph, builder.inputs(graph))[0])
+        >>> [(term.coefficient, term.node.operation) for term in form.terms]
+        [(1.0, 'input'), (-1.0, 'constant')]
+    """
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+        self.algebra = Algebra(builder)
+        self.emit = builder.emit
+        self.sign = Signs()
+        self._known: dict[int, Form | None] = {}
+
+    def know(self, node: Node, form: Form) -> None:
+        """Remember the logarithm of a node that was emitted as an exponential."""
+        self._known[node.number] = form
+
+    def __call__(self, node: Node) -> Form | None:
+        """The logarithm of a node; bottom up along the operations that have rules, so that depth is no matter."""
+        if node.number in self._known:
+            return self._known[node.number]
+        pending, seen = [node], {}
+        while pending:
+            top = pending.pop()
+            if top.number in seen or top.number in self._known:
+                continue
+            seen[top.number] = top
+            if top.ghost is not None:
+                pending.extend([top.ghost] if readable(top) else [])
+            elif top.operation in RULES and top.operation not in _ENDS:
+                pending.extend(top.children)
+        for number in sorted(seen):
+            if number not in self._known:
+                self._known[number] = self._rule(seen[number])
+        return self._known[node.number]
+
+    def _rule(self, node: Node) -> Form | None:
+        if not floating(node.dtype) or 0 in node.shape:
+            return None
+        if node.ghost is not None:
+            return self(node.ghost) if readable(node) else None
+        if node.operation == "constant":
+            return products.constant(self, node)
+        rule = RULES.get(node.operation)
+        return rule(self, node) if rule is not None and node.equation is not None else None
+
+    # --- what the rules ask ---
+
+    def gained(self, node: Node) -> Form | None:
+        """The logarithm, if a rule helps."""
+        form = self(node)
+        return form if form is not None and form.gained else None
+
+    def plain(self, node: Node) -> Form:
+        """The logarithm, as it stands where no rule helps."""
+        form = self(node)
+        if form is not None:
+            return form
+        fragile = self.sign(node) < Sign.BOUNDED and self.sign.varies(node)
+        return Form((Term(self.emit(stable.LOG, node)),), node.shape, gained=False, fragile=fragile)
+
+    def whole(self, form: Form, like: Node) -> Node:
+        """The form as one node in its own shape."""
+        return self.algebra.whole(form, like)
+
+    def single(self, node: Node, value: Node, *forms: Form, law: laws.Law | None = None) -> Form:
+        """The form of `node` that is one term."""
+        used = together((law,) if law else (), *(form.laws for form in forms))
+        fragile = any(form.fragile for form in forms)
+        return Form((Term(self.algebra.filled(value, node.shape)),), node.shape, True, fragile, used)
+
+
+def readable(node: Node) -> bool:
+    """Whether the logarithm may look through a call: what it finds replaces the call and its derivative rule.
+
+    Always through `remat`. Through a custom derivative rule only if a library wrote it and what it computes is smooth:
+    a rule of the user's is meant as it stands, and a library's own is often there for ties and kinks.
+    """
+    if node.operation == "remat":
+        return True
+    if node.equation is None or node.equation.call is None or node.equation.call.graph.span is not None:
+        return False
+    return all(_smooth(equation) for equation in node.equation.call.graph.walk())
+
+
+def _smooth(equation: Equation) -> bool:
+    name = equation.primitive
+    if name in facts.ARITHMETIC:
+        return facts.ARITHMETIC[name].tie is None
+    if name in facts.CARDS or name in facts.FAMILIES:
+        card = facts.card(name, **equation.params)
+        return card is not None and not card.kinks and not card.jumps
+    return facts.classify(name) in (facts.Class.LINEAR, facts.Class.BILINEAR, facts.Class.CALL)

@@ -1,0 +1,163 @@
+"""Nodes and forms as formulas in the user's own names: ``z - logsumexp(z, axis=1, keepdims=True)``."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+
+import numpy as np
+
+from qed.graph.build import Node
+from qed.numerics.rewriting.forms import Form, Term
+from qed.numerics.rewriting.scales import constant_of
+from qed.numerics.rewriting.signs import MOVES
+
+_INFIX = {"add": (" + ", 1), "add_any": (" + ", 1), "sub": (" - ", 1), "mul": (" * ", 2), "div": (" / ", 2)}
+_NAMES = {"logistic": "sigmoid", "reduce_sum": "sum", "reduce_max": "max", "reduce_min": "min", "reduce_prod": "prod",
+          "select_n": "where", "integer_pow": "power"}  # fmt: skip
+_SILENT = MOVES | {"convert_element_type", "fill", "spread", "item"}
+LONGEST = 60
+
+Text = tuple[str, int]
+"""A formula and how tightly its outermost operation binds: 0 choice, 1 sum, 2 product, 3 atom."""
+
+
+class Formula:
+    """Formulas of nodes.
+
+    Args:
+        forms: forms that nodes are the value of, by the node's number.
+    """
+
+    def __init__(self, forms: Mapping[int, Form] | None = None) -> None:
+        self.forms = forms or {}
+
+    def __call__(self, node: Node) -> str:
+        """The node as the operation that it is, its operands by name."""
+        return self._operation(node, 3)[0]
+
+    def form(self, form: Form, new: Node | None = None) -> str:
+        """A logarithm: the sum of its terms.
+
+        Args:
+            form: the logarithm.
+            new: a node whose own name is not to be used: it is what is explained.
+        """
+        return self._form(form, 4, new)[0]
+
+    def exponential(self, form: Form) -> str:
+        """Exp of a form."""
+        if len(form.terms) == 1 and form.terms[0].coefficient == -1:
+            node = form.terms[0].node
+            if node.operation == "softplus":
+                return f"sigmoid({self._negated(node.children[0])})"
+        return f"exp({self.form(form)})"
+
+    def product(self, node: Node, factor: str) -> str:
+        """A node times a formula."""
+        return f"{self._inside(self._text(node, 3), 2)} * {factor}"
+
+    def _form(self, form: Form, depth: int, new: Node | None = None) -> Text:
+        pieces: list[tuple[bool, Text]] = []
+        for term in sorted((term for term in form.terms if term.coefficient), key=_order):
+            negative, size = term.coefficient < 0, abs(term.coefficient)
+            number = constant_of(term.node)
+            if number is not None:
+                value = term.coefficient * number
+                pieces.append((value < 0, (f"{abs(value):.6g}", 3)))
+                continue
+            text = self._operation(term.node, depth) if term.node is new else self._text(term.node, depth)
+            pieces.append((negative, self._scaled(size, text)))
+        if not pieces:
+            return "0", 3
+        if len(pieces) == 1 and not pieces[0][0]:
+            return pieces[0][1]
+        text = "".join(
+            (" - " if negative else " + ") + self._inside(piece, 2 if negative else 1) for negative, piece in pieces
+        )
+        return (text[3:] if text.startswith(" + ") else "-" + text[3:]), 1
+
+    def _scaled(self, size: float, text: Text) -> Text:
+        return text if size == 1 else (f"{size:.6g} * {self._inside(text, 2)}", 2)
+
+    def _negated(self, node: Node) -> str:
+        if node.operation == "neg":
+            return self._text(node.children[0], 4)[0]
+        return "-" + self._inside(self._text(node, 4), 2)
+
+    def _inside(self, text: Text, level: int) -> str:
+        return text[0] if text[1] >= level else f"({text[0]})"
+
+    def _text(self, node: Node, depth: int) -> Text:
+        if node.name is not None:
+            return node.name, _binding(node.name)
+        if node.operation == "constant":
+            return _constant(node), 3
+        if node.operation in _SILENT and node.children:
+            kept = self._kept_dimensions(node, depth)
+            return kept if kept is not None else self._text(node.children[0], depth)
+        if depth <= 0:
+            return "...", 3
+        if node.number in self.forms:
+            return self._form(self.forms[node.number], depth)
+        return self._operation(node, depth)
+
+    def _operation(self, node: Node, depth: int) -> Text:
+        children = [self._text(child, depth - 1) for child in node.children]
+        if node.operation in _INFIX and len(children) == 2:
+            sign, level = _INFIX[node.operation]
+            right = level + (node.operation in ("sub", "div"))
+            text = self._inside(children[0], level) + sign + self._inside(children[1], right)
+            return text, level
+        if node.operation == "neg":
+            return "-" + self._inside(children[0], 2), 1
+        name = _NAMES.get(node.operation, node.operation)
+        options = [text for text, _ in children]
+        if node.operation == "select_n" and len(options) == 3:
+            options = [options[0], options[2], options[1]]
+        axes = node.params.get("axes")
+        if axes is not None and node.children and len(axes) < len(node.children[0].shape):
+            options.append(f"axis={axes[0] if len(axes) == 1 else tuple(axes)}")
+        if node.operation == "integer_pow":
+            options.append(str(node.params["y"]))
+        text = f"{name}({', '.join(options)})"
+        return (text if len(text) <= 2 * LONGEST else f"{name}(...)"), 3
+
+    def _kept_dimensions(self, node: Node, depth: int) -> Text | None:
+        """A reduction along axes that are then put back with length 1 (and perhaps repeated): keepdims."""
+        inner = node
+        while inner.operation in _SILENT and inner.name is None and inner.children:
+            inner = inner.children[0]
+        axes = inner.params.get("axes")
+        if axes is None or inner.name is not None or not inner.children:
+            return None
+        shape = inner.children[0].shape
+        small = tuple(1 if i in axes else n for i, n in enumerate(shape))
+        if node.shape not in (shape, small) or node.shape == inner.shape:
+            return None
+        text = self._operation(inner, depth)[0]
+        return (text[:-1] + ", keepdims=True)" if text.endswith(")") and "axis=" in text else text), 3
+
+
+def _order(term: Term) -> tuple[bool, bool]:
+    """Numbers last, and before them what is subtracted."""
+    return constant_of(term.node) is not None, term.coefficient < 0
+
+
+def _constant(node: Node) -> str:
+    if np.size(node.value) == 1:
+        try:
+            return f"{float(np.asarray(node.value).reshape(())):.6g}"
+        except (TypeError, ValueError):
+            return "constant"
+    return "constant"
+
+
+def _binding(name: str) -> int:
+    try:
+        tree = ast.parse(name, mode="eval").body
+    except (SyntaxError, ValueError):
+        return 0
+    if isinstance(tree, ast.BinOp):
+        return 1 if isinstance(tree.op, ast.Add | ast.Sub) else 2
+    return 3 if isinstance(tree, ast.Name | ast.Call | ast.Attribute | ast.Subscript | ast.Constant) else 0

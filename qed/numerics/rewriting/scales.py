@@ -1,0 +1,47 @@
+"""What is already well scaled and should be left alone: stable code, constants.
+
+``exp(x - max(x))`` summed over the axes of that maximum lies between 1 and n: whoever wrote it has shifted
+already.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qed.graph.build import Node
+from qed.numerics.rewriting.signs import MOVES
+
+
+def constant_of(node: Node) -> float | None:
+    """The number, if a node is one constant number, however it is broadcast or converted.
+
+    Example:
+        >>> from qed.graph.build import Builder
+        >>> constant_of(Builder().constant(2.0, "float32"))
+        2.0
+    """
+    while node.operation in MOVES or node.operation == "convert_element_type":
+        node = node.children[0]
+    if node.operation != "constant" or np.size(node.value) != 1 or getattr(node.dtype, "kind", "V") == "V":
+        return None
+    return float(np.asarray(node.value).reshape(()))
+
+
+def anchored(node: Node, axes: tuple[int, ...]) -> bool:
+    """Whether a node is x - max(x), the maximum taken over some of these axes, so that its largest element is 0."""
+    if node.operation != "sub":
+        return False
+    x, shift = node.children
+    seen = _source(shift)
+    while seen is not None and seen.operation in ("max", "select_n", "convert_element_type"):
+        rest = [child for child in seen.children if child.dtype == node.dtype and constant_of(child) is None]
+        seen = _source(rest[0]) if len(rest) == 1 else None
+    if seen is None or seen.operation != "reduce_max" or seen.children[0] is not x:
+        return False
+    return set(seen.params["axes"]) <= set(axes)
+
+
+def _source(node: Node) -> Node | None:
+    while node.operation in MOVES:
+        node = node.children[0]
+    return node

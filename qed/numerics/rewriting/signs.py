@@ -1,0 +1,203 @@
+"""What a graph says about the sign of a value, with nothing but its operations and constants known.
+
+The four answers are ordered, and each contains the next::
+
+    UNKNOWN  <  NONNEGATIVE (>= 0)  <  POSITIVE (> 0)  <  BOUNDED (>= c for some constant c > 0)
+
+They are statements about the real function where it is defined: exp x is POSITIVE although a computed
+exp(-200) is 0 in float32. What an elementwise function does is read off its fact card (`range`); sums and
+products of such are here. The last step matters for derivatives: log of something BOUNDED has a bounded
+derivative, log of something POSITIVE may meet a computed zero.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from qed import facts
+from qed.graph.build import Node
+from qed.graph.dtypes import is_real
+
+
+class Sign(IntEnum):
+    """What is known of the sign of every element."""
+
+    UNKNOWN = 0
+    NONNEGATIVE = 1
+    POSITIVE = 2
+    BOUNDED = 3
+
+
+MOVES = frozenset(
+    "broadcast_in_dim reshape transpose squeeze slice rev copy stop_gradient dynamic_slice name tile "
+    "sharding_constraint reduce_precision fill spread".split()
+)
+"""Operations whose every element is an element of the first operand."""
+
+_KEEPS_ZERO = frozenset(["log1p", "expm1", "tanh", "sinh", "asinh", "erf", "atan", "sqrt", "cbrt"])
+_SAME = frozenset("reduce_sum reduce_max reduce_min cumsum cummax cummin reduce_prod cumprod".split())
+_EMITTED = {"sum_exp": Sign.BOUNDED, "softplus": Sign.POSITIVE}
+_LARGE = 1 << 22
+
+
+class Signs:
+    """Signs of nodes, each computed once.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.build import Builder
+        >>> from qed.graph.trace import trace
+        >>> graph = trace(lambda x: 1 + jnp.exp(x), 1.0).graph
+        >>> builder = Builder()
+        >>> Signs()(builder.inline(graph, builder.inputs(graph))[0]).name
+        'BOUNDED'
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, Sign] = {}
+        self._varies: dict[int, bool] = {}
+
+    def __call__(self, node: Node) -> Sign:
+        """The sign of a node; the walk keeps its own stack, so that a deep graph is no matter."""
+        return _memoised(node, self._known, self._rule)
+
+    def varies(self, node: Node) -> bool:
+        """Whether a derivative can flow through the node: it depends on a floating-point input."""
+        return _memoised(node, self._varies, self._flows)
+
+    def _flows(self, node: Node) -> bool:
+        if node.operation in ("constant", "stop_gradient") or not floating(node.dtype):
+            return False
+        return node.operation == "input" or any(self._varies[child.number] for child in node.children)
+
+    def _rule(self, node: Node) -> Sign:
+        if node.ghost is not None:
+            return self(node.ghost)
+        if node.operation == "constant":
+            return _of_constant(node.value)
+        name, signs = node.operation, [self._known[child.number] for child in node.children]
+        if name == "select_n":
+            return min(signs[1:])
+        if name in MOVES or (name == "gather" and fills_with_nan(node)):
+            return signs[0]
+        if name == "convert_element_type":
+            return max(signs[0], Sign.NONNEGATIVE if _counting(node.children[0].dtype) else Sign.UNKNOWN)
+        if name in _SAME:
+            return _of_reduction(name, signs[0], node)
+        if name in ("concatenate", "pad", "stack"):
+            return min(signs)
+        if name in _EMITTED:
+            return _EMITTED[name]
+        if name == "dot_general":
+            return min(*signs, Sign.NONNEGATIVE)
+        if name in facts.ARITHMETIC:
+            return _of_arithmetic(name, signs, node)
+        if name == "iota" or _counting(node.dtype):
+            return Sign.NONNEGATIVE
+        return self._of_card(name, signs, node)
+
+    def _of_card(self, name: str, signs: list[Sign], node: Node) -> Sign:
+        if name == "integer_pow":
+            return _of_power(signs[0], node.params["y"])
+        card = facts.card(name, **node.params) if len(signs) == 1 and name in facts.CARDS else None
+        if card is None:
+            return Sign.UNKNOWN
+        if name in _KEEPS_ZERO and signs[0] > Sign.UNKNOWN:
+            return signs[0]
+        if name == "abs" and signs[0] > Sign.UNKNOWN:
+            return signs[0]
+        lower = card.range.lower.value
+        if lower > 0:
+            return Sign.BOUNDED
+        if lower < 0:
+            return Sign.UNKNOWN
+        return Sign.POSITIVE if 0.0 not in card.range else Sign.NONNEGATIVE
+
+
+def _memoised(node: Node, known: dict[int, Any], rule: Any) -> Any:
+    stack = [node]
+    while stack:
+        top = stack[-1]
+        if top.number in known:
+            stack.pop()
+            continue
+        children = (top.ghost,) if top.ghost is not None else top.children
+        missing = [child for child in (*children, *top.children) if child.number not in known]
+        if missing:
+            stack.extend(missing)
+        else:
+            known[top.number] = rule(top)
+            stack.pop()
+    return known[node.number]
+
+
+def _of_constant(value: Any) -> Sign:
+    array_size = int(np.size(value))
+    dtype = getattr(value, "dtype", None)
+    if array_size == 0 or array_size > _LARGE or (dtype is not None and not _number(dtype)):
+        return Sign.UNKNOWN
+    lowest = np.asarray(value).min()
+    if not lowest >= 0:
+        return Sign.UNKNOWN
+    return Sign.BOUNDED if lowest > 0 else Sign.NONNEGATIVE
+
+
+def _of_reduction(name: str, sign: Sign, node: Node) -> Sign:
+    if 0 in node.children[0].shape:
+        return Sign.UNKNOWN
+    if name in ("reduce_prod", "cumprod"):
+        return min(sign, Sign.POSITIVE)
+    return sign
+
+
+def _of_arithmetic(name: str, signs: list[Sign], node: Node) -> Sign:
+    low, high = min(signs), max(signs)
+    match name:
+        case "add":
+            return high if low > Sign.UNKNOWN else Sign.UNKNOWN
+        case "max":
+            return high
+        case "min":
+            return low
+        case "clamp":
+            return max(signs[0], min(signs[1:]))
+        case "mul" if node.children[0] is node.children[1]:
+            return max(low, Sign.NONNEGATIVE)
+        case "mul":
+            return low
+        case "div":
+            return min(signs[0], Sign.POSITIVE) if signs[1] > Sign.UNKNOWN else Sign.UNKNOWN
+        case "pow":
+            return Sign.POSITIVE if signs[0] >= Sign.POSITIVE else Sign.UNKNOWN
+    return Sign.UNKNOWN
+
+
+def _of_power(sign: Sign, exponent: int) -> Sign:
+    if exponent < 0:
+        return Sign.POSITIVE if exponent % 2 == 0 or sign > Sign.UNKNOWN else Sign.UNKNOWN
+    if exponent == 0:
+        return Sign.BOUNDED
+    return max(sign, Sign.NONNEGATIVE) if exponent % 2 == 0 else sign
+
+
+def _number(dtype: Any) -> bool:
+    kind = getattr(dtype, "kind", "")
+    return kind in "fiub" or (kind == "V" and floating(dtype))
+
+
+def fills_with_nan(node: Node) -> bool:
+    """Whether a gather gives elements of its operand, and NaN where an index is out of bounds, or stays in bounds."""
+    fill = node.params.get("fill_value")
+    return fill is None or bool(np.isnan(fill))
+
+
+def floating(dtype: Any) -> bool:
+    """Whether a dtype is one of real floating-point numbers, bfloat16 included."""
+    return is_real(dtype)
+
+
+def _counting(dtype: Any) -> bool:
+    return getattr(dtype, "kind", "") in "bu"

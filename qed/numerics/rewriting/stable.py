@@ -1,0 +1,128 @@
+"""The operations that the logarithm rewriting emits, each stable in value and in first derivative.
+
+With a shift M that the derivative does not see (Blanchard, Higham and Higham, *Accurately computing the
+log-sum-exp and softmax functions*, 2021)::
+
+    log sum_i exp u_i  =  M + log sum_i exp(u_i - M),      M = max_i u_i
+
+the sum on the right lies in [1, n]: it can neither overflow nor vanish, and the two parts are kept apart,
+so that z - logsumexp(u) is computed as (z - M) - log(sum): a difference of large numbers first, which is
+nearly exact, then a small correction. Where M is infinite, u - M would be NaN; there the elements that
+reach M count as 0 and the others as -inf. A row of -inf gives -inf with a zero gradient, a row with +inf
+gives inf.
+
+    log(1 - exp x) = log(-expm1 x)  for x > -log 2,   log1p(-exp x)  otherwise      (Maechler, 2012)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from qed.graph.build import Operation
+
+
+def _shift(u: Any, axes: tuple[int, ...]) -> Any:
+    return jax.lax.stop_gradient(jnp.max(u, axis=axes))
+
+
+def _relative(u: Any, shift: Any) -> Any:
+    return jnp.where(jnp.isfinite(shift), u - shift, jnp.where(u == shift, 0.0, -jnp.inf).astype(u.dtype))
+
+
+def _sum_exp(u: Any, shift: Any, axes: tuple[int, ...]) -> Any:
+    return jnp.sum(jnp.exp(_relative(u, jnp.expand_dims(shift, axes))), axis=axes)
+
+
+def _logsumexp(u: Any, axes: tuple[int, ...]) -> Any:
+    shift = _shift(u, axes)
+    return shift + jnp.log(_sum_exp(u, shift, axes))
+
+
+def _shift_two(a: Any, b: Any) -> Any:
+    return jax.lax.stop_gradient(jnp.maximum(a, b))
+
+
+def _rest_two(a: Any, b: Any, shift: Any) -> Any:
+    return jnp.logaddexp(_relative(a, shift), _relative(b, shift))
+
+
+def _weighted_shift(w: Any, u: Any, axes: tuple[int, ...]) -> Any:
+    seen = jnp.where(w == 0, -jnp.inf, u + jnp.log(jnp.abs(w)))
+    shift = jnp.max(seen, axis=axes)
+    return jax.lax.stop_gradient(jnp.where(jnp.isfinite(shift), shift, 0.0).astype(u.dtype))
+
+
+def _weighted_sum(w: Any, u: Any, shift: Any, axes: tuple[int, ...]) -> Any:
+    return jnp.sum(_scaled(w, u, jnp.expand_dims(shift, axes)), axis=axes)
+
+
+def _scaled(w: Any, u: Any, shift: Any) -> Any:
+    """w exp(u - shift), with an exponent that cannot overflow where w is 0."""
+    limit = jnp.log(jnp.finfo(u.dtype).max) - 1
+    return w * jnp.exp(jnp.where(w == 0, jnp.minimum(u - shift, limit), u - shift).astype(u.dtype))
+
+
+def _weighted_shift_two(v: Any, a: Any, w: Any, b: Any) -> Any:
+    first = jnp.where(v == 0, -jnp.inf, a + jnp.log(jnp.abs(v)))
+    second = jnp.where(w == 0, -jnp.inf, b + jnp.log(jnp.abs(w)))
+    shift = jnp.maximum(first, second)
+    return jax.lax.stop_gradient(jnp.where(jnp.isfinite(shift), shift, 0.0).astype(shift.dtype))
+
+
+def _weighted_sum_two(v: Any, a: Any, w: Any, b: Any, shift: Any) -> Any:
+    return _scaled(v, a, shift) + _scaled(w, b, shift)
+
+
+def _log1mexp(x: Any) -> Any:
+    near = x > -0.6931472
+    close = jnp.where(near, x, -1.0).astype(x.dtype)
+    far = jnp.where(near, -1.0, x).astype(x.dtype)
+    return jnp.where(near, jnp.log(-jnp.expm1(close)), jnp.log1p(-jnp.exp(far)))
+
+
+ADD = Operation("add", jnp.add)
+SUB = Operation("sub", jnp.subtract)
+MUL = Operation("mul", jnp.multiply)
+DIV = Operation("div", jnp.divide)
+NEG = Operation("neg", jnp.negative)
+ABS = Operation("abs", jnp.abs)
+EXP = Operation("exp", jnp.exp)
+LOG = Operation("log", jnp.log)
+LOG1P = Operation("log1p", jnp.log1p)
+MAX = Operation("max", jnp.maximum)
+MIN = Operation("min", jnp.minimum)
+LOGISTIC = Operation("logistic", jax.nn.sigmoid)
+SOFTPLUS = Operation("softplus", jax.nn.softplus)
+LOG1MEXP = Operation("log1mexp", _log1mexp)
+LOG_NDTR = Operation("log_ndtr", jax.scipy.special.log_ndtr)
+FILL = Operation("fill", lambda x, to: jnp.broadcast_to(x, to))
+CANCELLED = Operation("cancelled", lambda x: jax.lax.stop_gradient(jnp.subtract(x, x)))
+SPREAD = Operation("spread", lambda x, order, to: jnp.transpose(x, order).reshape(to))
+SUM = Operation("sum", lambda x, axes: jnp.sum(x, axis=axes))
+LARGEST = Operation("reduce_max", lambda x, axes: jnp.max(x, axis=axes))
+SMALLEST = Operation("reduce_min", lambda x, axes: jnp.min(x, axis=axes))
+CUMULATIVE_SUM = Operation("cumsum", lambda x, axis, reverse: jax.lax.cumsum(x, axis, reverse))
+CUMULATIVE = Operation("cumlogsumexp", lambda x, axis, reverse: jax.lax.cumlogsumexp(x, axis, reverse))
+
+LOGSUMEXP = Operation("logsumexp", _logsumexp)
+SHIFT = Operation("shift", _shift)
+SUM_EXP = Operation("sum_exp", _sum_exp)
+LOGADDEXP = Operation("logaddexp", jnp.logaddexp)
+SHIFT_TWO = Operation("shift_two", _shift_two)
+REST_TWO = Operation("rest_two", _rest_two)
+
+WEIGHTED = Operation(
+    "weighted_logsumexp",
+    lambda w, u, axes: (s := _weighted_shift(w, u, axes)) + jnp.log(_weighted_sum(w, u, s, axes)),
+)
+WEIGHTED_SHIFT = Operation("weighted_shift", _weighted_shift)
+WEIGHTED_SUM = Operation("weighted_sum", _weighted_sum)
+WEIGHTED_TWO = Operation(
+    "weighted_logaddexp",
+    lambda v, a, w, b: (s := _weighted_shift_two(v, a, w, b)) + jnp.log(_weighted_sum_two(v, a, w, b, s)),
+)
+WEIGHTED_SHIFT_TWO = Operation("weighted_shift_two", _weighted_shift_two)
+WEIGHTED_SUM_TWO = Operation("weighted_sum_two", _weighted_sum_two)

@@ -1,0 +1,222 @@
+"""Rules of the logarithm for sums and differences.
+
+Terms of unknown sign, or whose own logarithm has no derivative where they vanish, stay factors: w exp(a).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from qed.graph.build import Node
+from qed.numerics.rewriting import laws, stable
+from qed.numerics.rewriting.forms import Form, Term, linear, together
+from qed.numerics.rewriting.scales import anchored
+from qed.numerics.rewriting.signs import Sign
+
+if TYPE_CHECKING:
+    from qed.numerics.rewriting.recursion import Logarithm
+
+LARGEST_PRODUCT = 1 << 20
+"""Elements of the array of products up to which the log of a matrix product is taken by log-sum-exp."""
+
+
+def _add(log: Logarithm, node: Node) -> Form | None:
+    a, b = node.children
+    if log.gained(a) is None and log.gained(b) is None:
+        return _weighted_two(log, node, a, b, 1.0)
+    if min(log.sign(a), log.sign(b)) == Sign.UNKNOWN:
+        return _weighted_two(log, node, a, b, 1.0)
+    first, second = log.plain(a), log.plain(b)
+    if any(form.fragile for form in (first, second)):
+        return _weighted_two(log, node, a, b, 1.0)
+    used = together(first.laws, second.laws)
+    for one, other, of in ((first, second, b), (second, first, a)):
+        if not one.terms:
+            value = log.algebra.softplus(log.whole(other, of))
+            return Form(
+                (Term(log.algebra.filled(value, node.shape)),),
+                node.shape,
+                laws=together((laws.SOFTPLUS,), used),
+            )
+    u, v = log.whole(first, a), log.whole(second, b)
+    shift = log.emit(stable.SHIFT_TWO, u, v)
+    term = Term(log.emit(stable.LOGADDEXP, u, v), 1.0, shift, log.emit(stable.REST_TWO, u, v, shift))
+    return Form((term,), node.shape, laws=together((laws.ADD,), used))
+
+
+def _weighted_two(log: Logarithm, node: Node, a: Node, b: Node, sign: float) -> Form | None:
+    first, second = _scaled(log, a), _scaled(log, b)
+    if first is None and second is None:
+        return None
+    if all(_limited(log, child) for child in (a, b)):
+        return None
+    parts: list[Node] = []
+    used: tuple[laws.Law, ...] = (laws.WEIGHTED,)
+    for of, scaled, factor in ((a, first, 1.0), (b, second, sign)):
+        weight, form = scaled if scaled is not None else (of, None)
+        used = together(used, form.laws if form else ())
+        one = log.algebra.number(1.0, node)
+        exponent = log.whole(form, of) if form is not None else log.algebra.number(0.0, node)
+        parts += [log.algebra.times(factor, weight if weight is not None else one), exponent]
+    shift = log.emit(stable.WEIGHTED_SHIFT_TWO, *parts)
+    rest = log.emit(stable.LOG, log.emit(stable.WEIGHTED_SUM_TWO, *parts, shift))
+    term = Term(log.emit(stable.WEIGHTED_TWO, *parts), 1.0, shift, rest)
+    return Form((term,), node.shape, laws=used)
+
+
+def _limited(log: Logarithm, node: Node) -> bool:
+    """Whether nothing in a sum can overflow that a logarithm would save: sigmoids times anything, no exponentials."""
+    if node.operation in ("mul", "neg"):
+        return all(_limited(log, child) for child in node.children)
+    return node.operation == "logistic" or (node.operation != "div" and log.gained(node) is None)
+
+
+def _scaled(log: Logarithm, node: Node) -> tuple[Node | None, Form] | None:
+    """(w, form) with node = w exp(form), w of any sign (None: 1); None where there is no exponential in it."""
+    form = log.gained(node)
+    if form is not None and not form.fragile and log.sign(node) > Sign.UNKNOWN:
+        return None, form
+    if node.operation in ("mul", "div"):
+        a, b = node.children
+        for of, other in ((a, b), (b, a))[: 2 if node.operation == "mul" else 1]:
+            form = log.gained(of)
+            if form is not None and not form.fragile and log.sign(of) > Sign.UNKNOWN:
+                weight = other if node.operation == "mul" else _reciprocal(log, other)
+                return weight, form
+    if node.operation in ("broadcast_in_dim", "neg"):
+        inner = _scaled(log, node.children[0])
+        if inner is None or node.operation != "neg":
+            return None
+        weight = inner[0] if inner[0] is not None else log.algebra.number(1.0, node)
+        return log.algebra.negative(weight), inner[1]
+    return None
+
+
+def _reciprocal(log: Logarithm, node: Node) -> Node:
+    return log.emit(stable.DIV, log.algebra.number(1.0, node), node)
+
+
+def _sub(log: Logarithm, node: Node) -> Form | None:
+    a, b = node.children
+    if log.gained(a) is None and log.gained(b) is None:
+        return None
+    if min(log.sign(a), log.sign(b)) == Sign.UNKNOWN:
+        return _weighted_two(log, node, a, b, -1.0)
+    first, second = log.plain(a), log.plain(b)
+    if first.fragile or second.fragile:
+        return _weighted_two(log, node, a, b, -1.0)
+    used = together((laws.SUB,), first.laws, second.laws)
+    rest = complement(log, linear(node.shape, (1.0, second), (-1.0, first)), node)
+    return replace(linear(node.shape, (1.0, first), (1.0, rest)), laws=used)
+
+
+def complement(log: Logarithm, form: Form, like: Node) -> Form:
+    """log(1 - exp(form)); 1 - sigmoid(u) is known to be sigmoid(-u)."""
+    form = log.algebra.simplified(form)
+    only = form.terms[0] if len(form.terms) == 1 else None
+    if only is not None and only.coefficient == -1 and only.node.operation == "softplus":
+        mirrored = log.algebra.softplus(log.algebra.negative(only.node.children[0]))
+        return Form((Term(mirrored, -1.0),), form.shape, laws=together((laws.LOGISTIC,), form.laws))
+    value = log.emit(stable.LOG1MEXP, log.whole(form, like))
+    return Form((Term(value),), form.shape, fragile=True, laws=together((laws.SUB,), form.laws))
+
+
+def _reduce_sum(log: Logarithm, node: Node) -> Form | None:
+    child, axes = node.children[0], tuple(node.params["axes"])
+    if not axes:
+        return log(child)
+    form = log.gained(child)
+    if form is None or form.fragile or log.sign(child) == Sign.UNKNOWN:
+        return _weighted_sum(log, node, child, axes)
+    if child.operation == "exp" and anchored(child.children[0], axes):
+        return replace(_as_it_stands(log, node), laws=form.laws)
+    u = log.whole(form, child)
+    return _sum_of(log, u, node, axes, together((laws.SUM,), form.laws))
+
+
+def _sum_of(log: Logarithm, u: Node, node: Node, axes: tuple[int, ...], used: tuple[laws.Law, ...]) -> Form:
+    shift = log.emit(stable.SHIFT, u, shape=node.shape, axes=axes)
+    rest = log.emit(stable.LOG, log.emit(stable.SUM_EXP, u, shift, shape=node.shape, axes=axes))
+    term = Term(log.emit(stable.LOGSUMEXP, u, shape=node.shape, axes=axes), 1.0, shift, rest)
+    return Form((term,), node.shape, laws=used)
+
+
+def _as_it_stands(log: Logarithm, node: Node) -> Form:
+    return Form((Term(log.emit(stable.LOG, node)),), node.shape, gained=False)
+
+
+def _weighted_sum(log: Logarithm, node: Node, child: Node, axes: tuple[int, ...]) -> Form | None:
+    scaled = _scaled(log, child)
+    if scaled is None or scaled[0] is None:
+        return None
+    weight = log.algebra.filled(scaled[0], child.shape)
+    u = log.algebra.filled(log.whole(scaled[1], child), child.shape)
+    return _weighted_sum_of(log, weight, u, node, axes, together((laws.WEIGHTED,), scaled[1].laws))
+
+
+def _weighted_sum_of(
+    log: Logarithm, weight: Node, u: Node, node: Node, axes: tuple[int, ...], used: tuple[laws.Law, ...]
+) -> Form:
+    shift = log.emit(stable.WEIGHTED_SHIFT, weight, u, shape=node.shape, axes=axes)
+    total = log.emit(stable.WEIGHTED_SUM, weight, u, shift, shape=node.shape, axes=axes)
+    rest = log.emit(stable.LOG, total)
+    term = Term(log.emit(stable.WEIGHTED, weight, u, shape=node.shape, axes=axes), 1.0, shift, rest)
+    return Form((term,), node.shape, laws=used)
+
+
+def _dot(log: Logarithm, node: Node) -> Form | None:
+    """A matrix product is the sum of products that it is; only where that array is small enough to be formed."""
+    (contract_a, contract_b), (batch_a, batch_b) = node.params["dimension_numbers"]
+    a, b = node.children
+    free_a = [i for i in range(len(a.shape)) if i not in (*contract_a, *batch_a)]
+    free_b = [i for i in range(len(b.shape)) if i not in (*contract_b, *batch_b)]
+    contracted = tuple(a.shape[i] for i in contract_a)
+    shape = (*node.shape, *contracted)
+    if math.prod(shape) > LARGEST_PRODUCT or a.dtype != node.dtype or b.dtype != node.dtype:
+        return None
+    if log.gained(a) is None and log.gained(b) is None:
+        return None
+
+    def spread(value: Node, of: Node, order: list[int], free: int, at: int) -> Node:
+        value = log.algebra.filled(value, of.shape)
+        sizes = [of.shape[i] for i in order]
+        batch = len(batch_a)
+        ones = [1] * (len(free_b) if at == 0 else len(free_a))
+        put = batch + free if at == 0 else batch
+        target = (*sizes[:put], *ones, *sizes[put:])
+        return log.emit(stable.SPREAD, value, shape=target, order=tuple(order), to=target)
+
+    left = [*batch_a, *free_a, *contract_a]
+    right = [*batch_b, *free_b, *contract_b]
+    axes = tuple(range(len(node.shape), len(shape)))
+    parts: list[tuple[Node | None, Node | None]] = []
+    used: tuple[laws.Law, ...] = (laws.SUM,)
+    for of, order, free, at in ((a, left, len(free_a), 0), (b, right, len(free_b), 1)):
+        form = log.plain(of) if log.sign(of) > Sign.UNKNOWN else None
+        if form is not None and not form.fragile:
+            used = together(used, form.laws)
+            parts.append((None, spread(log.whole(form, of), of, order, free, at)))
+        else:
+            parts.append((spread(of, of, order, free, at), None))
+    exponents = [exponent for _, exponent in parts if exponent is not None]
+    weights = [weight for weight, _ in parts if weight is not None]
+    if not exponents:
+        return None
+    u = exponents[0] if len(exponents) == 1 else log.emit(stable.ADD, *exponents)
+    u = log.algebra.filled(u, shape)
+    if not weights:
+        return _sum_of(log, u, node, axes, used)
+    weight = log.algebra.filled(weights[0], shape)
+    return _weighted_sum_of(log, weight, u, node, axes, together((laws.WEIGHTED,), used[1:]))
+
+
+RULES: Mapping[str, Callable[[Logarithm, Node], Form | None]] = {
+    "add": _add,
+    "add_any": _add,
+    "sub": _sub,
+    "reduce_sum": _reduce_sum,
+    "dot_general": _dot,
+}

@@ -1,0 +1,62 @@
+"""How every test runs: on the CPU, with fixed seeds, warnings as errors, and nothing skipped in CI.
+
+QED_LAW_EXAMPLES scales how many examples a law draws (1 by default; 0.1 is quick, 10 is thorough).
+QED_REQUIRE_EXTRAS=1 makes a missing extra an error instead of a reason to skip; .ci/run sets it.
+"""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Read when JAX is first imported, after this file.  What XLA compiled is kept between runs, in a
+# folder for each parallel worker, so that none reads what another has half written.
+_CACHE = Path(__file__).resolve().parents[1] / ".pytest_cache" / "jax"
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE / os.environ.get("PYTEST_XDIST_WORKER", "main"))
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+EXTRAS = {
+    "proofs": "flint",
+    "sklearn": "sklearn",
+    "flax": "flax",
+    "equinox": "equinox",
+    "numpyro": "numpyro",
+}
+"""The module that each extra brings."""
+
+LAW_SCALE = float(os.environ.get("QED_LAW_EXAMPLES", "1"))
+
+settings.register_profile(
+    "laws",
+    derandomize=True,  # the same examples in every run
+    deadline=None,
+    database=None,
+    max_examples=max(1, round(50 * LAW_SCALE)),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("laws")
+
+
+def pytest_configure(config):
+    if os.environ.get("QED_REQUIRE_EXTRAS") != "1":
+        return
+    missing = [extra for extra, module in EXTRAS.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        message = f"QED_REQUIRE_EXTRAS=1 and these extras are not installed: {', '.join(missing)}"
+        raise pytest.UsageError(message)
+
+
+@pytest.fixture(scope="session")
+def law_examples():
+    """How many examples a law that does not use hypothesis should draw, given the usual number."""
+    return lambda usual: max(1, round(usual * LAW_SCALE))
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Objects without a stable text get their argument's name, so that parallel workers agree on the tests."""
+    plain = val is None or isinstance(val, str | bytes | bool | int | float | complex | type)
+    return None if plain else argname
