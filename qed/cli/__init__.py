@@ -1,0 +1,1 @@
+"""The command line: the verbs of the library with the same names."""

@@ -1,0 +1,179 @@
+"""The command line's entry: options, output, exit codes.
+
+Results go to stdout, progress to stderr. Exit code 0: nothing of level warning or error; 1: some; 2: it could not run;
+3 with ``--strict``: everything is UNKNOWN. Nothing heavy is imported before a verb needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from qed.errors import QedError
+from qed.report import exit_code
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Answers questions about a differentiable function, and gives every answer with its reason.",
+)
+
+QUESTIONS = """\
+qed answers questions about a differentiable function, and gives every answer with its reason.
+
+  Why is my loss NaN? Why does it diverge?      qed why train.py:loss --at w --step sgd:0.1
+  What does a code mean?                        qed explain QED201
+  How does it work, with numbers?               qed explain learning-rate
+  Which topics are there?                       qed explain
+
+qed why --help says more."""
+
+
+@app.callback(invoke_without_command=True)
+def questions(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Answers questions about a differentiable function, and gives every answer with its reason."""
+    if version:
+        import qed
+
+        typer.echo(f"qed {qed.__version__}")
+        raise typer.Exit(0)
+    if context.invoked_subcommand is None:
+        typer.echo(QUESTIONS)
+
+
+@app.command()
+def why(
+    target: Annotated[
+        str, typer.Argument(metavar="FILE.py[:LOSS]", help="A loss, loss(at, *args) -> scalar; or a whole script.")
+    ],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- ARGS]", help="The script's own command line, behind --.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(metavar="NAME", help="The parameters.")] = None,
+    args: Annotated[
+        str | None, typer.Option(metavar="NAME,NAME", help="The data that the loss is called with.")
+    ] = None,
+    step: Annotated[
+        str | None,
+        typer.Option(metavar="RULE", help="sgd:0.1, sgd:0.1,momentum=0.9,nesterov, adamw:3e-4,wd=0.1, or a name."),
+    ] = None,
+    names: Annotated[str | None, typer.Option(metavar="NAME", help="Names for the parameters' axes.")] = None,
+    key: Annotated[str | None, typer.Option(metavar="NAME", help="A random key, passed after the data.")] = None,
+    has_aux: Annotated[bool, typer.Option("--has-aux", help="The loss returns (loss, auxiliary).")] = False,
+    steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Stop the script after N steps.")] = None,
+    budget: Annotated[str, typer.Option(metavar="SECONDS", help="Time to spend, such as 60s or 2m.")] = "60s",
+    unfold: Annotated[bool, typer.Option("--why", help="Unfold every reason.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (schema qed/answer/1).")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 3 where everything is UNKNOWN.")] = False,
+) -> None:
+    """Why is the loss NaN, why does it diverge; or that nothing is wrong, and what was checked."""
+    from qed.cli.progress import Reporter
+    from qed.cli.why import Script, ask
+
+    with Reporter(quiet=quiet) as reporter:
+        answer = ask(
+            target,
+            at=at,
+            args=args,
+            names=names,
+            key=key,
+            step=step,
+            has_aux=has_aux,
+            script=Script(tuple(arguments or ()), steps, quiet_stdout=as_json),
+            budget=seconds(budget),
+            progress=reporter.progress,
+            first_verdict=reporter.say,
+        )
+    show(answer, as_json=as_json, unfold=unfold)
+    raise typer.Exit(exit_code(answer, strict))
+
+
+@app.command()
+def explain(
+    topic: Annotated[str | None, typer.Argument(metavar="CODE|TOPIC", help="QED201, learning-rate, ...")] = None,
+) -> None:
+    """Print the page of a code or of a topic; without one, the table of contents."""
+    from qed.cli.explain import show as print_page
+
+    print_page(topic)
+
+
+def seconds(text: str) -> float:
+    """A time such as '60', '60s', '2m'.
+
+    Example:
+        >>> seconds("90s"), seconds("2m")
+        (90.0, 120.0)
+    """
+    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:].lower())
+    try:
+        value = float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 < value < float("inf"):
+        raise QedError(
+            "QED007",
+            f"the budget {text!r} is no time",
+            "it is a positive number of seconds",
+            "write --budget 60s",
+        )
+    return value
+
+
+def show(answer: Any, *, as_json: bool, unfold: bool) -> None:
+    """Print an answer to stdout."""
+    if as_json:
+        typer.echo(json.dumps(answer.to_json(), allow_nan=False))
+        return
+    from qed.report.text import text
+
+    typer.echo(text(answer, why=unfold))
+
+
+def main() -> None:
+    """Run the command line; a QedError becomes its three lines and exit code 2."""
+    as_json = "--json" in sys.argv
+    try:
+        app()
+    except QedError as error:
+        if as_json:
+            typer.echo(json.dumps(error.to_json()))
+        else:
+            typer.echo(_error_text(error), err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception:  # exit code 1, Python's own, would say that something was found
+        import traceback
+
+        traceback.print_exc()
+        typer.echo("this is a fault of qed, not of the file: please report the lines above", err=True)
+        sys.exit(2)
+
+
+def _error_text(error: QedError) -> str:
+    lines = [f"{error.code}  {error.what}"]
+    if error.span is not None and error.span.text.strip():
+        line, caret = error.span.caret
+        lines += [f"  {error.span}   {line.strip()}"]
+        indent = len(line) - len(line.lstrip())
+        if caret.strip():
+            lines += [" " * len(f"  {error.span}   ") + caret[indent:]]
+    lines += [f"  because  {error.because}"] if error.because else []
+    lines += [f"  instead  {error.instead}"] if error.instead else []
+    lines.append(f"qed explain {error.code}")
+    return "\n".join(lines)

@@ -1,0 +1,145 @@
+"""``qed why FILE.py:loss --at NAME``: from names on the command line to a `qed.Problem`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from qed.answer import Answer
+from qed.cli.target import find, load, split_target
+from qed.errors import QedError
+
+
+@dataclass(frozen=True)
+class Script:
+    """How a whole script is to be run.
+
+    Args:
+        arguments: its own command line.
+        steps: stop it after so many steps, or None.
+        quiet_stdout: send what it prints to stderr, because stdout belongs to the result (JSON).
+    """
+
+    arguments: tuple[str, ...] = ()
+    steps: int | None = None
+    quiet_stdout: bool = False
+
+
+def ask(
+    target: str,
+    *,
+    at: str | None,
+    args: str | None,
+    names: str | None,
+    key: str | None,
+    step: str | None,
+    has_aux: bool,
+    budget: float,
+    script: Script | None = None,
+    progress: Any = None,
+    first_verdict: Any = None,
+) -> Answer[Any]:
+    """Load the target and ask `qed.why`."""
+    source, name = split_target(target)
+    if name is None:
+        return _ask_script(source, script, at, step, budget, progress, first_verdict)
+    module = load(source)
+    loss = find(module, source, name, "the loss")
+    if not callable(loss):
+        raise QedError(
+            "QED007",
+            f"{name} is no function",
+            f"it is a {type(loss).__name__}",
+            "name the function that returns the loss",
+        )
+    if at is None:
+        near = _guess_parameters(module)
+        raise QedError(
+            "QED007",
+            "the parameters are not named",
+            "--at says which object in the file holds them",
+            f"add --at {near}" if near else "add --at NAME",
+        )
+    import qed
+
+    problem = qed.Problem(
+        loss,
+        _at(module, source, at),
+        tuple(find(module, source, part.strip(), "--args") for part in args.split(",") if part.strip()) if args else (),
+        names=None if names is None else find(module, source, names, "--names"),
+        key=None if key is None else find(module, source, key, "--key"),
+        step=_step(module, step),
+        has_aux=has_aux,
+        budget=budget,
+    )
+    from qed.why.diagnose import why
+
+    with contextlib.redirect_stdout(sys.stderr):  # the loss may print, when it is traced or when it runs
+        return why(problem, progress=progress, first_verdict=first_verdict)
+
+
+def _ask_script(
+    source: str,
+    script: Script | None,
+    at: str | None,
+    step: str | None,
+    budget: float,
+    progress: Any,
+    first_verdict: Any,
+) -> Answer[Any]:
+    if at is not None or step is not None:
+        raise QedError(
+            "QED007",
+            "--at and --step belong to a loss, and none is named",
+            f"{source} alone means the whole script, whose parameters and step rule are read from its run",
+            f"name the loss: qed why {source}:loss --at {at or 'NAME'}, or leave the options out",
+        )
+    from qed.why.script import why_script
+
+    how = script or Script()
+    return why_script(
+        source,
+        how.arguments,
+        steps=how.steps,
+        budget=budget,
+        progress=progress,
+        first_verdict=first_verdict,
+        stdout=sys.stderr if how.quiet_stdout else None,
+    )
+
+
+def _at(module: ModuleType, source: str, at: str) -> Any:
+    try:
+        return float(at)
+    except ValueError:
+        pass
+    found = find(module, source, at, "--at")
+    if (
+        callable(found)
+        and not hasattr(found, "__dataclass_fields__")
+        and type(found).__name__ in ("function", "method")
+    ):
+        raise QedError(
+            "QED007",
+            f"{at} is a function",
+            "the parameters are the arrays that it returns",
+            f"bind them in {source}: w = {at}(...)",
+        )
+    return found
+
+
+def _step(module: ModuleType, step: str | None) -> Any:
+    """The step rule: text as the library reads it, or the name of an optax transformation in the file."""
+    if step is not None and step.isidentifier() and hasattr(module, step):
+        return getattr(module, step)
+    return step
+
+
+def _guess_parameters(module: ModuleType) -> str | None:
+    for name in ("w", "params", "parameters", "theta", "weights", "model", "x0"):
+        if hasattr(module, name):
+            return name
+    return None

@@ -1,0 +1,1 @@
+"""Descent: step rules and the limits of their stability."""

@@ -1,0 +1,142 @@
+"""One case under diagnosis: the prepared problem, the clock, and what was compiled for it.
+
+Compiling is the main cost of a diagnosis, so that every form of the loss is compiled once and kept here: the user's own
+and, where it was needed, its stable rewriting. The data and the size of the step are arguments of what is compiled.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from qed.optimization.step import StepRule
+from qed.why.curvature import Curvature, Steepness
+from qed.why.prepare import Prepared
+from qed.why.trial import Run, Runner
+
+STEPS = 400
+DEFAULT_BUDGET = 60.0
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(eq=False)
+class Clock:
+    """The time that the answer may take."""
+
+    budget: float = DEFAULT_BUDGET
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self.begun
+
+    @property
+    def left(self) -> float:
+        """Seconds left; negative when the time is over."""
+        return self.budget - self.spent
+
+    def deadline(self, share: float) -> float:
+        """The time at which a part that may use this share of what is left must stop."""
+        return time.monotonic() + max(0.0, self.left) * share
+
+
+@dataclass(eq=False)
+class Case:
+    """What the questions share."""
+
+    prepared: Prepared
+    clock: Clock
+    progress: Progress | None = None
+    _runners: dict[str, Runner] = field(default_factory=dict)
+
+    @cached_property
+    def rule(self) -> StepRule:
+        """The step rule; without one, gradient descent that takes no step."""
+        return self.prepared.rule or StepRule("sgd", 0.0)
+
+    @cached_property
+    def rewritten(self) -> Any:
+        """The loss with its logarithms rewritten, or None where nothing is to be rewritten."""
+        from qed.numerics.rewriting.logarithm import rewrite
+
+        return rewrite(self.prepared.graph)
+
+    @cached_property
+    def key_position(self) -> int | None:
+        """The position of the random key among the data, where the problem has one."""
+        if self.prepared.problem.key is None:
+            return None
+        last = len(self.prepared.traced.leaves) - self.prepared.closed_over - 1
+        return self.prepared.data_positions.index(last)
+
+    def loss(self, form: str) -> Callable[..., Any]:
+        """The loss in the given form: 'given' or 'rewritten'."""
+        if form == "given":
+            return self.prepared.loss
+        function, join = self.rewritten.function, self.prepared.join
+        return lambda parameters, data: function(*join(parameters, data))[0]
+
+    def runner(self, form: str) -> Runner:
+        """The compiled step of a form."""
+        if form not in self._runners:
+            self._runners[form] = Runner(self.loss(form), self.rule, self.key_position)
+        return self._runners[form]
+
+    def run(
+        self,
+        form: str,
+        label: str,
+        *,
+        data: Sequence[Any] | None = None,
+        scale: float = 1.0,
+        clip: float = math.inf,
+        steps: int = STEPS,
+        share: float = 0.4,
+    ) -> Run:
+        """Run a form of the loss from the start."""
+        progress = self.progress
+        values = self.prepared.data if data is None else data
+        run = self.runner(form).run(
+            self.prepared.parameters,
+            values,
+            steps,
+            scale=scale,
+            clip=clip,
+            deadline=self.clock.deadline(share),
+            progress=None if progress is None else lambda done, total: progress(label, done, total),
+        )
+        if run.failure is not None or not run.settled > run.start:
+            return run
+        return replace(run, noise=self.runner(form).noise(self.prepared.parameters, values, run.start))
+
+    def again(self, form: str, run: Run, scale: float = 1.0) -> Run:
+        """The same run once more, without a deadline."""
+        return self.runner(form).run(self.prepared.parameters, self.prepared.data, max(run.steps, 1), scale=scale)
+
+    def curvature(self, form: str) -> Curvature:
+        """The Hessian-vector product of a form, compiled once."""
+        name = f"curvature:{form}"
+        if name not in self.__dict__:
+            self.__dict__[name] = Curvature(self.prepared, self.loss(form))
+        return self.__dict__[name]
+
+    def steepness(
+        self, form: str, parameters: Sequence[Any], data: Sequence[Any] | None = None, seed: int | None = None
+    ) -> Steepness:
+        """The steepest curvature of a form at a point."""
+        if self.progress is not None:
+            self.progress("curvature", 0, 0)
+        deadline = self.clock.deadline(0.4)
+        return self.curvature(form).at(
+            parameters,
+            self.prepared.data if data is None else data,
+            self.rule if self.prepared.rule is not None else None,
+            stop=lambda: time.monotonic() > deadline,
+            seed=seed,
+        )

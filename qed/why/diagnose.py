@@ -1,0 +1,406 @@
+"""`qed.why`: which questions are asked, in which order, and the one sentence that they come to.
+
+1. Does the user's run stay finite? If not: where was the first non-finite number born (cheap: this comes first).
+2. Is there a stable form of the loss, and does it cure that?
+3. How steep is the loss at the start, and is the step beyond what is stable there; does a smaller step end lower?
+4. What could help? Each remedy is tried from the user's start, and ranked by what happened.
+
+Time is given out in that order; what was cut is listed as missing, with its cost.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from qed.answer import Answer, Finding, Missing, Reason, Standing
+from qed.errors import QedError
+from qed.findings import CODES
+from qed.why.case import DEFAULT_BUDGET, STEPS, Case, Clock, Progress
+from qed.why.diagnosis import Diagnosis, Verdict
+from qed.why.finite import Cause, diagnose_failure
+from qed.why.prepare import Prepared, prepare
+from qed.why.problem import Problem
+from qed.why.remedies import Tried, stable_patch, try_remedies
+from qed.why.stability import Judgement, curvature_alone, judge, rises
+from qed.why.trial import Run
+from qed.why.untraceable import not_differentiable
+from qed.why.words import number, plural, short
+
+FirstVerdict = Callable[[str], None]
+
+
+def why(
+    problem: Problem, *, progress: Progress | None = None, first_verdict: FirstVerdict | None = None
+) -> Answer[Diagnosis]:
+    """Why does this loss become NaN, or its training diverge; or that nothing is wrong, and what was checked.
+
+    Args:
+        problem: the loss, the parameters, the data and the step rule.
+        progress: called with (what, done, total) while it works.
+        first_verdict: called once with the cheap verdict, before curvature and trials.
+
+    Returns:
+        An answer whose value is a `qed.Diagnosis`. Its claim is that the run stays finite and does as well as with
+        a smaller step: REFUTED with witnesses, or MEASURED.
+
+    Raises:
+        QedError: where the problem cannot be run at all (codes QED000 to QED010).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import qed
+        >>> answer = qed.why(qed.Problem(lambda x: jnp.sum(x**2), at=jnp.ones(2), step=3.0))
+        >>> [finding.code for finding in answer.findings][0]
+        'QED401'
+    """
+    clock = Clock(problem.budget or DEFAULT_BUDGET)
+    prepared = prepare(problem)
+    case = Case(prepared, clock, progress)
+    try:
+        run = case.run("given", "the run as given", steps=STEPS if prepared.rule is not None else 0)
+    except (ValueError, NotImplementedError) as error:
+        raise not_differentiable(error, prepared.name, prepared.span) from error
+    cause = diagnose_failure(prepared, run.failure, _observer(case)) if run.failure is not None else None
+    if first_verdict is not None:
+        first_verdict(_first_sentence(run, cause, clock))
+    missing: list[Missing] = []
+    stable = _stable_run(case, run, cause, missing)
+    step = _step_question(case, run, stable, missing)
+    tried = try_remedies(case, run, stable, step) if prepared.rule is not None and clock.left > 0 else []
+    if clock.left <= 0:
+        missing.append(Missing("remedies that were not tried", settle="a larger --budget", cost=_cost(run)))
+    return _compose(case, run, cause, stable, step, tried, missing)
+
+
+def _observer(case: Case) -> Callable[[Any], None] | None:
+    if case.progress is None:
+        return None
+    count = 0
+
+    def observe(entry: Any) -> None:
+        nonlocal count
+        count += 1
+        if count % 64 == 0 and case.progress is not None:
+            case.progress("replaying equation by equation", count, 0)
+
+    return observe
+
+
+def _cost(run: Run) -> float:
+    """Seconds that another run of that length takes: its steps, and compiling once."""
+    return round(run.first + run.pace * STEPS, 1)
+
+
+# --- the questions --------------------------------------------------------------------------------------------
+
+
+def _stable_run(case: Case, run: Run, cause: Cause | None, missing: list[Missing]) -> Run | None:
+    """The run with the stable form of the loss, where there is one and it is needed."""
+    if cause is None or cause.birth is None:
+        return None
+    if case.clock.left <= 0:
+        missing.append(Missing("whether a stable form of the loss exists", settle="a larger --budget", cost=_cost(run)))
+        return None
+    try:
+        if case.rewritten is None:
+            return None
+    except QedError as error:
+        missing.append(Missing("whether a stable form of the loss exists", settle=str(error), code=error.code))
+        return None
+    return case.run("rewritten", "the stable form", steps=STEPS if case.prepared.rule is not None else 0)
+
+
+def _step_question(case: Case, run: Run, stable: Run | None, missing: list[Missing]) -> Judgement | None:
+    usable = math.isfinite(run.losses[0]) and not (run.failure is not None and run.failure.step == 0)
+    form, judged = (
+        ("given", run) if stable is None or (stable.failure is not None and usable) else ("rewritten", stable)
+    )
+    if form == "given" and not usable:
+        return None
+    if case.clock.left <= 0:
+        cost = round(run.first + 90 * run.pace, 1)  # compiling, and at most 30 products of three steps' time
+        missing.append(Missing("the steepest curvature and the step limit", settle="a larger --budget", cost=cost))
+        return None
+    steep = case.steepness("given" if usable else form, case.prepared.parameters)
+    if not steep.pair.finite:
+        missing.append(
+            Missing(
+                "the steepest curvature",
+                settle="second derivatives that are finite: a Hessian product is not",
+                cost=0.0,
+            )
+        )
+        steep = None
+    if case.prepared.rule is None:
+        return None if steep is None else Judgement(curvature_alone(case, steep), None, None, steep)
+    return judge(case, form, judged, steep)
+
+
+# --- what they come to ----------------------------------------------------------------------------------------
+
+
+def _first_sentence(run: Run, cause: Cause | None, clock: Clock) -> str:
+    if run.failure is None:
+        text = f"finite for {plural(run.steps, 'step')}: loss {number(run.start)} -> {number(run.losses[-1])}"
+    else:
+        text = _with_birth(_failure_sentence(run), cause)
+    return f"{text}  ({clock.spent:.1f} s; curvature and trials follow)"
+
+
+def _failure_sentence(run: Run) -> str:
+    failure = run.failure
+    if failure is None:
+        return ""
+    when = "at the start" if failure.step == 0 else f"after {plural(failure.step, 'step')}"
+    if failure.where == "loss":
+        return f"The loss {'is' if failure.step == 0 else 'becomes'} {failure.value} {when}."
+    what = "The gradient" if failure.where == "gradient" else "The update"
+    return f"{what} is not finite {when}, though the loss is."
+
+
+_PLAIN = {
+    "add": "a sum",
+    "sub": "a difference",
+    "mul": "a product",
+    "div": "a quotient",
+    "pow": "a power",
+    "integer_pow": "a power",
+    "square": "a square",
+    "reduce_sum": "a sum",
+    "reduce_prod": "a product",
+    "dot_general": "a matrix product",
+}
+
+
+def _born(cause: Cause) -> str:
+    birth = cause.birth
+    if birth is None or birth.span is None:
+        return ""
+    primitive = _PLAIN.get(birth.primitive, birth.primitive)
+    words = {
+        "QED103": f"the derivative of {primitive} is not finite where its value is discarded",
+        "QED104": f"{primitive} has no finite derivative",
+        "QED201": f"{primitive} overflows" if birth.phase == "forward" else f"the adjoint of {primitive} overflows",
+        "QED204": f"{primitive} makes the first nan",
+        "QED205": "a division by zero" if birth.primitive == "div" else f"{primitive} is taken at its pole",
+    }
+    code = cause.answer.findings[0].code
+    return f": {words.get(code, CODES[code].name)} at {short(birth.span.file)}:{birth.span.line}."
+
+
+def _compose(
+    case: Case,
+    run: Run,
+    cause: Cause | None,
+    stable: Run | None,
+    step: Judgement | None,
+    tried: list[Tried],
+    missing: list[Missing],
+) -> Answer[Diagnosis]:
+    cured = stable is not None and stable.failure is None
+    step_bad = step is not None and step.code in ("QED401", "QED403")
+    consequence = cause is not None and not cured and step_bad and cause.birth is not None
+    answers: list[Answer[Any]] = []
+    if cause is not None:
+        answers.append(_with_stable_form(case, cause, run, stable))
+    if step is not None and not (step.answer.unknown and step.code is None):
+        answers.insert(0 if consequence else len(answers), step.answer)
+    answers += _checked(case, run)
+    findings = tuple(finding for answer in answers for finding in answer.findings)
+    missing += _not_known(case, run, step)
+    missing += [] if cause is None else cause.answer.missing
+    serious = any(finding.level != "note" for finding in findings)
+    diagnosis = Diagnosis(
+        verdict=_verdict(run, findings),
+        answers=tuple(answers),
+        findings=findings,
+        advice=tuple(item.advice() for item in tried) if serious else (),
+        losses=run.losses,
+        first_bad_step=None if run.failure is None else run.failure.step,
+        **_curvature_fields(step),
+    )
+    standing = Standing.REFUTED if serious else (Standing.UNKNOWN if cause is not None else Standing.MEASURED)
+    return Answer(
+        _claim(case, run),
+        standing,
+        value=diagnosis,
+        arithmetic=case.prepared.dtype,
+        findings=findings,
+        advice=diagnosis.advice,
+        missing=tuple(missing),
+        headline=_headline(run, cause, cured, step, consequence, findings),
+        subject=_subject(case.prepared),
+        answers=tuple(answers),
+        meta={"seconds": round(time.monotonic() - case.clock.begun, 2), "seed": 0, "steps": run.steps},
+        recheck=lambda: all(a.check() for a in answers if a.recheck is not None),
+    )
+
+
+def _claim(case: Case, run: Run) -> str:
+    if case.prepared.rule is None:
+        return "loss and gradient are finite at the start"
+    steps = STEPS if run.failure is not None else run.steps
+    return f"{case.rule} stays finite for {plural(steps, 'step')} and does as well as a smaller step"
+
+
+def _verdict(run: Run, findings: tuple[Finding, ...]) -> Verdict:
+    codes = {finding.code for finding in findings}
+    if run.failure is not None:
+        return Verdict.UNDECIDED if codes <= {"QED209"} else Verdict.NONFINITE
+    return Verdict.DIVERGES if codes & {"QED401", "QED403"} else Verdict.HEALTHY
+
+
+def _curvature_fields(step: Judgement | None) -> dict[str, Any]:
+    steep = None if step is None else step.steep
+    if steep is None:
+        return {}
+    return {
+        "steepest_curvature": steep.pair.value,
+        "curvature_error": steep.pair.residual,
+        "step_limit": steep.limit,
+        "growth": steep.growth,
+        "stiffest": steep.shares,
+    }
+
+
+def _with_stable_form(case: Case, cause: Cause, run: Run, stable: Run | None) -> Answer[Any]:
+    """The finiteness answer, with the rewriting beside it where it cures the run."""
+    from dataclasses import replace
+
+    if stable is None or stable.failure is not None:
+        return cause.answer
+    patch = (stable_patch(case, cause.birth.span if cause.birth is not None else None) or "").splitlines()
+    first = patch[0] if patch else "the logarithms are rewritten"
+    more = f"  (and {plural(len(patch) - 1, 'more change')})" if len(patch) > 1 else ""
+    given, form = run.losses[0], stable.losses[0]
+    reason = Reason(
+        "logarithms rewritten, then tried",
+        role="instead",
+        predicted=given,
+        observed=form,
+        standing=Standing.MEASURED if math.isfinite(given) else None,
+        text=f"{first}{more}",
+    )
+    return replace(cause.answer, reasons=(*cause.answer.reasons, reason))
+
+
+def _checked(case: Case, run: Run) -> list[Answer[Any]]:
+    """What was looked at and found in order."""
+    if run.failure is not None:
+        return []
+    count = plural(run.steps, "step") if run.steps else "evaluation at the start"
+    finite = Reason(
+        "every number that reaches loss, gradient or parameters",
+        text=f"loss, gradient and parameters stay finite for {plural(run.steps, 'step')}"
+        if run.steps
+        else "loss and gradient are finite at the start",
+        predicted="finite",
+        observed="finite",
+        standing=Standing.MEASURED,
+    )
+    answers = [
+        Answer(
+            f"loss, gradient and parameters are finite ({count})",
+            Standing.MEASURED,
+            reasons=(finite,),
+            arithmetic=case.prepared.dtype,
+        )
+    ]
+    if run.steps and not rises(run):
+        text = (
+            f"the loss goes from {number(run.start)} to {number(run.settled)}, "
+            f"rising at {run.rises} of {plural(run.steps, 'step')}"
+        )
+        if min(run.losses) == max(run.losses):
+            text = f"the loss stays at {number(run.start)} for {plural(run.steps, 'step')}: nothing moves it"
+        reason = Reason(
+            "the run",
+            text=text,
+            predicted="lower than at the start",
+            observed=run.settled,
+            standing=Standing.MEASURED,
+        )
+        answers.append(Answer(text, Standing.MEASURED, reasons=(reason,), arithmetic=case.prepared.dtype))
+    return answers
+
+
+def _not_known(case: Case, run: Run, step: Judgement | None) -> list[Missing]:
+    found = []
+    if step is not None and step.answer.unknown:
+        found += list(step.answer.missing)
+    if case.prepared.rule is not None and run.failure is None:
+        found.append(Missing(f"behaviour after {plural(run.steps, 'step')}", settle="a longer run", cost=_cost(run)))
+    if run.cut:
+        found.append(Missing(f"the steps beyond {run.steps} of {STEPS}", settle="a larger --budget", cost=_cost(run)))
+    if case.prepared.rule is None:
+        found.append(Missing("whether a step is stable", settle="give step=, for example step='sgd:0.1'"))
+    return found
+
+
+def _subject(prepared: Prepared) -> str:
+    parts = [f"{prepared.name}({', '.join(_roots(prepared))})"]
+    if prepared.span is not None:
+        parts.append(f"{short(prepared.span.file)}:{prepared.span.line}")
+    facts = [plural(prepared.size, "parameter")]
+    if prepared.rows is not None:
+        facts.append(f"{prepared.rows} rows")
+    facts.append(prepared.dtype)
+    return "   ".join([*parts, ", ".join(facts)])
+
+
+def _roots(prepared: Prepared) -> list[str]:
+    from qed.graph.trace import parameter_names
+
+    loss: Any = prepared.problem.loss
+    return parameter_names(loss, 1)
+
+
+def _headline(
+    run: Run,
+    cause: Cause | None,
+    cured: bool,
+    step: Judgement | None,
+    consequence: bool,
+    findings: tuple[Finding, ...],
+) -> str:
+    code = None if step is None else step.code
+    if cause is not None and cause.answer.missing and cause.answer.missing[0].code == "QED020":
+        lost = cause.answer.missing[0]
+        return f"{_failure_sentence(run)} Where it is born is not known: qed has no rule for {lost.primitive}."
+    if cause is not None and cause.birth is None and cause.answer.unknown:
+        return f"{_failure_sentence(run)} Evaluated equation by equation it is finite: it depends on compilation."
+    if cause is not None:
+        text = _failure_sentence(run)
+        if consequence and code == "QED401":
+            return f"{text} The step is too large: {_times(step)}."
+        if consequence:
+            return f"{_with_birth(text, cause)} A smaller step stays finite."
+        if cured and code == "QED401":
+            return f"{text} Two independent causes; the first hides the second."
+        return f"{_with_birth(text, cause)} Certain: replayed."
+    if code == "QED401":
+        return f"The step is too large: {_times(step)}, and a smaller one ends lower."
+    if code == "QED403":
+        return "The run ends worse than it should; which property of the loss is to blame is not settled."
+    if run.steps == 0:
+        return "Loss and gradient are finite at the start."
+    fall = f"the loss goes from {number(run.start)} to {number(run.settled)}"
+    return f"Nothing speaks against this run: {fall} in {plural(run.steps, 'step')}, and all that reaches it is finite."
+
+
+def _with_birth(sentence: str, cause: Cause | None) -> str:
+    born = "" if cause is None else _born(cause)
+    return sentence.removesuffix(".") + born if born else sentence
+
+
+def _times(step: Judgement | None) -> str:
+    steep = None if step is None else step.steep
+    if step is None or steep is None or not steep.limit or not math.isfinite(steep.limit):
+        return "beyond what is stable along its path"
+    rate = step.answer.findings[0].witness if step.answer.findings else None
+    limit = (rate or {}).get("limit") or steep.limit
+    used = step.answer.meta.get("rate") or 0.0
+    return f"{used / limit:.4g} times the local limit" if used else "beyond the local limit"

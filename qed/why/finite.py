@@ -1,0 +1,300 @@
+"""The answer to "is it finite?": which equation made the first non-finite number, and of which numbers.
+
+The compiled run says *that* a number is not finite; the graph, evaluated equation by equation at the same parameters,
+says *where* it was born. If the two disagree the result depends on compilation, and that is what is said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qed.answer import Answer, Finding, Missing, Reason, Standing
+from qed.domains.adjoint import adjoints
+from qed.domains.backward import Tape, record
+from qed.domains.born import Birth, Lineage, backward_births, bad, forward_births
+from qed.domains.forward import Unknown
+from qed.errors import QedError
+from qed.graph.walk import Walker
+from qed.why.prepare import Prepared
+from qed.why.trial import Failure
+from qed.why.words import because, code_of, count_of, number, operands_of, plural, spell, where
+
+
+@dataclass(frozen=True, eq=False)
+class Cause:
+    """What a non-finite number comes from: its answer, and the birth that it names."""
+
+    answer: Answer[Any]
+    birth: Birth | None
+    nan_in_data: bool = False
+
+
+def diagnose_failure(prepared: Prepared, failure: Failure, observe: Callable[[Any], None] | None = None) -> Cause:
+    """Replay the failing evaluation in the value domain and say where the number was born."""
+    graph = prepared.graph
+    arrays = prepared.join(failure.parameters, failure.data)
+    if failure.where == "parameters":
+        return Cause(_overflowing_update(prepared, failure), None)
+    tape = record(graph, arrays, prepared.traced.free, whole_custom_calls=False, observe=observe)
+    lineage = forward_births(tape)
+    if lineage.births:
+        return Cause(_forward_answer(prepared, failure, tape, lineage), lineage.births[0])
+    if lineage.given:
+        raise _given(prepared)
+    whole = adjoints(graph, arrays, prepared.traced.free, keep_parts=True)
+    found = backward_births(whole, prepared.traced.free)
+    if found:
+        return Cause(_backward_answer(prepared, failure, found), found[0])
+    value = tape.outputs[0].values[0]
+    lost = [x for x in (value, *whole.gradient(prepared.traced.free)) if isinstance(x, Unknown)]
+    return Cause(_no_rule(failure, lost[0]) if lost else _depends_on_compilation(failure, tape), None)
+
+
+def _claim(failure: Failure) -> str:
+    what = {
+        "loss": "the loss is finite",
+        "gradient": "the gradient is finite",
+        "parameters": "the update is finite",
+    }
+    when = "at the start" if failure.step == 0 else f"after {plural(failure.step, 'step')}"
+    return f"{what[failure.where]} {when}"
+
+
+# --- forward --------------------------------------------------------------------------------------------------
+
+
+_MOVES = frozenset({"convert_element_type", "broadcast_in_dim", "reshape", "squeeze", "copy", "transpose", "jit"})
+
+
+def _chain(lineage: Lineage, failure: Failure) -> str | None:
+    """What becomes of the number on its way to the loss: one station for each line of the user's."""
+    turned = {id(turn.entry): turn for turn in lineage.turns}
+    stations: dict[tuple[str, int], str] = {}
+    kind = lineage.births[0].result
+    for entry in lineage.passed:
+        turn = turned.get(id(entry))
+        kind = turn.result if turn is not None else kind
+        span = entry.span
+        if span is None:
+            continue
+        where = (span.file, span.line)
+        if turn is not None:
+            stations[where] = spell(turn)
+        elif (
+            where not in stations
+            and entry.equation.primitive not in _MOVES
+            and span.line != getattr(lineage.births[0].span, "line", None)
+        ):
+            stations[where] = f"{entry.equation.primitive} of {kind}"
+    words = [f"line {line} {text}" for (_, line), text in stations.items()]
+    if len(words) > 4:
+        words = [*words[:3], "..."]
+    return " -> ".join([*words, f"{failure.where} = {failure.value}"]) if words else None
+
+
+def _witness(birth: Birth, failure: Failure) -> dict[str, Any]:
+    return {
+        "primitive": birth.primitive,
+        "path": birth.entry.name,
+        "result": birth.result,
+        "index": list(birth.index),
+        "operands": list(birth.operands),
+        "count": birth.count,
+        "size": birth.size,
+        "step": failure.step,
+        "loop_steps": list(birth.entry.frame.steps()),
+        "note": count_of(birth),
+    }
+
+
+def _forward_answer(prepared: Prepared, failure: Failure, tape: Tape, lineage: Lineage) -> Answer[Any]:
+    birth = lineage.births[0]
+    code = code_of(birth)
+    reasons = [
+        Reason(
+            "replayed, equation by equation",
+            formula=birth.primitive,
+            with_numbers=spell(birth),
+            predicted="a finite number",
+            observed=birth.result,
+            span=birth.span,
+            text=because(birth) + _loop(birth),
+        )
+    ]
+    wide = _shadow(prepared, failure, birth)
+    if wide is not None:
+        reasons.append(wide)
+    chain = _chain(lineage, failure)
+    if chain:
+        reasons.append(Reason("followed to the result", role="then", text=chain))
+    finding = Finding(code, f"{spell(birth)}", birth.span, _witness(birth, failure))
+    return Answer(
+        _claim(failure),
+        Standing.REFUTED,
+        arithmetic=prepared.dtype,
+        reasons=tuple(reasons),
+        findings=(finding,),
+        recheck=lambda: bool(bad(_replay(prepared, failure)).any()),
+    )
+
+
+def _loop(birth: Birth) -> str:
+    steps = birth.entry.frame.steps()
+    if not steps:
+        return ""
+    which = f"step {steps[0]}" if len(steps) == 1 else f"steps {list(steps)}"
+    return f" (in loop {which}, counted from 0)"
+
+
+def _replay(prepared: Prepared, failure: Failure) -> Any:
+    from qed.domains.value import Value
+
+    cells = Walker([Value()]).run(prepared.graph, prepared.join(failure.parameters, failure.data))
+    return cells[0].values[0]
+
+
+def _shadow(prepared: Prepared, failure: Failure, birth: Birth) -> Reason | None:
+    """Whether float64 would have held the number: the dtype is to blame, or the formula."""
+    from qed.domains.shadow import Shadow
+    from qed.domains.value import Value
+
+    if str(birth.entry.outputs[0].dtype) == "float64":
+        return None
+    seen: list[Any] = []
+
+    def observe(entry: Any) -> None:
+        same = entry.equation is birth.entry.equation and entry.frame.steps() == birth.entry.frame.steps()
+        if same and entry.kind == "equation" and len(seen) == 0 and entry.frame.path() == birth.entry.frame.path():
+            seen.append(entry.outputs[0].values[1])
+
+    Walker([Value(), Shadow()], observe).run(prepared.graph, prepared.join(failure.parameters, failure.data))
+    if not seen or isinstance(seen[0], Unknown):
+        return None
+    wide = np.asarray(seen[0])
+    value = float(wide[birth.index]) if wide.shape else float(wide)
+    if math.isfinite(value):
+        text = f"float64 holds it here ({number(value)}): the range of {birth.entry.outputs[0].dtype} is too small"
+    else:
+        text = f"float64 gives {value} too: the formula, not the precision, is to blame"
+    return Reason("float64 beside it", role="and", observed=value, predicted=birth.result, text=text)
+
+
+# --- backward -------------------------------------------------------------------------------------------------
+
+
+def _backward_answer(prepared: Prepared, failure: Failure, births: Sequence[Birth]) -> Answer[Any]:
+    birth = births[0]
+    code = code_of(birth)
+    operands = [x for x in birth.operands if x is not None]
+    texts = operands_of(birth)
+    name = texts[0] if texts and len(texts[0]) <= 40 else "its operand"
+    at = f"at {name} = {number(operands[0])}{where(birth)}" if operands else "here"
+    if code == "QED103":
+        text = (
+            f"the derivative of {birth.primitive} {at} is not finite; the value is discarded later, "
+            "but 0 * (not finite) = nan in the gradient"
+        )
+    elif code == "QED201":
+        text = f"what reaches {birth.primitive} from the loss, times its derivative {at}, leaves the range"
+        text += "" if birth.cotangent is None else f": it is {number(birth.cotangent)} before"
+    else:
+        text = f"the derivative of {birth.primitive} {at} is not finite, though the value is"
+    finding = Finding(code, text, birth.span, {**_witness(birth, failure), "cotangent": birth.cotangent})
+    return Answer(
+        _claim(failure),
+        Standing.REFUTED,
+        arithmetic=prepared.dtype,
+        reasons=(
+            Reason(
+                "finite cotangents in, non-finite out",
+                formula=f"adjoint(x) = adjoint({birth.primitive}) * d {birth.primitive}/dx",
+                with_numbers=None
+                if birth.cotangent is None
+                else f"{number(birth.cotangent)} * (not finite) = {birth.result}",
+                predicted="a finite number",
+                observed=birth.result,
+                span=birth.span,
+                text=text + _loop(birth),
+            ),
+            Reason(
+                "the loss itself",
+                role="and",
+                text="the loss is finite at this point: only its gradient is not",
+            ),
+        ),
+        findings=(finding,),
+        recheck=lambda: _gradient_is_bad(prepared, failure),
+    )
+
+
+def _gradient_is_bad(prepared: Prepared, failure: Failure) -> bool:
+    arrays = prepared.join(failure.parameters, failure.data)
+    found = adjoints(prepared.graph, arrays, prepared.traced.free)
+    return any(bad(g).any() for g in found.gradient(prepared.traced.free))
+
+
+# --- the rest -------------------------------------------------------------------------------------------------
+
+
+def _overflowing_update(prepared: Prepared, failure: Failure) -> Answer[Any]:
+    text = "loss and gradient are finite, but parameters + update leaves the range of the dtype"
+    finding = Finding("QED201", text, prepared.span, {"step": failure.step, "note": "in the update"})
+    reason = Reason("the update", text=text, predicted="finite parameters", observed=failure.value)
+    return Answer(_claim(failure), Standing.REFUTED, arithmetic=prepared.dtype, reasons=(reason,), findings=(finding,))
+
+
+def _no_rule(failure: Failure, lost: Unknown) -> Answer[Any]:
+    missing = Missing(
+        "which equation makes the number",
+        settle=f"a rule for {lost.primitive} in the domain {lost.domain}",
+        code="QED020",
+        primitive=lost.primitive,
+        span=lost.span,
+    )
+    return Answer(_claim(failure), Standing.UNKNOWN, missing=(missing,))
+
+
+def _depends_on_compilation(failure: Failure, tape: Tape) -> Answer[Any]:
+    value = float(np.asarray(tape.outputs[0].values[0]).astype(np.float64))
+    text = f"compiled: {failure.where} = {failure.value}; equation by equation: loss = {number(value)}, all finite"
+    finding = Finding("QED209", text, None, {"compiled": failure.value, "eager": value, "step": failure.step})
+    return Answer(
+        _claim(failure),
+        Standing.UNKNOWN,
+        reasons=(Reason("compiled beside uncompiled", text=text, predicted=value, observed=failure.value),),
+        findings=(finding,),
+        missing=(
+            Missing(
+                "which equation makes the number in the compiled program",
+                settle="run once under jax.disable_jit(), or with xla_allow_excess_precision off",
+                code="QED209",
+            ),
+        ),
+    )
+
+
+def _given(prepared: Prepared) -> QedError:
+    names = [prepared.traced.paths[i] for i in prepared.data_positions]
+    for name, value in zip(names, prepared.data, strict=True):
+        wrong = bad(value)
+        if wrong.any():
+            first = tuple(int(i) for i in np.argwhere(wrong)[0])
+            shown = number(float(np.asarray(value).astype(np.float64)[first]))
+            return QedError(
+                "QED006",
+                f"the data {name} hold {int(wrong.sum())} non-finite numbers",
+                f"{name}{list(first) if first else ''} = {shown}, and it reaches the loss",
+                "remove or mask those entries before the loss uses them",
+                detail={"path": name, "index": list(first), "count": int(wrong.sum())},
+            )
+    return QedError(
+        "QED006",
+        "a non-finite constant reaches the loss",
+        "it is written in the loss itself",
+        "replace the constant",
+    )

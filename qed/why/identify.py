@@ -1,0 +1,108 @@
+"""Which step rule a training loop uses, read from what it did: parameters and gradients of the first steps.
+
+Nothing is read from closures or by name. With w_k the parameters, g_k the gradients and d_k = w_{k+1} - w_k, gradient
+descent and heavy-ball momentum satisfy
+
+    d_0 = -s g_0,        d_k = -s g_k + b d_{k-1}
+
+so that s and b follow from two steps by least squares, and a third step checks them. Every other rule is *not
+identified*: its limit is then unknown, and said to be.
+
+Reference: Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import jax
+import numpy as np
+
+from qed.graph.trace import is_float
+from qed.optimization.step import StepRule
+
+CLOSE = 2e-3
+
+
+@dataclass(frozen=True)
+class Identified:
+    """What the first steps show.
+
+    Args:
+        rule: the step rule, or None where they do not fit gradient descent with or without momentum.
+        words: what was seen, in a sentence.
+        residual: the relative misfit of the best fit.
+    """
+
+    rule: StepRule | None
+    words: str
+    residual: float
+
+
+def flat(tree: Any) -> np.ndarray:
+    """The float leaves of a pytree as one float64 vector."""
+    leaves = [np.asarray(leaf).astype(np.float64).ravel() for leaf in jax.tree.leaves(tree) if is_float(leaf)]
+    return np.concatenate(leaves) if leaves else np.zeros(0)
+
+
+def identify(points: Sequence[Any], gradients: Sequence[Any]) -> Identified:
+    """Fit the step rule to consecutive points and the gradients at them.
+
+    Args:
+        points: w_0, w_1, ... as pytrees of one structure; two or more.
+        gradients: g_0, g_1, ... at those points.
+
+    Example:
+        >>> import numpy as np
+        >>> w, g = np.array([1.0, 2.0]), np.array([0.5, -1.0])
+        >>> str(identify([w, w - 0.1 * g], [g]).rule)
+        'sgd:0.1'
+    """
+    w = [flat(p) for p in points]
+    g = [flat(x) for x in gradients]
+    steps = [b - a for a, b in pairwise(w) if a.shape == b.shape]
+    if not steps or not all(np.isfinite(x).all() for x in (*steps, *g[: len(steps)])):
+        return Identified(None, "the first steps were not seen", float("inf"))
+    if not np.linalg.norm(steps[0]):
+        return Identified(None, "the first step does not change the parameters", 0.0)
+    scale = float(g[0] @ g[0])
+    rate = -float(steps[0] @ g[0]) / scale if scale else 0.0
+    misfit = _misfit(steps[0], -rate * g[0])
+    if rate <= 0 or misfit > CLOSE:
+        return Identified(None, _sign_like(steps[0], g[0]), misfit)
+    if len(steps) < 2 or len(g) < 2:
+        return Identified(StepRule("sgd", _round(rate)), "one step of gradient descent", misfit)
+    basis = np.stack([-g[1], steps[0]], axis=1)
+    (again, momentum), *_ = np.linalg.lstsq(basis, steps[1], rcond=None)
+    misfit = _misfit(steps[1], basis @ np.array([again, momentum]))
+    plain = _misfit(steps[1], -rate * g[1])
+    if plain <= CLOSE:
+        return Identified(StepRule("sgd", _round(rate)), "two steps of gradient descent", plain)
+    if misfit <= CLOSE and abs(again - rate) <= 1e-2 * rate and 0 < momentum < 1:
+        if len(steps) > 2 and len(g) > 2 and _misfit(steps[2], -rate * g[2] + momentum * steps[1]) > CLOSE:
+            return Identified(None, "momentum, but not the heavy ball (Nesterov's variant, perhaps)", misfit)
+        rule = StepRule("sgd", _round(rate), (("momentum", _round(float(momentum))),))
+        return Identified(rule, "gradient descent with heavy-ball momentum", misfit)
+    if _misfit(steps[1], again * -g[1]) <= CLOSE:
+        return Identified(None, f"gradient descent whose step changes ({rate:.3g}, then {again:.3g})", misfit)
+    return Identified(None, "no multiple of gradient and previous step", misfit)
+
+
+def _misfit(seen: np.ndarray, fitted: np.ndarray) -> float:
+    size = float(np.linalg.norm(seen))
+    return float(np.linalg.norm(seen - fitted)) / size if size else 0.0
+
+
+def _sign_like(step: np.ndarray, gradient: np.ndarray) -> str:
+    large = np.abs(gradient) > 1e-3 * np.abs(gradient).max()
+    sizes = np.abs(step[large])
+    if sizes.size and sizes.min() > 0.9 * sizes.max() and (np.sign(step[large]) == -np.sign(gradient[large])).all():
+        return f"the first step is {sizes.max():.3g} times the sign of the gradient, as Adam's is"
+    return "the first step is no multiple of the gradient"
+
+
+def _round(x: float) -> float:
+    return float(f"{x:.4g}")

@@ -1,0 +1,420 @@
+"""Watching a training script from outside: which loss it differentiates, at which parameters, with which result.
+
+Before the script's own imports, `jax.jit`, `jax.grad` and `jax.value_and_grad` are replaced by versions that do the
+same and take notes. The notes are about *outermost* calls only: a gradient called with concrete arrays, or a
+jitted function that differentiates something inside. What a jitted step hides (the loss is a closure over
+tracers) is seen by `replay`: the same Python code is run once more with the same concrete arguments and jit
+disabled around it, so that the loss is met with concrete arrays; the gradient itself is still compiled.
+
+Buffers are not donated while a recorder is installed, since the arguments of a failing step must outlive it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from qed.bridges.flax import nnx_if_imported, pure_loss
+from qed.graph.dtypes import is_real
+from qed.graph.jaxpr import concrete
+
+
+class StopTraining(BaseException):
+    """Raised inside the script to end it; no `except Exception` of the script's can catch it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Differentiated:
+    """One evaluation of a gradient, with concrete arrays.
+
+    Args:
+        fun: the function that was differentiated.
+        args, kwargs: what it was called with.
+        argnum: which argument it was differentiated in.
+        has_aux: whether it returns (value, auxiliary).
+        value: the loss.
+        gradient: the gradient in that argument.
+    """
+
+    fun: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    argnum: int
+    has_aux: bool
+    value: float
+    gradient: Any
+
+    @property
+    def at(self) -> Any:
+        """The parameters."""
+        return self.args[self.argnum]
+
+    @property
+    def finite(self) -> bool:
+        """Whether loss and gradient are finite."""
+        return math.isfinite(self.value) and all(all_finite(leaf) for leaf in jax.tree.leaves(self.gradient))
+
+
+@dataclass(frozen=True, eq=False)
+class Updated:
+    """One outermost call of an optax transformation's update, with concrete arrays."""
+
+    transformation: Any
+    gradient: Any
+    state: Any
+    parameters: Any
+    change: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One outermost call of the script's that differentiates something."""
+
+    step: int
+    target: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    losses: tuple[float, ...]
+    finite: bool
+    seen: tuple[Differentiated, ...] = ()
+
+
+def all_finite(leaf: Any) -> bool:
+    """Whether an array holds only finite numbers; True for what is no float array."""
+    if not is_real(getattr(leaf, "dtype", None)) or not concrete(leaf):
+        return True
+    return bool(np.isfinite(np.asarray(leaf).astype(np.float32 if leaf.dtype.itemsize < 4 else leaf.dtype)).all())
+
+
+def _scalars(tree: Any) -> tuple[float, ...]:
+    leaves = jax.tree.leaves(tree)
+    return tuple(float(x) for x in leaves if getattr(x, "shape", None) == () and is_real(x.dtype) and concrete(x))
+
+
+@dataclass(eq=False)
+class Recorder:
+    """Installs itself on `jax` and keeps the first calls, the last one, and the curve of the loss.
+
+    Args:
+        most: stop the script after this many steps; None to let it run.
+        keep: how many of the first calls are kept whole.
+
+    `curve` has the scalars that each step returned, `losses` the last of them, the likely loss while the script
+    runs; `loss_curve` says afterwards which of them is the loss.
+    """
+
+    most: int | None = None
+    keep: int = 3
+    first: list[Call] = field(default_factory=list)
+    last: Call | None = None
+    losses: list[float] = field(default_factory=list)
+    curve: list[tuple[float, ...]] = field(default_factory=list)
+    steps: int = 0
+    reason: str = ""
+    depth: int = 0
+    met_gradient: bool = False
+    replaying: list[Differentiated] | None = None
+    updates: list[Updated] = field(default_factory=list)
+    updating: int = 0
+    nested: int = 0
+    _saved: dict[str, Any] = field(default_factory=dict)
+
+    def __enter__(self) -> Recorder:
+        for name in ("jit", "grad", "value_and_grad"):
+            self._saved[name] = getattr(jax, name)
+        jax.jit = self._jit  # type: ignore[assignment]
+        jax.grad = self._gradient("grad")  # type: ignore[assignment]
+        jax.value_and_grad = self._gradient("value_and_grad")  # type: ignore[assignment]
+        self._saved["optax"] = optax.GradientTransformation.__new__
+        optax.GradientTransformation.__new__ = self._transformation  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        optax.GradientTransformation.__new__ = self._saved.pop("optax")  # type: ignore[method-assign]
+        if "nnx" in self._saved:
+            nnx, nnx.grad, nnx.value_and_grad = self._saved.pop("nnx")
+        for name, value in self._saved.items():
+            setattr(jax, name, value)
+        self._saved.clear()
+
+    @property
+    def watching(self) -> bool:
+        """Whether the recorder is installed."""
+        return bool(self._saved)
+
+    def original(self, name: str) -> Any:
+        """What `jax` had under a name before the recorder came."""
+        return self._saved[name] if self.watching else getattr(jax, name)
+
+    @property
+    def finite(self) -> bool:
+        """Whether the last step seen was finite."""
+        return self.last is None or self.last.finite
+
+    # --- what replaces jax.jit ---
+
+    def _jit(self, fun: Any = None, **options: Any) -> Any:
+        self._watch_nnx()
+        if fun is None:
+            return functools.partial(self._jit, **options)
+        options.pop("donate_argnums", None)
+        options.pop("donate_argnames", None)
+        return RecordedJit(self, fun, options)
+
+    # --- what replaces jax.grad and jax.value_and_grad ---
+
+    def _gradient(self, name: str) -> Callable[..., Any]:
+        original = self._saved[name]
+
+        @functools.wraps(original)
+        def differentiate(fun: Any, argnums: Any = 0, has_aux: bool = False, **options: Any) -> Any:
+            inner = original(fun, argnums=argnums, has_aux=has_aux, **options)
+
+            @functools.wraps(fun)
+            def called(*args: Any, **kwargs: Any) -> Any:
+                return self._differentiate(name, fun, inner, argnums, has_aux, args, kwargs)
+
+            called.qed_returns = name  # type: ignore[attr-defined]
+            return called
+
+        return differentiate
+
+    def _differentiate(
+        self, name: str, fun: Any, inner: Any, argnums: Any, has_aux: bool, args: Any, kwargs: Any
+    ) -> Any:
+        self.met_gradient = True
+        if not self.watching:
+            return inner(*args, **kwargs)
+        known = all(concrete(leaf) for leaf in jax.tree.leaves((args, kwargs)))
+        busy = self.nested or (self.depth and self.replaying is None)
+        if not known or busy or not isinstance(argnums, int):
+            return inner(*args, **kwargs)
+        note, value, gradient = self._evaluate(fun, argnums, has_aux, args, kwargs)
+        if note is None:
+            return inner(*args, **kwargs)
+        self._keep(inner, note)
+        if name == "grad":
+            return (gradient, value[1]) if has_aux else gradient
+        return value, gradient
+
+    def _evaluate(
+        self, fun: Any, argnum: int, has_aux: bool, args: Any, kwargs: Any
+    ) -> tuple[Differentiated | None, Any, Any]:
+        """Loss and gradient at concrete arrays; inside a replayed step they are compiled all the same."""
+        self.depth += 1
+        try:
+            both = self.original("value_and_grad")(fun, argnums=argnum, has_aux=has_aux)
+            with jax.disable_jit(False) if self.replaying is not None else contextlib.nullcontext():
+                value, gradient = both(*args, **kwargs)
+        finally:
+            self.depth -= 1
+        loss = value[0] if has_aux else value
+        if not concrete(loss):
+            return None, value, gradient
+        return Differentiated(fun, args, kwargs, argnum, has_aux, float(loss), gradient), value, gradient
+
+    def _keep(self, inner: Any, note: Differentiated | None) -> None:
+        """Keep a note: in the replay that asked for it, or as a step of its own."""
+        if note is None:
+            return
+        if self.replaying is not None:
+            self.replaying.append(note)
+            if not note.finite:
+                raise StopTraining
+        elif self.depth == 0:
+            self._note(Call(self.steps, inner, note.args, note.kwargs, (note.value,), note.finite, (note,)))
+
+    # --- what replaces nnx.grad and nnx.value_and_grad, once a program has imported flax.nnx ---
+
+    def _watch_nnx(self) -> None:
+        nnx = nnx_if_imported()
+        if nnx is None or "nnx" in self._saved or not hasattr(nnx, "value_and_grad"):
+            return
+        self._saved["nnx"] = (nnx, nnx.grad, nnx.value_and_grad)
+        nnx.grad = self._nnx_gradient(nnx.grad)
+        nnx.value_and_grad = self._nnx_gradient(nnx.value_and_grad)
+
+    def _nnx_gradient(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def differentiate(fun: Any, *, argnums: Any = 0, has_aux: bool = False, **options: Any) -> Any:
+            inner = original(fun, argnums=argnums, has_aux=has_aux, **options)
+
+            @functools.wraps(fun)
+            def called(*args: Any, **kwargs: Any) -> Any:
+                known = all(concrete(leaf) for leaf in jax.tree.leaves((args, kwargs)))
+                noted = None
+                if known and argnums == 0 and (self.replaying is not None or self.depth == 0):
+                    pure, parameters = pure_loss(fun, args[0])
+                    noted = self._evaluate(pure, 0, has_aux, (parameters, *args[1:]), kwargs)[0]
+                self.depth, self.nested = self.depth + 1, self.nested + 1
+                try:
+                    result = inner(*args, **kwargs)
+                finally:
+                    self.depth, self.nested = self.depth - 1, self.nested - 1
+                self.met_gradient = True
+                self._keep(inner, noted)
+                return result
+
+            return called
+
+        return differentiate
+
+    # --- what replaces the making of optax transformations ---
+
+    def _transformation(self, cls: Any, init: Any, update: Any) -> Any:
+        plain = self._saved["optax"](cls, init, update)
+
+        @functools.wraps(update)
+        def recorded(gradient: Any, state: Any, *rest: Any, **extra: Any) -> Any:
+            self.updating += 1
+            try:
+                result = update(gradient, state, *rest, **extra)
+            finally:
+                self.updating -= 1
+            parameters = rest[0] if rest else extra.get("params")
+            arrays = jax.tree.leaves((gradient, state, parameters))
+            if self.updating == 0 and len(self.updates) < self.keep and all(concrete(leaf) for leaf in arrays):
+                self.updates.append(Updated(plain, gradient, state, parameters, result[0]))
+            return result
+
+        return self._saved["optax"](cls, init, recorded) if "optax" in self._saved else plain
+
+    # --- notes ---
+
+    def finished(self, target: RecordedJit, args: Any, kwargs: Any, result: Any) -> None:
+        """Take a note of an outermost jitted call that differentiates something."""
+        kind = getattr(target.fun, "qed_returns", "")
+        losses = () if kind == "grad" else _scalars(result)
+        if kind == "value_and_grad":
+            losses = losses[:1]
+        finite = all(math.isfinite(x) for x in losses) and all(all_finite(leaf) for leaf in jax.tree.leaves(result))
+        call = Call(self.steps, target.fun, args, kwargs, losses, finite)
+        wanted = len(self.first) < self.keep or not finite
+        self._note(replace(call, seen=tuple(self._replay(call))) if wanted else call)
+
+    def _note(self, call: Call) -> None:
+        if len(self.first) < self.keep:
+            self.first.append(call)
+        self.last = call
+        self.steps += 1
+        if call.losses:
+            self.curve.append(call.losses)
+            self.losses.append(call.losses[-1])
+        if not call.finite:
+            self._stop("the first non-finite number")
+        if self.most is not None and self.steps >= self.most:
+            self._stop(f"--steps {self.most}")
+        if sustained_rise(self.losses):
+            self._stop("a sustained rise of the loss")
+
+    def _stop(self, reason: str) -> None:
+        self.reason = reason
+        raise StopTraining
+
+    def loss_curve(self, first: float) -> list[float]:
+        """The scalar output that equals the known first loss, step by step; [] where no output does."""
+        if not self.curve:
+            return []
+        for k, value in enumerate(self.curve[0]):
+            if math.isclose(value, first, rel_tol=1e-3, abs_tol=1e-6):
+                return [row[k] for row in self.curve if len(row) == len(self.curve[0])]
+        return []
+
+    def _replay(self, call: Call) -> list[Differentiated]:
+        """Every gradient inside a call, met with concrete arrays; the list ends at the first non-finite one.
+
+        This happens while the call is still on the stack, since libraries keep a context around their jitted
+        functions; what the script prints in the meantime it has printed already.
+        """
+        self.replaying = found = []
+        try:
+            with jax.disable_jit(), contextlib.redirect_stdout(io.StringIO()):
+                call.target(*call.args, **call.kwargs)
+        except StopTraining:
+            pass
+        finally:
+            self.replaying = None
+        return found
+
+
+class RecordedJit:
+    """A jitted function that reports its outermost calls; all else is the jitted function's own."""
+
+    def __init__(self, recorder: Recorder, fun: Callable[..., Any], options: dict[str, Any]) -> None:
+        self.recorder = recorder
+        self.fun = fun
+        self.differentiates = False
+
+        @functools.wraps(fun)
+        def body(*args: Any, **kwargs: Any) -> Any:  # runs when the function is traced, by whoever it is
+            before, recorder.met_gradient = recorder.met_gradient, False
+            try:
+                return fun(*args, **kwargs)
+            finally:
+                self.differentiates = self.differentiates or recorder.met_gradient
+                recorder.met_gradient = recorder.met_gradient or before
+
+        self.jitted = recorder.original("jit")(body, **options)
+        functools.update_wrapper(self, fun, updated=())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the jitted function; an outermost call that differentiates something is noted."""
+        recorder = self.recorder
+        outer = recorder.depth == 0 and recorder.replaying is None
+        if not outer or not all(concrete(leaf) for leaf in jax.tree.leaves((args, kwargs))):
+            result = self.jitted(*args, **kwargs)
+            recorder.met_gradient = recorder.met_gradient or self.differentiates
+            return result
+        recorder.depth += 1
+        try:
+            result = self.jitted(*args, **kwargs)
+        finally:
+            recorder.depth -= 1
+        if self.differentiates and recorder.watching:
+            recorder.finished(self, args, kwargs, result)
+        return result
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.jitted, name)
+
+
+def sustained_rise(losses: list[float], window: int = 30) -> bool:
+    """Whether the loss has been rising for long: each of three windows above the one before, and far above the lowest.
+
+    Example:
+        >>> sustained_rise([2.0 ** k for k in range(100)]), sustained_rise([1.0 / (k + 1) for k in range(100)])
+        (True, False)
+    """
+    if len(losses) < 3 * window or len(losses) % 10:
+        return False
+    parts = [float(np.median(losses[len(losses) - k * window : len(losses) - (k - 1) * window])) for k in (3, 2, 1)]
+    return parts[0] < parts[1] < parts[2] and exploding(losses)
+
+
+def exploding(losses: list[float]) -> bool:
+    """Whether a loss ends far above where it began: more than ten times its own scale over its lowest value.
+
+    A loss that merely rises (one of two adversaries, say) is not called exploding.
+
+    Example:
+        >>> exploding([0.2, 5.0, 1e6]), exploding([0.7, 0.4, 2.0]), exploding([0.0, 0.0])
+        (True, False, False)
+    """
+    if len(losses) < 2:
+        return False
+    end = float(np.median(losses[-max(1, len(losses) // 10) :]))
+    lowest = min(losses)
+    scale = abs(losses[0] - lowest) + abs(losses[0]) + 1e-12
+    return end > losses[0] and end - lowest > 10 * scale

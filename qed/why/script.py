@@ -1,0 +1,272 @@
+"""`qed why train.py`: a whole training script, run as it is, and diagnosed from what it did.
+
+The script runs as ``__main__`` under a recorder (`qed.why.recorder`) until it ends, makes its first non-finite
+number, or its loss rises for long. The recorder meets the loss with concrete arrays at the first steps and at the one
+that fails; from there on it is the question of `qed.why` for that loss.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import runpy
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from qed.answer import Answer, Missing, Reason, Standing
+from qed.errors import QedError
+from qed.findings import Finding
+from qed.why.case import DEFAULT_BUDGET, Progress
+from qed.why.diagnose import why
+from qed.why.diagnosis import Diagnosis, Verdict
+from qed.why.identify import Identified, identify
+from qed.why.problem import Problem
+from qed.why.recorder import Differentiated, Recorder, StopTraining, exploding
+from qed.why.untraceable import user_line
+from qed.why.words import number, plural
+
+
+@dataclass(frozen=True, eq=False)
+class Script:
+    """What a script did under the recorder.
+
+    Args:
+        path: the file.
+        recorder: its notes.
+        ended: why it ended: 'its own end', 'the first non-finite number', ...
+    """
+
+    path: Path
+    recorder: Recorder
+    ended: str
+
+
+def run_script(path: Path, arguments: Sequence[str], *, steps: int | None, stdout: Any = None) -> Script:
+    """Run a script as ``python path arguments`` would, under a recorder.
+
+    Raises:
+        QedError: QED000 where there is no such file, QED001 where the script itself fails.
+    """
+    if not path.is_file():
+        folder = path.resolve().parent.name
+        raise QedError("QED000", f"there is no file {path}", f"looked in {folder}/", "check the path")
+    recorder = Recorder(most=steps)
+    argv, sys.argv = sys.argv, [str(path), *arguments]
+    sys.path.insert(0, str(path.resolve().parent))
+    ended = "its own end"
+    try:
+        with recorder, contextlib.redirect_stdout(stdout or sys.stdout):
+            runpy.run_path(str(path), run_name="__main__")
+    except StopTraining:
+        ended = recorder.reason
+    except KeyboardInterrupt:
+        ended = "an interrupt"
+    except SystemExit as error:
+        if error.code not in (None, 0):
+            raise _failed(path, error) from error
+    except Exception as error:
+        raise _failed(path, error) from error
+    finally:
+        sys.argv = argv
+    return Script(path, recorder, ended)
+
+
+def _failed(path: Path, error: BaseException) -> QedError:
+    span = user_line(error)
+    first = (str(error).strip().splitlines() or [""])[0]
+    return QedError(
+        "QED001",
+        f"{path} ended with an exception" + (f" at {span}" if span else ""),
+        f"{type(error).__name__}: {first}",
+        "make it run with python first; its own arguments stand behind --: qed why train.py -- ARGS",
+        span,
+    )
+
+
+def why_script(
+    path: str | Path,
+    arguments: Sequence[str] = (),
+    *,
+    steps: int | None = None,
+    budget: float = DEFAULT_BUDGET,
+    progress: Progress | None = None,
+    first_verdict: Callable[[str], None] | None = None,
+    stdout: Any = None,
+) -> Answer[Diagnosis]:
+    """Why does this training script become NaN or diverge; or that nothing is wrong, and what was checked.
+
+    Args:
+        path: the script.
+        arguments: its own command line.
+        steps: stop it after this many steps.
+        budget: seconds for the diagnosis, the script's own time not counted.
+        progress: called with (what, done, total).
+        first_verdict: called with the cheap verdict.
+        stdout: where the script's own output goes; default: where it would go.
+
+    Raises:
+        QedError: where the script fails by itself, or never differentiates anything.
+    """
+    script = run_script(Path(path), arguments, steps=steps, stdout=stdout)
+    recorder = script.recorder
+    if recorder.last is None:
+        raise QedError(
+            "QED011",
+            f"{path} never computes a gradient",
+            "no call of jax.grad, jax.value_and_grad or of a jitted function that uses them was seen",
+            "check that the training runs when the file runs as a script",
+        )
+    if first_verdict is not None:
+        first_verdict(_seen(script))
+    notes = _first_notes(recorder)
+    if not notes:
+        raise QedError(
+            "QED011",
+            f"{path} hides its loss",
+            "its gradient is taken inside a compiled loop that could not be entered",
+            "name the loss: qed why FILE.py:loss --at NAME",
+        )
+    found = identify([n.at for n in notes], [n.gradient for n in notes])
+    failing = next((note for note in recorder.last.seen if not note.finite), None)
+    answer = _ask(script, notes[0], failing, found, budget, progress)
+    return _told(script, answer, found, failing, recorder.loss_curve(notes[0].value))
+
+
+def _first_notes(recorder: Recorder) -> list[Differentiated]:
+    notes: list[Differentiated] = []
+    for call in recorder.first:
+        for note in call.seen:
+            if not notes or _same_loss(notes[0], note):
+                notes.append(note)
+    return notes[:3]
+
+
+def _same_loss(one: Differentiated, other: Differentiated) -> bool:
+    return jax.tree.structure(one.at) == jax.tree.structure(other.at)
+
+
+def as_problem(note: Differentiated, step: Any, budget: float) -> Problem:
+    """The recorded evaluation as a `Problem`."""
+    position, fun, kwargs = note.argnum, note.fun, note.kwargs
+
+    @functools.wraps(fun)
+    def loss(at: Any, *others: Any) -> Any:
+        full = list(others)
+        full.insert(position, at)
+        return fun(*full, **kwargs)
+
+    if position:
+        loss.__dict__.pop("__wrapped__", None)
+    others = tuple(a for i, a in enumerate(note.args) if i != position)
+    return Problem(loss, note.at, others, step=step, has_aux=note.has_aux, budget=budget)
+
+
+def _ask(
+    script: Script,
+    first: Differentiated,
+    failing: Differentiated | None,
+    found: Identified,
+    budget: float,
+    progress: Progress | None,
+) -> Answer[Diagnosis]:
+    """From the first step with the identified rule; from the failing step where that does not show the failure."""
+    rule = found.rule
+    answer = None
+    if first.finite:
+        answer = why(as_problem(first, rule, budget), progress=progress)
+    if failing is None:
+        return answer if answer is not None else why(as_problem(first, None, budget), progress=progress)
+    if answer is not None and answer.first_bad_step is not None:
+        return answer
+    at_failure = why(as_problem(failing, None, budget), progress=progress)
+    return at_failure if at_failure.findings or answer is None else answer
+
+
+def _seen(script: Script) -> str:
+    recorder = script.recorder
+    text = f"{plural(recorder.steps, 'step')} seen"
+    if recorder.last is not None and not recorder.last.finite:
+        text += ", the last one not finite"
+    return f"{text}; ended by {script.ended}"
+
+
+def _told(
+    script: Script, answer: Answer[Diagnosis], found: Identified, failing: Differentiated | None, curve: list[float]
+) -> Answer[Diagnosis]:
+    """The answer, told of the script: its own curve, the identified rule, and what stays unknown."""
+    recorder = script.recorder
+    at_failure = failing is not None and answer.first_bad_step == 0 and recorder.steps > 1
+    answers = tuple(_at_step(part, recorder.steps - 1) if at_failure else part for part in answer.answers)
+    own = [] if failing is not None or not recorder.finite else [_ran(script, curve, bool(answer.findings))]
+    findings = (*answer.findings, *(finding for part in own for finding in part.findings))
+    missing = [m for m in answer.missing if not m.what.startswith("whether a step is stable")]
+    if found.rule is None:
+        missing.append(
+            Missing(
+                f"the stability limit of the script's step rule: {found.words}",
+                settle="name the loss and the rule: qed why FILE.py:loss --at NAME --step RULE",
+            )
+        )
+    diagnosis = answer.value
+    exploded = any(part.findings for part in own)
+    if diagnosis is not None and exploded:
+        diagnosis = replace(diagnosis, verdict=Verdict.DIVERGES, findings=findings)
+    return replace(
+        answer,
+        value=diagnosis,
+        standing=Standing.REFUTED if exploded else answer.standing,
+        answers=(*answers, *own),
+        findings=findings,
+        missing=tuple(missing),
+        headline=_headline(script, answer, at_failure, exploded, curve),
+        meta={**answer.meta, "script_steps": recorder.steps, "ended": script.ended, "rule": str(found.rule)},
+    )
+
+
+def _at_step(part: Answer[Any], step: int) -> Answer[Any]:
+    """A claim about the start of the diagnosed run, which is a step of the script."""
+    return replace(part, claim=part.claim.replace("at the start", f"at step {step} of the script"))
+
+
+def _ran(script: Script, curve: list[float], explained: bool) -> Answer[Any]:
+    """What the script's own run showed; a finding where its loss exploded and nothing else explains it."""
+    recorder = script.recorder
+    text = f"the script ran {plural(recorder.steps, 'step')} until {script.ended}, all finite"
+    if curve:
+        text += f": loss {number(curve[0])} -> {number(curve[-1])}"
+    if exploding(curve) and not explained:
+        message = f"the loss goes from {number(curve[0])} to {number(curve[-1])} in the script's own run"
+        reason = Reason(
+            "the script was run",
+            role="witness",
+            text=message,
+            predicted="no higher than at the start",
+            observed=curve[-1],
+            standing=Standing.MEASURED,
+        )
+        finding = Finding("QED403", message, None, {"start": curve[0], "end": curve[-1], "steps": recorder.steps})
+        claim = "the loss of the script falls"
+        return Answer(claim, Standing.REFUTED, reasons=(reason,), findings=(finding,))
+    reason = Reason("the script was run", text=text, predicted="finite", observed="finite", standing=Standing.MEASURED)
+    return Answer(text, Standing.MEASURED, reasons=(reason,))
+
+
+def _headline(
+    script: Script, answer: Answer[Diagnosis], at_failure: bool, exploded: bool, curve: list[float]
+) -> str | None:
+    steps = script.recorder.steps
+    if at_failure:
+        rest = (answer.headline or "").partition(": ")[2] or (answer.headline or "").partition(". ")[2]
+        return f"The script's loss or gradient stops being finite at step {steps - 1}: {rest}".strip()
+    if exploded:
+        ends = f"from {number(curve[0])} to {number(curve[-1])} in {plural(steps, 'step')}"
+        return f"The loss of this script rises {ends}; its step rule is not one whose limit is known."
+    if answer.findings or not script.recorder.finite:
+        return answer.headline
+    ends = f"loss {number(curve[0])} -> {number(curve[-1])}" if curve else "whose loss is not returned"
+    return f"Nothing speaks against this script: {plural(steps, 'step')}, {ends}, all finite."

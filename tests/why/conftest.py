@@ -1,0 +1,3 @@
+"""The programs in scripts/ are run by tests, not collected as tests."""
+
+collect_ignore = ["scripts"]

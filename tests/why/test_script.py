@@ -1,0 +1,235 @@
+"""Whole training scripts: run as they are, with the same result as without qed, and diagnosed when they break."""
+
+import contextlib
+import io
+import runpy
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from qed.errors import QedError
+from qed.why.identify import identify
+from qed.why.recorder import Recorder, StopTraining, exploding, sustained_rise
+from qed.why.script import why_script
+
+SCRIPTS = Path(__file__).parent / "scripts"
+
+# script, what breaks it, the first finding, what the line that is blamed contains (None: no line)
+CASES = [
+    ("by_hand", {"RATE": "2"}, "QED401", None),
+    ("momentum", {"RATE": "3"}, "QED401", None),
+    ("optax_adam", {"POLE": "1"}, "QED204", "jnp.sqrt(POLE"),
+    ("flax_linen", {"SCALE": "300"}, "QED201", "jnp.exp(SCALE"),
+    ("flax_nnx", {"OFFSET": "-0.5"}, "QED204", "jnp.log(OFFSET"),
+    ("equinox_mlp", {"SHIFT": "0.5"}, "QED204", "jnp.sqrt(SHIFT"),
+    ("scanned", {"RATE": "2"}, "QED401", None),
+    ("accumulation", {"RATE": "3"}, "QED403", None),
+    ("schedule", {"PEAK": "5"}, "QED201", "** 2"),
+    ("dropout_bfloat16", {"KEEP": "0"}, "QED205", "X / KEEP"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _undisturbed(monkeypatch):
+    """A script changes sys.path and the modules; nothing of it stays."""
+    before = set(sys.modules)
+    monkeypatch.setattr(sys, "path", [str(SCRIPTS), *sys.path])
+    yield
+    for name in set(sys.modules) - before:
+        if getattr(sys.modules[name], "__file__", "") and str(SCRIPTS) in str(sys.modules[name].__file__):
+            del sys.modules[name]
+
+
+def output_of(run):
+    stream = io.StringIO()
+    with contextlib.redirect_stdout(stream):
+        result = run()
+    return stream.getvalue(), result
+
+
+@pytest.mark.parametrize("name", [case[0] for case in CASES])
+def test_a_healthy_script_prints_the_same_and_nothing_is_found(name):
+    path = SCRIPTS / f"{name}.py"
+    plain, _ = output_of(lambda: runpy.run_path(str(path), run_name="__main__"))
+    watched, answer = output_of(lambda: why_script(path))
+    assert watched == plain
+    assert answer.findings == ()
+    assert answer.standing == "MEASURED"
+    assert "Nothing speaks against this script" in answer.headline
+
+
+@pytest.mark.parametrize(("name", "environment", "code", "line"), CASES, ids=[case[0] for case in CASES])
+def test_a_broken_script_is_diagnosed_with_the_right_first_cause(name, environment, code, line, monkeypatch):
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    _, answer = output_of(lambda: why_script(SCRIPTS / f"{name}.py"))
+    assert answer.findings[0].code == code
+    assert answer.standing == "REFUTED"
+    if line is not None:
+        span = answer.findings[0].span
+        assert Path(span.file).name == f"{name}.py"
+        assert line in span.text
+
+
+def write(folder, text):
+    path = folder / "train.py"
+    path.write_text(text)
+    return path
+
+
+def refused(path, *arguments):
+    with pytest.raises(QedError) as caught:
+        why_script(path, arguments)
+    return caught.value
+
+
+def test_bad_scripts_are_refused_in_one_sentence(tmp_path):
+    assert refused(tmp_path / "none.py").code == "QED000"
+    assert refused(write(tmp_path, "print('hello')")).code == "QED011"
+    raised = refused(write(tmp_path, "x = 1\nraise ValueError('no data')\n"))
+    assert (raised.code, raised.span.line) == ("QED001", 2)
+    assert "no data" in raised.because
+    assert refused(write(tmp_path, "import sys\nsys.exit('usage: train.py DATA')")).code == "QED001"
+    assert refused(write(tmp_path, "def f(:\n")).code == "QED001"
+
+
+def test_a_script_gets_its_own_arguments_and_can_be_stopped(tmp_path):
+    text = """
+import sys
+import jax
+w = float(sys.argv[1])
+for k in range(1000):
+    w = w - 0.1 * jax.grad(lambda w: w * w)(w)
+print("never reached")
+"""
+    printed, answer = output_of(lambda: why_script(write(tmp_path, text), ["2.0"], steps=5))
+    assert printed == ""
+    assert answer.meta["script_steps"] == 5
+    assert answer.losses[0] == pytest.approx(4.0)
+    assert answer.meta["rule"] == "sgd:0.1"
+
+
+def test_the_script_cannot_catch_its_end(tmp_path):
+    text = """
+import jax
+w = 1.0
+while True:
+    try:
+        w = w - jax.value_and_grad(lambda w: w * w)(w)[1] * 0.1
+    except Exception:
+        pass
+"""
+    _, answer = output_of(lambda: why_script(write(tmp_path, text), steps=7))
+    assert answer.meta["script_steps"] == 7
+
+
+def test_two_adversaries_whose_losses_rise_are_left_alone(tmp_path):
+    text = """
+import jax
+import jax.numpy as jnp
+
+def player(x, y):
+    return jnp.tanh(x) * y + 0.5
+
+x, y = jnp.array(0.5), jnp.array(0.5)
+for k in range(60):
+    x, y = x - 0.05 * jax.grad(player)(x, y), y + 0.05 * jax.grad(player, argnums=1)(x, y)
+"""
+    _, answer = output_of(lambda: why_script(write(tmp_path, text)))
+    assert answer.findings == ()
+
+
+def test_everything_is_put_back():
+    before = (jax.jit, jax.grad, jax.value_and_grad)
+    with pytest.raises(StopTraining), Recorder(most=1):
+        assert jax.grad is not before[1]
+        jax.grad(lambda x: x * x)(1.0)
+    assert (jax.jit, jax.grad, jax.value_and_grad) == before
+
+
+def test_functions_made_under_the_recorder_work_after_it():
+    with Recorder():
+        step = jax.jit(jax.value_and_grad(lambda x: x * x))
+        assert float(step(3.0)[1]) == 6.0
+    assert float(step(3.0)[0]) == 9.0
+
+
+def test_the_recorder_keeps_the_api_of_jit():
+    with Recorder() as recorder:
+
+        class Model:
+            @jax.jit
+            def loss(self):
+                return 1.0
+
+        @jax.jit
+        def f(x):
+            """Doc."""
+            return jax.grad(lambda x: x**3)(x)
+
+        assert f.__name__ == "f"
+        assert "Doc" in f.__doc__
+        assert f.lower(1.0) is not None
+        assert float(jax.vmap(f)(jnp.ones(3))[0]) == 3.0
+        assert recorder.steps == 0
+        f(2.0)
+        assert recorder.steps == 1
+        assert recorder.last.seen[0].value == pytest.approx(8.0)
+
+
+def walk(rule, steps=4, seed=0):
+    """Points and gradients of a rule (w, g, memory) -> (w, memory) on a quadratic."""
+    rng = np.random.default_rng(seed)
+    h = np.diag(rng.uniform(0.5, 2.0, 5))
+    w, memory = rng.standard_normal(5), None
+    points, gradients = [], []
+    for k in range(steps):
+        g = h @ w
+        points.append(w)
+        gradients.append(g)
+        w, memory = rule(w, g, memory, k)
+    return points, gradients
+
+
+def heavy_ball(w, g, v, k):
+    v = g if v is None else 0.9 * v + g
+    return w - 0.1 * v, v
+
+
+def nesterov(w, g, v, k):
+    v = g if v is None else 0.9 * v + g
+    return w - 0.1 * (g + 0.9 * v), v
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (lambda w, g, v, k: (w - 0.05 * g, None), "sgd:0.05"),
+        (heavy_ball, "sgd:0.1,momentum=0.9"),
+        (nesterov, None),
+        (lambda w, g, v, k: (w - 0.05 * np.sign(g), None), None),
+        (lambda w, g, v, k: (w - 0.05 / (k + 1) * g, None), None),
+        (lambda w, g, v, k: (w - 0.05 * g - 0.01 * w, None), None),
+        (lambda w, g, v, k: (w + 0.05 * g, None), None),
+        (lambda w, g, v, k: (w, None), None),
+    ],
+    ids=["descent", "heavy ball", "nesterov", "sign", "schedule", "weight decay", "ascent", "still"],
+)
+def test_only_rules_with_a_known_limit_are_identified(rule, expected):
+    found = identify(*walk(rule))
+    assert (None if found.rule is None else str(found.rule)) == expected
+    assert found.words
+
+
+def test_rising_and_exploding():
+    growing = [1.2**k for k in range(120)]
+    assert sustained_rise(growing)
+    assert exploding(growing)
+    noisy = list(1 + 0.1 * np.random.default_rng(0).standard_normal(200))
+    assert not sustained_rise(noisy)
+    assert not exploding(noisy)
+    assert not exploding([1.0])
