@@ -62,6 +62,7 @@ CODES: Mapping[str, Code] = {
         Code("QED009", "not-built-yet", _ERROR, "This version does not answer that yet."),
         Code("QED010", "not-traceable", _ERROR, "The function cannot be turned into a graph."),
         Code("QED011", "no-gradient-seen", _ERROR, "The script ran, and no gradient was seen."),
+        Code("QED012", "import-trains", _ERROR, "The file trains while it is imported."),
         Code("QED020", "no-rule", _ERROR, "A primitive has no rule in the domain that the question needs."),
         Code("QED021", "check-failed", _ERROR, "What was checked again did not come out as claimed."),
         Code("QED103", "where-poisons-gradient", _ERROR, "A branch that `where` drops spoils the gradient."),

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from qed.cli.importing import STOPPED, without_training
 from qed.errors import QedError
 from qed.span import Span
 
@@ -77,7 +78,7 @@ def _load_file(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.resolve().parent))
     arguments, sys.argv = sys.argv, [str(path)]
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), without_training(path, module):
             spec.loader.exec_module(module)
     except KeyboardInterrupt:
         raise
@@ -125,6 +126,13 @@ def find(module: ModuleType, source: str, name: str, role: str) -> Any:
         except AttributeError:
             public = [n for n in vars(module) if not n.startswith("_")] if found is module else []
             near = _near(part, public)
+            if found is module and getattr(module, STOPPED, False):
+                raise QedError(
+                    "QED012",
+                    f"{source} trains while it is imported, and {name} is not bound before that",
+                    "an import that runs the training loop is stopped at its first gradients",
+                    f'qed why {source} runs the script as it is; or put the loop under if __name__ == "__main__":',
+                ) from None
             listed = ", ".join(sorted(public)[:12])
             raise QedError(
                 "QED000",

@@ -107,6 +107,7 @@ class Recorder:
     Args:
         most: stop the script after this many steps; None to let it run.
         keep: how many of the first calls are kept whole.
+        on_first: called when the first gradient has been seen.
 
     `curve` has the scalars that each step returned, `losses` the last of them, the likely loss while the script
     runs; `loss_curve` says afterwards which of them is the loss.
@@ -114,6 +115,7 @@ class Recorder:
 
     most: int | None = None
     keep: int = 3
+    on_first: Callable[[], None] | None = None
     first: list[Call] = field(default_factory=list)
     last: Call | None = None
     losses: list[float] = field(default_factory=list)
@@ -306,6 +308,8 @@ class Recorder:
             self.first.append(call)
         self.last = call
         self.steps += 1
+        if self.steps == 1 and self.on_first is not None:
+            self.on_first()
         if call.losses:
             self.curve.append(call.losses)
             self.losses.append(call.losses[-1])
