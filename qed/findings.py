@@ -1,10 +1,10 @@
 """What qed can find, as one table of codes, and a finding: one row of it met at one place.
 
 A code is QED and three digits; the hundred is the subject: 0xx use of qed itself, 1xx derivatives, 2xx
-numbers, 4xx descent. Its name says the phenomenon, never the cure, and a number is never used again for
-something else. The level says whether the phenomenon stands against the run (error, warning) or is merely
-worth knowing (note); it is no standing: how surely it was found is the business of the answer that carries
-the finding.
+numbers, 4xx descent, 6xx probability. Its name says the phenomenon, never the cure, and a number is never
+used again for something else. The level says whether the phenomenon stands against the run (error,
+warning) or is merely worth knowing (note); it is no standing: how surely it was found is the business of the
+answer that carries the finding.
 
 A code is listed here only if something can emit it, and each has a page qed/codes/QEDnnn.md.
 """
@@ -65,15 +65,27 @@ CODES: Mapping[str, Code] = {
         Code("QED012", "import-trains", _ERROR, "The file trains while it is imported."),
         Code("QED020", "no-rule", _ERROR, "A primitive has no rule in the domain that the question needs."),
         Code("QED021", "check-failed", _ERROR, "What was checked again did not come out as claimed."),
+        Code("QED102", "zero-gradient-path", _WARNING, "Every path from a parameter to the loss has derivative zero."),
         Code("QED103", "where-poisons-gradient", _ERROR, "A branch that `where` drops spoils the gradient."),
         Code("QED104", "nondifferentiable-point", _WARNING, "At this point the derivative does not exist."),
+        Code("QED106", "dead-units", _WARNING, "A layer of rectified units is zero for every row of the data."),
         Code("QED201", "overflow", _ERROR, "A result is too large for its number format and becomes inf."),
         Code("QED204", "nan-born", _ERROR, "An operation on finite or infinite numbers has no value: NaN."),
         Code("QED205", "log-of-zero", _ERROR, "A pole is hit: the logarithm of zero, or a division by zero."),
         Code("QED209", "depends-on-compilation", _NOTE, "Compiled and uncompiled runs differ in kind here."),
+        Code("QED210", "nonfinite-unlocated", _ERROR, "A number stops being finite; its equation is not known."),
+        Code("QED211", "rows-against-columns", _WARNING, "Each prediction is compared with every label."),
         Code("QED401", "step-beyond-stability", _ERROR, "The step is too large: a smaller one ends lower."),
         Code("QED402", "beyond-local-limit", _NOTE, "The step exceeds a local limit, harmlessly here."),
         Code("QED403", "loss-rises", _WARNING, "The run ends higher than it began, unexplained."),
+        Code("QED404", "noise-floor", _WARNING, "The updates are too small to change the parameters."),
+        Code("QED405", "vanishing-chain", _WARNING, "One array of parameters hardly moves beside the others."),
+        Code("QED406", "exploding-chain", _WARNING, "One array of parameters is thrown about beside the others."),
+        Code("QED409", "sum-over-rows", _NOTE, "The loss is a sum over the rows, and the step too large for it."),
+        Code("QED410", "runs-away", _ERROR, "Gradient and parameters grow by orders, and each step overshoots."),
+        Code("QED607", "softmax-of-softmax", _WARNING, "Softmax is applied to probabilities."),
+        Code("QED608", "log-minus-probability", _WARNING, "A probability stands where its logarithm belongs."),
+        Code("QED609", "key-used-twice", _NOTE, "Two draws of one shape are made from the same random key."),
     )
 }
 

@@ -5,7 +5,8 @@ The Hessian H of a loss with n parameters has n^2 entries; a product H v costs a
 
     H v = d/dt grad f(w + t v) at t = 0,
 
-computed forward over reverse: `jax.jvp` of `jax.grad`, compiled once.
+computed forward over reverse: `jax.jvp` of `jax.grad`, compiled once. Where a function in the loss has a reverse rule
+only (`jax.custom_vjp`, called in its own forward rule), it is the gradient of grad f . v, reverse over reverse.
 """
 
 from __future__ import annotations
@@ -22,11 +23,32 @@ def hessian_product(loss: Callable[..., Any]) -> Callable[..., Any]:
     """A compiled ``(parameters, data, direction) -> H direction`` for ``loss(parameters, data)``.
 
     Parameters and direction are tuples of arrays of the same shapes and dtypes.
+
+    Raises:
+        NotImplementedError: when called, where the gradient can be differentiated in neither way.
     """
 
     @jax.jit
-    def product(parameters: Any, data: Any, direction: Any) -> Any:
+    def forward(parameters: Any, data: Any, direction: Any) -> Any:
         return jax.jvp(lambda p: jax.grad(loss)(p, data), (parameters,), (direction,))[1]
+
+    @jax.jit
+    def reverse(parameters: Any, data: Any, direction: Any) -> Any:
+        def along(p: Any) -> Any:
+            slopes = jax.grad(loss)(p, data)
+            return sum(jnp.vdot(g, d) for g, d in zip(slopes, direction, strict=True))
+
+        return jax.grad(along)(parameters)
+
+    ways = [forward, reverse]
+
+    def product(parameters: Any, data: Any, direction: Any) -> Any:
+        while ways:
+            try:
+                return ways[0](parameters, data, direction)
+            except (TypeError, ValueError, NotImplementedError):  # what JAX raises where a rule is missing
+                del ways[0]
+        raise NotImplementedError("the gradient has no derivative")  # noqa: EM101
 
     return product
 

@@ -27,7 +27,8 @@ app = typer.Typer(
 QUESTIONS = """\
 qed answers questions about a differentiable function, and gives every answer with its reason.
 
-  Why is my loss NaN? Why does it diverge?      qed why train.py:loss --at w --step sgd:0.1
+  Why is my loss NaN? Why does it diverge?      qed why train.py
+  The same for one loss, with advice tried      qed why train.py:loss --at w --step sgd:0.1
   What does a code mean?                        qed explain QED201
   How does it work, with numbers?               qed explain learning-rate
   Which topics are there?                       qed explain

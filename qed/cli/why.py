@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -44,6 +45,8 @@ def ask(
 ) -> Answer[Any]:
     """Load the target and ask `qed.why`."""
     source, name = split_target(target)
+    if name is None and _is_recording(source):
+        return _ask_recording(source, {"--at": at, "--args": args, "--names": names, "--key": key, "--step": step})
     if name is None:
         return _ask_script(source, script, at, step, budget, progress, first_verdict)
     module = load(source)
@@ -79,6 +82,26 @@ def ask(
 
     with contextlib.redirect_stdout(sys.stderr):  # the loss may print, when it is traced or when it runs
         return why(problem, progress=progress, first_verdict=first_verdict)
+
+
+def _is_recording(source: str) -> bool:
+    """Whether the target is a recording of `qed.watch`: by its ending, or by its first line."""
+    if source.endswith((".qedrec", ".py")) or not Path(source).is_file():
+        return source.endswith(".qedrec")
+    from qed.optimization.recording import is_recording
+
+    return is_recording(source)
+
+
+def _ask_recording(source: str, options: dict[str, str | None]) -> Answer[Any]:
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        because = f"{source} is a recording, which has neither"
+        raise QedError("QED007", f"{given[0]} belongs to a loss", because, f"write qed why {source}")
+    from qed.why.diagnose import why
+    from qed.why.problem import Problem
+
+    return why(Problem(recording=source))
 
 
 def _ask_script(

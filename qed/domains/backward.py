@@ -17,9 +17,12 @@ from qed.domains.value import Value
 from qed.graph.calls import Inline
 from qed.graph.dtypes import is_inexact
 from qed.graph.graph import Equation, Graph
-from qed.graph.walk import Cell, Entry, Frame, Walker
+from qed.graph.walk import Cell, Entry, Frame, TooLong, Walker
 
 NO_DERIVATIVE = frozenset({facts.Class.ZERO_DERIVATIVE, facts.Class.COMPARE, facts.Class.RANDOM, facts.Class.EFFECT})
+
+LARGEST_TAPE = 1 << 30
+"""Bytes of values that a tape may hold; the adjoints take as much again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +62,7 @@ def record(
     active: Sequence[int],
     whole_custom_calls: bool = True,
     observe: Callable[[Entry], None] | None = None,
+    most: int = LARGEST_TAPE,
 ) -> Tape:
     """Evaluate a graph in the value domain and keep every leaf.
 
@@ -69,11 +73,21 @@ def record(
         whole_custom_calls: keep calls with a user's derivative rule as one entry (for differentiation), or enter
             them (to find where a number is born).
         observe: called with each entry as it is executed, for progress and budgets.
+        most: how many bytes of values to keep at most.
+
+    Raises:
+        TooLong: where the values take more than that.
     """
     entries: list[Entry] = []
+    kept = 0
 
     def keep(entry: Entry) -> None:
+        nonlocal kept
         entries.append(entry)
+        kept += sum(getattr(cell.values[0], "nbytes", 0) for cell in entry.outputs)
+        if kept > most:
+            message = f"the values of the run take more than {most / 2**30:.2g} GiB"
+            raise TooLong(message)
         if observe is not None:
             observe(entry)
 

@@ -14,6 +14,9 @@ Forward, with B the set of bad elements of an output::
 Which inputs an element depends on says `qed.domains.dependence`; elements of one array may differ: some born
 here, others handed on.
 
+Where the birth is a pole at zero (log 0, 1/0), the zero is followed too: one that was made of an infinity (1/inf,
+exp(-inf)) leads back to that infinity, and if it was born, not given, its birth is the cause and the pole a turn.
+
 Backward, the same with cotangents: *finite cotangents in, non-finite out* names the equation. If the incoming
 cotangent is exactly zero the non-finite local derivative belongs to a value that the result does not use
 (0 * inf = NaN: the ``where`` trap); otherwise the function itself has no finite derivative there.
@@ -27,14 +30,21 @@ from typing import Any
 
 import numpy as np
 
+from qed import facts
 from qed.domains.adjoint import Adjoints, dense
 from qed.domains.backward import Tape
-from qed.domains.dependence import broadcasts, inherited, sources
+from qed.domains.dependence import broadcasts, elementwise, folded, inherited, sources
 from qed.graph.dtypes import as_wide, is_inexact
 from qed.graph.walk import Cell, Entry
 from qed.span import Span
 
+POLES = frozenset({"log", "log2", "div", "rsqrt", "digamma", "lgamma", "pow", "integer_pow", "reciprocal"})
+"""Primitives that are not finite at 0: of the divisor, of the only or the first operand of the others."""
+
 _PICKS = frozenset({"max", "min", "reduce_max", "reduce_min", "cummax", "cummin", "sort", "top_k"})
+_MIXES = frozenset({"fft", "sort", "cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp", "gather", "scatter"})
+_MIXING = (facts.Class.BILINEAR, facts.Class.LINALG)
+"""Where the element of an operand at the same place is not what an element of the output is made of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +84,7 @@ class Birth:
 
 @dataclass(frozen=True, eq=False)
 class Lineage:
-    """From the births to the result: `births` in execution order, `turns` where inf became NaN on the way."""
+    """From the births to the result: `births` in execution order, `turns` where inf became NaN (or 0) on the way."""
 
     births: tuple[Birth, ...]
     turns: tuple[Birth, ...]
@@ -86,7 +96,8 @@ def bad(value: Any) -> np.ndarray:
     """The mask of non-finite elements; all False for dtypes without inf and NaN, and for `Unknown`."""
     if not is_inexact(getattr(value, "dtype", None)):
         return np.zeros(getattr(value, "shape", ()), bool)
-    return ~np.isfinite(as_wide(value))
+    found = np.asarray(value)
+    return ~np.isfinite(found if found.dtype.kind in "fc" else as_wide(found))
 
 
 def _real(value: Any) -> np.ndarray:
@@ -98,7 +109,9 @@ def _real(value: Any) -> np.ndarray:
 
 
 def word(value: float) -> str:
-    """'nan', 'inf' or '-inf'."""
+    """'nan', 'inf', '-inf', or '0' of a zero that was made of an infinity."""
+    if value == 0:
+        return "0"
     return "nan" if np.isnan(value) else ("inf" if value > 0 else "-inf")
 
 
@@ -124,21 +137,104 @@ def forward_births(tape: Tape, output: int = 0) -> Lineage:
     turns: list[Birth] = []
     passed: list[Entry] = []
     produced: set[Cell] = set()
+    behind = _Behind()
     for entry in reversed(tape.entries):
         mine = [masks.get(cell) for cell in entry.outputs]
+        if behind.follow(entry):
+            passed.append(entry)
         if all(mask is None or not mask.any() for mask in mine):
             continue
         produced.update(entry.outputs)
-        passed.append(entry)
+        if passed[-1:] != [entry]:
+            passed.append(entry)
         origin, is_turn = _follow(entry, mine, masks)
         if origin is not None:
-            births.append(_witness(entry, origin))
+            births.append(witness(entry, origin))
+            behind.look(births[-1], origin)
         if is_turn:
-            turns.append(_witness(entry, mine))
+            turns.append(witness(entry, mine))
     given = any(mask.any() and cell not in produced for cell, mask in masks.items())
     if not births and turns:  # designed infinities that cancel each other: the NaN is born where they meet
         births, turns = [turns[-1]], turns[:-1]
+    if behind.births:
+        order = {id(entry): i for i, entry in enumerate(tape.entries)}
+        turns = sorted([*turns, *behind.turns, *behind.poles], key=lambda turn: -order[id(turn.entry)])
+        births = [birth for birth in births if birth not in behind.poles] + behind.births
+        births.sort(key=lambda birth: -order[id(birth.entry)])
+    else:
+        passed = [entry for entry in passed if any(cell in produced for cell in entry.outputs)]
     return Lineage(tuple(births[::-1]), tuple(turns[::-1]), tuple(passed[::-1]), given and not births)
+
+
+class _Behind:
+    """What stands behind a zero at which a pole was hit: the zeros that made it, and the infinities that made those."""
+
+    def __init__(self) -> None:
+        self.zeros: dict[Cell, np.ndarray] = {}
+        self.masks: dict[Cell, np.ndarray] = {}
+        self.births: list[Birth] = []
+        self.turns: list[Birth] = []
+        self.poles: list[Birth] = []
+
+    def look(self, birth: Birth, origin: Sequence[Any]) -> None:
+        """Follow the zeros that a birth was made of, if it is at a pole."""
+        entry, mask = birth.entry, origin[0]
+        if birth.primitive not in POLES or not elementwise(entry):
+            return
+        cell = entry.inputs[1 if birth.primitive == "div" else 0]
+        if is_inexact(cell.dtype):
+            zeros = folded(mask, cell.shape) & _zero(cell)
+            if zeros.any():
+                self._mark(self.zeros, cell, zeros)
+                self.poles.append(birth)
+
+    def follow(self, entry: Entry) -> bool:
+        """Go through one equation; whether it is on the way."""
+        found = False
+        for j, cell in enumerate(entry.outputs):
+            zeros = self.zeros.get(cell)
+            if zeros is not None:
+                self._zeros(entry, zeros, j)
+                found = True
+        mine = [self.masks.get(cell) for cell in entry.outputs]
+        if all(mask is None or not mask.any() for mask in mine):
+            return found
+        origin, _ = _follow(entry, mine, self.masks)
+        if origin is not None:
+            self.births.append(witness(entry, origin))
+        return True
+
+    def _zeros(self, entry: Entry, zeros: np.ndarray, output: int) -> None:
+        implicated = sources(entry, zeros, output)
+        if elementwise(entry) and entry.primitive not in (*_PICKS, "clamp"):
+            infinite = [
+                None if mask is None else mask & bad(cell.values[0])
+                for cell, mask in zip(entry.inputs, implicated, strict=True)
+            ]
+            if any(mask is not None and mask.any() for mask in infinite):
+                for cell, mask in zip(entry.inputs, infinite, strict=True):
+                    self._mark(self.masks, cell, mask)
+                made = zeros & inherited(entry, infinite, output)
+                self.turns.append(witness(entry, [made]))
+        handed = [None if m is None else m & _zero(c) for c, m in zip(entry.inputs, implicated, strict=True)]
+        if entry.primitive == "dot_general" and all(_zero(cell).any() for cell in entry.inputs):
+            return  # which of the products is to blame is not known
+        if entry.primitive == "mul":  # zero times zero: neither is the one to blame
+            a, b = (np.broadcast_to(_zero(cell), zeros.shape) for cell in entry.inputs)
+            alone = zeros & ~(a & b)
+            handed = [folded(alone, cell.shape) & _zero(cell) for cell in entry.inputs]
+        for cell, mask in zip(entry.inputs, handed, strict=True):
+            self._mark(self.zeros, cell, mask)
+
+    @staticmethod
+    def _mark(into: dict[Cell, np.ndarray], cell: Cell, mask: np.ndarray | None) -> None:
+        if mask is not None and mask.any():
+            into[cell] = into[cell] | mask if cell in into else mask
+
+
+def _zero(cell: Cell) -> np.ndarray:
+    """The mask of the elements that are 0."""
+    return as_wide(cell.values[0]) == 0 if is_inexact(cell.dtype) else np.zeros(cell.shape, bool)
 
 
 def _follow(entry: Entry, mine: Sequence[Any], masks: dict[Cell, np.ndarray]) -> tuple[Any, bool]:
@@ -162,10 +258,24 @@ def _follow_part(
     entry: Entry, output: int, part: np.ndarray, is_nan: bool, masks: dict[Cell, np.ndarray]
 ) -> tuple[np.ndarray, bool]:
     """The same for one output and one kind of number: (born here, turned here)."""
-    implicated = sources(entry, part, output)
+    wrong, chosen, with_nan = implicated(entry, output, part, is_nan)
+    for cell, mask in zip(entry.inputs, chosen, strict=True):
+        if mask is not None and mask.any():
+            masks[cell] = masks[cell] | mask if cell in masks else mask
+    followed = any(mask is not None and mask.any() for mask in chosen)
+    if entry.kind != "equation":
+        return np.zeros(part.shape, bool), False
+    fresh = part & ~inherited(entry, wrong, output)
+    return fresh, followed and is_nan and not with_nan
+
+
+def implicated(
+    entry: Entry, output: int, part: np.ndarray, is_nan: bool
+) -> tuple[list[np.ndarray | None], list[np.ndarray | None], bool]:
+    """For the marked elements of one kind: (all non-finite inputs, those to follow, whether there is NaN to follow)."""
+    of_part = sources(entry, part, output)
     wrong = [
-        None if mask is None else mask & bad(cell.values[0])
-        for cell, mask in zip(entry.inputs, implicated, strict=True)
+        None if mask is None else mask & bad(cell.values[0]) for cell, mask in zip(entry.inputs, of_part, strict=True)
     ]
     if not is_nan and entry.primitive in _PICKS:  # a maximum of inf does not come from a -inf beside it
         picked = set(_real(entry.outputs[output].values[0])[part].tolist())
@@ -178,18 +288,10 @@ def _follow_part(
         for cell, mask in zip(entry.inputs, wrong, strict=True)
     ]
     with_nan = is_nan and any(mask is not None and mask.any() for mask in nans)
-    chosen = nans if with_nan else wrong
-    for cell, mask in zip(entry.inputs, chosen, strict=True):
-        if mask is not None and mask.any():
-            masks[cell] = masks[cell] | mask if cell in masks else mask
-    followed = any(mask is not None and mask.any() for mask in chosen)
-    if entry.kind != "equation":
-        return np.zeros(part.shape, bool), False
-    fresh = part & ~inherited(entry, wrong, output)
-    return fresh, followed and is_nan and not with_nan
+    return wrong, nans if with_nan else wrong, with_nan
 
 
-def _witness(entry: Entry, mine: Sequence[Any], phase: str = "forward") -> Birth:
+def witness(entry: Entry, mine: Sequence[Any], phase: str = "forward") -> Birth:
     """The birth of the marked elements of the outputs."""
     j = next(k for k, mask in enumerate(mine) if mask is not None and mask.any())
     mask, out = mine[j], _real(entry.outputs[j].values[0])
@@ -215,8 +317,9 @@ def _most_extreme(entry: Entry, mask: np.ndarray) -> tuple[int, ...]:
 
 def _operands(entry: Entry, shape: tuple[int, ...], index: tuple[int, ...]) -> tuple[float | None, ...]:
     found: list[float | None] = []
+    mixed = entry.primitive in _MIXES or facts.classify(entry.primitive) in _MIXING
     for cell in entry.inputs:
-        if is_inexact(cell.dtype) and broadcasts(cell.shape, shape):
+        if is_inexact(cell.dtype) and broadcasts(cell.shape, shape) and not (mixed and cell.shape):
             value = np.broadcast_to(_real(cell.values[0]), shape)
             found.append(float(value[index]))
         else:

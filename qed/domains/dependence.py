@@ -18,7 +18,7 @@ import numpy as np
 
 from qed import facts
 from qed.graph import jaxpr
-from qed.graph.dtypes import is_inexact
+from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.walk import Cell, Entry
 
 _PATTERN = (facts.Class.LINEAR, facts.Class.BILINEAR, facts.Class.INDEX)
@@ -85,6 +85,13 @@ def inherited(entry: Entry, marked: Sequence[Mask | None], output: int = 0) -> M
         return marks[0].any(axis=tuple(params["axes"]))
     if facts.classify(primitive) is facts.Class.BILINEAR and entry.equation.native is not None:
         return _pushed(entry, marked, output)
+    if primitive == "select_n":
+        which = np.asarray(entry.inputs[0].values[0])
+        return np.logical_or.reduce([m & (which == i) for i, m in enumerate(marked[1:]) if m is not None])
+    moved = facts.classify(primitive) in (facts.Class.LINEAR, facts.Class.INDEX) and primitive not in _MIXED
+    real = all(is_real(cell.dtype) or not is_inexact(cell.dtype) for cell in (*entry.inputs, *entry.outputs))
+    if moved and real and entry.equation.native is not None:
+        return _moved(entry, marked, output)
     return np.ones(shape, bool)
 
 
@@ -129,6 +136,14 @@ def _transposed(entry: Entry, mask: Mask, output: int) -> list[Mask | None]:
     for position, found in zip(active, pull(cotangent), strict=True):
         result[position] = np.asarray(found != 0)
     return result
+
+
+def _moved(entry: Entry, marked: Sequence[Mask | None], output: int) -> Mask:
+    values = [
+        cell.values[0] if mask is None or not is_inexact(cell.dtype) else jnp.asarray(mask).astype(cell.dtype)
+        for cell, mask in zip(entry.inputs, marked, strict=True)
+    ]
+    return np.asarray(jaxpr.bind(entry.equation.native, values)[output] != 0)
 
 
 def _pushed(entry: Entry, marked: Sequence[Mask | None], output: int) -> Mask:

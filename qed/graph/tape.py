@@ -83,12 +83,16 @@ class Frame:
 
 @dataclass(eq=False, slots=True)
 class Cell:
-    """One value: what each domain knows of it, and whether it depends on what is differentiated."""
+    """One value: what each domain knows of it, and whether it depends on what is differentiated.
+
+    `origin` is free for an observer's notes, which live as long as the value.
+    """
 
     values: tuple[Any, ...]
     shape: tuple[int, ...] = ()
     dtype: Any = None
     active: bool = False
+    origin: Any = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)

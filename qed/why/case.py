@@ -13,12 +13,18 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from qed.optimization.step import StepRule
+import numpy as np
+
+from qed.optimization.adaptive import identify_update, multipliers
+from qed.optimization.local import LocalRule
+from qed.optimization.step import RULES, StepRule
 from qed.why.curvature import Curvature, Steepness
 from qed.why.prepare import Prepared
-from qed.why.trial import Run, Runner
+from qed.why.trial import SMALL, Run, Runner
 
 STEPS = 400
+PLANNED = 2000
+PROBED = 20_000_000
 DEFAULT_BUDGET = 60.0
 
 Progress = Callable[[str, int, int], None]
@@ -57,8 +63,45 @@ class Case:
 
     @cached_property
     def rule(self) -> StepRule:
-        """The step rule; without one, gradient descent that takes no step."""
-        return self.prepared.rule or StepRule("sgd", 0.0)
+        """The step rule; without one, gradient descent that takes no step.
+
+        An optax transformation that is gradient descent with a constant rate is recognised as that, by probing it.
+        """
+        given = self.prepared.rule or StepRule("sgd", 0.0)
+        if given.rule != "optax" or self.clock.left <= 0 or self.prepared.size > SMALL or self.scheduled:
+            return given
+        parameters = self.prepared.parameters
+        gradient = self.curvature("given").gradient(parameters, self.prepared.data)
+        if not all(np.isfinite(np.asarray(g).astype(np.float64)).all() for g in gradient):
+            return given
+        found = identify_update(given.optax(), given.optax().init(parameters), parameters, gradient)
+        plain = found.plain if isinstance(found, LocalRule) else None
+        return given if plain is None else replace(plain, transformation=given.transformation)
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether the rate changes by plan."""
+        return self.schedule is not None and float(np.ptp(self.schedule)) > 1e-6
+
+    @cached_property
+    def planned(self) -> np.ndarray:
+        """The steps at which a schedule is looked at: all of the run and more, or some where the model is large."""
+        count = min(PLANNED, max(20, PROBED // max(1, self.prepared.size)))
+        return np.unique(np.linspace(0, PLANNED - 1, count).astype(int))
+
+    @cached_property
+    def schedule(self) -> np.ndarray | None:
+        """The share of its largest rate that the rule takes at the planned steps; None where that is not known."""
+        if self.prepared.rule is None or self.prepared.rule.rule in RULES:
+            return np.ones(len(self.planned))
+        if self.prepared.size > SMALL:
+            return None
+        optimizer, parameters = self.prepared.rule.optax(), self.prepared.parameters
+        try:
+            state = optimizer.init(parameters)
+        except Exception:
+            return None
+        return multipliers(optimizer, state, parameters, self.planned)
 
     @cached_property
     def rewritten(self) -> Any:
@@ -85,7 +128,8 @@ class Case:
     def runner(self, form: str) -> Runner:
         """The compiled step of a form."""
         if form not in self._runners:
-            self._runners[form] = Runner(self.loss(form), self.rule, self.key_position)
+            given = self.prepared.rule or StepRule("sgd", 0.0)
+            self._runners[form] = Runner(self.loss(form), given, self.key_position)
         return self._runners[form]
 
     def run(

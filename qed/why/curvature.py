@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from qed.calculus.hessian import flatten, hessian_product, unflatten
@@ -47,6 +48,16 @@ class Curvature:
         self.prepared = prepared
         self.seed = seed
         self._product = hessian_product(loss)
+        self._gradient = jax.jit(jax.grad(loss))
+
+    def gradient(self, parameters: Sequence[Any], data: Sequence[Any]) -> tuple[Any, ...]:
+        """The gradient at a point."""
+        return self._gradient(tuple(parameters), tuple(data))
+
+    def product(self, parameters: Sequence[Any], data: Sequence[Any]) -> Callable[[np.ndarray], np.ndarray]:
+        """v -> H v at a point."""
+        current, values = tuple(parameters), tuple(data)
+        return lambda vector: flatten(self._product(current, values, unflatten(vector, current)))
 
     def at(
         self,
@@ -58,13 +69,12 @@ class Curvature:
         seed: int | None = None,
     ) -> Steepness:
         """The steepness at a point."""
-        current, values = tuple(parameters), tuple(data)
-
-        def product(vector: np.ndarray) -> np.ndarray:
-            return flatten(self._product(current, values, unflatten(vector, current)))
-
+        current, product = tuple(parameters), self.product(parameters, data)
         size = sum(int(np.prod(p.shape, dtype=np.int64)) for p in current)
-        pair = steepest(product, size, stop=stop, seed=self.seed if seed is None else seed)
+        try:
+            pair = steepest(product, size, stop=stop, seed=self.seed if seed is None else seed)
+        except NotImplementedError:
+            pair = EigenPair(math.nan, math.inf, np.zeros(size), 0, math.nan, finite=False)
         known = rule is not None and rule.is_gradient_descent and pair.finite
         limit = rule.limit(pair.value) if known and rule is not None else None
         growth = rule.growth(pair.value) if known and rule is not None else None

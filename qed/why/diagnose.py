@@ -17,17 +17,20 @@ from typing import Any
 
 from qed.answer import Answer, Finding, Missing, Reason, Standing
 from qed.errors import QedError
-from qed.findings import CODES
+from qed.graph.walk import TooLong
+from qed.why.adaptive import judge_adaptive
 from qed.why.case import DEFAULT_BUDGET, STEPS, Case, Clock, Progress
 from qed.why.diagnosis import Diagnosis, Verdict
 from qed.why.finite import Cause, diagnose_failure
-from qed.why.prepare import Prepared, prepare
+from qed.why.headline import first_sentence, headline, subject
+from qed.why.mistakes import look
+from qed.why.prepare import prepare
 from qed.why.problem import Problem
 from qed.why.remedies import Tried, stable_patch, try_remedies
 from qed.why.stability import Judgement, curvature_alone, judge, rises
 from qed.why.trial import Run
 from qed.why.untraceable import not_differentiable
-from qed.why.words import number, plural, short
+from qed.why.words import number, plural
 
 FirstVerdict = Callable[[str], None]
 
@@ -56,6 +59,16 @@ def why(
         >>> [finding.code for finding in answer.findings][0]
         'QED401'
     """
+    if problem.recording is not None:
+        problem.check()
+        from qed.why.recorded import explain
+
+        return explain(problem.recording)
+    if problem.train_step is not None and problem.loss is None:
+        problem.check()
+        from qed.why.training import why_step
+
+        return why_step(problem, progress=progress, first_verdict=first_verdict)
     clock = Clock(problem.budget or DEFAULT_BUDGET)
     prepared = prepare(problem)
     case = Case(prepared, clock, progress)
@@ -65,7 +78,7 @@ def why(
         raise not_differentiable(error, prepared.name, prepared.span) from error
     cause = diagnose_failure(prepared, run.failure, _observer(case)) if run.failure is not None else None
     if first_verdict is not None:
-        first_verdict(_first_sentence(run, cause, clock))
+        first_verdict(first_sentence(run, cause, clock))
     missing: list[Missing] = []
     stable = _stable_run(case, run, cause, missing)
     step = _step_question(case, run, stable, missing)
@@ -75,16 +88,25 @@ def why(
     return _compose(case, run, cause, stable, step, tried, missing)
 
 
-def _observer(case: Case) -> Callable[[Any], None] | None:
-    if case.progress is None:
-        return None
+_REPLAY = 20.0
+"""Seconds that the replay may always take: where the number is born is what was asked first."""
+
+
+def _observer(case: Case) -> Callable[[Any], None]:
+    """Progress of the replay, and its end where it takes too long."""
     count = 0
+    deadline = time.monotonic() + max(case.clock.left, _REPLAY)
 
     def observe(entry: Any) -> None:
         nonlocal count
         count += 1
-        if count % 64 == 0 and case.progress is not None:
+        if count % 64:
+            return
+        if case.progress is not None:
             case.progress("replaying equation by equation", count, 0)
+        if time.monotonic() > deadline:
+            message = f"{count} equations were evaluated one by one, and it had not ended"
+            raise TooLong(message)
 
     return observe
 
@@ -129,66 +151,17 @@ def _step_question(case: Case, run: Run, stable: Run | None, missing: list[Missi
         missing.append(
             Missing(
                 "the steepest curvature",
-                settle="second derivatives that are finite: a Hessian product is not",
+                settle="second derivatives that exist and are finite: a Hessian product is not to be had",
                 cost=0.0,
             )
         )
         steep = None
     if case.prepared.rule is None:
         return None if steep is None else Judgement(curvature_alone(case, steep), None, None, steep)
-    return judge(case, form, judged, steep)
+    return (judge if case.rule.is_gradient_descent else judge_adaptive)(case, form, judged, steep)
 
 
 # --- what they come to ----------------------------------------------------------------------------------------
-
-
-def _first_sentence(run: Run, cause: Cause | None, clock: Clock) -> str:
-    if run.failure is None:
-        text = f"finite for {plural(run.steps, 'step')}: loss {number(run.start)} -> {number(run.losses[-1])}"
-    else:
-        text = _with_birth(_failure_sentence(run), cause)
-    return f"{text}  ({clock.spent:.1f} s; curvature and trials follow)"
-
-
-def _failure_sentence(run: Run) -> str:
-    failure = run.failure
-    if failure is None:
-        return ""
-    when = "at the start" if failure.step == 0 else f"after {plural(failure.step, 'step')}"
-    if failure.where == "loss":
-        return f"The loss {'is' if failure.step == 0 else 'becomes'} {failure.value} {when}."
-    what = "The gradient" if failure.where == "gradient" else "The update"
-    return f"{what} is not finite {when}, though the loss is."
-
-
-_PLAIN = {
-    "add": "a sum",
-    "sub": "a difference",
-    "mul": "a product",
-    "div": "a quotient",
-    "pow": "a power",
-    "integer_pow": "a power",
-    "square": "a square",
-    "reduce_sum": "a sum",
-    "reduce_prod": "a product",
-    "dot_general": "a matrix product",
-}
-
-
-def _born(cause: Cause) -> str:
-    birth = cause.birth
-    if birth is None or birth.span is None:
-        return ""
-    primitive = _PLAIN.get(birth.primitive, birth.primitive)
-    words = {
-        "QED103": f"the derivative of {primitive} is not finite where its value is discarded",
-        "QED104": f"{primitive} has no finite derivative",
-        "QED201": f"{primitive} overflows" if birth.phase == "forward" else f"the adjoint of {primitive} overflows",
-        "QED204": f"{primitive} makes the first nan",
-        "QED205": "a division by zero" if birth.primitive == "div" else f"{primitive} is taken at its pole",
-    }
-    code = cause.answer.findings[0].code
-    return f": {words.get(code, CODES[code].name)} at {short(birth.span.file)}:{birth.span.line}."
 
 
 def _compose(
@@ -208,6 +181,9 @@ def _compose(
         answers.append(_with_stable_form(case, cause, run, stable))
     if step is not None and not (step.answer.unknown and step.code is None):
         answers.insert(0 if consequence else len(answers), step.answer)
+    grave = any(finding.level != "note" for answer in answers for finding in answer.findings)
+    mistakes = look(case, run, {finding.code for answer in answers for finding in answer.findings})
+    answers += mistakes
     answers += _checked(case, run)
     findings = tuple(finding for answer in answers for finding in answer.findings)
     missing += _not_known(case, run, step)
@@ -217,22 +193,22 @@ def _compose(
         verdict=_verdict(run, findings),
         answers=tuple(answers),
         findings=findings,
-        advice=tuple(item.advice() for item in tried) if serious else (),
+        advice=(*(item.advice() for item in tried if grave), *(a for each in mistakes for a in each.advice)),
         losses=run.losses,
         first_bad_step=None if run.failure is None else run.failure.step,
         **_curvature_fields(step),
     )
     standing = Standing.REFUTED if serious else (Standing.UNKNOWN if cause is not None else Standing.MEASURED)
     return Answer(
-        _claim(case, run),
+        _claim(case, run) + (", and shows none of the known mistakes" if serious and not grave else ""),
         standing,
         value=diagnosis,
         arithmetic=case.prepared.dtype,
         findings=findings,
         advice=diagnosis.advice,
         missing=tuple(missing),
-        headline=_headline(run, cause, cured, step, consequence, findings),
-        subject=_subject(case.prepared),
+        headline=headline(run, cause, cured, step, consequence, findings),
+        subject=subject(case.prepared),
         answers=tuple(answers),
         meta={"seconds": round(time.monotonic() - case.clock.begun, 2), "seed": 0, "steps": run.steps},
         recheck=lambda: all(a.check() for a in answers if a.recheck is not None),
@@ -249,8 +225,10 @@ def _claim(case: Case, run: Run) -> str:
 def _verdict(run: Run, findings: tuple[Finding, ...]) -> Verdict:
     codes = {finding.code for finding in findings}
     if run.failure is not None:
-        return Verdict.UNDECIDED if codes <= {"QED209"} else Verdict.NONFINITE
-    return Verdict.DIVERGES if codes & {"QED401", "QED403"} else Verdict.HEALTHY
+        return Verdict.UNDECIDED if "QED209" in codes else Verdict.NONFINITE
+    if codes & {"QED401", "QED403"}:
+        return Verdict.DIVERGES
+    return Verdict.MISTAKE if any(finding.level != "note" for finding in findings) else Verdict.HEALTHY
 
 
 def _curvature_fields(step: Judgement | None) -> dict[str, Any]:
@@ -338,69 +316,3 @@ def _not_known(case: Case, run: Run, step: Judgement | None) -> list[Missing]:
     if case.prepared.rule is None:
         found.append(Missing("whether a step is stable", settle="give step=, for example step='sgd:0.1'"))
     return found
-
-
-def _subject(prepared: Prepared) -> str:
-    parts = [f"{prepared.name}({', '.join(_roots(prepared))})"]
-    if prepared.span is not None:
-        parts.append(f"{short(prepared.span.file)}:{prepared.span.line}")
-    facts = [plural(prepared.size, "parameter")]
-    if prepared.rows is not None:
-        facts.append(f"{prepared.rows} rows")
-    facts.append(prepared.dtype)
-    return "   ".join([*parts, ", ".join(facts)])
-
-
-def _roots(prepared: Prepared) -> list[str]:
-    from qed.graph.trace import parameter_names
-
-    loss: Any = prepared.problem.loss
-    return parameter_names(loss, 1)
-
-
-def _headline(
-    run: Run,
-    cause: Cause | None,
-    cured: bool,
-    step: Judgement | None,
-    consequence: bool,
-    findings: tuple[Finding, ...],
-) -> str:
-    code = None if step is None else step.code
-    if cause is not None and cause.answer.missing and cause.answer.missing[0].code == "QED020":
-        lost = cause.answer.missing[0]
-        return f"{_failure_sentence(run)} Where it is born is not known: qed has no rule for {lost.primitive}."
-    if cause is not None and cause.birth is None and cause.answer.unknown:
-        return f"{_failure_sentence(run)} Evaluated equation by equation it is finite: it depends on compilation."
-    if cause is not None:
-        text = _failure_sentence(run)
-        if consequence and code == "QED401":
-            return f"{text} The step is too large: {_times(step)}."
-        if consequence:
-            return f"{_with_birth(text, cause)} A smaller step stays finite."
-        if cured and code == "QED401":
-            return f"{text} Two independent causes; the first hides the second."
-        return f"{_with_birth(text, cause)} Certain: replayed."
-    if code == "QED401":
-        return f"The step is too large: {_times(step)}, and a smaller one ends lower."
-    if code == "QED403":
-        return "The run ends worse than it should; which property of the loss is to blame is not settled."
-    if run.steps == 0:
-        return "Loss and gradient are finite at the start."
-    fall = f"the loss goes from {number(run.start)} to {number(run.settled)}"
-    return f"Nothing speaks against this run: {fall} in {plural(run.steps, 'step')}, and all that reaches it is finite."
-
-
-def _with_birth(sentence: str, cause: Cause | None) -> str:
-    born = "" if cause is None else _born(cause)
-    return sentence.removesuffix(".") + born if born else sentence
-
-
-def _times(step: Judgement | None) -> str:
-    steep = None if step is None else step.steep
-    if step is None or steep is None or not steep.limit or not math.isfinite(steep.limit):
-        return "beyond what is stable along its path"
-    rate = step.answer.findings[0].witness if step.answer.findings else None
-    limit = (rate or {}).get("limit") or steep.limit
-    used = step.answer.meta.get("rate") or 0.0
-    return f"{used / limit:.4g} times the local limit" if used else "beyond the local limit"

@@ -15,6 +15,7 @@ class Verdict(StrEnum):
     HEALTHY = "healthy"
     NONFINITE = "nonfinite"
     DIVERGES = "diverges"
+    MISTAKE = "mistake"
     UNDECIDED = "undecided"
 
 
@@ -23,8 +24,8 @@ class Diagnosis:
     """What `qed.why` found.
 
     Args:
-        verdict: healthy, nonfinite, diverges (finite, but ends worse than a smaller step or than it began) or
-            undecided.
+        verdict: healthy, nonfinite, diverges (finite, but ends worse than a smaller step or than it began), mistake
+            (the run is finite and falls, but the loss shows a known mistake) or undecided.
         answers: one answer per question asked, in the order of the text.
         findings: all findings, those that explain the others first.
         advice: what was tried, best first.

@@ -6,6 +6,7 @@ says *where* it was born. If the two disagree the result depends on compilation,
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from qed.domains.adjoint import adjoints
 from qed.domains.backward import Tape, record
 from qed.domains.born import Birth, Lineage, backward_births, bad, forward_births
 from qed.domains.forward import Unknown
+from qed.domains.origin import origin
 from qed.errors import QedError
-from qed.graph.walk import Walker
+from qed.graph.walk import TooLong, Walker
 from qed.why.prepare import Prepared
 from qed.why.trial import Failure
 from qed.why.words import because, code_of, count_of, number, operands_of, plural, spell, where
@@ -40,16 +42,24 @@ def diagnose_failure(prepared: Prepared, failure: Failure, observe: Callable[[An
     arrays = prepared.join(failure.parameters, failure.data)
     if failure.where == "parameters":
         return Cause(_overflowing_update(prepared, failure), None)
-    tape = record(graph, arrays, prepared.traced.free, whole_custom_calls=False, observe=observe)
-    lineage = forward_births(tape)
-    if lineage.births:
-        return Cause(_forward_answer(prepared, failure, tape, lineage), lineage.births[0])
-    if lineage.given:
-        raise _given(prepared)
-    whole = adjoints(graph, arrays, prepared.traced.free, keep_parts=True)
+    try:
+        try:
+            tape = record(graph, arrays, prepared.traced.free, whole_custom_calls=False, observe=observe)
+            lineage = forward_births(tape)
+        except TooLong:
+            tape, lineage = None, origin(graph, arrays, observe=observe)
+        if lineage.births:
+            return Cause(forward_answer(prepared, failure, tape, lineage), lineage.births[0])
+        if lineage.given:
+            raise _given(prepared)
+        whole_calls = record(graph, arrays, prepared.traced.free, observe=observe)
+    except TooLong as error:
+        return Cause(_too_long(failure, error), None)
+    whole = adjoints(graph, arrays, prepared.traced.free, keep_parts=True, tape=whole_calls)
     found = backward_births(whole, prepared.traced.free)
     if found:
         return Cause(_backward_answer(prepared, failure, found), found[0])
+    tape = tape or whole_calls
     value = tape.outputs[0].values[0]
     lost = [x for x in (value, *whole.gradient(prepared.traced.free)) if isinstance(x, Unknown)]
     return Cause(_no_rule(failure, lost[0]) if lost else _depends_on_compilation(failure, tape), None)
@@ -60,6 +70,7 @@ def _claim(failure: Failure) -> str:
         "loss": "the loss is finite",
         "gradient": "the gradient is finite",
         "parameters": "the update is finite",
+        "state": "the new state is finite",
     }
     when = "at the start" if failure.step == 0 else f"after {plural(failure.step, 'step')}"
     return f"{what[failure.where]} {when}"
@@ -112,7 +123,10 @@ def _witness(birth: Birth, failure: Failure) -> dict[str, Any]:
     }
 
 
-def _forward_answer(prepared: Prepared, failure: Failure, tape: Tape, lineage: Lineage) -> Answer[Any]:
+def forward_answer(
+    prepared: Prepared, failure: Failure, tape: Tape | None, lineage: Lineage, output: int = 0
+) -> Answer[Any]:
+    """The answer that names the equation where a non-finite output was born."""
     birth = lineage.births[0]
     code = code_of(birth)
     reasons = [
@@ -139,7 +153,7 @@ def _forward_answer(prepared: Prepared, failure: Failure, tape: Tape, lineage: L
         arithmetic=prepared.dtype,
         reasons=tuple(reasons),
         findings=(finding,),
-        recheck=lambda: bool(bad(_replay(prepared, failure)).any()),
+        recheck=lambda: bool(bad(_replay(prepared, failure, output)).any()),
     )
 
 
@@ -151,11 +165,15 @@ def _loop(birth: Birth) -> str:
     return f" (in loop {which}, counted from 0)"
 
 
-def _replay(prepared: Prepared, failure: Failure) -> Any:
+def _replay(prepared: Prepared, failure: Failure, output: int = 0) -> Any:
     from qed.domains.value import Value
 
     cells = Walker([Value()]).run(prepared.graph, prepared.join(failure.parameters, failure.data))
-    return cells[0].values[0]
+    return cells[output].values[0]
+
+
+class _Seen(Exception):
+    """The equation asked for was evaluated: the rest of the walk is not needed."""
 
 
 def _shadow(prepared: Prepared, failure: Failure, birth: Birth) -> Reason | None:
@@ -171,12 +189,14 @@ def _shadow(prepared: Prepared, failure: Failure, birth: Birth) -> Reason | None
         same = entry.equation is birth.entry.equation and entry.frame.steps() == birth.entry.frame.steps()
         if same and entry.kind == "equation" and len(seen) == 0 and entry.frame.path() == birth.entry.frame.path():
             seen.append(entry.outputs[0].values[1])
+            raise _Seen
 
-    Walker([Value(), Shadow()], observe).run(prepared.graph, prepared.join(failure.parameters, failure.data))
+    with contextlib.suppress(_Seen):
+        Walker([Value(), Shadow()], observe).run(prepared.graph, prepared.join(failure.parameters, failure.data))
     if not seen or isinstance(seen[0], Unknown):
         return None
     wide = np.asarray(seen[0])
-    value = float(wide[birth.index]) if wide.shape else float(wide)
+    value = float(np.real(wide[birth.index] if wide.shape else wide))
     if math.isfinite(value):
         text = f"float64 holds it here ({number(value)}): the range of {birth.entry.outputs[0].dtype} is too small"
     else:
@@ -256,7 +276,19 @@ def _no_rule(failure: Failure, lost: Unknown) -> Answer[Any]:
         primitive=lost.primitive,
         span=lost.span,
     )
-    return Answer(_claim(failure), Standing.UNKNOWN, missing=(missing,))
+    return Answer(_claim(failure), Standing.UNKNOWN, findings=(_unlocated(failure),), missing=(missing,))
+
+
+def _unlocated(failure: Failure) -> Finding:
+    """The compiled run is not finite, whatever is known of the place."""
+    when = "at the start" if failure.step == 0 else f"after {plural(failure.step, 'step')}"
+    message = f"{failure.where} = {failure.value} {when}, and which equation makes it is not known"
+    return Finding("QED210", message, None, {"step": failure.step, "value": failure.value})
+
+
+def _too_long(failure: Failure, error: TooLong) -> Answer[Any]:
+    missing = Missing("which equation makes the number", settle=f"a larger --budget, or a smaller program: {error}")
+    return Answer(_claim(failure), Standing.UNKNOWN, findings=(_unlocated(failure),), missing=(missing,))
 
 
 def _depends_on_compilation(failure: Failure, tape: Tape) -> Answer[Any]:
@@ -267,7 +299,7 @@ def _depends_on_compilation(failure: Failure, tape: Tape) -> Answer[Any]:
         _claim(failure),
         Standing.UNKNOWN,
         reasons=(Reason("compiled beside uncompiled", text=text, predicted=value, observed=failure.value),),
-        findings=(finding,),
+        findings=(finding, _unlocated(failure)),
         missing=(
             Missing(
                 "which equation makes the number in the compiled program",

@@ -5,8 +5,9 @@ descent and heavy-ball momentum satisfy
 
     d_0 = -s g_0,        d_k = -s g_k + b d_{k-1}
 
-so that s and b follow from two steps by least squares, and a third step checks them. Every other rule is *not
-identified*: its limit is then unknown, and said to be.
+so that s and b follow from two steps by least squares, and a third step checks them. Where another rule was at work but
+the optax transformation that made the updates was seen, and its updates are what moved the parameters, that is the rule
+(`captured`). Every other rule is *not identified*: its limit is then unknown, and said to be.
 
 Reference: Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964.
 """
@@ -20,6 +21,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 
 from qed.graph.trace import is_float
 from qed.optimization.step import StepRule
@@ -89,6 +91,54 @@ def identify(points: Sequence[Any], gradients: Sequence[Any]) -> Identified:
     if _misfit(steps[1], again * -g[1]) <= CLOSE:
         return Identified(None, f"gradient descent whose step changes ({rate:.3g}, then {again:.3g})", misfit)
     return Identified(None, "no multiple of gradient and previous step", misfit)
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A transformation that a script used, as a step rule for the diagnosis; or why it is none.
+
+    Args:
+        rule: the rule, on tuples of the float leaves of the parameters; None where it cannot be used.
+        words: why not.
+    """
+
+    rule: StepRule | None
+    words: str = ""
+
+
+def captured(points: Sequence[Any], gradients: Sequence[Any], updates: Sequence[Any]) -> Captured:
+    """The transformation whose updates were seen, if they are what moved the parameters.
+
+    Args:
+        points: w_0, w_1, ... as pytrees of one structure.
+        gradients: g_0, g_1, ... at those points.
+        updates: what was seen of the updates, each with transformation, gradient, state, parameters and change.
+    """
+    if not updates or len(points) < 2:
+        return Captured(None, "its updates were not seen")
+    first, gradient = updates[0], flat(gradients[0])
+    if flat(first.gradient).shape != gradient.shape or _misfit(flat(first.gradient), gradient) > CLOSE:
+        return Captured(None, "its updates were not made from the gradient of this loss alone")
+    change, moved = flat(first.change), flat(points[1]) - flat(points[0])
+    if change.any() and not moved.any():
+        return Captured(None, "it accumulates gradients over several calls")
+    if change.shape != moved.shape or _misfit(change, moved) > 10 * CLOSE or (moved.any() and not change.any()):
+        return Captured(None, "its updates are not what moved the parameters")
+    count = sum(is_float(leaf) for leaf in jax.tree.leaves(points[0]))
+    leaves, tree = jax.tree.flatten(first.gradient)
+    given = None if first.parameters is None else jax.tree.flatten(first.parameters)
+    if len(leaves) != count or (given is not None and len(given[0]) != count):
+        return Captured(None, "its updates have another structure than the parameters")
+
+    def init(params: Any) -> Any:
+        return first.state
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        at = None if given is None or params is None else jax.tree.unflatten(given[1], params)
+        change, state = first.transformation.update(jax.tree.unflatten(tree, updates), state, at)
+        return tuple(jax.tree.leaves(change)), state
+
+    return Captured(StepRule("optax", transformation=optax.GradientTransformation(init, update)))
 
 
 def _misfit(seen: np.ndarray, fitted: np.ndarray) -> float:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
+from os import PathLike
 from typing import Any
 
 from qed.errors import QedError
 
-LATER = ("train_step", "state", "batches", "recording", "bounds", "equality", "inequality")
+LATER = ("bounds", "equality", "inequality")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +32,11 @@ class Problem:
         step: a number, a text such as 'sgd:0.1,momentum=0.9,nesterov', or an optax transformation; None asks only
             whether loss and gradient are finite, and how steep the curvature is.
         budget: seconds that the answer may take.
-        train_step, state, batches, recording, bounds, equality, inequality: named by the contract, not
-            answered by this version; giving one raises QED009.
+        train_step: instead of a loss, ``train_step(state, batch) -> state``, or a tuple that begins with the state.
+        state: what the first step is called with.
+        batches: any iterable of batches; without it each step is called with `args`.
+        recording: instead of all others, the path of what `qed.watch` recorded; its last run is explained.
+        bounds, equality, inequality: named by the contract, not answered by this version; giving one raises QED009.
 
     Example:
         >>> import jax.numpy as jnp
@@ -70,7 +74,11 @@ class Problem:
                     "qed.why reads a loss, its parameters and its data so far",
                     "give loss, at, args and step",
                 )
-        if self.loss is None or not callable(self.loss):
+        if self.recording is not None:
+            self._check_recording()
+        elif self.train_step is not None or self.state is not None or self.batches is not None:
+            self._check_step()
+        elif self.loss is None or not callable(self.loss):
             given = "nothing" if self.loss is None else f"a {type(self.loss).__name__}"
             raise QedError(
                 "QED007",
@@ -98,4 +106,47 @@ class Problem:
                 f"the budget {self.budget!r} is no positive time",
                 "it is counted in seconds",
                 "give budget=60",
+            )
+
+    def _check_recording(self) -> None:
+        """A recording stands alone."""
+        beside = ("loss", "at", "train_step", "state", "batches", "step", "optimizer")
+        given = [name for name in beside if getattr(self, name) is not None]
+        if given:
+            raise QedError(
+                "QED009",
+                f"a recording is given together with {given[0]}",
+                "this version reads a recording by itself: it holds norms of a run that is over",
+                f"leave out {', '.join(given)}; or leave out recording and ask about the loss",
+            )
+        if not isinstance(self.recording, str | PathLike):
+            raise QedError(
+                "QED007",
+                "recording is no path",
+                f"it is a {type(self.recording).__name__}",
+                "give the file that qed.watch wrote: recording='run.qedrec'",
+            )
+
+    def _check_step(self) -> None:
+        """The fields of a training step: train_step and state, without a loss."""
+        if self.loss is not None:
+            raise QedError(
+                "QED009",
+                "a loss and the fields of a training step are given together",
+                "this version reads a loss with at, args and step, or a train_step with state and batches",
+                "leave out train_step, state and batches; or leave out loss",
+            )
+        if self.train_step is None or not callable(self.train_step):
+            raise QedError(
+                "QED007",
+                "state or batches are given without a train_step",
+                f"train_step is {self.train_step!r}",
+                "give train_step=a function (state, batch) -> (state, loss)",
+            )
+        if self.state is None:
+            raise QedError(
+                "QED007",
+                "the training step has no state",
+                "state is None",
+                "give state=what the first step is called with",
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import runpy
 import sys
 from collections.abc import Callable, Sequence
@@ -17,18 +18,22 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from qed.answer import Answer, Missing, Reason, Standing
 from qed.errors import QedError
 from qed.findings import Finding
+from qed.graph.trace import is_float
 from qed.why.case import DEFAULT_BUDGET, Progress
 from qed.why.diagnose import why
 from qed.why.diagnosis import Diagnosis, Verdict
-from qed.why.identify import Identified, identify
+from qed.why.identify import Identified, captured, identify
 from qed.why.problem import Problem
 from qed.why.recorder import Differentiated, Recorder, StopTraining, exploding
 from qed.why.untraceable import user_line
 from qed.why.words import number, plural
+
+FIRST = 4  # steps that are kept whole: with one less, Nesterov's variant looks like a heavy ball
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +60,7 @@ def run_script(path: Path, arguments: Sequence[str], *, steps: int | None, stdou
     if not path.is_file():
         folder = path.resolve().parent.name
         raise QedError("QED000", f"there is no file {path}", f"looked in {folder}/", "check the path")
-    recorder = Recorder(most=steps)
+    recorder = Recorder(most=steps, keep=FIRST)
     argv, sys.argv = sys.argv, [str(path), *arguments]
     sys.path.insert(0, str(path.resolve().parent))
     ended = "its own end"
@@ -131,10 +136,64 @@ def why_script(
             "its gradient is taken inside a compiled loop that could not be entered",
             "name the loss: qed why FILE.py:loss --at NAME",
         )
-    found = identify([n.at for n in notes], [n.gradient for n in notes])
+    found = _rule(recorder, notes)
     failing = next((note for note in recorder.last.seen if not note.finite), None)
+    curve = recorder.loss_curve(notes[0].value)
     answer = _ask(script, notes[0], failing, found, budget, progress)
-    return _told(script, answer, found, failing, recorder.loss_curve(notes[0].value))
+    batches = _batches(notes) or (failing is None and _drifted(answer, notes[0]))
+    apart = found.rule is not None and (found.rule.transformation is not None or batches)
+    if apart and _contradicted(recorder, answer, curve):
+        words = "a trial run on the data of one step alone does not do what the script does"
+        found = replace(found, rule=None, words=words)
+        answer = _ask(script, notes[0], failing, found, budget, progress)
+    answer = _told(script, answer, found, failing, curve)
+    if found.rule is None or not batches:
+        return answer
+    other = Missing("the other batches: limit and trial runs are for the data of one step")
+    return replace(answer, missing=(*answer.missing, other))
+
+
+def _contradicted(recorder: Recorder, answer: Answer[Diagnosis], curve: list[float]) -> bool:
+    """Whether a captured rule is blamed for what did not happen: the script's own loss did not rise."""
+    blamed = any(finding.code in ("QED401", "QED403") for finding in answer.findings)
+    rose = bool(curve) and float(np.median(curve[-max(1, len(curve) // 10) :])) > curve[0]
+    return blamed and recorder.finite and not rose
+
+
+def _rule(recorder: Recorder, notes: list[Differentiated]) -> Identified:
+    """The step rule: from the observed steps, else the optax transformation that made them."""
+    points, gradients = [n.at for n in notes], [n.gradient for n in notes]
+    found = identify(points, gradients)
+    if found.rule is not None or not recorder.updates:
+        return found
+    other = captured(points, gradients, recorder.updates)
+    return replace(found, rule=other.rule) if other.rule is not None else _because(found, other.words)
+
+
+def _because(found: Identified, words: str) -> Identified:
+    return replace(found, words=f"{found.words}, and {words}")
+
+
+def _batches(notes: list[Differentiated]) -> bool:
+    """Whether the first steps saw different data."""
+    first, *others = (_data(note) for note in notes)
+    return any(len(first) != len(other) or not all(map(np.array_equal, first, other)) for other in others)
+
+
+def _drifted(answer: Answer[Diagnosis], first: Differentiated) -> bool:
+    """Whether the loss, evaluated again, is another: it reads global data that the script has changed since."""
+    start = answer.losses[0] if answer.losses else first.value
+    return not math.isclose(start, first.value, rel_tol=5e-2, abs_tol=1e-6)
+
+
+def _data(note: Differentiated) -> list[np.ndarray]:
+    """The float arrays beside the parameters: further arguments, and arrays (or a batch of them) closed over."""
+    others = [a for i, a in enumerate(note.args) if i != note.argnum]
+    for cell in getattr(note.fun, "__closure__", None) or ():
+        content = cell.cell_contents
+        parts = list(content.values() if type(content) is dict else content if type(content) is tuple else [content])
+        others += parts if all(hasattr(part, "dtype") for part in parts) else []
+    return [np.asarray(a) for a in jax.tree.leaves(others) if is_float(a) and np.ndim(a)]
 
 
 def _first_notes(recorder: Recorder) -> list[Differentiated]:
@@ -143,7 +202,7 @@ def _first_notes(recorder: Recorder) -> list[Differentiated]:
         for note in call.seen:
             if not notes or _same_loss(notes[0], note):
                 notes.append(note)
-    return notes[:3]
+    return notes[:FIRST]
 
 
 def _same_loss(one: Differentiated, other: Differentiated) -> bool:
@@ -181,8 +240,10 @@ def _ask(
         answer = why(as_problem(first, rule, budget), progress=progress)
     if failing is None:
         return answer if answer is not None else why(as_problem(first, None, budget), progress=progress)
+    guessed = rule is not None and rule.transformation is not None
     if answer is not None and answer.first_bad_step is not None:
-        return answer
+        if not guessed or any(finding.code == "QED401" for finding in answer.findings):
+            return answer
     at_failure = why(as_problem(failing, None, budget), progress=progress)
     return at_failure if at_failure.findings or answer is None else answer
 

@@ -74,7 +74,7 @@ def judge(case: Case, form: str, run: Run, steep: Steepness | None) -> Judgement
     suspicious = run.failure is not None or rises(run)
     falls = run.failure is not None and run.failure.value == "-inf"  # unbounded below: no smaller step cures that
     if not beyond and (falls or not suspicious):
-        return Judgement(_within(case, steep, run), None, None, steep)
+        return Judgement(within(case, steep, run), None, None, steep)
     where: tuple[int, Steepness] | None = (0, steep) if beyond and steep is not None else None
     if where is None and case.rule.is_gradient_descent and run.best[0] > 0 and steep is not None:
         later = case.steepness(form, run.best[1])
@@ -87,22 +87,22 @@ def judge(case: Case, form: str, run: Run, steep: Steepness | None) -> Judgement
     steps = run.steps if run.failure is None else STEPS
     smaller = case.run(form, "a smaller step", scale=scale, steps=steps, share=0.3)
     if where is None:
-        scale, smaller = _still_smaller(case, form, scale, steps, smaller)
+        scale, smaller = still_smaller(case, form, scale, steps, smaller)
     shown = scale if rate is None else scale * rate
     if not worse(run, smaller):
         if run.failure is not None:
-            return Judgement(_within(case, steep, run), None, (shown, smaller), steep)
+            return Judgement(within(case, steep, run), None, (shown, smaller), steep)
         if suspicious:
-            return Judgement(_unexplained(case, run, smaller, shown, steep), "QED403", (shown, smaller), steep)
+            return Judgement(unexplained(case, run, smaller, shown, steep), "QED403", (shown, smaller), steep)
         return Judgement(_harmless(case, run, smaller, shown, steep), "QED402", (shown, smaller), steep)
     if where is None and rises(run) and rises(smaller):
-        return Judgement(_unexplained(case, run, smaller, shown, steep), "QED403", (shown, smaller), steep)
+        return Judgement(unexplained(case, run, smaller, shown, steep), "QED403", (shown, smaller), steep)
     if where is not None:
         return Judgement(_too_large(case, form, run, smaller, shown, where), "QED401", (shown, smaller), steep)
-    return Judgement(_smaller_is_better(case, run, smaller, shown, steep), "QED403", (shown, smaller), steep)
+    return Judgement(smaller_is_better(case, run, smaller, shown, steep), "QED403", (shown, smaller), steep)
 
 
-def _still_smaller(case: Case, form: str, scale: float, steps: int, smaller: Run) -> tuple[float, Run]:
+def still_smaller(case: Case, form: str, scale: float, steps: int, smaller: Run) -> tuple[float, Run]:
     """Without a limit to go by: down by powers of ten until the run is finite and ends lower than it began."""
     for factor in (1e-2, 1e-4, 1e-3 / (case.rule.rate or 1.0)):
         if (smaller.failure is None and not rises(smaller)) or case.clock.left <= 0:
@@ -185,7 +185,8 @@ def _predicted_loss(case: Case, form: str, steep: Steepness, run: Run) -> float 
     return predicted if math.isfinite(predicted) else None
 
 
-def _comparison(case: Case, run: Run, smaller: Run, rate: float, role: str = "witness") -> Reason:
+def comparison(case: Case, run: Run, smaller: Run, rate: float, role: str = "witness") -> Reason:
+    """The two runs side by side."""
     step = f"step {rate:.3g}" if case.rule.rate is not None else f"{rate:g} times the update"
     ends = "is not finite" if run.failure is not None else f"ends at {number(run.settled)}"
     return Reason(
@@ -220,11 +221,12 @@ def _error(steep: Steepness | None) -> MeasuredError | None:
     return MeasuredError(steep.limit * steep.relative_residual, "Lanczos", 0)
 
 
-def _within(case: Case, steep: Steepness | None, run: Run) -> Answer[Any]:
+def within(case: Case, steep: Steepness | None, run: Run, why_not: str | None = None) -> Answer[Any]:
+    """The step is below its limit at the start, or UNKNOWN, because of `why_not`, where no limit is known."""
     rate = case.rule.rate
     if steep is None or steep.limit is None or rate is None:
         missing = Missing(
-            f"the stability limit of {case.rule}: sgd alone has one in closed form; the run itself was made",
+            f"the stability limit of {case.rule}: {why_not or 'the curvature is not known'}; the run itself was made",
         )
         return Answer("the step is within its stability limit", Standing.UNKNOWN, missing=(missing,))
     if math.isinf(steep.limit):
@@ -278,7 +280,7 @@ def _again(steep: Steepness) -> bool:
 def _harmless(case: Case, run: Run, smaller: Run, rate: float, steep: Steepness | None) -> Answer[Any]:
     times = (case.rule.rate or 0.0) / steep.limit if steep is not None and steep.limit else math.nan
     text = f"the step is {times:.3g} x the local limit, and the run ended no higher than with {rate:.3g}"
-    reasons = [_comparison(case, run, smaller, rate, role="tried")]
+    reasons = [comparison(case, run, smaller, rate, role="tried")]
     if steep is not None:
         reasons = [_step_reason(case, steep), _curvature_reason(steep), *reasons]
     return Answer(
@@ -306,7 +308,7 @@ def _too_large(case: Case, form: str, run: Run, smaller: Run, rate: float, where
         if first
         else f"step {case.rule.rate:g} does as well as a smaller one"
     )
-    reasons = [_step_reason(case, steep), _curvature_reason(steep)]
+    reasons = [comparison(case, run, smaller, rate), _step_reason(case, steep), _curvature_reason(steep)]
     if step:
         reasons.append(
             Reason(
@@ -326,16 +328,17 @@ def _too_large(case: Case, form: str, run: Run, smaller: Run, rate: float, where
         value=steep.limit,
         error=_error(steep),
         arithmetic=case.prepared.dtype,
-        reasons=(*reasons, *([found] if found else []), _comparison(case, run, smaller, rate)),
+        reasons=(*reasons, *([found] if found else [])),
         findings=(Finding("QED401", message, None, witness),),
         meta=_numbers(steep, case.rule.rate),
         recheck=lambda: worse(case.again(form, run), case.again(form, smaller, scale=rate / (case.rule.rate or rate))),
     )
 
 
-def _smaller_is_better(case: Case, run: Run, smaller: Run, rate: float, steep: Steepness | None) -> Answer[Any]:
+def smaller_is_better(case: Case, run: Run, smaller: Run, rate: float, steep: Steepness | None) -> Answer[Any]:
+    """QED403: a smaller step ends lower, and no limit says so."""
     text = "a smaller step ends lower, though the local limit at the start does not say so"
-    reasons = [_comparison(case, run, smaller, rate)]
+    reasons = [comparison(case, run, smaller, rate)]
     if steep is not None and steep.limit is not None and math.isfinite(steep.limit):
         reasons.append(_step_reason(case, steep))
     return Answer(
@@ -347,14 +350,15 @@ def _smaller_is_better(case: Case, run: Run, smaller: Run, rate: float, steep: S
     )
 
 
-def _unexplained(case: Case, run: Run, smaller: Run, rate: float, steep: Steepness | None) -> Answer[Any]:
+def unexplained(case: Case, run: Run, smaller: Run, rate: float, steep: Steepness | None) -> Answer[Any]:
+    """QED403: the run rises, and a smaller step does not settle why."""
     text = "the run ends higher than it began, and so does a smaller step: look at the gradient itself"
     if not rises(smaller):
         text = "the run does not end lower than it began, and a smaller step does not help"
     return Answer(
         "the run ends lower than it began",
         Standing.REFUTED,
-        reasons=(_comparison(case, run, smaller, rate),),
+        reasons=(comparison(case, run, smaller, rate),),
         findings=(Finding("QED403", text, None, _numbers(steep, case.rule.rate)),),
         meta=_numbers(steep, case.rule.rate),
     )

@@ -16,9 +16,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from qed.answer import Trial
 from qed.optimization.step import StepRule
+
+SMALL = 5_000_000
 
 Loss = Callable[[Sequence[Any], Sequence[Any]], Any]
 
@@ -42,6 +45,15 @@ class Failure:
 
 
 @dataclass(frozen=True, eq=False)
+class Reached:
+    """A point of a run: after how many updates, the parameters, and the state of the step rule."""
+
+    step: int
+    parameters: tuple[Any, ...]
+    state: Any
+
+
+@dataclass(frozen=True, eq=False)
 class Run:
     """What happened in one run.
 
@@ -49,6 +61,8 @@ class Run:
         losses: the loss before the first step and after each; the last one may be non-finite.
         failure: the first non-finite number, or None.
         best: (step, parameters) of the lowest loss seen.
+        last: where the loss was last finite, with the state of the rule there; None where it never was.
+        lowest: where the loss was lowest, with the state of the rule there. Both are kept for small models only.
         cut: True where the time was over before the last step.
         noise: how far the loss at the start scatters by rounding and by the random key; measured only where the
             run ends higher than it began.
@@ -62,6 +76,8 @@ class Run:
     seconds: float
     noise: float = 0.0
     first: float = 0.0
+    last: Reached | None = None
+    lowest: Reached | None = None
 
     @property
     def pace(self) -> float:
@@ -121,7 +137,7 @@ class Runner:
     _init: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        optimizer = self.rule.optax()
+        optimizer = optax.with_extra_args_support(self.rule.optax())
 
         @jax.jit
         def step(parameters: Any, state: Any, data: Any, scale: Any, clip: Any) -> Any:
@@ -131,7 +147,8 @@ class Runner:
             factor = jnp.where(norm > clip, clip / norm, 1.0)
             clipped = tuple(jnp.where(norm > clip, (g * factor).astype(g.dtype), g) for g in gradient)
             change: Any
-            change, state = optimizer.update(clipped, state, parameters)
+            extra = {"value": loss, "grad": clipped, "value_fn": lambda p: jnp.asarray(self.loss(p, data))}
+            change, state = optimizer.update(clipped, state, parameters, **extra)
             new = tuple((p + scale * u).astype(p.dtype) for p, u in zip(parameters, change, strict=True))
             sound = jnp.stack([jnp.all(jnp.isfinite(p)) for p in new]).all()
             report = jnp.stack([loss.astype(jnp.float32), finite.astype(jnp.float32), sound.astype(jnp.float32)])
@@ -167,18 +184,21 @@ class Runner:
         key = None if self.key_position is None else values[self.key_position]
         state = self._init(current)
         losses: list[float] = []
-        best = (0, current)
+        best, last, lowest = (0, current), None, None
+        small = sum(p.size for p in current) <= SMALL
         failure, cut, first = None, False, 0.0
         for k in range(steps + 1):
             if key is not None:
                 key, values[self.key_position] = jax.random.split(key)  # type: ignore[index]
-            new, state, loss, report = self._step(current, state, tuple(values), scale, clip)
+            before = state
+            new, state, loss, report = self._step(current, before, tuple(values), scale, clip)
             _, finite, sound = (float(x) for x in np.asarray(report))
             value = float(loss)
             losses.append(value)
             first = first or time.monotonic() - begun
             if value < losses[best[0]] or not math.isfinite(losses[best[0]]):
-                best = (k, current)
+                best, lowest = (k, current), Reached(k, current, before) if small else None
+            last = Reached(k, current, before) if small and finite and math.isfinite(value) else last
             failure = _failure(k, value, finite, sound, current, tuple(values), last=k == steps)
             if failure is not None or k == steps:
                 break
@@ -188,7 +208,11 @@ class Runner:
             if progress is not None and k % 16 == 0:
                 progress(k, steps)
             current = new
-        return Run(tuple(losses), failure, best, cut, time.monotonic() - begun, first=first)
+        return Run(tuple(losses), failure, best, cut, time.monotonic() - begun, 0.0, first, last, lowest)
+
+    def initial(self, parameters: Sequence[Any]) -> Any:
+        """The state of the step rule at the start."""
+        return self._init(tuple(parameters))
 
     def value(self, parameters: Sequence[Any], data: Sequence[Any]) -> float:
         """The loss at a point, by the compiled step."""

@@ -48,8 +48,10 @@ def _slope_is_finite(birth: Birth) -> bool:
         return True
     if any(x is None for x in birth.operands):
         return False
-    value = birth.entry.outputs[0].values[0]
-    z = float(np.asarray(value).astype(np.float64)[birth.index]) if np.shape(value) else float(value)
+    if primitive not in facts.CARDS and primitive not in facts.ARITHMETIC:
+        return False
+    value = np.asarray(birth.entry.outputs[0].values[0]).astype(np.float64)
+    z = float(value[birth.index]) if value.ndim == len(birth.index) else math.nan
     with np.errstate(all="ignore"):
         if primitive in facts.CARDS:
             card = facts.card(primitive, **birth.entry.equation.params)

@@ -11,7 +11,9 @@ from jax import lax
 from qed.domains.adjoint import adjoints
 from qed.domains.backward import record
 from qed.domains.born import backward_births, forward_births
+from qed.domains.origin import origin
 from qed.graph.trace import trace
+from qed.graph.walk import TooLong
 
 
 def lineage(fun, *args):
@@ -321,3 +323,110 @@ def test_backward_at_the_users_line():
 def test_backward_is_silent_where_the_gradient_is_finite():
     assert backward(lambda x: jnp.sum(jax.nn.softmax(jnp.where(x > 0, x, -jnp.inf)) * x), V) == ()
     assert backward(lambda x: jnp.sum(jnp.where(x > 0, jnp.log(jnp.where(x > 0, x, 1.0)), 0.0)), V) == ()
+
+
+# --- a pole behind which stands an infinity --------------------------------------------------------------------
+
+
+def _softmax_whose_sum_overflows(z):
+    p = jnp.exp(z)
+    return -jnp.log(p[0] / p.sum())
+
+
+def _double_exponential(z):
+    v = -jnp.exp(z)
+    return -jnp.log(jnp.sum(jnp.exp(v)))
+
+
+def _reciprocal_of_an_underflow(z):
+    q = z / jnp.exp(10 * z)
+    return jnp.sum(1 / q)
+
+
+def _probability_in_a_loop(z):
+    def step(c, x):
+        return c * (1 / jnp.exp(x)), None
+
+    return jnp.log(lax.scan(step, 1.0, z)[0])
+
+
+@pytest.mark.parametrize(
+    ("fun", "at", "primitive"),
+    [
+        (_softmax_whose_sum_overflows, [88.0, 89.0], "exp"),
+        (_softmax_whose_sum_overflows, [88.6, 88.6], "reduce_sum"),
+        (_double_exponential, [100.0, 100.0], "exp"),
+        (_reciprocal_of_an_underflow, [100.0, 90.0], "exp"),
+        (_probability_in_a_loop, [1.0, 100.0], "exp"),
+    ],
+)
+def test_a_zero_made_of_an_infinity_leads_back_to_it(fun, at, primitive):
+    found = lineage(fun, jnp.array(at))
+    assert [b.primitive for b in found.births] == [primitive]
+    assert found.births[0].result == "inf"
+    assert found.turns[-1].operands[-1] == 0 and found.turns[-1].primitive in ("log", "div")
+    assert "0" in [turn.result for turn in found.turns]
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda z: jnp.sum(1 / jnp.exp(100 * z)) + jnp.log(z[0] - z[0]),
+        lambda z: jnp.sum(jnp.tanh(jnp.exp(100 * z))) + jnp.log(z[0] - z[0]),
+        lambda z: jnp.log(jnp.exp(-200.0 * z[0])),
+        lambda z: jnp.log(jnp.sum(jnp.exp(jnp.where(jnp.zeros(2, bool), z, -jnp.inf)))),
+        lambda z: jnp.log(jax.nn.relu(-jnp.exp(100 * z[0]))),
+        lambda z: jnp.log(jnp.sum(jnp.array([1.0, 0.0]) * jnp.exp(-jnp.exp(z * jnp.array([5.0, 100.0]))))),
+    ],
+    ids=["swallowed beside", "saturated", "underflow", "mask", "relu", "weight 0"],
+)
+def test_other_infinities_are_not_blamed_for_a_zero(fun):
+    assert [birth.primitive for birth in lineage(fun, jnp.array([1.0, 1.0])).births] == ["log"]
+
+
+def test_an_operand_at_the_same_place_is_not_shown_where_elements_are_mixed():
+    matrix = jnp.array([[1.0, 2.0], [2.0, 1.0]])
+    assert first(lambda w: jnp.sum(jnp.linalg.cholesky(w * matrix)), jnp.float32(1.0)).operands == (None,)
+
+
+# --- without a tape --------------------------------------------------------------------------------------------
+
+
+def _late(w):
+    def step(x, t):
+        x = x * w + 0.1
+        return jnp.where(t == 7, jnp.log(x - x), x), jnp.sum(x)
+
+    x, _ = lax.scan(step, w, jnp.arange(20))
+    return jnp.sum(x)
+
+
+@pytest.mark.parametrize(
+    ("fun", "at"),
+    [
+        (_late, [0.5, 0.25]),
+        (lambda x: jnp.sum(jnp.exp(x) / jnp.sum(jnp.exp(x))), [1.0, 100.0]),
+        (lambda x: jnp.sum(jax.nn.softmax(jnp.where(jnp.zeros(2, bool), x, -jnp.inf))), [1.0, 2.0]),
+        (lambda x: jnp.stack([jnp.exp(100 * x), jnp.log(x - 1)])[1].sum(), [1.0, 1.0]),
+        (lambda x: jnp.max(jnp.concatenate([x, jnp.log(x - x)])) + jnp.sqrt(-x[0]), [1.0, 1.0]),
+        (lambda x: jnp.sum(jnp.linalg.inv(jnp.outer(x, x))), [1.0, 1.0]),
+        (lambda x: jnp.sum(x * 2), [1.0, 1.0]),
+    ],
+)
+def test_the_origin_without_a_tape_is_the_earliest_birth(fun, at):
+    traced = trace(fun, jnp.array(at))
+    found, known = origin(traced.graph, traced.leaves), lineage(fun, jnp.array(at))
+    shown = [[(b.primitive, b.result, b.index, b.entry.frame.steps()) for b in x.births[:1]] for x in (found, known)]
+    assert shown[0] == shown[1]
+    assert found.given == known.given
+
+
+def test_a_number_that_was_given_has_no_origin():
+    traced = trace(lambda x: jnp.sum(x * jnp.array([1.0, jnp.inf])), jnp.ones(2))
+    assert origin(traced.graph, traced.leaves).given
+
+
+def test_a_tape_that_is_too_large_is_not_kept():
+    traced = trace(_late, jnp.ones(100))
+    with pytest.raises(TooLong, match="GiB"):
+        record(traced.graph, traced.leaves, traced.free, most=10_000)

@@ -267,3 +267,30 @@ def test_equal_where_the_original_is_finite_and_well_scaled(z, loss):
 
 
 CACHE: dict = {}
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda z: jnp.sum(jnp.log(jnp.concatenate([jnp.cosh(z), jnp.cumsum(z * MASKED, 1)], axis=1)[:, :4])),
+        lambda z: jnp.sum(
+            jnp.log1p(
+                (jnp.tanh(z * MASKED) + jnp.where(MASKED > 0, jnp.exp(z), 0.0))
+                @ jnp.tanh(jnp.where(MASKED > 0, jnp.exp(z), 0.0)).T
+            )
+        ),
+        lambda z: jnp.sum(jnp.log(9 - jnp.expm1(jax.nn.relu(z)))),
+        lambda z: jnp.log(jnp.sum((z[0] * 0) ** 2 * jnp.exp(z[1])) + jnp.exp(z[2, 0])),
+    ],
+    ids=["left out", "all masked", "expm1 of 0", "weights of 0"],
+)
+def test_a_logarithm_of_zero_that_is_not_used_does_not_poison_the_gradient(loss):
+    result = rewrite(trace(loss, jnp.asarray(MILD)).graph)
+    if result is not None:
+        value, slope = jax.value_and_grad(loss)(jnp.asarray(MILD))
+        found, other = jax.value_and_grad(lambda z: result.function(z)[0])(jnp.asarray(MILD))
+        assert np.isfinite(value) and np.all(np.isfinite(slope))
+        assert np.allclose(value, found, rtol=1e-4) and np.allclose(slope, other, rtol=1e-3, atol=1e-4)
+
+
+MASKED = np.array([[1, 0, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1]], np.float32)

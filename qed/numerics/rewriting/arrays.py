@@ -15,12 +15,18 @@ if TYPE_CHECKING:
     from qed.numerics.rewriting.recursion import Logarithm
 
 
+_DROPS = frozenset({"gather", "slice", "dynamic_slice"})
+"""Moves that leave elements out."""
+
+
 def _move(log: Logarithm, node: Node) -> Form | None:
     """Elements change place, the logarithm changes place with them; the two parts of a log-sum-exp move alike."""
     form = log(node.children[0])
     if form is None or node.equation is None or not floating(node.children[0].dtype):
         return None
     if node.operation == "gather" and not fills_with_nan(node):
+        return None
+    if form.fragile and node.operation in _DROPS:  # log 0 has a derivative although its element is not used
         return None
 
     def moved(value: Node | None) -> Node | None:

@@ -46,7 +46,8 @@ def _logistic(log: Logarithm, node: Node) -> Form | None:
 def _expm1(log: Logarithm, node: Node) -> Form | None:
     x = node.children[0]
     rest = log.emit(stable.LOG1MEXP, log.algebra.negative(x))
-    return Form((Term(x), Term(rest)), node.shape, laws=(laws.EXPM1,))
+    fragile = log.sign(x) < Sign.BOUNDED and log.sign.varies(x)
+    return Form((Term(x), Term(rest)), node.shape, fragile=fragile, laws=(laws.EXPM1,))
 
 
 def _cosh(log: Logarithm, node: Node) -> Form | None:

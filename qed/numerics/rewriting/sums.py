@@ -64,7 +64,12 @@ def _weighted_two(log: Logarithm, node: Node, a: Node, b: Node, sign: float) -> 
     shift = log.emit(stable.WEIGHTED_SHIFT_TWO, *parts)
     rest = log.emit(stable.LOG, log.emit(stable.WEIGHTED_SUM_TWO, *parts, shift))
     term = Term(log.emit(stable.WEIGHTED_TWO, *parts), 1.0, shift, rest)
-    return Form((term,), node.shape, laws=used)
+    return Form((term,), node.shape, fragile=_may_vanish(log, node), laws=used)
+
+
+def _may_vanish(log: Logarithm, node: Node) -> bool:
+    """Whether a weighted sum may be 0: then its logarithm has no derivative, in the new form as in the old."""
+    return log.sign(node) == Sign.NONNEGATIVE and log.sign.varies(node)
 
 
 def _limited(log: Logarithm, node: Node) -> bool:
@@ -79,6 +84,10 @@ def _scaled(log: Logarithm, node: Node) -> tuple[Node | None, Form] | None:
     form = log.gained(node)
     if form is not None and not form.fragile and log.sign(node) > Sign.UNKNOWN:
         return None, form
+    only = form.terms[0] if form is not None and len(form.terms) == 1 else None
+    if only is not None and only.coefficient == 1 and only.shift is not None and only.rest is not None:
+        if only.rest.operation == "log":  # a weighted sum is its scaled sum times exp(shift), also where it is 0
+            return only.rest.children[0], Form((Term(only.shift),), node.shape, laws=form.laws if form else ())
     if node.operation in ("mul", "div"):
         a, b = node.children
         for of, other in ((a, b), (b, a))[: 2 if node.operation == "mul" else 1]:
@@ -164,7 +173,7 @@ def _weighted_sum_of(
     total = log.emit(stable.WEIGHTED_SUM, weight, u, shift, shape=node.shape, axes=axes)
     rest = log.emit(stable.LOG, total)
     term = Term(log.emit(stable.WEIGHTED, weight, u, shape=node.shape, axes=axes), 1.0, shift, rest)
-    return Form((term,), node.shape, laws=used)
+    return Form((term,), node.shape, fragile=_may_vanish(log, node), laws=used)
 
 
 def _dot(log: Logarithm, node: Node) -> Form | None:

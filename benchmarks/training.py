@@ -1,0 +1,240 @@
+"""What watching costs a training: `qed.watch` per step, and the recorder of `qed why script.py`, beside the plain run.
+
+The same jitted step is driven from Python with the plain optimizer and with `qed.watch(optimizer)` around it, in one
+process, in alternating rounds, so that what else the machine does falls on both; the ratio of a round's pair is taken,
+and the median of the ratios reported with their quartiles. The steps: a small network whose step takes about 0.1 ms,
+called from Python and inside a scan; a convolution whose step takes about 10 ms with few parameters; and a perceptron
+of the same length with many, since what is recorded costs by the parameter, not by the row.
+
+For the recorder a script trains by itself and reports its own time per step, once under Python alone and once under
+``qed why``, in turn.
+
+    python -m benchmarks.training       prints the table and writes benchmarks/results/training.json
+
+The promise: at most 3 % more for `qed.watch` on the convolution's step; the price on a 0.1 ms step is stated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+import qed
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULT = Path(__file__).with_name("results") / "training.json"
+LIMIT = 1.03
+SEED = 0
+
+Problem = tuple[Any, Callable[..., jax.Array], tuple[jax.Array, jax.Array]]
+
+
+def perceptron(sizes: tuple[int, ...], rows: int) -> Problem:
+    """Weights, loss and data of a tanh network."""
+    keys = jax.random.split(jax.random.key(SEED), len(sizes) + 1)
+    pairs = zip(keys, sizes, sizes[1:], strict=False)
+    w = [(jax.random.normal(key, (m, n)) / m**0.5, jnp.zeros(n)) for key, m, n in pairs]
+    x = jax.random.normal(keys[-1], (rows, sizes[0]))
+
+    def loss(w: Any, x: jax.Array, y: jax.Array) -> jax.Array:
+        for a, b in w[:-1]:
+            x = jnp.tanh(x @ a + b)
+        return jnp.mean((x @ w[-1][0] + w[-1][1] - y) ** 2)
+
+    return w, loss, (x, jnp.sin(x[:, :1]) * jnp.ones(sizes[-1]))
+
+
+def convolution(rows: int) -> Problem:
+    """Weights, loss and data of two 3 x 3 convolutions on 16 x 16 images."""
+    keys = jax.random.split(jax.random.key(SEED), 4)
+    w = {
+        "one": jax.random.normal(keys[0], (3, 3, 3, 16)) / 5,
+        "two": jax.random.normal(keys[1], (3, 3, 16, 32)) / 12,
+        "out": jax.random.normal(keys[2], (32, 10)) / 6,
+    }
+    x = jax.random.normal(keys[3], (rows, 16, 16, 3))
+
+    def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        names = ("NHWC", "HWIO", "NHWC")
+        return jax.nn.relu(jax.lax.conv_general_dilated(x, kernel, (2, 2), "SAME", dimension_numbers=names))
+
+    def loss(w: Any, x: jax.Array, y: jax.Array) -> jax.Array:
+        out = convolve(convolve(x, w["one"]), w["two"]).mean((1, 2)) @ w["out"]
+        return optax.softmax_cross_entropy_with_integer_labels(out, y).mean()
+
+    return w, loss, (x, jnp.arange(rows) % 10)
+
+
+PROBLEMS = {
+    "0.1 ms": lambda: perceptron((10, 32, 1), 128),
+    "0.1 ms, in a scan": lambda: perceptron((10, 32, 1), 128),
+    "10 ms, convolution": lambda: convolution(512),
+    "10 ms, perceptron": lambda: perceptron((64, 256, 256, 10), 1600),
+}
+
+
+def trainer(tx: Any, problem: Problem, scanned: bool) -> Callable[[int], float]:
+    """A function that trains for so many steps and returns the seconds a step took."""
+    w, loss, data = problem
+
+    def step(w: Any, state: Any) -> Any:
+        value, slope = jax.value_and_grad(loss)(w, *data)
+        updates, state = tx.update(slope, state, w, value=value)
+        return optax.apply_updates(w, updates), state
+
+    def hundred(w: Any, state: Any) -> Any:
+        return jax.lax.scan(lambda carry, _: (step(*carry), None), (w, state), None, length=100)[0]
+
+    carry, run, each = [w, tx.init(w)], jax.jit(hundred if scanned else step), 100 if scanned else 1
+
+    def train(steps: int) -> float:
+        begun = time.perf_counter()
+        for _ in range(steps // each):
+            carry[:] = run(*carry)
+        jax.block_until_ready(carry)
+        return (time.perf_counter() - begun) / steps
+
+    return train
+
+
+def watching(name: str, rounds: int, folder: Path) -> dict[str, Any]:
+    """Plain and watched, in alternating rounds."""
+    problem, rule = PROBLEMS[name](), optax.adam(1e-3)
+    watched = qed.watch(rule, path=folder / "run.qedrec")
+    trains = [trainer(tx, problem, "scan" in name) for tx in (optax.with_extra_args_support(rule), watched)]
+    pace = [[train(100) for train in trains] for _ in range(2)][1][0]  # the first round compiles
+    steps = 100 * max(1, round(0.15 / pace / 100)) if pace < 2e-3 else 25  # short, so that both see the same machine
+    ratios, taken = [], []
+    for i in range(rounds):
+        pair = [0.0, 0.0]
+        for which in (0, 1) if i % 2 else (1, 0):
+            pair[which] = trains[which](steps)
+        ratios.append(pair[1] / pair[0])
+        taken.append(pair)
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    best = [min(pair[which] for pair in taken) for which in (0, 1)]
+    return {
+        "parameters": sum(x.size for x in jax.tree.leaves(problem[0])),
+        "leaves": len(jax.tree.leaves(problem[0])),
+        "plain_milliseconds": round(1e3 * statistics.median(pair[0] for pair in taken), 4),
+        "ratio": round(middle, 4),
+        "quartiles": [round(low, 4), round(high, 4)],
+        "ratio_of_the_fastest_rounds": round(best[1] / best[0], 4),
+        "microseconds_more": round(1e6 * (best[1] - best[0]), 1),
+    }
+
+
+SCRIPT = """
+import time
+import jax, jax.numpy as jnp
+x = jax.random.normal(jax.random.key(0), (ROWS, 64))
+y = jnp.sin(x[:, :1])
+keys = jax.random.split(jax.random.key(1), 3)
+w = [jax.random.normal(k, s) / 16 for k, s in zip(keys, ((64, 256), (256, 256), (256, 1)))]
+
+def loss(w):
+    return jnp.mean((jnp.tanh(jnp.tanh(x @ w[0]) @ w[1]) @ w[2] - y) ** 2)
+
+@jax.jit
+def step(w):
+    value, slope = jax.value_and_grad(loss)(w)
+    return value, [a - 0.01 * b for a, b in zip(w, slope)]
+
+for i in range(STEPS + 50):
+    if i == 50:
+        jax.block_until_ready(w); begun = time.perf_counter()
+    value, w = step(w)
+jax.block_until_ready(w)
+print("seconds a step:", (time.perf_counter() - begun) / STEPS)
+"""
+
+
+def recording(rows: int, steps: int, rounds: int, folder: Path) -> dict[str, Any]:
+    """A script by itself and under `qed why`, in turn; each reports its own time."""
+    path = folder / "train.py"
+    path.write_text(SCRIPT.replace("ROWS", str(rows)).replace("STEPS", str(steps)), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    commands = (
+        [sys.executable, str(path)],
+        [sys.executable, "-m", "qed", "why", str(path), "--quiet", "--budget", "5s"],
+    )
+    pairs = []
+    for _ in range(rounds):
+        pair = []
+        for command in commands:
+            done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+            found = re.search(r"seconds a step: (\S+)", done.stdout + done.stderr)
+            if found is None:
+                message = f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-500:]}"
+                raise RuntimeError(message)
+            pair.append(float(found[1]))
+        pairs.append(pair)
+    ratios = [with_qed / plain for plain, with_qed in pairs]
+    return {
+        "plain_milliseconds": round(1e3 * statistics.median(pair[0] for pair in pairs), 4),
+        "ratio": round(statistics.median(ratios), 4),
+        "all_ratios": [round(ratio, 4) for ratio in ratios],
+    }
+
+
+def table(results: dict[str, dict[str, Any]]) -> str:
+    """The results as text."""
+    lines = [f"{'':<42}{'plain step':>12}{'ratio':>9}"]
+    for group, rows in results.items():
+        for name, row in rows.items():
+            lines.append(f"{group + ', ' + name:<42}{row['plain_milliseconds']:>9.3f} ms{row['ratio']:>9.3f}")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--no-write", action="store_true", help="print only")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        results = {
+            "qed.watch": {each: watching(each, options.rounds, folder) for each in PROBLEMS},
+            "qed why script.py": {
+                "short step": recording(64, 2000, 3, folder),
+                "long step": recording(2048, 100, 3, folder),
+            },
+        }
+    print(table(results))
+    record = {
+        "benchmark": "training",
+        "seed": SEED,
+        "rounds": options.rounds,
+        "every": 100,
+        "limit": LIMIT,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("jax", "jaxlib", "numpy", "optax")},
+        },
+        "machine": {"cpus": os.cpu_count(), "architecture": platform.machine(), "shared": True},
+        "results": results,
+    }
+    if not options.no_write:
+        RESULT.parent.mkdir(exist_ok=True)
+        RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return 0 if results["qed.watch"]["10 ms, convolution"]["ratio"] <= LIMIT else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
