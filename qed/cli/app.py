@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from qed.cli.output import finish, seconds
+from qed.cli.question import AsJson, Quiet, Strict, Unfold
 from qed.errors import QedError
-from qed.report import exit_code
 
 app = typer.Typer(
     add_completion=False,
@@ -72,10 +73,10 @@ def why(
     has_aux: Annotated[bool, typer.Option("--has-aux", help="The loss returns (loss, auxiliary).")] = False,
     steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Stop the script after N steps.")] = None,
     budget: Annotated[str, typer.Option(metavar="SECONDS", help="Time to spend, such as 60s or 2m.")] = "60s",
-    unfold: Annotated[bool, typer.Option("--why", help="Unfold every reason.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (schema qed/answer/1).")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 3 where everything is UNKNOWN.")] = False,
+    unfold: Unfold = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    strict: Strict = False,
 ) -> None:
     """Why is the loss NaN, why does it diverge; or that nothing is wrong, and what was checked."""
     from qed.cli.progress import Reporter
@@ -95,8 +96,10 @@ def why(
             progress=reporter.progress,
             first_verdict=reporter.say,
         )
-    show(answer, as_json=as_json, unfold=unfold)
-    raise typer.Exit(exit_code(answer, strict))
+    finish(answer, as_json=as_json, unfold=unfold, strict=strict)
+
+
+# --- questions about one function at one point: a line each, `app.command("VERB")(qed.cli.VERB.command)` ---
 
 
 @app.command()
@@ -107,38 +110,6 @@ def explain(
     from qed.cli.explain import show as print_page
 
     print_page(topic)
-
-
-def seconds(text: str) -> float:
-    """A time such as '60', '60s', '2m'.
-
-    Example:
-        >>> seconds("90s"), seconds("2m")
-        (90.0, 120.0)
-    """
-    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:].lower())
-    try:
-        value = float(text[:-1]) * unit if unit else float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0 < value < float("inf"):
-        raise QedError(
-            "QED007",
-            f"the budget {text!r} is no time",
-            "it is a positive number of seconds",
-            "write --budget 60s",
-        )
-    return value
-
-
-def show(answer: Any, *, as_json: bool, unfold: bool) -> None:
-    """Print an answer to stdout."""
-    if as_json:
-        typer.echo(json.dumps(answer.to_json(), allow_nan=False))
-        return
-    from qed.report.text import text
-
-    typer.echo(text(answer, why=unfold))
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ from types import ModuleType
 from typing import Any
 
 from qed.answer import Answer
-from qed.cli.target import find, load, split_target
+from qed.cli.question import find_subject
+from qed.cli.target import find, split_target
 from qed.errors import QedError
 
 
@@ -49,29 +50,14 @@ def ask(
         return _ask_recording(source, {"--at": at, "--args": args, "--names": names, "--key": key, "--step": step})
     if name is None:
         return _ask_script(source, script, at, step, budget, progress, first_verdict)
-    module = load(source)
-    loss = find(module, source, name, "the loss")
-    if not callable(loss):
-        raise QedError(
-            "QED007",
-            f"{name} is no function",
-            f"it is a {type(loss).__name__}",
-            "name the function that returns the loss",
-        )
-    if at is None:
-        near = _guess_parameters(module)
-        raise QedError(
-            "QED007",
-            "the parameters are not named",
-            "--at says which object in the file holds them",
-            f"add --at {near}" if near else "add --at NAME",
-        )
+    subject = find_subject(target, at, args, "the loss")
+    module = subject.module
     import qed
 
     problem = qed.Problem(
-        loss,
-        _at(module, source, at),
-        tuple(find(module, source, part.strip(), "--args") for part in args.split(",") if part.strip()) if args else (),
+        subject.fun,
+        subject.x,
+        subject.args,
         names=None if names is None else find(module, source, names, "--names"),
         key=None if key is None else find(module, source, key, "--key"),
         step=_step(module, step),
@@ -134,35 +120,8 @@ def _ask_script(
     )
 
 
-def _at(module: ModuleType, source: str, at: str) -> Any:
-    try:
-        return float(at)
-    except ValueError:
-        pass
-    found = find(module, source, at, "--at")
-    if (
-        callable(found)
-        and not hasattr(found, "__dataclass_fields__")
-        and type(found).__name__ in ("function", "method")
-    ):
-        raise QedError(
-            "QED007",
-            f"{at} is a function",
-            "the parameters are the arrays that it returns",
-            f"bind them in {source}: w = {at}(...)",
-        )
-    return found
-
-
 def _step(module: ModuleType, step: str | None) -> Any:
     """The step rule: text as the library reads it, or the name of an optax transformation in the file."""
     if step is not None and step.isidentifier() and hasattr(module, step):
         return getattr(module, step)
     return step
-
-
-def _guess_parameters(module: ModuleType) -> str | None:
-    for name in ("w", "params", "parameters", "theta", "weights", "model", "x0"):
-        if hasattr(module, name):
-            return name
-    return None

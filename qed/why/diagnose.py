@@ -17,6 +17,7 @@ from typing import Any
 
 from qed.answer import Answer, Finding, Missing, Reason, Standing
 from qed.errors import QedError
+from qed.graph.untraceable import not_differentiable
 from qed.graph.walk import TooLong
 from qed.why.adaptive import judge_adaptive
 from qed.why.case import DEFAULT_BUDGET, STEPS, Case, Clock, Progress
@@ -29,7 +30,6 @@ from qed.why.problem import Problem
 from qed.why.remedies import Tried, stable_patch, try_remedies
 from qed.why.stability import Judgement, curvature_alone, judge, rises
 from qed.why.trial import Run
-from qed.why.untraceable import not_differentiable
 from qed.why.words import number, plural
 
 FirstVerdict = Callable[[str], None]

@@ -24,13 +24,13 @@ from qed.answer import Answer, Missing, Reason, Standing
 from qed.errors import QedError
 from qed.findings import Finding
 from qed.graph.trace import is_float
+from qed.graph.untraceable import user_line
 from qed.why.case import DEFAULT_BUDGET, Progress
 from qed.why.diagnose import why
 from qed.why.diagnosis import Diagnosis, Verdict
 from qed.why.identify import Identified, captured, identify
 from qed.why.problem import Problem
 from qed.why.recorder import Differentiated, Recorder, StopTraining, exploding
-from qed.why.untraceable import user_line
 from qed.why.words import number, plural
 
 FIRST = 4  # steps that are kept whole: with one less, Nesterov's variant looks like a heavy ball

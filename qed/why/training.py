@@ -23,7 +23,9 @@ from qed.domains.born import Birth, Lineage, forward_births, word
 from qed.domains.origin import origin
 from qed.errors import QedError
 from qed.graph.dtypes import is_real
+from qed.graph.function import Function
 from qed.graph.trace import Traced, parameter_names, path_name, trace
+from qed.graph.untraceable import definition, name_of, why_not_traceable
 from qed.graph.walk import TooLong
 from qed.why.case import DEFAULT_BUDGET, STEPS, Progress
 from qed.why.diagnosis import Diagnosis, Verdict
@@ -31,7 +33,6 @@ from qed.why.finite import forward_answer
 from qed.why.prepare import Prepared
 from qed.why.problem import Problem
 from qed.why.trial import Failure
-from qed.why.untraceable import definition, name_of, why_not_traceable
 from qed.why.words import number, plural, short
 
 
@@ -256,7 +257,7 @@ def _born(problem: Problem, steps: Steps) -> tuple[Answer[Any], Birth | None]:
 
 def _prepared(problem: Problem, traced: Traced, step: Any) -> Prepared:
     names = (None,) * len(traced.free)
-    return Prepared(problem, traced, None, name_of(step), definition(step), names, 0)
+    return Prepared(problem, Function(step, traced, name_of(step), definition(step), 0), None, names)
 
 
 def _unexplained(claim: str, lineages: list[Lineage]) -> Answer[Any]:
