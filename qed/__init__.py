@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the names once more, for editors and type checkers; a test 
     from qed.answer import Reason as Reason
     from qed.errors import QedError as QedError
     from qed.findings import Finding as Finding
+    from qed.numerics import logspace as logspace
     from qed.optimization.watch import watch as watch
     from qed.standing import Standing as Standing
     from qed.why.diagnose import why as why

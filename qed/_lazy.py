@@ -27,6 +27,7 @@ TABLE: dict[str, str] = {
     "QedError": "qed.errors:QedError",
     "Reason": "qed.answer:Reason",
     "Standing": "qed.standing:Standing",
+    "logspace": "qed.numerics.logspace",
     "watch": "qed.optimization.watch:watch",
     "why": "qed.why",
     "_from_json": "qed.report.json:from_json",

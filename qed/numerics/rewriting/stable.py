@@ -22,23 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from qed.graph.build import Operation
-
-
-def _shift(u: Any, axes: tuple[int, ...]) -> Any:
-    return jax.lax.stop_gradient(jnp.max(u, axis=axes))
-
-
-def _relative(u: Any, shift: Any) -> Any:
-    return jnp.where(jnp.isfinite(shift), u - shift, jnp.where(u == shift, 0.0, -jnp.inf).astype(u.dtype))
-
-
-def _sum_exp(u: Any, shift: Any, axes: tuple[int, ...]) -> Any:
-    return jnp.sum(jnp.exp(_relative(u, jnp.expand_dims(shift, axes))), axis=axes)
-
-
-def _logsumexp(u: Any, axes: tuple[int, ...]) -> Any:
-    shift = _shift(u, axes)
-    return shift + jnp.log(_sum_exp(u, shift, axes))
+from qed.numerics import logspace
 
 
 def _shift_two(a: Any, b: Any) -> Any:
@@ -46,7 +30,7 @@ def _shift_two(a: Any, b: Any) -> Any:
 
 
 def _rest_two(a: Any, b: Any, shift: Any) -> Any:
-    return jnp.logaddexp(_relative(a, shift), _relative(b, shift))
+    return jnp.logaddexp(logspace.relative(a, shift), logspace.relative(b, shift))
 
 
 def _weighted_shift(w: Any, u: Any, axes: tuple[int, ...]) -> Any:
@@ -76,13 +60,6 @@ def _weighted_sum_two(v: Any, a: Any, w: Any, b: Any, shift: Any) -> Any:
     return _scaled(v, a, shift) + _scaled(w, b, shift)
 
 
-def _log1mexp(x: Any) -> Any:
-    near = x > -0.6931472
-    close = jnp.where(near, x, -1.0).astype(x.dtype)
-    far = jnp.where(near, -1.0, x).astype(x.dtype)
-    return jnp.where(near, jnp.log(-jnp.expm1(close)), jnp.log1p(-jnp.exp(far)))
-
-
 ADD = Operation("add", jnp.add)
 SUB = Operation("sub", jnp.subtract)
 MUL = Operation("mul", jnp.multiply)
@@ -96,7 +73,7 @@ MAX = Operation("max", jnp.maximum)
 MIN = Operation("min", jnp.minimum)
 LOGISTIC = Operation("logistic", jax.nn.sigmoid)
 SOFTPLUS = Operation("softplus", jax.nn.softplus)
-LOG1MEXP = Operation("log1mexp", _log1mexp)
+LOG1MEXP = Operation("log1mexp", logspace.log1mexp)
 LOG_NDTR = Operation("log_ndtr", jax.scipy.special.log_ndtr)
 FILL = Operation("fill", lambda x, to: jnp.broadcast_to(x, to))
 CANCELLED = Operation("cancelled", lambda x: jax.lax.stop_gradient(jnp.subtract(x, x)))
@@ -107,9 +84,9 @@ SMALLEST = Operation("reduce_min", lambda x, axes: jnp.min(x, axis=axes))
 CUMULATIVE_SUM = Operation("cumsum", lambda x, axis, reverse: jax.lax.cumsum(x, axis, reverse))
 CUMULATIVE = Operation("cumlogsumexp", lambda x, axis, reverse: jax.lax.cumlogsumexp(x, axis, reverse))
 
-LOGSUMEXP = Operation("logsumexp", _logsumexp)
-SHIFT = Operation("shift", _shift)
-SUM_EXP = Operation("sum_exp", _sum_exp)
+LOGSUMEXP = Operation("logsumexp", lambda u, axes: logspace.logsumexp(u, axes))
+SHIFT = Operation("shift", logspace.largest)
+SUM_EXP = Operation("sum_exp", logspace.sum_exp)
 LOGADDEXP = Operation("logaddexp", jnp.logaddexp)
 SHIFT_TWO = Operation("shift_two", _shift_two)
 REST_TWO = Operation("rest_two", _rest_two)
