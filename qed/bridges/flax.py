@@ -36,6 +36,6 @@ def pure_loss(loss: Callable[..., Any], model: Any) -> tuple[Callable[..., Any],
 
     @functools.wraps(loss)
     def fun(parameters: Any, *args: Any, **kwargs: Any) -> Any:
-        return loss(nnx.merge(definition, parameters, rest), *args, **kwargs)
+        return loss(nnx.merge(definition, parameters, rest, copy=True), *args, **kwargs)
 
     return fun, parameters

@@ -27,6 +27,11 @@ from qed.bridges.flax import nnx_if_imported, pure_loss
 from qed.graph.dtypes import is_real
 from qed.graph.jaxpr import concrete
 
+PATIENCE = 30
+"""How many steps in a row may be skipped because they are not finite."""
+
+_FAILED = "the first non-finite number"
+
 
 class StopTraining(BaseException):
     """Raised inside the script to end it; no `except Exception` of the script's can catch it."""
@@ -90,7 +95,7 @@ class Call:
 
 def all_finite(leaf: Any) -> bool:
     """Whether an array holds only finite numbers; True for what is no float array."""
-    if not is_real(getattr(leaf, "dtype", None)) or not concrete(leaf):
+    if not concrete_real(leaf):
         return True
     return bool(np.isfinite(np.asarray(leaf).astype(np.float32 if leaf.dtype.itemsize < 4 else leaf.dtype)).all())
 
@@ -98,6 +103,20 @@ def all_finite(leaf: Any) -> bool:
 def _scalars(tree: Any) -> tuple[float, ...]:
     leaves = jax.tree.leaves(tree)
     return tuple(float(x) for x in leaves if getattr(x, "shape", None) == () and is_real(x.dtype) and concrete(x))
+
+
+def _skipped(failed: Call, following: Call) -> bool:
+    """Whether a step that was not finite was skipped: the next one begins at the same parameters."""
+    if not failed.seen:
+        return False
+    given = [np.asarray(leaf) for leaf in jax.tree.leaves((following.args, following.kwargs)) if concrete_real(leaf)]
+    parameters = [np.asarray(leaf) for leaf in jax.tree.leaves(failed.seen[-1].at) if concrete_real(leaf)]
+    return all(any(np.array_equal(leaf, other) for other in given) for leaf in parameters)
+
+
+def concrete_real(leaf: Any) -> bool:
+    """Whether a leaf is an array of floating-point numbers that are known."""
+    return is_real(getattr(leaf, "dtype", None)) and concrete(leaf)
 
 
 @dataclass(eq=False)
@@ -109,8 +128,10 @@ class Recorder:
         keep: how many of the first calls are kept whole.
         on_first: called when the first gradient has been seen.
 
-    `curve` has the scalars that each step returned, `losses` the last of them, the likely loss while the script
-    runs; `loss_curve` says afterwards which of them is the loss.
+    `curve` has the scalars that each finite step returned, `losses` the last of them, the likely loss while the script
+    runs; `loss_curve` says afterwards which of them is the loss. `failed` is the first of the steps that were not
+    finite, unless the script has gone on to finite ones (as it does when it scales its loss and skips a step whose
+    gradient overflows): those are counted in `skipped`.
     """
 
     most: int | None = None
@@ -118,6 +139,8 @@ class Recorder:
     on_first: Callable[[], None] | None = None
     first: list[Call] = field(default_factory=list)
     last: Call | None = None
+    failed: Call | None = None
+    skipped: int = 0
     losses: list[float] = field(default_factory=list)
     curve: list[tuple[float, ...]] = field(default_factory=list)
     steps: int = 0
@@ -160,7 +183,7 @@ class Recorder:
     @property
     def finite(self) -> bool:
         """Whether the last step seen was finite."""
-        return self.last is None or self.last.finite
+        return self.failed is None
 
     # --- what replaces jax.jit ---
 
@@ -300,25 +323,36 @@ class Recorder:
             losses = losses[:1]
         finite = all(math.isfinite(x) for x in losses) and all(all_finite(leaf) for leaf in jax.tree.leaves(result))
         call = Call(self.steps, target.fun, args, kwargs, losses, finite)
-        wanted = len(self.first) < self.keep or not finite
+        wanted = len(self.first) < self.keep if finite else self.failed is None
         self._note(replace(call, seen=tuple(self._replay(call))) if wanted else call)
 
     def _note(self, call: Call) -> None:
-        if len(self.first) < self.keep:
+        if self.failed is not None and not _skipped(self.failed, call):
+            self._stop(_FAILED)
+        if call.finite and len(self.first) < self.keep:
             self.first.append(call)
         self.last = call
         self.steps += 1
         if self.steps == 1 and self.on_first is not None:
             self.on_first()
-        if call.losses:
+        self._judge(call)
+        if call.losses and call.finite:
             self.curve.append(call.losses)
             self.losses.append(call.losses[-1])
-        if not call.finite:
-            self._stop("the first non-finite number")
         if self.most is not None and self.steps >= self.most:
             self._stop(f"--steps {self.most}")
         if sustained_rise(self.losses):
             self._stop("a sustained rise of the loss")
+
+    def _judge(self, call: Call) -> None:
+        """Keep the first of the steps that are not finite, until the script has overcome it, or has not for long."""
+        if call.finite:
+            self.skipped += 0 if self.failed is None else call.step - self.failed.step
+            self.failed = None
+        elif self.failed is None:
+            self.failed = call
+        elif call.step - self.failed.step >= PATIENCE:
+            self._stop(_FAILED)
 
     def _stop(self, reason: str) -> None:
         self.reason = reason

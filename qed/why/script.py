@@ -23,6 +23,7 @@ import numpy as np
 from qed.answer import Answer, Missing, Reason, Standing
 from qed.errors import QedError
 from qed.findings import Finding
+from qed.graph.source import is_library
 from qed.graph.trace import is_float
 from qed.graph.untraceable import user_line
 from qed.why.case import DEFAULT_BUDGET, Progress
@@ -33,6 +34,7 @@ from qed.why.problem import Problem
 from qed.why.recorder import Differentiated, Recorder, StopTraining, exploding
 from qed.why.words import number, plural
 
+LONGEST = 160  # characters of another library's message
 FIRST = 4  # steps that are kept whole: with one less, Nesterov's variant looks like a heavy ball
 
 
@@ -72,10 +74,12 @@ def run_script(path: Path, arguments: Sequence[str], *, steps: int | None, stdou
     except KeyboardInterrupt:
         ended = "an interrupt"
     except SystemExit as error:
-        if error.code not in (None, 0):
+        if error.code not in (None, 0) and recorder.finite:
             raise _failed(path, error) from error
     except Exception as error:
-        raise _failed(path, error) from error
+        if recorder.finite:
+            raise _failed(path, error) from error
+        ended = f"its own {type(error).__name__}"
     finally:
         sys.argv = argv
     return Script(path, recorder, ended)
@@ -84,6 +88,7 @@ def run_script(path: Path, arguments: Sequence[str], *, steps: int | None, stdou
 def _failed(path: Path, error: BaseException) -> QedError:
     span = user_line(error)
     first = (str(error).strip().splitlines() or [""])[0]
+    first = first if len(first) <= LONGEST else f"{first.partition('. ')[0][:LONGEST]} ..."
     return QedError(
         "QED001",
         f"{path} ended with an exception" + (f" at {span}" if span else ""),
@@ -137,7 +142,7 @@ def why_script(
             "name the loss: qed why FILE.py:loss --at NAME",
         )
     found = _rule(recorder, notes)
-    failing = next((note for note in recorder.last.seen if not note.finite), None)
+    failing = None if recorder.failed is None else next((n for n in recorder.failed.seen if not n.finite), None)
     curve = recorder.loss_curve(notes[0].value)
     answer = _ask(script, notes[0], failing, found, budget, progress)
     batches = _batches(notes) or (failing is None and _drifted(answer, notes[0]))
@@ -198,7 +203,7 @@ def _data(note: Differentiated) -> list[np.ndarray]:
 
 def _first_notes(recorder: Recorder) -> list[Differentiated]:
     notes: list[Differentiated] = []
-    for call in recorder.first:
+    for call in recorder.first or [c for c in (recorder.failed,) if c is not None]:
         for note in call.seen:
             if not notes or _same_loss(notes[0], note):
                 notes.append(note)
@@ -207,6 +212,23 @@ def _first_notes(recorder: Recorder) -> list[Differentiated]:
 
 def _same_loss(one: Differentiated, other: Differentiated) -> bool:
     return jax.tree.structure(one.at) == jax.tree.structure(other.at)
+
+
+def users_own(fun: Any) -> Any:
+    """The user's function inside a library's wrapper of it; the function itself where none is found."""
+    waiting, seen = [fun], []
+    while waiting and len(seen) < 20:
+        inner = waiting.pop(0)
+        seen.append(inner)
+        code = getattr(inner, "__code__", None)
+        if code is not None and not is_library(code.co_filename):
+            return inner
+        found = [getattr(inner, name, None) for name in ("__wrapped__", "_fun", "fun", "func")]
+        for cell in getattr(inner, "__closure__", None) or ():
+            with contextlib.suppress(ValueError):
+                found.append(cell.cell_contents)
+        waiting += [f for f in found if f is not None and (callable(f) or hasattr(f, "_fun"))]
+    return fun
 
 
 def as_problem(note: Differentiated, step: Any, budget: float) -> Problem:
@@ -221,6 +243,8 @@ def as_problem(note: Differentiated, step: Any, budget: float) -> Problem:
 
     if position:
         loss.__dict__.pop("__wrapped__", None)
+    elif (own := users_own(fun)) is not fun:
+        functools.update_wrapper(loss, own)
     others = tuple(a for i, a in enumerate(note.args) if i != position)
     return Problem(loss, note.at, others, step=step, has_aux=note.has_aux, budget=budget)
 
@@ -251,7 +275,7 @@ def _ask(
 def _seen(script: Script) -> str:
     recorder = script.recorder
     text = f"{plural(recorder.steps, 'step')} seen"
-    if recorder.last is not None and not recorder.last.finite:
+    if recorder.failed is not None:
         text += ", the last one not finite"
     return f"{text}; ended by {script.ended}"
 
@@ -261,12 +285,13 @@ def _told(
 ) -> Answer[Diagnosis]:
     """The answer, told of the script: its own curve, the identified rule, and what stays unknown."""
     recorder = script.recorder
-    at_failure = failing is not None and answer.first_bad_step == 0 and recorder.steps > 1
-    answers = tuple(_at_step(part, recorder.steps - 1) if at_failure else part for part in answer.answers)
+    at = 0 if recorder.failed is None else recorder.failed.step
+    at_failure = failing is not None and answer.first_bad_step == 0 and at > 0
+    answers = tuple(_at_step(part, at) if at_failure else part for part in answer.answers)
     own = [] if failing is not None or not recorder.finite else [_ran(script, curve, bool(answer.findings))]
     findings = (*answer.findings, *(finding for part in own for finding in part.findings))
     missing = [m for m in answer.missing if not m.what.startswith("whether a step is stable")]
-    if found.rule is None:
+    if found.rule is None and recorder.first:
         missing.append(
             Missing(
                 f"the stability limit of the script's step rule: {found.words}",
@@ -297,7 +322,7 @@ def _at_step(part: Answer[Any], step: int) -> Answer[Any]:
 def _ran(script: Script, curve: list[float], explained: bool) -> Answer[Any]:
     """What the script's own run showed; a finding where its loss exploded and nothing else explains it."""
     recorder = script.recorder
-    text = f"the script ran {plural(recorder.steps, 'step')} until {script.ended}, all finite"
+    text = f"the script ran {plural(recorder.steps, 'step')} until {script.ended}, all finite{_but(recorder)}"
     if curve:
         text += f": loss {number(curve[0])} -> {number(curve[-1])}"
     if exploding(curve) and not explained:
@@ -317,17 +342,22 @@ def _ran(script: Script, curve: list[float], explained: bool) -> Answer[Any]:
     return Answer(text, Standing.MEASURED, reasons=(reason,))
 
 
+def _but(recorder: Recorder) -> str:
+    return f" but {plural(recorder.skipped, 'step')} that it skipped" if recorder.skipped else ""
+
+
 def _headline(
     script: Script, answer: Answer[Diagnosis], at_failure: bool, exploded: bool, curve: list[float]
 ) -> str | None:
-    steps = script.recorder.steps
-    if at_failure:
+    steps, failed = script.recorder.steps, script.recorder.failed
+    if at_failure and failed is not None:
         rest = (answer.headline or "").partition(": ")[2] or (answer.headline or "").partition(". ")[2]
-        return f"The script's loss or gradient stops being finite at step {steps - 1}: {rest}".strip()
+        return f"The script's loss or gradient stops being finite at step {failed.step}: {rest}".strip()
     if exploded:
         ends = f"from {number(curve[0])} to {number(curve[-1])} in {plural(steps, 'step')}"
         return f"The loss of this script rises {ends}; its step rule is not one whose limit is known."
     if answer.findings or not script.recorder.finite:
         return answer.headline
     ends = f"loss {number(curve[0])} -> {number(curve[-1])}" if curve else "whose loss is not returned"
-    return f"Nothing speaks against this script: {plural(steps, 'step')}, {ends}, all finite."
+    every = f"all finite{_but(script.recorder)}"
+    return f"Nothing speaks against this script: {plural(steps, 'step')}, {ends}, {every}."

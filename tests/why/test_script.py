@@ -32,6 +32,25 @@ CASES = [
     ("dropout_bfloat16", {"KEEP": "0"}, "QED205", "X / KEEP"),
 ]
 
+# script, the value of BREAK, the first finding, what the line that is blamed contains; None: stays healthy
+REALISTIC = [
+    ("gpt", "mask", "QED204", "jax.nn.softmax(scores)"),
+    ("gpt", "rate", "QED403", None),
+    ("vae", "saturated", "QED205", "jnp.log(p)"),
+    ("recurrent", "explode", "QED204", "h @ self.across"),
+    ("physics", "norm", "QED205", "jnp.sqrt"),
+    ("diffusion", "beta", "QED205", "a / (1 - a)"),
+    ("loss_scaling", "unguarded", "QED201", "hidden @ w"),
+    ("groups", "rate", "QED403", None),
+]
+ALSO_HEALTHY = ("dqn", "batch_norm")
+SCRIPTS_OF_SECONDS = ("loss_scaling", "groups", "dqn")
+
+
+def quick_or_slow(name, *more):
+    marks = () if name in SCRIPTS_OF_SECONDS else (pytest.mark.slow,)
+    return pytest.param(name, *more, marks=marks, id="-".join(str(x) for x in (name, *more[:1])))
+
 
 @pytest.fixture(autouse=True)
 def _undisturbed(monkeypatch):
@@ -73,6 +92,51 @@ def test_a_broken_script_is_diagnosed_with_the_right_first_cause(name, environme
         span = answer.findings[0].span
         assert Path(span.file).name == f"{name}.py"
         assert line in span.text
+
+
+@pytest.mark.parametrize("name", [quick_or_slow(n) for n in (*dict.fromkeys(c[0] for c in REALISTIC), *ALSO_HEALTHY)])
+def test_a_realistic_script_prints_the_same_and_nothing_speaks_against_it(name):
+    path = SCRIPTS / f"{name}.py"
+    plain, _ = output_of(lambda: runpy.run_path(str(path), run_name="__main__"))
+    watched, answer = output_of(lambda: why_script(path))
+    assert watched == plain
+    assert [finding for finding in answer.findings if finding.level != "note"] == []
+    assert answer.standing == "MEASURED"
+    assert "Nothing speaks against this" in answer.headline
+
+
+@pytest.mark.parametrize(("name", "broken", "code", "line"), [quick_or_slow(*case) for case in REALISTIC])
+def test_a_realistic_script_is_diagnosed_when_it_breaks(name, broken, code, line, monkeypatch):
+    monkeypatch.setenv("BREAK", broken)
+    _, answer = output_of(lambda: why_script(SCRIPTS / f"{name}.py"))
+    assert answer.findings[0].code == code, str(answer)
+    assert answer.standing == "REFUTED"
+    if line is not None:
+        assert Path(answer.findings[0].span.file).name == f"{name}.py"
+        assert line in answer.findings[0].span.text
+
+
+def test_steps_that_a_script_skips_are_counted_and_no_failure():
+    _, answer = output_of(lambda: why_script(SCRIPTS / "loss_scaling.py"))
+    assert "all finite but 4 steps that it skipped" in answer.headline
+
+
+def test_a_script_that_raises_at_its_own_nan_is_diagnosed(tmp_path):
+    text = """
+import math
+import jax
+import jax.numpy as jnp
+w = 1.0
+for k in range(100):
+    value, slope = jax.value_and_grad(lambda w: jnp.log(w))(w)
+    if not math.isfinite(value):
+        raise FloatingPointError("nan")
+    w = w - 0.5 * slope
+"""
+    _, answer = output_of(lambda: why_script(write(tmp_path, text)))
+    assert answer.standing == "REFUTED"
+    assert answer.first_bad_step is not None
+    assert "FloatingPointError" in answer.meta["ended"]
 
 
 def write(folder, text):

@@ -2,8 +2,6 @@
 
 import os
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
@@ -47,7 +45,7 @@ def predict(model, x):
 
 
 model.train()
-for epoch in range(10):
+for _epoch in range(10):
     for k in range(0, 192, 64):
         loss = train_step(model, optimizer, images[k : k + 64], labels[k : k + 64])
 if BREAK != "evaluation":

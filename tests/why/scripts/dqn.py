@@ -55,7 +55,8 @@ for k in range(200):
     s = 0 if done else s2
     if k >= 32 and k % 2 == 0:
         rows = [buffer[i] for i in rng.integers(0, len(buffer), 16)]
-        batch = tuple(np.asarray(c, np.int32 if j in (0, 1, 3) else np.float32) for j, c in enumerate(zip(*rows)))
+        s_, a_, r_, s2_, done_ = (np.array(column) for column in zip(*rows, strict=True))
+        batch = (s_, a_, r_.astype(np.float32), s2_, done_.astype(np.float32))
         params, state, loss = update(params, target, state, batch)
     if k % 20 == 0:
         target = params

@@ -23,9 +23,9 @@ one, two = jax.random.split(jax.random.key(0))
 w = {"W": jax.random.normal(one, (4, 8)), "v": 0.3 * jax.random.normal(two, (8,))}
 state = optimizer.init(w)
 scale = 2.0**20
-for k in range(60):
+for _k in range(60):
     value, g = grad_fn(w, scale)
-    g = jax.tree.map(lambda a: a / scale, g)
+    g = {name: array / scale for name, array in g.items()}
     finite = all(bool(jnp.isfinite(a).all()) for a in jax.tree.leaves(g))
     if not finite and BREAK != "unguarded":
         scale /= 2
