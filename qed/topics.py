@@ -7,7 +7,7 @@ otherwise it is shown as planned.
 
 from dataclasses import dataclass
 
-BUILT = frozenset({"logspace", "why"})
+BUILT = frozenset({"derive", "logspace", "why"})
 """The verbs of the table below that this version answers."""
 
 
@@ -49,7 +49,7 @@ CHAPTERS = (
             Topic("derivative", "f'(x) = lim (f(x + h) - f(x)) / h  as h → 0", ("derive",)),
             Topic("rules of differentiation", "(f g)' = f' g + f g',  (f ∘ g)' = (f' ∘ g) g'", ("derive",)),
             Topic("gradient", "∇f = (∂f/∂x₁, ..., ∂f/∂xₙ)", ("check_gradient",)),
-            Topic("steepest ascent", "max of ∇f · d over |d| = 1  is  |∇f|", ("minimize",)),
+            Topic("steepest ascent", "max of ∇f · d over |d| = 1  is  |∇f|", ("derive", "minimize")),
             Topic("critical point", "∇f(x) = 0", ("critical_point",)),
             Topic("second-derivative test", "∇f = 0 and all λ(H) > 0  ⇒  minimum", ("critical_point",)),
             Topic("hessian", "Hᵢⱼ = ∂²f / ∂xᵢ ∂xⱼ", ("spectrum",)),
