@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from qed.answer import Answer, Missing, Reason, Standing
@@ -24,10 +25,11 @@ from qed.calculus.deriving import words
 from qed.calculus.deriving.ascent import Ascent, ascent
 from qed.calculus.deriving.corners import Corner, Undecided, corners, is_exact, side
 from qed.calculus.deriving.forms import Forms
+from qed.calculus.deriving.partial import Partial, Step
 from qed.calculus.deriving.program import NotDerivable, Program, program_of
 from qed.calculus.deriving.quotients import Limit, Tangent, derivatives_by_jax, limit, smallest_errors, tangent
-from qed.calculus.deriving.scalar import Deriver, Partial, Step
-from qed.calculus.hessian import flatten, unflatten
+from qed.calculus.deriving.scalar import Deriver
+from qed.calculus.hessian import flatten
 from qed.domains.elements import Element, TooManyElements
 from qed.facts import Expression
 from qed.findings import Finding
@@ -155,7 +157,7 @@ def _derived(function: Function, program: Program, name: str, seed: int) -> Deri
     gradient, observed = _gradient(function)
     value = function.traced.rebuild(_like(function, slopes))[0][0]
     seen = function.traced.rebuild(_like(function, flatten(gradient)))[0][0]
-    whole = {"limit": None, "tangent": None, "ascent": None}
+    whole: dict[str, Any] = {"limit": None, "tangent": None, "ascent": None}
     if len(partials) == 1 and math.isfinite(slopes[0]):
         whole |= _of_one_number(function, program, partials[0], slopes[0])
     elif len(partials) > 1 and np.all(np.isfinite(slopes)):
@@ -191,11 +193,11 @@ def _gradient(function: Function) -> tuple[tuple[Any, ...], np.ndarray]:
 
 def _like(function: Function, vector: np.ndarray) -> list[Any]:
     """The leaves of all arguments with a vector in the place of the parameters, as NumPy numbers."""
-    parts = unflatten(vector, [np.zeros(p.shape) for p in function.parameters])
-    leaves = list(function.traced.leaves)
-    for position, part in zip(function.traced.free, parts, strict=True):
-        array = np.asarray(part, np.float64)
+    leaves, start = list(function.traced.leaves), 0
+    for position, parameter in zip(function.traced.free, function.parameters, strict=True):
+        array = vector[start : start + parameter.size].reshape(parameter.shape)
         leaves[position] = array if array.shape else float(array)
+        start += parameter.size
     return leaves[: len(leaves) - function.closed_over] if function.closed_over else leaves
 
 
@@ -224,7 +226,8 @@ def agreement(function: Function, derivation: Derivation) -> tuple[float, float]
     largest = max((partial.scale for partial in derivation.partials if math.isfinite(partial.scale)), default=0.0)
     steps = max((len(partial.steps) for partial in derivation.partials), default=1)
     difference = float(np.max(np.abs(derived - observed)[known], initial=0.0))
-    return difference, 8 * epsilon * (steps + 8) * max(largest, 1e-300)
+    smallest = max(float(jnp.finfo(p.dtype).tiny) for p in function.parameters)
+    return difference, 8 * epsilon * (steps + 8) * largest + smallest
 
 
 def _answer(function: Function, program: Program, derivation: Derivation, seconds: float) -> Answer[Derivation]:
@@ -265,9 +268,10 @@ def _away_from_quotients(function: Function, derivation: Derivation) -> tuple[st
     slopes = np.array([_number(partial, derivation.sided) for partial in partials])
     epsilon = max(unit_roundoff(p.dtype) for p in function.parameters)
     tolerance = {True: 0.1, False: 0.02 if epsilon > 1e-10 else 1e-3}[epsilon > 1e-4]
-    for partial, error in zip(partials, smallest_errors(function, slopes), strict=True):
-        value = abs(float(np.asarray(function.value(function.parameters))))
-        if error > tolerance * max(abs(partial.value), partial.scale, epsilon * value):
+    value = abs(float(np.asarray(function.value(function.parameters))))
+    for partial, (first, error) in zip(partials, smallest_errors(function, slopes), strict=True):
+        enough = tolerance * max(abs(partial.value), partial.scale, epsilon * value)
+        if error > max(enough, 0.05 * first):
             return partial.variable, float(error)
     return None
 
@@ -290,13 +294,11 @@ def _disagrees(
         standing=Standing.MEASURED, text=words.disagreement(derivation, difference, allowed),
     )  # fmt: skip
     custom = any("rule of its own" in note or "stop_gradient" in note for note in notes)
-    because = "whose rule is its own is to be compared with its body" if custom else "digits are lost in the program"
     missing = Missing(
         f"the rules and jax.grad differ by {difference:.3g}",
         "qed.check_gradient compares each rule of the user's own with its body" if custom else
         "the same in float64",
     )  # fmt: skip
-    del because
     reasons = (*words.reasons(derivation), reason)
     return Answer(claim, Standing.UNKNOWN, derivation, missing=(missing,), reasons=reasons, **common)
 

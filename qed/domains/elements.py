@@ -23,6 +23,7 @@ import numpy as np
 from qed import facts
 from qed.domains.forward import Forward
 from qed.graph import jaxpr
+from qed.graph.calls import Inline
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Atom, Equation, Variable
 from qed.graph.walk import Context, Unknown
@@ -152,7 +153,7 @@ class Elements(Forward):
             return out
         steps = "".join(f"{step + 1}" for step in context.frame.steps()[-1:])
         for place in np.ndindex(out.shape):
-            element = out[place]
+            element: Any = out[place]
             if element.name is None and element.operation != "constant" and element.span == context.span:
                 label = f"{name}[{', '.join(map(str, place))}]" if place else name
                 object.__setattr__(element, "name", label + (f"_{steps}" if steps else ""))
@@ -192,7 +193,8 @@ class Elements(Forward):
         wide = [np.broadcast_to(operand, value.shape) for operand in operands]
         found = np.empty(value.shape, object)
         for place in np.ndindex(value.shape):
-            found[place] = self._make(operation, [w[place] for w in wide], value[place], context, **rest)
+            inside: list[Any] = [w[place] for w in wide]
+            found[place] = self._make(operation, inside, value[place], context, **rest)
         return found
 
     # --- the rules ---
@@ -247,8 +249,9 @@ class Elements(Forward):
                 found[place] = picked
                 continue
             others = [array[place] for i, array in enumerate(arrays) if i != taken]
-            rest = {"condition": conditions[place], "choice": taken}
-            found[place] = self._make("select", [picked, *others], value[place], context, **rest)
+            rest: dict[str, Any] = {"condition": conditions[place], "choice": taken}
+            inside: list[Any] = [picked, *others]
+            found[place] = self._make("select", inside, value[place], context, **rest)
         return (found,)
 
     def linear(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
@@ -303,7 +306,7 @@ class Elements(Forward):
         numbers = value.reshape(found.shape)
         for b, i, j in np.ndindex(found.shape):
             pairs = zip(left[b, i], right[b, j], strict=True)
-            terms = [self._make("mul", (u, v), u.value * v.value, context) for u, v in pairs]
+            terms: list[Any] = [self._make("mul", (u, v), u.value * v.value, context) for u, v in pairs]
             found[b, i, j] = terms[0] if len(terms) == 1 else self._make("add", terms, numbers[b, i, j], context)
         return (found.reshape(value.shape),)
 
@@ -339,7 +342,7 @@ class Elements(Forward):
         lines = np.moveaxis(x, axes, range(-len(axes), 0)).reshape(*value.shape, -1)
         found = np.empty(value.shape, object)
         for place in np.ndindex(value.shape):
-            line = list(lines[place])
+            line: list[Any] = list(lines[place])
             if not line:
                 found[place] = self._plain(value[place])[()]
             elif operation == "add":
@@ -375,7 +378,7 @@ def _custom(context: Context) -> str | None:
     frame = context.frame
     while frame is not None:
         call = frame.equation.call if frame.equation is not None else None
-        if getattr(call, "custom", ""):
+        if isinstance(call, Inline) and call.custom:
             return call.name or call.custom
         frame = frame.parent
     return None

@@ -240,5 +240,7 @@ def _index(text: str) -> str:
 
 _GREEK = {
     name: f"\\{name}"
-    for name in "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi chi psi omega".split()
-}  # fmt: skip
+    for name in (
+        "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi chi psi omega".split()
+    )
+}

@@ -85,17 +85,19 @@ def program_of(function: Function, limit: int = 20_000) -> Program:
     domain = Elements(names_of(function.graph), limit)
     walker = Walker([Value(), domain])
     cells, variables, free = [], [], set(function.traced.free)
-    for i, (cell, path) in enumerate(zip(walker.start(function.graph, function.traced.leaves), function.traced.paths)):
+    start = walker.start(function.graph, function.traced.leaves)
+    for i, (cell, path) in enumerate(zip(start, function.traced.paths, strict=True)):
         array = cell.values[0]
         named = i in free or (is_real(cell.dtype) and 0 < np.size(array) <= LARGEST_DATA and path.isidentifier())
         symbols = domain.symbols(path, array) if named else PLAIN
         cells.append(Cell((array, symbols), cell.shape, cell.dtype))
         if i in free:
-            variables += symbols.ravel().tolist()
+            variables += np.ravel(np.asarray(symbols, object)).tolist()
     result = walker.walk(function.graph, cells, Frame(function.graph))[0]
     lost = next((value for value in result.values if isinstance(value, Unknown)), None)
     if lost is not None:
-        raise NotDerivable(f"no rule for {lost.primitive}", lost.primitive, lost.span)
+        message = f"no rule for {lost.primitive}"
+        raise NotDerivable(message, lost.primitive, lost.span)
     output = Element("constant", value=np.asarray(result.values[0])[()])
     if result.values[1] is not PLAIN:
         output = result.values[1][()]

@@ -59,9 +59,11 @@ RULES = {rule.name: rule for rule in _RULES}
 
 NAMES = {
     "exp": "exponential", "log": "logarithm", "sin": "sine", "cos": "cosine", "tan": "tangent",
-    "sinh": "hyperbolic sine", "cosh": "hyperbolic cosine", "tanh": "hyperbolic tangent", "asin": "arc sine", "acos": "arc cosine",
+    "sinh": "hyperbolic sine", "cosh": "hyperbolic cosine", "tanh": "hyperbolic tangent",
+    "asin": "arc sine", "acos": "arc cosine",
     "atan": "arc tangent", "sqrt": "square root", "rsqrt": "reciprocal square root", "cbrt": "cube root",
-    "logistic": "sigmoid", "erf": "error function", "erfc": "complementary error function", "lgamma": "log-gamma",
+    "logistic": "sigmoid", "erf": "error function",
+    "erfc": "complementary error function", "lgamma": "log-gamma",
     "exp2": "exponential of base 2", "log2": "logarithm of base 2", "neg": "constant multiple", "square": "power",
     "integer_pow": "power", "power": "power", "abs": "modulus", "max": "maximum", "min": "minimum",
 }  # fmt: skip

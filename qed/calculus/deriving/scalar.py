@@ -13,22 +13,20 @@ Forward accumulation: Griewank and Walther, *Evaluating Derivatives* (2nd ed., S
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 
 import numpy as np
 
 from qed import facts
 from qed.calculus.deriving.corners import Overrides
-from qed.calculus.deriving.forms import PIECES, Forms, decided, number, tex_name
+from qed.calculus.deriving.forms import PIECES, Forms, decided, tex_name
+from qed.calculus.deriving.partial import Partial, Step, rounded, tex_number
 from qed.calculus.deriving.program import NotDerivable
 from qed.calculus.deriving.rules import RULES, Rule, law_of, name_of, outer_times_inner
 from qed.domains.elements import Element
 from qed.facts import Expression
 from qed.facts.expression import ONE, ZERO, Call, Constant, Operation, Symbol
-from qed.facts.simplify import LARGEST, simplify, size
-from qed.span import Span
+from qed.facts.simplify import simplify, size
 
 LONGEST_SLOPE = 20
 """A derivative of more nodes is called u' from then on."""
@@ -37,96 +35,8 @@ LARGEST_FORMULA = 240
 """The formula of a derivative is written out in the variables up to this many nodes."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """One application of a rule.
-
-    Args:
-        rule: the rule, with its law.
-        left: what is differentiated, such as ``(x^2 exp(-x))'``.
-        general: the rule put to it, in the derivatives of its parts.
-        result: the same with those put in, simplified.
-        value: the number that is differentiated; slope: its derivative at this point.
-        span: the user's line.
-        note: which piece is active, and the like.
-        tex: the step as rows of an align environment.
-    """
-
-    rule: Rule
-    left: str
-    general: str
-    result: str
-    value: float
-    slope: float
-    span: Span | None = None
-    note: str = ""
-    tex: str = ""
-    defined: str = ""
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """What is differentiated, the rule put to it, the result, the number; what would stand twice once."""
-        found = [self.left, self.general, self.result, f"{self.slope:.6g}"]
-        return tuple(part for i, part in enumerate(found) if i == 0 or part != found[i - 1])
-
-    @property
-    def text(self) -> str:
-        """The step on one line."""
-        return " = ".join(self.parts)
-
-
-@dataclass(frozen=True, eq=False)
-class Partial:
-    """The derivative in one variable.
-
-    Args:
-        variable: its name.
-        formula: the derivative as a formula, in the variables and data where `complete`, else in `definitions` too.
-        value: its number at the point, in float64.
-        steps: the rules that were applied.
-        definitions: what names in the formula stand for.
-        values: the numbers of the symbols.
-        conditions: the pieces that are active, on which the formula holds.
-        scale: the sum of the moduli of all products along all paths: what rounding is relative to.
-        rest: how many further steps there are that are not written down.
-    """
-
-    variable: str
-    formula: Expression
-    value: float
-    steps: tuple[Step, ...]
-    definitions: Mapping[str, Expression]
-    values: Mapping[str, float]
-    conditions: tuple[str, ...]
-    scale: float
-    complete: bool
-    notes: tuple[str, ...] = ()
-    rest: int = 0
-
-    @cached_property
-    def second(self) -> Expression | None:
-        """The second derivative as a formula, in the same variable; None where the first is not written out."""
-        return self._derived(self.formula)
-
-    @cached_property
-    def third(self) -> Expression | None:
-        """The third derivative."""
-        return None if self.second is None else self._derived(self.second)
-
-    def _derived(self, formula: Expression) -> Expression | None:
-        from qed.facts.differentiation import differentiate
-        from qed.facts.table import rule
-
-        if not self.complete or size(formula) > LARGEST:
-            return None
-        try:
-            return simplify(decided(differentiate(formula, {self.variable: ONE}, rule), self.values))
-        except (ValueError, KeyError):
-            return None
-
-    def __call__(self, **values: float) -> float:
-        """The derivative's formula at other numbers of its symbols; those left out keep theirs."""
-        return number(self.formula, {**self.values, **values})
+_Part = tuple[Element, Expression, float]
+"""An operand, and the partial derivative in it as a formula and as a number."""
 
 
 class Deriver:
@@ -168,7 +78,7 @@ class Deriver:
             parts = self._partials(element, active)
             if sides and element in sides:
                 pairs = zip(element.operands, sides[element], strict=True)
-                parts = [(o, Constant(Fraction(p)), p) for o, p in pairs if o in active and p]
+                parts = [_constant_part(o, p) for o, p in pairs if o in active and p]
             with np.errstate(all="ignore"):
                 numbers[element] = float(sum(n * numbers[o] for o, _, n in parts))
                 sizes[element] = float(sum(abs(n) * sizes[o] for o, _, n in parts))
@@ -224,7 +134,7 @@ class Deriver:
 
     # --- rules ---
 
-    def _partials(self, element: Element, active: frozenset[Element]) -> list[tuple[Element, Expression, float]]:
+    def _partials(self, element: Element, active: frozenset[Element]) -> list[_Part]:
         """(operand, partial derivative as a formula, as a number) for the operands that depend on the variable."""
         forms, operation = self.forms, element.operation
         kept = [i for i, operand in enumerate(element.operands) if operand in active]
@@ -277,9 +187,7 @@ class Deriver:
     def _slope(self, element: Element, variable: Element) -> Expression:
         return ONE if element is variable else Symbol(self._prime(element, variable))
 
-    def _general(
-        self, element: Element, parts: list[tuple[Element, Expression, float]], variable: Element
-    ) -> Expression:
+    def _general(self, element: Element, parts: list[_Part], variable: Element) -> Expression:
         """The rule put to an element, in the derivatives of its operands."""
         operands = element.operands
         live = [operand for operand, _, _ in parts]
@@ -354,7 +262,7 @@ class Deriver:
     def _step(
         self,
         element: Element,
-        parts: list[tuple[Element, Expression, float]],
+        parts: list[_Part],
         general: Expression,
         result: Expression,
         variable: Element,
@@ -367,7 +275,7 @@ class Deriver:
         rows = [rf"{tex_left} &= {self._tex(general)}"]
         if result != general:
             rows.append(rf"&= {self._tex(result)}")
-        rows[-1] += rf" = {_tex_number(slope)}" if not isinstance(result, Constant) else ""
+        rows[-1] += rf" = {tex_number(slope)}" if not isinstance(result, Constant) else ""
         rule = self._rule(element, live, variable)
         rows[0] += rf" && \text{{{rule.name}}}"
         defined = f"{forms.label(element)} = {forms.text(forms.bodies[element])}" if element in forms.labels else ""
@@ -437,6 +345,10 @@ class Deriver:
                 yield f"stop_gradient{where}: its operand is taken as constant, as the program says"
 
 
+def _constant_part(operand: Element, partial: float) -> _Part:
+    return operand, Constant(Fraction(partial)), partial
+
+
 def _hidden(element: Element, active: frozenset[Element]) -> bool:
     """Whether a choice is not one of the variable: its condition is constant, or compares a number with itself."""
     test = element.condition
@@ -447,30 +359,10 @@ def _hidden(element: Element, active: frozenset[Element]) -> bool:
 
 def _written_out(formula: Expression, definitions: Mapping[str, Expression]) -> tuple[Expression, bool]:
     """A formula with definitions put in, as long as it stays readable; whether none is left."""
-    for name in reversed(definitions):
+    for name in reversed(list(definitions)):
         if name in formula.symbols:
             longer = formula.substitute({name: definitions[name]})
             if size(longer) > LARGEST_FORMULA:
                 return simplify(formula), False
             formula = longer
     return simplify(formula), True
-
-
-def rounded(formula: Expression, digits: int) -> Expression:
-    """A formula whose constants are decimals of so many digits, for TeX."""
-    match formula:
-        case Constant(value) if value.denominator > 12:
-            return Constant(Fraction(f"{float(value):.{digits}g}"))
-        case Operation(sign, left, right):
-            return Operation(sign, rounded(left, digits), rounded(right, digits))
-        case Call(name, operands, parameters):
-            return Call(name, tuple(rounded(operand, digits) for operand in operands), parameters)
-    return formula
-
-
-def _tex_number(value: float) -> str:
-    text = f"{value:.6g}"
-    if "e" in text:
-        mantissa, exponent = text.split("e")
-        return rf"{mantissa} \cdot 10^{{{int(exponent)}}}"
-    return {"inf": r"\infty", "-inf": r"-\infty"}.get(text, text)

@@ -10,8 +10,8 @@ import numpy as np
 from qed import facts
 from qed.answer import Reason, Standing
 from qed.calculus.deriving.forms import number, tex_name
+from qed.calculus.deriving.partial import Partial, Step, rounded
 from qed.calculus.deriving.program import Program
-from qed.calculus.deriving.scalar import Partial, Step, rounded
 from qed.facts.plain import plain
 from qed.graph.function import Function
 
