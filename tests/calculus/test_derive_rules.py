@@ -112,7 +112,7 @@ def test_calls_loops_branches_and_rules_are_followed():
     assert formula(looped, 2.0) == "4 x^3"
     assert formula(branch, 0.5) == "cos(x)" and formula(branch, -0.5) == "-sin(x)"
     assert derived(branch, 0.5).conditions == ("x > 0",)
-    assert formula(cubed, 0.5) == "3 x^2"
+    assert formula(cubed, 0.5) == "3 u^2"
     assert derived(cubed, 0.5).notes == ("cubed has a derivative rule of its own; here its body is derived",)
     assert formula(jax.checkpoint(jnp.sin), 0.5) == "cos(x)"
 
