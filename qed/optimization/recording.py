@@ -1,10 +1,10 @@
 """A recording of a run: the file that `qed.watch` writes, and how it is read back.
 
 The file is text, one JSON object a line, only ever appended to, and it can be read while it is being written. A run
-begins with a header and goes on with blocks of rows, one row a step:
+begins with a header and goes on with blocks of rows, one row a step, or one every `stride` steps:
 
-    {"schema": "qed/recording/1", "run": "5f2c...", "start": 0, "columns": [...], "leaves": [...], ...}
-    {"run": "5f2c...", "start": 0, "rows": 100, "data": "...", "moved": "..."}
+    {"schema": "qed/recording/1", "run": "5f2c...", "stride": 1, "columns": [...], "leaves": [...], ...}
+    {"run": "5f2c...", "steps": [0, 1, ...], "data": "...", "moved": "..."}
 
 `data` is the base64 text of rows x width little-endian float32 numbers, row after row; the header's `columns` name the
 first numbers of a row, and each name in `per_leaf` stands for one number a leaf after them, leaf by leaf. `moved` is
@@ -31,7 +31,7 @@ import numpy as np
 from qed.errors import QedError
 
 SCHEMA = "qed/recording/1"
-COLUMNS = ("value", "valued", "curvature", "descent")
+COLUMNS = ("value", "valued", "curvature", "descent", "before", "after")
 PER_LEAF = ("gradient", "parameter", "update", "nonfinite")
 BIT_GRADIENT, BIT_UPDATE, BIT_PARAMETER = 1, 2, 4
 
@@ -59,6 +59,7 @@ class Recording:
         run: the run's own name in the file.
         begun: when it began, in UTC.
         every: how many steps are written at a time.
+        stride: how many steps apart the rows are; a step at which a number stops being finite has its own.
         leaves: the arrays of the parameters.
         steps: [n] how many updates had been made before the step.
         value: [n] the loss, where it was passed as ``value=``.
@@ -66,6 +67,7 @@ class Recording:
         curvature: [n] (g+ - g).s / s.s, s the step before this one and g, g+ the gradients before and after it; NaN
             where there is none.
         descent: [n] g.u, the gradient times the update of this step.
+        before, after: [n] g.s and g+.s, what `curvature` is made of.
         gradient, parameter, update: [n, L] the norm of each leaf; the parameter before the update (NaN if not given).
         nonfinite: [n, L] 1 for the gradient, 2 for the update, 4 for the parameter that held NaN or inf, added up.
         moved_at: [m] the steps of `moved`.
@@ -77,12 +79,15 @@ class Recording:
     run: str
     begun: str
     every: int
+    stride: int
     leaves: tuple[Leaf, ...]
     steps: np.ndarray
     value: np.ndarray
     valued: np.ndarray
     curvature: np.ndarray
     descent: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
     gradient: np.ndarray
     parameter: np.ndarray
     update: np.ndarray
@@ -176,11 +181,11 @@ def _take(line: Mapping[str, Any], found: dict[str, _Run]) -> None:
             raise ValueError(line["schema"])
         found.setdefault(line["run"], _Run(line))
         return
-    run, start, count = found[line["run"]], int(line["start"]), int(line["rows"])
-    rows = _decode(line["data"]).reshape(count, len(COLUMNS) + len(PER_LEAF) * len(run.header["leaves"]))
+    run, steps = found[line["run"]], [int(step) for step in line["steps"]]
+    rows = _decode(line["data"]).reshape(len(steps), len(COLUMNS) + len(PER_LEAF) * len(run.header["leaves"]))
     moved = _decode(line["moved"]).reshape(len(run.header["leaves"]))
-    run.rows.update(zip(range(start, start + count), rows, strict=True))
-    run.moved[start + count - 1] = moved
+    run.rows.update(zip(steps, rows, strict=True))
+    run.moved[steps[-1]] = moved
 
 
 def _recording(path: str, run: _Run, torn: int) -> Recording:
@@ -198,6 +203,7 @@ def _recording(path: str, run: _Run, torn: int) -> Recording:
         run=run.header["run"],
         begun=run.header["begun"],
         every=int(run.header["every"]),
+        stride=int(run.header["stride"]),
         leaves=leaves,
         steps=np.asarray(steps, np.int64),
         **columns,
@@ -214,8 +220,7 @@ def _recording(path: str, run: _Run, torn: int) -> Recording:
 class _Open:
     run: str
     leaves: tuple[Leaf, ...]
-    start: int
-    end: int
+    steps: np.ndarray
     rows: np.ndarray
 
 
@@ -228,18 +233,20 @@ class Writer:
         self._open: dict[int, _Open] = {}
         self._failed = False
 
-    def write(self, leaves: tuple[Leaf, ...], token: int, start: int, rows: np.ndarray, moved: np.ndarray) -> None:
-        """Append the rows of the steps start, start + 1, ...; a run that the file does not know gets its header."""
+    def write(
+        self, leaves: tuple[Leaf, ...], stride: int, token: int, steps: np.ndarray, rows: np.ndarray, moved: np.ndarray
+    ) -> None:
+        """Append the rows of some steps; a run that the file does not know gets its header."""
         with self._lock:
             known = self._open.get(token)
             text = ""
-            if known is None or len(known.leaves) != len(leaves) or not _continues(known, start, rows):
-                known = _Open(os.urandom(8).hex(), leaves, start, start, rows)
+            if known is None or len(known.leaves) != len(leaves) or not _continues(known, stride, steps, rows):
+                known = _Open(os.urandom(8).hex(), leaves, steps, rows)
                 self._open[token] = known
-                text = json.dumps(self._header(known)) + "\n"
-            known.start, known.end, known.rows = start, start + len(rows), rows
-            block = {"run": known.run, "start": start, "rows": len(rows), "data": _encode(rows)}
-            text += json.dumps({**block, "moved": _encode(moved)}) + "\n"
+                text = json.dumps(self._header(known, stride)) + "\n"
+            known.steps, known.rows = steps, rows
+            block = {"run": known.run, "steps": steps.tolist(), "data": _encode(rows), "moved": _encode(moved)}
+            text += json.dumps(block) + "\n"
             try:
                 _append(self.path, text.encode())
             except OSError as error:
@@ -247,15 +254,15 @@ class Writer:
                     self._failed = True
                     warnings.warn(f"qed.watch cannot write {self.path}: {error}", RuntimeWarning, stacklevel=2)
 
-    def _header(self, run: _Open) -> dict[str, Any]:
+    def _header(self, run: _Open, stride: int) -> dict[str, Any]:
         leaves = [{"path": x.path, "shape": list(x.shape), "dtype": x.dtype} for x in run.leaves]
         return {
             "schema": SCHEMA,
             "run": run.run,
             "begun": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "process": os.getpid(),
-            "start": run.start,
             "every": self.every,
+            "stride": stride,
             "encoding": "base64 of little-endian float32, row after row",
             "columns": list(COLUMNS),
             "per_leaf": list(PER_LEAF),
@@ -263,16 +270,16 @@ class Writer:
         }
 
 
-def _continues(run: _Open, start: int, rows: np.ndarray) -> bool:
+def _continues(run: _Open, stride: int, steps: np.ndarray, rows: np.ndarray) -> bool:
     """Whether a block belongs to the run: it follows the last one, or repeats it (all but its newest row) and goes on.
 
     Blocks are repeated by `flush`, and under `optax.MultiSteps`, which calls the update at every mini-step and
     throws away what it returned for all but the last.
     """
-    if start == run.end:
+    if 0 < steps[0] - run.steps[-1] <= stride:
         return True
     shared = min(len(rows), len(run.rows)) - 1
-    return start == run.start and np.array_equal(rows[:shared], run.rows[:shared], equal_nan=True)
+    return steps[0] == run.steps[0] and np.array_equal(rows[:shared], run.rows[:shared], equal_nan=True)
 
 
 def _append(path: Path, data: bytes) -> None:

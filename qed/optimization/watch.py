@@ -35,32 +35,19 @@ import optax
 from jax import lax
 
 from qed.errors import QedError
-from qed.optimization.recording import (
-    BIT_GRADIENT,
-    BIT_PARAMETER,
-    BIT_UPDATE,
-    COLUMNS,
-    PER_LEAF,
-    Leaf,
-    Writer,
-)
+from qed.graph.jaxpr import concrete
+from qed.optimization.packing import Packed, Packing
+from qed.optimization.recording import COLUMNS, PER_LEAF, Leaf, Writer
+from qed.optimization.rows import Ring, Step, record, to_file
 
 DEFAULT_PATH = "run.qedrec"
 
 
 class WatchState(NamedTuple):
-    """The wrapped state, and what was recorded since the last time the file was written.
-
-    `counts` holds which `init` this state comes from, how many steps were seen, how many of them are in `rows`, and
-    whether one was not finite; `step` is the last update, shaped like the parameters (None without curvature), and
-    `along` its g.s and s.s.
-    """
+    """The wrapped state, and what was recorded since the last time the file was written."""
 
     inner: Any
-    counts: jax.Array
-    rows: jax.Array
-    step: Any
-    along: jax.Array
+    ring: Ring
 
 
 class Watched(optax.GradientTransformationExtraArgs):
@@ -86,12 +73,13 @@ class Watched(optax.GradientTransformationExtraArgs):
         return jax.tree.map(lambda x: self._flush(x) if _is_watched(x) else x, state, is_leaf=_is_watched)
 
     def _flush(self, state: WatchState) -> WatchState:
-        token, seen, filled, _ = (int(count) for count in np.asarray(state.counts))
+        ring = state.ring
+        token, seen, filled, _ = (int(count) for count in np.asarray(ring.counts))
         leaves = self._layouts.get(token) or self._layouts.get(_LATEST)
         if filled and leaves is not None:
             moved = np.full(len(leaves), np.nan, np.float32)
-            self._writer.write(leaves, token, seen - filled, np.asarray(state.rows)[:filled], moved)
-        return state._replace(counts=state.counts * jnp.asarray([1, 1, 0, 1], jnp.int32))
+            to_file(self._writer, leaves, _stride(leaves), token, seen, np.asarray(ring.rows)[:filled], moved)
+        return state._replace(ring=ring._replace(counts=ring.counts * jnp.asarray([1, 1, 0, 1], jnp.int32)))
 
 
 def _is_watched(x: Any) -> bool:
@@ -103,7 +91,7 @@ def watch(
     *,
     path: str | os.PathLike[str] | None = None,
     every: int = 100,
-    curvature: bool = True,
+    curvature: bool | None = None,
 ) -> Watched:
     """An optimizer that makes the same updates and records the run; `qed.why` explains the recording.
 
@@ -153,29 +141,40 @@ def watch(
     inner = optax.with_extra_args_support(optimizer)
     writer, tokens = Writer(file, every), itertools.count()
     layouts: dict[int, tuple[Leaf, ...]] = {}
-    record = jax.jit(partial(_record, writer), static_argnums=0)
 
     def init(params: optax.Params) -> WatchState:
         token, leaves = next(tokens), _leaves(params)
-        layouts[token] = _layout(leaves)
-        return WatchState(
-            inner=inner.init(params),
+        layouts[token] = layout = _layout(leaves)
+        kept = sum(leaf.size for leaf in layout) <= KEPT if curvature is None else curvature
+        width, rows = 1 + len(COLUMNS) + len(PER_LEAF) * len(leaves), max(1, every // _stride(layout))
+        ring = Ring(
             counts=jnp.asarray([token, 0, 0, 0], jnp.int32),
-            rows=jnp.full((every, len(COLUMNS) + len(PER_LEAF) * len(leaves)), jnp.nan, jnp.float32),
-            step=jax.tree.map(_zeros, params) if curvature else None,
+            rows=jnp.full((rows, width), jnp.nan, jnp.float32),
+            step=_start([x for _, x in leaves]) if kept else None,
             along=jnp.full((2,), jnp.nan, jnp.float32),
         )
+        return WatchState(inner.init(params), ring)
+
+    @partial(jax.jit, static_argnums=(0, 1))
+    def row(stride: int, leaves: tuple[Leaf, ...], ring: Ring, step: Step, updates: list[Any]) -> Ring:
+        return record(writer, stride, leaves, ring, step, lambda: updates)
 
     def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
         new, inner_state = inner.update(updates, state.inner, params, **extra)
         gradients, weights = _leaves(updates), dict(_leaves(params))
         leaves = _layout([(path, weights.get(path, x)) for path, x in gradients])
-        _same_leaves(leaves, state, len(_leaves(new)))
+        _same_leaves(leaves, state.ring, len(_leaves(new)))
         layouts[_LATEST] = leaves
-        ring = state._replace(inner=None)
-        parameters = [weights.get(path) for path, _ in gradients]
-        arrays = ([x for _, x in gradients], [x for _, x in _leaves(new)], parameters)
-        return new, record(leaves, ring, *arrays, extra.get("value"))._replace(inner=inner_state)
+        step = Step([x for _, x in gradients], [weights.get(path) for path, _ in gradients], extra.get("value"))
+        stride = _stride(leaves)
+        if stride == 1 or all(concrete(x) for x in step.gradients):
+            return new, WatchState(inner_state, row(stride, leaves, state.ring, step, _arrays(new)))
+
+        def again() -> list[Any]:
+            given, before, parameters, more = _still((updates, state.inner, params, extra))
+            return _arrays(inner.update(given, before, parameters, **more)[0])
+
+        return new, WatchState(inner_state, record(writer, stride, leaves, state.ring, step, again))
 
     watched = Watched(init, update)
     watched.path, watched._writer, watched._layouts = str(file), writer, layouts
@@ -183,6 +182,28 @@ def watch(
 
 
 _LATEST = -1
+
+EVERY_STEP = 1 << 17
+"""Up to so many parameters a row is made at every step; beyond, one in so many steps that the mean cost stays there."""
+
+LONGEST = 32
+"""How many steps two rows are apart at most."""
+
+KEPT = 1 << 20
+"""Up to so many parameters the last step is kept for the curvature unless that is asked for."""
+
+
+def _stride(leaves: tuple[Leaf, ...]) -> int:
+    return min(LONGEST, -(-sum(leaf.size for leaf in leaves) // EVERY_STEP) or 1)
+
+
+def _still(tree: Any) -> Any:
+    """The same without derivatives."""
+    return jax.tree.map(lambda x: lax.stop_gradient(x) if _is_numeric(x) else x, tree)
+
+
+def _arrays(tree: Any) -> list[Any]:
+    return [x for _, x in _leaves(tree)]
 
 
 def _writable(path: Path) -> Path:
@@ -212,140 +233,13 @@ def _layout(leaves: list[tuple[str, Any]]) -> tuple[Leaf, ...]:
     return tuple(Leaf(path, tuple(jnp.shape(x)), str(_dtype(x))) for path, x in leaves)
 
 
-def _same_leaves(leaves: tuple[Leaf, ...], state: WatchState, updated: int) -> None:
-    known = (state.rows.shape[-1] - len(COLUMNS)) // len(PER_LEAF)
+def _same_leaves(leaves: tuple[Leaf, ...], ring: Ring, updated: int) -> None:
+    known = (ring.rows.shape[-1] - 1 - len(COLUMNS)) // len(PER_LEAF)
     if not len(leaves) == known == updated:
         because = f"init saw {known} arrays, the gradients hold {len(leaves)}, the updates {updated}"
         raise QedError("QED007", "gradients and parameters do not match", because, "init with what is differentiated")
 
 
-def _zeros(x: Any) -> Any:
-    return jnp.zeros_like(x, dtype=_dtype(x)) if _is_numeric(x) else x
-
-
-# --- on the device --------------------------------------------------------------------------------------------
-
-
-def _record(
-    writer: Writer,
-    leaves: tuple[Leaf, ...],
-    state: WatchState,
-    gradients: list[Any],
-    updates: list[Any],
-    parameters: list[Any],
-    value: Any,
-) -> WatchState:
-    """One more row in the ring, written to the file where that is due."""
-    arrays = lax.stop_gradient((gradients, updates, parameters, value))
-    gradients, updates, parameters, value = lax.optimization_barrier(arrays)  # the training keeps its own fusions
-    norms, flags = _norms([*gradients, *updates, *(p for p in parameters if p is not None)])
-    count, given = len(leaves), [p is not None for p in parameters]
-    weights = iter(range(2 * count, len(flags)))
-    places = [next(weights) if has else None for has in given]
-    nothing, clear = jnp.float32(jnp.nan), jnp.float32(0)
-    of_weights = [nothing if i is None else norms[i] for i in places]
-    bits = [
-        BIT_GRADIENT * flags[i]
-        + BIT_UPDATE * flags[count + i]
-        + BIT_PARAMETER * (clear if place is None else flags[place])
-        for i, place in enumerate(places)
-    ]
-    loss = nothing if value is None else _scalar(value)
-    curvature, descent, step, along = _along(state, gradients, updates)
-    head = [loss, jnp.float32(value is not None), curvature, descent]
-    row = jnp.stack([*head, *norms[:count], *of_weights, *norms[count : 2 * count], *bits])
-    token, seen, filled, worst = state.counts
-    rows = lax.dynamic_update_index_in_dim(state.rows, row, filled, 0)
-    bad = sum(bits, clear) > 0
-    bad = bad if value is None else bad | ~jnp.isfinite(loss)
-    due = (filled + 1 == rows.shape[0]) | (bad & (worst == 0))
-
-    def flush() -> jax.Array:
-        moved = jnp.stack([_moved(p, u) for p, u in zip(parameters, updates, strict=True)] or [nothing])
-        nought = jax.ShapeDtypeStruct((), jnp.int32)
-        return jax.pure_callback(
-            partial(_to_file, writer, leaves), nought, token, seen - filled, filled + 1, rows, moved
-        )
-
-    filled = lax.cond(due, flush, lambda: filled + 1)
-    counts = jnp.stack([token, seen + 1, filled, jnp.maximum(worst, bad.astype(jnp.int32))])
-    return state._replace(counts=counts, rows=rows, step=step, along=along)
-
-
-def _to_file(
-    writer: Writer, leaves: tuple[Leaf, ...], token: Any, start: Any, filled: Any, rows: Any, moved: Any
-) -> Any:
-    table = np.array(rows)[: int(filled)]
-    writer.write(leaves, int(token), int(start), table, np.array(moved)[: len(leaves)])
-    return np.int32(0)
-
-
-def _scalar(value: Any) -> jax.Array:
-    if jnp.size(value) != 1:
-        because = f"its shape is {jnp.shape(value)}"
-        raise QedError("QED002", "value= is not a single number", because, "pass the loss: value=loss")
-    return jnp.asarray(value).real.astype(jnp.float32).reshape(())
-
-
-def _dot(x: Any, y: Any) -> jax.Array:
-    """The real part of x.y over all axes, in float32 or better, stored as float32."""
-    x, y = jnp.asarray(x), jnp.asarray(y)
-    if jnp.iscomplexobj(x) or jnp.iscomplexobj(y):
-        return _dot(x.real, y.real) + _dot(x.imag, y.imag)
-    wide = jnp.promote_types(jnp.promote_types(x.dtype, y.dtype), jnp.float32)
-    axes = tuple(range(x.ndim))
-    total = lax.dot_general(x.astype(wide), y.astype(wide), ((axes, axes), ((), ())), precision=lax.Precision.HIGHEST)
-    return total.astype(jnp.float32)
-
-
-def _norms(arrays: list[Any]) -> tuple[list[jax.Array], list[jax.Array]]:
-    """The norm of each array and 1 where it holds NaN or inf; squares that leave float32's range are scaled first."""
-    if not arrays:
-        return [], []
-    squares = jnp.stack([_dot(x, x) for x in arrays])
-
-    def plain() -> tuple[jax.Array, jax.Array]:
-        return jnp.sqrt(squares), jnp.zeros_like(squares)
-
-    def careful() -> tuple[jax.Array, jax.Array]:
-        found = [_careful(jnp.asarray(x)) for x in arrays]
-        return jnp.stack([norm for norm, _ in found]), jnp.stack([flag for _, flag in found])
-
-    norms, flags = lax.cond(jnp.isfinite(squares).all(), plain, careful)
-    return list(norms), list(flags)
-
-
-def _careful(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    size = jnp.abs(x).astype(jnp.float32) if x.size else jnp.zeros((1,), jnp.float32)
-    finite, top = jnp.isfinite(x).all(), jnp.max(size)
-    down = jnp.where(top > 1, jnp.float32(2.0**-64), 1)  # 1/top itself would be subnormal, which XLA takes for 0
-    scaled = (size * down) / jnp.where(top > 0, top * down, 1)
-    norm = jnp.where(jnp.isfinite(top), top * jnp.sqrt(_dot(scaled, scaled)), top)
-    return norm, (~finite).astype(jnp.float32)
-
-
-def _along(state: WatchState, gradients: list[Any], updates: list[Any]) -> tuple[Any, jax.Array, Any, jax.Array]:
-    """Curvature along the step before, g.u of this one, and what the next row needs of it."""
-    nothing = jnp.float32(jnp.nan)
-    if state.step is None:
-        return nothing, _sum(gradients, updates), None, state.along
-    before = [x for _, x in _leaves(state.step)]
-    change, square = _sum(gradients, before) - state.along[0], state.along[1]
-    curvature = jnp.where(square > 0, change / square, nothing)
-    kept = [jnp.asarray(u).astype(_dtype(s)) for u, s in zip(updates, before, strict=True)]
-    descent = _sum(gradients, kept)
-    filled = iter(kept)
-    step = jax.tree.map(lambda s: next(filled) if _is_numeric(s) else s, state.step)
-    return curvature, descent, step, jnp.stack([descent, _sum(kept, kept)])
-
-
-def _sum(xs: list[Any], ys: list[Any]) -> jax.Array:
-    return sum((_dot(x, y) for x, y in zip(xs, ys, strict=True)), jnp.float32(0))
-
-
-def _moved(parameter: Any, update: Any) -> jax.Array:
-    """The share of numbers that adding the update changes, in the parameter's own dtype; NaN without parameter."""
-    if parameter is None or jnp.size(parameter) == 0:
-        return jnp.float32(jnp.nan)
-    p = jnp.asarray(parameter)
-    return jnp.mean((p + jnp.asarray(update)).astype(p.dtype) != p, dtype=jnp.float32)
+def _start(arrays: list[Any]) -> Packed:
+    """The step before the first: zeros."""
+    return jax.tree.map(lambda x: jnp.zeros_like(x, dtype=_dtype(x)), Packing.of(arrays).pack(arrays))
