@@ -3,15 +3,16 @@
 The same jitted step is driven from Python with the plain optimizer and with `qed.watch(optimizer)` around it, in one
 process, in alternating rounds, so that what else the machine does falls on both; the ratio of a round's pair is taken,
 and the median of the ratios reported with their quartiles. The steps: a small network whose step takes about 0.1 ms,
-called from Python and inside a scan; a convolution whose step takes about 10 ms with few parameters; and a perceptron
-of the same length with many, since what is recorded costs by the parameter, not by the row.
+called from Python and inside a scan; a convolution whose step takes about 10 ms with few parameters; and perceptrons
+with more of them, since what is recorded costs by the parameter, not by the row: up to 1.3 million on few rows, where
+the step is mostly the optimizer's own.
 
 For the recorder a script trains by itself and reports its own time per step, once under Python alone and once under
 ``qed why``, in turn.
 
     python -m benchmarks.training       prints the table and writes benchmarks/results/training.json
 
-The promise: at most 3 % more for `qed.watch` on the convolution's step; the price on a 0.1 ms step is stated.
+The promise: at most 3 % more for `qed.watch` on the steps of about 10 ms; the price on a 0.1 ms step is stated.
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ PROBLEMS = {
     "0.1 ms": lambda: perceptron((10, 32, 1), 128),
     "0.1 ms, in a scan": lambda: perceptron((10, 32, 1), 128),
     "10 ms, convolution": lambda: convolution(512),
-    "10 ms, perceptron": lambda: perceptron((64, 256, 256, 10), 1600),
+    "5 ms, perceptron": lambda: perceptron((64, 256, 256, 10), 1600),
+    "10 ms, perceptron": lambda: perceptron((64, 256, 256, 10), 3600),
+    "10 ms, many parameters": lambda: perceptron((256, 1024, 1024, 10), 64),
 }
 
 
@@ -233,7 +236,7 @@ def main() -> int:
     if not options.no_write:
         RESULT.parent.mkdir(exist_ok=True)
         RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    return 0 if results["qed.watch"]["10 ms, convolution"]["ratio"] <= LIMIT else 1
+    return 0 if all(row["ratio"] <= LIMIT for name, row in results["qed.watch"].items() if "10 ms" in name) else 1
 
 
 if __name__ == "__main__":

@@ -46,8 +46,8 @@ def ask(
 ) -> Answer[Any]:
     """Load the target and ask `qed.why`."""
     source, name = split_target(target)
-    if name is None and _is_recording(source):
-        return _ask_recording(source, {"--at": at, "--args": args, "--names": names, "--key": key, "--step": step})
+    if _is_recording(source):
+        return _ask_recording(target, {"--at": at, "--args": args, "--names": names, "--key": key, "--step": step})
     if name is None:
         return _ask_script(source, script, at, step, budget, progress, first_verdict)
     subject = find_subject(target, at, args, "the loss")

@@ -19,6 +19,7 @@ import base64
 import datetime
 import json
 import os
+import re
 import threading
 import warnings
 from collections.abc import Mapping
@@ -125,6 +126,19 @@ def is_recording(path: str | os.PathLike[str]) -> bool:
             return SCHEMA.encode() in file.readline(1000)
     except OSError:
         return False
+
+
+def place(path: str | os.PathLike[str]) -> tuple[str, int]:
+    """(file, run) that a path names: ``run.qedrec:0`` is the first run of run.qedrec, ``run.qedrec`` its last.
+
+    Example:
+        >>> place("run.qedrec:0"), place("run.qedrec")
+        (('run.qedrec', 0), ('run.qedrec', -1))
+    """
+    text = os.fspath(path)
+    file, colon, number = text.rpartition(":")
+    named = colon and re.fullmatch(r"-?\d+", number) and not os.path.exists(text)
+    return (file, int(number)) if named else (text, -1)
 
 
 def runs(path: str | os.PathLike[str]) -> tuple[Recording, ...]:

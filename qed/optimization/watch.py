@@ -1,7 +1,7 @@
 """`qed.watch`: an optax transformation that behaves exactly like the one it wraps, and records the run as it goes.
 
-At every step it notes, for each leaf, the norms of gradient g, parameter and update u and whether they are finite, and
-over all leaves g.u, the loss where it is passed as ``value=``, and the curvature along the step before,
+For each leaf it notes the norms of gradient g, parameter and update u and whether they are finite, and over all leaves
+g.u, the loss where it is passed as ``value=``, and the curvature along the step before,
 
     (g+ - g).s / s.s,        s the last update, g and g+ the gradients before and after it,
 
@@ -9,12 +9,18 @@ which for one loss is the mean of s.H s / s.s along s (the mean value theorem), 
 Where each gradient comes from its own batch the two batches are mixed: the number then carries their difference, and
 under plain gradient descent with rate r it is (1 - g+.g / g.g) / r, about 1 / r for gradients that share nothing.
 
-All of this stays on the device, in a ring of `every` rows in the state. One host callback under `lax.cond` writes the
-ring to the file when it is full, and at once when the first number that is not finite appears; the device never
-waits for the host at a step. A process that is killed loses at most the last `every` steps. The callback is a
-`jax.pure_callback` whose result, 0, becomes the new fill count, so that it runs exactly where the state depends on it:
-an `io_callback` or `debug.callback` would keep JAX off its fast dispatch at every step, called or not (measured: 70 us
-a step with 3 arrays, 330 us with 27).
+A row costs five products of the size of the parameters, about a nanosecond a parameter. Up to 131,072 parameters there
+is a row for every step; with n parameters one for every n / 131,072 steps, at most 32, so that the mean cost does not
+grow (qed/optimization/rows.py). A number that is not finite in the loss or in a small array of the gradient makes a row
+at once. The curvature needs the step before, one more copy of the parameters; beyond 1,048,576 of them it is
+recorded only where that is asked for.
+
+All of this stays on the device, in a ring in the state. One host callback under `lax.cond` writes the ring to the file
+when it is full, and at once when the first number that is not finite appears; the device never waits for the host at a
+step. A process that is killed loses at most the last `every` steps. The callback is a `jax.pure_callback` whose
+result, 0, becomes the new fill count, so that it runs exactly where the state depends on it: an `io_callback` or
+`debug.callback` would keep JAX off its fast dispatch at every step, called or not (measured: 70 us a step with 3
+arrays, 330 us with 27).
 
 Reference: Cohen, Kaur, Li, Kolter and Talwalkar, *Gradient descent on neural networks typically occurs at the edge of
 stability*, ICLR 2021; Nocedal and Wright, *Numerical Optimization*, 2006, section 6.1 (the secant equation).
@@ -100,16 +106,16 @@ def watch(
     where it is passed: ``tx.update(gradient, state, parameters, value=loss)``. Under `jax.vmap` it raises, as it does
     for arrays sharded in JAX's explicit mode (in the automatic mode they are read).
 
-    A step costs a few microseconds for each array that the state has more, and three passes over the parameters; see
-    benchmarks/training.py. Within a larger jitted step XLA may fuse the update differently, which can show in the last
-    digit of the new parameters; the updates themselves are the same bit for bit.
+    What a step costs is measured in benchmarks/training.py. Within a larger jitted step XLA may fuse the update
+    differently, which can show in the last digit of the new parameters; the updates are the same bit for bit.
 
     Args:
         optimizer: any optax transformation.
         path: the file, ``run.qedrec`` in the current folder by default. It is appended to; a run of its own is kept
             for each `init`.
         every: how many steps are kept on the device before they are written.
-        curvature: whether the curvature along the step is recorded, which keeps one more copy of the parameters.
+        curvature: whether the curvature along the step is recorded, which keeps one more copy of the parameters; by
+            default up to a million of them.
 
     Returns:
         An `optax.GradientTransformationExtraArgs`; its `flush(state)` writes the last steps at the end of a run.

@@ -35,7 +35,8 @@ class Problem:
         train_step: instead of a loss, ``train_step(state, batch) -> state``, or a tuple that begins with the state.
         state: what the first step is called with.
         batches: any iterable of batches; without it each step is called with `args`.
-        recording: instead of all others, the path of what `qed.watch` recorded; its last run is explained.
+        recording: instead of all others, the path of what `qed.watch` recorded; its last run is explained, and the
+            first of ``run.qedrec:0``.
         bounds, equality, inequality: named by the contract, not answered by this version; giving one raises QED009.
 
     Example:

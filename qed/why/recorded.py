@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Answer, Finding, Measured, Missing, Reason, Standing
-from qed.optimization.recording import BIT_GRADIENT, BIT_PARAMETER, Recording, runs
+from qed.optimization.recording import BIT_GRADIENT, BIT_PARAMETER, Recording, place, read, runs
 from qed.why.diagnosis import Diagnosis, Verdict
+from qed.why.edge import FEW, edge, rate_times_curvature
 from qed.why.words import number, plural
 
-FEW = 8
 ORDERS = 1e3
 RISE = 100.0
 FAR = 1e-4
@@ -37,21 +37,22 @@ STUCK = 0.01
 
 
 def explain(path: Any) -> Answer[Diagnosis]:
-    """What the last run of a recording shows.
+    """What a run of a recording shows: the last, or the one that its path names, counted from 0 (``run.qedrec:0``).
 
     Raises:
         QedError: QED000 where there is no such file, QED007 where it is no recording.
     """
     begun = time.monotonic()
-    every = runs(path)
-    recording = every[-1]
+    file, chosen = place(path)
+    every = runs(file)
+    recording = read(file, chosen)
     finite, first = _finite(recording)
     sound = recording if first is None else _rows(recording, slice(0, first))
     answers = [_growth(sound), finite, _leaves(sound), _floor(sound), _edge(sound), _course(sound)]
     found = [answer for answer in answers if answer is not None]
     findings = tuple(finding for answer in found for finding in answer.findings)
     serious = any(finding.level != "note" for finding in findings)
-    steps = plural(len(recording.steps), "step")
+    steps = _length(recording)
     diagnosis = Diagnosis(
         verdict=_verdict(findings),
         answers=tuple(found),
@@ -66,9 +67,9 @@ def explain(path: Any) -> Answer[Diagnosis]:
         value=diagnosis,
         arithmetic=_dtype(recording),
         findings=findings,
-        missing=tuple(_missing(recording, sound, first)),
+        missing=(*_missing(recording, sound, first), *_other_runs(file, chosen, len(every))),
         headline=_headline(recording, findings),
-        subject=_subject(recording, len(every)),
+        subject=_subject(recording, chosen, len(every)),
         answers=tuple(found),
         meta={"seconds": round(time.monotonic() - begun, 2), "steps": len(recording.steps), "runs": len(every)},
         recheck=lambda: explain(path),
@@ -113,13 +114,16 @@ def _finite(recording: Recording) -> tuple[Answer[Any], int | None]:
     bad = np.flatnonzero(bits.any(axis=1) | lost)
     claim = "gradient, update, parameters" + (" and loss" if recording.valued.any() else "") + " are finite"
     if not len(bad):
-        steps = plural(len(recording.steps), "step")
+        steps = _length(recording)
         return _measured(f"{claim} ({steps})", recording, "finite", "finite"), None
     row = int(bad[0])
     what, leaves = _what(recording, row)
     step, names = int(recording.steps[row]), [recording.leaves[i].path for i in leaves]
     where = f" in {names[0]}" if len(names) == 1 else f" in {len(names)} of {len(recording.leaves)} leaves"
     texts = [("where", f"step {step}: {what} is not finite{where if names else ''}")]
+    gap = step - int(recording.steps[row - 1]) if row else 1
+    if gap > 1 and not step % recording.stride:  # other steps have a row because the loss or a small array was bad
+        texts.append(("where", f"or at one of the {plural(gap - 1, 'step')} before it, which have no row"))
     if len(names) > 1:
         texts.append(("where", f"the leaves are {_listed(names)}"))
     elif names and len(recording.leaves) > 1:
@@ -158,6 +162,14 @@ def _listed(names: list[str], most: int = 4) -> str:
 # --- growth ---------------------------------------------------------------------------------------------------
 
 
+def _length(recording: Recording) -> str:
+    """How long the run is, in words."""
+    if recording.stride == 1:
+        return plural(len(recording.steps), "step")
+    whole = int(recording.steps[-1] - recording.steps[0]) + 1
+    return f"{plural(whole, 'step')}, one in {recording.stride} recorded"
+
+
 def _window(recording: Recording) -> int:
     return max(2, len(recording.steps) // 20)
 
@@ -174,7 +186,7 @@ def _growth(recording: Recording) -> Answer[Any] | None:
         if late <= start + RISE * max(abs(start), spread, 1e-12) or not steeper:
             return None
         claim, code = "the loss does not run away", "QED403"
-        message = f"the loss goes from {number(start)} to {number(late)} in {plural(len(recording.steps), 'step')}"
+        message = f"the loss goes from {number(start)} to {number(late)} in {_length(recording)}"
         texts = [("because", message)]
         witness = {"start": start, "end": late}
     else:
@@ -188,7 +200,7 @@ def _growth(recording: Recording) -> Answer[Any] | None:
         message = f"the gradient norm goes from {number(first)} to {number(late)}, and each step overshoots"
         texts = [("because", message), ("because", "g+.s > 0: where each step ends the loss rises along it")]
         witness = {"start": first, "end": late}
-    middle = _edge_numbers(recording, size)
+    middle = rate_times_curvature(recording, size)
     if middle is not None and middle[1] > 2:
         texts.append(("then", f"rate x curvature along the step is {middle[1]:.3g} at the end; the limit is 2"))
         witness["rate_times_curvature"] = middle[1]
@@ -197,9 +209,8 @@ def _growth(recording: Recording) -> Answer[Any] | None:
 
 def _overshoots(recording: Recording, size: int) -> bool:
     """Whether g+.s > 0 for most of the last steps, s a step along which the gradient before it promised descent."""
-    before = recording.descent[:-1].astype(np.float64)
-    after = before + recording.curvature[1:] * np.square(recording.total("update")[:-1])
-    told = np.flatnonzero(np.isfinite(after))[-size:]  # products of numbers beyond 1e19 leave float32's range
+    told = np.flatnonzero(np.isfinite(recording.after) & np.isfinite(recording.before))[-size:]
+    before, after = recording.before, recording.after
     return len(told) == size and bool(np.mean((after[told] > 0) & (before[told] < 0)) > 0.8)
 
 
@@ -277,49 +288,12 @@ def _floor(recording: Recording) -> Answer[Any] | None:
 # --- edge of stability ----------------------------------------------------------------------------------------
 
 
-def _edge_numbers(recording: Recording, size: int) -> tuple[float, float, float] | None:
-    """The 10th, 50th and 90th percentile of rate x curvature in the last steps; None if not plain gradient descent."""
-    gradient, update = recording.total("gradient"), recording.total("update")
-    with np.errstate(all="ignore"):
-        cosine = -recording.descent / (gradient * update)
-        product = recording.curvature[1:] * (update / gradient)[:-1]
-    told = np.isfinite(cosine)
-    if not told.any() or np.mean(cosine[told] > 0.999) < 0.95:
-        return None
-    last = product[np.isfinite(product)][-size:]
-    if not len(last):
-        return None
-    low, middle, high = (float(x) for x in np.percentile(last, [10, 50, 90]))
-    return low, middle, high
-
-
 def _edge(recording: Recording) -> Answer[Any] | None:
-    size = max(len(recording.steps) // 2, 1)
-    last = recording.curvature[-size:][np.isfinite(recording.curvature[-size:])]
-    if len(last) < FEW:
+    seen = edge(recording)
+    if seen is None:
         return None
-    numbers = _edge_numbers(recording, size)
-    if numbers is None:
-        low, middle, high = (float(x) for x in np.percentile(last, [10, 50, 90]))
-        claim = f"curvature along the step: {number(middle)} ({_span(low, high)}); no limit follows for this rule"
-        return _measured(claim, recording, "any", middle, error=Measured((high - low) / 2, "80 % of the steps"))
-    low, middle, high = numbers
-    if high - low > max(1.0, abs(middle)):
-        says = "too noisy to compare with 2, as with batches that differ"
-    elif middle > 2.2:
-        says = "beyond 2, where steps overshoot on a quadratic"
-    elif middle >= 1.8:
-        says = "at the edge of stability, 2"
-    elif 0.8 <= middle <= 1.2:
-        says = "below 2; with a new batch at each step, batches that share nothing give 1"
-    else:
-        says = "below the limit 2"
-    claim = f"rate x curvature along the step: {middle:.3g} ({_span(low, high)}): {says}"
-    return _measured(claim, recording, 2.0, middle, error=Measured((high - low) / 2, "80 % of the steps"))
-
-
-def _span(low: float, high: float) -> str:
-    return f"{low:.3g} to {high:.3g} in 80 % of the second half"
+    error = Measured((seen.high - seen.low) / 2, "80 % of the steps")
+    return _measured(seen.claim, recording, seen.limit, seen.middle, error=error)
 
 
 # --- the course -----------------------------------------------------------------------------------------------
@@ -363,6 +337,9 @@ def _missing(recording: Recording, sound: Recording, first: int | None) -> list[
         found.append(Missing("the line in which it is born: a recording has leaves, not lines", settle=how))
     if len(sound.steps) < FEW:
         found.append(Missing("growth, leaves and noise floor", settle=f"{FEW} finite steps or more"))
+    if np.isnan(recording.curvature).all() and len(recording.steps) >= FEW:
+        how = "qed.watch(optimizer, curvature=True), which keeps one more copy of the parameters"
+        found.append(Missing("the curvature along the step", settle=how))
     if not recording.valued.all():
         found.append(Missing("whether the loss falls", settle="tx.update(gradient, state, parameters, value=loss)"))
     if not np.isfinite(recording.parameter[0]).any() and not (recording.nonfinite[0] & BIT_PARAMETER).any():
@@ -372,7 +349,7 @@ def _missing(recording: Recording, sound: Recording, first: int | None) -> list[
 
 def _headline(recording: Recording, findings: tuple[Finding, ...]) -> str:
     if not findings:
-        return f"Nothing in this recording speaks against the run ({plural(len(recording.steps), 'step')})."
+        return f"Nothing in this recording speaks against the run ({_length(recording)})."
     first = findings[0].message
     text = first[0].upper() + first[1:]
     if len(findings) > 1 and findings[0].code in ("QED403", "QED410") and findings[1].code == "QED210":
@@ -380,9 +357,17 @@ def _headline(recording: Recording, findings: tuple[Finding, ...]) -> str:
     return f"{text}."
 
 
-def _subject(recording: Recording, count: int) -> str:
+def _other_runs(file: str, chosen: int, count: int) -> list[Missing]:
+    if count == 1:
+        return []
+    first = 1 if chosen % count == 0 else 0
+    others = f"the other {plural(count - 1, 'run')} of this file"
+    return [Missing(others, settle=f"qed why {Path(file).name}:{first} for run {first + 1}, counted from 0")]
+
+
+def _subject(recording: Recording, chosen: int, count: int) -> str:
     size = sum(leaf.size for leaf in recording.leaves)
-    run = f"run {count} of {count}, " if count > 1 else ""
+    run = f"run {chosen % count + 1} of {count}, " if count > 1 else ""
     steps = f"steps {int(recording.steps[0])} to {int(recording.steps[-1])}"
     leaves = "1 leaf" if len(recording.leaves) == 1 else f"{len(recording.leaves)} leaves"
     parts = (Path(recording.path).name, f"{run}{steps}", f"{leaves}, {plural(size, 'parameter')}, {_dtype(recording)}")

@@ -129,6 +129,60 @@ def test_accumulation(file, place):
     assert moving.all() if place == "inside" else moving.sum() == 10
 
 
+@pytest.fixture
+def sparse(monkeypatch):
+    """As if a model of four numbers were a large one; the parameters of these tests then have a row in five steps."""
+    monkeypatch.setattr("qed.optimization.watch.EVERY_STEP", 4)
+
+
+def test_rows_of_large_models_are_apart_and_say_the_same(file, tmp_path, sparse, monkeypatch):
+    tx = qed.watch(optax.adam(1e-2), path=file, every=40)
+    (_, state), (_, _, u, w) = scan(tx, parameters())
+    tx.flush(state)
+    recording = read(file)
+    assert recording.stride == 5 and recording.steps.tolist() == [0, 5, 10, 15, 20, 25, 30, 35]
+    monkeypatch.undo()
+    tx = qed.watch(optax.adam(1e-2), path=tmp_path / "dense", every=40)
+    (_, state), (_, _, v, x) = scan(tx, parameters())
+    tx.flush(state)
+    assert bits(u) == bits(v) and bits(w) == bits(x)
+    dense = read(tmp_path / "dense")
+    for name in ("value", "descent", "before", "after", "gradient", "update", "parameter"):
+        here, there = getattr(recording, name), getattr(dense, name)[::5]
+        np.testing.assert_allclose(here, there, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(recording.curvature, dense.curvature[::5], rtol=1e-2, atol=1e-2)
+
+
+def test_the_first_bad_number_between_two_rows_makes_a_row(file, sparse):
+    def breaks(w, x):
+        return jnp.sum(jnp.sqrt(w["a"] - x)) + jnp.sum(w["b"] ** 2)
+
+    tx = qed.watch(optax.sgd(0.0), path=file, every=100)
+    w = {"a": jnp.ones(4), "b": jnp.ones(12)}
+    scan(tx, w, jnp.linspace(0.0, 2.0, 23)[:15], breaks)
+    recording = read(file)
+    assert recording.steps.tolist() == [0, 4, 8, 11] and recording.nonfinite[-1].tolist() == [3, 0]
+
+
+def test_rows_apart_outside_jit_and_without_a_loss(file, sparse):
+    tx = qed.watch(optax.sgd(0.1), path=file, every=8)
+    w, state = parameters(), None
+    state = tx.init(w)
+    for x in DATA[:12]:
+        updates, state = tx.update(jax.grad(loss)(w, x), state, w)
+        w = optax.apply_updates(w, updates)
+    tx.flush(state)
+    assert read(file).steps.tolist() == [0, 5, 10] and np.isfinite(read(file).curvature[1:]).all()
+
+
+def test_large_models_keep_no_copy_for_the_curvature_unless_asked(file, monkeypatch):
+    monkeypatch.setattr("qed.optimization.watch.KEPT", 3)
+    assert qed.watch(optax.sgd(0.1), path=file).init(jnp.ones(4)).ring.step is None
+    assert qed.watch(optax.sgd(0.1), path=file, curvature=True).init(jnp.ones(4)).ring.step is not None
+    scan(qed.watch(optax.sgd(0.1), path=file, every=10), jnp.ones(4), jnp.zeros(10), lambda w, x: jnp.sum(w**2))
+    assert "curvature=True" in next(m.settle for m in qed.why(qed.Problem(recording=file)).missing)
+
+
 def test_the_first_number_that_is_not_finite_is_written_at_once(file):
     def breaks(w, x):
         return jnp.sum(jnp.sqrt(w["a"] - x)) + jnp.sum(w["b"] ** 2)

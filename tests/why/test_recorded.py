@@ -216,3 +216,14 @@ def test_no_file_and_no_recording(file):
     with pytest.raises(QedError, match="is no recording") as caught:
         qed.why(qed.Problem(recording=file))
     assert caught.value.code == "QED007"
+
+
+def test_each_run_of_a_file_can_be_asked_for(file):
+    train(file, bowl, POINT, optax.sgd(0.5), 90, valued=False)
+    train(file, bowl, POINT, optax.sgd(0.05), 60)
+    last = qed.why(qed.Problem(recording=file))
+    assert last.verdict == "healthy" and f"{file.name}:0" in last.missing[-1].settle and "run 2 of 2" in last.subject
+    first = qed.why(qed.Problem(recording=f"{file}:0"))
+    assert codes(first)[0] == "QED410" and f"{file.name}:1" in first.missing[-1].settle
+    with pytest.raises(QedError, match="there is no run 2"):
+        qed.why(qed.Problem(recording=f"{file}:2"))
