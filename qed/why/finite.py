@@ -20,11 +20,11 @@ from qed.domains.backward import Tape, record
 from qed.domains.born import Birth, Lineage, backward_births, bad, forward_births
 from qed.domains.forward import Unknown
 from qed.domains.origin import origin
+from qed.domains.words import because, code_of, count_of, number, operands_of, plural, spell, where
 from qed.errors import QedError
 from qed.graph.walk import TooLong, Walker
 from qed.why.prepare import Prepared
 from qed.why.trial import Failure
-from qed.why.words import because, code_of, count_of, number, operands_of, plural, spell, where
 
 
 @dataclass(frozen=True, eq=False)
