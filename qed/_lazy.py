@@ -28,6 +28,7 @@ TABLE: dict[str, str] = {
     "QedError": "qed.errors:QedError",
     "Reason": "qed.answer:Reason",
     "Standing": "qed.standing:Standing",
+    "backprop": "qed.calculus.backprop:backprop",
     "derive": "qed.calculus.derivation:derive",
     "logspace": "qed.numerics.logspace",
     "watch": "qed.optimization.watch:watch",

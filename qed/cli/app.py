@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from qed.cli import derive
+from qed.cli import backprop, derive
 from qed.cli.output import finish, seconds
 from qed.cli.question import AsJson, Quiet, Strict, Unfold
 from qed.errors import QedError
@@ -31,6 +31,7 @@ qed answers questions about a differentiable function, and gives every answer wi
 
   Why is my loss NaN? Why does it diverge?      qed why train.py
   The same for one loss, with advice tried      qed why train.py:loss --at w --step sgd:0.1
+  How does the gradient come about?             qed backprop train.py:loss --at w
   What is the derivative, by which rules?       qed derive train.py:loss --at w
   What does a code mean?                        qed explain QED201
   How does it work, with numbers?               qed explain learning-rate
@@ -103,6 +104,7 @@ def why(
 
 # --- questions about one function at one point: a line each, `app.command("VERB")(qed.cli.VERB.command)` ---
 
+app.command("backprop")(backprop.command)
 app.command("derive")(derive.command)
 
 

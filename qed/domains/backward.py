@@ -47,7 +47,8 @@ def _number(constant: facts.Expression) -> float:
     return constant.evaluate(arithmetic=facts.NUMPY)
 
 
-def _activity(equation: Equation, active: Sequence[bool]) -> list[bool]:
+def activity(equation: Equation, active: Sequence[bool]) -> list[bool]:
+    """Which outputs of a leaf equation depend, differentiably, on inputs of which some are active."""
     alive = has_derivative(equation)
     return [alive and is_inexact(variable.dtype) for variable in equation.outputs]
 
@@ -60,7 +61,7 @@ def record(
     graph: Graph,
     arrays: Sequence[Any],
     active: Sequence[int],
-    whole_custom_calls: bool = True,
+    whole_custom_calls: bool | Callable[[Equation], bool] = True,
     observe: Callable[[Entry], None] | None = None,
     most: int = LARGEST_TAPE,
 ) -> Tape:
@@ -71,7 +72,7 @@ def record(
         arrays: one array per input.
         active: positions of the inputs to differentiate in.
         whole_custom_calls: keep calls with a user's derivative rule as one entry (for differentiation), or enter
-            them (to find where a number is born).
+            them (to find where a number is born); or which of them to keep.
         observe: called with each entry as it is executed, for progress and budgets.
         most: how many bytes of values to keep at most.
 
@@ -91,7 +92,8 @@ def record(
         if observe is not None:
             observe(entry)
 
-    walker = Walker([Value()], keep, _activity, _custom if whole_custom_calls else None)
+    whole = whole_custom_calls if callable(whole_custom_calls) else _custom if whole_custom_calls else None
+    walker = Walker([Value()], keep, activity, whole)
     cells = walker.start(graph, arrays, active)
     outputs = walker.walk(graph, cells, Frame(graph))
     return Tape(tuple(entries), cells, tuple(outputs))

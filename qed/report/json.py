@@ -6,7 +6,7 @@ JSON has no NaN, no infinity, no tuples and no classes. The rules, used wherever
     those strings themselves     {"$type": "str", "value": "nan"}
     tuples, lists, small arrays  lists; they come back as lists
     arrays of over 1000 numbers  {"$type": "array", "shape", "dtype", "min", "max", "nonfinite"}
-    dataclasses, named tuples    {"$type": the name of the class, and the fields}
+    dataclasses, named tuples    {"$type": the name of the class, and the fields; not those with metadata json=False}
     mappings                     objects; {"$type": "dict", "items"} where a key is no text or is "$type"
     anything else                {"$type": the name of its class, "repr"}
 
@@ -127,7 +127,7 @@ def encode(value: Any) -> Any:
         return float(value) if math.isfinite(value) else str(float(value))
     if isinstance(value, complex):
         return {"$type": "complex", "real": encode(value.real), "imag": encode(value.imag)}
-    if hasattr(value, "dtype") and hasattr(value, "shape"):
+    if hasattr(value, "dtype") and hasattr(value, "shape") and not dataclasses.is_dataclass(value):
         return _encode_array(value)
     return _encode_container(value)
 
@@ -138,7 +138,7 @@ def _encode_container(value: Any) -> Any:
     if type(value) in _CLASSES.values():
         return {"$type": type(value).__name__, **_fields(value)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = (field.name for field in dataclasses.fields(value))
+        names = (field.name for field in dataclasses.fields(value) if field.metadata.get("json", True))
         return _tagged(type(value).__name__, {name: getattr(value, name) for name in names})
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return _tagged(type(value).__name__, value._asdict())  # type: ignore[attr-defined]
