@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # the names once more, for editors and type checkers; a test 
     from qed.calculus.backprop import backprop as backprop
     from qed.calculus.derivation import Derivation as Derivation
     from qed.calculus.derivation import derive as derive
+    from qed.calculus.gradient.check import check_gradient as check_gradient
+    from qed.calculus.gradient.surrogate import surrogate as surrogate
     from qed.errors import QedError as QedError
     from qed.findings import Finding as Finding
     from qed.numerics import logspace as logspace

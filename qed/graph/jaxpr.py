@@ -140,6 +140,17 @@ class Reader:
         return Inline(self.graph(jaxpr), "vjp" if floating else "", type(rule).__name__)
 
 
+def linear_solve(native: Any) -> dict[str, tuple[Graph | None, int]]:
+    """The parts of a custom linear solve: for each its graph (None where there is none) and its number of constants.
+
+    The constants come first among the inputs of the equation, in this order; what is left is the right-hand side.
+    """
+    reader = Reader()
+    jaxprs, lengths = native.params["jaxprs"], native.params["const_lengths"]
+    parts = zip(jaxprs._fields, jaxprs, lengths, strict=True)
+    return {name: (None if inner is None else reader.graph(inner), int(count or 0)) for name, inner, count in parts}
+
+
 def _scan_layout(params: Any) -> tuple[int, int]:
     if "num_consts" in params:
         return params["num_consts"], params["num_carry"]
@@ -188,6 +199,28 @@ def _boundary(jaxpr: Any) -> tuple[str, str] | None:
     if found is None or not is_library(found["file"]):
         return None
     return found["file"], found["function"]
+
+
+RULES = ("bwd", "jvp_jaxpr_fun", "fwd_jaxpr_thunk")
+"""Where a call with a derivative rule keeps the functions of the rule, the one to blame first."""
+
+
+def rule_span(native: Any) -> Span | None:
+    """The line where the user's derivative rule of a call is defined; None where only library code stands there."""
+    return next((span for key in RULES if (span := _function_span(native.params.get(key))) is not None), None)
+
+
+def library_rule(native: Any) -> bool:
+    """Whether a call with a derivative rule belongs to JAX itself, such as `jax.nn.relu`.
+
+    What JAX makes around a function of the user's (`jax.custom_gradient`) is the user's.
+    """
+    inner = native.params.get("call_jaxpr", native.params.get("fun_jaxpr"))
+    found = _debug(inner if hasattr(inner, "debug_info") else getattr(inner, "jaxpr", None))
+    if found is None:
+        return False
+    file = found["file"].replace("\\", "/")
+    return f"/{jax.__name__}/" in file and is_library(file) and not file.endswith("/custom_derivatives.py")
 
 
 def _function_span(jaxpr: Any) -> Span | None:

@@ -1,0 +1,111 @@
+"""Derivative rules attached again to a program in float64.
+
+Where a rule stays (one of JAX's own library, a surrogate, a rule whose body cannot be differentiated), the float64
+program differentiates the call by the user's own functions, as the program does. The rule is traced by JAX in the
+program's dtypes, once and beforehand, and that graph is evaluated in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+import jax
+import numpy as np
+
+from qed.calculus.gradient.local import rule_graph
+from qed.calculus.gradient.sites import RULES, Site
+from qed.domains.widened import Widened
+from qed.errors import QedError
+from qed.graph import jaxpr
+from qed.graph.dtypes import is_inexact, is_real
+from qed.graph.graph import Equation, Graph
+from qed.graph.replay import Key, Place
+from qed.graph.tape import Frame
+
+
+@final
+class Kept:
+    """Which rules stay in the float64 program; an argument `keep` of `Widened`.
+
+    Args:
+        graph: the program; the rules of JAX's own library in it are kept everywhere.
+        sites: further calls whose rules are kept, at their places.
+    """
+
+    def __init__(self, graph: Graph, sites: Sequence[Site] = ()) -> None:
+        self._library: dict[int, Callable[..., Any]] = {}
+        self._places: dict[Key, Callable[..., Any]] = {}
+        for equation in graph.walk():
+            if equation.primitive in RULES and id(equation) not in self._library and equation.native is not None:
+                if jaxpr.library_rule(equation.native) and _plain(equation):
+                    attached = _attach(_whole(equation, graph))
+                    if attached is not None:
+                        self._library[id(equation)] = attached
+        self._add(sites)
+
+    def _add(self, sites: Sequence[Site]) -> None:
+        for site in sites:
+            attached = _attach(_whole(site.equation, site.body)) if _plain(site.equation) else None
+            attached = attached or _attach(site)
+            if attached is not None:
+                self._places[site.key] = attached
+
+    def with_sites(self, sites: Sequence[Site]) -> Kept:
+        """The same rules, and those of further sites."""
+        made = Kept.__new__(Kept)
+        made._library, made._places = self._library, dict(self._places)
+        made._add(sites)
+        return made
+
+    def __call__(self, equation: Equation, place: Place) -> Callable[..., Any] | None:
+        """The rule to attach at a place, or None."""
+        return self._places.get(place.at(equation)) or self._library.get(id(equation))
+
+
+def _plain(equation: Equation) -> bool:
+    return all(is_real(variable.dtype) for variable in equation.outputs)
+
+
+def _whole(equation: Equation, graph: Graph) -> Site:
+    """The call with all its floating operands active."""
+    kind = "jvp" if equation.primitive == "custom_jvp_call" else "vjp"
+    active = tuple(i for i, atom in enumerate(equation.inputs) if is_inexact(atom.dtype))
+    return Site(0, equation, Place(Frame(graph)), kind, active)
+
+
+def _attach(site: Site) -> Callable[..., Any] | None:
+    try:
+        rule = rule_graph(site, 1)
+    except QedError:
+        return None
+    count = len(site.outputs)
+
+    def attached(widened: Widened, values: Sequence[Any]) -> Sequence[Any]:
+        def given(active: Sequence[Any]) -> list[Any]:
+            full = list(values)
+            for position, x in zip(site.active, active, strict=True):
+                full[position] = x
+            return full
+
+        def value(*active: Any) -> list[Any]:
+            return Widened(widened.keep)(site.body, given(active))
+
+        def applied(active: Sequence[Any], along: Sequence[Any]) -> list[Any]:
+            return Widened(widened.keep)(rule, [*given(active), *along])
+
+        at = [values[i] for i in site.active]
+        if site.kind == "jvp":
+            pushed = jax.custom_jvp(value)
+
+            def push(primals: Any, tangents: Any) -> Any:
+                outs = applied(primals, tangents)
+                return outs[:count], [t.astype(np.float64) for t in outs[count:]]
+
+            pushed.defjvp(push)
+            return pushed(*at)
+        pulled = jax.custom_vjp(value)
+        pulled.defvjp(lambda *active: (value(*active), active), lambda active, cts: tuple(applied(active, cts)[count:]))
+        return pulled(*at)
+
+    return attached

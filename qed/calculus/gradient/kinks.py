@@ -1,0 +1,96 @@
+"""Kinks: where the derivative jumps, and every value between the one-sided derivatives is a legitimate one.
+
+At x = 0 the slope of |x| is -1 from the left and 1 from the right; automatic differentiation returns something in
+[-1, 1], and no value is wrong. In general the derivatives at points around x fill Clarke's generalised gradient,
+
+    df(x) = conv { lim grad f(x_k) : x_k -> x, f differentiable at x_k },
+
+and a rule is refuted only outside of it. The probe evaluates the derivative (not a difference quotient, so nothing
+cancels) at points around x at distance 1e-12 and again at 1e-9, relative: at a kink the spread is the same at
+both, at a smooth point it shrinks with the distance, and a kink *near* x lies beyond both.
+
+Reference: Clarke, *Optimization and Nonsmooth Analysis*, Wiley 1983, section 2.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qed.calculus.gradient.directions import directions
+
+DISTANCES = (1e-12, 1e-9)
+AROUND = 4
+"""How many pairs of opposite points are looked at at each distance."""
+
+WIDE = 1e-6
+"""The relative spread from which on a derivative jumps."""
+
+
+@dataclass(frozen=True, eq=False)
+class Hull:
+    """The derivatives around a point, element by element.
+
+    Args:
+        lower: the least of them.
+        upper: the greatest.
+        jumps: where the derivative jumps at the point.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    jumps: np.ndarray
+
+    def holds(self, found: np.ndarray) -> np.ndarray:
+        """Where a value lies between the one-sided derivatives, at a kink."""
+        slack = 1e-9 + 1e-6 * (self.upper - self.lower) + 1e-9 * np.maximum(np.abs(self.lower), np.abs(self.upper))
+        return self.jumps & (found >= self.lower - slack) & (found <= self.upper + slack)
+
+
+def perturbed(point: Sequence[Any], distance: float, seed: int, array: Any = np) -> list[Any]:
+    """A point nearby: each element moved by `distance` times itself, a zero by `distance` times the largest.
+
+    Args:
+        point: arrays in float64.
+        distance: relative; its sign is that of the direction.
+        seed: of the direction.
+        array: `numpy`, or `jax.numpy` inside a compiled program.
+    """
+    along = directions([array.shape(x) for x in point], 7919 + seed, array)
+    moved = []
+    for x, v in zip(point, along, strict=True):
+        top = array.max(array.abs(x), initial=0.0)
+        top = array.where((top > 0) & array.isfinite(top), top, 1.0)
+        moved.append(x + distance * v * array.where(x == 0, top, array.abs(x)))
+    return moved
+
+
+def hull(derivative: Callable[[list[Any]], np.ndarray], point: Sequence[Any], seed: int = 0) -> Hull:
+    """Look at the derivative around a point.
+
+    Args:
+        derivative: point -> derivatives as one vector.
+        point: arrays in float64.
+        seed: of the directions.
+
+    Example:
+        >>> found = hull(lambda x: np.array([np.sign(x[0]), 2 * x[0]]), [np.float64(0.0)])
+        >>> found.jumps.tolist(), found.lower.tolist()[0], found.upper.tolist()[0]
+        ([True, False], -1.0, 1.0)
+    """
+    lowest, highest, spreads = [], [], []
+    for distance in DISTANCES:
+        rows = np.stack(
+            [derivative(perturbed(point, sign * distance, seed + k)) for k in range(AROUND) for sign in (1.0, -1.0)]
+        )
+        lowest.append(rows.min(axis=0))
+        highest.append(rows.max(axis=0))
+        spreads.append(highest[-1] - lowest[-1])
+    near, far = spreads
+    size = np.maximum(np.abs(lowest[0]), np.abs(highest[0]))
+    with np.errstate(all="ignore"):
+        jumps = (near > WIDE * size) & (far < 2 * near) & (far > 0.5 * near) & np.isfinite(near)
+    return Hull(lowest[0], highest[0], jumps)

@@ -1,0 +1,360 @@
+"""qed.check_gradient: every verdict, at the right line, in float32 and float64."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import qed
+from qed.calculus.gradient.verdict import GradientVerdict as V
+
+W = np.array([0.3, -0.7, 1.2, 0.9])
+
+
+def rule_jvp(value, slope):
+    """A custom_jvp function with a given slope."""
+
+    @jax.custom_jvp
+    def f(x):
+        return value(x)
+
+    @f.defjvp
+    def f_rule(primals, tangents):
+        (x,), (t,) = primals, tangents
+        return f(x), slope(x) * t
+
+    return f
+
+
+def rule_vjp(value, slope):
+    """A custom_vjp function with a given slope."""
+
+    @jax.custom_vjp
+    def f(x):
+        return value(x)
+
+    def f_fwd(x):
+        return f(x), x
+
+    def f_bwd(x, c):
+        return (slope(x) * c,)
+
+    f.defvjp(f_fwd, f_bwd)
+    return f
+
+
+MAKERS = {"jvp": rule_jvp, "vjp": rule_vjp}
+
+
+@pytest.fixture(params=["float32", "float64"])
+def at(request):
+    """The point in one of two precisions, with JAX configured for it."""
+    with jax.enable_x64(request.param == "float64"):
+        yield jnp.asarray(W, request.param)
+
+
+def line_of(function, text):
+    """The number of the line of a function's source that holds a text."""
+    lines, start = inspect.getsourcelines(function)
+    return next(start + i for i, line in enumerate(lines) if text in line)
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@pytest.mark.parametrize(
+    "slope",
+    [lambda x: -jnp.cos(x), lambda x: 1.001 * jnp.cos(x), lambda x: jnp.cos(x) + 1e-6, lambda x: jnp.ones_like(x)],
+    ids=["sign", "scale", "constant", "missing factor"],
+)
+def test_a_wrong_rule_is_refuted_at_its_line(at, make, slope):
+    f = make(jnp.sin, slope)
+
+    def loss(w):
+        scaled = 1e-9 * f(w)
+        return jnp.sum(scaled) + jnp.sum(w**2)
+
+    answer = qed.check_gradient(loss, at)
+    (culprit,) = answer.culprits
+    assert answer.verdict == "disagrees"
+    assert answer.refuted
+    assert culprit.span.line == line_of(loss, "f(w)")
+    assert culprit.rule_span.function in ("f_rule", "f_bwd")
+    assert culprit.expected == pytest.approx(np.cos(float(at[culprit.coordinate])), rel=1e-12)
+    assert answer.check()
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_a_right_rule_agrees(at, make):
+    f = make(lambda x: jnp.log1p(jnp.exp(x)), jax.nn.sigmoid)
+    answer = qed.check_gradient(lambda w: jnp.sum(f(w)), at)
+    assert (answer.verdict, answer.culprits, str(answer.standing)) == ("agrees", (), "MEASURED")
+    assert answer.check()
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_one_coordinate_in_a_hundred_thousand(make):
+    def slope(x):
+        return jnp.cos(x) * jnp.where(jnp.arange(x.size) == 51234, 1.001, 1.0)
+
+    f = make(jnp.sin, slope)
+    answer = qed.check_gradient(lambda w: jnp.sum(f(w)), jnp.linspace(0.1, 1.0, 100_000))
+    assert [c.coordinate for c in answer.culprits] == [(51234,)]
+
+
+def test_the_coordinates_of_a_dense_rule_are_found_by_bisection():
+    matrix = np.random.default_rng(0).normal(size=(40, 60))
+
+    @jax.custom_jvp
+    def product(x):
+        return jnp.asarray(matrix) @ x
+
+    wrong = matrix.copy()
+    wrong[17, 33] += 1e-3
+    product.defjvp(lambda primals, tangents: (product(primals[0]), jnp.asarray(wrong) @ tangents[0]))
+    (culprit,) = qed.check_gradient(lambda w: jnp.sum(jnp.sin(product(w))), jnp.ones(60)).culprits
+    assert (culprit.output, culprit.coordinate) == ((17,), (33,))
+    assert culprit.found - culprit.expected == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_the_first_faulty_step_of_a_scan_of_remat_of_vmap(at):
+    f = rule_vjp(jnp.tanh, lambda x: (1 - jnp.tanh(x) ** 2) * jnp.where(x > 1.5, 1.01, 1.0))
+
+    @jax.checkpoint
+    def step(carry, x):
+        carry = carry + jax.vmap(f)(carry + x)
+        return carry, jnp.sum(carry)
+
+    def loss(w):
+        return jnp.sum(lax.scan(step, w, jnp.zeros(6, w.dtype))[1])
+
+    carry, first = at, None
+    for t in range(6):
+        first = t if first is None and bool((carry > 1.5).any()) else first
+        carry = carry + jnp.tanh(carry)
+    (culprit,) = qed.check_gradient(loss, at).culprits
+    assert (culprit.verdict, culprit.step) == (V.DISAGREES, first)
+    assert "scan" in culprit.path
+    assert "remat" in culprit.path
+    assert culprit.span.line == line_of(step.__wrapped__, "jax.vmap(f)")
+
+
+def test_a_fault_in_a_branch_that_is_not_taken_is_latent(at):
+    f = rule_jvp(jnp.sin, lambda x: -jnp.cos(x))
+
+    def loss(w):
+        return lax.cond(jnp.sum(w) > 0, lambda z: jnp.sum(z**2), lambda z: jnp.sum(f(z)), w)
+
+    answer = qed.check_gradient(loss, at)
+    assert answer.verdict == "latent"
+    assert answer.measured
+    assert answer.culprits[0].branch == 0
+    assert qed.check_gradient(loss, -at).verdict == "disagrees"
+
+
+def test_a_fault_on_the_dropped_side_of_where_is_latent(at):
+    f = rule_vjp(jnp.sin, lambda x: -jnp.cos(x))
+    assert qed.check_gradient(lambda w: jnp.sum(jnp.where(w > 9, f(w), w)), at).verdict == "latent"
+
+
+def test_a_rule_that_no_derivative_passes_is_not_blamed(at):
+    f = rule_vjp(jnp.sin, lambda x: -jnp.cos(x))
+    data = jnp.ones(4)
+    assert qed.check_gradient(lambda w: jnp.sum(w * f(data)), at).verdict == "agrees"
+    assert qed.check_gradient(lambda w: jnp.sum(w) + jnp.sum(lax.stop_gradient(f(0 * w))), at).verdict == "agrees"
+
+
+def test_a_missing_cotangent_for_data_is_no_fault(at):
+    @jax.custom_vjp
+    def loss(w, y):
+        return jnp.sum((w - y) ** 2)
+
+    loss.defvjp(lambda w, y: (loss(w, y), (w, y)), lambda r, c: (2 * c * (r[0] - r[1]), None))
+    assert qed.check_gradient(loss, at, jnp.ones(4, at.dtype)).verdict == "agrees"
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda w: jnp.sum(jnp.abs(w)),
+        lambda w: jnp.max(w),
+        lambda w: jnp.sum(jax.nn.relu(w)),
+        lambda w: jnp.sum(jnp.clip(w, 0.0, 1.0)),
+        lambda w: jnp.sum(jnp.sort(w) * jnp.arange(4.0)),
+        lambda w: jnp.sum(rule_jvp(lambda x: jnp.maximum(x, 0), lambda x: jnp.where(x > 0, 1.0, 0.0))(w)),
+        lambda w: jnp.sum(rule_vjp(lambda x: jnp.maximum(x, 0), lambda x: jnp.where(x > 0, 1.0, 0.0))(w)),
+    ],
+    ids=["abs", "max tie", "relu", "clip", "sort tie", "own relu jvp", "own relu vjp"],
+)
+def test_a_kink_is_a_kink_and_near_it_is_none(at, function):
+    tied = 0 * at
+    assert qed.check_gradient(function, tied).verdict == "kink"
+    near = jnp.asarray([1e-7, -2e-7, 3e-7, 4e-7], at.dtype)
+    assert qed.check_gradient(function, near).verdict == "agrees"
+
+
+def test_a_wrong_slope_at_a_kink_is_still_wrong(at):
+    f = rule_jvp(lambda x: jnp.maximum(x, 0), lambda x: jnp.where(x > 0, 1.0, -3.0))
+    assert qed.check_gradient(lambda w: jnp.sum(f(w)), 0 * at).verdict == "disagrees"
+
+
+def test_kinks_that_cancel_are_smooth(at):
+    assert (
+        qed.check_gradient(lambda w: jax.nn.logsumexp(w) + jnp.sum(jnp.logaddexp(w, 0.0)), 0 * at).verdict == "agrees"
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "primitive"),
+    [
+        (lambda w: jnp.linalg.norm(w), "sqrt"),
+        (lambda w: jnp.sum(jnp.where(w > 0, jnp.log(w), 0.0)), "log"),
+        (lambda w: jnp.sum(jnp.sqrt(w)), "sqrt"),
+    ],
+    ids=["norm", "where", "sqrt"],
+)
+def test_a_derivative_that_is_not_finite(at, function, primitive):
+    answer = qed.check_gradient(function, 0 * at)
+    assert answer.verdict == "nonfinite"
+    assert answer.refuted
+    assert answer.culprits[0].primitive == primitive
+
+
+def test_a_rule_that_returns_nan():
+    f = rule_vjp(lambda x: x * x, lambda x: 2 * x * x / x)
+    (culprit,) = qed.check_gradient(lambda w: jnp.sum(f(w)), jnp.zeros(3)).culprits
+    assert (culprit.verdict, culprit.name) == (V.NONFINITE, "f")
+
+
+def test_clipping_is_recognised(at):
+    @jax.custom_vjp
+    def clipped(x):
+        return x
+
+    clipped.defvjp(lambda x: (x, None), lambda _, c: (jnp.clip(c, -0.1, 0.1),))
+    answer = qed.check_gradient(lambda w: jnp.sum(clipped(w) ** 2), at)
+    assert answer.verdict == "surrogate"
+    assert answer.measured
+    assert "not linear" in answer.culprits[0].why
+
+
+def test_a_declared_surrogate_survives_jit_vmap_and_scan(at):
+    @qed.surrogate
+    @jax.custom_vjp
+    def sign(x):
+        return jnp.sign(x)
+
+    sign.defvjp(lambda x: (sign(x), None), lambda _, c: (c,))
+
+    @jax.jit
+    def loss(w):
+        return lax.scan(lambda s, _: (jax.vmap(sign)(s) * w, jnp.sum(s)), w, None, length=3)[1].sum()
+
+    assert qed.check_gradient(loss, at).verdict == "surrogate"
+
+
+def test_a_stop_gradient_is_judged_by_what_it_takes_away(at):
+    def loss(w):
+        target = lax.stop_gradient(jnp.sum(w))
+        return (target - jnp.sum(w**2)) ** 2
+
+    answer = qed.check_gradient(loss, at)
+    assert answer.verdict == "disagrees"
+    assert answer.culprits[0].span.line == line_of(loss, "stop_gradient")
+    assert qed.check_gradient(lambda w: jax.nn.logsumexp(w) + jax.nn.softmax(w)[0], at).verdict == "agrees"
+
+
+def test_a_marked_stop_gradient_is_a_surrogate(at):
+    @qed.surrogate
+    def quantize(x):
+        return x + lax.stop_gradient(jnp.round(x) - x)
+
+    assert qed.check_gradient(lambda w: jnp.sum(quantize(w) ** 2), at).verdict == "surrogate"
+
+
+@pytest.mark.parametrize("x", [1e-9, 1e-4, 0.3, 30.0, 700.0, -1000.0])
+def test_a_rule_that_keeps_more_digits_than_its_body_is_not_blamed(x):
+    softplus = rule_jvp(lambda x: jnp.log(1 + jnp.exp(x)), jax.nn.sigmoid)
+    with jax.enable_x64(True):
+        verdict = qed.check_gradient(lambda w: jnp.sum(softplus(w)), jnp.array([x])).verdict
+    assert verdict == "agrees"
+
+
+def test_cancellation_in_the_body_is_not_a_fault():
+    def slope(x):
+        series = x / 12 * -1
+        exact = (x * jnp.sin(x) - 2 * (1 - jnp.cos(x))) / x**3
+        return jnp.where(jnp.abs(x) < 1e-2, series + x**3 / 180, exact)
+
+    f = rule_jvp(lambda x: (1 - jnp.cos(x)) / x**2, slope)
+    with jax.enable_x64(True):
+        for x in (1e-9, 1e-6, 1e-3, 0.5):
+            assert qed.check_gradient(lambda w: jnp.sum(f(w)), jnp.array([x])).verdict in ("agrees", "undecided")
+        assert qed.check_gradient(lambda w: jnp.sum(f(w)), jnp.array([0.5])).verdict == "agrees"
+
+
+def test_a_callback_is_differenced(at):
+    def made(factor):
+        @jax.custom_vjp
+        def f(x):
+            return jax.pure_callback(lambda x: np.sin(x), jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+
+        f.defvjp(lambda x: (f(x), x), lambda x, c: (factor * jnp.cos(x) * c,))
+        return f
+
+    right, wrong = made(1.0), made(1.01)
+    assert qed.check_gradient(lambda w: jnp.sum(right(w) ** 2), at).verdict == "agrees"
+    answer = qed.check_gradient(lambda w: jnp.sum(wrong(w) ** 2), at)
+    assert answer.verdict == "disagrees"
+
+
+def test_a_body_with_a_while_loop_is_differentiated_forward(at):
+    def root(factor):
+        @jax.custom_vjp
+        def f(a):
+            return lax.while_loop(
+                lambda s: jnp.abs(s * s - jnp.sum(a**2)) > 1e-5, lambda s: (s + jnp.sum(a**2) / s) / 2, jnp.sum(a**2)
+            )
+
+        f.defvjp(lambda a: (f(a), (a, f(a))), lambda r, c: (factor * c * r[0] / r[1],))
+        return f
+
+    right, wrong = root(1.0), root(1.01)
+    assert qed.check_gradient(lambda w: jnp.sin(right(w)), at).verdict == "agrees"
+    assert qed.check_gradient(lambda w: jnp.sin(wrong(w)), at).verdict == "disagrees"
+
+
+def test_the_second_derivative(at):
+    def cosine(slope):
+        return rule_jvp(jnp.cos, slope)
+
+    wrong_cosine = cosine(lambda x: jnp.sin(x))
+    f = rule_jvp(jnp.sin, lambda x: wrong_cosine(x))
+
+    def loss(w):
+        return jnp.sum(f(w) ** 2)
+
+    assert qed.check_gradient(loss, at).verdict == "agrees"
+    answer = qed.check_gradient(loss, at, order=2)
+    assert answer.verdict == "disagrees"
+    assert answer.culprits[0].order == 2
+    good = rule_jvp(jnp.sin, lambda x: cosine(lambda y: -jnp.sin(y))(x))
+    assert qed.check_gradient(lambda w: jnp.sum(good(w) ** 2), at, order=2).verdict == "agrees"
+
+
+def test_errors_are_coded():
+    @jax.custom_vjp
+    def f(x):
+        return jnp.sin(x)
+
+    f.defvjp(lambda x: (f(x), x), lambda x, c: (c, c))
+    for function, x, code in (
+        (lambda w: jnp.sum(f(w)), jnp.ones(3), "QED010"),
+        (lambda w: lax.while_loop(lambda s: s < 9, lambda s: s * 2, w), 1.0, "QED010"),
+        (lambda w: w, jnp.ones(3), "QED002"),
+        (lambda w: jnp.sum(w), jnp.arange(3), "QED003"),
+    ):
+        with pytest.raises(qed.QedError) as caught:
+            qed.check_gradient(function, x)
+        assert caught.value.code == code
