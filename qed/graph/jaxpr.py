@@ -207,20 +207,50 @@ RULES = ("bwd", "jvp_jaxpr_fun", "fwd_jaxpr_thunk")
 
 def rule_span(native: Any) -> Span | None:
     """The line where the user's derivative rule of a call is defined; None where only library code stands there."""
-    return next((span for key in RULES if (span := _function_span(native.params.get(key))) is not None), None)
+    for key in RULES:
+        span = _function_span(native.params.get(key))
+        if span is not None:
+            return span
+    for key in RULES:
+        for code in _codes(native.params.get(key)):
+            if not is_library(code.co_filename):
+                return Span(code.co_filename, code.co_firstlineno, function=code.co_name)
+    return None
 
 
 def library_rule(native: Any) -> bool:
-    """Whether a call with a derivative rule belongs to JAX itself, such as `jax.nn.relu`.
+    """Whether a call with a derivative rule belongs to JAX itself, such as `jax.nn.relu`: function and rule.
 
-    What JAX makes around a function of the user's (`jax.custom_gradient`) is the user's.
+    What JAX makes around functions of the user's (`jax.custom_gradient`, ``defjvps``) is the user's.
     """
     inner = native.params.get("call_jaxpr", native.params.get("fun_jaxpr"))
     found = _debug(inner if hasattr(inner, "debug_info") else getattr(inner, "jaxpr", None))
-    if found is None:
+    if found is None or rule_span(native) is not None:
         return False
     file = found["file"].replace("\\", "/")
     return f"/{jax.__name__}/" in file and is_library(file) and not file.endswith("/custom_derivatives.py")
+
+
+def _codes(found: Any, depth: int = 8) -> Iterator[Any]:
+    """The code of a function and of the functions that it closes over, as far as JAX's wrappers go."""
+    if depth == 0 or found is None:
+        return
+    if isinstance(found, list | tuple):
+        for each in found:
+            yield from _codes(each, depth - 1)
+        return
+    code = getattr(found, "__code__", None)
+    if code is not None and not is_library(code.co_filename):
+        yield code
+        return
+    for cell in getattr(found, "__closure__", None) or ():
+        try:
+            inner = cell.cell_contents
+        except ValueError:  # not filled yet
+            continue
+        yield from _codes(inner, depth - 1)
+    for name in ("f", "func", "__wrapped__", "fun"):
+        yield from _codes(getattr(found, name, None), depth - 1)
 
 
 def _function_span(jaxpr: Any) -> Span | None:
