@@ -53,7 +53,8 @@ def activity(equation: Equation, active: Sequence[bool]) -> list[bool]:
     return [alive and is_inexact(variable.dtype) for variable in equation.outputs]
 
 
-def _custom(equation: Equation) -> bool:
+def whole_custom_call(equation: Equation) -> bool:
+    """Whether an equation is a call with a derivative rule of the user's."""
     return isinstance(equation.call, Inline) and bool(equation.call.custom)
 
 
@@ -92,7 +93,7 @@ def record(
         if observe is not None:
             observe(entry)
 
-    whole = whole_custom_calls if callable(whole_custom_calls) else _custom if whole_custom_calls else None
+    whole = whole_custom_calls if callable(whole_custom_calls) else whole_custom_call if whole_custom_calls else None
     walker = Walker([Value()], keep, activity, whole)
     cells = walker.start(graph, arrays, active)
     outputs = walker.walk(graph, cells, Frame(graph))

@@ -24,7 +24,7 @@ cotangent is exactly zero the non-finite local derivative belongs to a value tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -354,13 +354,14 @@ def backward_births(found: Adjoints, active: Sequence[int]) -> tuple[Birth, ...]
                 seen.update(above)
             else:
                 births.setdefault(
-                    id(part.entry), _backward_witness(part.entry, part.position, wrong, totals, part.value)
+                    id(part.entry), backward_witness(part.entry, part.position, wrong, totals, part.value)
                 )
     order = {id(entry): i for i, entry in enumerate(found.tape.entries)}
     return tuple(sorted(births.values(), key=lambda birth: -order[id(birth.entry)]))
 
 
-def _backward_witness(entry: Entry, position: int, wrong: np.ndarray, totals: dict, value: Any) -> Birth:
+def backward_witness(entry: Entry, position: int, wrong: np.ndarray, totals: Mapping[Cell, Any], value: Any) -> Birth:
+    """The birth of the marked elements of what an entry adds to the cotangent of one of its inputs."""
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
     out = entry.outputs[0]
     incoming = _real(dense(totals[out])) if out in totals else None

@@ -81,7 +81,7 @@ class Frame:
         return tuple(reversed(found))
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Cell:
     """One value: what each domain knows of it, and whether it depends on what is differentiated.
 

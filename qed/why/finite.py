@@ -16,12 +16,14 @@ import numpy as np
 
 from qed.answer import Answer, Finding, Missing, Reason, Standing
 from qed.domains.adjoint import adjoints
-from qed.domains.backward import Tape, record
+from qed.domains.backward import LARGEST_TAPE, Tape, record
 from qed.domains.born import Birth, Lineage, backward_births, bad, forward_births
 from qed.domains.forward import Unknown
 from qed.domains.origin import origin
+from qed.domains.segments import births_in_segments, in_segments
 from qed.domains.words import because, code_of, count_of, number, operands_of, plural, spell, where
 from qed.errors import QedError
+from qed.graph.size import bytes_of
 from qed.graph.walk import TooLong, Walker
 from qed.why.prepare import Prepared
 from qed.why.trial import Failure
@@ -43,11 +45,13 @@ def diagnose_failure(prepared: Prepared, failure: Failure, observe: Callable[[An
     if failure.where == "parameters":
         return Cause(_overflowing_update(prepared, failure), None)
     try:
+        if prepared.values > memory(prepared):
+            return _in_little_memory(prepared, failure, observe)
         try:
             tape = record(graph, arrays, prepared.traced.free, whole_custom_calls=False, observe=observe)
             lineage = forward_births(tape)
-        except TooLong:
-            tape, lineage = None, origin(graph, arrays, observe=observe)
+        except TooLong:  # a loop of unknown length made more
+            return _in_little_memory(prepared, failure, observe)
         if lineage.births:
             return Cause(forward_answer(prepared, failure, tape, lineage), lineage.births[0])
         if lineage.given:
@@ -62,7 +66,35 @@ def diagnose_failure(prepared: Prepared, failure: Failure, observe: Callable[[An
     tape = tape or whole_calls
     value = tape.outputs[0].values[0]
     lost = [x for x in (value, *whole.gradient(prepared.traced.free)) if isinstance(x, Unknown)]
-    return Cause(_no_rule(failure, lost[0]) if lost else _depends_on_compilation(failure, tape), None)
+    return Cause(_no_rule(failure, lost[0]) if lost else _depends_on_compilation(failure, value), None)
+
+
+LEAST, SHARE = 64 << 20, 4
+"""A diagnosis may always take 64 MiB, and a quarter of what parameters and data take beside that."""
+
+
+def memory(prepared: Prepared) -> int:
+    """How many bytes of values the replay of a run may hold at one time."""
+    return min(LARGEST_TAPE, LEAST + bytes_of(prepared.traced.leaves) // SHARE)
+
+
+def _in_little_memory(prepared: Prepared, failure: Failure, observe: Callable[[Any], None] | None) -> Cause:
+    """The same with less memory than the tape takes: going forward, and back in segments."""
+    graph, arrays, free = prepared.graph, prepared.join(failure.parameters, failure.data), prepared.traced.free
+    lineage = origin(graph, arrays, observe=observe)
+    if lineage.births:
+        return Cause(forward_answer(prepared, failure, None, lineage), lineage.births[0])
+    if lineage.given:
+        raise _given(prepared)
+    room = memory(prepared)
+    run = in_segments(graph, arrays, free, segment=room // 4, most=room, observe=observe)
+    value = run.outputs[0].values[0]
+    found = births_in_segments(run, free, observe=observe)
+    if found.births:
+        return Cause(_backward_answer(prepared, failure, found.births), found.births[0])
+    lost = value if isinstance(value, Unknown) else found.lost
+    answer = _no_rule(failure, lost) if lost is not None else _depends_on_compilation(failure, value)
+    return Cause(answer, None)
 
 
 def _claim(failure: Failure) -> str:
@@ -254,6 +286,10 @@ def _backward_answer(prepared: Prepared, failure: Failure, births: Sequence[Birt
 
 def _gradient_is_bad(prepared: Prepared, failure: Failure) -> bool:
     arrays = prepared.join(failure.parameters, failure.data)
+    if prepared.values > memory(prepared):
+        room = memory(prepared)
+        run = in_segments(prepared.graph, arrays, prepared.traced.free, segment=room // 4, most=room)
+        return bool(births_in_segments(run, prepared.traced.free).births)
     found = adjoints(prepared.graph, arrays, prepared.traced.free)
     return any(bad(g).any() for g in found.gradient(prepared.traced.free))
 
@@ -291,8 +327,8 @@ def _too_long(failure: Failure, error: TooLong) -> Answer[Any]:
     return Answer(_claim(failure), Standing.UNKNOWN, findings=(_unlocated(failure),), missing=(missing,))
 
 
-def _depends_on_compilation(failure: Failure, tape: Tape) -> Answer[Any]:
-    value = float(np.asarray(tape.outputs[0].values[0]).astype(np.float64))
+def _depends_on_compilation(failure: Failure, loss: Any) -> Answer[Any]:
+    value = float(np.asarray(loss).astype(np.float64))
     text = f"compiled: {failure.where} = {failure.value}; equation by equation: loss = {number(value)}, all finite"
     finding = Finding("QED209", text, None, {"compiled": failure.value, "eager": value, "step": failure.step})
     return Answer(

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
 
+from qed.domains.cost import count
 from qed.errors import QedError
 from qed.graph.function import Function, read
 from qed.graph.graph import Graph
@@ -101,6 +103,11 @@ class Prepared:
         """The length that most data arrays share along their first axis."""
         lengths = [a.shape[0] for a in self.data if getattr(a, "ndim", 0) and a.shape[0] > 1]
         return max(set(lengths), key=lambda n: (lengths.count(n), n)) if lengths else None
+
+    @cached_property
+    def values(self) -> int:
+        """How many bytes the values of one evaluation take together; a lower bound behind a while loop."""
+        return count(self.graph, ()).bytes
 
     def join(self, parameters: Sequence[Any], data: Sequence[Any]) -> list[Any]:
         """Parameters and data in the order of the graph's inputs."""
