@@ -43,12 +43,23 @@ class Example:
 
     def run(self, namespace: dict) -> str:
         """Run the code in the namespace and return what it printed."""
-        name, text = self.page.name, self.page.read_text(encoding="utf-8")
+        name, text = self.page.name, only_code(self.page.read_text(encoding="utf-8"))
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(compile("\n" * (self.line - 1) + self.code, name, "exec"), namespace)
         return printed.getvalue()
+
+
+def only_code(text: str) -> str:
+    """The page as Python source: its examples at their lines, everything else blank, so that names can be read."""
+    lines = text.splitlines()
+    kept = [""] * len(lines)
+    for match in _EXAMPLE.finditer(text):
+        first = text[: match.start("code")].count("\n")
+        code = match["code"].splitlines()
+        kept[first : first + len(code)] = code
+    return "\n".join(kept) + "\n"
 
 
 @dataclass(frozen=True)

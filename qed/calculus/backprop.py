@@ -35,7 +35,7 @@ from qed.graph.function import Function, read
 from qed.graph.jaxpr import concrete
 from qed.graph.walk import TooLong, Unknown
 
-LONGEST = 200_000
+LONGEST = 50_000
 """How many executed equations are told one by one; that takes minutes."""
 
 
@@ -110,7 +110,7 @@ def _answer(
     bad = nonfinite.answers(done)
     parts = [
         *bad,
-        *([] if bad else [reach.answer(reaches, function.dtype)]),
+        *([] if bad else [reach.answer(reaches, tape.layers, function.dtype)]),
         told.rules_answer(tape, len(rules.own_calls(done)), function.dtype),
         agreement,
         told.cost_answer(tape.operations, function.name, function.dtype),

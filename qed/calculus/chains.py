@@ -88,6 +88,7 @@ def _layers(done: Sweep, known: Kinds, found: Sequence[Found], single: Sequence[
         before = int(np.searchsorted(places, found[i].place, side="right"))
         groups.setdefault(before, []).append(i)
     keys = sorted(groups)
+    everything = common([path for layer in found for path in layer.layer.parameters])
     stages = []
     for number, key in enumerate(keys):
         if key == 0:  # these read data only
@@ -99,7 +100,7 @@ def _layers(done: Sweep, known: Kinds, found: Sequence[Found], single: Sequence[
         else:
             last = max(members, key=lambda i: found[i].place)
             out = size_of(done, found[last].out) if len(members) == 1 else _after(done, cuts, found[last])
-        name = _title([found[i] for i in members])
+        name = _title([found[i] for i in members], everything)
         stages.append(Stage(name, tuple(members), found[members[0]].entry.span, out, into))
     return Chain("layers", tuple(stages)) if stages else None
 
@@ -110,12 +111,13 @@ def _after(done: Sweep, cuts: Sequence[tuple[int, Cell]], last: Found) -> float:
     return size_of(done, cell)
 
 
-def _title(members: Sequence[Found]) -> str:
+def _title(members: Sequence[Found], everything: str) -> str:
+    """The layer, what the names of the layers begin with, or the first of them and how many more there are."""
     names = list(dict.fromkeys(member.layer.name for member in members))
     if len(names) == 1:
         return names[0]
     shared = common([path for member in members for path in member.layer.parameters])
-    return shared if "," not in shared else f"{names[0]} and {len(names) - 1} more"
+    return shared if shared not in ("", everything) else f"{names[0]} +{len(names) - 1}"
 
 
 # --- without layers -------------------------------------------------------------------------------------------

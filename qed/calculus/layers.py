@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -44,7 +44,7 @@ LONGEST_PRODUCT = 1e9
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A layer with the places on the tape: its equation, its input, its weights, z and h."""
+    """A layer with the places on the tape: its equation, its input, its weights, z and h; `own` is the name of W."""
 
     layer: Layer
     entry: Entry
@@ -53,6 +53,7 @@ class Found:
     weights: Cell
     z: Cell
     out: Cell
+    own: str
 
 
 def layers(done: Sweep, known: Kinds) -> list[Found]:
@@ -66,7 +67,7 @@ def layers(done: Sweep, known: Kinds) -> list[Found]:
         key = _identity(weights, known)
         uses[key] = uses.get(key, 0) + 1
     within = _Within(done, known, places, _products(done, known, [entry for entry, *_ in mains]))
-    return [_layer(within, *main, shared=uses[_identity(main[2], known)] > 1) for main in mains]
+    return _told_apart([_layer(within, *main, shared=uses[_identity(main[2], known)] > 1) for main in mains])
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +134,10 @@ def _layer(within: _Within, entry: Entry, place: int, weights: Cell, x: Cell, ki
     if again is not None:
         errors.append(relative([part], [again]))
     steps = entry.frame.steps()
-    paths = [path for i, path in enumerate(done.function.traced.paths) if (known.bits[weights] | bits) >> i & 1]
+    own, paths = _paths(done, known.bits[weights]), _paths(done, known.bits[weights] | bits)
     size = None if slope is None else np.abs(slope)
     layer = Layer(
-        name=_name(done, weights, paths),
+        name=_name(done, weights, own, paths),
         kind=kind,
         span=entry.span,
         parameters=tuple(paths),
@@ -153,7 +154,11 @@ def _layer(within: _Within, entry: Entry, place: int, weights: Cell, x: Cell, ki
         error=max(errors, default=None),
         shared=shared,
     )
-    return Found(layer, entry, place, x, weights, z, out)
+    return Found(layer, entry, place, x, weights, z, out, common(own) or own[0])
+
+
+def _paths(done: Sweep, bits: int) -> list[str]:
+    return [path for i, path in enumerate(done.function.traced.paths) if bits >> i & 1]
 
 
 def _wide(array: Any) -> np.ndarray:
@@ -318,11 +323,23 @@ def _by(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape)) or "1"
 
 
-def _name(done: Sweep, weights: Cell, paths: Sequence[str]) -> str:
-    own = done.names.of(weights)
-    if any(own.startswith(path) for path in paths) and own not in paths:
-        return own
-    return common(paths)
+def _name(done: Sweep, weights: Cell, own: Sequence[str], paths: Sequence[str]) -> str:
+    """A row of stacked weights by its index, else what the names of W and b begin with, else the name of W."""
+    written = done.names.of(weights)
+    if any(written.startswith(path) for path in own) and written not in own:
+        return written
+    return common(paths) or common(own) or own[0]
+
+
+def _told_apart(found: list[Found]) -> list[Found]:
+    """Layers of different weights that share a name get the name of their own weights."""
+    owners: dict[str, set[str]] = {}
+    for each in found:
+        owners.setdefault(each.layer.name, set()).add(each.own)
+    clash = {name for name, own in owners.items() if len(own) > 1}
+    return [
+        replace(each, layer=replace(each.layer, name=each.own)) if each.layer.name in clash else each for each in found
+    ]
 
 
 def _size(cell: Cell) -> int:

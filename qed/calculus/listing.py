@@ -51,7 +51,7 @@ def short_names(names: Sequence[str]) -> list[str]:
 def _joined(keys: Sequence[str]) -> str:
     text = ""
     for key in keys:
-        plain = key[2:-2] if key[:2] in ("['", '["') else key.removeprefix(".")
+        plain = key.removeprefix(".").replace("['", "").replace("']", "")
         text += plain if plain.startswith("[") or not text else f".{plain}"
     return text
 
@@ -61,13 +61,13 @@ def number(x: float | None) -> str:
     return "" if x is None else f"{x:.3g}"
 
 
-def layer_table(layers: Sequence[Layer], most: int = FEW) -> str:
+def layer_table(layers: Sequence[Layer], most: int = FEW, widest: int = 20) -> str:
     """One row a layer, from the result back: how |dL/dh| becomes |dL/dx|, and the gradient of the weights."""
     names = short_names([layer.name for layer in layers])
     inside = [layer.step for layer in layers if layer.step is not None]
     if inside:
         names = [n if k.step is None else f"{n}, step {k.step}" for n, k in zip(names, layers, strict=True)]
-    wide = min(16, max(5, *(len(name) for name in names)))
+    wide = min(widest, max(5, *(len(name) for name in names)))
     head = f"{'layer':<{wide}} {'|dL/dh|':>8} {_SLOPE:>8} {'* W':>8} {'= factor':>8}  {'|dL/dW|':>8}"
     rows = [
         f"{_tail(name, wide):<{wide}} {number(k.out):>8} {number(k.by_slope) if k.activation else '':>8} "
@@ -104,19 +104,22 @@ def layer_details(layers: Sequence[Layer], most: int = MANY) -> str:
 
 def chain_table(chain: Chain, most: int = FEW) -> str:
     """One row a stage, from the result back: |adjoint| behind it, its factor, the product so far."""
-    wide = min(32, max(5, *(len(stage.name) for stage in chain.stages)))
+    names = [stage.name for stage in chain.stages]
+    names = short_names(names) if chain.kind == "layers" else names
+    wide = min(32, max(5, *(len(name) for name in names)))
     head = f"{'step' if chain.kind == 'loop' else 'stage':<{wide}} {'|dL/dh|':>9} {'factor':>9} {'so far':>9}"
     rows, product = [], 1.0
-    for stage in reversed(chain.stages):
+    for stage, name in zip(reversed(chain.stages), reversed(names), strict=True):
         product *= stage.factor
-        name = _fit(stage.name, wide)
-        rows.append(f"{name:<{wide}} {number(stage.into):>9} {number(stage.factor):>9} {number(product):>9}")
+        cut_name = _tail(name, wide) if chain.kind == "layers" else _fit(name, wide)
+        rows.append(f"{cut_name:<{wide}} {number(stage.into):>9} {number(stage.factor):>9} {number(product):>9}")
     return "\n".join([head, *cut(rows, most, f"{'steps' if chain.kind == 'loop' else 'stages'}")])
 
 
 def parameter_table(parameters: Sequence[Parameter], most: int = FEW) -> str:
     """One row a parameter: its shape, its norm, the norm of its gradient, and their ratio."""
     names = [parameter.name for parameter in parameters]
+    names = short_names(names) if max(map(len, names), default=0) > 28 else names
     wide = min(28, max(9, *(len(name) for name in names)))
     head = f"{'parameter':<{wide}} {'shape':>10} {'|w|':>8} {'|dL/dw|':>8} {'ratio':>8}"
     rows = []
@@ -125,7 +128,7 @@ def parameter_table(parameters: Sequence[Parameter], most: int = FEW) -> str:
         share = slope / size if size else None
         lost = "  not finite" if each.gradient.nonfinite else ""
         rows.append(
-            f"{_fit(name, wide):<{wide}} {_by(each.value.shape):>10} {number(size):>8} {number(slope):>8} "
+            f"{_tail(name, wide):<{wide}} {_by(each.value.shape):>10} {number(size):>8} {number(slope):>8} "
             f"{number(share):>8}{lost}"
         )
     return "\n".join([head, *cut(rows, most, "parameters")])

@@ -180,23 +180,19 @@ class Names:
 
 
 def common(paths: Sequence[str]) -> str:
-    """What the names of some parameters have in common: ``w['first']`` of ``w['first']['W']`` and ``w['first']['b']``.
+    """What the names of some parameters have in common, '' where that is no more than the name of all parameters.
 
-    >>> common(["w['first']['W']", "w['first']['b']"]), common(["w['W']"]), common(["a", "b"])
-    ("w['first']", "w['W']", 'a, b')
+    >>> common(["w['first']['W']", "w['first']['b']"]), common(["w['W']"]), common(["w['W']", "w['b']"])
+    ("w['first']", "w['W']", '')
     """
     if len(paths) == 1:
         return paths[0]
-    keys = [keys_of(path) for path in paths]
     shared: list[str] = []
-    for column in zip(*keys, strict=False):
+    for column in zip(*(keys_of(path) for path in paths), strict=False):
         if len(set(column)) > 1:
             break
         shared.append(column[0])
-    if len(shared) > 1:
-        return "".join(shared)
-    shown = [*paths[:2], "..."] if len(paths) > 3 else list(paths)
-    return ", ".join(shown)
+    return "".join(shared) if len(shared) > 1 else ""
 
 
 def keys_of(path: str) -> list[str]:

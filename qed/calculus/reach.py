@@ -103,6 +103,8 @@ def _pull(chain: Chain, layers: Sequence[Layer], grows: bool = False) -> tuple[f
 
 def unit(chain: Chain) -> str:
     """What a stage of a chain is called."""
+    if chain.kind == "layers" and any(len(stage.layers) > 1 for stage in chain.stages):
+        return "block"
     return {"layers": "layer", "loop": "step", "equations": "equation"}[chain.kind]
 
 
@@ -125,7 +127,7 @@ def sentence(reach: Reach) -> str:
     )
 
 
-def answer(reaches: Sequence[Reach], arithmetic: str) -> Answer[None] | None:
+def answer(reaches: Sequence[Reach], layers: Sequence[Layer], arithmetic: str) -> Answer[None] | None:
     """The part of the answer about shrinking and growing; None where there is no chain to look at."""
     reaches = [reach for reach in reaches if reach.chain.kind != "equations" or reach.kind != "reaches"]
     if not reaches:
@@ -133,7 +135,7 @@ def answer(reaches: Sequence[Reach], arithmetic: str) -> Answer[None] | None:
     wrong = [reach for reach in reaches if reach.certain]
     findings = tuple(_finding(reach) for reach in wrong)
     against = any(finding.level is not Level.NOTE for finding in findings)
-    reasons = [_reason(reach) for reach in (wrong or reaches)]
+    reasons = [row for reach in (wrong or reaches) for row in (_reason(reach), *_blame(reach.chain, layers))]
     if against:
         claim = "the gradient reaches the first layers as it reaches the last"
         return Answer(claim, Standing.REFUTED, reasons=tuple(reasons), findings=findings, arithmetic=arithmetic)
@@ -153,8 +155,25 @@ def _reason(reach: Reach) -> Reason:
         predicted=chain.product,
         observed=ends,
         standing=Standing.MEASURED,
-        text=f"{sentence(reach)}: {factors} = {four(chain.product)}",
+        text=f"from the result back: {factors} = {four(chain.product)}",
     )
+
+
+def _blame(chain: Chain, layers: Sequence[Layer]) -> list[Reason]:
+    """Which of the two is to blame, sigma' or W: each factor is the product of what both do to the norm."""
+    members = [layers[stage.layers[0]] for stage in chain.stages if len(stage.layers) == 1]
+    if chain.kind != "layers" or len(members) < len(chain.stages):
+        return []
+    slopes, weights = 1.0, 1.0
+    for layer in members:
+        slopes *= layer.by_slope
+        weights *= layer.by_weight or 1.0
+    kinds = sorted({layer.activation for layer in members if layer.activation})
+    named = f" of {', '.join(kinds)}" if kinds else ""
+    text = f"sigma'(z){named} makes {four(slopes)} of it, the weights {four(weights)}"
+    top = max((layer.slopes[2] for layer in members if layer.slopes is not None), default=None)
+    text += "" if top is None else f"; the largest |sigma'(z)| anywhere is {four(top)}"
+    return [Reason("a factor is |delta| / |dL/dh| times |delta W'| / |delta|", role="of that", text=text)]
 
 
 def _finding(reach: Reach) -> Finding:

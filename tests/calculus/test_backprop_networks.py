@@ -1,6 +1,8 @@
 """Backpropagation by layer: delta = dL/dh sigma'(z), dL/dW = x' delta, and where the chain of factors vanishes."""
 
 import math
+import runpy
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -71,7 +73,7 @@ def test_the_numbers_of_a_layer(mlp):
 def test_the_formulas_are_compared_with_the_sweep(mlp):
     _, _, answer = mlp
     assert all(layer.error is not None and layer.error < 1e-5 for layer in answer.layers)
-    reason = next(reason for reason in answer.reasons if reason.role == "layers")
+    reason = next(reason for reason in answer.reasons if "computed apart" in reason.text)
     assert (reason.predicted, str(reason.standing)) == (0.0, "MEASURED")
 
 
@@ -296,3 +298,17 @@ def test_an_embedding_is_a_layer():
 
     answer = qed.backprop(loss, {"table": table, "W": W}, jnp.array([1, 5, 5, 2]))
     assert [layer.kind for layer in answer.layers] == ["embedding", "dense"]
+
+
+def test_the_example_of_first_layers_that_do_not_learn():
+    pytest.importorskip("sklearn")
+    path = Path(__file__).resolve().parents[2] / "examples" / "sigmoid" / "train.py"
+    example = runpy.run_path(str(path), run_name="example")
+    answer = qed.backprop(example["loss"], example["w"])
+    assert [finding.code for finding in answer.findings] == ["QED405"]
+    trained, losses = example["train"](example["w"], example["STEP"], steps=40)
+    moved = [float(jnp.linalg.norm(b["W"] - a["W"])) for a, b in zip(example["w"], trained, strict=True)]
+    assert losses[-1] < losses[0]
+    assert moved[0] < 1e-4 * moved[-1]
+    predicted = [layer.weight for layer in answer.layers]
+    assert predicted[0] < 1e-4 * predicted[-1]
