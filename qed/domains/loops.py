@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from qed.graph.calls import Cond, Scan, While
+from qed.graph.dtypes import is_extended
 from qed.graph.graph import Atom, Graph
 from qed.graph.jaxpr import concrete, evaluate
 from qed.graph.tape import Context, Frame, Unknown
