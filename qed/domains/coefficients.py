@@ -151,6 +151,8 @@ class Arrays(Coefficients):
 
     def call(self, name: str, *operands: Any, **parameters: Any) -> Any:
         """JAX's own implementation."""
+        if name == "polygamma":  # jax.scipy.special's takes integers for the order, the primitive takes floats
+            return jax.lax.polygamma(*jnp.broadcast_arrays(*operands))
         return math.pi if name == "pi" else facts.JAX.call(name, *operands, **parameters)
 
     def decide(self, comparison: str, left: Any, right: Any) -> Any:

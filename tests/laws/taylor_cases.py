@@ -59,7 +59,6 @@ OPERATIONS = {
     "clamp": (lambda a: lax.clamp(a[0], a[1], a[2]), [0.0, 0.5, -1.0], [0.3, 0.2, 2.0], [1.0, 1.5, 1.2]),
     "igamma in x": (lambda a: lax.igamma(jnp.asarray([0.7, 2.4]), a[0]), [0.9, 1.6]),
     "igammac in x": (lambda a: lax.igammac(jnp.asarray([0.7, 2.4]), a[0]), [0.9, 1.6]),
-    "zeta in q": (lambda a: lax.zeta(jnp.asarray([1.7, 3.4]), a[0]), [0.9, 1.6]),
     "betainc in x": (lambda a: lax.betainc(jnp.asarray([0.7, 2.4]), jnp.asarray([1.3, 0.6]), a[0]), [0.4, 0.6]),
     "polynomial": (lambda a: jnp.polyval(a[0], a[1]), [0.3, -1.2], [0.7, 2.4]),
     "logaddexp": (lambda a: jnp.logaddexp(a[0], a[1]), [0.3, -1.2], [0.7, 2.4]),

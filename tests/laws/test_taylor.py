@@ -80,6 +80,14 @@ def test_every_operation_of_several_numbers(name):
     assert_equal(coefficients(fun, terms, ORDER), nested(fun, curve_of(terms), ORDER))
 
 
+def test_where_jax_has_no_derivative():
+    """zeta(s, q) in q: the k-th coefficient is (-1)^k (s)_k / k! zeta(s + k, q) (DLMF 25.11.17)."""
+    s, q = jnp.asarray([1.7, 3.4]), jnp.asarray([0.9, 1.6])
+    mine = coefficients(lambda x: lax.zeta(s, x), (q, jnp.ones(2)), ORDER)
+    rising = [np.prod([s + i for i in range(k)], axis=0) / math.factorial(k) for k in range(ORDER + 1)]
+    assert_equal(mine, [(-1) ** k * r * lax.zeta(s + k, q) for k, r in enumerate(rising)])
+
+
 @pytest.mark.parametrize("name", sorted(MATRIX))
 def test_loops_branches_orders_and_products(name):
     fun, x = MATRIX[name]
@@ -112,11 +120,13 @@ def test_factors_move_as_jax_says():
         traced = trace(factors, x)
         _, theirs = jax.jvp(factors, (x,), (direction,))
         for mine, other in zip(expand(traced.graph, [(x, direction)], 1), theirs, strict=True):
-            np.testing.assert_allclose(mine[1], other, rtol=1e-9, atol=1e-12)
+            if other.dtype != jax.dtypes.float0:
+                np.testing.assert_allclose(mine[1], other, rtol=1e-9, atol=1e-12)
 
 
-def test_random_compositions(law_examples):
-    for seed in range(law_examples(100)):
+@pytest.mark.parametrize("seeds", [range(6), pytest.param(range(6, 100), marks=pytest.mark.slow)], ids=["few", "many"])
+def test_random_compositions(seeds, law_examples):
+    for seed in seeds[: law_examples(len(seeds))]:
         rng = np.random.default_rng(seed)
         fun, text = compose(rng)
         terms = (jnp.asarray(rng.uniform(-1.0, 1.0, 3)), jnp.asarray([0.6, -0.4, 0.9]), jnp.asarray([0.1, 0.2, -0.1]))

@@ -1,0 +1,119 @@
+"""A Taylor polynomial beside the program: both evaluated a little away from the point, on both sides.
+
+The step is chosen where the first neglected term, c_{n+1} h^{n+1}, is near what rounding does to the value, and small
+against the point; there polynomial and program must agree up to both. At a kink they do not: each side of |x| at 0 is a
+polynomial, and the other side is off by 2 |h|.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qed.answer import Reason, Standing
+from qed.calculus.expanding.coefficients import along, curve
+from qed.calculus.expanding.model import TaylorModel
+from qed.calculus.hessian import flatten, unflatten
+from qed.graph.dtypes import unit_roundoff
+from qed.graph.function import Function
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The worst of several pairs: |t|, polynomial and program there, and how much they may differ."""
+
+    step: float
+    predicted: float
+    observed: float
+    allowed: float
+
+    @property
+    def difference(self) -> float:
+        """How far the two are apart."""
+        return abs(self.predicted - self.observed)
+
+    @property
+    def holds(self) -> bool:
+        """Whether that is within what the next term and rounding explain."""
+        return bool(self.difference <= self.allowed)
+
+    def reason(self) -> Reason:
+        """The comparison as a reason."""
+        return Reason(
+            "comparison with the program",
+            "f(a + t d) = sum c_k t^k + O(t^(n+1))",
+            f"{self.predicted:.9g} against {self.observed:.9g} at |t| = {self.step:.3g}",
+            predicted=self.predicted,
+            observed=self.observed,
+            role="checked",
+            standing=Standing.MEASURED,
+            text=f"they differ by {self.difference:.2g}; rounding and the next term explain {self.allowed:.2g}",
+        )
+
+
+def compare(
+    function: Function, model: TaylorModel, beyond: float, slopes: Sequence[Any] | None, seed: int = 0
+) -> Comparison:
+    """The worst of the comparisons on both sides, along the direction or along random ones.
+
+    Args:
+        function: the program.
+        model: the polynomial.
+        beyond: |c_{n+1}|, or NaN where it is not known.
+        slopes: the direction; None for tensors.
+        seed: another one takes another step, and other random directions.
+    """
+    rng = np.random.default_rng(seed)
+    if slopes is not None:
+        return _along(function, list(map(float, model.coefficients)), beyond, slopes, rng)
+    worst: Comparison | None = None
+    for _ in range(3):
+        vector = rng.standard_normal(function.size)
+        vector /= np.linalg.norm(vector)
+        numbers = [_contracted(c, k, vector) for k, c in enumerate(model.coefficients)]
+        ray = unflatten(vector, function.parameters)
+        following = float(np.asarray(along(function, model.order + 1)(function.parameters, ray)[-1]))
+        found = _along(function, numbers, abs(following), ray, rng)
+        if worst is None or found.difference * worst.allowed > worst.difference * found.allowed:
+            worst = found
+    assert worst is not None
+    return worst
+
+
+def _contracted(tensor: Any, order: int, vector: np.ndarray) -> float:
+    found = np.asarray(tensor, np.float64).reshape((vector.size,) * order)
+    for _ in range(order):
+        found = found @ vector
+    return float(found)
+
+
+def _along(
+    function: Function, numbers: Sequence[float], beyond: float, slopes: Sequence[Any], rng: np.random.Generator
+) -> Comparison:
+    epsilon = max(unit_roundoff(p.dtype) for p in function.parameters)
+    point, order = flatten(function.parameters), len(numbers) - 1
+    reach = float(np.max(np.abs(flatten(slopes)), initial=0.0))
+    scale = max(abs(numbers[0]), max(map(abs, numbers)) * epsilon, np.finfo(np.float32).tiny)
+    step = 1e-2 * (1 + float(np.max(np.abs(point)))) / max(reach, 1e-300)
+    if beyond > 0 and np.isfinite(beyond):
+        step = min(step, (100 * epsilon * scale / beyond) ** (1 / (order + 1)))
+    step *= rng.uniform(0.5, 1.0)
+    value = curve(function, slopes)
+    worst: Comparison | None = None
+    for t in (step, -step, step / 2, -step / 2):
+        t = float(np.asarray(t, function.parameters[0].dtype).astype(np.float64))
+        predicted = float(np.polynomial.polynomial.polyval(t, numbers))
+        observed = float(np.asarray(value(np.float64(t))))
+        inputs = float(np.max(np.abs(point) * np.abs(flatten(slopes)) / max(reach, 1e-300), initial=0.0))
+        slope = sum(k * abs(c) * abs(t) ** (k - 1) for k, c in enumerate(numbers) if k)
+        rounding = epsilon * (300 * max(scale, abs(observed)) + 8 * slope * (abs(t) + inputs / max(reach, 1e-300)))
+        neglected = 4 * (beyond if np.isfinite(beyond) else 0.0) * abs(t) ** (order + 1)
+        found = Comparison(abs(t), predicted, observed, rounding + neglected)
+        bad = not np.isfinite(observed)
+        if worst is None or bad or found.difference * worst.allowed > worst.difference * found.allowed:
+            worst = found
+    assert worst is not None
+    return worst

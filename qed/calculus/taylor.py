@@ -1,0 +1,214 @@
+"""Taylor's theorem for a user's program: the polynomial at a point, and what is left.
+
+    f(a + t d) = sum_{k=0..n} c_k t^k + R(t),   c_k = D^k f(a)[d, ..., d] / k!,   R(t) = c_{n+1}(s) t^{n+1}
+
+for some s between 0 and t, if f is n + 1 times continuously differentiable on the segment (Lagrange's form: Apostol,
+*Calculus*, volume 1, 1967, section 7.7). The coefficients are those of the program's *values*: rules that the user
+attaches to a function and stop_gradient are not asked. The remainder is proved by enclosing c_{n+1} on the whole segment.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qed.answer import Answer, Missing, Standing
+from qed.calculus.expanding.coefficients import LARGEST, NotExpandable, along, tensors
+from qed.calculus.expanding.comparison import compare
+from qed.calculus.expanding.exact import exact_series
+from qed.calculus.expanding.model import TaylorModel, polynomial_text
+from qed.calculus.expanding.words import series_reasons
+from qed.errors import QedError
+from qed.findings import Finding
+from qed.graph.function import Function, read
+from qed.graph.trace import is_float
+
+HIGHEST_ORDER = 60
+"""Beyond, k! leaves the range of single precision and the recurrences are longer than any use of them."""
+
+
+def taylor(
+    fun: Callable[..., Any],
+    at: Any,
+    *args: Any,
+    order: int,
+    direction: Any = None,
+    radius: float | None = None,
+) -> Answer[TaylorModel]:
+    """Expand ``fun(at + t direction, *args)`` in t, with a proved remainder for |t| <= radius if one is asked for.
+
+    Args:
+        fun: a JAX function that returns one real number.
+        at: the point: any pytree of floating-point numbers.
+        args: data; held constant.
+        order: the degree of the polynomial, 0 to 60; without a direction and for several variables 0 to 3.
+        direction: a pytree like `at`. Without it a function of one number is expanded in that number, another one into
+            symmetric tensors: value, gradient, half the Hessian, a sixth of the third derivative.
+        radius: how far the remainder is enclosed: for |t| <= radius, or for every |h_i| <= radius without a direction.
+
+    Returns:
+        An answer whose value is the `TaylorModel`. Its claim is about the program's values. PROVED with `remainder` where
+        a radius is given; MEASURED without one, the polynomial compared with the program beside the point; UNKNOWN
+        where a rule is missing (its primitive and line are named) or a coefficient is not finite.
+
+    Raises:
+        QedError: QED002, QED003, QED004, QED006, QED007, QED010, as `qed.graph.function.read` does; QED007 for an order,
+            a direction or a radius that is none.
+
+    Example:
+        >>> answer = taylor(jax.numpy.exp, 0.0, order=3)
+        >>> [str(c) for c in answer.exact], answer.general_term
+        (['1', '1', '1/2', '1/6'], 'x^k / k!')
+    """
+    started = time.perf_counter()
+    function = read(fun, at, *args)
+    order = _order(order, function, direction)
+    radius = _radius(radius)
+    slopes = _direction(function, at, direction)
+    common: dict[str, Any] = {
+        "arithmetic": function.dtype.split(", ")[0],
+        "subject": f"Taylor polynomial of {function.name}, order {order}",
+    }
+    try:
+        model, beyond = _expanded(function, at, order, direction, slopes, radius)
+    except NotExpandable as lost:
+        return _without_rule(function, order, lost, common)
+    answer = _answer(function, model, beyond, slopes, common)
+    answer.meta.update({"seconds": time.perf_counter() - started, "dtype": function.dtype})
+    return answer
+
+
+# --- what is asked --------------------------------------------------------------------------------------------
+
+
+def _order(order: Any, function: Function, direction: Any) -> int:
+    whole = isinstance(order, int | np.integer) and not isinstance(order, bool)
+    if not whole or not 0 <= order <= HIGHEST_ORDER:
+        raise QedError(
+            "QED007",
+            f"order={order!r} is no degree of a polynomial here",
+            f"it is a whole number from 0 to {HIGHEST_ORDER}",
+            "give order=2, say",
+        )
+    if direction is not None or function.size == 1:
+        return int(order)
+    if order > 3:
+        raise QedError(
+            "QED007",
+            f"order={order} of a function of {function.size} numbers asks for {function.size}^{order} derivatives",
+            "without a direction the order is at most 3",
+            "give a direction, or order=3",
+        )
+    if function.size > LARGEST[int(order)]:
+        raise QedError(
+            "QED007",
+            f"order={order} of a function of {function.size} numbers has {float(function.size) ** order:.3g} entries",
+            f"without a direction at most {LARGEST[int(order)]} variables are expanded to that order",
+            "give a direction",
+        )
+    return int(order)
+
+
+def _radius(radius: Any) -> float | None:
+    if radius is None:
+        return None
+    try:
+        number = float(radius)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 < number < math.inf or isinstance(radius, bool):
+        raise QedError("QED007", f"radius={radius!r} is no radius", "it is a positive number", "give radius=0.1, say")
+    return number
+
+
+def _direction(function: Function, at: Any, direction: Any) -> tuple[Any, ...] | None:
+    """The direction's arrays in the order of the parameters; None for tensors."""
+    if direction is None:
+        return tuple(jnp.ones_like(p) for p in function.parameters) if function.size == 1 else None
+    wanted, found = jax.tree.structure(at), jax.tree.structure(direction)
+    if wanted != found:
+        raise _no_direction(f"it is the tree {found}", f"a tree like the point, {wanted}")
+    slopes = []
+    for point, slope in zip(jax.tree.leaves(at), jax.tree.leaves(direction), strict=True):
+        if not is_float(point):
+            continue
+        if not (is_float(slope) or isinstance(slope, int)) or np.shape(slope) != np.shape(point):
+            kind = f"shape {np.shape(slope)}, dtype {getattr(slope, 'dtype', type(slope).__name__)}"
+            raise _no_direction(f"an array in it has {kind}", f"shape {np.shape(point)}, floating-point")
+        if not np.isfinite(np.asarray(slope, np.float64)).all():
+            raise _no_direction("it holds NaN or inf", "finite numbers")
+        slopes.append(jnp.asarray(slope, jnp.result_type(point)))
+    return tuple(slopes)
+
+
+def _no_direction(because: str, instead: str) -> QedError:
+    return QedError("QED007", "the direction does not fit the point", because, f"give {instead}")
+
+
+# --- the polynomial -------------------------------------------------------------------------------------------
+
+
+def _expanded(
+    function: Function, at: Any, order: int, direction: Any, slopes: tuple[Any, ...] | None, radius: float | None
+) -> tuple[TaylorModel, float]:
+    """The model, and the size of the next coefficient, as an estimate of what is left."""
+    if slopes is not None:
+        terms = along(function, order + 1)(function.parameters, slopes)
+        numbers = tuple(float(np.asarray(term)) for term in terms)
+        exact, known = exact_series(function, order) if direction is None else (None, None)
+        model = TaylorModel(numbers[:-1], order, at, direction, radius, exact=exact, known=known)
+        return model, abs(numbers[-1])
+    found = tensors(function, order)
+    shape = np.shape(function.parameters[0]) if len(function.parameters) == 1 else (function.size,)
+    shaped = tuple(tensor.reshape(shape * k) if k else float(tensor) for k, tensor in enumerate(found))
+    return TaylorModel(shaped, order, at, None, radius), math.nan
+
+
+def _without_rule(function: Function, order: int, lost: NotExpandable, common: dict[str, Any]) -> Answer[TaylorModel]:
+    unknown = lost.unknown
+    missing = Missing(str(unknown), "a rule for it", "QED020", unknown.primitive, unknown.span)
+    finding = Finding("QED020", str(unknown), unknown.span)
+    claim = f"the Taylor polynomial of {function.name} of order {order} is known"
+    return Answer(claim, Standing.UNKNOWN, findings=(finding,), missing=(missing,), **common)
+
+
+def _answer(
+    function: Function, model: TaylorModel, beyond: float, slopes: tuple[Any, ...] | None, common: dict[str, Any]
+) -> Answer[TaylorModel]:
+    name = function.name
+    wrong = next((k for k, c in enumerate(model.coefficients) if not np.isfinite(np.asarray(c)).all()), None)
+    claim = f"near the point {name} is its Taylor polynomial of order {model.order}, up to terms of higher order"
+    if wrong is not None:
+        what = f"the coefficient of order {wrong} is not finite"
+        settle = "a point where the function has that many derivatives"
+        return Answer(claim, Standing.UNKNOWN, model, missing=(Missing(what, settle),), **common)
+    comparison = compare(function, model, beyond, slopes)
+    if not comparison.holds:
+        what = f"the polynomial and the program differ by {comparison.difference:.3g} at |t| = {comparison.step:.3g}"
+        missing = Missing(what, "a point farther from a kink or jump", "QED104")
+        return Answer(claim, Standing.UNKNOWN, model, missing=(missing,), reasons=(comparison.reason(),), **common)
+    headline = f"{name} is {_written(model)} near the point, up to terms of order {model.order + 1}."
+    again = lambda: compare(function, model, beyond, slopes, seed=1).holds  # noqa: E731
+    return Answer(
+        claim,
+        Standing.MEASURED,
+        model,
+        reasons=(*series_reasons(model), comparison.reason()),
+        headline=headline,
+        recheck=again,
+        **common,
+    )
+
+
+def _written(model: TaylorModel) -> str:
+    if np.ndim(model.coefficients[-1]) == 0:
+        at_zero = model.direction is None and float(np.ravel(np.asarray(model.at))[0]) == 0
+        return polynomial_text(model.exact or model.coefficients, "x" if at_zero else "t")
+    names = ("value", "gradient", "Hessian / 2", "third derivative / 6")
+    return "the sum of " + ", ".join(names[: model.order + 1])
