@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the names once more, for editors and type checkers; a test 
     from qed.calculus.derivation import derive as derive
     from qed.calculus.gradient.check import check_gradient as check_gradient
     from qed.calculus.gradient.surrogate import surrogate as surrogate
+    from qed.calculus.taylor import taylor as taylor
     from qed.errors import QedError as QedError
     from qed.findings import Finding as Finding
     from qed.numerics import logspace as logspace

@@ -33,6 +33,7 @@ TABLE: dict[str, str] = {
     "derive": "qed.calculus.derivation:derive",
     "logspace": "qed.numerics.logspace",
     "surrogate": "qed.calculus.gradient.surrogate:surrogate",
+    "taylor": "qed.calculus.taylor:taylor",
     "watch": "qed.optimization.watch:watch",
     "why": "qed.why",
     "_from_json": "qed.report.json:from_json",

@@ -4,15 +4,16 @@
 
 for some s between 0 and t, if f is n + 1 times continuously differentiable on the segment (Lagrange's form: Apostol,
 *Calculus*, volume 1, 1967, section 7.7). The coefficients are those of the program's *values*: rules that the user
-attaches to a function and stop_gradient are not asked. The remainder is proved by enclosing c_{n+1} on the whole segment.
+attaches to a function and stop_gradient are not asked. The remainder is proved by enclosing c_{n+1} on the segment.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -53,13 +54,13 @@ def taylor(
         radius: how far the remainder is enclosed: for |t| <= radius, or for every |h_i| <= radius without a direction.
 
     Returns:
-        An answer whose value is the `TaylorModel`. Its claim is about the program's values. PROVED with `remainder` where
-        a radius is given; MEASURED without one, the polynomial compared with the program beside the point; UNKNOWN
-        where a rule is missing (its primitive and line are named) or a coefficient is not finite.
+        An answer whose value is the `TaylorModel`. Its claim is about the program's values. PROVED with `remainder`
+        where a radius is given; MEASURED without one, the polynomial compared with the program beside the point;
+        UNKNOWN where a rule is missing (its primitive and line are named) or a coefficient is not finite.
 
     Raises:
-        QedError: QED002, QED003, QED004, QED006, QED007, QED010, as `qed.graph.function.read` does; QED007 for an order,
-            a direction or a radius that is none.
+        QedError: QED002, QED003, QED004, QED006, QED007, QED010, as `qed.graph.function.read` does; QED007 for
+            an order, a direction or a radius that is none.
 
     Example:
         >>> answer = taylor(jax.numpy.exp, 0.0, order=3)
@@ -80,8 +81,8 @@ def taylor(
     except NotExpandable as lost:
         return _without_rule(function, order, lost, common)
     answer = _answer(function, model, beyond, slopes, common)
-    answer.meta.update({"seconds": time.perf_counter() - started, "dtype": function.dtype})
-    return answer
+    meta = {"seconds": time.perf_counter() - started, "dtype": function.dtype}
+    return dataclasses.replace(answer, meta=meta)
 
 
 # --- what is asked --------------------------------------------------------------------------------------------
@@ -133,22 +134,22 @@ def _direction(function: Function, at: Any, direction: Any) -> tuple[Any, ...] |
         return tuple(jnp.ones_like(p) for p in function.parameters) if function.size == 1 else None
     wanted, found = jax.tree.structure(at), jax.tree.structure(direction)
     if wanted != found:
-        raise _no_direction(f"it is the tree {found}", f"a tree like the point, {wanted}")
+        _refuse(f"it is the tree {found}", f"a tree like the point, {wanted}")
     slopes = []
     for point, slope in zip(jax.tree.leaves(at), jax.tree.leaves(direction), strict=True):
         if not is_float(point):
             continue
         if not (is_float(slope) or isinstance(slope, int)) or np.shape(slope) != np.shape(point):
             kind = f"shape {np.shape(slope)}, dtype {getattr(slope, 'dtype', type(slope).__name__)}"
-            raise _no_direction(f"an array in it has {kind}", f"shape {np.shape(point)}, floating-point")
+            _refuse(f"an array in it has {kind}", f"shape {np.shape(point)}, floating-point")
         if not np.isfinite(np.asarray(slope, np.float64)).all():
-            raise _no_direction("it holds NaN or inf", "finite numbers")
+            _refuse("it holds NaN or inf", "finite numbers")
         slopes.append(jnp.asarray(slope, jnp.result_type(point)))
     return tuple(slopes)
 
 
-def _no_direction(because: str, instead: str) -> QedError:
-    return QedError("QED007", "the direction does not fit the point", because, f"give {instead}")
+def _refuse(because: str, instead: str) -> NoReturn:
+    raise QedError("QED007", "the direction does not fit the point", because, f"give {instead}")
 
 
 # --- the polynomial -------------------------------------------------------------------------------------------

@@ -212,9 +212,3 @@ class Arrays(Coefficients):
             return super().dot(pairs)
         left, right = (jnp.stack(column) for column in zip(*pairs, strict=True))
         return jnp.sum(left * right, axis=0)
-
-    def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> tuple[Any, ...]:
-        """The equation as JAX evaluates it."""
-        if equation.native is None:
-            return super().apply(equation, inputs, context)
-        return jaxpr.bind(equation.native, inputs)

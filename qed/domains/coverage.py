@@ -19,9 +19,10 @@ from pathlib import Path
 from qed import facts
 from qed.domains.adjoint import Adjoint
 from qed.domains.shadow import Shadow
+from qed.domains.taylor import Taylor
 from qed.domains.value import Value
 
-DOMAINS = (Value, Shadow, Adjoint)
+DOMAINS = (Value, Shadow, Adjoint, Taylor)
 KINDS = ("derived", "special", "unknown")
 
 
@@ -30,7 +31,7 @@ def coverage() -> dict[str, dict[str, str]]:
 
     Example:
         >>> coverage()["exp"]
-        {'value': 'derived', 'shadow': 'derived', 'adjoint': 'derived'}
+        {'value': 'derived', 'shadow': 'derived', 'adjoint': 'derived', 'taylor': 'derived'}
         >>> coverage()["stop_gradient"]["adjoint"], coverage()["psum"]["value"]
         ('special', 'unknown')
     """

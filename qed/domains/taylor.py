@@ -37,6 +37,9 @@ from qed.graph.walk import Walker
 
 Terms = Sequence[Any]
 LOOPS = frozenset({"scan", "while", "cond"})
+CALLS = """call call_hi_primitive closed_call composite custom_jvp_call custom_vjp_call jit remat
+    xla_metadata_call""".split()
+"""The calls that the walker enters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,7 @@ class Taylor(Forward):
 
     name = "taylor"
     special: ClassVar = {
+        **dict.fromkeys(CALLS, "entered"),
         **dict.fromkeys(("debug_callback", "debug_print", "inspect_sharding"), "nothing"),
         **dict.fromkeys(("scan", "while", "cond"), "loop"),
         **dict.fromkeys(("reduce_prod", "cumprod", "cumlogsumexp"), "accumulated"),
@@ -301,14 +305,14 @@ class Taylor(Forward):
         return piecewise.nested(self, xs, context)
 
     def bits(self, xs: Sequence[Series], context: Context) -> Sequence[Series]:
-        """Random numbers do not move."""
+        """Random bits depend on no floating-point number; a draw between moving bounds does."""
+        if any(x.moves for x in xs):
+            raise Lost
         return self.still(xs, context)
 
-    def effect(self, xs: Sequence[Series], context: Context) -> Sequence[Series]:
-        """Foreign code: nothing is known of how its outputs move."""
-        if context.equation.outputs:
-            raise Lost(why="no derivative is known of")
-        return ()
+    def entered(self, xs: Sequence[Series], context: Context) -> Sequence[Series]:
+        """A call is walked, not applied; here its graph is not visible."""
+        raise Lost
 
     def nothing(self, xs: Sequence[Series], context: Context) -> Sequence[Series]:
         """Effects that only show something."""

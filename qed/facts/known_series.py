@@ -70,6 +70,10 @@ def _factorial(k: int) -> Fraction:
     return Fraction(1, math.factorial(k))
 
 
+def _signed(j: int, k: int) -> Fraction:
+    return (-1) ** j * _factorial(k)
+
+
 def _tangent(sign: int) -> Callable[[int], Fraction]:
     def term(j: int) -> Fraction:
         n = 2 * (j + 1)
@@ -91,26 +95,28 @@ def _logarithm(k: int) -> Fraction:
 
 
 _LOG = "(-1)^(k+1) {v}^k / k"
+_ODD = "{v}^(2j+1) / (2j+1)"
+_ARC = "C(2j, j) {v}^(2j+1) / (4^j (2j+1))"
 _TAN = "|B_2j| 4^j (4^j - 1) {v}^(2j-1) / (2j)!"
 
 SERIES: Mapping[str, PowerSeries] = MappingProxyType(
     {
         "exp": _row("exponential series", "{v}^k / k!", math.inf, _factorial),
-        "expm1": _row("exponential series", "{v}^k / k!, k >= 1", math.inf, lambda k: _factorial(k) if k else Fraction(0)),
-        "sin": _row("sine series", "(-1)^j {v}^(2j+1) / (2j+1)!", math.inf, _odd(lambda j: (-1) ** j * _factorial(2 * j + 1))),
-        "cos": _row("cosine series", "(-1)^j {v}^(2j) / (2j)!", math.inf, _even(lambda j: (-1) ** j * _factorial(2 * j))),
+        "expm1": _row("exponential series", "{v}^k / k!, k >= 1", math.inf, lambda k: _factorial(k) * min(k, 1)),
+        "sin": _row("sine series", "(-1)^j {v}^(2j+1) / (2j+1)!", math.inf, _odd(lambda j: _signed(j, 2 * j + 1))),
+        "cos": _row("cosine series", "(-1)^j {v}^(2j) / (2j)!", math.inf, _even(lambda j: _signed(j, 2 * j))),
         "sinh": _row("hyperbolic sine series", "{v}^(2j+1) / (2j+1)!", math.inf, _odd(lambda j: _factorial(2 * j + 1))),
         "cosh": _row("hyperbolic cosine series", "{v}^(2j) / (2j)!", math.inf, _even(lambda j: _factorial(2 * j))),
         "log": _row("logarithmic series", _LOG, 1.0, _logarithm, centre=1),
         "log1p": _row("logarithmic series", _LOG, 1.0, _logarithm),
-        "atan": _row("arctangent series", "(-1)^j {v}^(2j+1) / (2j+1)", 1.0, _odd(lambda j: Fraction((-1) ** j, 2 * j + 1))),
-        "atanh": _row("inverse hyperbolic tangent series", "{v}^(2j+1) / (2j+1)", 1.0, _odd(lambda j: Fraction(1, 2 * j + 1))),
+        "atan": _row("arctangent series", f"(-1)^j {_ODD}", 1.0, _odd(lambda j: Fraction((-1) ** j, 2 * j + 1))),
+        "atanh": _row("inverse hyperbolic tangent series", _ODD, 1.0, _odd(lambda j: Fraction(1, 2 * j + 1))),
         "tan": _row("tangent series", _TAN, math.pi / 2, _tangent(1)),
         "tanh": _row("hyperbolic tangent series", f"(-1)^(j-1) {_TAN}", math.pi / 2, _tangent(-1)),
-        "asin": _row("arcsine series", "C(2j, j) {v}^(2j+1) / (4^j (2j+1))", 1.0, _arcsine(1)),
-        "asinh": _row("inverse hyperbolic sine series", "(-1)^j C(2j, j) {v}^(2j+1) / (4^j (2j+1))", 1.0, _arcsine(-1)),
+        "asin": _row("arcsine series", _ARC, 1.0, _arcsine(1)),
+        "asinh": _row("inverse hyperbolic sine series", f"(-1)^j {_ARC}", 1.0, _arcsine(-1)),
     }
-)  # fmt: skip
+)
 """By the name of the card."""
 
 

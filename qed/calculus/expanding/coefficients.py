@@ -1,14 +1,14 @@
 """Taylor coefficients of a function at a point: along a line, or as symmetric tensors.
 
-Along t -> a + t d the k-th coefficient is c_k = D^k f(a)[d, ..., d] / k!, a homogeneous polynomial of degree k in d. The
-symmetric tensors A_k with c_k = A_k[d, ..., d] follow from its values by polarisation,
+Along t -> a + t d the k-th coefficient is c_k = D^k f(a)[d, ..., d] / k!, a homogeneous polynomial of degree k in d.
+The symmetric tensors A_k with c_k = A_k[d, ..., d] follow from its values by polarisation,
 
     A_2[e_i, e_j]      = (c_2(e_i + e_j) - c_2(e_i) - c_2(e_j)) / 2
     A_3[e_i, e_j, e_k] = (c_3(e_i + e_j + e_k) - c_3(e_i + e_j) - c_3(e_i + e_k) - c_3(e_j + e_k)
                           + c_3(e_i) + c_3(e_j) + c_3(e_k)) / 6
 
-(Greub, *Multilinear Algebra*, 1978, section 9.6), so that A_1 is the gradient and A_2 half the Hessian. The coefficients
-are one compiled JAX function of point, data and direction; the tensors map it over the directions e_i, e_i + e_j, ...
+(Greub, *Multilinear Algebra*, 1978, section 9.6), so that A_1 is the gradient and A_2 half the Hessian. The
+coefficients are one compiled JAX function of point, data and direction, mapped over the directions e_i, e_i + e_j, ...
 """
 
 from __future__ import annotations

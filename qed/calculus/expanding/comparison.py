@@ -96,7 +96,7 @@ def _along(
     epsilon = max(unit_roundoff(p.dtype) for p in function.parameters)
     point, order = flatten(function.parameters), len(numbers) - 1
     reach = float(np.max(np.abs(flatten(slopes)), initial=0.0))
-    scale = max(abs(numbers[0]), max(map(abs, numbers)) * epsilon, np.finfo(np.float32).tiny)
+    scale = max(abs(numbers[0]), max(map(abs, numbers)) * epsilon, float(np.finfo(np.float32).tiny))
     step = 1e-2 * (1 + float(np.max(np.abs(point)))) / max(reach, 1e-300)
     if beyond > 0 and np.isfinite(beyond):
         step = min(step, (100 * epsilon * scale / beyond) ** (1 / (order + 1)))

@@ -2,8 +2,8 @@
 
 The same recurrences, run over the rationals: exp at 0, the logarithm at 1, sine at 0 and the like have rational values
 there, and every other step is a sum, product or quotient. Where a value is irrational nothing is said. A program
-alpha + beta f(u), with u = u_0 + c t and f a function whose series about u_0 is in the tables, has that series: its general
-term with (c t) for the variable, its radius of convergence divided by |c|.
+alpha + beta f(u), with u = u_0 + c t and f a function whose series about u_0 is in the tables, has that series: its
+general term with (c t) for the variable, its radius of convergence divided by |c|.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from qed.facts.known_series import SERIES, PowerSeries, power_series
 from qed.graph.function import Function
 from qed.graph.walk import TooLong
 
-DENOMINATOR = 2**20
-"""A constant of the program with a larger denominator may be a rounded irrational number: it is not called exact."""
+BITS = 12
+"""A constant of the program with more significant bits may be a rounded irrational number: it is not called exact."""
 
 _ZERO, _ONE = Fraction(0), Fraction(1)
 _AT_ZERO = "expm1 log1p sin tan asin atan sinh tanh asinh atanh erf erf_inv"
@@ -220,7 +220,8 @@ def _node(arithmetic: SeriesArithmetic, element: Element, operands: Sequence[Nod
 
 def _fraction(element: Element) -> Fraction:
     value = Fraction(float(element.value))
-    if value.denominator > DENOMINATOR:
+    odd = abs(value.numerator) >> max(0, (value.numerator & -value.numerator).bit_length() - 1)
+    if odd >= 2**BITS:
         raise Lost
     return value
 
