@@ -353,6 +353,7 @@ def expand(graph: Graph, inputs: Sequence[Sequence[Any]], order: int) -> list[An
 
     Example: along the line x + t of f(x) = sum(x^3) at x = (1, 2)
 
+        >>> import jax.numpy as jnp
         >>> from qed.graph.trace import trace
         >>> traced = trace(lambda x: jnp.sum(x**3), jnp.array([1.0, 2.0]))
         >>> (terms,) = expand(traced.graph, [(traced.leaves[0], jnp.ones(2))], 4)
