@@ -34,7 +34,7 @@ def nearest(x: arb) -> arb:
         twice = 2 * (x - low)
         odd = (low / 2).floor() * 2 != low
         return low + 1 if twice > 1 or (twice == 1 and odd) else low
-    return (x + 0.5).floor()
+    return (x - 0.5).ceil().union((x + 0.5).floor())
 
 
 def cbrt(x: arb) -> arb:
@@ -56,7 +56,12 @@ def integer_pow(x: arb, y: int) -> arb:
     >>> (integer_pow(flint.arb(3), -1) * 3).contains(1)
     True
     """
-    return x ** int(y)
+    if x.is_exact() or not x.contains(0) or not x.is_finite():
+        return x ** int(y)
+    if y <= 0:
+        return arb.nan() if y else arb(1)
+    low, high = (x.abs_lower(), x.abs_upper()) if y % 2 == 0 else (x.lower(), x.upper())
+    return (low ** int(y)).union(high ** int(y))
 
 
 def power(x: arb, exponent: Fraction) -> arb:
