@@ -1,9 +1,10 @@
 """The ball domain: enclosures at any precision, by python-flint alone.
 
-It computes the same real functions as `qed.domains.interval` by other code: each number is a ball, each function is the one
-that its fact card names in python-flint (`Card.ball`), matrices are multiplied and linear systems solved as matrices. At
-a point it gives the value to hundreds of bits ("correct to k ulp at this input"); on small boxes it verifies what
-intervals found. A comparison that the balls do not decide, is undecided. Everything runs inside `precision(bits)`.
+It computes the same real functions as `qed.domains.interval` by other code: each number is a ball, each function is
+the one that its fact card names in python-flint (`Card.ball`), matrices are multiplied and linear systems solved as
+matrices. At a point it gives the value to hundreds of bits ("correct to k ulp at this input"); on small boxes it
+verifies what intervals found. A comparison that the balls do not decide, is undecided. Everything runs inside
+`precision(bits)`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from qed import facts
 from qed.domains.balls import Balls, each, integer_power, marked, objects
 from qed.domains.doubt import Doubt, either
 from qed.domains.enclosing import Enclosing
+from qed.domains.ends import floats
+from qed.domains.hull import poles_meet
 from qed.domains.precision import flint, precision
 from qed.graph.graph import Atom, Equation
 from qed.graph.walk import Context
@@ -104,13 +107,15 @@ class Ball(Enclosing):
         lost = ~marked(lambda *balls: _holds(card, balls), *arrays)
         for x in xs:
             lost = lost | (False if x.doubt.infinite is None else x.doubt.infinite)
-        found = each(
-            lambda out, *balls: flint().arb.nan() if out else facts.BALLS.call(name, *balls), lost, *arrays
-        )
+        found = each(lambda out, *balls: flint().arb.nan() if out else facts.BALLS.call(name, *balls), lost, *arrays)
         doubt = Doubt(lost)
         for x in xs:
             doubt = x.doubt | doubt
         return Balls(found, replace(doubt, infinite=None) if doubt.infinite is not None else doubt)
+
+    def pi(self) -> Balls:
+        """Pi, to the precision in force."""
+        return Balls(objects([flint().arb.pi()], ()))
 
     def certain(self, name: str, x: Balls, y: Balls) -> tuple[Any, Any]:
         """Comparisons that hold for all points of both balls, or for none."""
@@ -127,7 +132,7 @@ class Ball(Enclosing):
             return Balls.point(np.zeros(shape))
         pairs = zip(xs.reshape((-1, *xs.shape[-2:])), ys.reshape((-1, *ys.shape[-2:])), strict=True)
         found = [v for a, b in pairs for v in (mat(a.tolist()) * mat(b.tolist())).entries()]
-        masks = [None, None]
+        masks: list[Any] = [None, None]
         for kind in range(2):
             for value, axis, spread in ((x, -1, -1), (y, -2, -2)):
                 mask = (value.doubt.undefined, value.doubt.infinite)[kind]
@@ -140,7 +145,7 @@ class Ball(Enclosing):
     # --- linear algebra ---
 
     def cholesky(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        """The lower factor L with L L' = (A + A')/2 or A, column by column; undefined where a pivot may not be positive."""
+        """The lower factor L with L L' = A, column by column; undefined where a pivot may not be positive."""
         matrix = self.number(inputs[0])
         if matrix.doubt or context.equation.params.get("symmetrize_input", False):
             return (self.unknown(context.equation, context),)
@@ -191,15 +196,7 @@ def _inside(card: facts.Card, ball: Any) -> bool:
 
 
 def _pole(card: facts.Card, ball: Any) -> bool:
-    if not card.poles:
-        return False
-    from qed.domains.ends import floats
-
-    lower, upper = floats([ball])
-    low, high = float(lower[0]), float(upper[0])
-    if low < high or card.poles.lattice is None:
-        return card.poles.meets(low, high)
-    return any(point.lower == point.upper for point in card.poles.between(low, high))
+    return bool(card.poles) and bool(poles_meet(card, *floats([ball]))[0])
 
 
 def _without_limit(card: facts.Card, x: Balls) -> np.ndarray:
@@ -297,5 +294,3 @@ def _solved(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
         except ZeroDivisionError:
             return None
     return objects(found, b.shape)
-
-

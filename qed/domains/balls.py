@@ -1,8 +1,8 @@
 """Arrays of balls: each number is a midpoint with a radius in python-flint, at the precision in force.
 
-The operations are python-flint's own, one number at a time, and matrices are multiplied as matrices. A ball that is not a
-number is one of which nothing is known. Reference: Johansson, "Arb: efficient arbitrary-precision midpoint-radius interval
-arithmetic", IEEE Transactions on Computers 66 (2017).
+The operations are python-flint's own, one number at a time, and matrices are multiplied as matrices. A ball that is
+not a number is one of which nothing is known. Reference: Johansson, "Arb: efficient arbitrary-precision
+midpoint-radius interval arithmetic", IEEE Transactions on Computers 66 (2017).
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Balls:
     @classmethod
     def of(cls, parts: tuple[Array, ...], doubt: Doubt = NONE) -> Balls:
         """Return the enclosure made of `parts`."""
-        return cls(*parts, doubt)
+        return cls(parts[0], doubt)
 
     @classmethod
     def point(cls, array: Any) -> Balls:

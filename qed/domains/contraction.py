@@ -66,7 +66,9 @@ def of_convolution(
         x = read(x.reshape((*lead, left[0], left[1], -1)), b + 2, index, 0).reshape(
             (*lead, left[0], groups, left[1] // groups, positions, places)
         )
-        x = np.moveaxis(x, (b + 1, b, b + 3, b + 2, b + 4), range(b, b + 5))  # groups, batch, positions, channels, places
+        x = np.moveaxis(
+            x, (b + 1, b, b + 3, b + 2, b + 4), range(b, b + 5)
+        )  # groups, batch, positions, channels, places
         return x.reshape((*lead, groups, left[0] * positions, (left[1] // groups) * places))
 
     def second(y: Array) -> Array:

@@ -18,11 +18,13 @@ from pathlib import Path
 
 from qed import facts
 from qed.domains.adjoint import Adjoint
+from qed.domains.ball import Ball
+from qed.domains.interval import Interval
 from qed.domains.shadow import Shadow
 from qed.domains.taylor import Taylor
 from qed.domains.value import Value
 
-DOMAINS = (Value, Shadow, Adjoint, Taylor)
+DOMAINS = (Value, Shadow, Adjoint, Taylor, Interval, Ball)
 KINDS = ("derived", "special", "unknown")
 
 
@@ -30,8 +32,8 @@ def coverage() -> dict[str, dict[str, str]]:
     """For each primitive, in scope or not, its kind of rule in each domain.
 
     Example:
-        >>> coverage()["exp"]
-        {'value': 'derived', 'shadow': 'derived', 'adjoint': 'derived', 'taylor': 'derived'}
+        >>> coverage()["exp"]["adjoint"], coverage()["exp"]["interval"]
+        ('derived', 'derived')
         >>> coverage()["stop_gradient"]["adjoint"], coverage()["psum"]["value"]
         ('special', 'unknown')
     """

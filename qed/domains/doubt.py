@@ -1,7 +1,7 @@
 """What a rigorous enclosure does not promise, element by element, and the first equation that is to blame.
 
-A proof speaks about the points of the box at which the real function is defined. An enclosure of a value therefore holds
-for those points, and carries two masks beside its numbers:
+A proof speaks about the points of the box at which the real function is defined. An enclosure of a value therefore
+holds for those points, and carries two masks beside its numbers:
 
 - *undefined*: somewhere on the box the real function may have no value there (log of a negative number, 0/0, a pole);
 - *infinite*: the value may be -inf or +inf itself, because the program wrote an infinite constant (`max(-inf, x)`,

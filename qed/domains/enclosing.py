@@ -1,9 +1,10 @@
 """What intervals and balls have in common as forward domains: everything but the arithmetic of numbers.
 
-A value is an array of enclosures of real numbers (`Intervals`, `Balls`), or `Known`: integers, truth values and random keys
-that are concrete, which are evaluated by JAX exactly as the program does. A truth value is a number between 0 and 1;
-[0, 1] is undecided. The rules follow the real-number meaning of the graph: conversions between floating-point formats
-and `stop_gradient` are the identity, constants are exact; the rules that custom derivatives bring are not looked at.
+A value is an array of enclosures of real numbers (`Intervals`, `Balls`), or `Known`: integers, truth values and
+random keys that are concrete, which are evaluated by JAX exactly as the program does. A truth value is a number
+between 0 and 1; [0, 1] is undecided. The rules follow the real-number meaning of the graph: conversions between
+floating-point formats and `stop_gradient` are the identity, constants are exact; the rules that custom derivatives
+bring are not looked at.
 
 Many boxes at once: every array has `batch` axes in front of those of its variable, of length 1 where it is the same for
 all boxes.
@@ -13,42 +14,38 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from qed import facts
-from qed.domains import moving
 from qed.domains.contraction import of_convolution, of_dot_general
 from qed.domains.doubt import Doubt, either
 from qed.domains.forward import Forward, Unknown
 from qed.domains.intervals import combined
+from qed.domains.known import Known
+from qed.domains.linear import Linear
 from qed.domains.ordering import Ordering
 from qed.domains.scattering import Scattering
 from qed.domains.value import Value
-from qed.domains.windows import pooled, read
 from qed.graph.dtypes import is_extended, is_inexact, is_real
 from qed.graph.graph import Atom, Equation, Variable
 from qed.graph.walk import Context
 
-_SAME = """copy device_put layout_constraint name optimization_barrier reduce_precision relayout reshard
-    sharding_constraint stage stop_gradient tie with_memory_space_constraint""".split()
-_ROUTED = "roll stack tile unstack".split()
 
-
-@dataclass(frozen=True, eq=False)
-class Known:
-    """A concrete array of integers, truth values or random keys."""
-
-    array: Any
-
-
-class Enclosing(Ordering, Scattering, Forward):
+class Enclosing(Linear, Ordering, Scattering, Forward):
     """A forward domain of enclosures; a subclass says what numbers are and how they are computed with."""
 
     numbers: ClassVar[type]
     """The class of arrays of enclosures."""
+
+    gaps: ClassVar[frozenset[str]] = frozenset(
+        """approx_top_k complex conj cumlogsumexp fft from_edtype igamma_grad_a imag linear_call ragged_dot_general
+        random_gamma real reduce reduce_window select_and_gather_add select_and_scatter select_and_scatter_add
+        to_edtype""".split()
+    )
+    """Primitives for which there is no rule, although others of their class have one."""
 
     special: ClassVar[Mapping[str, str]] = {
         "bitcast_convert_type": "by_bits",
@@ -63,6 +60,11 @@ class Enclosing(Ordering, Scattering, Forward):
     def __init__(self, batch: int = 0) -> None:
         self.batch = batch
 
+    @classmethod
+    def rule(cls, primitive: str) -> tuple[str, str] | None:
+        """As every forward domain, without the declared gaps."""
+        return None if primitive.replace("-", "_") in cls.gaps else super().rule(primitive)
+
     # --- what a subclass says ---
 
     @abstractmethod
@@ -76,6 +78,10 @@ class Enclosing(Ordering, Scattering, Forward):
     @abstractmethod
     def contract(self, x: Any, y: Any) -> Any:
         """Products of stacks of matrices."""
+
+    @abstractmethod
+    def pi(self) -> Any:
+        """An enclosure of pi."""
 
     @abstractmethod
     def certain(self, name: str, x: Any, y: Any) -> tuple[Any, Any]:
@@ -168,7 +174,10 @@ class Enclosing(Ordering, Scattering, Forward):
         """The enclosures of an equation's outputs, with the equation noted where one is first undefined."""
         outputs = equation.outputs
         if all(isinstance(x, Known) for x in inputs) and not any(is_inexact(v.dtype) for v in outputs):
-            if self.rule(equation.primitive) is not None and facts.classify(equation.primitive) is not facts.Class.EFFECT:
+            if (
+                self.rule(equation.primitive) is not None
+                and facts.classify(equation.primitive) is not facts.Class.EFFECT
+            ):
                 return tuple(map(Known, Value().apply(equation, [x.array for x in inputs], context)))
         if any(is_inexact(v.dtype) and not is_real(v.dtype) for v in (*equation.inputs, *outputs)):
             return (self.unknown(equation, context),) * len(outputs)
@@ -274,109 +283,18 @@ class Enclosing(Ordering, Scattering, Forward):
         low, high = which.bounds
         if low.size and low.min() == high.max() and not which.doubt:  # one case for all: it stays the same object
             return (inputs[1 + int(low.min())],)
-        shape = np.broadcast_shapes(low.shape, *(case.shape for case in cases))
-        found: Any = None
-        for k, case in enumerate(cases):
-            possible = np.broadcast_to((low <= k) & (k <= high), shape)
-            wide = case.map(lambda x: np.broadcast_to(x, shape))
-            if found is None:
-                found, sure = wide, possible
-                continue
-            joined = found.hull(wide)
-            found = combined(
-                lambda a, b, c, new=possible, old=sure: np.where(new & old, c, np.where(new, b, a)), found, wide, joined
-            )
-            sure = sure | possible
+        found = cases[0]
+        for k in range(1, len(cases)):
+            found = self.chosen(high < k, low >= k, cases[k], found)
         lost = Doubt(which.doubt.undefined, None, which.doubt.place)
         return (replace(found, doubt=found.doubt | lost),)
 
-    # --- linear ---
-
-    def linear(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        """Moves, sums, and conversions."""
-        name, params = context.equation.primitive, context.equation.params
-        if name in _SAME:
-            return self.same(inputs, context)
-        if name == "add_any":
-            return (self.combine("add", self.aligned(inputs, context)),)
-        if name == "convert_element_type":
-            return (self.converted(inputs[0], context),)
-        if name == "zeros_like":
-            return (self.lift(np.zeros(context.equation.outputs[0].shape)),)
-        values = [self.number(x) for x in inputs]
-        if name == "reduce_sum":
-            return (self.summed(values[0], self.axes(values[0], context)),)
-        if name == "cumsum":
-            return (self.cumulated("add", values[0], context),)
-        if name == "reduce_window_sum":
-            index = pooled(context.equation.inputs[0].shape, params)
-            return (values[0].map(lambda x: read(x, self.batch, index, 0)).sum(-1),)
-        return self.moved(name, values, context)
-
-    def moved(self, name: str, values: Sequence[Any], context: Context) -> Sequence[Any]:
-        """Primitives that only move elements."""
-        params = context.equation.params
-        if name in moving.MOVES:
-            return (values[0].map(lambda x: moving.MOVES[name](x, self.batch, params)),)
-        if name == "pad":
-            return (combined(moving.pad(self.batch, params), *values),)
-        if name == "concatenate":
-            return (combined(moving.concatenated(self.batch, params), *values),)
-        if name == "split":
-            pieces = moving.splits(params["sizes"], self.batch + params["axis"])
-            return tuple(values[0].map(piece) for piece in pieces)
-        if name in _ROUTED:
-            routes = moving.routed(context.equation, range(len(values)), [None] * len(values))
-            if routes is not None:
-                return tuple(self.taken(values, route) for route in routes)
-        return (self.unknown(context.equation, context),) * len(context.equation.outputs)
-
-    def taken(self, values: Sequence[Any], index: np.ndarray) -> Any:
-        """The elements at `index` of all values laid end to end."""
-        return combined(lambda *xs: moving.taken(xs, self.batch, index), *values)
-
-    def axes(self, value: Any, context: Context) -> tuple[int, ...]:
-        """The axes of a reduction, behind the batch."""
-        return tuple(self.batch + axis for axis in context.equation.params["axes"])
-
-    def summed(self, x: Any, axes: tuple[int, ...]) -> Any:
-        """The sum over axes."""
-        return flattened(x, axes).sum(-1)
-
-    def cumulated(self, name: str, x: Any, context: Context) -> Any:
-        """Partial sums, products, maxima or minima along an axis."""
-        params = context.equation.params
-        axis = self.batch + params["axis"]
-        rows = [x.map(lambda a, k=k: np.take(a, k, axis)) for k in range(x.shape[axis])]
-        if params.get("reverse"):
-            rows = rows[::-1]
-        for k in range(1, len(rows)):
-            rows[k] = self.combine(name, [rows[k - 1], rows[k]])
-        if not rows:
-            return x
-        return combined(lambda *xs: np.stack(xs, axis), *(rows[::-1] if params.get("reverse") else rows))
-
-    def converted(self, x: Any, context: Context) -> Any:
-        """Between floating-point formats the identity; to integers the part before the point; to truth values x != 0."""
-        source, target = context.equation.inputs[0].dtype, context.equation.outputs[0].dtype
-        if is_real(target) or (np.dtype(source).kind == "b" and np.dtype(target).kind != "b"):
-            return x if not isinstance(x, Known) else self.number(x)
-        value = self.number(x)
-        lower, upper = value.bounds
-        doubt = Doubt(either(value.doubt.undefined, value.doubt.infinite), None, value.doubt.place)
-        if np.dtype(target).kind == "b":
-            zero = (lower <= 0) & (upper >= 0)
-            return self.numbers.between(np.where(zero, 0.0, 1.0), np.where(zero & (lower == upper), 0.0, 1.0), doubt)
-        if not is_real(source):
-            return self.numbers.between(lower, upper, doubt)
-        ends = np.iinfo(np.dtype(target))
-        beyond = (lower <= float(ends.min) - 1) | (upper >= float(ends.max) + 1)
-        doubt = doubt | Doubt(beyond)
-        return self.numbers.between(np.trunc(lower), np.trunc(upper), doubt)
-
-    def same(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        """The identity; a barrier has as many outputs as inputs."""
-        return tuple(inputs[: len(context.equation.outputs)])
+    def chosen(self, no: np.ndarray, yes: np.ndarray, then: Any, otherwise: Any) -> Any:
+        """`then` where `yes`, `otherwise` where `no`, their hull elsewhere."""
+        shape = np.broadcast_shapes(no.shape, then.shape, otherwise.shape)
+        then, otherwise = (case.map(lambda x: np.broadcast_to(x, shape)) for case in (then, otherwise))
+        joined = then if np.all(yes | no) else then.hull(otherwise)
+        return combined(lambda a, b, c: np.where(yes, a, np.where(no, b, c)), then, otherwise, joined)
 
     # --- products, indices, the rest ---
 
@@ -412,11 +330,3 @@ class Enclosing(Ordering, Scattering, Forward):
     def nothing(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """Effects that only show something."""
         return ()
-
-
-def flattened(x: Any, axes: Sequence[int]) -> Any:
-    """The array with some axes made one, the last."""
-    kept = [axis for axis in range(x.ndim) if axis not in axes]
-    shape = [x.shape[axis] for axis in kept]
-    size = int(np.prod([x.shape[axis] for axis in axes]))
-    return x.map(lambda a: np.transpose(a, (*kept, *axes)).reshape((*shape, size)))

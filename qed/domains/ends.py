@@ -1,8 +1,8 @@
 """Float64 bounds of a function's values at float64 arguments, by balls: proved, one number at a time.
 
-No library states how far its exp or its lgamma may be off, so that no padding of their results proves anything (docs/adr).
-Each different argument is evaluated once in python-flint at `BITS` bits, and the ball's ends are rounded outward to
-float64: bounds of the value which, where the ball is narrow, are the float64 numbers next to it.
+No library states how far its exp or its lgamma may be off, so that no padding of their results proves anything
+(docs/adr). Each different argument is evaluated once in python-flint at `BITS` bits, and the ball's ends are rounded
+outward to float64: bounds of the value which, where the ball is narrow, are the float64 numbers next to it.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """The interval domain: for every value of a program, float64 bounds that hold at all points of a box.
 
-A box gives each input an interval; every equation encloses its outputs from the enclosures of its inputs (the *natural
-extension*: Moore, Kearfott and Cloud, *Introduction to Interval Analysis*, SIAM 2009, theorem 5.1). Sums, products,
-quotients and roots are rounded outward in NumPy by error-free transforms (`qed.domains.rounding_outward`), values of
-other functions are bounded by balls at the ends of monotone pieces (`qed.domains.hull`). The result encloses the *range*
-of the real function that the graph means; it is wide where one variable occurs often, and never too narrow.
+A box gives each input an interval; every equation encloses its outputs from the enclosures of its inputs (the
+*natural extension*: Moore, Kearfott and Cloud, *Introduction to Interval Analysis*, SIAM 2009, theorem 5.1). Sums,
+products, quotients and roots are rounded outward in NumPy by error-free transforms (`qed.domains.rounding_outward`),
+values of other functions are bounded by balls at the ends of monotone pieces (`qed.domains.hull`). The result
+encloses the *range* of the real function that the graph means; it is wide where one variable occurs often, and never
+too narrow.
 
-Inclusion isotonic: a smaller box gives enclosures within those of the larger one, as long as the function is defined.
+Inclusion isotonic: a smaller box gives enclosures within those of the larger one, as long as the function is defined,
+but for the last place of values that balls bound.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from qed.errors import QedError
 CHUNK = 2**18
 """How many products are held at once."""
 SMALL_POWER = 16
+_PI = facts.Point.parse("pi")
 
 
 @final
@@ -47,6 +50,9 @@ class Interval(Enclosing):
 
     name = "interval"
     numbers: ClassVar[type] = Intervals
+    gaps: ClassVar[frozenset[str]] = Enclosing.gaps | {
+        *"igamma igammac polygamma regularized_incomplete_beta zeta".split()
+    }
 
     def __init__(self, batch: int = 0) -> None:
         super().__init__(batch)
@@ -69,6 +75,10 @@ class Interval(Enclosing):
         """Operations of several numbers."""
         rule = COMBINATIONS.get(name)
         return None if rule is None else rule(*xs)
+
+    def pi(self) -> Intervals:
+        """The two float64 numbers about pi."""
+        return Intervals(_PI.lower, _PI.upper)
 
     def certain(self, name: str, x: Intervals, y: Intervals) -> tuple[Any, Any]:
         """Comparisons of intervals."""
@@ -150,7 +160,9 @@ def power(x: Intervals, y: Intervals) -> Intervals:
     low = np.where(zero, 0.0, low)
     high = np.where(zero & (yl <= 0), np.inf, high)
     lost = (xl < 0) | (zero & (yl < 0)) | _or_none(x, y)
-    result = Intervals(np.where(xl < 0, -np.inf, np.where(unbounded, 0.0, low)), np.where(unbounded, np.inf, high))
+    result = Intervals(
+        np.where(xl < 0, -np.inf, np.where(unbounded, 0.0, np.maximum(low, 0.0))), np.where(unbounded, np.inf, high)
+    )
     return Intervals(result.lower, result.upper, x.doubt | y.doubt | Doubt(lost))
 
 
@@ -232,9 +244,11 @@ def angle(y: Intervals, x: Intervals) -> Intervals:
         for u in (xl, xu):
             a, b = _angles(np.where(easy, v, 0.0), np.where(easy, u, 1.0))
             low, high = np.minimum(low, a), np.maximum(high, b)
-    pi = facts.Point.parse("pi").upper
     lost = either((xl <= 0) & (xu >= 0) & (yl <= 0) & (yu >= 0), x.doubt.infinite, y.doubt.infinite)
-    low, high = np.where(easy, low, np.where(yl >= 0, 0.0, -pi)), np.where(easy, high, np.where(yu < 0, 0.0, pi))
+    low, high = (
+        np.where(easy, low, np.where(yl >= 0, 0.0, -_PI.upper)),
+        np.where(easy, high, np.where(yu < 0, 0.0, _PI.upper)),
+    )
     return Intervals(low, high, x.doubt | y.doubt | Doubt(lost))
 
 

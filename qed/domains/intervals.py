@@ -1,10 +1,10 @@
 """Arrays of closed intervals with float64 ends, and their arithmetic, rounded outward.
 
-X op Y is an enclosure of { x op y : x in X, y in Y }; it is the smallest one up to one float64 number at each end, and
-no wider than that set where its ends are float64 numbers (Moore, Kearfott and Cloud, *Introduction to Interval
+X op Y is an enclosure of { x op y : x in X, y in Y }; it is the smallest one up to one float64 number at each end,
+and no wider than that set where its ends are float64 numbers (Moore, Kearfott and Cloud, *Introduction to Interval
 Analysis*, SIAM 2009, chapter 2). Ends may be infinite; which points of the box have no value is in `doubt`
-(qed.domains.doubt). Two operands that are *one object* are one real number at each point, so that x*x is a square, x - x
-is 0 and x/x is 1; an enclosure must therefore never be reused for another value.
+(qed.domains.doubt). Two operands that are *one object* are one real number at each point, so that x*x is a square, x
+- x is 0 and x/x is 1; an enclosure must therefore never be reused for another value.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Intervals:
     [[0.0, 9.0], [4.0, 16.0]] [[0.0, 0.0], [0.0, 0.0]] [[-inf, inf], [0.25, 0.5]]
     """
 
-    lower: Array
-    upper: Array
+    lower: Any
+    upper: Any
     doubt: Doubt = NONE
 
     __array_ufunc__: ClassVar[None] = None  # so that NumPy's arrays leave the operators to this class
@@ -68,7 +68,7 @@ class Intervals:
     @classmethod
     def of(cls, parts: tuple[Array, ...], doubt: Doubt = NONE) -> Intervals:
         """Return the enclosure made of `parts`."""
-        return cls(*parts, doubt)
+        return cls(parts[0], parts[1], doubt)
 
     @classmethod
     def point(cls, array: Any) -> Intervals:
@@ -77,7 +77,7 @@ class Intervals:
         Integers beyond 2^53 are enclosed.
 
         >>> print(Intervals.point([1.0, float("inf")]), Intervals.point(2**60 + 1))
-        [[1.0, 1.0], [inf, inf]] [1.152921504606847e+18, 1.1529215046068472e+18]
+        [[1.0, 1.0], [inf, inf]] [1.1529215046068468e+18, 1.1529215046068472e+18]
         """
         array = np.asarray(array)
         if array.dtype.kind in "iu":
@@ -131,7 +131,9 @@ class Intervals:
         other = lifted(other)
         if other is self:
             zero = np.zeros(self.shape)
-            return Intervals(zero, zero, Doubt(either(self.doubt.undefined, self.doubt.infinite), None, self.doubt.place))
+            return Intervals(
+                zero, zero, Doubt(either(self.doubt.undefined, self.doubt.infinite), None, self.doubt.place)
+            )
         return self + (-other)
 
     def __neg__(self) -> Intervals:

@@ -1,9 +1,10 @@
 """Primitives that only move elements, in NumPy: each output element is one input element, or a padding.
 
-Each function takes the arrays of an operand's numbers (there may be axes of a batch of boxes in front) and the equation's
-parameters; it is applied to every array that an enclosure is made of. Where a primitive is not in the table, *one array of
-indices* is routed through JAX's own implementation of it, and then every array of numbers is read at these indices:
-so a gather's or a scatter's rules for indices out of range are JAX's, not a second version of them.
+Each function takes the arrays of an operand's numbers (there may be axes of a batch of boxes in front) and the
+equation's parameters; it is applied to every array that an enclosure is made of. Where a primitive is not in the
+table, *one array of indices* is routed through JAX's own implementation of it, and then every array of numbers is
+read at these indices: so a gather's or a scatter's rules for indices out of range are JAX's, not a second version of
+them.
 """
 
 from __future__ import annotations
@@ -137,8 +138,8 @@ def routed(equation: Equation, moved: Sequence[int], arrays: Sequence[Any]) -> l
 def scatter_targets(equation: Equation, indices: Any) -> Array:
     """Return for each element of a scatter's updates which element of the operand it meets; -1: it is dropped.
 
-    The derivative of a scatter-add in its updates is the gather of the cotangent, so that the cotangent 1, 2, 3, ... comes
-    back as the places (float32 counts to 2^24).
+    The derivative of a scatter-add in its updates is the gather of the cotangent, so that the cotangent 1, 2, 3, ...
+    comes back as the places (float32 counts to 2^24).
     """
     native = equation.native
     shape, updates = equation.inputs[0].shape, equation.inputs[2].shape

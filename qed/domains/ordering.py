@@ -7,19 +7,18 @@ statistics do not fall when a number grows. Which element it is, is decided wher
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from qed.domains.doubt import NONE, Doubt, moved
 from qed.domains.intervals import combined
+from qed.domains.known import flattened
 from qed.domains.windows import pooled, read
 from qed.graph.walk import Context
 
-if TYPE_CHECKING:
-    from qed.domains.enclosing import Enclosing as Base
-else:
-    Base = object
+Base: Any = object  # of a part of `qed.domains.enclosing.Enclosing`, whose methods it uses
 
 Array = np.ndarray
 _CUMULATIVE = {"cummax": "max", "cummin": "min", "cumprod": "mul"}
@@ -53,8 +52,6 @@ class Ordering(Base):
 
     def extremum(self, x: Any, kind: str, axes: Sequence[int]) -> Any:
         """The maximum or minimum over axes."""
-        from qed.domains.enclosing import flattened
-
         rows = flattened(x, [axis % x.ndim for axis in axes])
         if not rows.shape[-1]:
             return self.numbers.point(np.full(rows.shape[:-1], -np.inf if kind == "max" else np.inf))
@@ -62,8 +59,6 @@ class Ordering(Base):
 
     def product(self, x: Any, axes: Sequence[int]) -> Any:
         """The product over axes."""
-        from qed.domains.enclosing import flattened
-
         rows = flattened(x, axes)
         return self.folded("mul", rows) if rows.shape[-1] else self.numbers.point(np.ones(rows.shape[:-1]))
 
@@ -78,7 +73,7 @@ class Ordering(Base):
         return rows.map(lambda a: a[..., 0])
 
     def position(self, x: Any, smallest: bool, axis: int) -> Any:
-        """Where the maximum stands; the first where several are equal. Undecided: between the first and last candidate."""
+        """Where the first maximum stands; undecided: between the first and the last candidate."""
         lower, upper = (-x.bounds[1], -x.bounds[0]) if smallest else x.bounds
         lower, upper = np.moveaxis(lower, axis, -1), np.moveaxis(upper, axis, -1)
         count = lower.shape[-1]
@@ -98,15 +93,16 @@ class Ordering(Base):
         if params["num_keys"] != 1:
             return (self.unknown(context.equation, context),) * len(values)
         rows = [value.map(lambda x: np.moveaxis(x, axis, -1)) for value in values]
-        order, decided = _order(*rows[0].bounds, params["is_stable"])
+        lower, upper = rows[0].bounds
+        order, decided = _order(lower, upper, params["is_stable"])
         outs = [self.statistics(rows[0])]
         if np.all(decided) and not rows[0].doubt:
-            outs = [row.map(lambda x: np.take_along_axis(np.broadcast_to(x, order.shape), order, -1)) for row in rows]
+            outs = [row.map(lambda x: np.take_along_axis(x, order, -1)) for row in rows]
         else:
             outs += [self.anywhere(row) for row in rows[1:]]
         if rows[0].doubt.undefined is not None:
             lost = _along(rows[0].doubt)
-            outs = [type(out).of(out.parts, out.doubt | lost) for out in outs]
+            outs = [replace(out, doubt=out.doubt | lost) for out in outs]
         return tuple(out.map(lambda x: np.moveaxis(x, -1, axis)) for out in outs)
 
     def statistics(self, row: Any) -> Any:
@@ -120,7 +116,9 @@ class Ordering(Base):
         if not lower.shape[-1]:
             return row
         low, high = np.min(lower, -1, keepdims=True), np.max(upper, -1, keepdims=True)
-        return self.numbers.between(np.broadcast_to(low, row.shape), np.broadcast_to(high, row.shape), _along(row.doubt))
+        return self.numbers.between(
+            np.broadcast_to(low, row.shape), np.broadcast_to(high, row.shape), _along(row.doubt)
+        )
 
     def largest(self, x: Any, context: Context) -> Sequence[Any]:
         """The k largest along the last axis, and where they stood."""

@@ -1,7 +1,8 @@
 """python-flint at a chosen precision: its precision is one number for the whole process, so it is borrowed, not set.
 
 `precision(bits)` holds a lock, sets `flint.ctx.prec`, and puts the caller's number back, whatever happens inside.
-Reference: Johansson, "Arb: efficient arbitrary-precision midpoint-radius interval arithmetic", IEEE Trans. Comput. 66 (2017).
+Reference: Johansson, "Arb: efficient arbitrary-precision midpoint-radius interval arithmetic", IEEE Trans. Comput. 66
+(2017).
 """
 
 from __future__ import annotations

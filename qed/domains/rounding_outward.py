@@ -5,11 +5,12 @@ transform*): with s = fl(a + b),
 
     v = fl(s - a),   e = fl(fl(a - fl(s - v)) + fl(b - v)),   a + b = s + e   exactly        (TwoSum, Knuth),
 
-and with p = fl(a b) and both factors split into halves of 26 bits, a b = p + e exactly (TwoProduct, Dekker and Veltkamp).
-For a quotient and a square root the remainders a - q b and a - q q are such numbers too. The sign of e tells on which
-side of the rounded result the true one lies: the next float64 number on that side is a bound, and where e = 0 the
-result itself is. Reference: Ogita, Rump and Oishi, "Accurate sum and dot product", SIAM J. Sci. Comput. 26 (2005);
-Boldo, Graillat and Muller, "On the robustness of the 2Sum and Fast2Sum algorithms", ACM TOMS 44 (2017).
+and with p = fl(a b) and both factors split into halves of 26 bits, a b = p + e exactly (TwoProduct, Dekker and
+Veltkamp). For a quotient and a square root the remainders a - q b and a - q q are such numbers too. The sign of e
+tells on which side of the rounded result the true one lies: the next float64 number on that side is a bound, and
+where e = 0 the result itself is. Reference: Ogita, Rump and Oishi, "Accurate sum and dot product", SIAM J. Sci.
+Comput. 26 (2005); Boldo, Graillat and Muller, "On the robustness of the 2Sum and Fast2Sum algorithms", ACM TOMS 44
+(2017).
 
 Products are exact to that only where nothing over- or underflows; elsewhere they are computed on significands, with
 the exponents apart. A bound that would be subnormal is put outward to 0 or to the smallest normal number, since
@@ -209,7 +210,7 @@ def _root(a: Any) -> tuple[Array, Array]:
 
 
 def sum_down(x: Array, axis: int = -1) -> Array:
-    """Return lower bounds of sums along an axis, usually the largest there are; exact where the sum is a float64 number.
+    """Return lower bounds of sums along an axis, usually the largest there are; exact sums stay exact.
 
     Rounded pairwise sums, and beside them the sum of all their errors, rounded down.
 

@@ -7,21 +7,25 @@ element of the operand.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from qed.domains import moving
 from qed.domains.doubt import Doubt, moved
 from qed.domains.intervals import combined
+from qed.domains.known import Known
 from qed.graph.walk import Context
 
-if TYPE_CHECKING:
-    from qed.domains.enclosing import Enclosing as Base
-else:
-    Base = object
+Base: Any = object  # of a part of `qed.domains.enclosing.Enclosing`, whose methods it uses
 
-_SCATTERS = {"scatter_add": "add", "scatter_sub": "sub", "scatter_mul": "mul", "scatter_max": "max", "scatter_min": "min"}
+_SCATTERS = {
+    "scatter_add": "add",
+    "scatter_sub": "sub",
+    "scatter_mul": "mul",
+    "scatter_max": "max",
+    "scatter_min": "min",
+}
 _MOVED = {"dynamic_slice": (0,), "dynamic_update_slice": (0, 1), "gather": (0,), "scatter": (0, 2)}
 
 
@@ -30,8 +34,6 @@ class Scattering(Base):
 
     def index(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """Slices, gathers and scatters."""
-        from qed.domains.enclosing import Known
-
         equation = context.equation
         name = equation.primitive.replace("-", "_")
         positions = (0, 2) if name in _SCATTERS else _MOVED.get(name)
@@ -82,7 +84,7 @@ class Scattering(Base):
         return one.map(lambda a: np.broadcast_to(a.reshape(spread), wide))
 
     def scattered(self, name: str, values: Sequence[Any], indices: Any, context: Context) -> Any:
-        """Updates put to, added to, multiplied with ... elements of the operand, those of one place one after the other."""
+        """Updates put to, added to, ... elements of the operand, those of one place one after the other."""
         equation = context.equation
         shape = equation.inputs[0].shape
         size = int(np.prod(shape))

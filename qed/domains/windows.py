@@ -1,7 +1,7 @@
 """Windows: which elements of an array a pooling or a convolution looks at, as one table of indices.
 
-With stride s, dilation d of the window, dilation b of the array and padding p, the window at output o has at its place w the
-element (o s + w d - p) / b of the array, if that is a whole number in range, and a padding otherwise.
+With stride s, dilation d of the window, dilation b of the array and padding p, the window at output o has at its
+place w the element (o s + w d - p) / b of the array, if that is a whole number in range, and a padding otherwise.
 """
 
 from __future__ import annotations

@@ -6,7 +6,9 @@ import pytest
 
 from qed import facts
 from qed.domains import coverage
+from qed.domains.ball import Ball
 from qed.domains.forward import CLASS_METHODS
+from qed.domains.interval import Interval
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "coverage.md"
 
@@ -39,6 +41,14 @@ def test_counts():
     total = len(facts.CLASSES)
     specials = {"value": 5, "shadow": 15, "adjoint": 8}
     assert found == {name: {"derived": total - k, "special": k} for name, k in specials.items()}
+
+
+@pytest.mark.parametrize("domain", [Interval, Ball], ids=lambda domain: domain.name)
+def test_proofs_have_a_rule_for_all_but_the_declared_gaps(domain):
+    kinds = {"unary", "arithmetic", "linear", "bilinear", "compare", "select", "reduce", "index"}
+    rows = {name: row for name, row in in_scope().items() if facts.classify(name).value in kinds}
+    lost = {name for name, row in rows.items() if row[domain.name] == "unknown"}
+    assert lost == {name for name in domain.gaps if name in rows}
 
 
 def test_series_follow_every_primitive_but_foreign_code_and_calls_that_hide_their_graph():
