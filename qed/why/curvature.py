@@ -15,6 +15,14 @@ from qed.calculus.spectrum import EigenPair, steepest
 from qed.optimization.step import StepRule
 from qed.why.prepare import Prepared
 
+DIRECTIONS, FEWEST, ROOM = 30, 6, 512 << 20
+"""How many directions the search keeps, how many at least, and how many bytes they may take."""
+
+
+def fits(size: int) -> bool:
+    """Whether the directions that the search needs at least, of so many float64 numbers each, may be kept."""
+    return 8 * FEWEST * size <= ROOM
+
 
 @dataclass(frozen=True, eq=False)
 class Steepness:
@@ -72,7 +80,8 @@ class Curvature:
         current, product = tuple(parameters), self.product(parameters, data)
         size = sum(int(np.prod(p.shape, dtype=np.int64)) for p in current)
         try:
-            pair = steepest(product, size, stop=stop, seed=self.seed if seed is None else seed)
+            most = max(FEWEST, min(DIRECTIONS, ROOM // (8 * max(1, size))))
+            pair = steepest(product, size, most=most, stop=stop, seed=self.seed if seed is None else seed)
         except NotImplementedError:
             pair = EigenPair(math.nan, math.inf, np.zeros(size), 0, math.nan, finite=False)
         known = rule is not None and rule.is_gradient_descent and pair.finite

@@ -17,10 +17,12 @@ from typing import Any
 
 from qed.answer import Answer, Finding, Missing, Reason, Standing
 from qed.errors import QedError
+from qed.graph.size import bytes_of, in_bytes
 from qed.graph.untraceable import not_differentiable
 from qed.graph.walk import TooLong
 from qed.why.adaptive import judge_adaptive
 from qed.why.case import DEFAULT_BUDGET, STEPS, Case, Clock, Progress
+from qed.why.curvature import FEWEST, fits
 from qed.why.diagnosis import Diagnosis, Verdict
 from qed.why.finite import Cause, diagnose_failure
 from qed.why.headline import first_sentence, headline, subject
@@ -29,7 +31,7 @@ from qed.why.prepare import prepare
 from qed.why.problem import Problem
 from qed.why.remedies import Tried, stable_patch, try_remedies
 from qed.why.stability import Judgement, curvature_alone, judge, rises
-from qed.why.trial import Run
+from qed.why.trial import Failure, Run
 from qed.why.words import number, plural
 
 FirstVerdict = Callable[[str], None]
@@ -86,6 +88,35 @@ def why(
     if clock.left <= 0:
         missing.append(Missing("remedies that were not tried", settle="a larger --budget", cost=_cost(run)))
     return _compose(case, run, cause, stable, step, tried, missing)
+
+
+def why_failed(problem: Problem, value: float, *, progress: Progress | None = None) -> Answer[Diagnosis]:
+    """Where a loss or gradient that is known to be not finite at this point is born; nothing is run or tried.
+
+    For models whose training is too large to be repeated.
+
+    Args:
+        problem: the loss, at the parameters and data where it fails.
+        value: the loss there; finite where the gradient alone is not.
+        progress: as in `why`.
+
+    Raises:
+        QedError: as `why`.
+    """
+    prepared = prepare(problem)
+    case = Case(prepared, Clock(problem.budget or DEFAULT_BUDGET), progress)
+    where, word = ("gradient", "non-finite") if math.isfinite(value) else ("loss", str(value))
+    failure = Failure(0, where, word, prepared.parameters, prepared.data)
+    run = Run((value,), failure, (0, prepared.parameters), False, 0.0)
+    cause = diagnose_failure(prepared, failure, _observer(case))
+    size = in_bytes(2 * bytes_of(prepared.parameters))
+    missing = [
+        Missing(
+            f"what a stable form or another step would do: gradient and update of a trial run take {size} more",
+            settle="qed why FILE.py:loss --at NAME --step RULE",
+        )
+    ]
+    return _compose(case, run, cause, None, None, [], missing)
 
 
 _REPLAY = 20.0
@@ -145,6 +176,12 @@ def _step_question(case: Case, run: Run, stable: Run | None, missing: list[Missi
     if case.clock.left <= 0:
         cost = round(run.first + 90 * run.pace, 1)  # compiling, and at most 30 products of three steps' time
         missing.append(Missing("the steepest curvature and the step limit", settle="a larger --budget", cost=cost))
+        return None
+    if not fits(case.prepared.size):
+        takes = (
+            f"{FEWEST} directions of {case.prepared.size:,} numbers take {in_bytes(8 * FEWEST * case.prepared.size)}"
+        )
+        missing.append(Missing(f"the steepest curvature and the step limit: {takes}", settle="a smaller model"))
         return None
     steep = case.steepness("given" if usable else form, case.prepared.parameters)
     if not steep.pair.finite:

@@ -20,12 +20,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
-import numpy as np
 import optax
 
 from qed.bridges.flax import nnx_if_imported, pure_loss
-from qed.graph.dtypes import is_real
 from qed.graph.jaxpr import concrete
+from qed.graph.size import bytes_of
+from qed.why.seen import Call, Differentiated, Updated, all_finite, scalars, sustained_rise, was_skipped
+
+LARGE = 64 << 20
+"""Bytes of arguments from which on a call is large: of its steps only the first and the failing one are kept."""
 
 PATIENCE = 30
 """How many steps in a row may be skipped because they are not finite."""
@@ -35,88 +38,6 @@ _FAILED = "the first non-finite number"
 
 class StopTraining(BaseException):
     """Raised inside the script to end it; no `except Exception` of the script's can catch it."""
-
-
-@dataclass(frozen=True, eq=False)
-class Differentiated:
-    """One evaluation of a gradient, with concrete arrays.
-
-    Args:
-        fun: the function that was differentiated.
-        args, kwargs: what it was called with.
-        argnum: which argument it was differentiated in.
-        has_aux: whether it returns (value, auxiliary).
-        value: the loss.
-        gradient: the gradient in that argument.
-    """
-
-    fun: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    argnum: int
-    has_aux: bool
-    value: float
-    gradient: Any
-
-    @property
-    def at(self) -> Any:
-        """The parameters."""
-        return self.args[self.argnum]
-
-    @property
-    def finite(self) -> bool:
-        """Whether loss and gradient are finite."""
-        return math.isfinite(self.value) and all(all_finite(leaf) for leaf in jax.tree.leaves(self.gradient))
-
-
-@dataclass(frozen=True, eq=False)
-class Updated:
-    """One outermost call of an optax transformation's update, with concrete arrays."""
-
-    transformation: Any
-    gradient: Any
-    state: Any
-    parameters: Any
-    change: Any
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """One outermost call of the script's that differentiates something."""
-
-    step: int
-    target: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    losses: tuple[float, ...]
-    finite: bool
-    seen: tuple[Differentiated, ...] = ()
-
-
-def all_finite(leaf: Any) -> bool:
-    """Whether an array holds only finite numbers; True for what is no float array."""
-    if not concrete_real(leaf):
-        return True
-    return bool(np.isfinite(np.asarray(leaf).astype(np.float32 if leaf.dtype.itemsize < 4 else leaf.dtype)).all())
-
-
-def _scalars(tree: Any) -> tuple[float, ...]:
-    leaves = jax.tree.leaves(tree)
-    return tuple(float(x) for x in leaves if getattr(x, "shape", None) == () and is_real(x.dtype) and concrete(x))
-
-
-def _skipped(failed: Call, following: Call) -> bool:
-    """Whether a step that was not finite was skipped: the next one begins at the same parameters."""
-    if not failed.seen:
-        return False
-    given = [np.asarray(leaf) for leaf in jax.tree.leaves((following.args, following.kwargs)) if concrete_real(leaf)]
-    parameters = [np.asarray(leaf) for leaf in jax.tree.leaves(failed.seen[-1].at) if concrete_real(leaf)]
-    return all(any(np.array_equal(leaf, other) for other in given) for leaf in parameters)
-
-
-def concrete_real(leaf: Any) -> bool:
-    """Whether a leaf is an array of floating-point numbers that are known."""
-    return is_real(getattr(leaf, "dtype", None)) and concrete(leaf)
 
 
 @dataclass(eq=False)
@@ -148,6 +69,9 @@ class Recorder:
     depth: int = 0
     met_gradient: bool = False
     replaying: list[Differentiated] | None = None
+    replayed_whole: bool = True
+    large: bool = False
+    donates: bool = False
     updates: list[Updated] = field(default_factory=list)
     updating: int = 0
     nested: int = 0
@@ -191,8 +115,8 @@ class Recorder:
         self._watch_nnx()
         if fun is None:
             return functools.partial(self._jit, **options)
-        options.pop("donate_argnums", None)
-        options.pop("donate_argnames", None)
+        donated = [options.pop(name, None) for name in ("donate_argnums", "donate_argnames")]
+        self.donates = self.donates or any(x not in (None, (), []) for x in donated)
         return RecordedJit(self, fun, options)
 
     # --- what replaces jax.grad and jax.value_and_grad ---
@@ -223,6 +147,7 @@ class Recorder:
         busy = self.nested or (self.depth and self.replaying is None)
         if not known or busy or not isinstance(argnums, int):
             return inner(*args, **kwargs)
+        self.weigh(args, kwargs)
         note, value, gradient = self._evaluate(fun, argnums, has_aux, args, kwargs)
         if note is None:
             return inner(*args, **kwargs)
@@ -239,13 +164,24 @@ class Recorder:
         try:
             both = self.original("value_and_grad")(fun, argnums=argnum, has_aux=has_aux)
             with jax.disable_jit(False) if self.replaying is not None else contextlib.nullcontext():
-                value, gradient = both(*args, **kwargs)
+                value, gradient = self._compiled(both, args, kwargs) if self.large else both(*args, **kwargs)
         finally:
             self.depth -= 1
         loss = value[0] if has_aux else value
         if not concrete(loss):
             return None, value, gradient
-        return Differentiated(fun, args, kwargs, argnum, has_aux, float(loss), gradient), value, gradient
+        note = Differentiated(fun, args, kwargs, argnum, has_aux, float(loss), gradient)
+        return note.without_gradient() if self.large else note, value, gradient
+
+    def _compiled(self, both: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """As one program where its arguments are arrays: equation by equation it would hold all values of the run."""
+        leaves = jax.tree.leaves((args, kwargs))
+        if not all(hasattr(leaf, "dtype") for leaf in leaves):
+            return both(*args, **kwargs)
+        try:
+            return self.original("jit")(both)(*args, **kwargs)
+        except (jax.errors.JAXTypeError, TypeError, ValueError):
+            return both(*args, **kwargs)
 
     def _keep(self, inner: Any, note: Differentiated | None) -> None:
         """Keep a note: in the replay that asked for it, or as a step of its own."""
@@ -253,7 +189,7 @@ class Recorder:
             return
         if self.replaying is not None:
             self.replaying.append(note)
-            if not note.finite:
+            if not note.finite or not self.replayed_whole:
                 raise StopTraining
         elif self.depth == 0:
             self._note(Call(self.steps, inner, note.args, note.kwargs, (note.value,), note.finite, (note,)))
@@ -307,7 +243,8 @@ class Recorder:
                 self.updating -= 1
             parameters = rest[0] if rest else extra.get("params")
             arrays = jax.tree.leaves((gradient, state, parameters))
-            if self.updating == 0 and len(self.updates) < self.keep and all(concrete(leaf) for leaf in arrays):
+            wanted = self.updating == 0 and not self.large and len(self.updates) < self.keep
+            if wanted and all(concrete(leaf) for leaf in arrays):
                 self.updates.append(Updated(plain, gradient, state, parameters, result[0]))
             return result
 
@@ -318,18 +255,30 @@ class Recorder:
     def finished(self, target: RecordedJit, args: Any, kwargs: Any, result: Any) -> None:
         """Take a note of an outermost jitted call that differentiates something."""
         kind = getattr(target.fun, "qed_returns", "")
-        losses = () if kind == "grad" else _scalars(result)
+        losses = () if kind == "grad" else scalars(result)
         if kind == "value_and_grad":
             losses = losses[:1]
         finite = all(math.isfinite(x) for x in losses) and all(all_finite(leaf) for leaf in jax.tree.leaves(result))
         call = Call(self.steps, target.fun, args, kwargs, losses, finite)
-        wanted = len(self.first) < self.keep if finite else self.failed is None
+        self.weigh(args, kwargs)
+        wanted = len(self.first) < self.kept if finite else self.failed is None
         self._note(replace(call, seen=tuple(self._replay(call))) if wanted else call)
 
+    def weigh(self, args: Any, kwargs: Any) -> None:
+        """Whether what a call is given is large."""
+        if self.steps == 0 and not self.large:
+            self.large = bytes_of(jax.tree.leaves((args, kwargs))) > LARGE
+
+    @property
+    def kept(self) -> int:
+        """How many of the first calls are kept."""
+        return 1 if self.large else self.keep
+
     def _note(self, call: Call) -> None:
-        if self.failed is not None and not _skipped(self.failed, call):
+        if self.failed is not None and not was_skipped(self.failed, call):
             self._stop(_FAILED)
-        if call.finite and len(self.first) < self.keep:
+        call = replace(call, args=(), kwargs={})  # what is needed of them is in what was seen
+        if call.finite and len(self.first) < self.kept:
             self.first.append(call)
         self.last = call
         self.steps += 1
@@ -373,7 +322,8 @@ class Recorder:
         This happens while the call is still on the stack, since libraries keep a context around their jitted
         functions; what the script prints in the meantime it has printed already.
         """
-        self.replaying = found = []
+        self.replaying, self.replayed_whole = [], not (self.large and call.finite)
+        found = self.replaying
         try:
             with jax.disable_jit(), contextlib.redirect_stdout(io.StringIO()):
                 call.target(*call.args, **call.kwargs)
@@ -426,33 +376,3 @@ class RecordedJit:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.jitted, name)
-
-
-def sustained_rise(losses: list[float], window: int = 30) -> bool:
-    """Whether the loss has been rising for long: each of three windows above the one before, and far above the lowest.
-
-    Example:
-        >>> sustained_rise([2.0 ** k for k in range(100)]), sustained_rise([1.0 / (k + 1) for k in range(100)])
-        (True, False)
-    """
-    if len(losses) < 3 * window or len(losses) % 10:
-        return False
-    parts = [float(np.median(losses[len(losses) - k * window : len(losses) - (k - 1) * window])) for k in (3, 2, 1)]
-    return parts[0] < parts[1] < parts[2] and exploding(losses)
-
-
-def exploding(losses: list[float]) -> bool:
-    """Whether a loss ends far above where it began: more than ten times its own scale over its lowest value.
-
-    A loss that merely rises (one of two adversaries, say) is not called exploding.
-
-    Example:
-        >>> exploding([0.2, 5.0, 1e6]), exploding([0.7, 0.4, 2.0]), exploding([0.0, 0.0])
-        (True, False, False)
-    """
-    if len(losses) < 2:
-        return False
-    end = float(np.median(losses[-max(1, len(losses) // 10) :]))
-    lowest = min(losses)
-    scale = abs(losses[0] - lowest) + abs(losses[0]) + 1e-12
-    return end > losses[0] and end - lowest > 10 * scale

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import math
 import runpy
 import sys
@@ -27,11 +28,12 @@ from qed.graph.source import is_library
 from qed.graph.trace import is_float
 from qed.graph.untraceable import user_line
 from qed.why.case import DEFAULT_BUDGET, Progress
-from qed.why.diagnose import why
+from qed.why.diagnose import why, why_failed
 from qed.why.diagnosis import Diagnosis, Verdict
 from qed.why.identify import Identified, captured, identify
 from qed.why.problem import Problem
-from qed.why.recorder import Differentiated, Recorder, StopTraining, exploding
+from qed.why.recorder import Recorder, StopTraining
+from qed.why.seen import Differentiated, exploding
 from qed.why.words import number, plural
 
 LONGEST = 160  # characters of another library's message
@@ -82,6 +84,7 @@ def run_script(path: Path, arguments: Sequence[str], *, steps: int | None, stdou
         ended = f"its own {type(error).__name__}"
     finally:
         sys.argv = argv
+    gc.collect()  # what the script alone held
     return Script(path, recorder, ended)
 
 
@@ -167,6 +170,8 @@ def _contradicted(recorder: Recorder, answer: Answer[Diagnosis], curve: list[flo
 
 def _rule(recorder: Recorder, notes: list[Differentiated]) -> Identified:
     """The step rule: from the observed steps, else the optax transformation that made them."""
+    if recorder.large:
+        return Identified(None, "of a model of this size only the first and the failing step are kept", math.nan)
     points, gradients = [n.at for n in notes], [n.gradient for n in notes]
     found = identify(points, gradients)
     if found.rule is not None or not recorder.updates:
@@ -258,6 +263,8 @@ def _ask(
     progress: Progress | None,
 ) -> Answer[Diagnosis]:
     """From the first step with the identified rule; from the failing step where that does not show the failure."""
+    if script.recorder.large and failing is not None:
+        return why_failed(as_problem(failing, None, budget), failing.value, progress=progress)
     rule = found.rule
     answer = None
     if first.finite:
@@ -323,6 +330,8 @@ def _ran(script: Script, curve: list[float], explained: bool) -> Answer[Any]:
     """What the script's own run showed; a finding where its loss exploded and nothing else explains it."""
     recorder = script.recorder
     text = f"the script ran {plural(recorder.steps, 'step')} until {script.ended}, all finite{_but(recorder)}"
+    if recorder.donates:
+        text += " (with the arguments kept that it donates: by itself it takes less memory)"
     if curve:
         text += f": loss {number(curve[0])} -> {number(curve[-1])}"
     if exploding(curve) and not explained:

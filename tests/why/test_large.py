@@ -54,3 +54,53 @@ def test_what_is_held_at_one_time_follows_from_the_model():
     prepared = prepare(qed.Problem(deep, at=stack(False), args=(X,)))
     assert memory(prepared) == (64 << 20) + 4 * (60 * 8 * 8 + 40) // 4
     assert 60 * 5 * 8 * 4 * 3 < prepared.values < 60 * 5 * 8 * 4 * 20
+
+
+SCRIPT = """
+import jax, jax.numpy as jnp, optax
+
+def loss(w, x):
+    size = jnp.sqrt(jnp.sum(x**2, axis=1) * w["scale"])
+    return jnp.mean((x @ w["a"] + size - 1.0) ** 2)
+
+optimizer = optax.adam(1e-3)
+w = {"a": jnp.ones(4), "scale": jnp.ones(())}
+state = optimizer.init(w)
+
+@jax.jit(donate_argnums=(0, 1))
+def step(w, state, x):
+    value, slope = jax.value_and_grad(loss)(w, x)
+    updates, state = optimizer.update(slope, state, w)
+    return optax.apply_updates(w, updates), state, value
+
+for k in range(5):
+    x = jax.random.normal(jax.random.key(k), (6, 4))
+    if k == BAD:
+        x = x.at[3].set(0.0)
+    w, state, value = step(w, state, x)
+"""
+
+
+@pytest.mark.parametrize("bad", [3, -1])
+def test_of_a_large_script_the_failing_step_alone_is_examined(tmp_path, monkeypatch, bad):
+    from qed.why.script import run_script, why_script
+
+    monkeypatch.setattr("qed.why.recorder.LARGE", 0)
+    path = tmp_path / "train.py"
+    path.write_text(SCRIPT.replace("BAD", str(bad)))
+    recorder = run_script(path, (), steps=None).recorder
+    assert recorder.large and recorder.donates and not recorder.updates
+    assert [note.gradient for call in recorder.first for note in call.seen] == [None]
+    answer = why_script(path)
+    if bad == 3:
+        assert [finding.code for finding in answer.findings] == ["QED104"] and "at step 3" in answer.headline
+        assert "a trial run take" in answer.missing[0].what
+    else:
+        assert not answer.findings and "donates" in answer.answers[-1].claim
+
+
+def test_the_directions_of_the_curvature_are_bounded(monkeypatch):
+    monkeypatch.setattr("qed.why.curvature.ROOM", 8 * 6 * 60 * 64 - 1)
+    answer = qed.why(qed.Problem(deep, at=stack(False), args=(X,), step="sgd:0.1"))
+    assert "6 directions of all parameters take 180 KiB" in " ".join(m.what for m in answer.missing)
+    assert answer.value.steepest_curvature is None

@@ -13,8 +13,9 @@ import pytest
 
 from qed.errors import QedError
 from qed.why.identify import identify
-from qed.why.recorder import Recorder, StopTraining, exploding, sustained_rise
+from qed.why.recorder import Recorder, StopTraining
 from qed.why.script import why_script
+from qed.why.seen import exploding, sustained_rise
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
