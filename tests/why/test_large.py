@@ -102,5 +102,5 @@ def test_of_a_large_script_the_failing_step_alone_is_examined(tmp_path, monkeypa
 def test_the_directions_of_the_curvature_are_bounded(monkeypatch):
     monkeypatch.setattr("qed.why.curvature.ROOM", 8 * 6 * 60 * 64 - 1)
     answer = qed.why(qed.Problem(deep, at=stack(False), args=(X,), step="sgd:0.1"))
-    assert "6 directions of all parameters take 180 KiB" in " ".join(m.what for m in answer.missing)
+    assert "6 directions of 3,840 numbers take 180 KiB" in " ".join(m.what for m in answer.missing)
     assert answer.value.steepest_curvature is None
