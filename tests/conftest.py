@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 # Read when JAX is first imported, after this file.  What XLA compiled is kept between runs, in a
 # folder for each parallel worker, so that none reads what another has half written.
 _CACHE = Path(__file__).resolve().parents[1] / ".pytest_cache" / "jax"
-os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # JAX_PLATFORMS=cuda runs them on a GPU
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE / os.environ.get("PYTEST_XDIST_WORKER", "main"))
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"

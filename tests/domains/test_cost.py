@@ -84,6 +84,8 @@ def test_the_count_is_near_that_of_xla(name):
 
     def xla(function):
         analysis = jax.jit(function).lower(*args).cost_analysis()
+        if analysis is None:
+            pytest.skip("XLA counts no operations on this platform")
         return analysis["flops"] + analysis.get("transcendentals", 0)
 
     assert found.value == pytest.approx(xla(fun), rel=0.05)
