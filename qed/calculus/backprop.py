@@ -23,11 +23,11 @@ import numpy as np
 from qed.answer import Answer, Missing, Reason, Standing
 from qed.calculus import listing, nonfinite, reach, rules, told
 from qed.calculus.chains import chains
-from qed.calculus.kinds import kinds
-from qed.calculus.layers import layers
+from qed.calculus.layers import structure
 from qed.calculus.observed import Observed, difference, observe
 from qed.calculus.sweep import Sweep, lines, parameters, sweep
 from qed.calculus.tape import Operations, Parameter, Tape, quantity
+from qed.calculus.worked import is_small
 from qed.domains.backward import LARGEST_TAPE
 from qed.domains.cost import Count, count
 from qed.graph.dtypes import as_wide, is_inexact, unit_roundoff
@@ -91,8 +91,7 @@ def _answer(
 ) -> Answer[Tape]:
     function = done.function
     seen = observe(function, done.gradient)
-    known = kinds(done)
-    found = layers(done, known)
+    known, found = structure(done)
     tape = Tape(
         value=np.asarray(as_wide(done.value)).item(),
         gradient=rebuilt(x, done.gradient),
@@ -106,6 +105,8 @@ def _answer(
     )
     roundoff = _roundoff(done)
     reaches = [reach.judge(chain, tape.layers, roundoff) for chain in tape.chains]
+    if is_small(tape.lines):  # the worked example shows each factor; only what goes wrong is said again
+        reaches = [each for each in reaches if each.kind != "reaches"]
     agreement = _agreement(done, seen, roundoff)
     bad = nonfinite.answers(done)
     parts = [

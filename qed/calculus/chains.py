@@ -16,6 +16,7 @@ Pascanu, Mikolov and Bengio (2013), *On the difficulty of training recurrent neu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -32,6 +33,9 @@ from qed.graph.dtypes import as_wide, is_inexact
 from qed.graph.graph import Atom, Equation, Graph, Variable
 from qed.graph.walk import Cell, Entry, Frame
 
+MOST_LOOPS = 3
+"""How many runs of loops are told, those that change the gradient most."""
+
 
 def chains(done: Sweep, known: Kinds, found: Sequence[Found]) -> tuple[Chain, ...]:
     """The chain through the layers (or the equations), then one for each loop with a state."""
@@ -42,7 +46,8 @@ def chains(done: Sweep, known: Kinds, found: Sequence[Found]) -> tuple[Chain, ..
         whole = _equations(done, known) if not loops else None
     else:
         whole = _layers(done, known, found, single)
-    return tuple(chain for chain in (whole, *loops) if chain is not None and len(chain.stages) > 1)
+    loops.sort(key=lambda chain: -abs(math.log(chain.product)) if 0 < chain.product < math.inf else -math.inf)
+    return tuple(chain for chain in (whole, *loops[:MOST_LOOPS]) if chain is not None and len(chain.stages) > 1)
 
 
 def _frames(entry: Entry) -> Iterator[Frame]:
@@ -156,6 +161,8 @@ def _loops(done: Sweep) -> Iterator[tuple[Equation, Chain]]:
         carried = [k for k in range(first, last) if is_inexact(call.body.inputs[k].dtype)]
         rows = [(t, [steps[t][k] for k in carried if k in steps[t] and steps[t][k] in totals]) for t in order]
         rows = [(t, cells) for t, cells in rows if cells]
+        if rows and any(_read_outside(done, cell, equation, rows[0][0]) for cell in rows[0][1]):
+            del rows[0]
         if len(rows) < 3:
             continue
         sizes = [size_of(done, *cells) for _, cells in rows]
@@ -164,6 +171,14 @@ def _loops(done: Sweep) -> Iterator[tuple[Equation, Chain]]:
             for (t, _), before, after in zip(rows, sizes, sizes[1:], strict=False)
         ]
         yield equation, Chain("loop", tuple(stages), "" if equation.span is None else str(equation.span))
+
+
+def _read_outside(done: Sweep, cell: Cell, equation: Equation, step: int) -> bool:
+    """Whether the state that enters the first step is read elsewhere, too: its adjoint is then not the loop's alone."""
+    return not all(
+        any(frame.equation is equation and frame.step == step for frame in _frames(entry))
+        for entry in done.consumers.get(cell, ())
+    )
 
 
 _States = dict[tuple[Any, Equation], dict[int, dict[int, Cell]]]
@@ -177,31 +192,41 @@ def _states(done: Sweep) -> _States:
         if entry.kind != "equation":
             continue
         for atom, cell in zip(entry.equation.inputs, entry.inputs, strict=False):
-            place = _home(entry, atom, places)
-            if place is not None:
-                frame, k = place
+            for frame, k in _homes(entry, atom, places):
                 steps = found.setdefault((frame.parent, frame.equation), {})  # type: ignore[arg-type]
                 steps.setdefault(frame.step or 0, {}).setdefault(k, cell)
     return found
 
 
-def _home(entry: Entry, atom: Atom, places: dict[int, dict[Atom, int]]) -> tuple[Frame, int] | None:
-    """The loop step around an equation whose body's input an operand is, and which input, through any calls."""
+def _homes(entry: Entry, atom: Atom, places: dict[int, dict[Atom, int]]) -> Iterator[tuple[Frame, int]]:
+    """The loop steps around an equation whose body's input an operand is, and which input, through any calls."""
     frame: Frame | None = entry.frame
     while frame is not None and frame.equation is not None and isinstance(atom, Variable):
         k = _inputs(frame.graph, places).get(atom)
         if k is None:
-            return None
+            return
         match frame.equation.call:
-            case Scan() | While():
-                body = frame.equation.call.body
-                return (frame, k) if frame.step is not None and frame.graph is body else None
+            case (Scan() | While()) as call:
+                if frame.step is None or frame.graph is not call.body:
+                    return
+                yield frame, k
+                outer = _before(call, frame.step, k)
+                if outer is None:
+                    return
+                atom = frame.equation.inputs[outer]
             case Inline():
                 atom = frame.equation.inputs[k]
             case Cond():
                 atom = frame.equation.inputs[k + 1]
         frame = frame.parent
-    return None
+
+
+def _before(call: Scan | While, step: int, k: int) -> int | None:
+    """The operand of the loop that input k of its body is at a step; None where a step before made it."""
+    if isinstance(call, Scan):
+        first = next(iter(call.steps()), 0)
+        return k if k < call.constants or (k < call.constants + call.carry and step == first) else None
+    return call.condition_constants + k if k < call.body_constants or step == 0 else None
 
 
 def _inputs(graph: Graph, places: dict[int, dict[Atom, int]]) -> dict[Atom, int]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from qed.calculus.naming import VIEWS
 from qed.calculus.sweep import Sweep
 from qed.graph.walk import Cell, Entry
 
@@ -33,8 +34,14 @@ class Kinds:
         return cell.active and not self.is_mixed(cell)
 
 
-def kinds(done: Sweep) -> Kinds:
-    """Classify every value of a run."""
+def kinds(done: Sweep, only_views: bool = False) -> Kinds:
+    """Classify every value of a run.
+
+    Args:
+        done: the run.
+        only_views: count as of the parameters only what shows a part of them, and everything computed as mixed: for
+            programs without data, such as a chain of products with the entries of one vector.
+    """
     found = Kinds()
     free = set(done.function.traced.free)
     for i, cell in enumerate(done.tape.inputs):
@@ -49,8 +56,9 @@ def kinds(done: Sweep) -> Kinds:
         part += _part_of(entry)
         for cell in entry.outputs:
             found.bits[cell] = bits
-            found.mixed[cell] = mixed or (not cell.active and bool(cell.shape))
-            if part and cell.active and not mixed:
+            computed = only_views and cell.active and entry.primitive not in VIEWS
+            found.mixed[cell] = mixed or computed or (not cell.active and bool(cell.shape))
+            if part and cell.active and not found.mixed[cell]:
                 found.part[cell] = part
     return found
 

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed import facts
-from qed.calculus.kinds import Kinds
+from qed.calculus.kinds import Kinds, kinds
 from qed.calculus.naming import SPELLED, VIEWS, common
 from qed.calculus.sweep import Sweep
 from qed.calculus.tape import Layer, norm, relative
@@ -37,6 +37,7 @@ from qed.span import Span
 _MATRIX = {"dot_general": "dense", "ragged_dot_general": "dense", "conv_general_dilated": "convolution"}
 _ELEMENTWISE = (facts.Class.UNARY, facts.Class.ARITHMETIC, facts.Class.SELECT)
 _PASSED = frozenset({"convert_element_type", "broadcast_in_dim", "stop_gradient", "copy"})
+_CHAINED = 3
 _SUMS = frozenset({"add", "sub", "add_any"})
 LONGEST_PRODUCT = 1e9
 """Operations of a product that is done again in NumPy, at most."""
@@ -54,6 +55,19 @@ class Found:
     z: Cell
     out: Cell
     own: str
+
+
+def structure(done: Sweep) -> tuple[Kinds, list[Found]]:
+    """The kinds of the values and the layers; in a program without data, those of a chain of three products or more."""
+    known = kinds(done)
+    found = layers(done, known)
+    if found or any(known.is_mixed(cell) for entry in done.entries for cell in entry.outputs if cell.active):
+        return known, found
+    other = kinds(done, only_views=True)
+    chained = layers(done, other)
+    if len(chained) < _CHAINED or any(each.layer.shared or not each.x.active for each in chained):
+        return known, []
+    return other, chained
 
 
 def layers(done: Sweep, known: Kinds) -> list[Found]:
@@ -154,7 +168,7 @@ def _layer(within: _Within, entry: Entry, place: int, weights: Cell, x: Cell, ki
         error=max(errors, default=None),
         shared=shared,
     )
-    return Found(layer, entry, place, x, weights, z, out, common(own) or own[0])
+    return Found(layer, entry, place, x, weights, z, out, _owned(own))
 
 
 def _paths(done: Sweep, bits: int) -> list[str]:
@@ -328,7 +342,12 @@ def _name(done: Sweep, weights: Cell, own: Sequence[str], paths: Sequence[str]) 
     written = done.names.of(weights)
     if any(written.startswith(path) for path in own) and written not in own:
         return written
-    return common(paths) or common(own) or own[0]
+    return common(paths) or _owned(own)
+
+
+def _owned(own: Sequence[str]) -> str:
+    """The name of the weights; of weights made of several parameters what the names begin with, or the first."""
+    return common(own) or f"{own[0]} +{len(own) - 1}"
 
 
 def _told_apart(found: list[Found]) -> list[Found]:

@@ -18,6 +18,7 @@ from qed.domains.backward import Tape
 from qed.domains.words import number
 from qed.facts.expression import Symbol
 from qed.graph.calls import Inline
+from qed.graph.dtypes import is_real
 from qed.graph.graph import Graph
 from qed.graph.names import assigned, name_at
 from qed.graph.walk import Cell, Entry
@@ -33,6 +34,7 @@ INFIX = {"add": "+", "add_any": "+", "sub": "-", "mul": "*", "div": "/", "pow": 
 _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 SPELLED = {"logistic": "sigmoid", "reduce_sum": "sum", "reduce_max": "max", "reduce_min": "min", "reduce_prod": "prod"}
 
+_LONGEST = 24
 _PLACE = re.compile(r"[A-Za-z_][\w.]*(\[[\w'\", :.-]+\])+")
 _POWER = re.compile(r"integer_pow\(([^(),]+), y=(-?\d+)\)")
 
@@ -74,7 +76,7 @@ class Names:
             self._of[cell] = self._viewed(entry, cell, text)
             return
         if name is None and not cell.active:
-            self._of[cell] = text if text is not None else self.equation(entry)
+            self._of[cell] = text if text is not None else self._constant(entry)
             return
         if name is None:
             self._count += 1
@@ -82,6 +84,17 @@ class Names:
         else:
             name += "".join(f"_{step}" for step in entry.frame.steps())
         self._of[cell] = self._unique(name, cell)
+
+    def _constant(self, entry: Entry) -> str:
+        """What is written where a value does not depend on the parameters: the equation, or what made it."""
+        whole = self.equation(entry)
+        if len(whole) <= _LONGEST:
+            return whole
+        call = entry.frame.equation.call if entry.frame.equation is not None else None
+        name = SPELLED.get(entry.primitive, entry.primitive)
+        if isinstance(call, Inline) and entry.frame.graph.span is None:
+            name = call.name.strip("_")
+        return f"{name}(...)"
 
     def _viewed(self, entry: Entry, cell: Cell, text: str | None) -> str:
         """The name of what only shows another value: that value's, or the place in it."""
@@ -153,7 +166,7 @@ class Names:
         """The local derivative of an executed equation in one operand, as text."""
         primitive, operands = entry.primitive, [self.of(cell) for cell in entry.inputs]
         kind = facts.classify(primitive) if entry.kind == "equation" else None
-        if kind is facts.Class.UNARY:
+        if kind is facts.Class.UNARY and is_real(entry.inputs[0].dtype):
             card = facts.card(primitive, **entry.equation.params)
             if card is not None:
                 return _formula(card.derivative, {"x": operands[0], "y": self.of(entry.outputs[0])})

@@ -5,8 +5,8 @@ fault, since a loss may be scaled; that the first layers are left behind is seen
 relative to the weights, |dL/dW| / |W|, of the first layers beside that of the others. A finding needs both. A factor of
 exactly zero (weights that start at zero, units that never fire) is no vanishing product and is said as it is.
 
-In a loop every step has the same weights, and what vanishes is the influence of the early steps. It is certain to be
-lost where the product is below the rounding of the arithmetic.
+In a recurrent network every step has the same weights, and what vanishes is what the early steps add to their gradient.
+It is certain to be lost where the product is below the rounding of the arithmetic.
 
 Reference: Hochreiter (1991), diploma thesis; Glorot and Bengio (2010), *Understanding the difficulty of training
 deep feedforward neural networks*.
@@ -62,13 +62,14 @@ def judge(chain: Chain, layers: Sequence[Layer], roundoff: float) -> Reach:
     if not chain.stages or not 0 < product < float("inf"):
         return Reach("reaches", chain, None, False)
     loop = chain.kind == "loop"
+    stepped = any(layer.shared and layer.step is not None for layer in layers)  # weights that every step adds to
     if product <= (roundoff if loop else FAR) and (typical <= SHRINKS or loop):
         first, largest = _pull(chain, layers)
-        certain = loop or (first is not None and largest is not None and first <= FAR * largest)
+        certain = stepped if loop else (first is not None and largest is not None and first <= FAR * largest)
         return Reach("vanishes", chain, _crossing(chain, GONE), certain, first, largest)
     if product >= 1 / FAR and (typical >= GROWS or loop):
         first, least = _pull(chain, layers, grows=True)
-        certain = loop or (first is not None and least is not None and FAR * first >= least)
+        certain = stepped if loop else (first is not None and least is not None and FAR * first >= least)
         return Reach("explodes", chain, _crossing(chain, 1 / GONE), certain, first, least)
     return Reach("reaches", chain, None, False)
 
@@ -180,7 +181,7 @@ def _finding(reach: Reach) -> Finding:
     chain, place = reach.chain, reach.place
     code = "QED405" if reach.kind == "vanishes" else "QED406"
     level = Level.NOTE if chain.kind == "loop" and reach.kind == "vanishes" else None
-    message = sentence(reach)
+    message = sentence(reach) if level is None else "what the first steps add to the gradient is below its rounding"
     note = f"factor {four(place.factor)} here, {four(chain.product)} in all" if place is not None else message
     witness = {
         "product": chain.product,

@@ -13,6 +13,8 @@ from qed.calculus.worked import four
 from qed.domains.words import plural
 from qed.graph.function import Function
 
+_FEW_STAGES = 4
+
 
 def subject(function: Function) -> str:
     """The title line: the function, its place, how many parameters."""
@@ -45,6 +47,8 @@ def headline(
         verb = {"vanishes": "vanishes", "explodes": "explodes", "stops": "stops"}[wrong.kind]
         text = reach.sentence(wrong)
         return f"The gradient of {name} {verb} on its way back: {text}."
+    if not tape.lines and all(each.gradient.norm == 0 for each in tape.parameters):
+        return f"No differentiable equation leads from {name} back to its parameters: the gradient is zero{same}."
     steps = plural(len(worked.visible(tape.lines)), "equation")
     if len(tape.parameters) == 1 and tape.parameters[0].gradient.size <= worked.LARGEST:
         slope = worked.tell(tape.parameters[0].gradient)
@@ -54,7 +58,7 @@ def headline(
     zero = [each.name for each in tape.parameters if each.gradient.norm == 0 and not each.gradient.nonfinite]
     if zero:
         listed = ", ".join(zero[:3]) + (f" and {len(zero) - 3} more" if len(zero) > 3 else "")
-        return f"One walk back over {steps} gives the gradient of {name}; it is exactly zero in {listed}{same}."
+        return f"One walk back over {steps} gives the gradient of {name}{same}; it is exactly zero in {listed}."
     return f"One walk back over {steps} gives the gradient of {name} in {which}{same}."
 
 
@@ -75,6 +79,8 @@ def reasons(tape: Tape, name: str) -> tuple[Reason, ...]:
     for chain in tape.chains:
         if chain.kind == "layers" and all(len(stage.layers) == 1 for stage in chain.stages):
             continue  # the table of layers says the same
+        if chain.kind == "equations" and len(chain.stages) < _FEW_STAGES:
+            continue
         whole = Reason("stage by stage", role="all", text=listing.chain_table(chain, listing.MANY))
         role = {"loop": "loop", "layers": "blocks", "equations": "chain"}[chain.kind]
         more = (whole,) if len(chain.stages) > listing.FEW else ()
