@@ -73,6 +73,8 @@ def _backward(done: Sweep, births: tuple[Birth, ...]) -> Answer[None]:
     texts = operands_of(birth)
     name = texts[0] if texts and len(texts[0]) <= 40 else "its operand"
     at = f"at {name} = {number(operands[0])}{where(birth)}" if operands else "here"
+    if len(operands) > 1:
+        at = f"at ({', '.join(number(x) for x in operands)}){where(birth)}"
     came = "a number" if birth.cotangent is None else number(birth.cotangent)
     if code == "QED103":
         text = f"masked: the derivative of {birth.primitive} {at} is not finite, and the result does not use that value"

@@ -91,7 +91,7 @@ def norm(array: Any) -> float:
     >>> norm(np.array([3.0, 4.0])), norm(np.array([3e200, 4e200])) < 1e201
     (5.0, True)
     """
-    flat = np.abs(np.asarray(array).astype(np.float64, copy=False)).ravel()
+    flat = np.abs(np.asarray(array)).astype(np.float64).ravel()
     top = float(flat.max(initial=0.0))
     if top == 0 or not np.isfinite(top):
         return top

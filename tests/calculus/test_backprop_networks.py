@@ -148,6 +148,26 @@ def test_a_scalar_chain_vanishes_without_a_finding():
     assert "shrinks to 9.139e-14" in answer.headline
 
 
+def test_twenty_weights_in_one_vector_are_twenty_layers():
+    def loss(w):
+        h = 0.5
+        for k in range(20):
+            h = jax.nn.sigmoid(w[k] * h)
+        return (h - 1) ** 2
+
+    answer = qed.backprop(loss, jnp.ones(20))
+    assert [layer.name for layer in answer.layers[:3]] == ["w[1]", "w[2]", "w[3]"]
+    assert [finding.code for finding in answer.findings] == ["QED405"]
+    slopes = math.prod(layer.by_slope for layer in answer.layers)
+    assert answer.chains[0].product == pytest.approx(slopes, rel=1e-4)  # the weights are 1
+    assert "of that" in str(answer)
+
+
+def test_a_formula_is_no_network():
+    answer = qed.backprop(lambda x: jnp.sin(x) * x + x * jnp.exp(x) * x, 1.5)
+    assert answer.layers == ()
+
+
 def growing(function):
     weights = {f"layer{k}": 5.0 * jax.random.normal(KEYS[4 + k], (8, 8)) for k in range(8)}
     weights["layer7"] = weights["layer7"] / 10
@@ -203,6 +223,18 @@ def test_a_recurrent_network_that_forgets_is_noted():
     answer = qed.backprop(*recurrent(0.5))
     assert [(finding.code, str(finding.level)) for finding in answer.findings] == [("QED405", "note")]
     assert answer.findings[0].witness["product"] == pytest.approx(0.5**38, rel=0.2)
+
+
+def test_nested_loops_are_chains_of_their_own():
+    def loss(x):
+        def outer(h, _):
+            return jax.lax.scan(lambda g, _: (jnp.sin(g), None), h, None, length=4)[0], None
+
+        return jax.lax.scan(outer, 2 * x, None, length=5)[0]
+
+    answer = qed.backprop(loss, 0.7)
+    assert sorted(len(chain.stages) for chain in answer.chains if chain.kind == "loop")[-1] == 4
+    assert float(answer.gradient) == pytest.approx(float(jax.grad(loss)(0.7)), rel=1e-5)
 
 
 def test_a_recurrent_network_with_a_loss_at_every_step_is_left_in_peace():
