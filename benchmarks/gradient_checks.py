@@ -15,6 +15,7 @@ how many programs XLA compiles, for a network whose activation has a rule by han
 
     python -m benchmarks.gradient_checks            prints both tables, writes benchmarks/results/gradient_checks.json
     python -m benchmarks.gradient_checks --only 5   the first five cases of each class, nothing written
+    python -m benchmarks.gradient_checks --again qed "qed order 2"    these anew, the others from the written result
 
 chex and PyTorch come with the extra `bench`; what is missing is said, and its columns are left out.
 """
@@ -46,6 +47,7 @@ from tests.calculus.gradient_corpus.judge import located
 RESULT = Path(__file__).with_name("results") / "gradient_checks.json"
 FAULTS = ("wrong", "second", "latent")
 SEED = 0
+LOCATED = ", located"
 SLOW_LIMIT = 1500
 """Elementwise checkers evaluate twice for every input; beyond this many they are not asked."""
 
@@ -267,24 +269,25 @@ def torch_calls(n: int, fast: bool) -> int:
 # --- the tables ------------------------------------------------------------------------------------------------
 
 
-def examine(cases: Sequence[Case], say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
-    """Every case by every checker: {checker: {dtype: {case: outcome}}}."""
+def examine(cases: Sequence[Case], checkers: Sequence[str]) -> dict[str, Any]:
+    """Every case by the checkers: {checker: {dtype: {case: outcome}}}."""
     found: dict[str, Any] = {}
-    for name, (module, run) in CHECKERS.items():
+    for name in checkers:
+        module, run = CHECKERS[name]
         if module is not None and not have(module):
-            say(f"{name}: {module} is not installed (pip install 'qed[bench]'), left out")
+            print(f"{name}: {module} is not installed (pip install 'qed[bench]'), left out", file=sys.stderr)
             continue
-        say(name)
+        print(name, file=sys.stderr, flush=True)
         found[name] = {dtype: {case.name: asked(run, case, dtype) for case in cases} for dtype in DTYPES}
     return found
 
 
-def asked(run: Callable[[Case, str], Outcome], case: Case, dtype: str) -> dict[str, Any]:
-    """One case by one checker."""
+def asked(run: Callable[[Case, str], Outcome], case: Case, dtype: str) -> str:
+    """One case by one checker; a fault that was located is marked so."""
     with precision(dtype), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         outcome, place = run(case, dtype)
-    return {"outcome": outcome, "located": place}
+    return outcome + LOCATED if place else outcome
 
 
 def summary(found: dict[str, Any]) -> dict[str, Any]:
@@ -301,9 +304,9 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def counts(results: Sequence[tuple[Case, dict[str, Any]]]) -> dict[str, int]:
+def counts(results: Sequence[tuple[Case, str]]) -> dict[str, int]:
     """Of the cases of one class: run, flagged as wrong, passed, errors, called by the right word, located."""
-    words = [(case, r["outcome"]) for case, r in results if r["outcome"] != "not run"]
+    words = [(case, outcome.removesuffix(LOCATED)) for case, outcome in results if outcome != "not run"]
     errors = sum(word.startswith("error") for _, word in words)
     flagged = sum(word in ("flagged", "disagrees") for _, word in words)
     return {
@@ -312,7 +315,7 @@ def counts(results: Sequence[tuple[Case, dict[str, Any]]]) -> dict[str, int]:
         "passed": len(words) - errors - flagged,
         "errors": errors,
         "right word": sum(word in case.verdicts for case, word in words),
-        "located": sum(r["located"] for _, r in results),
+        "located": sum(outcome.endswith(LOCATED) for _, outcome in results),
     }
 
 
@@ -344,28 +347,43 @@ def cell(count: dict[str, int], kind: str) -> str:
     return f"{count['flagged']}/{count['run'] - count['errors']}{errors}"
 
 
+def versions() -> dict[str, str]:
+    """Of everything compared."""
+    packages = [name for name in ("jax", "jaxlib", "numpy", "chex", "torch") if have(name)]
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def written(cases: Sequence[Case], again: Sequence[str]) -> dict[str, Any]:
+    """The outcomes of the committed result that stay: those of the other checkers, of the same cases and versions."""
+    record = json.loads(RESULT.read_text(encoding="utf-8"))
+    kept = {name: by for name, by in record["outcomes"].items() if name not in again}
+    same = record["versions"] == versions()
+    if not same or any(set(by["float64"]) != {case.name for case in cases} for by in kept.values()):
+        message = "the written result is of other versions or cases: run without --again"
+        raise SystemExit(message)
+    return kept
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", type=int, help="so many cases of each class; writes nothing")
+    parser.add_argument("--again", nargs="+", choices=CHECKERS, help="run these; keep what is written of the others")
     options = parser.parse_args()
     cases = [case for kind in KINDS for case in [c for c in CASES.values() if c.kind == kind][: options.only]]
-    found = examine(cases, lambda line: print(line, file=sys.stderr, flush=True))
+    kept = written(cases, options.again) if options.again else {}
+    found = {**kept, **examine(cases, options.again or list(CHECKERS))}
+    found = {name: found[name] for name in CHECKERS if name in found}
     rules = (1, 5, 20) if options.only is None else (1,)
     record = {
         "benchmark": "gradient_checks",
         "seed": SEED,
         "files": [module.__name__ for module in FILES],
         "cases": {kind: sum(case.kind == kind for case in cases) for kind in KINDS},
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("jax", "jaxlib", "numpy", "chex", "torch") if have(name)},
-        },
+        "versions": versions(),
         "rules": rules,
         "summary": summary(found),
         "costs": costs(rules),
-        "outcomes": {
-            name: {d: {c: r["outcome"] for c, r in rs.items()} for d, rs in by.items()} for name, by in found.items()
-        },
+        "outcomes": found,
     }
     print(table(record))
     if options.only is None:

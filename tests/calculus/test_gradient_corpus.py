@@ -114,8 +114,8 @@ def curvatures(case):
         yield np.asarray(jax.grad(lambda x, fun=fun: jnp.vdot(jax.grad(lambda x: fun(x, *args))(x), d))(x))
 
 
-SLOW = {case.name for case in CASES.values() if case.kind == "correct"}
-"""Library functions at work: they take long to compile."""
+SLOW = {case.name for case in CASES.values() if case.kind == "correct" or case.half == "examination"}
+"""Half of the corpus, and library functions at work, which take long to compile."""
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in CASES])
