@@ -278,7 +278,7 @@ def examine(cases: Sequence[Case], checkers: Sequence[str]) -> dict[str, Any]:
             print(f"{name}: {module} is not installed (pip install 'qed[bench]'), left out", file=sys.stderr)
             continue
         print(name, file=sys.stderr, flush=True)
-        found[name] = {dtype: {case.name: asked(run, case, dtype) for case in cases} for dtype in DTYPES}
+        found[name] = {d: {case.name: asked(run, case, d) for case in cases if d in case.dtypes} for d in DTYPES}
     return found
 
 
@@ -358,7 +358,7 @@ def written(cases: Sequence[Case], again: Sequence[str]) -> dict[str, Any]:
     record = json.loads(RESULT.read_text(encoding="utf-8"))
     kept = {name: by for name, by in record["outcomes"].items() if name not in again}
     same = record["versions"] == versions()
-    if not same or any(set(by["float64"]) != {case.name for case in cases} for by in kept.values()):
+    if not same or any(set(by[d]) != {c.name for c in cases if d in c.dtypes} for by in kept.values() for d in DTYPES):
         message = "the written result is of other versions or cases: run without --again"
         raise SystemExit(message)
     return kept
@@ -378,7 +378,7 @@ def main() -> int:
         "benchmark": "gradient_checks",
         "seed": SEED,
         "files": [module.__name__ for module in FILES],
-        "cases": {kind: sum(case.kind == kind for case in cases) for kind in KINDS},
+        "cases": {d: {k: sum(c.kind == k and d in c.dtypes for c in cases) for k in KINDS} for d in DTYPES},
         "versions": versions(),
         "rules": rules,
         "summary": summary(found),

@@ -134,7 +134,7 @@ def test_the_label_is_true(name):
 
 
 def test_the_corpus_is_large_and_marked():
-    assert len(FILES) == 6
+    assert len(FILES) == 10
     assert len(CASES) > 100
     for half in HALVES:
         assert {case.kind for case in CASES.values() if case.half == half} == set(KINDS)

@@ -44,6 +44,7 @@ class Case:
         elsewhere: a point at which a latent fault can be seen.
         reverse: False where JAX has no reverse mode.
         tolerance: largest relative difference of the two gradients of a right case, in float64.
+        dtypes: where the label holds.
         same_values: False where the program has no digits and `truth` has.
     """
 
@@ -63,6 +64,7 @@ class Case:
     reverse: bool = True
     tolerance: float = 1e-6
     same_values: bool = True
+    dtypes: tuple[str, ...] = DTYPES
 
     def at(self, dtype: str) -> tuple[Any, tuple[Any, ...]]:
         """The point and the data in a dtype; call it inside `precision(dtype)`."""
