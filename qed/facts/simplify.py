@@ -97,6 +97,46 @@ def _call(node: Call) -> Expression:
 # --- terms and factors ---
 
 
+def terms_of(formula: Expression) -> list[tuple[Fraction, dict[Expression, Fraction]]]:
+    """Return a simplified formula as a sum: coefficient and powers of atoms of each term.
+
+    >>> from qed.facts.expression import parse
+    >>> [(str(c), len(f)) for c, f in terms_of(parse("2*x*y - 3"))]
+    [('2', 2), ('-3', 0)]
+    """
+    return _terms(formula)
+
+
+def sum_of(terms: Iterable[tuple[Fraction, dict[Expression, Fraction]]]) -> Expression:
+    """Return the sum of terms; the inverse of `terms_of`.
+
+    >>> from qed.facts.expression import parse
+    >>> sum_of(terms_of(parse("2*x - 3")))
+    Expression('2*x - 3')
+    """
+    return _plain_sum(terms)
+
+
+def factors_of(formula: Expression) -> tuple[Fraction, dict[Expression, Fraction]]:
+    """Return a simplified formula as a product: a coefficient, and powers of atoms, which may be sums.
+
+    >>> from qed.facts.expression import parse
+    >>> factors_of(parse("2*(x + y)/3"))
+    (Fraction(2, 3), {Expression('x + y'): Fraction(1, 1)})
+    """
+    return _factors(formula)
+
+
+def product_of(coefficient: Fraction, factors: dict[Expression, Fraction]) -> Expression:
+    """Return the product of powers of atoms; the inverse of `terms_of` for one term.
+
+    >>> from qed.facts.expression import Symbol
+    >>> product_of(Fraction(2, 3), {Symbol("x"): Fraction(1)})
+    Expression('2*x/3')
+    """
+    return _product(coefficient, factors)
+
+
 def _terms(node: Expression) -> list[_Term]:
     """A simplified formula as a sum of terms."""
     match node:
@@ -261,11 +301,13 @@ def _sum(terms: list[_Term]) -> Expression:
     """The shortest of three ways to write a sum."""
     terms = _merged(terms)
     plain = _plain_sum(terms)
-    common = _common(terms)
-    if len(terms) < 2 or not common:
+    if len(terms) < 2:
         return plain
+    common, forms = _common(terms), [plain, _with_content(terms)]
+    if not common:
+        return min(forms, key=size)
     rest = [_times(term, _raised((_ONE, common), -1)) for term in terms]
-    forms = [plain, _with_factor(common, rest)]
+    forms.append(_with_factor(common, rest))
     expanded = _expanded(rest)
     if expanded is not None:
         forms.append(_with_factor(common, _merged(expanded)))
@@ -279,8 +321,19 @@ def _common(terms: list[_Term]) -> _Factors:
     return {atom: power for atom, power in lowest.items() if power}
 
 
+def _with_content(terms: list[_Term]) -> Expression:
+    """2 x - 2 y as 2 (x - y), where all coefficients have one modulus."""
+    plain = _plain_sum(terms)
+    content = {abs(c) for c, _ in terms}
+    if len(content) != 1 or content == {_ONE} or len(terms) < 2:
+        return plain
+    (number,) = content
+    inner = _plain_sum([(c / number, f) for c, f in terms])
+    return min(plain, _product(*_times((number, {}), _factors(inner))), key=size)
+
+
 def _with_factor(common: _Factors, rest: list[_Term]) -> Expression:
-    inner = _plain_sum(rest)
+    inner = _with_content(rest)
     if inner == ZERO:
         return ZERO
     return _product(*_times(_factors(inner), (_ONE, common)))

@@ -11,17 +11,19 @@ from qed import facts
 from qed.answer import Reason, Standing
 from qed.calculus.deriving.forms import number, tex_name
 from qed.calculus.deriving.partial import Partial, Step, rounded
-from qed.calculus.deriving.program import Program
 from qed.facts.plain import plain
 from qed.graph.function import Function
 
 if TYPE_CHECKING:
-    from qed.calculus.derivation import Derivation, Sided
+    from qed.calculus.deriving.result import Derivation, Sided
 
 __all__ = ["claim", "corner_reasons", "headline", "number", "observations", "reasons", "subject", "tex", "text"]
 
 MOST_STEPS = 60
 """How many steps are shown; the rest is counted."""
+
+MOST_ARRAYS = 24
+"""How many named arrays are shown."""
 
 _COLUMNS = 66
 
@@ -116,24 +118,34 @@ def tex(function: str, partials: Sequence[Partial]) -> str:
 # --- an answer ---
 
 
-def point(program: Program, variable: str) -> str:
+def point(function: Function, variable: str) -> str:
     """``x = 1.5``."""
-    for element in program.variables:
-        if element.name == variable:
-            return f"{variable} = {float(element.value):.6g}"
+    root, _, index = variable.rpartition("[")
+    for path, array in zip(function.paths, function.parameters, strict=True):
+        if path == variable and array.size == 1:
+            return f"{variable} = {float(np.ravel(array)[0]):.6g}"
+        if path == root:
+            place = tuple(int(i) for i in index.rstrip("]").split(","))
+            return f"{variable} = {float(np.asarray(array)[place]):.6g}"
     return variable
 
 
-def subject(name: str, function: Function, program: Program) -> str:
+def subject(name: str, function: Function) -> str:
     """The title: whose derivative, where."""
-    where = ", ".join(f"{e.name} = {float(e.value):.6g}" for e in program.variables[:4])
-    rest = len(program.variables) - 4
-    return f"derivative of {name} at {where}" + (f" and {rest} more" if rest > 0 else "")
+    where = []
+    for path, array in zip(function.paths, function.parameters, strict=True):
+        small = array.size == 1
+        where.append(f"{path} = {float(np.ravel(array)[0]):.6g}" if small else f"{path} {list(array.shape)}")
+    rest = f" and {len(where) - 4} more" if len(where) > 4 else ""
+    return f"derivative of {name} at {', '.join(where[:4])}{rest}"
 
 
 def claim(derivation: Derivation) -> str:
     """The derived numbers as a sentence."""
     name, partials = derivation.function, derivation.partials
+    if as_arrays(derivation) and derivation.matrix is not None:
+        names = ", ".join(derivation.matrix.gradients)
+        return f"the chain rule gives the gradient of {name} in {names}"
     several = len(partials) > 1
     parts = [f"{derivative_name(name, p.variable, several)} = {p.value:.6g}" for p in partials[:4]]
     rest = f" and {len(partials) - 4} more" if len(partials) > 4 else ""
@@ -143,20 +155,41 @@ def claim(derivation: Derivation) -> str:
 def headline(derivation: Derivation) -> str:
     """The result in one sentence."""
     name, partials = derivation.function, derivation.partials
+    same = f"{derivation.observed_by} gives the same number"
+    if as_arrays(derivation) and derivation.matrix is not None:
+        path, formula = next(iter(derivation.matrix.gradients.items()))
+        rest = len(derivation.matrix.gradients) - 1
+        more = f", and {rest} more gradients" if rest > 1 else ", and one more gradient" if rest else ""
+        if len(formula) <= _COLUMNS:
+            return (
+                f"With L = {name}(...): dL/d{path} = {formula}{more}; {derivation.observed_by} gives the same numbers."
+            )
+        return "The gradient follows from the chain rule; {derivation.observed_by} gives the same numbers."
     if len(partials) == 1:
         (only,) = partials
         formula = plain(only.formula, 7)
         shown = f"{name}'({only.variable}) = {formula}" if len(formula) <= _COLUMNS else f"{name}'({only.variable})"
         number_shown = f", here {only.value:.6g}" if formula != f"{only.value:.6g}" else ""
-        return f"{shown}{number_shown}; jax.grad gives the same number."
-    return f"The {len(partials)} partial derivatives follow from the rules; jax.grad gives the same numbers."
+        return f"{shown}{number_shown}; {same}."
+    return f"The {len(partials)} partial derivatives follow from the rules; {same}s."
+
+
+def as_arrays(derivation: Derivation) -> bool:
+    """Whether the derivation is shown for arrays: where every step has a notation, or there is nothing else."""
+    if derivation.matrix is None:
+        return False
+    return not derivation.partials or not derivation.matrix.by_numbers
 
 
 def reasons(derivation: Derivation) -> tuple[Reason, ...]:
     """The steps as reasons, the first MOST_STEPS of them, and the results."""
-    found: list[Reason] = []
+    found: list[Reason] = list(_of_arrays(derivation)) if as_arrays(derivation) else []
     name, partials = derivation.function, derivation.partials
-    several, room = len(partials) > 1, MOST_STEPS
+    several, room = len(partials) > 1, MOST_STEPS - len(found)
+    if found and sum(len(partial.steps) for partial in partials) > 12:
+        count = len(partials)
+        text = f"number by number there are {count} derivations, in the answer's .partials and .text"
+        return (*found, Reason("number by number", role="...", text=text))
     for partial in partials:
         if several:
             found.append(Reason("partial derivative", role="for", text="\n".join(_header(name, partial, partials))))
@@ -172,6 +205,60 @@ def reasons(derivation: Derivation) -> tuple[Reason, ...]:
     return tuple(found)
 
 
+def _of_arrays(derivation: Derivation) -> Iterator[Reason]:
+    """The chain rule for arrays: what they are, their cotangents from the last to the first, the gradients."""
+    matrix = derivation.matrix
+    if matrix is None:
+        return
+    yield Reason(
+        "notation",
+        role="where",
+        text=f"L is the value of {derivation.function}, ⊙ the elementwise product, 1 a vector of ones",
+    )
+    for definition in matrix.definitions[:MOST_ARRAYS]:
+        yield Reason("definition", role="where", text=definition)
+    for count, step in enumerate(matrix.steps[:MOST_ARRAYS], 1):
+        rules = f"   by {', '.join(step.rules)}" if step.rules else ""
+        text = f"{step.text}   {list(step.shape)}\n{rules.strip()}".rstrip()
+        numbers = f"norm {np.linalg.norm(step.value):.6g}"
+        yield Reason("chain rule", step.text, numbers, span=step.span, role=str(count), text=text)
+    hidden = len(matrix.steps) - MOST_ARRAYS
+    if hidden > 0:
+        yield Reason("more steps", role="...", text=f"{hidden} more steps, in the answer's .matrix.steps")
+    texts = [f"dL/d{name} = {text}" for name, text in list(matrix.gradients.items())[:MOST_ARRAYS]]
+    if texts:
+        yield Reason("result", role="so", text="\n".join(texts))
+    for primitive, span in matrix.by_numbers.items():
+        where = f" ({span})" if span is not None else ""
+        text = f"{primitive}{where} is followed by its numbers: {primitive}*(...) is its transposed derivative"
+        yield Reason("by numbers", role="note", text=text)
+    if matrix.products:
+        yield _of_jacobians(derivation)
+
+
+def _of_jacobians(derivation: Derivation) -> Reason:
+    """The longest product of Jacobians, with what its numbers give."""
+    assert derivation.matrix is not None
+    longest = max(derivation.matrix.products, key=lambda product: len(product.factors))
+    found = longest.product
+    grad = _leaf(derivation, longest.parameter)
+    off = float(np.max(np.abs(found - grad)))
+    text = f"{longest.text}\nthe product of these numbers differs from jax.grad by {off:.2g}"
+    return Reason(
+        "product of Jacobians", predicted=float(np.linalg.norm(found)), observed=float(np.linalg.norm(grad)),
+        role="chain", standing=Standing.MEASURED, text=text,
+    )  # fmt: skip
+
+
+def _leaf(derivation: Derivation, parameter: str) -> np.ndarray:
+    """What jax.grad gives for one parameter, as a vector."""
+    import jax
+
+    assert derivation.matrix is not None
+    leaves = [leaf for leaf in jax.tree_util.tree_leaves(derivation.observed)]
+    return np.ravel(leaves[list(derivation.matrix.gradients).index(parameter)])
+
+
 def _reason(step: Step, count: int) -> Reason:
     formula = f"{step.left} = {step.general}"
     numbers = f"value {step.value:.6g}, derivative {step.slope:.6g}"
@@ -181,10 +268,11 @@ def _reason(step: Step, count: int) -> Reason:
 
 def observations(derivation: Derivation, difference: float, allowed: float) -> Iterator[Reason]:
     """What was measured beside the derivation."""
-    grad = f"jax.grad differs by {difference:.2g} (rounding allows {allowed:.2g})"
+    grad = f"{derivation.observed_by} gives the same: it differs by {difference:.2g} (allowed {allowed:.1g})"
     yield Reason(
-        "comparison with jax.grad", predicted=_flat(derivation.value), observed=_flat(derivation.observed),
-        role="checked", standing=Standing.MEASURED, text=grad,
+        f"comparison with {derivation.observed_by}",
+        predicted=flat(derivation.value), observed=flat(derivation.observed), role="checked",
+        standing=Standing.MEASURED, text=grad,
     )  # fmt: skip
     if derivation.limit is not None:
         yield from _of_limit(derivation)
@@ -266,7 +354,8 @@ def corner_reasons(derivation: Derivation, variable: str, both: Sided) -> tuple[
     return tuple(found)
 
 
-def _flat(tree: Any) -> Any:
+def flat(tree: Any) -> Any:
+    """A number, a few numbers, or the norm of many."""
     import jax
 
     leaves = jax.tree_util.tree_leaves(tree)
@@ -277,5 +366,5 @@ def _flat(tree: Any) -> Any:
 
 
 def _short(tree: Any) -> str:
-    found = _flat(tree)
+    found = flat(tree)
     return f"{found:.6g}" if isinstance(found, float) else "[" + ", ".join(f"{n:.6g}" for n in found) + "]"
