@@ -68,12 +68,12 @@ def derive(fun: Callable[..., Any], x: Any, *args: Any, seed: int = 0) -> Answer
     function = read(fun, x, *args)
     name = function.name if function.name.isidentifier() else "f"
     small = all(p.size == 1 for p in function.parameters) or function.size <= LARGEST_VECTOR
-    arrays = any(p.shape for p in function.parameters)
+    arrays = any(a.shape for a in (*function.parameters, *function.data) if hasattr(a, "shape"))
     missing: list[Exception] = []
     program, matrix = None, None
     if small:
         try:
-            program = program_of(function, limit=20_000 if not arrays else 400)
+            program = program_of(function, limit=20_000 if not arrays else 2_000)
         except (TooManyElements, TooLong, NotDerivable) as reason:
             missing.append(reason)
     if arrays:

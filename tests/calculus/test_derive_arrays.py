@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -141,7 +143,7 @@ def test_every_formula_has_the_numbers_of_jax_grad(case):
         place = list(found.values).index(product.parameter)
         np.testing.assert_allclose(product.product, np.ravel(expected[place]), rtol=1e-9, atol=1e-12)
         shapes = [factor.shape for factor in product.factors]
-        assert shapes[0][0] == 1 and all(a[1] == b[0] for a, b in zip(shapes, shapes[1:], strict=False))
+        assert shapes[0][0] == 1 and all(a[1] == b[0] for a, b in itertools.pairwise(shapes))
 
 
 CLOSED = [

@@ -273,11 +273,24 @@ class Algebra:
         if rest.shape and len(rest.shape) == 2 and len(axes) == 1 and len(shape) == 1:
             ones = self.ones((rest.shape[axes[0]],))
             found = self.product([(rest, axes[0] == 0), (ones, False)], shape)
+        elif len(rest.shape) == 1 and (dot := self._dot(rest)) is not None:
+            found = dot
         else:
             value = self.value(rest).sum(axis=axes).reshape(shape)
             key = ("sum", rest.formula, rest.shape, axes, shape)
             found = self._atom(key, Atom("sum", shape, value, inner=rest, axes=axes))
         return Array(simplify(scalar * found.formula), shape)
+
+    def _dot(self, array: Array) -> Array | None:
+        """The sum of an elementwise product of vectors as u^T v, where u has a name."""
+        coefficient, factors = factors_of(array.formula)
+        for atom, power in factors.items():
+            known = self.atoms.get(atom.name) if isinstance(atom, Symbol) else None
+            if known is None or known.kind != "name" or known.shape != array.shape or power != 1 or len(factors) < 2:
+                continue
+            rest = product_of(coefficient, {a: p for a, p in factors.items() if a != atom})
+            return self.product([(Array(atom, array.shape), True), (Array(rest, array.shape), False)], ())
+        return None
 
     def repeat(self, array: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
         """An array repeated to a shape, its own axes being those given."""

@@ -9,8 +9,7 @@ import numpy as np
 
 from qed.calculus.deriving.jacobians import JacobianProduct, cuts, jacobian_product
 from qed.calculus.deriving.notation import Notation
-from qed.calculus.deriving.operations import short_names
-from qed.calculus.deriving.program import NotDerivable
+from qed.calculus.deriving.program import NotDerivable, short_names
 from qed.calculus.deriving.sweep import LONGEST_CLOSED, ArrayStep, Sweep
 from qed.domains.backward import Tape, record
 from qed.graph.function import Function
@@ -36,6 +35,7 @@ class MatrixDerivation:
         products: the gradient in the deepest parameter as a product of Jacobians, where these are small.
         by_numbers: primitives that are followed by their numbers alone, with their lines.
         ties: how many numbers stand exactly where pieces meet, with the line.
+        has_arrays: whether a parameter is an array.
     """
 
     function: str
@@ -47,6 +47,7 @@ class MatrixDerivation:
     products: tuple[JacobianProduct, ...] = ()
     by_numbers: Mapping[str, Span | None] = field(default_factory=dict)
     ties: tuple[tuple[int, str, Span | None], ...] = ()
+    has_arrays: bool = True
 
     @property
     def text(self) -> str:
@@ -112,6 +113,7 @@ def matrix_derivation(function: Function, name: str, most: int = 2000) -> Matrix
         _products(short, function, tape) if len(tape.entries) <= 200 else (),
         dict(short.by_numbers),
         tuple((count, entry.primitive, entry.span) for entry, count in short.ties.items() if count),
+        any(parameter.shape for parameter in function.parameters),
     )
 
 

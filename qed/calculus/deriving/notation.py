@@ -79,7 +79,9 @@ class Notation:
         return self._bracket(f"{self._write(left, _FACTOR)}/{self._write(right, _POWER)}", level > _PRODUCT)
 
     def _is_number(self, node: Expression) -> bool:
-        return self.algebra.own_shape(node) == ()
+        """Whether a factor is written with the numbers: neither an array nor a product or a sum of arrays."""
+        atoms = [self.algebra.atoms[name] for name in node.symbols if name in self.algebra.atoms]
+        return self.algebra.own_shape(node) == () and all(atom.kind not in ("product", "sum") for atom in atoms)
 
     def _product(self, factors: list[Expression]) -> str:
         """Numbers first, by juxtaposition; arrays joined by the elementwise product."""
@@ -88,7 +90,8 @@ class Notation:
         level = _FACTOR if len(arrays) > 1 else _PRODUCT
         if len(arrays) == 1 and numbers and not isinstance(arrays[0], Symbol):
             level = _FACTOR
-        joined = (r" \odot " if self.tex else " ⊙ ").join(self._write(f, level) for f in arrays)
+        sign = (r" \odot " if self.tex else " ⊙ ") if any(self.algebra.own_shape(f) for f in arrays) else " "
+        joined = sign.join(self._write(f, level) for f in arrays)
         return " ".join([*numbers, joined] if joined else numbers)
 
     def _call(self, node: Call, level: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -105,10 +105,3 @@ def has_choice(formula: Expression) -> bool:
         case Call(_, operands):
             return any(map(has_choice, operands))
     return False
-
-
-def short_names(paths: Sequence[str]) -> list[str]:
-    """``w['W1']`` as ``W1`` where no other array is called so."""
-    last = [path.rpartition("[")[2].strip("]'\"") if path.endswith("]") else path for path in paths]
-    plain: Callable[[int], bool] = lambda i: last[i].isidentifier() and last.count(last[i]) == 1  # noqa: E731
-    return [last[i] if plain(i) else path for i, path in enumerate(paths)]

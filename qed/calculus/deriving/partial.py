@@ -67,6 +67,7 @@ class Partial:
         conditions: the pieces that are active, on which the formula holds.
         scale: the sum of the moduli of all products along all paths: what rounding is relative to.
         rest: how many further steps there are that are not written down.
+        data: the names of numbers that are neither parameters nor computed.
     """
 
     variable: str
@@ -80,6 +81,7 @@ class Partial:
     complete: bool
     notes: tuple[str, ...] = ()
     rest: int = 0
+    data: frozenset[str] = frozenset()
 
     @cached_property
     def second(self) -> Expression | None:

@@ -7,7 +7,7 @@ what is computed. The numbers of a program are computed again in float64, from t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -86,7 +86,7 @@ def program_of(function: Function, limit: int = 20_000) -> Program:
     walker = Walker([Value(), domain])
     cells, variables, free = [], [], set(function.traced.free)
     start = walker.start(function.graph, function.traced.leaves)
-    for i, (cell, path) in enumerate(zip(start, function.traced.paths, strict=True)):
+    for i, (cell, path) in enumerate(zip(start, short_names(function.traced.paths), strict=True)):
         array = cell.values[0]
         named = i in free or (is_real(cell.dtype) and 0 < np.size(array) <= LARGEST_DATA and path.isidentifier())
         symbols = domain.symbols(path, array) if named else PLAIN
@@ -105,6 +105,13 @@ def program_of(function: Function, limit: int = 20_000) -> Program:
         output = output.operands[0]  # a test for NaN decides nothing
     order = in_order(output, (*variables, *domain.decisions))
     return Program(output, tuple(variables), order, numbers_of(order), tuple(domain.decisions))
+
+
+def short_names(paths: Sequence[str]) -> list[str]:
+    """``w['W1']`` as ``W1`` where no other array is called so."""
+    last = [path.rpartition("[")[2].strip("]'\"") if path.endswith("]") else path for path in paths]
+    plain: Callable[[int], bool] = lambda i: last[i].isidentifier() and last.count(last[i]) == 1  # noqa: E731
+    return [last[i] if plain(i) else path for i, path in enumerate(paths)]
 
 
 def names_of(graph: Graph) -> dict[Equation, str]:

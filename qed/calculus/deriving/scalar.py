@@ -112,8 +112,12 @@ class Deriver:
             forms.labels[variable], formula, numbers[output], tuple(steps), used, values,
             tuple(self._conditions(active, needed)), sizes[output], complete,
             tuple(self._notes(variable, active)), rest,
+            frozenset(forms.labels[e] for e in self.program.order if self._is_data(e)),
         )  # fmt: skip
         return found
+
+    def _is_data(self, element: Element) -> bool:
+        return element.operation == "symbol" and element not in self.program.variables
 
     def _needed(self, active: frozenset[Element], sides: Overrides) -> frozenset[Element]:
         """The elements that the derivative goes through: of a choice only the pieces that are active."""

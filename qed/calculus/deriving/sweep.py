@@ -20,10 +20,9 @@ from qed.calculus.deriving.operations import (
     body_of,
     chain_of,
     rule_name,
-    short_names,
     with_constants,
 )  # fmt: skip
-from qed.calculus.deriving.program import NotDerivable, names_of
+from qed.calculus.deriving.program import NotDerivable, names_of, short_names
 from qed.domains.backward import Tape
 from qed.facts import Class
 from qed.facts.expression import ONE, ZERO, Constant, Symbol

@@ -11,6 +11,7 @@ from qed import facts
 from qed.answer import Reason, Standing
 from qed.calculus.deriving.forms import number, tex_name
 from qed.calculus.deriving.partial import Partial, Step, rounded
+from qed.calculus.deriving.program import short_names
 from qed.facts.plain import plain
 from qed.graph.function import Function
 
@@ -56,9 +57,10 @@ def _header(function: str, partial: Partial, partials: Sequence[Partial]) -> lis
 
 def _held(partial: Partial, partials: Sequence[Partial]) -> str:
     others = [other.variable for other in partials if other is not partial]
+    data = " and the data" if any(symbol in partial.data for symbol in partial.formula.symbols) else ""
     if len(others) > 4:
-        return f"the {len(others)} others are held constant"
-    return f"{', '.join(others)} {'is' if len(others) == 1 else 'are'} held constant"
+        return f"the {len(others)} others{data} are held constant"
+    return f"{', '.join(others)}{data} {'is' if len(others) == 1 and not data else 'are'} held constant"
 
 
 def _step_lines(step: Step) -> list[str]:
@@ -121,7 +123,9 @@ def tex(function: str, partials: Sequence[Partial]) -> str:
 def point(function: Function, variable: str) -> str:
     """``x = 1.5``."""
     root, _, index = variable.rpartition("[")
-    for path, array in zip(function.paths, function.parameters, strict=True):
+    names = short_names(function.traced.paths)
+    for i, array in zip(function.traced.free, function.parameters, strict=True):
+        path = names[i]
         if path == variable and array.size == 1:
             return f"{variable} = {float(np.ravel(array)[0]):.6g}"
         if path == root:
@@ -132,8 +136,9 @@ def point(function: Function, variable: str) -> str:
 
 def subject(name: str, function: Function) -> str:
     """The title: whose derivative, where."""
-    where = []
-    for path, array in zip(function.paths, function.parameters, strict=True):
+    where, names = [], short_names(function.traced.paths)
+    for i, array in zip(function.traced.free, function.parameters, strict=True):
+        path = names[i]
         small = array.size == 1
         where.append(f"{path} = {float(np.ravel(array)[0]):.6g}" if small else f"{path} {list(array.shape)}")
     rest = f" and {len(where) - 4} more" if len(where) > 4 else ""
@@ -178,7 +183,10 @@ def as_arrays(derivation: Derivation) -> bool:
     """Whether the derivation is shown for arrays: where every step has a notation, or there is nothing else."""
     if derivation.matrix is None:
         return False
-    return not derivation.partials or not derivation.matrix.by_numbers
+    if not derivation.partials:
+        return True
+    arrays = derivation.matrix.has_arrays or max(len(partial.steps) for partial in derivation.partials) > 8
+    return arrays and not derivation.matrix.by_numbers
 
 
 def reasons(derivation: Derivation) -> tuple[Reason, ...]:
