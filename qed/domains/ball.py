@@ -87,7 +87,7 @@ class Ball(Enclosing):
         """The card's function in python-flint, cut to the card's range; undefined where a ball may leave the domain."""
         if card.name == "integer_pow":
             return integer_power(x, int(dict(card.parameters)["y"]))
-        lost = ~marked(lambda ball: _inside(card, ball), x.array)
+        lost = ~marked(lambda ball: inside(card, ball), x.array)
         infinite = x.doubt.infinite
         if infinite is not None:
             lost = lost | (infinite & _without_limit(card, x))
@@ -182,7 +182,7 @@ class Ball(Enclosing):
         return (self.unknown(context.equation, context),) * len(context.equation.outputs)
 
 
-def _inside(card: facts.Card, ball: Any) -> bool:
+def inside(card: facts.Card, ball: Any) -> bool:
     """Whether the function is defined on the whole ball."""
     if not ball.is_finite():
         if ball.is_exact():  # an infinite constant: limits are looked at elsewhere

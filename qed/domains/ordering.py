@@ -126,9 +126,12 @@ class Ordering(Base):
         if params.get("axis", -1) not in (-1, len(context.equation.inputs[0].shape) - 1):
             return (self.unknown(context.equation, context),) * 2
         k, count = params["k"], x.shape[-1]
-        row = self.statistics(x).map(lambda a: a[..., ::-1][..., :k])
         lower, upper = x.bounds
         order, decided = _order(-upper, -lower, True)
+        if np.all(decided) and not x.doubt:
+            row = x.map(lambda a: np.take_along_axis(a, order, -1)[..., :k])
+        else:
+            row = self.statistics(x).map(lambda a: a[..., ::-1][..., :k])
         doubt = Doubt(row.doubt.undefined, None, row.doubt.place)
         low = np.where(decided[..., None], order[..., :k], 0).astype(float)
         high = np.where(decided[..., None], order[..., :k], max(count - 1, 0)).astype(float)

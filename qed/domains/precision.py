@@ -35,8 +35,10 @@ def flint() -> Any:
 
 
 @contextmanager
-def precision(bits: int) -> Iterator[Any]:
+def precision(bits: int, terms: int | None = None) -> Iterator[Any]:
     """Compute in balls of that many bits inside the block, alone in this process; yields the module python-flint.
+
+    `terms` is how many coefficients its power series keep.
 
     >>> from qed.domains.precision import precision
     >>> with precision(200) as flint:
@@ -46,9 +48,10 @@ def precision(bits: int) -> Iterator[Any]:
     """
     library = flint()
     with _LOCK:
-        before = library.ctx.prec
+        before = library.ctx.prec, library.ctx.cap
         library.ctx.prec = bits
+        library.ctx.cap = before[1] if terms is None else terms
         try:
             yield library
         finally:
-            library.ctx.prec = before
+            library.ctx.prec, library.ctx.cap = before

@@ -1,0 +1,165 @@
+"""What every certificate is: a frozen record of numbers and names, a seal over them, and a verification.
+
+A certificate is JSON and back without loss (floats by their shortest exact text). `verify` first compares the seal, a
+SHA-256 of all fields, so that no altered record is believed by luck; then it traces the user's function *again*,
+compares its fingerprint, and proves the claim anew in ball arithmetic, by other code than what found it. The seal is
+against accidents, not against malice: a forged record with a fresh seal still has to pass the mathematics.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from qed.certificates.fingerprint import fingerprint
+from qed.errors import CertificateError, QedError
+from qed.graph.trace import Traced, trace
+
+KINDS: dict[str, type[Certificate]] = {}
+"""The kinds of certificates by name."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The function that a certificate is about: fun(at, *args), traced at the shapes and dtypes of `at`."""
+
+    fun: Callable[..., Any]
+    at: Any
+    args: tuple[Any, ...] = ()
+
+    def traced(self) -> Traced:
+        """The function, traced now."""
+        return trace(self.fun, self.at, *self.args)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Certificate(ABC):
+    """A proof as data. `subject` is the user's function; it is not part of the data.
+
+    Subclasses are final, and their fields are numbers, texts and tuples of them.
+    """
+
+    kind: ClassVar[str]
+    function: str
+    seal: str = ""
+    subject: Subject | None = None
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "kind" in cls.__dict__:
+            KINDS[cls.kind] = cls
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if field.name != "subject":
+                object.__setattr__(self, field.name, _frozen(getattr(self, field.name)))
+
+    # --- as data ---
+
+    def sealed(self) -> Self:
+        """The same with the seal that belongs to its fields."""
+        return replace(self, seal=self._digest())
+
+    def _digest(self) -> str:
+        content = {key: value for key, value in self.to_json().items() if key != "seal"}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON data."""
+        content = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "subject"}
+        return {"certificate": self.kind, **content}
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any] | str) -> Certificate:
+        """The certificate that `to_json` wrote; it knows no function: give one to `verify`.
+
+        Raises QedError (QED007) for data that is no certificate of a known kind.
+        """
+        content = dict(json.loads(data) if isinstance(data, str) else data)
+        cls = KINDS.get(content.pop("certificate", ""))
+        if cls is None or {f.name for f in fields(cls) if f.name != "subject"} != set(content):
+            because = f"the kinds are {', '.join(sorted(KINDS))}, each with its own fields"
+            raise QedError("QED007", "this is no certificate", because, "read what Certificate.to_json wrote")
+        return cls(**{key: _number(value) for key, value in content.items()})
+
+    # --- verification ---
+
+    def verify(self, fun: Callable[..., Any] | None = None, at: Any = None, *args: Any) -> bool:
+        """Prove the claim again.
+
+        Args:
+            fun: the function, where the certificate was read from JSON; its own otherwise.
+            at: a value of the first argument's shape and dtype.
+            args: the other arguments.
+
+        Returns:
+            True.
+
+        Raises:
+            CertificateError: naming the field that does not hold.
+        """
+        subject = self.subject if fun is None else Subject(fun, at, args)
+        if subject is None:
+            raise CertificateError("function", "no function was given to verify it for")
+        if self.seal != self._digest():
+            raise CertificateError("seal", "the fields are not those that were sealed")
+        traced = subject.traced()
+        if fingerprint(traced.graph) != self.function:
+            raise CertificateError("function", "it was made for another function or other shapes")
+        self.prove(traced)
+        return True
+
+    @abstractmethod
+    def prove(self, traced: Traced) -> None:
+        """Prove the claim for a traced function, or raise CertificateError."""
+
+
+def flat(leaves: Any) -> tuple[tuple[float, ...], ...]:
+    """Arrays as tuples of their numbers."""
+    return tuple(tuple(np.asarray(leaf).astype(np.float64).ravel().tolist()) for leaf in leaves)
+
+
+def shaped(numbers: Any, traced: Traced, name: str) -> list[np.ndarray]:
+    """Tuples of numbers in the shapes of the free inputs of a traced function, if they fit."""
+    shapes = [np.shape(leaf) for leaf in traced.parameters]
+    sizes = [int(np.prod(shape)) for shape in shapes]
+    if [len(leaf) for leaf in numbers] != sizes:
+        raise CertificateError(name, f"it has {[len(leaf) for leaf in numbers]} numbers, the function takes {sizes}")
+    found = [np.array(leaf, np.float64).reshape(shape) for leaf, shape in zip(numbers, shapes, strict=True)]
+    if any(np.isnan(leaf).any() for leaf in found):
+        raise CertificateError(name, "it holds NaN")
+    return found
+
+
+def placed(traced: Traced, values: Any) -> list[Any]:
+    """The inputs of a traced function with values put for the free ones."""
+    inputs = list(traced.leaves)
+    for position, value in zip(traced.free, values, strict=True):
+        inputs[position] = value
+    return inputs
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(_frozen(part) for part in value)
+    return float(value) if isinstance(value, np.floating) else int(value) if isinstance(value, np.integer) else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return "NaN" if np.isnan(value) else "inf" if value > 0 else "-inf"
+    return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_number(part) for part in value)
+    return float(value) if isinstance(value, str) and value in ("inf", "-inf", "NaN") else value

@@ -1,0 +1,382 @@
+"""Power series whose coefficients are balls: python-flint's own Taylor arithmetic, walked over a graph.
+
+Along the segment x(t) = x_0 + t d each value of the program is a function of t. With the ball of a piece [a, b] of
+the segment for the leading coefficient, coefficient k of the series encloses f^(k)(t) / k! for all t in the piece; at
+a point it is the Taylor coefficient itself. This is how a certificate of a Taylor remainder is verified: by
+`flint.arb_series`, that no other part of qed's series uses.
+
+A value that may not be smooth on the piece (a kink, a jump, an undecided branch or order) is marked undefined, and so
+is everything computed from it. Two pieces that meet decide a comparison alike where they meet, so that a function
+that is smooth on each piece is smooth on the segment; for that, maxima and absolute values are decided strictly.
+
+Reference: Johansson, "Arb: efficient arbitrary-precision midpoint-radius interval arithmetic", IEEE Transactions on
+Computers 66 (2017), section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from qed import facts
+from qed.domains.ball import inside
+from qed.domains.balls import between, each, marked, objects
+from qed.domains.doubt import NONE, Doubt, either, moved
+from qed.domains.enclosing import Enclosing
+from qed.domains.ends import floats
+from qed.domains.hull import poles_meet
+from qed.domains.intervals import combined
+from qed.domains.precision import flint, precision
+from qed.facts.expression import parse
+from qed.graph.graph import Atom, Equation
+from qed.graph.walk import Context
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesOfBalls:
+    """An array of `flint.arb_series`; undefined elements are those that may not be smooth."""
+
+    array: Array
+    doubt: Doubt = NONE
+
+    __array_ufunc__: ClassVar[None] = None
+
+    def __post_init__(self) -> None:
+        series = flint().arb_series
+        array = each(lambda x: x if isinstance(x, series) else series([x]), np.asarray(self.array, object))
+        lost = marked(lambda x: any(c.is_nan() for c in x.coeffs()), array)
+        doubt = self.doubt | Doubt(lost if np.any(lost) else None)
+        object.__setattr__(self, "array", array)
+        object.__setattr__(self, "doubt", doubt.shaped(array.shape, np.ones(array.shape, bool)))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
+        return self.array.shape
+
+    @property
+    def ndim(self) -> int:
+        """How many axes it has."""
+        return self.array.ndim
+
+    @property
+    def parts(self) -> tuple[Array, ...]:
+        """The arrays that it is made of."""
+        return (self.array,)
+
+    @property
+    def leading(self) -> Array:
+        """The balls of the values."""
+        return each(lambda x: x[0], self.array)
+
+    def coefficient(self, k: int) -> Array:
+        """The balls of the coefficients of t^k."""
+        return each(lambda x: x[k], self.array)
+
+    @classmethod
+    def of(cls, parts: tuple[Array, ...], doubt: Doubt = NONE) -> SeriesOfBalls:
+        """Return the value made of `parts`."""
+        return cls(parts[0], doubt)
+
+    @classmethod
+    def point(cls, array: Any) -> SeriesOfBalls:
+        """Return constants; NaN and infinities are not smooth, but infinities can be compared with."""
+        array = np.asarray(array)
+        arb = flint().arb
+        found = objects([arb(value) for value in array.ravel().tolist()], array.shape)
+        return cls(found, Doubt(np.isnan(array), np.isinf(array)) if array.dtype.kind == "f" else NONE)
+
+    @classmethod
+    def between(cls, lower: Any, upper: Any, doubt: Doubt = NONE) -> SeriesOfBalls:
+        """Return constants where both ends are one number; elsewhere what is not smooth."""
+        lower, upper = np.asarray(lower, float), np.asarray(upper, float)
+        found = each(lambda a, b: between(float(a), float(b)), lower, upper)
+        return cls(found, doubt | Doubt(np.asarray(lower != upper)))
+
+    @property
+    def bounds(self) -> tuple[Array, Array]:
+        """Float64 ends of the values."""
+        lower, upper = floats(self.leading.ravel())
+        return lower.reshape(self.shape), upper.reshape(self.shape)
+
+    def map(self, move: Callable[[Array], Any]) -> SeriesOfBalls:
+        """Return the elements moved by a function of arrays."""
+        return combined(move, self)
+
+    def lost(self, where: Any = True) -> SeriesOfBalls:
+        """Return the same marked as not smooth."""
+        return replace(self, doubt=self.doubt | Doubt(np.broadcast_to(where, self.shape)))
+
+    def hull(self, other: SeriesOfBalls) -> SeriesOfBalls:
+        """Return what either may be: not smooth, unless both are one."""
+        if other is self:
+            return self
+        values = each(lambda x, y: x[0].union(y[0]), self.array, other.array)
+        return SeriesOfBalls(values, self.doubt | other.doubt).lost()
+
+    def sum(self, axis: int) -> SeriesOfBalls:
+        """Return the sum along an axis."""
+        zero = flint().arb_series([0])
+        rows = np.moveaxis(self.array, axis, -1)
+        lead = rows.shape[:-1]
+        found = objects([sum(row, zero) for row in rows.reshape((int(np.prod(lead)), rows.shape[-1]))], lead)
+        return SeriesOfBalls(found, moved([self.doubt], [self.shape], lambda mask: np.any(mask, axis)))
+
+
+@final
+class BallSeries(Enclosing):
+    """Series of balls in t, up to the power `order`.
+
+    Args:
+        order: the highest power of t.
+        bits: the precision.
+    """
+
+    name = "ball series"
+    numbers: ClassVar[type] = SeriesOfBalls
+    gaps: ClassVar[frozenset[str]] = Enclosing.gaps | {
+        *"igamma igammac polygamma regularized_incomplete_beta zeta atan2 rem bessel_i0e bessel_i1e erf_inv".split()
+    }
+
+    def __init__(self, order: int, bits: int = 200) -> None:
+        super().__init__()
+        self.order = order
+        self.bits = bits
+
+    def constant(self, atom: Atom, array: Any) -> Any:
+        """Constants; a series is taken as a new value."""
+        with precision(self.bits, self.order + 1):
+            return super().constant(atom, array)
+
+    def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
+        """The series of an equation's outputs."""
+        with precision(self.bits, self.order + 1):
+            return super().apply(equation, inputs, context)
+
+    def join(self, first: Any, second: Any) -> Any:
+        """What either branch may give."""
+        with precision(self.bits, self.order + 1):
+            return super().join(first, second)
+
+    def segment(self, start: Any, direction: Any, lower: float, upper: float) -> SeriesOfBalls:
+        """Return start + t direction about all t in [lower, upper]: exact float64 arrays of one shape."""
+        with precision(self.bits, self.order + 1) as library:
+            t = between(lower, upper)
+
+            def line(x: Any, d: Any) -> Any:
+                x, d = library.arb(float(x)), library.arb(float(d))
+                return library.arb_series([x + t * d, d])
+
+            return SeriesOfBalls(each(line, np.asarray(start, float), np.asarray(direction, float)))
+
+    # --- numbers ---
+
+    def pi(self) -> SeriesOfBalls:
+        """Pi."""
+        return SeriesOfBalls(objects([flint().arb.pi()], ()))
+
+    def image(self, card: facts.Card, x: SeriesOfBalls) -> SeriesOfBalls:
+        """The card's function of a series, where it is smooth."""
+        rule = _rule(card)
+        leading = x.leading
+        bad = ~marked(lambda ball: ball.is_finite() and inside(card, ball), leading) | self.rough(card, leading)
+        if rule is None:
+            return SeriesOfBalls(leading).lost()
+        series = flint().arb_series
+        found = each(lambda s, out: series([flint().arb.nan()]) if out else rule(s), x.array, bad)
+        return SeriesOfBalls(found, replace(x.doubt, infinite=None)).lost(bad)
+
+    def rough(self, card: facts.Card, leading: Array) -> Array:
+        """Where a ball may hold a kink or a jump, or reach the end of the domain."""
+        lower, upper = (end.reshape(leading.shape) for end in floats(leading.ravel()))
+        found = np.zeros(leading.shape, bool)
+        for points in (card.kinks, card.jumps):
+            found |= poles_meet(replace(card, poles=points), lower, upper)
+        for end in (card.domain.lower, card.domain.upper):
+            found |= (lower <= end.value) & (upper >= end.value) & (not end.infinite)
+        return found
+
+    def combine(self, name: str, xs: Sequence[SeriesOfBalls]) -> SeriesOfBalls | None:
+        """Operations of several series."""
+        if name == "clamp":
+            least, x, greatest = xs
+            inner = self.combine("max", [x, least])
+            return None if inner is None else self.combine("min", [inner, greatest])
+        if name == "pow":
+            return self.power(*xs)
+        if name == "nextafter":
+            return xs[0]
+        if name in ("max", "min"):
+            return self.larger(name == "max", *xs)
+        rule = _OPERATORS.get(name)
+        if rule is None:
+            return None
+        x, y = xs
+        bad: Any = marked(lambda s: s[0].contains(0), y.array) if name == "div" else False
+        for value in (x, y):
+            bad = bad | (False if value.doubt.infinite is None else value.doubt.infinite)
+        nan = flint().arb_series([flint().arb.nan()])
+        bad = np.broadcast_to(bad, np.broadcast_shapes(x.shape, y.shape))
+        found = each(lambda a, b, out: nan if out else rule(a, b), x.array, y.array, bad)
+        lost = either(x.doubt.undefined, y.doubt.undefined)
+        place = x.doubt.place if x.doubt.place is not None else y.doubt.place
+        return SeriesOfBalls(found, Doubt(lost, None, place)).lost(bad)
+
+    def larger(self, largest: bool, x: SeriesOfBalls, y: SeriesOfBalls) -> SeriesOfBalls:
+        """The larger or smaller of two, where it is strictly decided which."""
+        if x is y:
+            return x
+        less, more = (
+            marked(lambda a, b: a[0] < b[0], x.array, y.array),
+            marked(lambda a, b: a[0] > b[0], x.array, y.array),
+        )
+        return self.chosen(less, more, x, y) if largest else self.chosen(more, less, x, y)
+
+    def power(self, x: SeriesOfBalls, y: SeriesOfBalls) -> SeriesOfBalls | None:
+        """A constant power."""
+        exponents = {s[0] for s in y.array.ravel() if len(s.coeffs()) <= 1 and s[0].is_exact()}
+        values = {float(e) for e in exponents}
+        if y.doubt or len(values) != 1 or any(len(s.coeffs()) > 1 or not s[0].is_exact() for s in y.array.ravel()):
+            return None
+        card = facts.card("power", exponent=values.pop())
+        assert card is not None
+        return self.image(card, x)
+
+    def certain(self, name: str, x: SeriesOfBalls, y: SeriesOfBalls) -> tuple[Any, Any]:
+        """Comparisons that hold for all t of the piece, or for none."""
+        test, opposite = _COMPARISONS[name], _COMPARISONS[_OPPOSITE[name]]
+        return marked(test, x.leading, y.leading), marked(opposite, x.leading, y.leading)
+
+    def contract(self, x: SeriesOfBalls, y: SeriesOfBalls) -> SeriesOfBalls:
+        """Products of stacks of matrices."""
+        wide_x = x.map(lambda a: a[..., :, None, :])
+        wide_y = y.map(lambda a: np.swapaxes(a, -1, -2)[..., None, :, :])
+        found = self.combine("mul", [wide_x, wide_y])
+        assert found is not None
+        return found.sum(-1)
+
+    # --- what would forget that values move with t ---
+
+    def statistics(self, row: Any) -> Any:
+        """Order statistics of an undecided order are not smooth."""
+        return row.lost()
+
+    def anywhere(self, row: Any) -> Any:
+        """Undecided elements are not smooth."""
+        return row.lost()
+
+    def anyone(self, x: Any, shape: tuple[int, ...]) -> Any:
+        """An undecided element is not smooth."""
+        return self.numbers.point(np.zeros(shape)).lost()
+
+
+_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "add": lambda x, y: x + y,
+    "div": lambda x, y: x / y,
+    "mul": lambda x, y: x * y,
+    "sub": lambda x, y: x - y,
+}
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "lt": lambda x, y: x < y,
+    "le": lambda x, y: x <= y,
+    "gt": lambda x, y: x > y,
+    "ge": lambda x, y: x >= y,
+    "eq": lambda x, y: x == y,
+    "ne": lambda x, y: x != y,
+}
+_OPPOSITE = {"lt": "ge", "le": "gt", "gt": "le", "ge": "lt", "eq": "ne", "ne": "eq"}
+
+
+# --- functions of one series -----------------------------------------------------------------------------------
+
+_NATIVE = "acos asin atan cos erf erfc exp log sin sqrt tan".split()
+_FORMULAS = {
+    "acosh": "log(x + sqrt(x*x - 1))",
+    "atanh": "(log(1 + x) - log(1 - x))/2",
+    "cosh": "(exp(x) + exp(-x))/2",
+    "expm1": "exp(x) - 1",
+    "log1p": "log(1 + x)",
+    "sinh": "(exp(x) - exp(-x))/2",
+    "tanh": "1 - 2/(exp(2*x) + 1)",
+}
+
+
+class _OfSeries:
+    """The arithmetic of formulas in series."""
+
+    def constant(self, value: float) -> Any:
+        return flint().arb_series([flint().arb(value)])
+
+    def call(self, name: str, *operands: Any, **parameters: Any) -> Any:
+        if name == "pi":
+            return flint().arb_series([flint().arb.pi()])
+        card = facts.card(name, **parameters)
+        rule = None if card is None else _rule(card)
+        if rule is None:
+            raise KeyError(name)
+        return rule(*operands)
+
+    def select(self, comparison: str, left: Any, right: Any, then: Any, otherwise: Any) -> Any:
+        raise KeyError(comparison)
+
+
+def _rule(card: facts.Card) -> Callable[[Any], Any] | None:
+    """How a function acts on a series about a place where it is smooth."""
+    name, parameters = card.name, dict(card.parameters)
+    if name in _NATIVE:
+        return lambda s: getattr(s, name)()
+    if name in _FORMULAS:
+        return lambda s: parse(_FORMULAS[name]).evaluate(arithmetic=_OfSeries(), x=s)
+    if name == "integer_pow":
+        return lambda s: _integer_power(s, int(parameters["y"]))
+    if name == "power":
+        exponent = parameters["exponent"]
+        return lambda s: s ** flint().arb(flint().fmpq(exponent.numerator, exponent.denominator))
+    if name in ("digamma", "psi"):
+        return lambda s: _polygamma(s, int(parameters.get("m", 0)))
+    if card.value.definition is not None:
+        definition = card.value.definition
+        return lambda s: definition.evaluate(arithmetic=_OfSeries(), x=s)
+    return _SPECIAL.get(name)
+
+
+def _integer_power(s: Any, n: int) -> Any:
+    result = flint().arb_series([1])
+    for _ in range(abs(n)):
+        result = result * s
+    return result if n >= 0 else 1 / result
+
+
+def _polygamma(s: Any, m: int) -> Any:
+    """The m-th derivative of digamma: derivatives of the series of log-gamma at the leading coefficient, composed."""
+    library = flint()
+    cap = library.ctx.cap
+    try:
+        library.ctx.cap = cap + m + 1
+        outer = library.arb_series([s[0], 1]).lgamma()
+        for _ in range(m + 1):
+            outer = outer.derivative()
+    finally:
+        library.ctx.cap = cap
+    return library.arb_series(outer.coeffs())(library.arb_series([0, *s.coeffs()[1:]]))
+
+
+def _odd(s: Any, positive: Callable[[Any], Any]) -> Any:
+    return -positive(-s) if s[0] < 0 else positive(s)
+
+
+_SPECIAL: Mapping[str, Callable[[Any], Any]] = {
+    "abs": lambda s: -s if s[0] < 0 else s,
+    "asinh": lambda s: _odd(s, lambda u: (u + (u * u + 1).sqrt()).log()),
+    "cbrt": lambda s: _odd(s, lambda u: u ** (flint().arb(1) / 3)),
+    "ceil": lambda s: flint().arb_series([s[0].ceil()]),
+    "floor": lambda s: flint().arb_series([s[0].floor()]),
+    "lgamma": lambda s: s.lgamma() if s[0] > 0 else flint().arb_series([flint().arb.nan()]),
+    "round": lambda s: flint().arb_series([(s[0] + 0.5).floor()]),
+    "sign": lambda s: flint().arb_series([s[0].sgn()]),
+}
