@@ -24,8 +24,8 @@ from jax import lax
 from qed import facts
 from qed.graph import jaxpr
 from qed.graph.calls import Inline, While
-from qed.graph.dtypes import is_extended, is_inexact, wide
-from qed.graph.graph import Atom, Equation, Graph
+from qed.graph.dtypes import is_extended, is_inexact, is_real, unit_roundoff, wide
+from qed.graph.graph import Atom, Equation, Graph, Literal
 from qed.graph.replay import Place, Records, Replay
 
 _DTYPE_PARAMS = ("new_dtype", "preferred_element_type", "dtype")
@@ -40,6 +40,31 @@ def widen(value: Any) -> Any:
         return value
     found = jnp.asarray(value)
     return found.astype(wide(found.dtype)) if is_inexact(found.dtype) else found
+
+
+def rounding_of(array: Any, dtype: Any) -> float:
+    """The unit roundoff of a constant's dtype; 0 where all its numbers are short (1, 0.5, -3), and so surely exact.
+
+    Example:
+        >>> rounding_of(np.float32(0.5), np.dtype("float32")), rounding_of(np.float32(0.1), np.dtype("float32")) > 0
+        (0.0, True)
+    """
+    if not is_real(dtype):
+        return 0.0
+    unit = unit_roundoff(dtype)
+    numbers = np.asarray(array).astype(np.float64)
+    mantissa, _ = np.frexp(np.where(np.isfinite(numbers), numbers, 0.0))
+    scaled = mantissa * 2.0 ** min(12.0, -np.log2(unit) / 2)
+    return 0.0 if bool(np.all(scaled == np.round(scaled))) else unit
+
+
+def largest_rounding(graph: Graph) -> float:
+    """The largest unit roundoff of the constants in a graph, those of called graphs included."""
+    found = [rounding_of(array, variable.dtype) for variable, array in graph.constants]
+    for equation in graph.equations:
+        found += [rounding_of(a.value, a.dtype) for a in equation.inputs if isinstance(a, Literal)]
+        found += [largest_rounding(inner) for inner in (equation.call.graphs if equation.call is not None else ())]
+    return max(found, default=0.0)
 
 
 def own_dtype(equation: Equation) -> bool:
@@ -68,6 +93,7 @@ class Widened(Replay):
         stop: (equation, place) -> the share of the derivative that a stop_gradient lets through (0 stops all, 1
             none), or None for 0.
         extra: how many steps more every while loop makes than its condition says.
+        rounded: (atom, value) -> value, for constants that were rounded to the program's dtype.
     """
 
     def __init__(
@@ -75,10 +101,12 @@ class Widened(Replay):
         keep: Callable[[Equation, Place], Callable[..., Any] | None] | None = None,
         stop: Callable[[Equation, Place], Any] | None = None,
         extra: int = 0,
+        rounded: Callable[[Atom, Any], Any] | None = None,
     ) -> None:
         self.keep = keep
         self.stop = stop
         self.extra = extra
+        self.rounded = rounded
 
     def __call__(self, graph: Graph, inputs: Sequence[Any]) -> list[Any]:
         """The outputs of a graph; call it under `jax.enable_x64`."""
@@ -88,7 +116,8 @@ class Widened(Replay):
         """The same number, widened."""
         if atom.dtype is not None and not isinstance(array, jax.Array):
             array = np.asarray(array, atom.dtype)
-        return widen(array)
+        value = widen(array)
+        return value if self.rounded is None or not is_real(atom.dtype) else self.rounded(atom, value)
 
     def inline(
         self, call: Inline, equation: Equation, values: Sequence[Any], place: Place

@@ -50,6 +50,7 @@ _INLINE = {
     "jit": "jaxpr",
     "named_call": "call_jaxpr",
     "remat": "jaxpr",
+    "remat_opt": "fwd_jaxpr",
     "xla_metadata_call": "jaxpr",
 }
 """Where an equation that means "call this graph here" keeps it. A primitive that is not listed is a leaf: one that

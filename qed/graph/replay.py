@@ -180,15 +180,17 @@ class Replay:
 
         def goes_on(carry: Any) -> Any:
             state, _, count = carry
-            return jnp.logical_and(jnp.any(decide(state)), self.go_on(count, place.taken))
+            going = jnp.logical_and(jnp.any(decide(state)), self.go_on(count, place.taken))
+            return going | (count == 0) if self.records else going  # a body that never runs is looked at once
 
         def body(carry: Any) -> Any:
             state, kept, count = carry
-            outs, notes = self.walk(call.body, [*for_body, *state], inner)
-            kept = {key: self.merge(kept[key], self.lift(note, count)) for key, note in notes.items()}
             going = decide(state)
+            here = place.into(call.body, equation, taken=jnp.any(going)) if self.records else inner
+            outs, notes = self.walk(call.body, [*for_body, *state], here)
+            kept = {key: self.merge(kept[key], self.lift(note, count)) for key, note in notes.items()}
             after = _like(outs, state)
-            if going.shape:  # a batched loop: where it has ended, the carry stays
+            if going.shape or self.records:  # where it has ended, the carry stays
                 after = [_where(going, new, old) for new, old in zip(after, state, strict=True)]
             return after, kept, count + 1
 

@@ -18,10 +18,10 @@ import numpy as np
 
 from qed.answer import Answer
 from qed.calculus.gradient.cotangents import passes
-from qed.calculus.gradient.end_to_end import NonFinite, kinks, not_finite, stopped, unexplained
+from qed.calculus.gradient.end_to_end import NonFinite, kinks, not_finite, stopped, unexplained, untransposed
 from qed.calculus.gradient.judge import judge
 from qed.calculus.gradient.kept import Kept
-from qed.calculus.gradient.local import Local, Method, local
+from qed.calculus.gradient.local import Local, local, reversible
 from qed.calculus.gradient.sites import Site, find_sites, reaches
 from qed.calculus.gradient.survey import Record, survey
 from qed.calculus.gradient.verdict import WORST, Culprit, GradientCheck, GradientVerdict, worst
@@ -29,7 +29,8 @@ from qed.calculus.gradient.whole import Whole
 from qed.errors import QedError
 from qed.graph.function import Function, read
 
-_FAULTS = (GradientVerdict.DISAGREES, GradientVerdict.SURROGATE, GradientVerdict.NONFINITE)
+_FAULTS = (GradientVerdict.DISAGREES, GradientVerdict.SURROGATE)
+_WRONG = (GradientVerdict.DISAGREES, GradientVerdict.SURROGATE, GradientVerdict.LATENT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,16 +94,22 @@ def run(function: Function, order: int = 1, seed: int = 0) -> Checked:
     records = survey(function.graph, function.traced.leaves, comparisons, seed)
     judged = _judged(function, records, kept, seed)
     culprits = [culprit for _, culprit in judged]
-    unsure = [r.local.site for r in records if r.differs]
-    unsure += [each.site for each in comparisons if each.method is not Method.REVERSE]
-    stops = [site for site in sites if site.kind == "stop" and site.outer is None and reaches_if_open(function, site)]
-    whole = Whole(function, kept.with_sites(_different(unsure)), stops, order, seed)
+    blind = [each.site for each in comparisons if each.order == 1 and not reversible(each)]
+    blamed = {site.number for site, culprit in judged if culprit.verdict in _WRONG}
+    differing = [r.local.site for r in records if r.differs]
+    lost = [*blind, *(s for s in differing if s.number not in blamed and reaches(function.graph, s))]
+    stops = [site for site in sites if site.kind == "stop" and site.outer is None and reaches(function.graph, site)]
+    whole = Whole(function, kept.with_sites(_different([*lost, *differing])), stops, order, seed)
+    stripped = kept.with_sites(_different(lost))
+    freed = Whole(function, stripped, stops, 1, seed) if len(_different(lost)) < len(_different(differing)) else whole
     nonfinite = not_finite(whole)
     if nonfinite is not None:
         if not any(culprit.verdict is GradientVerdict.NONFINITE for culprit in culprits):
             culprits.append(nonfinite.culprit)
+    elif whole.failure is not None or freed.failure is not None:
+        missing.append(f"the whole gradient: {whole.failure or freed.failure}")
     else:
-        culprits += _of_the_whole(whole, stops, culprits, seed)
+        culprits += _of_the_whole(whole, freed, stops, culprits, bool(comparisons), seed)
     culprits.sort(key=lambda culprit: WORST.index(culprit.verdict))
     check = GradientCheck(
         worst(culprit.verdict for culprit in culprits),
@@ -112,17 +119,12 @@ def run(function: Function, order: int = 1, seed: int = 0) -> Checked:
         len({id(each.site.equation) for each in comparisons} - {id(site.equation) for site, _ in judged}),
         len(stops),
         max((each.tolerance for each in comparisons), default=1e-9),
-        _errors(function, culprits, records, kept, stops, whole),
+        _errors(culprits, freed, whole),
         _rounding(whole),
         order,
         seed,
     )
     return Checked(function, check, nonfinite, tuple(missing), tuple(records))
-
-
-def reaches_if_open(function: Function, site: Site) -> bool:
-    """Whether a stop_gradient stands on a way to the value at all."""
-    return reaches(function.graph, site)
 
 
 def _comparisons(sites: Sequence[Site], kept: Kept, order: int) -> tuple[list[Local], list[str]]:
@@ -159,38 +161,34 @@ def _judged(function: Function, records: Sequence[Record], kept: Kept, seed: int
     return culprits
 
 
-def _of_the_whole(whole: Whole, stops: Sequence[Site], known: Sequence[Culprit], seed: int) -> list[Culprit]:
+def _of_the_whole(
+    whole: Whole, freed: Whole, stops: Sequence[Site], known: Sequence[Culprit], rules: bool, seed: int
+) -> list[Culprit]:
+    """Kinks, what no rule explains, and the stop_gradients (judged in the program without its wrong rules)."""
     verdicts = {culprit.verdict for culprit in known}
     jumps = kinks(whole, seed)
     found: list[Culprit] = []
     if jumps.culprit is not None and GradientVerdict.KINK not in verdicts:
         found.append(jumps.culprit)
-    rest = unexplained(whole, jumps.mask) if GradientVerdict.UNDECIDED not in verdicts else None
+    settled = verdicts - {GradientVerdict.KINK, GradientVerdict.LATENT}
+    rest = unexplained(whole, jumps.mask) if rules and not settled else None
+    rest = rest or untransposed(whole)
     if rest is not None:
         found.append(rest)
-    return [*found, *stopped(whole, stops)]
+    return [*found, *stopped(freed, stops)]
 
 
 def _different(sites: Sequence[Site]) -> list[Site]:
     return list({site.number: site for site in sites}.values())
 
 
-def _errors(
-    function: Function,
-    culprits: Sequence[Culprit],
-    records: Sequence[Record],
-    kept: Kept,
-    stops: Sequence[Site],
-    whole: Whole,
-) -> dict[str, float]:
+def _errors(culprits: Sequence[Culprit], freed: Whole, whole: Whole) -> dict[str, float]:
     """How wrong the whole gradient is, where something is: against the program without the rules that are at fault."""
-    if not any(culprit.verdict in _FAULTS and culprit.found is not None for culprit in culprits):
+    counted = [c for c in culprits if c.verdict in _FAULTS and c.found is not None]
+    if not counted or freed.failure is not None:
         return {}
-    other = [r.local.site for r in records if r.local.method is not Method.REVERSE]
-    freed = Whole(function, kept.with_sites(_different(other)), stops)
-    size = sum(freed.sizes)
-    expected = freed.chain(shares=np.ones(max(1, len(stops))))
-    return freed.relative_errors(whole.program[:size], expected) if np.isfinite(expected).all() else {}
+    expected = freed.chain(shares=np.ones(max(1, len(freed.stops))))
+    return freed.relative_errors(whole.program[: expected.size], expected) if np.isfinite(expected).all() else {}
 
 
 def _rounding(whole: Whole) -> float | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from qed.calculus.gradient.kinks import WIDE, hull, perturbed
+from qed.calculus.gradient.kinks import DISTANCES, WIDE, hull, perturbed
 from qed.calculus.gradient.local import TOLERANCE
 from qed.calculus.gradient.noise import noise
 from qed.calculus.gradient.sites import Site
@@ -17,9 +17,16 @@ from qed.calculus.gradient.whole import Whole
 from qed.domains.adjoint import adjoints
 from qed.domains.backward import record
 from qed.domains.born import Birth, backward_births, forward_births
+from qed.graph.dtypes import unit_roundoff
+from qed.graph.graph import Equation, Graph
 from qed.graph.walk import TooLong
+from qed.span import Span
 
 LOOKED_AT = 3
+
+LOOSE = 1e-6
+"""Relative: from which difference on the whole gradient is looked at, where every rule in it agrees. JAX's special
+functions are off by more than the ulps that the rounding bound assumes of them."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,7 @@ def unexplained(whole: Whole, explained: np.ndarray) -> Culprit | None:
         explained: elements whose difference is known to come from a kink.
     """
     found, expected = whole.program, whole.chain()
-    mask = suspicious(found, expected) & ~explained
+    mask = suspicious(found, expected, _loose(whole)) & ~explained
     if not mask.any():
         return None
 
@@ -158,6 +165,50 @@ def unexplained(whole: Whole, explained: np.ndarray) -> Culprit | None:
     )
 
 
+def _loose(whole: Whole) -> float:
+    return max(LOOSE, 1e4 * max(unit_roundoff(parameter.dtype) for parameter in whole.function.parameters))
+
+
+_TRANSPOSED = frozenset({"custom_linear_solve", "linear_call", "custom_lin"})
+"""Primitives that are given their own transpose, which forward derivatives do not use and gradients do."""
+
+
+def untransposed(whole: Whole) -> Culprit | None:
+    """A linear solve whose transpose is not its transpose: <gradient, v> is not the derivative along v."""
+    function = whole.function
+    given = [(equation, span) for equation, span in _spans(function.graph, None) if equation.primitive in _TRANSPOSED]
+    along = whole.forward() if given else None
+    if along is None:
+        return None
+    v = np.concatenate([np.ravel(x) for x in whole.along])
+    gradient = whole.chain()
+    found = float(np.sum(gradient * v))
+    size = float(np.sum(np.abs(gradient * v)))
+    if not (np.isfinite(found) and np.isfinite(along)) or abs(found - along) <= _loose(whole) * size:
+        return None
+    primitive, span = given[0][0].primitive, given[0][1]
+    why = "forward and reverse derivatives differ: what is given as transposed solve is not the transpose"
+    return Culprit(
+        GradientVerdict.DISAGREES,
+        primitive,
+        primitive,
+        span,
+        path=primitive,
+        expected=along,
+        found=found,
+        tolerance=_loose(whole) * size,
+        why=why,
+    )
+
+
+def _spans(graph: Graph, outer: Span | None) -> Iterator[tuple[Equation, Span | None]]:
+    for equation in graph.equations:
+        span = equation.span or outer
+        yield equation, span
+        for inner in equation.call.graphs if equation.call is not None else ():
+            yield from _spans(inner, span)
+
+
 # --- kinks ----------------------------------------------------------------------------------------------------
 
 
@@ -181,19 +232,17 @@ def kinks(whole: Whole, seed: int = 0) -> Kinks:
     if not any((m & np.isfinite(g)).any() for m, g in zip(moved, near, strict=True)):
         return none
     around = hull(lambda point: whole.chain(point), whole.point, seed)
-    size = np.maximum(np.abs(around.lower), np.abs(around.upper))
     with np.errstate(all="ignore"):
-        flat = (around.upper - around.lower <= 1e-3 * np.abs(here - around.lower)) & np.isfinite(around.lower)
-        away = flat & (np.abs(here - around.lower) > WIDE * (size + np.abs(here))) & ~around.jumps
-    mask = around.jumps | away
-    if not mask.any():
+        away = around.flat & (np.abs(here - around.lower) > WIDE * (np.abs(around.lower) + np.abs(here)))
+    width = np.where(around.jumps, around.upper - around.lower, np.where(away, np.abs(here - around.lower), 0.0))
+    element = _beyond_noise(whole, width, seed)
+    if element is None:
         return none
+    mask = around.jumps | away
     function = whole.function
     tie = first_tie(function.graph, function.traced.leaves, function.traced.free)
     if tie is None:
-        return none if not around.jumps.any() else Kinks(mask, None)
-    width = np.where(mask, np.where(around.jumps, around.upper - around.lower, np.abs(here - around.lower)), -1.0)
-    element = int(np.argmax(width))
+        return Kinks(mask, None) if around.jumps[element] else none
     path, index = whole.coordinate(element)
     slopes = (float(around.lower[element]), float(around.upper[element]))
     why = f"the slope in {path}{_index(index)} jumps from {slopes[0]:.6g} to {slopes[1]:.6g}"
@@ -215,6 +264,15 @@ def kinks(whole: Whole, seed: int = 0) -> Kinks:
         why=why,
     )
     return Kinks(mask, culprit)
+
+
+def _beyond_noise(whole: Whole, width: np.ndarray, seed: int) -> int | None:
+    """The element that jumps most, if the jump is more than rounding makes of it; None if it is not."""
+    beside = perturbed(whole.point, DISTANCES[0], seed)
+    for element in np.argsort(-width)[:LOOKED_AT].tolist():
+        if width[element] > 0 and width[element] > noise(*whole.elements("chain", element, point=beside)):
+            return element
+    return None
 
 
 # --- stop_gradient --------------------------------------------------------------------------------------------
@@ -245,7 +303,12 @@ def _changed(
     def bound(element: int) -> float:
         return sum(noise(*whole.elements("chain", element, shares)) for shares in (ours, theirs))
 
-    return beyond_rounding(suspicious(found, expected), np.abs(found - expected), bound)
+    return beyond_rounding(suspicious(found, expected, _closely(whole)), np.abs(found - expected), bound)
+
+
+def _closely(whole: Whole) -> float:
+    """The tolerance for what a stop_gradient takes away: constants are rounded to the program's dtype."""
+    return max(TOLERANCE, 16 * max(unit_roundoff(parameter.dtype) for parameter in whole.function.parameters))
 
 
 def _stop(whole: Whole, site: Site, changed: tuple[int, float], found: np.ndarray, expected: np.ndarray) -> Culprit:

@@ -23,6 +23,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from qed.calculus.gradient.constants import MARGIN, SAMPLES, Moved
 from qed.calculus.gradient.differences import BARS, richardson
 from qed.calculus.gradient.kinks import hull
 from qed.calculus.gradient.local import Local, Method
@@ -36,6 +37,9 @@ from qed.graph.dtypes import is_inexact
 
 LOOKED_AT = 3
 """How many of the worst elements, by size and by ratio, are compared with their rounding bounds."""
+
+LOOSE_VALUE = 1e-4
+"""How far the value that a rule returns may be from the function's, relative, where constants are rounded."""
 
 WIDE_BAR = 1e-3
 """Relative: a bar wider than this decides nothing."""
@@ -127,6 +131,23 @@ class Case:
             return value
 
         return noise(flat(0), self.inputs) + noise(flat(1), self.inputs)
+
+    @cached_property
+    def constants(self) -> np.ndarray | float:
+        """How far the rounding of constants to the program's dtype moves each element of the difference."""
+        local = self.local
+        if not local.constants:
+            return 0.0
+
+        def gap(inputs: Any, probe: Any, seed: Any) -> Any:
+            found = _vector(local.found(inputs, probe, Moved(seed))[1])
+            return found - _vector(local.expected(inputs, probe, rounded=Moved(seed + 7919))[0])
+
+        moved = compiled(gap)
+        here = self.here[0] - self.here[1]
+        with np.errstate(all="ignore"):
+            rows = [np.abs(moved(self.inputs, self.probe, np.uint32(seed)) - here) for seed in range(SAMPLES)]
+            return MARGIN * np.nan_to_num(np.max(rows, axis=0))
 
     def extended(self) -> np.ndarray | None:
         """The derivative of the body with its while loops run one step longer; None where it has none."""
@@ -221,7 +242,7 @@ def _value_differs(case: Case, values: np.ndarray, body: np.ndarray) -> Finding 
     element = _worst(gap, wrong)
     local, inputs = case.local, case.inputs
     bound = noise(lambda *xs: _vector(local.values(xs))[element], inputs)
-    if gap[element] <= bound:
+    if gap[element] <= bound or (local.constants and gap[element] <= LOOSE_VALUE * abs(body[element])):
         return None
     why = f"its rule returns the value {values[element]:.6g}, the function {body[element]:.6g}"
     return Finding(GradientVerdict.DISAGREES, 0, why, None, bound)
@@ -261,24 +282,25 @@ def _finite(case: Case, suspicious: np.ndarray, gap: np.ndarray) -> Finding | No
     """The elements where both sides are finite and differ."""
     local = case.local
     found, expected, bars = case.here[:3]
-    kinks = None
-    if local.method is not Method.DIFFERENCES:
-        kinks = hull(lambda point: case.at(point=point)[1], case.point, case.seed)
-        left = suspicious & ~kinks.holds(found)
-    else:
+    left = suspicious
+    if local.method is Method.DIFFERENCES:
         left = suspicious & case.here[5].astype(bool)
         if not left.any():
             why = "a difference quotient of the body has too wide an error bar"
             return Finding(GradientVerdict.UNDECIDED, _worst(gap, suspicious), why, None, float(BARS * bars.max()))
     within, bounds = _within_rounding(case, left, gap, found, expected)
     left = left & ~within
+    kinks = None
+    if left.any() and local.method is not Method.DIFFERENCES:
+        kinks = hull(lambda point: case.at(point=point)[1], case.point, case.seed)
+        left = left & ~kinks.holds(found)
     longer = case.extended() if left.any() else None
     if longer is not None:
         stopping = BARS * np.abs(longer - expected)
         left = left & ~((gap <= stopping) & (stopping <= WIDE_BAR * np.abs(expected)))
     if not left.any():
-        if kinks is not None and (suspicious & kinks.jumps).any():
-            element = _first(suspicious & kinks.jumps)
+        if kinks is not None and (suspicious & ~within & kinks.jumps).any():
+            element = _first(suspicious & ~within & kinks.jumps)
             slopes = (float(kinks.lower[element]), float(kinks.upper[element]))
             return Finding(GradientVerdict.KINK, element, "the slopes from the two sides differ", slopes)
         if within.any() and bounds is not None and bounds[1] > WIDE_BAR * abs(found[bounds[0]]):
@@ -310,6 +332,11 @@ def _within_rounding(
     order = np.flatnonzero(left)
     with np.errstate(all="ignore"):
         ratio = gap / (np.abs(found) + np.abs(expected))
+    within_constants = left & (gap <= case.constants)
+    left = left & ~within_constants
+    if not left.any():
+        return within_constants, None
+    order = np.flatnonzero(left)
     chosen = dict.fromkeys(
         [*order[np.argsort(-gap[order])][:LOOKED_AT].tolist(), *order[np.argsort(-ratio[order])][:LOOKED_AT].tolist()]
     )
@@ -318,10 +345,10 @@ def _within_rounding(
         bound = case.noise(element)
         if gap[element] > bound:
             beyond = left & (gap > bound)
-            return left & ~beyond, (element, bound)
+            return within_constants | (left & ~beyond), (element, bound)
         if widest is None or bound > widest[1]:
             widest = (element, bound)
-    return left, widest
+    return within_constants | left, widest
 
 
 def _has_stairs(local: Local) -> bool:

@@ -82,30 +82,30 @@ def _attach(site: Site) -> Callable[..., Any] | None:
     count = len(site.outputs)
 
     def attached(widened: Widened, values: Sequence[Any]) -> Sequence[Any]:
-        def given(active: Sequence[Any]) -> list[Any]:
-            full = list(values)
-            for position, x in zip(site.active, active, strict=True):
-                full[position] = x
-            return full
+        def value(*given: Any) -> list[Any]:
+            return Widened(widened.keep)(site.body, given)
 
-        def value(*active: Any) -> list[Any]:
-            return Widened(widened.keep)(site.body, given(active))
+        def applied(given: Sequence[Any], along: Sequence[Any]) -> list[Any]:
+            return Widened(widened.keep)(rule, [*given, *along])
 
-        def applied(active: Sequence[Any], along: Sequence[Any]) -> list[Any]:
-            return Widened(widened.keep)(rule, [*given(active), *along])
-
-        at = [values[i] for i in site.active]
         if site.kind == "jvp":
             pushed = jax.custom_jvp(value)
 
             def push(primals: Any, tangents: Any) -> Any:
-                outs = applied(primals, tangents)
+                outs = applied(primals, [tangents[i] for i in site.active])
                 return outs[:count], [t.astype(np.float64) for t in outs[count:]]
 
             pushed.defjvp(push)
-            return pushed(*at)
+            return pushed(*values)
         pulled = jax.custom_vjp(value)
-        pulled.defvjp(lambda *active: (value(*active), active), lambda active, cts: tuple(applied(active, cts)[count:]))
-        return pulled(*at)
+
+        def pull(given: Any, cotangents: Any) -> Any:
+            every: list[Any] = [None] * len(given)
+            for position, cotangent in zip(site.active, applied(given, cotangents)[count:], strict=True):
+                every[position] = cotangent
+            return tuple(every)
+
+        pulled.defvjp(lambda *given: (value(*given), given), pull)
+        return pulled(*values)
 
     return attached

@@ -38,11 +38,13 @@ class Hull:
         lower: the least of them.
         upper: the greatest.
         jumps: where the derivative jumps at the point.
+        flat: where it is the same all around the point, at both distances.
     """
 
     lower: np.ndarray
     upper: np.ndarray
     jumps: np.ndarray
+    flat: np.ndarray
 
     def holds(self, found: np.ndarray) -> np.ndarray:
         """Where a value lies between the one-sided derivatives, at a kink."""
@@ -93,4 +95,5 @@ def hull(derivative: Callable[[list[Any]], np.ndarray], point: Sequence[Any], se
     size = np.maximum(np.abs(lowest[0]), np.abs(highest[0]))
     with np.errstate(all="ignore"):
         jumps = (near > WIDE * size) & (far < 2 * near) & (far > 0.5 * near) & np.isfinite(near)
-    return Hull(lowest[0], highest[0], jumps)
+        flat = np.maximum(highest[0], highest[1]) - np.minimum(lowest[0], lowest[1]) <= WIDE * size
+    return Hull(lowest[0], highest[0], jumps, flat)

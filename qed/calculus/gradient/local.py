@@ -28,7 +28,7 @@ from qed.calculus.gradient.differences import BARS, richardson
 from qed.calculus.gradient.directions import directions
 from qed.calculus.gradient.sites import Site
 from qed.calculus.gradient.surrogate import is_marked
-from qed.domains.widened import Widened, is_narrow, widen
+from qed.domains.widened import Widened, is_narrow, largest_rounding, widen
 from qed.errors import QedError
 from qed.graph import jaxpr
 from qed.graph.calls import Inline
@@ -44,6 +44,10 @@ NARROW = 2e-5
 
 WIDE = 1e-2
 """The share of the derivative that twenty error bars of a difference quotient may take; wider ones decide nothing."""
+
+
+LARGEST = 1e-6
+"""The largest tolerance that is given for rounded constants without a closer look."""
 
 
 class Method(StrEnum):
@@ -87,7 +91,14 @@ class Local:
     @cached_property
     def tolerance(self) -> float:
         """The relative difference that is not looked at closely."""
-        return NARROW if is_narrow(self.rule) or is_narrow(self.site.body) else TOLERANCE
+        if is_narrow(self.rule) or is_narrow(self.site.body):
+            return NARROW
+        return max(TOLERANCE, min(4 * self.constants, LARGEST))
+
+    @cached_property
+    def constants(self) -> float:
+        """The largest unit roundoff of a constant: a trace in float32 rounds them, in the rule and in the body."""
+        return max(largest_rounding(self.rule), largest_rounding(self.site.body))
 
     @cached_property
     def declared(self) -> bool:
@@ -116,12 +127,14 @@ class Local:
 
     # --- what the rule says ---
 
-    def found(self, inputs: Sequence[Any], probe: dict[str, list[Any]]) -> tuple[list[Any], list[Any]]:
+    def found(
+        self, inputs: Sequence[Any], probe: dict[str, list[Any]], rounded: Any = None
+    ) -> tuple[list[Any], list[Any]]:
         """(values, derivatives) by the user's rule; under `jax.enable_x64`."""
         directions = list(probe[self.linear_in])
         if self.order == 2:
             directions += probe["w"]
-        outs = Widened()(self.rule, [*inputs, *directions])
+        outs = Widened(rounded=rounded)(self.rule, [*inputs, *directions])
         count = len(self.site.outputs)
         values, derivatives = outs[:count], outs[count:]
         if self.elementwise:
@@ -131,7 +144,7 @@ class Local:
 
     # --- what the body says ---
 
-    def body(self, inputs: Sequence[Any], extra: int = 0) -> Callable[..., list[Any]]:
+    def body(self, inputs: Sequence[Any], extra: int = 0, rounded: Any = None) -> Callable[..., list[Any]]:
         """The body as a function of the active inputs, in float64."""
         full = [widen(value) for value in inputs]
 
@@ -139,7 +152,7 @@ class Local:
             given = list(full)
             for position, x in zip(self.site.active, active, strict=True):
                 given[position] = x
-            outs = Widened(self.keep, extra=extra)(self.site.body, given)
+            outs = Widened(self.keep, extra=extra, rounded=rounded)(self.site.body, given)
             return [outs[j] for j in self.site.outputs]
 
         return value
@@ -153,11 +166,11 @@ class Local:
         return self.body(inputs)(*self.active(inputs))
 
     def expected(
-        self, inputs: Sequence[Any], probe: dict[str, list[Any]], extra: int = 0
+        self, inputs: Sequence[Any], probe: dict[str, list[Any]], extra: int = 0, rounded: Any = None
     ) -> tuple[list[Any], list[Any]]:
         """(derivatives of the body, their error bars); the bars are zero where no step size entered."""
         at = self.active(inputs)
-        body = self.body(inputs, extra)
+        body = self.body(inputs, extra, rounded)
         if self.method is Method.DIFFERENCES:
             number, bar = richardson(lambda t: _dot(probe["c"], body(*_moved(at, probe["v"], t))), _size(at))
             return [number], [bar]
@@ -212,6 +225,20 @@ def local(site: Site, keep: Keep | None = None, order: int = 1) -> Local:
         if _differentiable(made):
             return made
     return Local(site, rule, Method.DIFFERENCES, keep, order)
+
+
+def reversible(made: Local) -> bool:
+    """Whether the body has a reverse derivative, so that the whole program has a gradient without the rule."""
+    if made.method is not Method.REVERSE or made.linear_in == "c":
+        return made.method is Method.REVERSE
+    equation = made.site.equation
+    inputs = [jax.ShapeDtypeStruct(atom.shape, atom.dtype) for atom in equation.inputs]
+    try:
+        with jax.enable_x64(True):
+            jax.eval_shape(lambda *xs: jax.vjp(made.body(xs), *made.active(xs))[1](made.probe(0)["c"]), *inputs)
+    except (ValueError, TypeError, NotImplementedError):
+        return False
+    return True
 
 
 def _differentiable(made: Local) -> bool:

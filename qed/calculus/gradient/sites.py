@@ -65,7 +65,11 @@ class Site:
     @property
     def name(self) -> str:
         """The function's name."""
-        return "stop_gradient" if self.kind == "stop" else self.body.name
+        if self.kind == "stop":
+            return "stop_gradient"
+        span = jaxpr.rule_span(self.equation.native)
+        made_by_jax = self.body.span is None and span is not None  # as by jax.custom_gradient
+        return (span.function or self.body.name) if made_by_jax and span is not None else self.body.name
 
     @property
     def span(self) -> Span | None:
@@ -112,7 +116,7 @@ def find_sites(graph: Graph, active: Sequence[int], marked: bool = False) -> tup
         >>> import jax, jax.numpy as jnp
         >>> from qed.graph.trace import trace
         >>> f = jax.custom_jvp(jnp.sin)
-        >>> f.defjvp(lambda p, t: (jnp.sin(p[0]), jnp.cos(p[0]) * t[0]))
+        >>> rule = f.defjvp(lambda p, t: (jnp.sin(p[0]), jnp.cos(p[0]) * t[0]))
         >>> graph = trace(jax.jit(lambda x: f(x) + jax.nn.relu(x)), 1.0).graph
         >>> [(site.kind, site.path()) for site in find_sites(graph, [0])]
         [('jvp', 'jit/custom_jvp_call')]

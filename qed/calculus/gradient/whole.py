@@ -18,19 +18,24 @@ from typing import Any, final
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
-from qed.calculus.gradient.directions import directions
+from qed.calculus.gradient.directions import direction, directions
 from qed.calculus.gradient.kept import Kept
 from qed.calculus.gradient.sites import Site
 from qed.domains.widened import Widened, compiled, widen
+from qed.errors import QedError
 from qed.graph.dtypes import is_inexact
 from qed.graph.function import Function
 from qed.graph.graph import Equation
-from qed.graph.jaxpr import Reader
+from qed.graph.jaxpr import Reader, evaluate
 from qed.graph.replay import Place
 from qed.graph.untraceable import not_differentiable
 
 Vector = np.ndarray
+
+ROWS = 3
+"""Along how many directions a program is compared that has forward derivatives only."""
 
 
 @final
@@ -55,28 +60,56 @@ class Whole:
         self.order = order
         shapes = [parameter.shape for parameter in function.parameters]
         self.along = directions(shapes, 31 + seed, np)
+        self.rows = [
+            np.stack([direction(s, 37 * (seed + 1) + 5 * k + i, np) for k in range(ROWS)]) for i, s in enumerate(shapes)
+        ]
         self.sizes = [int(np.prod(shape, dtype=np.int64)) for shape in shapes]
+        self.reverse = True
         self._native = self._trace()
         self._chain = compiled(self._evaluate)
         self._program = compiled(lambda arrays: self._joined(Widened()(self._native, arrays)[1:]))
 
     def _trace(self) -> Any:
-        """`jax.grad` of the program, as a graph in the program's dtypes."""
+        """The derivatives of the program by JAX, as a graph in its own dtypes; forward ones where there is no other."""
         function = self.function
-        along = [np.asarray(v).astype(p.dtype) for v, p in zip(self.along, function.parameters, strict=True)]
-
-        def gradient(*arrays: Any) -> list[Any]:
-            data = [arrays[i] for i in function.data_positions]
-            parameters = [arrays[i] for i in function.traced.free]
-            value, slopes = jax.value_and_grad(function.value)(parameters, data)
-            if self.order == 1:
-                return [value, *slopes]
-            return [value, *slopes, *_second(lambda p: jax.grad(function.value)(p, data), parameters, along)]
-
         try:
-            return Reader().graph(jax.make_jaxpr(gradient)(*function.traced.leaves))
+            return Reader().graph(jax.make_jaxpr(self._by_jax)(*function.traced.leaves))
         except Exception as error:
-            raise not_differentiable(error, function.name, function.span) from error
+            first = error
+        self.reverse = False
+        try:
+            return Reader().graph(jax.make_jaxpr(self._by_jax)(*function.traced.leaves))
+        except Exception:
+            raise no_gradient(first, function) from first
+
+    def _by_jax(self, *arrays: Any) -> list[Any]:
+        function = self.function
+        data = [arrays[i] for i in function.data_positions]
+        parameters = [arrays[i] for i in function.traced.free]
+        narrow = [
+            [np.asarray(v).astype(p.dtype) for v, p in zip(rows, function.parameters, strict=True)]
+            for rows in (self.along, self.rows)
+        ]
+        value = function.value(parameters, data)
+        return [value, *self._derivatives(lambda p: function.value(p, data), parameters, *narrow)]
+
+    def _derivatives(self, value: Callable[..., Any], at: list[Any], along: Any, rows: Any) -> list[Any]:
+        """The gradient (and H v), or the derivatives along ROWS directions where only those exist."""
+        if self.reverse:
+            slopes = list(jax.grad(value)(at))
+            return slopes if self.order == 1 else [*slopes, *_second(jax.grad(value), at, along)]
+
+        def first(p: Any, v: Any) -> Any:
+            return jax.jvp(value, (p,), (v,))[1]
+
+        found = [lax.map(lambda v: first(at, list(v)), tuple(jnp.asarray(r) for r in rows))]
+        if self.order == 2:
+            found.append(
+                lax.map(
+                    lambda v: jax.jvp(lambda p: first(p, list(v)), (at,), (list(v),))[1], tuple(map(jnp.asarray, rows))
+                )
+            )
+        return found
 
     def _joined(self, arrays: Sequence[Any]) -> Any:
         return jnp.concatenate([jnp.ravel(widen(a)) for a in arrays])
@@ -93,18 +126,42 @@ class Whole:
 
     def _evaluate(self, parameters: Any, data: Any, shares: Any) -> Any:
         wide = [widen(p) for p in parameters]
-        slopes = jax.grad(self.value_of)(wide, data, shares)
-        if self.order == 2:
-            slopes = [*slopes, *_second(lambda p: jax.grad(self.value_of)(p, data, shares), wide, self.along)]
-        return self._joined(slopes)
+        return self._joined(self._derivatives(lambda p: self.value_of(p, data, shares), wide, self.along, self.rows))
+
+    @cached_property
+    def failure(self) -> str | None:
+        """Why the program without its rules cannot be differentiated; None where it can."""
+        shapes = [jax.ShapeDtypeStruct(p.shape, p.dtype) for p in self.function.parameters]
+        try:
+            with jax.enable_x64(True):
+                jax.eval_shape(
+                    lambda p: self._evaluate(p, self.function.data, jnp.zeros(max(1, len(self.stops)))), shapes
+                )
+        except (TypeError, ValueError, NotImplementedError) as error:
+            return str(error).strip().splitlines()[0]
+        return None
+
+    def forward(self) -> float | None:
+        """The derivative of `chain` along one direction, forward; None where there is none."""
+        closed = np.zeros(max(1, len(self.stops)))
+
+        def along(parameters: Any, data: Any) -> Any:
+            wide = [widen(p) for p in parameters]
+            return jax.jvp(lambda p: self.value_of(p, data, closed), (wide,), (list(self.along),))[1]
+
+        if not self.reverse:
+            return None
+        try:
+            return float(compiled(along)(self.point, list(self.function.data)))
+        except (TypeError, ValueError, NotImplementedError):
+            return None
 
     # --- the gradients ---
 
     @cached_property
     def own(self) -> tuple[float, Vector]:
         """(value, gradient) as the program computes them, compiled."""
-        data = list(self.function.data)
-        value, slopes = jax.jit(jax.value_and_grad(self.function.value))(list(self.function.parameters), data)
+        value, *slopes = jax.jit(lambda *arrays: evaluate(self._native, arrays))(*self.function.traced.leaves)
         return float(value), np.concatenate([np.asarray(s).astype(np.float64).ravel() for s in slopes])
 
     @cached_property
@@ -122,10 +179,13 @@ class Whole:
         closed = np.zeros(max(1, len(self.stops))) if shares is None else np.asarray(shares, np.float64)
         return self._chain(list(self.point if point is None else point), list(self.function.data), closed)
 
-    def elements(self, which: str, element: int, shares: Any = None) -> tuple[Callable[..., Any], list[Any]]:
-        """One element as a function of all arrays, for its rounding bound: 'program' or 'chain'."""
+    def elements(
+        self, which: str, element: int, shares: Any = None, point: Sequence[Any] | None = None
+    ) -> tuple[Callable[..., Any], list[Any]]:
+        """One element of 'program' or 'chain' as a function of all arrays, and these: for its rounding bound."""
         closed = np.zeros(max(1, len(self.stops))) if shares is None else np.asarray(shares, np.float64)
-        inputs = [np.asarray(a).astype(np.float64) if is_inexact(a.dtype) else a for a in self.function.traced.leaves]
+        leaves = self.function.traced.leaves if point is None else self.function.join(point)
+        inputs = [np.asarray(a).astype(np.float64) if is_inexact(a.dtype) else a for a in leaves]
 
         def value(*arrays: Any) -> Any:
             if which == "program":
@@ -140,6 +200,8 @@ class Whole:
 
     def coordinate(self, element: int) -> tuple[str, tuple[int, ...]]:
         """(parameter, index) of an element."""
+        if not self.reverse:
+            return f"direction {element % ROWS}", ()
         element %= sum(self.sizes)
         for path, parameter, size in zip(self.function.paths, self.function.parameters, self.sizes, strict=True):
             if element < size:
@@ -151,12 +213,25 @@ class Whole:
     def relative_errors(self, found: Vector, expected: Vector) -> dict[str, float]:
         """For each parameter array the relative distance of its gradient."""
         errors, start = {}, 0
+        if not self.reverse:
+            return {}
         for path, size in zip(self.function.paths, self.sizes, strict=True):
             a, b = found[start : start + size], expected[start : start + size]
             gap, scale = float(np.linalg.norm(a - b)), float(np.linalg.norm(b))
             errors[path] = gap / scale if scale else (0.0 if gap == 0 else float("inf"))
             start += size
         return errors
+
+
+def no_gradient(error: Exception, function: Function) -> QedError:
+    """The coded error for a program that JAX cannot differentiate at all."""
+    coded = not_differentiable(error, function.name, function.span)
+    if isinstance(coded, QedError):
+        return coded
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    message = f"{type(error).__name__}: {lines[0] if lines else ''}"
+    instead = "make jax.grad of the function run first"
+    return QedError("QED010", f"{function.name} has no gradient in JAX", message, instead, function.span)
 
 
 def _second(gradient: Callable[..., Any], at: Sequence[Any], along: Sequence[Any]) -> list[Any]:
