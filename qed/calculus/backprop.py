@@ -92,6 +92,7 @@ def _answer(
     function = done.function
     seen = observe(function, done.gradient)
     known, found = structure(done)
+    compared = rules.compare(done)
     tape = Tape(
         value=np.asarray(as_wide(done.value)).item(),
         gradient=rebuilt(x, done.gradient),
@@ -99,7 +100,7 @@ def _answer(
         layers=tuple(each.layer for each in found),
         chains=chains(done, known, found),
         parameters=parameters(done),
-        rules=rules.compare(done),
+        rules=compared.rules,
         operations=_operations(function, predicted, seen),
         bytes=sum(getattr(cell.values[0], "nbytes", 0) for entry in done.tape.entries for cell in entry.outputs),
     )
@@ -112,7 +113,7 @@ def _answer(
     parts = [
         *bad,
         *([] if bad else [reach.answer(reaches, tape.layers, function.dtype)]),
-        told.rules_answer(tape, len(rules.own_calls(done)), function.dtype),
+        told.rules_answer(tape, compared.calls, compared.unknown, function.dtype),
         agreement,
         told.cost_answer(tape.operations, function.name, function.dtype),
     ]

@@ -30,7 +30,7 @@ from qed.calculus.sweep import Sweep
 from qed.calculus.tape import Layer, norm, relative
 from qed.domains.adjoint import Adjoint, add, dense
 from qed.graph.calls import Inline
-from qed.graph.dtypes import as_wide, is_real
+from qed.graph.dtypes import as_wide, is_real, unit_roundoff
 from qed.graph.walk import Cell, Entry, Unknown, reverse
 from qed.span import Span
 
@@ -142,6 +142,8 @@ def _layer(within: _Within, entry: Entry, place: int, weights: Cell, x: Cell, ki
     out, through = (z, ()) if kind == "rule" else _activation(done, within.places, z)
     adjoint_z, adjoint_out = _wide(done.adjoint(z)), _wide(done.adjoint(out))
     slope = _slope(within.puller, through, z, out) if through else None
+    if slope is not None and not relative([adjoint_z], [adjoint_out * slope]) <= unit_roundoff(z.dtype) ** 0.5:
+        out, through, adjoint_out, slope = z, (), adjoint_z, None  # a rule that is not elementwise, or not linear
     part = _part(done, entry, weights)
     errors = [] if slope is None else [relative([adjoint_z], [adjoint_out * slope])]
     again = _product(done, entry, x, weights) if kind == "dense" else None

@@ -146,8 +146,8 @@ def line_table(lines: Sequence[Line], most: int = FEW) -> str:
     rows = []
     for (file, place), members in groups.items():
         last = members[-1]
-        text = "" if last.span is None else last.span.text.strip()
-        where = str(place) if len(files) < 2 else f"{PurePath(file).stem[:6]}:{place}"
+        text = "(no line of the file)" if last.span is None else last.span.text.strip()
+        where = "" if last.span is None else str(place) if len(files) < 2 else f"{PurePath(file).stem[:6]}:{place}"
         repeats = f" ({len(members)} equations)" if len(members) > 40 else ""
         left = f"{where:>4} {_fit(text + repeats, wide)}"
         rows.append(

@@ -28,6 +28,9 @@ FAR = 1e-4
 SHRINKS, GROWS = 0.5, 2.0
 """The typical factor that a vanishing or exploding product must have, so that it is no matter of one layer."""
 
+UNDERFLOWS = 1e-20
+"""A product that was as small as this before it became 0 has underflowed: it vanishes, no factor is zero."""
+
 GONE = 0.01
 """Where |adjoint| first falls below this share of that at the end, the gradient is said to collapse."""
 
@@ -57,9 +60,9 @@ def judge(chain: Chain, layers: Sequence[Layer], roundoff: float) -> Reach:
     """
     product, typical = chain.product, chain.typical
     stopped = next((stage for stage in reversed(chain.stages) if stage.out > 0 and stage.into == 0), None)
-    if stopped is not None:
+    if stopped is not None and chain.product_behind(stopped) > UNDERFLOWS:
         return Reach("stops", chain, stopped, False)
-    if not chain.stages or not 0 < product < float("inf"):
+    if not chain.stages or not 0 <= product < float("inf"):
         return Reach("reaches", chain, None, False)
     loop = chain.kind == "loop"
     stepped = any(layer.shared and layer.step is not None for layer in layers)  # weights that every step adds to

@@ -12,7 +12,9 @@ Rules of libraries are not compared: JAX's own are tested with JAX.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from qed.calculus.sweep import Sweep
 from qed.calculus.tape import Rule, relative
 from qed.domains.adjoint import Adjoint, add, adjoints, dense
 from qed.domains.backward import record
+from qed.domains.born import bad
 from qed.graph.calls import Inline
 from qed.graph.dtypes import is_inexact, unit_roundoff
 from qed.graph.graph import Equation
@@ -48,27 +51,37 @@ def _of_a_library(equation: Equation) -> bool:
     return _has_rule(equation) and equation.call.graph.span is None
 
 
-def compare(done: Sweep) -> tuple[Rule, ...]:
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """The rules that differ, how many calls were compared, and how many could not be."""
+
+    rules: tuple[Rule, ...] = ()
+    calls: int = 0
+    unknown: int = 0
+
+
+def compare(done: Sweep) -> Compared:
     """Each rule of the user's that differs from the derivative of its body, and whom its error reaches."""
     worst: dict[Any, tuple[float, Entry]] = {}
-    for entry in own_calls(done)[:MOST_CALLS]:
+    calls = own_calls(done)
+    unknown = max(0, len(calls) - MOST_CALLS)
+    for entry in calls[:MOST_CALLS]:
         error = _error_at(done, entry)
         key = (entry.equation, entry.frame.graph)
-        if error is not None and error > _tolerance(entry) and error > worst.get(key, (0.0, entry))[0]:
+        unknown += error is None or math.isnan(error)
+        if error is not None and error > max(_tolerance(entry), worst.get(key, (0.0, entry))[0]):
             worst[key] = error, entry
     if not worst:
-        return ()
-    wrong = {entry.equation for _, entry in worst.values()}
-    through = _through_bodies(done, wrong)
-    if through is None:
-        return ()
+        return Compared((), len(calls), unknown)
+    through = _through_bodies(done, {entry.equation for _, entry in worst.values()})
     paths = done.function.paths
-    reached = {p: relative([mine], [theirs]) for p, mine, theirs in zip(paths, done.gradient, through, strict=True)}
+    pairs = zip(paths, done.gradient, through, strict=True) if through is not None else ()
+    reached = {path: relative([mine], [theirs]) for path, mine, theirs in pairs}
     rules = []
     for error, entry in worst.values():
         call = entry.equation.call
         rules.append(Rule(str(call.name), entry.span, entry.name, error, reached))
-    return tuple(rules)
+    return Compared(tuple(rules), len(calls), unknown)
 
 
 def _tolerance(entry: Entry) -> float:
@@ -89,6 +102,8 @@ def _error_at(done: Sweep, entry: Entry) -> float | None:
         for one, other, cell in zip(by_rule, by_body, entry.inputs, strict=True)
         if cell.active and is_inexact(cell.dtype)
     ]
+    if any(bad(other).any() for _, other in pairs):  # the rule may be there because the body has no derivative
+        return None
     return relative([one for one, _ in pairs], [other for _, other in pairs])
 
 

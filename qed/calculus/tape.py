@@ -15,6 +15,7 @@ Reference: Griewank and Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -266,10 +267,20 @@ class Chain:
             found *= stage.factor
         return found
 
+    def product_behind(self, place: Stage) -> float:
+        """The product of the factors from the result back to a stage, without its own."""
+        found = 1.0
+        for stage in reversed(self.stages):
+            if stage is place:
+                break
+            found *= stage.factor
+        return found
+
     @property
     def typical(self) -> float:
-        """The geometric mean of the factors."""
-        return float(self.product ** (1 / len(self.stages))) if self.stages else 1.0
+        """The geometric mean of the factors that are neither 0 nor infinite."""
+        logs = [math.log(stage.factor) for stage in self.stages if 0 < stage.factor < math.inf]
+        return math.exp(sum(logs) / len(logs)) if logs else self.product
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qed.answer import Answer, Reason, Standing
+from qed.answer import Answer, Missing, Reason, Standing
 from qed.calculus import listing, reach, worked
 from qed.calculus.reach import Reach
 from qed.calculus.tape import Operations, Tape
@@ -35,7 +35,7 @@ def headline(
     if tape.rules:
         worst = max(tape.rules, key=lambda rule: rule.error)
         share = "infinitely" if worst.error == float("inf") else f"by {100 * worst.error:.3g} %"
-        hit = sum(error > 0 for error in worst.reached.values())
+        hit = sum(not error == 0 for error in worst.reached.values())
         return (
             f"The rule of {worst.name} differs from the derivative of its body {share}; the gradients of {hit} of "
             f"{plural(len(worst.reached), 'parameter array')} inherit it."
@@ -125,18 +125,22 @@ def _worked(tape: Tape, name: str) -> tuple[Reason, ...]:
 # --- rules ----------------------------------------------------------------------------------------------------
 
 
-def rules_answer(tape: Tape, compared: int, arithmetic: str) -> Answer[None] | None:
+def rules_answer(tape: Tape, calls: int, unknown: int, arithmetic: str) -> Answer[None] | None:
     """Whether the user's derivative rules are the derivatives of their bodies; None where there is no such rule."""
-    if not compared:
+    if not calls:
         return None
     claim = "each derivative rule of the file is the derivative of its body here"
+    if not tape.rules and unknown:
+        what = f"whether {plural(unknown, 'call')} of {calls} with a derivative rule of the file has that of its body"
+        missing = Missing(what, settle="a body that can be differentiated at this point; or qed check")
+        return Answer(claim, Standing.UNKNOWN, missing=(missing,), arithmetic=arithmetic)
     if not tape.rules:
         reason = Reason(
             "rule beside body, the same adjoint coming in",
             predicted="equal",
             observed="equal to half the digits",
             standing=Standing.MEASURED,
-            text=f"{plural(compared, 'call')} compared",
+            text=f"{plural(calls, 'call')} compared",
         )
         return Answer(claim, Standing.MEASURED, reasons=(reason,), arithmetic=arithmetic)
     rows = []
@@ -144,7 +148,8 @@ def rules_answer(tape: Tape, compared: int, arithmetic: str) -> Answer[None] | N
         place = "" if rule.span is None else f" at {rule.span}"
         error = "the body's derivative is 0" if rule.error == float("inf") else f"relative error {rule.error:.3g}"
         rows.append(Reason("rule beside body", text=f"{rule.name}{place}: {error} where it is made", span=rule.span))
-    rows.append(Reason("the error, pulled back", role="then", text=_propagation(tape)))
+    if tape.rules[0].reached:
+        rows.append(Reason("the error, pulled back", role="then", text=_propagation(tape)))
     meant = "a surrogate that is meant looks like this too; so does a mistake in the rule"
     rows.append(Reason("meant or not", role="so", text=meant))
     return Answer(claim, Standing.REFUTED, reasons=tuple(rows), arithmetic=arithmetic)

@@ -225,6 +225,14 @@ def test_a_recurrent_network_that_forgets_is_noted():
     assert answer.findings[0].witness["product"] == pytest.approx(0.5**38, rel=0.2)
 
 
+def test_a_product_that_underflows_has_vanished():
+    answer = qed.backprop(*recurrent(0.02, steps=60))
+    (chain,) = (chain for chain in answer.chains if chain.kind == "loop")
+    assert chain.stages[0].into == 0
+    assert [(finding.code, str(finding.level)) for finding in answer.findings] == [("QED405", "note")]
+    assert chain.typical == pytest.approx(0.02, rel=0.2)
+
+
 def test_nested_loops_are_chains_of_their_own():
     def loss(x):
         def outer(h, _):

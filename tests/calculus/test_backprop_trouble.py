@@ -160,3 +160,29 @@ def test_a_wrong_rule_in_a_loop_of_checkpoints():
     (rule,) = qed.backprop(loss, 0.5).rules
     assert rule.error == pytest.approx(0.5, rel=1e-5)
     assert rule.reached["x"] == pytest.approx(1 - 0.5**3, rel=1e-5)
+
+
+def test_a_rule_that_is_not_elementwise_is_no_activation():
+    @jax.custom_vjp
+    def clipped(z):
+        return 1.0 * z
+
+    clipped.defvjp(lambda z: (z, None), lambda _, g: (g / jnp.maximum(1.0, 100 * jnp.linalg.norm(g)),))
+    w = {"a": jnp.full((3, 3), 0.2), "b": jnp.full(3, 0.3)}
+    answer = qed.backprop(lambda w: jnp.mean((clipped(jnp.ones((4, 3)) @ w["a"]) @ w["b"]) ** 2), w)
+    assert answer.layers[0].activation == ""
+    assert answer.layers[0].error < 1e-5
+    assert answer.rules[0].error > 0.5
+
+
+def test_a_body_without_a_derivative_is_unknown():
+    @jax.custom_jvp
+    def root(z):
+        return jnp.sqrt(z)
+
+    root.defjvp(lambda primals, tangents: (jnp.sqrt(primals[0]), 0.0 * tangents[0]))
+    answer = qed.backprop(lambda x: root(x) + x, 0.0)
+    assert answer.findings == ()
+    assert [part.claim for part in answer.answers if part.unknown] == [
+        "each derivative rule of the file is the derivative of its body here"
+    ]
