@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import qed
+from qed.graph.walk import TooLong
 from qed.report.text import text
 from tests.corpus import CORPUS, corpus
 
@@ -223,6 +224,25 @@ def test_a_run_that_is_too_long_says_what_it_would_take(monkeypatch):
     assert answer.lines == ()
     assert "100 equations" in str(answer.missing[0].cost)
     assert float(answer.gradient) != 0
+
+
+def test_a_tape_that_does_not_fit_says_its_bytes(monkeypatch):
+    monkeypatch.setattr("qed.calculus.backprop.LARGEST_TAPE", 500)
+    answer = qed.backprop(lambda x: jnp.sum(jnp.sin(x) ** 2), jnp.ones((10, 10)))
+    assert answer.unknown
+    assert "GiB with the adjoints" in str(answer.missing[0].cost)
+    np.testing.assert_allclose(answer.gradient, np.full((10, 10), np.sin(2.0)), rtol=1e-5)
+    assert [parameter.name for parameter in answer.parameters] == ["x"]
+
+
+def test_a_loop_that_does_not_end_in_time_is_unknown(monkeypatch):
+    def stop(function):
+        raise TooLong("more than 2000000 equations were executed")
+
+    monkeypatch.setattr("qed.calculus.backprop.sweep", stop)
+    answer = qed.backprop(lambda x: jax.lax.while_loop(lambda c: c < 1e9, lambda c: c + 1, x), 1.0)
+    assert answer.unknown
+    assert "more than 2000000 equations" in str(answer)
 
 
 EXCEPT = {"program.of_no_elements", "special.spence"}  # no parameter at all; a NaN in the gradient of JAX itself
