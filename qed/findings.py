@@ -81,6 +81,9 @@ CODES: Mapping[str, Code] = {
         Code("QED209", "depends-on-compilation", _NOTE, "Compiled and uncompiled runs differ in kind here."),
         Code("QED210", "nonfinite-unlocated", _ERROR, "A number stops being finite; its equation is not known."),
         Code("QED211", "rows-against-columns", _WARNING, "Each prediction is compared with every label."),
+        Code("QED212", "integer-arithmetic", _WARNING, "Integer arithmetic on the data loses their numbers."),
+        Code("QED213", "promoted-to-double", _NOTE, "Parameters are float32, and the loss is computed in float64."),
+        Code("QED306", "unbounded-below", _WARNING, "The loss falls faster and faster: it has no lower bound."),
         Code("QED401", "step-beyond-stability", _ERROR, "The step is too large: a smaller one ends lower."),
         Code("QED402", "beyond-local-limit", _NOTE, "The step exceeds a local limit, harmlessly here."),
         Code("QED403", "loss-rises", _WARNING, "The run ends higher than it began, unexplained."),
@@ -89,9 +92,19 @@ CODES: Mapping[str, Code] = {
         Code("QED406", "exploding-chain", _WARNING, "One array of parameters is thrown about beside the others."),
         Code("QED409", "sum-over-rows", _NOTE, "The loss is a sum over the rows, and the step too large for it."),
         Code("QED410", "runs-away", _ERROR, "Gradient and parameters grow by orders, and each step overshoots."),
+        Code("QED411", "rewards-errors", _WARNING, "The loss is smallest where the errors are largest."),
+        Code("QED412", "no-warm-up", _WARNING, "The first steps are too large; with a warm-up the run ends lower."),
+        Code(
+            "QED413", "decay-on-offsets", _WARNING, "Weight decay pulls norms and offsets to zero, to the run's harm."
+        ),
+        Code("QED414", "always-clipped", _NOTE, "The gradient is clipped at every step."),
+        Code("QED415", "feature-scales", _WARNING, "The columns of the data are of very different scales."),
         Code("QED607", "softmax-of-softmax", _WARNING, "Softmax is applied to probabilities."),
         Code("QED608", "log-minus-probability", _WARNING, "A probability stands where its logarithm belongs."),
         Code("QED609", "key-used-twice", _NOTE, "Two draws of one shape are made from the same random key."),
+        Code(
+            "QED610", "wrong-kind-of-labels", _WARNING, "Class numbers stand where one-hot rows belong, or the reverse."
+        ),
     )
 }
 

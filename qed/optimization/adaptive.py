@@ -183,9 +183,10 @@ class _Probe:
         """The size of the probes: the root of the second moment, else a thousandth of the gradient."""
         size = self.w.size
         if not self.nu:
-            norm = float(np.linalg.norm(self.gradient)) or 1.0
-            return np.full(size, 1e-3 * norm / np.sqrt(size))
+            return self._small()
         v = self.call(self.gradient, nu=flatten([self.held[i] for i in self.nu]))[2]
+        if not np.isfinite(v).all():
+            _refuse("has a second moment beyond the range of its dtype")
         scale = np.sqrt(np.maximum(v, 0))
         if not (scale > DEAD).any():
             _refuse("has seen no gradient but zero")
@@ -196,6 +197,15 @@ class _Probe:
         if not even or _misfit(entered, (1 - self.b2) * scale**2) > CLOSE:
             _refuse("keeps a second moment that is no average of squared gradients")
         self.v = v
+        return scale
+
+    def _small(self) -> np.ndarray:
+        """A thousandth of the gradient; a millionth where that is still clipped."""
+        even = (float(np.linalg.norm(self.gradient)) or 1.0) / np.sqrt(self.w.size)
+        for share in (1e-3, 1e-6):
+            scale = np.full(self.w.size, share * even)
+            if _misfit(self.call(scale / 2)[0], self.call(scale)[0] / 2) <= CLOSE:
+                break
         return scale
 
     def _kept(self, g: np.ndarray, v: np.ndarray | float | None = None) -> np.ndarray | None:

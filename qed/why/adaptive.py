@@ -108,6 +108,7 @@ def measure(case: Case, form: str, reached: Reached) -> Limit | NotIdentified:
     local = identify_update(given.optax(), reached.state, reached.parameters, gradient, step=at)
     if isinstance(local, NotIdentified):
         return NotIdentified(f"its update {local.words}")
+    case.locals[reached.step] = local
     if local.preconditioned and reached.step < WARM:
         return NotIdentified(f"its second moment is not warm before {plural(WARM, 'step')}")
     if case.progress is not None:

@@ -54,11 +54,19 @@ class Clock:
 
 @dataclass(eq=False)
 class Case:
-    """What the questions share."""
+    """What the questions share.
+
+    Args:
+        prepared: the problem.
+        clock: the time it may take.
+        progress: called with (what, done, total).
+        locals: the linear rules that the step rule was found to be, by the step of the run.
+    """
 
     prepared: Prepared
     clock: Clock
     progress: Progress | None = None
+    locals: dict[int, LocalRule] = field(default_factory=dict)
     _runners: dict[str, Runner] = field(default_factory=dict)
 
     @cached_property
@@ -139,6 +147,7 @@ class Case:
         *,
         data: Sequence[Any] | None = None,
         scale: float = 1.0,
+        warm: int = 0,
         clip: float = math.inf,
         steps: int = STEPS,
         share: float = 0.4,
@@ -151,6 +160,7 @@ class Case:
             values,
             steps,
             scale=scale,
+            warm=warm,
             clip=clip,
             deadline=self.clock.deadline(share),
             progress=None if progress is None else lambda done, total: progress(label, done, total),

@@ -67,6 +67,7 @@ class Run:
         noise: how far the loss at the start scatters by rounding and by the random key; measured only where the
             run ends higher than it began.
         first: the seconds of the first evaluation, compiling included.
+        norms: the norm of the gradient at each of the losses.
     """
 
     losses: tuple[float, ...]
@@ -78,6 +79,7 @@ class Run:
     first: float = 0.0
     last: Reached | None = None
     lowest: Reached | None = None
+    norms: tuple[float, ...] = ()
 
     @property
     def pace(self) -> float:
@@ -151,7 +153,7 @@ class Runner:
             change, state = optimizer.update(clipped, state, parameters, **extra)
             new = tuple((p + scale * u).astype(p.dtype) for p, u in zip(parameters, change, strict=True))
             sound = jnp.stack([jnp.all(jnp.isfinite(p)) for p in new]).all()
-            report = jnp.stack([loss.astype(jnp.float32), finite.astype(jnp.float32), sound.astype(jnp.float32)])
+            report = jnp.stack([norm.astype(jnp.float32), finite.astype(jnp.float32), sound.astype(jnp.float32)])
             return new, state, loss, report
 
         self._step = step
@@ -164,6 +166,7 @@ class Runner:
         steps: int,
         *,
         scale: float = 1.0,
+        warm: int = 0,
         clip: float = math.inf,
         deadline: float = math.inf,
         progress: Callable[[int, int], None] | None = None,
@@ -175,6 +178,7 @@ class Runner:
             data: the data.
             steps: how many updates.
             scale: multiplies every update, that is the learning rate.
+            warm: over how many steps the scale rises to that, linearly.
             clip: the largest gradient norm; larger gradients are scaled down.
             deadline: `time.monotonic()` at which to stop.
             progress: called now and then with (done, steps).
@@ -184,6 +188,7 @@ class Runner:
         key = None if self.key_position is None else values[self.key_position]
         state = self._init(current)
         losses: list[float] = []
+        norms: list[float] = []
         best, last, lowest = (0, current), None, None
         small = sum(p.size for p in current) <= SMALL
         failure, cut, first = None, False, 0.0
@@ -191,8 +196,10 @@ class Runner:
             if key is not None:
                 key, values[self.key_position] = jax.random.split(key)  # type: ignore[index]
             before = state
-            new, state, loss, report = self._step(current, before, tuple(values), scale, clip)
-            _, finite, sound = (float(x) for x in np.asarray(report))
+            risen = scale * min(1.0, (k + 1) / warm) if warm else scale
+            new, state, loss, report = self._step(current, before, tuple(values), risen, clip)
+            norm, finite, sound = (float(x) for x in np.asarray(report))
+            norms.append(norm)
             value = float(loss)
             losses.append(value)
             first = first or time.monotonic() - begun
@@ -208,7 +215,7 @@ class Runner:
             if progress is not None and k % 16 == 0:
                 progress(k, steps)
             current = new
-        return Run(tuple(losses), failure, best, cut, time.monotonic() - begun, 0.0, first, last, lowest)
+        return Run(tuple(losses), failure, best, cut, time.monotonic() - begun, 0.0, first, last, lowest, tuple(norms))
 
     def initial(self, parameters: Sequence[Any]) -> Any:
         """The state of the step rule at the start."""

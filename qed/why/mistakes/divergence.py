@@ -24,10 +24,10 @@ import numpy as np
 
 from qed.answer import Advice, Answer, Finding, Reason, Standing
 from qed.graph.graph import Atom, Equation, Variable
-from qed.why.case import STEPS, Case
+from qed.why.case import Case
 from qed.why.mistakes.flat import SAME, VIEWS, Flat, compute
 from qed.why.mistakes.softmax import softmaxes
-from qed.why.trial import Runner
+from qed.why.mistakes.tried import advice
 from qed.why.words import number
 
 
@@ -130,17 +130,7 @@ def _answer(case: Case, flat: Flat, found: _Mixed, largest: float) -> Answer[Any
 
 def _tried(case: Case, flat: Flat, found: _Mixed) -> tuple[Advice, ...]:
     """The run with log p in place of p."""
-    prepared = case.prepared
-    only = all(user is found.equation for user in flat.uses.get(found.prediction, ()))
-    if prepared.rule is None or case.clock.left <= 0 or flat.own_rules or not only:
+    if any(user is not found.equation for user in flat.uses.get(found.prediction, ())):
         return ()
-    output, instead = flat.graph.outputs[0], {found.prediction: (found.prediction, jnp.log)}
-
-    def loss(parameters: Any, data: Any) -> Any:
-        return compute(flat, prepared.join(parameters, data), [output], instead)[0]
-
-    run = Runner(loss, case.rule, case.key_position).run(
-        prepared.parameters, prepared.data, STEPS, deadline=case.clock.deadline(0.4)
-    )
-    what = "hand on the logarithm of the probabilities (jax.nn.log_softmax)"
-    return (Advice(what, trial=run.trial()),) if run.steps else ()
+    instead = {found.prediction: (found.prediction, jnp.log)}
+    return advice(case, flat, instead, "hand on the logarithm of the probabilities (jax.nn.log_softmax)")

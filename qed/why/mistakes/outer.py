@@ -24,9 +24,10 @@ import numpy as np
 
 from qed.answer import Advice, Answer, Finding, Reason, Standing
 from qed.graph.graph import Atom, Equation, Variable
-from qed.why.case import STEPS, Case
+from qed.why.case import Case
 from qed.why.mistakes.flat import SAME, Flat, compute, literal
-from qed.why.trial import Run, Runner
+from qed.why.mistakes.tried import advice
+from qed.why.trial import Run
 from qed.why.words import number
 
 _FREE_SIGN = SAME | {"neg"}
@@ -258,16 +259,5 @@ def _is_whole(flat: Flat, found: _Outer) -> bool:
 
 def _tried(case: Case, flat: Flat, found: _Outer) -> tuple[Advice, ...]:
     """The run with each prediction beside its own label."""
-    prepared = case.prepared
-    if prepared.rule is None or case.clock.left <= 0 or flat.own_rules:
-        return ()
-    output, matched = flat.graph.outputs[0], _matched(found)
-
-    def loss(parameters: Any, data: Any) -> Any:
-        return compute(flat, prepared.join(parameters, data), [output], matched)[0]
-
-    run = Runner(loss, case.rule, case.key_position).run(
-        prepared.parameters, prepared.data, STEPS, deadline=case.clock.deadline(0.4)
-    )
     what = "give both one shape, so that each prediction meets its own label"
-    return (Advice(what, trial=run.trial()),) if run.steps else ()
+    return advice(case, flat, _matched(found), what)

@@ -25,9 +25,9 @@ import numpy as np
 from qed.answer import Advice, Answer, Finding, Reason, Standing
 from qed.graph.graph import Atom, Equation, Variable
 from qed.span import Span
-from qed.why.case import STEPS, Case
+from qed.why.case import Case
 from qed.why.mistakes.flat import SAME, VIEWS, Flat, compute
-from qed.why.trial import Runner
+from qed.why.mistakes.tried import advice
 from qed.why.words import number
 
 _LIMITS = VIEWS | {"max", "select_n"}
@@ -58,7 +58,7 @@ def softmax_twice(case: Case, flat: Flat) -> list[Answer[Any]]:
 def _candidates(flat: Flat) -> Iterator[_Twice]:
     known_ones = dict(softmaxes(flat))
     for equation in flat.graph.equations:
-        summed = _sum_of_exp(flat, equation)
+        summed = sum_of_exp(flat, equation)
         if summed is None:
             continue
         exp, axes = summed
@@ -78,13 +78,14 @@ def softmaxes(flat: Flat) -> Iterator[tuple[Variable, tuple[Atom, tuple[int, ...
         if equation.primitive != "div":
             continue
         total = flat.maker(flat.core(equation.inputs[1]))
-        summed = None if total is None else _sum_of_exp(flat, total)
+        summed = None if total is None else sum_of_exp(flat, total)
         if summed is None or flat.core(equation.inputs[0], SAME) is not summed[0].outputs[0]:
             continue
         yield equation.outputs[0], (_unshifted(flat, summed[0].inputs[0]), summed[1], equation.span)
 
 
-def _sum_of_exp(flat: Flat, equation: Equation) -> tuple[Equation, tuple[int, ...]] | None:
+def sum_of_exp(flat: Flat, equation: Equation) -> tuple[Equation, tuple[int, ...]] | None:
+    """(the equation exp u, the axes), where an equation is a sum of exp u."""
     if equation.primitive != "reduce_sum":
         return None
     exp = flat.maker(flat.core(equation.inputs[0], SAME))
@@ -191,18 +192,7 @@ def _answer(case: Case, flat: Flat, found: _Twice, classes: int, largest: float)
 
 def _tried(case: Case, flat: Flat, found: _Twice) -> tuple[Advice, ...]:
     """The run with the logits in place of the probabilities."""
-    prepared = case.prepared
-    if prepared.rule is None or case.clock.left <= 0 or flat.own_rules:
-        return ()
     if not isinstance(found.logits, Variable) or found.logits.shape != found.probabilities.shape:
         return ()
     instead = {found.probabilities: (found.logits, lambda value: value.astype(found.probabilities.dtype))}
-    output = flat.graph.outputs[0]
-
-    def loss(parameters: Any, data: Any) -> Any:
-        return compute(flat, prepared.join(parameters, data), [output], instead)[0]
-
-    run = Runner(loss, case.rule, case.key_position).run(
-        prepared.parameters, prepared.data, STEPS, deadline=case.clock.deadline(0.4)
-    )
-    return (Advice("drop the first softmax: hand the logits on", trial=run.trial()),) if run.steps else ()
+    return advice(case, flat, instead, "drop the first softmax: hand the logits on")
