@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.calculus.hessian import flatten, unflatten
+from qed.optimization.accumulation import accumulated
 from qed.optimization.local import LocalRule, NotIdentified
 
 CLOSE = 4e-3
@@ -100,12 +101,19 @@ class _Probe:
         self.gradient = flatten(gradient)
         self.w = flatten(self.like)
         self.rng = np.random.default_rng(seed)
-        self._update = jax.jit(transformation.update)
         found, self.tree = jax.tree_util.tree_flatten_with_path(state)
         self.names = [_names(path) for path, _ in found]
         self.held = [_wide(leaf) for _, leaf in found]
-        if any("mini_step" in names or "acc_grads" in names for names in self.names):
-            _refuse("accumulates gradients over several calls")
+        self.every = 1
+        update = transformation.update
+        counted = [i for i, names in enumerate(self.names) if "mini_step" in names]
+        if counted:
+            for i in (*counted, *(i for i, names in enumerate(self.names) if "acc_grads" in names)):
+                self.held[i] = jnp.zeros_like(self.held[i])
+            update, self.every = accumulated(update, jax.tree.unflatten(self.tree, self.held), self.like, counted)
+            if not self.every:
+                _refuse("accumulates gradients over many calls")
+        self._update = jax.jit(update)
         if any("ema" in names for names in self.names):
             _refuse("averages gradients and takes the start of the average out again")
         self.nu = [i for i, names in enumerate(self.names) if "nu" in names]
@@ -120,7 +128,8 @@ class _Probe:
         self.b2 = 0.0
 
     def _is_memory(self, i: int, names: tuple[str, ...]) -> bool:
-        return i not in self.nu and "hyperparams" not in names and jnp.issubdtype(self.held[i].dtype, jnp.floating)
+        kept = {"hyperparams", "nu_max"} & set(names)  # what scales gradients stays as it is
+        return i not in self.nu and not kept and jnp.issubdtype(self.held[i].dtype, jnp.floating)
 
     def call(
         self,
@@ -164,8 +173,9 @@ class _Probe:
         alive = scale > DEAD
         first, momentum, nesterov = self._impulse(scale, alive)
         response = np.where(alive, first / (1 + momentum if nesterov else 1), 0.0)
-        decay = self._decay()
-        self._check(scale, response, decay, momentum, nesterov)
+        ridge = self._ridge()
+        decay = self._decay() if ridge is None else np.zeros_like(response)
+        self._check(scale, response, decay, momentum, nesterov, ridge)
         rate = self._rate(scale, alive, response, momentum, nesterov)
         factor, open_ = self._clipping(first)
         return LocalRule(
@@ -177,6 +187,8 @@ class _Probe:
             self.b2 if self.nu else None,
             self.averaged,
             factor,
+            ridge,
+            self.every,
         )
 
     def _scale(self) -> np.ndarray:
@@ -184,7 +196,7 @@ class _Probe:
         size = self.w.size
         if not self.nu:
             return self._small()
-        v = self.call(self.gradient, nu=flatten([self.held[i] for i in self.nu]))[2]
+        v = self.call(self.gradient, nu=flatten([self.held[i] for i in self.nu]), w=self.w)[2]
         if not np.isfinite(v).all():
             _refuse("has a second moment beyond the range of its dtype")
         scale = np.sqrt(np.maximum(v, 0))
@@ -200,13 +212,13 @@ class _Probe:
         return scale
 
     def _small(self) -> np.ndarray:
-        """A thousandth of the gradient; a millionth where that is still clipped."""
+        """A thousandth of the gradient; a millionth where that is still clipped and leaves the memory linear."""
         even = (float(np.linalg.norm(self.gradient)) or 1.0) / np.sqrt(self.w.size)
-        for share in (1e-3, 1e-6):
-            scale = np.full(self.w.size, share * even)
-            if _misfit(self.call(scale / 2)[0], self.call(scale)[0] / 2) <= CLOSE:
-                break
-        return scale
+        usual, small = (np.full(self.w.size, share * even) for share in (1e-3, 1e-6))
+        if _misfit(self.call(usual / 2)[0], self.call(usual)[0]) > CLOSE:  # the same update for half: clipped
+            return usual
+        kept, half = (flatten(self.call(part)[1]) for part in (small, small / 2))
+        return small if not kept.any() or _misfit(half, kept / 2) <= CLOSE else usual
 
     def _kept(self, g: np.ndarray, v: np.ndarray | float | None = None) -> np.ndarray | None:
         """The second moment from which the gradient g leads to v."""
@@ -244,6 +256,22 @@ class _Probe:
             return seen[0], b, True
         _refuse("has a memory of more than one factor")
 
+    def _ridge(self) -> np.ndarray | None:
+        """What of the parameters is added to the gradient before its memories see it; None where nothing is."""
+        zero, one = np.zeros_like(self.w), np.ones_like(self.w)
+        if self.nu:
+            entered = self.call(zero, nu=zero, w=one)[2]
+            ridge = np.sqrt(np.maximum(entered, 0.0) / (1 - self.b2))
+        elif self.memory:
+            entered = flatten(self.call(zero, w=one)[1])
+            of_one = flatten(self.call(one)[1])
+            if entered.size != one.size:
+                return None
+            ridge = np.divide(entered, of_one, out=zero.copy(), where=of_one != 0)
+        else:
+            return None
+        return ridge if np.abs(ridge).max(initial=0.0) > 0 else None
+
     def _decay(self) -> np.ndarray:
         zero = np.zeros_like(self.w)
         update, memory, _ = self.call(zero, None, self._kept(zero), w=np.ones_like(self.w))
@@ -253,16 +281,31 @@ class _Probe:
             _refuse("puts weight decay into its memory of gradients")
         return -update
 
-    def _check(self, scale: np.ndarray, s: np.ndarray, c: np.ndarray, b: float, nesterov: bool) -> None:
+    def _check(
+        self, scale: np.ndarray, s: np.ndarray, c: np.ndarray, b: float, nesterov: bool, ridge: np.ndarray | None
+    ) -> None:
         """Four steps along gradients not used so far, at the parameters as they are."""
         m, memory = np.zeros_like(s), None
         for _ in range(4):
             g = np.where(s > 0, scale * self.rng.uniform(-1, 1, s.size), 0.0)
-            update, memory, _ = self.call(g, memory, self._kept(g), w=self.w)
+            given = g if ridge is None else g - ridge * self.w  # with the ridge added it is g
+            update, memory, _ = self.call(given, memory, self._kept(g), w=self.w)
             m = b * m + g
             expected = -s * (g + b * m if nesterov else m) - c * self.w
             if not _misfit(update, expected) <= CLOSE:
                 _refuse("is no fixed multiple of gradients and their memory")
+        self._check_memory(np.where(s > 0, scale, 0.0), s * (1 + b if nesterov else 1))
+
+    def _check_memory(self, g: np.ndarray, response: np.ndarray) -> None:
+        """A gradient adds the same to the update whatever the memory holds: else that scales gradients."""
+        held, zero = [self.held[i] for i in self.memory], np.zeros_like(g)
+        if not held:
+            return
+        before, after = (self.call(part, held, self._kept(part))[0] for part in (zero, g))
+        expected = -response * g
+        room = CLOSE * float(np.linalg.norm(expected)) + 1e-6 * float(np.linalg.norm(before))
+        if not np.linalg.norm(after - before - expected) <= room:
+            _refuse("has a memory that scales its gradients")
 
     def _rate(self, scale: np.ndarray, alive: np.ndarray, s: np.ndarray, b: float, nesterov: bool) -> float | None:
         if self.nu:
@@ -310,7 +353,8 @@ class _Probe:
 
         if not counters:
             return np.ones(len(steps))
-        return np.asarray(jax.jit(lambda ks: jax.lax.map(at, ks))(jnp.asarray(steps, jnp.int32)), np.float64)
+        made = jnp.asarray(steps // self.every, jnp.int32)  # updates, where several calls make one
+        return np.asarray(jax.jit(lambda ks: jax.lax.map(at, ks))(made), np.float64)
 
 
 def _misfit(seen: np.ndarray, fitted: np.ndarray) -> float:

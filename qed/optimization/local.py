@@ -12,7 +12,9 @@ does so at z = -1. With Hessian H the rule is therefore stable near a minimum if
     lambda_max( S^1/2 H S^1/2 / (1 + b) + C ) < 2       (Nesterov: the first term times 1 + 2 b),
 
 which without decay is lambda_max(P^-1/2 H P^-1/2) < (2 + 2 b1) / ((1 - b1) rate). The left side is called the
-*load*; it is proportional to the rate, so that load / 2 says how many times the rate exceeds its limit.
+*load*; it is proportional to the rate, so that load / 2 says how many times the rate exceeds its limit. Decay inside
+the gradient (g + R w, an L2 penalty) adds its ridge R to H. A rule that accumulates k gradients and then makes one
+update is that update, once in k calls.
 
 Reference: Cohen et al., *Adaptive gradient methods at the edge of stability*, 2022, section 3.
 """
@@ -41,6 +43,8 @@ class LocalRule:
         second: b2, the memory of the second moment, or None where there is none.
         averaged: whether the memory averages gradients, (1 - b) of each, as Adam's does.
         clipped: the factor by which the gradient's norm is reduced at this state; 1 where it is not.
+        ridge: R, what of the parameters is added to the gradient, one number per parameter; None where nothing is.
+        every: how many gradients are averaged for one update.
     """
 
     momentum: float
@@ -51,6 +55,8 @@ class LocalRule:
     second: float | None
     averaged: bool
     clipped: float = 1.0
+    ridge: np.ndarray | None = None
+    every: int = 1
 
     @property
     def preconditioned(self) -> bool:
@@ -75,7 +81,9 @@ class LocalRule:
     @property
     def plain(self) -> StepRule | None:
         """The same as gradient descent with one rate, whose limit has a closed form; None where it is more."""
-        if self.preconditioned or self.rate is None or self.decay.any() or self.clipping:
+        if self.preconditioned or self.rate is None or self.decay.any() or self.clipping or self.every > 1:
+            return None
+        if self.ridge is not None:
             return None
         options: tuple[tuple[str, Any], ...] = (("momentum", self.momentum),) if self.momentum else ()
         return StepRule("sgd", self.rate, (*options, ("nesterov", True)) if self.nesterov else options)
@@ -84,7 +92,12 @@ class LocalRule:
         """The symmetric product whose largest eigenvalue is stable below 2, from v -> H v."""
         b, root = self.momentum, np.sqrt(self.response)
         factor = (1 + 2 * b if self.nesterov else 1) / (1 + b)
-        return lambda vector: factor * root * product(root * vector) + self.decay * vector
+        ridge = 0.0 if self.ridge is None else self.ridge
+
+        def load(vector: np.ndarray) -> np.ndarray:
+            return factor * root * (product(root * vector) + ridge * root * vector) + self.decay * vector
+
+        return load
 
     def growth(self, load: float) -> float:
         """The factor by which one step multiplies an error in the direction of that load (the decay left out)."""
@@ -106,6 +119,8 @@ class LocalRule:
         words += ["Nesterov's variant"] if self.nesterov else []
         words += [f"b2 {self.second:.4g}"] if self.second is not None else []
         words += ["decoupled decay"] if self.decay.any() else []
+        words += [] if self.ridge is None else [f"decay {self.ridge.max():.3g} inside the gradient"]
+        words += [f"one update for {self.every} gradients"] if self.every > 1 else []
         return ", ".join(words)
 
 

@@ -22,8 +22,10 @@ from qed.calculus.hessian import flatten
 from qed.calculus.spectrum import EigenPair, steepest
 from qed.optimization.adaptive import identify_update
 from qed.optimization.local import LocalRule, NotIdentified
-from qed.why.case import STEPS, Case
+from qed.optimization.propagation import Propagation
+from qed.why.case import STEPS, WARM, Case
 from qed.why.curvature import Steepness, shares
+from qed.why.linearised import blamed, carried, linearised, rate_of, step_words
 from qed.why.stability import (
     SAFETY,
     Judgement,
@@ -38,7 +40,6 @@ from qed.why.stability import (
 from qed.why.trial import SMALL, Reached, Run
 from qed.why.words import number, plural
 
-WARM = 10
 FAR = 0.25
 EDGE = 0.98
 
@@ -107,6 +108,7 @@ def measure(case: Case, form: str, reached: Reached) -> Limit | NotIdentified:
     given = case.prepared.rule or case.rule
     local = identify_update(given.optax(), reached.state, reached.parameters, gradient, step=at)
     if isinstance(local, NotIdentified):
+        case.unread[reached.step] = reached
         return NotIdentified(f"its update {local.words}")
     case.locals[reached.step] = local
     if local.preconditioned and reached.step < WARM:
@@ -137,7 +139,10 @@ def _share(case: Case, step: int, local: LocalRule, times: float) -> tuple[float
     beyond = np.flatnonzero(ahead & (schedule * times > 1))
     crossing = int(planned[beyond[0]]) if beyond.size else None
     if local.preconditioned:  # the preconditioner belongs to this step
-        return float(np.interp(step, planned, schedule)), crossing
+        before = max((k for k in case.waypoints if k < step), default=0)
+        risen = np.flatnonzero((planned > before) & (planned <= step) & (schedule * times > 1))
+        share = float(np.interp(step, planned, schedule))
+        return share, int(planned[risen[0]]) if risen.size and share * times > 1 else crossing
     inside = ahead & (planned < max(STEPS, step + 1))
     return float(schedule[inside].max(initial=0.0)), crossing
 
@@ -156,18 +161,21 @@ def judge_adaptive(case: Case, form: str, run: Run, steep: Steepness | None) -> 
     """
     falls = run.failure is not None and run.failure.value == "-inf"  # unbounded below: no smaller step cures that
     suspicious = (run.failure is not None or rises(run)) and not falls
-    found = _along(case, form, run, suspicious)
+    found: Limit | NotIdentified | Propagation = _along(case, form, run, suspicious)
+    if isinstance(found, NotIdentified):
+        found = carried(case, form, found.words)
     limit = found if isinstance(found, Limit) and _beyond(found, suspicious) else None
     if not suspicious and (limit is None or falls):
         return Judgement(_calm(case, form, run, steep, found), None, None, steep)
-    rate = case.rule.rate
     scale = 0.1 if suspicious or limit is None else min(0.3, SAFETY / limit.times)
     steps = run.steps if run.failure is None else STEPS
     smaller = case.run(form, "a smaller step", scale=scale, steps=steps, share=0.3)
     if suspicious:
         scale, smaller = still_smaller(case, form, scale, steps, smaller)
-    shown = scale if rate is None else scale * rate
+    shown = rate_of(case, scale)
     tried = (shown, smaller)
+    if isinstance(found, Propagation) and found.grows and worse(run, smaller):
+        return Judgement(blamed(case, form, run, smaller, scale, found), "QED401", tried, steep)
     if limit is not None and worse(run, smaller) and (suspicious or _far_worse(run, smaller)):
         return Judgement(_too_large(case, form, run, smaller, scale, limit), "QED401", tried, steep)
     if not suspicious and limit is not None:
@@ -198,10 +206,23 @@ def _along(case: Case, form: str, run: Run, suspicious: bool) -> Limit | NotIden
         clipped = isinstance(first, Limit) and first.local.clipping
         found = first if isinstance(first, Limit) and not (clipped and isinstance(found, Limit)) else found
     beyond = isinstance(found, Limit) and _beyond(found, suspicious)
+    if isinstance(found, Limit) and found.local.preconditioned and not beyond:
+        found = _planned(case, form, run, found)
+        beyond = _beyond(found, suspicious)
     if not suspicious or beyond or run.lowest is None or run.lowest.step in (0, last.step) or case.clock.left <= 0:
         return found
     lowest = measure(case, form, run.lowest)
     return lowest if isinstance(lowest, Limit) and _beyond(lowest, suspicious) else found
+
+
+def _planned(case: Case, form: str, run: Run, found: Limit) -> Limit:
+    """Of the limits along a planned rate the first that is exceeded, else the one that the rate comes nearest to."""
+    for reached in run.passed:
+        if case.clock.left <= 0 or found.times > 1:
+            break
+        other = measure(case, form, reached)
+        found = other if isinstance(other, Limit) and other.times > found.times else found
+    return found
 
 
 def _beyond(found: Limit, suspicious: bool) -> bool:
@@ -234,13 +255,12 @@ def _sentence(found: Limit) -> str:
         return f"the schedule passes the limit {formula}{decay} = {limit:.3g}{at} at step {found.crossing}; {over}"
     elif found.scheduled:
         name = "the scheduled rate"
-    return f"{when}{name} {rate:.3g} is {times:.3g} x the limit {formula}{decay} = {limit:.3g}{at}"
+    passed = "" if found.crossing is None else f"; the schedule passes this limit at step {found.crossing}"
+    return f"{when}{name} {rate:.3g} is {times:.3g} x the limit {formula}{decay} = {limit:.3g}{at}{passed}"
 
 
 def _limit_reason(found: Limit) -> Reason:
     text = _sentence(found)
-    if found.local.preconditioned and found.crossing is not None and found.crossing > found.step:
-        text += f"; the schedule passes this limit at step {found.crossing}"
     if found.local.clipped != 1:
         text += f" (the gradient is clipped there, to {found.local.clipped:.2g} of its norm)"
     elif found.local.clipping:
@@ -329,7 +349,11 @@ def _numbers(found: Limit) -> dict[str, Any]:
     }
 
 
-def _calm(case: Case, form: str, run: Run, steep: Steepness | None, found: Limit | NotIdentified) -> Answer[Any]:
+def _calm(
+    case: Case, form: str, run: Run, steep: Steepness | None, found: Limit | NotIdentified | Propagation
+) -> Answer[Any]:
+    if isinstance(found, Propagation):
+        return linearised(found)
     if isinstance(found, NotIdentified):
         return within(case, None, run, found.words)
     return Answer(
@@ -349,36 +373,30 @@ def _again(found: Limit) -> bool:
     return abs(other.value - pair.value) <= other.residual + pair.residual + 1e-2 * abs(pair.value)
 
 
-def _shown(case: Case, scale: float) -> str:
-    return f"{scale:.2g} times the update" if case.rule.rate is None else f"step {scale * case.rule.rate:.3g}"
-
-
 def _noted(case: Case, form: str, run: Run, smaller: Run, scale: float, found: Limit) -> Answer[Any]:
-    ends = f"it ended at {number(smaller.settled)}" if worse(run, smaller) else "it ended no lower"
-    text = f"{_sentence(found)}; the run ended at {number(run.settled)}, with {_shown(case, scale)} {ends}"
-    shown = scale if case.rule.rate is None else scale * case.rule.rate
+    ends = f"it ended at {number(smaller.settled)}" if worse(run, smaller) else "not clearly lower"
+    text = f"{_sentence(found)}; the run ended at {number(run.settled)}, with {step_words(case, scale)} {ends}"
     return Answer(
-        f"the run ends at {number(run.settled)}, and with {_shown(case, scale)} at {number(smaller.settled)}",
+        f"the run ends at {number(run.settled)}, and with {step_words(case, scale)} at {number(smaller.settled)}",
         Standing.MEASURED,
         value=found.limit,
         error=found.error(),
-        reasons=(*_reasons(case, form, run, found), comparison(case, run, smaller, shown, role="tried")),
+        reasons=(*_reasons(case, form, run, found), comparison(case, run, smaller, rate_of(case, scale), role="tried")),
         findings=(Finding("QED402", text, None, _numbers(found)),),
         meta=_numbers(found),
     )
 
 
 def _too_large(case: Case, form: str, run: Run, smaller: Run, scale: float, found: Limit) -> Answer[Any]:
-    shown = scale if case.rule.rate is None else scale * case.rule.rate
     witness = {**_numbers(found), "end": run.settled, "smaller_scale": scale, "smaller_end": smaller.settled}
-    text = f"{_sentence(found)}, and the run ends worse than with {_shown(case, scale)}"
+    text = f"{_sentence(found)}, and the run ends worse than with {step_words(case, scale)}"
     return Answer(
         f"{case.rule} does as well as a smaller step",
         Standing.REFUTED,
         value=found.limit,
         error=found.error(),
         arithmetic=case.prepared.dtype,
-        reasons=(comparison(case, run, smaller, shown), *_reasons(case, form, run, found)),
+        reasons=(comparison(case, run, smaller, rate_of(case, scale)), *_reasons(case, form, run, found)),
         findings=(Finding("QED401", text, None, witness),),
         meta=_numbers(found),
         recheck=lambda: worse(case.again(form, run), case.again(form, smaller, scale=scale)),

@@ -20,9 +20,10 @@ from qed.optimization.local import LocalRule
 from qed.optimization.step import RULES, StepRule
 from qed.why.curvature import Curvature, Steepness
 from qed.why.prepare import Prepared
-from qed.why.trial import SMALL, Run, Runner
+from qed.why.trial import SMALL, Reached, Run, Runner
 
 STEPS = 400
+WARM = 10
 PLANNED = 2000
 PROBED = 20_000_000
 DEFAULT_BUDGET = 60.0
@@ -61,12 +62,14 @@ class Case:
         clock: the time it may take.
         progress: called with (what, done, total).
         locals: the linear rules that the step rule was found to be, by the step of the run.
+        unread: the points where it was found to be none.
     """
 
     prepared: Prepared
     clock: Clock
     progress: Progress | None = None
     locals: dict[int, LocalRule] = field(default_factory=dict)
+    unread: dict[int, Reached] = field(default_factory=dict)
     _runners: dict[str, Runner] = field(default_factory=dict)
 
     @cached_property
@@ -110,6 +113,14 @@ class Case:
         except Exception:
             return None
         return multipliers(optimizer, state, parameters, self.planned)
+
+    @cached_property
+    def waypoints(self) -> tuple[int, ...]:
+        """The steps at which a planned rate is judged: half way to its peak, there, and half way to the end."""
+        if not self.scheduled or self.schedule is None:
+            return ()
+        peak = min(int(self.planned[int(np.argmax(self.schedule))]), STEPS)
+        return tuple(sorted({k for k in (peak // 2, peak, (peak + STEPS) // 2) if WARM <= k < STEPS}))
 
     @cached_property
     def rewritten(self) -> Any:
@@ -162,6 +173,7 @@ class Case:
             scale=scale,
             warm=warm,
             clip=clip,
+            keep=self.waypoints if scale == 1.0 and not warm else (),
             deadline=self.clock.deadline(share),
             progress=None if progress is None else lambda done, total: progress(label, done, total),
         )

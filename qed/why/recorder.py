@@ -85,10 +85,13 @@ class Recorder:
         jax.value_and_grad = self._gradient("value_and_grad")  # type: ignore[assignment]
         self._saved["optax"] = optax.GradientTransformation.__new__
         optax.GradientTransformation.__new__ = self._transformation  # type: ignore[method-assign]
+        self._saved["accumulation"] = optax.MultiSteps.update
+        optax.MultiSteps.update = self._accumulation(optax.MultiSteps.update)  # type: ignore[method-assign]
         return self
 
     def __exit__(self, *_: object) -> None:
         optax.GradientTransformation.__new__ = self._saved.pop("optax")  # type: ignore[method-assign]
+        optax.MultiSteps.update = self._saved.pop("accumulation")  # type: ignore[method-assign]
         if "nnx" in self._saved:
             nnx, nnx.grad, nnx.value_and_grad = self._saved.pop("nnx")
         for name, value in self._saved.items():
@@ -236,19 +239,31 @@ class Recorder:
 
         @functools.wraps(update)
         def recorded(gradient: Any, state: Any, *rest: Any, **extra: Any) -> Any:
-            self.updating += 1
-            try:
-                result = update(gradient, state, *rest, **extra)
-            finally:
-                self.updating -= 1
-            parameters = rest[0] if rest else extra.get("params")
-            arrays = jax.tree.leaves((gradient, state, parameters))
-            wanted = self.updating == 0 and not self.large and len(self.updates) < self.keep
-            if wanted and all(concrete(leaf) for leaf in arrays):
-                self.updates.append(Updated(plain, gradient, state, parameters, result[0]))
-            return result
+            return self._updated(plain, update, gradient, state, rest, extra)
 
         return self._saved["optax"](cls, init, recorded) if "optax" in self._saved else plain
+
+    def _accumulation(self, update: Any) -> Any:
+        @functools.wraps(update)
+        def recorded(steps: Any, gradient: Any, state: Any, *rest: Any, **extra: Any) -> Any:
+            plain = optax.GradientTransformation(steps.init, functools.partial(update, steps))
+            return self._updated(plain, plain.update, gradient, state, rest, extra)
+
+        return recorded
+
+    def _updated(self, plain: Any, update: Any, gradient: Any, state: Any, rest: Any, extra: Any) -> Any:
+        """An update of the script's, noted where it is an outermost one with concrete arrays."""
+        self.updating += 1
+        try:
+            result = update(gradient, state, *rest, **extra)
+        finally:
+            self.updating -= 1
+        parameters = rest[0] if rest else extra.get("params")
+        arrays = jax.tree.leaves((gradient, state, parameters))
+        wanted = self.updating == 0 and not self.large and len(self.updates) < self.keep
+        if wanted and all(concrete(leaf) for leaf in arrays):
+            self.updates.append(Updated(plain, gradient, state, parameters, result[0]))
+        return result
 
     # --- notes ---
 

@@ -68,6 +68,7 @@ class Run:
             run ends higher than it began.
         first: the seconds of the first evaluation, compiling included.
         norms: the norm of the gradient at each of the losses.
+        passed: the points that were asked for, of small models.
     """
 
     losses: tuple[float, ...]
@@ -80,6 +81,7 @@ class Run:
     last: Reached | None = None
     lowest: Reached | None = None
     norms: tuple[float, ...] = ()
+    passed: tuple[Reached, ...] = ()
 
     @property
     def pace(self) -> float:
@@ -168,6 +170,7 @@ class Runner:
         scale: float = 1.0,
         warm: int = 0,
         clip: float = math.inf,
+        keep: Sequence[int] = (),
         deadline: float = math.inf,
         progress: Callable[[int, int], None] | None = None,
     ) -> Run:
@@ -180,6 +183,7 @@ class Runner:
             scale: multiplies every update, that is the learning rate.
             warm: over how many steps the scale rises to that, linearly.
             clip: the largest gradient norm; larger gradients are scaled down.
+            keep: the steps at which the point is to be kept.
             deadline: `time.monotonic()` at which to stop.
             progress: called now and then with (done, steps).
         """
@@ -189,6 +193,7 @@ class Runner:
         state = self._init(current)
         losses: list[float] = []
         norms: list[float] = []
+        passed: list[Reached] = []
         best, last, lowest = (0, current), None, None
         small = sum(p.size for p in current) <= SMALL
         failure, cut, first = None, False, 0.0
@@ -206,6 +211,8 @@ class Runner:
             if value < losses[best[0]] or not math.isfinite(losses[best[0]]):
                 best, lowest = (k, current), Reached(k, current, before) if small else None
             last = Reached(k, current, before) if small and finite and math.isfinite(value) else last
+            if k in keep and last is not None and last.step == k:
+                passed.append(last)
             failure = _failure(k, value, finite, sound, current, tuple(values), last=k == steps)
             if failure is not None or k == steps:
                 break
@@ -215,7 +222,19 @@ class Runner:
             if progress is not None and k % 16 == 0:
                 progress(k, steps)
             current = new
-        return Run(tuple(losses), failure, best, cut, time.monotonic() - begun, 0.0, first, last, lowest, tuple(norms))
+        return Run(
+            tuple(losses),
+            failure,
+            best,
+            cut,
+            time.monotonic() - begun,
+            0.0,
+            first,
+            last,
+            lowest,
+            tuple(norms),
+            tuple(passed),
+        )
 
     def initial(self, parameters: Sequence[Any]) -> Any:
         """The state of the step rule at the start."""

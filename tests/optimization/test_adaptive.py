@@ -113,6 +113,48 @@ def test_sixteen_bit_parameters_are_probed_in_thirty_two():
     assert found.rate == pytest.approx(0.02, rel=1e-3)
 
 
+@pytest.mark.parametrize("warm", [0, 7])
+@pytest.mark.parametrize("calls", [2, 3])
+def test_accumulation_is_the_rule_inside_once_in_so_many_calls(calls, warm):
+    found = probe(optax.MultiSteps(optax.sgd(0.1, momentum=0.9), calls), warm)
+    assert isinstance(found, LocalRule), found
+    assert found.every == calls
+    assert (found.rate, found.momentum) == (pytest.approx(0.1), pytest.approx(0.9))
+    assert found.plain is None
+    inner = probe(optax.MultiSteps(optax.adamw(0.02, weight_decay=0.1), calls).gradient_transformation(), 20)
+    assert (inner.every, inner.rate, inner.second) == (calls, pytest.approx(0.02), pytest.approx(0.999, rel=1e-4))
+    assert inner.decay[0] == pytest.approx(2e-3, rel=1e-3)
+
+
+RIDGED = {
+    "adam": optax.chain(optax.add_decayed_weights(0.3), optax.adam(0.02)),
+    "adam, clipped before": optax.chain(
+        optax.clip_by_global_norm(1.0), optax.add_decayed_weights(0.3), optax.adam(0.02)
+    ),
+    "momentum": optax.chain(optax.add_decayed_weights(0.3), optax.sgd(0.02, momentum=0.9)),
+}
+
+
+@pytest.mark.parametrize("name", RIDGED)
+def test_decay_inside_the_gradient_is_a_ridge(name):
+    found = probe(RIDGED[name], 50)
+    assert isinstance(found, LocalRule), found
+    np.testing.assert_allclose(found.ridge, 0.3, rtol=1e-4)
+    assert found.rate == pytest.approx(0.02, rel=1e-3)
+    assert not found.decay.any()
+    assert found.plain is None
+
+
+def test_a_mask_of_the_ridge_is_seen():
+    rule = optax.chain(optax.add_decayed_weights(0.3, mask=(True, False)), optax.adam(0.02))
+    np.testing.assert_allclose(probe(rule, 20).ridge, [0.3] * 3 + [0] * 4, rtol=1e-4, atol=1e-9)
+
+
+def test_a_threshold_far_below_the_gradient_is_found():
+    found = probe(optax.chain(optax.clip_by_global_norm(1e-3), optax.sgd(0.1)))
+    assert found.clipped == pytest.approx(1e-3 / float(np.linalg.norm(flatten(G))), rel=1e-2)
+
+
 UNKNOWN = {
     "lion": optax.lion(0.01),
     "adafactor": optax.adafactor(0.01),
@@ -127,7 +169,8 @@ UNKNOWN = {
     "centered": optax.rmsprop(0.01, centered=True),
     "normalised": optax.chain(optax.normalize_by_update_norm(), optax.sgd(0.1)),
     "averaged": optax.chain(optax.ema(0.9), optax.sgd(0.1)),
-    "accumulation": optax.MultiSteps(optax.sgd(0.1), 2).gradient_transformation(),
+    "adagrad with a start of its own": optax.adagrad(0.1, initial_accumulator_value=4.0),
+    "accumulation without end": optax.MultiSteps(optax.sgd(0.1), 1000).gradient_transformation(),
     "ascent": optax.scale(0.1),
     "still": optax.set_to_zero(),
     "two memories": optax.chain(optax.trace(0.5), optax.adam(0.1)),
@@ -178,11 +221,13 @@ def load_of(rule, state, hessian=H):
 
 def warm(rule, moments=MOMENTS):
     """A state long after the start: counters large, the second moment as given."""
-    state = rule.init((jnp.zeros(3),))
-    moment = state[0]._replace(nu=(jnp.asarray(moments, jnp.float32),))
-    if "count" in moment._fields:
-        moment = moment._replace(count=jnp.int32(100_000_000))
-    return (moment, *state[1:])
+    found, tree = jax.tree_util.tree_flatten_with_path(rule.init((jnp.zeros(3),)))
+    leaves = []
+    for path, leaf in found:
+        names = {getattr(key, "name", None) for key in path}
+        leaf = jnp.asarray(moments, jnp.float32) if "nu" in names else leaf
+        leaves.append(jnp.int32(100_000_000) if "count" in names else leaf)
+    return jax.tree.unflatten(tree, leaves)
 
 
 def grows(rule, steps=300):
@@ -206,6 +251,8 @@ RULES = {
     "adam, b1 = 0.5": lambda rate: optax.adam(rate, b1=0.5, b2=0.9999999),
     "nadam": lambda rate: optax.nadam(rate, b2=0.9999999),
     "adamw": lambda rate: optax.adamw(rate, b2=0.9999999, weight_decay=0.5),
+    "adam with an L2 penalty": lambda rate: optax.chain(optax.add_decayed_weights(2.0), optax.adam(rate, b2=0.9999999)),
+    "adam, accumulated": lambda rate: optax.MultiSteps(optax.adam(rate, b2=0.9999999), 2).gradient_transformation(),
     "rmsprop": lambda rate: optax.rmsprop(rate, decay=0.9999999),
     "rmsprop with momentum": lambda rate: optax.rmsprop(rate, decay=0.9999999, momentum=0.9),
     "rmsprop with Nesterov": lambda rate: optax.rmsprop(rate, decay=0.9999999, momentum=0.9, nesterov=True),

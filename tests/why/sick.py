@@ -320,7 +320,7 @@ def gradient_that_overflows_though_the_logarithm_does_not():
     return qed.Problem(lambda w: 1e20 * jnp.log(1e-30 * w), jnp.float32(1e-7), step=1e-30)
 
 
-@case("QED201")
+@case("QED201", "QED306")
 def loss_without_a_minimum():
     """Minus a square falls for ever: no smaller step cures that, and none is blamed."""
     return qed.Problem(lambda w: -jnp.sum(w**2), jnp.ones(3), step=0.1)
