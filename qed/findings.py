@@ -99,6 +99,7 @@ CODES: Mapping[str, Code] = {
         ),
         Code("QED414", "always-clipped", _NOTE, "The gradient is clipped at every step."),
         Code("QED415", "feature-scales", _WARNING, "The columns of the data are of very different scales."),
+        Code("QED416", "batch-statistics", _WARNING, "A prediction depends on the rows evaluated beside it."),
         Code("QED607", "softmax-of-softmax", _WARNING, "Softmax is applied to probabilities."),
         Code("QED608", "log-minus-probability", _WARNING, "A probability stands where its logarithm belongs."),
         Code("QED609", "key-used-twice", _NOTE, "Two draws of one shape are made from the same random key."),

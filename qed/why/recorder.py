@@ -25,10 +25,15 @@ import optax
 from qed.bridges.flax import nnx_if_imported, pure_loss
 from qed.graph.jaxpr import concrete
 from qed.graph.size import bytes_of
+from qed.graph.trace import Traced, trace
+from qed.graph.untraceable import name_of
 from qed.why.seen import Call, Differentiated, Updated, all_finite, scalars, sustained_rise, was_skipped
 
 LARGE = 64 << 20
 """Bytes of arguments from which on a call is large: of its steps only the first and the failing one are kept."""
+
+EVALUATIONS = 4
+"""How many functions that are evaluated and not differentiated are looked at."""
 
 PATIENCE = 30
 """How many steps in a row may be skipped because they are not finite."""
@@ -75,6 +80,7 @@ class Recorder:
     updates: list[Updated] = field(default_factory=list)
     updating: int = 0
     nested: int = 0
+    evaluations: dict[int, tuple[str, Traced] | None] = field(default_factory=dict)
     _saved: dict[str, Any] = field(default_factory=dict)
 
     def __enter__(self) -> Recorder:
@@ -289,6 +295,20 @@ class Recorder:
         """How many of the first calls are kept."""
         return 1 if self.large else self.keep
 
+    def evaluated(self, target: RecordedJit, args: Any, kwargs: Any) -> None:
+        """Keep the graph of a jitted function that differentiates nothing, called after training has begun."""
+        rows = any(getattr(leaf, "ndim", 0) > 1 for leaf in jax.tree.leaves((args, kwargs)))
+        if self.large or not rows or id(target) in self.evaluations or len(self.evaluations) >= EVALUATIONS:
+            return
+        self.depth += 1
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.evaluations[id(target)] = (name_of(target.fun), trace(target.fun, *args, kwargs=kwargs))
+        except Exception:  # it runs, and that is all that is asked of it here
+            self.evaluations[id(target)] = None
+        finally:
+            self.depth -= 1
+
     def _note(self, call: Call) -> None:
         if self.failed is not None and not was_skipped(self.failed, call):
             self._stop(_FAILED)
@@ -384,6 +404,8 @@ class RecordedJit:
             recorder.depth -= 1
         if self.differentiates and recorder.watching:
             recorder.finished(self, args, kwargs, result)
+        elif recorder.watching and recorder.steps:
+            recorder.evaluated(self, args, kwargs)
         return result
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:

@@ -23,7 +23,7 @@ import numpy as np
 
 from qed.answer import Answer, Missing, Reason, Standing
 from qed.errors import QedError
-from qed.findings import Finding
+from qed.findings import Finding, Level
 from qed.graph.source import is_library
 from qed.graph.trace import is_float
 from qed.graph.untraceable import user_line
@@ -31,6 +31,7 @@ from qed.why.case import DEFAULT_BUDGET, Progress
 from qed.why.diagnose import why, why_failed
 from qed.why.diagnosis import Diagnosis, Verdict
 from qed.why.identify import Identified, captured, identify
+from qed.why.mistakes.batch import statistics_of_the_batch
 from qed.why.problem import Problem
 from qed.why.recorder import Recorder, StopTraining
 from qed.why.seen import Differentiated, exploding
@@ -296,6 +297,7 @@ def _told(
     at_failure = failing is not None and answer.first_bad_step == 0 and at > 0
     answers = tuple(_at_step(part, at) if at_failure else part for part in answer.answers)
     own = [] if failing is not None or not recorder.finite else [_ran(script, curve, bool(answer.findings))]
+    own += _evaluated(recorder)
     findings = (*answer.findings, *(finding for part in own for finding in part.findings))
     missing = [m for m in answer.missing if not m.what.startswith("whether a step is stable")]
     if found.rule is None and recorder.first:
@@ -306,17 +308,18 @@ def _told(
             )
         )
     diagnosis = answer.value
-    exploded = any(part.findings for part in own)
-    if diagnosis is not None and exploded:
-        diagnosis = replace(diagnosis, verdict=Verdict.DIVERGES, findings=findings)
+    exploded = any(finding.code == "QED403" for part in own for finding in part.findings)
+    grave = any(part.refuted for part in own)
+    if diagnosis is not None and grave and diagnosis.verdict == Verdict.HEALTHY:
+        diagnosis = replace(diagnosis, verdict=Verdict.DIVERGES if exploded else Verdict.MISTAKE, findings=findings)
     return replace(
         answer,
         value=diagnosis,
-        standing=Standing.REFUTED if exploded else answer.standing,
+        standing=Standing.REFUTED if grave else answer.standing,
         answers=(*answers, *own),
         findings=findings,
         missing=tuple(missing),
-        headline=_headline(script, answer, at_failure, exploded, curve),
+        headline=_headline(script, answer, at_failure, exploded, curve, own),
         meta={**answer.meta, "script_steps": recorder.steps, "ended": script.ended, "rule": str(found.rule)},
     )
 
@@ -351,12 +354,23 @@ def _ran(script: Script, curve: list[float], explained: bool) -> Answer[Any]:
     return Answer(text, Standing.MEASURED, reasons=(reason,))
 
 
+def _evaluated(recorder: Recorder) -> list[Answer[Any]]:
+    """The mistakes of what the script evaluates beside its training."""
+    seen = [item for item in recorder.evaluations.values() if item is not None]
+    return [answer for name, traced in seen for answer in statistics_of_the_batch(traced, name)]
+
+
 def _but(recorder: Recorder) -> str:
     return f" but {plural(recorder.skipped, 'step')} that it skipped" if recorder.skipped else ""
 
 
 def _headline(
-    script: Script, answer: Answer[Diagnosis], at_failure: bool, exploded: bool, curve: list[float]
+    script: Script,
+    answer: Answer[Diagnosis],
+    at_failure: bool,
+    exploded: bool,
+    curve: list[float],
+    own: Sequence[Answer[Any]],
 ) -> str | None:
     steps, failed = script.recorder.steps, script.recorder.failed
     if at_failure and failed is not None:
@@ -367,6 +381,9 @@ def _headline(
         return f"The loss of this script rises {ends}; its step rule is not one whose limit is known."
     if answer.findings or not script.recorder.finite:
         return answer.headline
+    mistake = next((f for part in own for f in part.findings if f.level != Level.NOTE), None)
+    if mistake is not None:
+        return f"The script runs, but {mistake.message}."
     ends = f"loss {number(curve[0])} -> {number(curve[-1])}" if curve else "whose loss is not returned"
     every = f"all finite{_but(script.recorder)}"
     return f"Nothing speaks against this script: {plural(steps, 'step')}, {ends}, {every}."

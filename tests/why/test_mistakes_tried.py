@@ -9,6 +9,8 @@ import optax
 import pytest
 
 import qed
+from qed.graph.trace import trace
+from qed.why.mistakes.batch import statistics_of_the_batch
 
 RNG = np.random.default_rng(0)
 
@@ -330,3 +332,43 @@ def test_a_cast_that_is_written_is_meant():
             qed.Problem(lambda w: jnp.sum((w.astype(jnp.float64) - 1.0) ** 2), jnp.zeros(4, jnp.float32), step=0.1)
         )
         assert codes(answer) == ()
+
+
+# --- batch statistics in what is evaluated ----------------------------------------------------------------------
+
+
+def normalised_over_rows(x, w):
+    z = x @ w
+    return jnp.tanh((z - z.mean(0)) / (z.std(0) + 1e-3))
+
+
+def normalised_over_features(x, w):
+    z = x @ w
+    return jnp.tanh((z - z.mean(1, keepdims=True)) / (z.std(1, keepdims=True) + 1e-3))
+
+
+def centred_by_training_data(x, w):
+    return jnp.tanh((x - X.mean(0)) / X.std(0) @ w)
+
+
+def distances_between_rows(x, w):
+    z = x @ w
+    return ((z[:, None] - z[None]) ** 2).sum(-1)
+
+
+def error_of_all(x, w):
+    return jnp.mean((normalised_over_rows(x, w) - 1) ** 2)
+
+
+@pytest.mark.parametrize("function", [normalised_over_rows, error_of_all])
+def test_batch_statistics_in_evaluation_are_told(function):
+    (answer,) = statistics_of_the_batch(trace(function, X, W), "predict")
+    (finding,) = answer.findings
+    assert finding.code == "QED416"
+    assert "z.mean(0)" in finding.span.text
+    assert finding.level == ("warning" if function is normalised_over_rows else "note")
+
+
+@pytest.mark.parametrize("function", [normalised_over_features, centred_by_training_data, distances_between_rows])
+def test_other_means_are_left_in_peace(function):
+    assert statistics_of_the_batch(trace(function, X, W), "predict") == []

@@ -38,13 +38,16 @@ REALISTIC = [
     ("gpt", "mask", "QED204", "jax.nn.softmax(scores)"),
     ("gpt", "rate", "QED403", None),
     ("vae", "saturated", "QED205", "jnp.log(p)"),
+    ("vae", "sign", "QED306", None),
+    ("batch_norm", "evaluation", "QED416", "self.norm"),
+    ("dqn", "sign", "QED411", "error.mean()"),
     ("recurrent", "explode", "QED204", "h @ self.across"),
     ("physics", "norm", "QED205", "jnp.sqrt"),
     ("diffusion", "beta", "QED205", "a / (1 - a)"),
     ("loss_scaling", "unguarded", "QED201", "hidden @ w"),
     ("groups", "rate", "QED403", None),
 ]
-ALSO_HEALTHY = ("dqn", "batch_norm")
+ALSO_HEALTHY = ("sharded",)
 SCRIPTS_OF_SECONDS = ("loss_scaling", "groups", "dqn")
 
 

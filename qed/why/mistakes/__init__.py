@@ -20,6 +20,7 @@ file           code    mistake
 `decay`        QED413  weight decay on norms and offsets
 `clipped`      QED414  a gradient that is clipped at every step
 `scales`       QED415  features of very different scales
+`batch`        QED416  statistics of the batch in what a script evaluates beside its training
 `softmax`      QED607  softmax of a softmax
 `divergence`   QED608  a probability where a log-probability belongs
 `keys`         QED609  two draws from one random key
