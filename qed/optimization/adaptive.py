@@ -215,7 +215,7 @@ class _Probe:
         """A thousandth of the gradient; a millionth where that is still clipped and leaves the memory linear."""
         even = (float(np.linalg.norm(self.gradient)) or 1.0) / np.sqrt(self.w.size)
         usual, small = (np.full(self.w.size, share * even) for share in (1e-3, 1e-6))
-        if _misfit(self.call(usual / 2)[0], self.call(usual)[0]) > CLOSE:  # the same update for half: clipped
+        if _misfit(self.call(usual / 2)[0], self.call(usual)[0] / 2) <= CLOSE:
             return usual
         kept, half = (flatten(self.call(part)[1]) for part in (small, small / 2))
         return small if not kept.any() or _misfit(half, kept / 2) <= CLOSE else usual

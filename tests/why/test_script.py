@@ -28,7 +28,7 @@ CASES = [
     ("flax_nnx", {"OFFSET": "-0.5"}, "QED204", "jnp.log(OFFSET"),
     ("equinox_mlp", {"SHIFT": "0.5"}, "QED204", "jnp.sqrt(SHIFT"),
     ("scanned", {"RATE": "2"}, "QED401", None),
-    ("accumulation", {"RATE": "3"}, "QED403", None),
+    ("accumulation", {"RATE": "3"}, "QED401", None),
     ("schedule", {"PEAK": "5"}, "QED401", None),
     ("dropout_bfloat16", {"KEEP": "0"}, "QED205", "X / KEEP"),
 ]

@@ -1,4 +1,4 @@
-"""A loss that falls faster and faster: it has no lower bound along this run.
+"""A loss that falls and falls: it has no lower bound along this run.
 
 A loss that is bounded below falls by less and less, since what is left to fall is finite. One that falls linearly (a
 plain sum of the parameters) or like a logarithm (a likelihood whose variance shrinks) may do so on purpose. What is
@@ -37,9 +37,7 @@ def falls_without_bound(case: Case, run: Run) -> list[Answer[Any]]:
     text = f"the loss falls without bound: from {number(losses[0])} to {end} in {plural(run.steps, 'step')}"
     reason = Reason(
         "the run, in thirds",
-        text="it falls by "
-        + ", then ".join(number(part) for part in parts)
-        + ": a loss with a minimum falls by less and less",
+        text="in thirds of the run it falls by " + ", then ".join(number(part) for part in parts),
         predicted="less in each third",
         observed=parts[2],
         standing=Standing.MEASURED,
