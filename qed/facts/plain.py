@@ -73,7 +73,7 @@ def _has_quotient(node: Expression) -> bool:
     match node:
         case Constant(value):
             return "/" in decimal(value)
-        case Operation("/", _, _):
+        case Operation("/", _, _) | Call("rsqrt" | "reciprocal"):
             return True
         case Operation("*", left, right):
             return _has_quotient(left) or _has_quotient(right)
