@@ -67,7 +67,7 @@ def layer_table(layers: Sequence[Layer], most: int = FEW, widest: int = 20) -> s
     inside = [layer.step for layer in layers if layer.step is not None]
     if inside:
         names = [n if k.step is None else f"{n}, step {k.step}" for n, k in zip(names, layers, strict=True)]
-    wide = min(widest, max(5, *(len(name) for name in names)))
+    wide = min(widest, max([5, *(len(name) for name in names)]))
     head = f"{'layer':<{wide}} {'|dL/dh|':>8} {_SLOPE:>8} {'* W':>8} {'= factor':>8}  {'|dL/dW|':>8}"
     rows = [
         f"{_tail(name, wide):<{wide}} {number(k.out):>8} {number(k.by_slope) if k.activation else '':>8} "
@@ -106,7 +106,7 @@ def chain_table(chain: Chain, most: int = FEW) -> str:
     """One row a stage, from the result back: |adjoint| behind it, its factor, the product so far."""
     names = [stage.name for stage in chain.stages]
     names = short_names(names) if chain.kind == "layers" else names
-    wide = min(32, max(5, *(len(name) for name in names)))
+    wide = min(32, max([5, *(len(name) for name in names)]))
     head = f"{'step' if chain.kind == 'loop' else 'stage':<{wide}} {'|dL/dh|':>9} {'factor':>9} {'so far':>9}"
     rows, product = [], 1.0
     for stage, name in zip(reversed(chain.stages), reversed(names), strict=True):
@@ -120,7 +120,7 @@ def parameter_table(parameters: Sequence[Parameter], most: int = FEW) -> str:
     """One row a parameter: its shape, its norm, the norm of its gradient, and their ratio."""
     names = [parameter.name for parameter in parameters]
     names = short_names(names) if max(map(len, names), default=0) > 28 else names
-    wide = min(28, max(9, *(len(name) for name in names)))
+    wide = min(28, max([9, *(len(name) for name in names)]))
     head = f"{'parameter':<{wide}} {'shape':>10} {'|w|':>8} {'|dL/dw|':>8} {'ratio':>8}"
     rows = []
     for name, each in zip(names, parameters, strict=True):

@@ -157,7 +157,7 @@ def rules_answer(tape: Tape, calls: int, unknown: int, arithmetic: str) -> Answe
 
 def _propagation(tape: Tape) -> str:
     reached = tape.rules[0].reached
-    wide = min(40, max(9, *(len(path) for path in reached)))
+    wide = min(40, max([9, *(len(path) for path in reached)]))
     rows = [
         f"{path:<{wide}}  {'untouched' if error == 0 else f'{error:.3g}'}"
         for path, error in sorted(reached.items(), key=lambda row: -row[1])
