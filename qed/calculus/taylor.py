@@ -19,12 +19,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qed.answer import Answer, Missing, Standing
+from qed.answer import Answer, Enclosed, Missing, Reason, Standing
 from qed.calculus.expanding.coefficients import LARGEST, NotExpandable, along, tensors
 from qed.calculus.expanding.comparison import compare
 from qed.calculus.expanding.exact import exact_series
 from qed.calculus.expanding.model import TaylorModel, polynomial_text
-from qed.calculus.expanding.words import series_reasons
+from qed.calculus.expanding.remainder import NotEnclosed, certified
+from qed.calculus.expanding.trust import reason as trusted
+from qed.calculus.expanding.trust import trust
+from qed.calculus.expanding.words import lagrange, outward, series_reasons
 from qed.errors import QedError
 from qed.findings import Finding
 from qed.graph.function import Function, read
@@ -80,7 +83,12 @@ def taylor(
         model, beyond = _expanded(function, at, order, direction, slopes, radius)
     except NotExpandable as lost:
         return _without_rule(function, order, lost, common)
-    answer = _answer(function, model, beyond, slopes, common)
+    if order == 2 and all(np.isfinite(np.asarray(c)).all() for c in model.coefficients):
+        model = dataclasses.replace(model, trust=trust(function, model, None if direction is None else slopes))
+    if radius is not None:
+        answer = _with_remainder(function, model, args, slopes, common)
+    else:
+        answer = _answer(function, model, beyond, slopes, common)
     meta = {"seconds": time.perf_counter() - started, "dtype": function.dtype}
     return dataclasses.replace(answer, meta=meta)
 
@@ -179,16 +187,74 @@ def _without_rule(function: Function, order: int, lost: NotExpandable, common: d
     return Answer(claim, Standing.UNKNOWN, findings=(finding,), missing=(missing,), **common)
 
 
+def _with_remainder(
+    function: Function,
+    model: TaylorModel,
+    args: tuple[Any, ...],
+    slopes: tuple[Any, ...] | None,
+    common: dict[str, Any],
+) -> Answer[TaylorModel]:
+    """The polynomial with its remainder, proved; or UNKNOWN with the polynomial and what is missing."""
+    radius = model.radius
+    assert radius is not None
+    claim = f"{function.name} differs from its Taylor polynomial of order {model.order} by a bounded remainder"
+    if slopes is None:
+        missing = Missing("remainders are enclosed along a line", "a direction")
+        return Answer(claim, Standing.UNKNOWN, model, missing=(missing,), reasons=_reasons(model), **common)
+    wrong = _not_finite(model)
+    if wrong is not None:
+        return Answer(claim, Standing.UNKNOWN, model, missing=(wrong,), **common)
+    at = _as_the_program_has_it(model.at)
+    along_it = jax.tree.map(_one, at) if model.direction is None else _as_the_program_has_it(model.direction)
+    try:
+        proof = certified(function, at, args, along_it, slopes, model.coefficients, radius)
+    except NotEnclosed as lost:
+        unknown = lost.unknown
+        rule = unknown is not None and unknown.why == "no rule for"
+        primitive, span = (None, None) if unknown is None else (unknown.primitive, unknown.span)
+        missing = Missing(str(lost), "a smaller radius, or a rule", "QED020" if rule else None, primitive, span)
+        return Answer(claim, Standing.UNKNOWN, model, missing=(missing,), reasons=_reasons(model), **common)
+    model = dataclasses.replace(model, remainder=Enclosed(proof.lower, proof.upper))
+    claim = (
+        f"for all |t| <= {radius:g}, {function.name} minus its Taylor polynomial of order {model.order} "
+        f"lies in [{outward(proof.lower, -1)}, {outward(proof.upper, 1)}]"
+    )
+    worst = max(abs(proof.lower), abs(proof.upper))
+    headline = f"{function.name} is {_written(model)}, off by at most {outward(worst, 1)} for |t| <= {radius:g}."
+    reasons = (*_reasons(model), lagrange(function, model, slopes))
+    common = {**common, "arithmetic": "reals"}
+    return Answer(claim, Standing.PROVED, model, certificate=proof, headline=headline, reasons=reasons, **common)
+
+
+def _as_the_program_has_it(tree: Any) -> Any:
+    """The tree with its numbers as arrays in the program's dtypes."""
+    return jax.tree.map(lambda leaf: np.asarray(jnp.asarray(leaf)) if is_float(leaf) else leaf, tree)
+
+
+def _one(leaf: Any) -> Any:
+    return np.ones_like(leaf) if is_float(leaf) else leaf
+
+
+def _reasons(model: TaylorModel) -> tuple[Reason, ...]:
+    """The series' name, and how far a quadratic model can be trusted."""
+    found = series_reasons(model)
+    return found if model.trust is None else (*found, trusted(model.trust, model.direction is None))
+
+
+def _not_finite(model: TaylorModel) -> Missing | None:
+    wrong = next((k for k, c in enumerate(model.coefficients) if not np.isfinite(np.asarray(c)).all()), None)
+    settle = "a point where the function has that many derivatives"
+    return None if wrong is None else Missing(f"the coefficient of order {wrong} is not finite", settle)
+
+
 def _answer(
     function: Function, model: TaylorModel, beyond: float, slopes: tuple[Any, ...] | None, common: dict[str, Any]
 ) -> Answer[TaylorModel]:
     name = function.name
-    wrong = next((k for k, c in enumerate(model.coefficients) if not np.isfinite(np.asarray(c)).all()), None)
+    wrong = _not_finite(model)
     claim = f"near the point {name} is its Taylor polynomial of order {model.order}, up to terms of higher order"
     if wrong is not None:
-        what = f"the coefficient of order {wrong} is not finite"
-        settle = "a point where the function has that many derivatives"
-        return Answer(claim, Standing.UNKNOWN, model, missing=(Missing(what, settle),), **common)
+        return Answer(claim, Standing.UNKNOWN, model, missing=(wrong,), **common)
     comparison = compare(function, model, beyond, slopes)
     if not comparison.holds:
         what = f"the polynomial and the program differ by {comparison.difference:.3g} at |t| = {comparison.step:.3g}"
@@ -200,7 +266,7 @@ def _answer(
         claim,
         Standing.MEASURED,
         model,
-        reasons=(*series_reasons(model), comparison.reason()),
+        reasons=(*_reasons(model), comparison.reason()),
         headline=headline,
         recheck=again,
         **common,

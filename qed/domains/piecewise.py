@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from qed.domains.coefficients import Coefficients, Lost
+from qed.domains.enclosures import Enclosures, moved
 from qed.domains.series import SeriesArithmetic, convolve
 from qed.graph import jaxpr
 from qed.graph.dtypes import is_inexact
@@ -60,6 +63,8 @@ def declared_linear(domain: Taylor, xs: Sequence[Series], context: Context) -> S
 
 def chosen(domain: Taylor, xs: Sequence[Series], context: Context) -> list[Series]:
     """Every coefficient through the derivative of the choice at the leading one."""
+    if not domain.numbers.native:
+        return _decided(domain, xs, context)
     equation = native(domain, context)
     moving = [i for i, x in enumerate(xs) if x.moves]
     floats = [j for j, v in enumerate(context.equation.outputs) if is_inexact(v.dtype)]
@@ -85,6 +90,23 @@ def chosen(domain: Taylor, xs: Sequence[Series], context: Context) -> list[Serie
         for j, out in zip(floats, outs, strict=True):
             rows[j].append(out)
     return [domain.series(row) for row in rows]
+
+
+def _decided(domain: Taylor, xs: Sequence[Series], context: Context) -> list[Series]:
+    """A maximum or minimum of enclosures, where it is decided which element it is."""
+    primitive, numbers = context.equation.primitive, domain.numbers
+    if primitive not in ("reduce_max", "reduce_min") or not isinstance(numbers, Enclosures):
+        raise Lost
+    (x,), axes = xs, tuple(context.equation.params["axes"])
+    kept = [i for i in range(x.leading.ndim) if i not in axes]
+    shape = tuple(x.leading.shape[i] for i in kept)
+
+    def flat(a: Any) -> Any:
+        return np.transpose(a, (*kept, *axes)).reshape((*shape, -1))
+
+    rows = [moved(term, flat) for term in x.terms]
+    best = numbers.winner(rows[0], -1, primitive == "reduce_max")
+    return [domain.series([moved(row, lambda a: np.take_along_axis(a, best, -1)[..., 0]) for row in rows])]
 
 
 def _linearised(fun: Callable[..., Any], at: Sequence[Any]) -> tuple[Any, Callable[..., Any]]:
@@ -148,6 +170,8 @@ def modulus(domain: Taylor, x: Series, context: Context) -> Series:
 
 def accumulated(domain: Taylor, xs: Sequence[Series], context: Context) -> Sequence[Series]:
     """reduce_prod, cumprod and cumlogsumexp of one operand."""
+    if not domain.numbers.native:
+        return (_multiplied(domain, xs[0], context),)
     native(domain, context)
     (x,) = xs
     params, (variable,) = context.equation.params, context.equation.outputs
@@ -161,6 +185,23 @@ def accumulated(domain: Taylor, xs: Sequence[Series], context: Context) -> Seque
     )
     (first,) = domain.numbers.apply(context.equation, [x.leading], context)
     return (domain.series((first, *(domain.numbers.shaped(term, variable) for term in terms[1:]))),)
+
+
+def _multiplied(domain: Taylor, x: Series, context: Context) -> Series:
+    """A product of enclosures along axes, one after the other."""
+    if context.equation.primitive != "reduce_prod":
+        raise Lost
+    axes, (variable,) = tuple(context.equation.params["axes"]), context.equation.outputs
+    kept = [i for i in range(x.leading.ndim) if i not in axes]
+
+    def row(a: Any, i: int) -> Any:
+        return np.transpose(a, (*kept, *axes)).reshape((*variable.shape, -1))[..., i]
+
+    count = math.prod(x.leading.shape[i] for i in axes)
+    total: list[Any] = [domain.numbers.rational(Fraction(1))] + [None] * domain.order
+    for i in range(count):
+        total = _times(domain, total, [moved(term, lambda a, i=i: row(a, i)) for term in x.terms])
+    return domain.series([None if t is None else domain.numbers.shaped(t, variable) for t in total])
 
 
 def _product(domain: Taylor, x: Series, axes: tuple[int, ...], variable: Any) -> Series:

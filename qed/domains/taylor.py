@@ -92,9 +92,10 @@ class Taylor(Forward):
 
     # --- values ---
 
-    def constant(self, atom: Atom, array: Any) -> Series:
+    def constant(self, atom: Atom, array: Any) -> Any:
         """A constant: all coefficients but the leading one are zero."""
-        return self.series((self.numbers.base.constant(atom, array),))
+        found = self.numbers.base.constant(atom, array)
+        return found if isinstance(found, Unknown) else self.series((found,))
 
     def series(self, terms: Terms) -> Series:
         """The series of the given coefficients, zeros up to the order."""
@@ -262,6 +263,8 @@ class Taylor(Forward):
                 node = arithmetic.product(nodes[0], nodes[1])
             case "div":
                 node = arithmetic.quotient(nodes[0], nodes[1])
+            case "pow" if not self.numbers.native and xs[1].moves:
+                node = arithmetic.call("exp", arithmetic.product(nodes[1], arithmetic.call("log", nodes[0])))
             case _:
                 nodes = [self.spread(arithmetic, x, context) for x in xs]
                 leading = [x.leading for x in xs]

@@ -72,7 +72,12 @@ def test_no_card_is_left_out():
     assert {name for name, card in facts.CARDS.items() if card.primitive and card.value.jax} <= set(PRIMITIVES)
 
 
-@pytest.mark.parametrize("name", sorted(OPERATIONS))
+HEAVY = {"complex", "pow", "betainc in x", "atan2", "igamma in x", "igammac in x", "logaddexp"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in HEAVY else []) for n in sorted(OPERATIONS)]
+)
 def test_every_operation_of_several_numbers(name):
     fun, *points = OPERATIONS[name]
     x = jnp.asarray(points)

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from itertools import groupby
+from typing import Any
+
+import numpy as np
 
 from qed.answer import Reason, Standing
+from qed.calculus.expanding.coefficients import curve
 from qed.calculus.expanding.model import Known, TaylorModel
+from qed.graph.function import Function
+
+
+def outward(number: float, side: int, digits: int = 4) -> str:
+    """A bound as text of few digits, rounded down (side -1) or up (side 1), never across the number.
+
+    >>> outward(-0.000188733, -1), outward(0.25, 1), outward(1.00001, 1)
+    ('-0.0001888', '0.25', '1.001')
+    """
+    exact = Decimal(number)
+    context = Context(prec=digits, rounding=ROUND_FLOOR if side < 0 else ROUND_CEILING)
+    return f"{context.plus(exact).normalize():g}" if number else "0"
 
 
 def series_reasons(model: TaylorModel) -> tuple[Reason, ...]:
@@ -49,3 +67,22 @@ def _partial_sums(known: Known) -> list[Reason]:
             )
         )
     return found
+
+
+def lagrange(function: Function, model: TaylorModel, slopes: Sequence[Any]) -> Reason:
+    """The remainder's bounds, and what the program shows at both ends and between."""
+    assert model.remainder is not None and model.radius is not None
+    value, n = curve(function, slopes), model.order
+    points = np.linspace(-model.radius, model.radius, 9)
+    seen = [float(np.asarray(value(np.float64(t)))) - model(float(t)) for t in points]
+    low, high = model.remainder.lower, model.remainder.upper
+    return Reason(
+        "Lagrange's remainder",
+        f"R(t) = c_{n + 1}(s) t^{n + 1} for some s between 0 and t",
+        f"R in [{outward(low, -1)}, {outward(high, 1)}] for |t| <= {model.radius:g}",
+        predicted=f"within [{outward(low, -1)}, {outward(high, 1)}]",
+        observed=f"{min(seen):.4g} to {max(seen):.4g} at nine points",
+        role="because",
+        text=f"c_{n + 1} is enclosed on the segment: what is left lies in [{outward(low, -1)}, {outward(high, 1)}]; "
+        f"the program shows {min(seen):.4g} to {max(seen):.4g} at nine points, in its own arithmetic",
+    )
