@@ -60,8 +60,8 @@ def bounds(
         True
     """
     order = len(coefficients) - 1
-    centre = _enclosed(function, slopes, Intervals.point(0.0), order)
-    errors = [term - Intervals.point(float(c)) for term, c in zip(centre, coefficients, strict=True)]
+    true = centre(function, slopes, order)
+    errors = [term - Intervals.point(float(c)) for term, c in zip(true, coefficients, strict=True)]
     low, high = np.inf, -np.inf
     for sign in sides:
         lagrange: Any = None
@@ -85,22 +85,35 @@ def certified(
         NotEnclosed: where there are no bounds, or where balls do not confirm them.
     """
     found = bounds(function, slopes, coefficients, radius)
-    numbers = tuple(float(c) for c in coefficients)
+    true = [(float(c.lower), float(c.upper)) for c in centre(function, slopes, len(coefficients) - 1)]
     why = ""
     for wider in WIDER:
         margin = wider * max(found.upper - found.lower, float(np.finfo(float).tiny))
-        ends = found.lower - margin, found.upper + margin
-        certificate = TaylorRemainder(function.fun, at, args, direction, radius, numbers, *ends)
+        certificate = TaylorRemainder.about(
+            function.fun,
+            at,
+            args,
+            direction=direction,
+            radius=radius,
+            polynomial=coefficients,
+            coefficients=true,
+            remainder=(found.lower - margin, found.upper + margin),
+        )
         try:
             certificate.verify()
         except CertificateError as error:
-            why = error.why
-            if error.node != "bounds":
+            why = f"{error.node}: {error.why}"
+            if error.node != "upper":
                 break
         else:
             return certificate
     message = f"series of balls do not confirm the remainder: {why}"
     raise NotEnclosed(message)
+
+
+def centre(function: Function, slopes: Sequence[Any], order: int) -> list[Intervals]:
+    """Enclosures of the true coefficients at the point."""
+    return _enclosed(function, slopes, Intervals.point(0.0), order)
 
 
 def _pieces(radius: float, count: int) -> list[Intervals]:
