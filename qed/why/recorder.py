@@ -312,7 +312,8 @@ class Recorder:
     def _note(self, call: Call) -> None:
         if self.failed is not None and not was_skipped(self.failed, call):
             self._stop(_FAILED)
-        call = replace(call, args=(), kwargs={})  # what is needed of them is in what was seen
+        if call.seen or call.finite:
+            call = replace(call, args=(), kwargs={})  # what is needed of them is in what was seen
         if call.finite and len(self.first) < self.kept:
             self.first.append(call)
         self.last = call

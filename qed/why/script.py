@@ -30,6 +30,7 @@ from qed.graph.untraceable import user_line
 from qed.why.case import DEFAULT_BUDGET, Progress
 from qed.why.diagnose import why, why_failed
 from qed.why.diagnosis import Diagnosis, Verdict
+from qed.why.hidden import why_hidden
 from qed.why.identify import Identified, captured, identify
 from qed.why.mistakes.batch import statistics_of_the_batch
 from qed.why.problem import Problem
@@ -139,12 +140,7 @@ def why_script(
         first_verdict(_seen(script))
     notes = _first_notes(recorder)
     if not notes:
-        raise QedError(
-            "QED011",
-            f"{path} hides its loss",
-            "its gradient is taken inside a compiled loop that could not be entered",
-            "name the loss: qed why FILE.py:loss --at NAME",
-        )
+        return why_hidden(str(path), recorder, script.ended, budget)
     found = _rule(recorder, notes)
     failing = None if recorder.failed is None else next((n for n in recorder.failed.seen if not n.finite), None)
     curve = recorder.loss_curve(notes[0].value)

@@ -165,6 +165,59 @@ def test_bad_scripts_are_refused_in_one_sentence(tmp_path):
     assert refused(write(tmp_path, "def f(:\n")).code == "QED001"
 
 
+ENSEMBLE = """
+import os
+import jax
+import jax.numpy as jnp
+X = jax.random.normal(jax.random.key(0), (32, 4))
+SHIFT = float(os.environ.get("SHIFT", "1.0"))
+
+@jax.jit
+def step(ws):
+    def one(w):
+        value, slope = jax.value_and_grad(lambda w: jnp.mean(jnp.log(SHIFT + (X @ w - X[:, 0]) ** 2)))(w)
+        return w - 0.1 * slope, value
+    return jax.vmap(one)(ws)
+
+ws = jax.random.normal(jax.random.key(1), (3, 4))
+for _ in range(5):
+    ws, values = step(ws)
+"""
+
+
+def test_a_loss_that_cannot_be_entered_is_said_to_be_hidden(tmp_path):
+    _, answer = output_of(lambda: why_script(write(tmp_path, ENSEMBLE)))
+    assert answer.findings == ()
+    assert answer.meta["script_steps"] == 5
+    assert "could not be seen" in answer.headline
+    assert any("the loss itself" in item.what for item in answer.missing)
+
+
+def test_a_step_whose_loss_is_hidden_is_searched_for_the_birth(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHIFT", "-0.5")
+    _, answer = output_of(lambda: why_script(write(tmp_path, ENSEMBLE)))
+    assert answer.findings[0].code == "QED204"
+    assert "jnp.log" in answer.findings[0].span.text
+
+
+def test_what_a_script_prints_is_untouched_however_much_and_workers_do_no_harm(tmp_path):
+    text = """
+import multiprocessing
+import jax
+for k in range(3000):
+    print("line", k, "of many")
+w = 1.0
+for k in range(5):
+    w = w - 0.1 * jax.grad(lambda w: w * w)(w)
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.map(len, ["a", "bc"]))
+"""
+    printed, answer = output_of(lambda: why_script(write(tmp_path, text)))
+    assert printed == "".join(f"line {k} of many\n" for k in range(3000)) + "[1, 2]\n"
+    assert answer.findings == ()
+
+
 def test_a_script_gets_its_own_arguments_and_can_be_stopped(tmp_path):
     text = """
 import sys
