@@ -59,6 +59,10 @@ def judge(chain: Chain, layers: Sequence[Layer], roundoff: float) -> Reach:
     ('vanishes', 'layer 17', False)
     """
     product, typical = chain.product, chain.typical
+    if chain.kind == "equations":  # one factor of scale is no chain: most factors must shrink, or grow
+        typical = (
+            sorted(stage.factor for stage in chain.stages)[len(chain.stages) // 2] if len(chain.stages) > 4 else 1.0
+        )
     stopped = next((stage for stage in reversed(chain.stages) if stage.out > 0 and stage.into == 0), None)
     if stopped is not None and chain.product_behind(stopped) > UNDERFLOWS:
         return Reach("stops", chain, stopped, False)

@@ -148,6 +148,28 @@ def test_a_scalar_chain_vanishes_without_a_finding():
     assert "shrinks to 9.139e-14" in answer.headline
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e20])
+def test_a_factor_of_scale_is_no_chain(scale):
+    answer = qed.backprop(lambda x: jnp.sum(x**2) * scale, jnp.ones(3))
+    assert answer.headline.startswith("d <lambda> / d x")
+
+
+def test_one_saturated_layer_is_where_it_collapses():
+    w = {f"layer{k}": jax.random.normal(KEYS[k], (8, 8)) / 3 for k in range(5)}
+    w["layer2"] = w["layer2"] / 10  # and a bias of 8: tanh'(8) is 4e-7
+
+    def loss(w):
+        h = X
+        for k in range(5):
+            h = jnp.tanh(h @ w[f"layer{k}"] + (8.0 if k == 2 else 0.0))
+        return jnp.mean(h**2)
+
+    answer = qed.backprop(loss, w)
+    worst = min(answer.chains[0].stages, key=lambda stage: stage.factor)
+    assert worst.name == "w['layer2']"
+    assert answer.layers[2].slopes[1] < 1e-5
+
+
 def test_twenty_weights_in_one_vector_are_twenty_layers():
     def loss(w):
         h = 0.5
@@ -340,6 +362,7 @@ def test_an_embedding_is_a_layer():
     assert [layer.kind for layer in answer.layers] == ["embedding", "dense"]
 
 
+@pytest.mark.slow
 def test_the_example_of_first_layers_that_do_not_learn():
     pytest.importorskip("sklearn")
     path = Path(__file__).resolve().parents[2] / "examples" / "sigmoid" / "train.py"
