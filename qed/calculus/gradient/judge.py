@@ -3,10 +3,10 @@
 A difference is a fault only when nothing else explains it. In this order:
 
     declared               the call is marked as a surrogate
-    a kink                 the derivative jumps at the point, and the rule lies between the one-sided derivatives
-    rounding               the difference is within the rounding bound of either side (`qed.domains.rounding`)
-    an unfinished limit    the derivative changes as much when the body's `while` loop runs one step longer
     not linear             the backward rule does not scale with its cotangent: it clips
+    rounding               the difference is within the rounding bounds of the two sides (`noise`, `constants`)
+    a kink                 the derivative jumps at the point, and the rule lies between the one-sided derivatives
+    an unfinished limit    the derivative changes as much when the body's `while` loop runs one step longer
     a staircase            the body rounds, and a difference quotient over many of its steps agrees with the rule
 
 What is left is named by its coordinates: the comparison is linear in its direction, so halving the direction finds
@@ -15,24 +15,20 @@ the operand's entry, and one last evaluation at unit vectors gives the two numbe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
-from qed.calculus.gradient.constants import MARGIN, SAMPLES, Moved
-from qed.calculus.gradient.differences import BARS, richardson
+from qed.calculus.gradient.case import Case, vector
+from qed.calculus.gradient.coordinates import bisect, place, unit
+from qed.calculus.gradient.differences import BARS
 from qed.calculus.gradient.kinks import hull
 from qed.calculus.gradient.local import Local, Method
 from qed.calculus.gradient.noise import noise
-from qed.calculus.gradient.survey import SCALE, Record
+from qed.calculus.gradient.survey import Record
 from qed.calculus.gradient.verdict import Culprit, GradientVerdict
-from qed.domains.widened import compiled, widen
 from qed.graph import jaxpr
-from qed.graph.calls import While
 from qed.graph.dtypes import is_inexact
 
 LOOKED_AT = 3
@@ -56,133 +52,6 @@ class Finding:
     why: str = ""
     slopes: tuple[float, float] | None = None
     tolerance: float = 0.0
-
-
-class Case:
-    """One record, evaluated outside of the program.
-
-    All vectors are of the comparison's elements: those of the operands for a reverse rule, of the results for a
-    forward one, or the single number <c, J v>.
-    """
-
-    def __init__(self, record: Record, seed: int) -> None:
-        self.record = record
-        self.local = record.local
-        self.seed = seed
-        self.probe = self.local.probe(seed, np)
-        self._pair = compiled(self._evaluate)
-        self.inputs = [
-            np.asarray(value).astype(np.float64) if is_inexact(atom.dtype) else value
-            for atom, value in zip(self.local.site.equation.inputs, record.inputs, strict=True)
-        ]
-        self.point = [self.inputs[i] for i in self.local.site.active]
-
-    def _evaluate(self, inputs: Any, probe: Any) -> Any:
-        values, found = self.local.found(inputs, probe)
-        expected, bars = self.local.expected(inputs, probe)
-        bars = [jnp.broadcast_to(bar, e.shape) for bar, e in zip(bars, expected, strict=True)]
-        decides = [jnp.broadcast_to(self.local.decides(inputs, found, expected, bars), (1,)).astype(np.float64)]
-        return [_vector(each) for each in (found, expected, bars, values, self.local.values(inputs), decides)]
-
-    def at(self, probe: Any = None, point: Sequence[Any] | None = None) -> tuple[np.ndarray, ...]:
-        """(found, expected, bars, values by the rule, values of the body, whether that decides), as vectors."""
-        inputs = list(self.inputs)
-        for position, x in zip(self.local.site.active, self.point if point is None else point, strict=True):
-            inputs[position] = np.asarray(x, np.float64)
-        return tuple(self._pair(inputs, self.probe if probe is None else probe))
-
-    @cached_property
-    def here(self) -> tuple[np.ndarray, ...]:
-        """The comparison itself."""
-        return self.at()
-
-    @cached_property
-    def suspicious(self) -> np.ndarray:
-        """The elements that differ by more than the relative tolerance, or are not finite."""
-        found, expected, bars = self.here[:3]
-        if not self.here[5].all():
-            return np.ones(found.shape, bool)
-        return ~(np.abs(found - expected) <= self.local.tolerance * (np.abs(found) + np.abs(expected)) + BARS * bars)
-
-    @cached_property
-    def linear(self) -> bool:
-        """Whether the backward rule scales with its cotangent."""
-        local = self.local
-        if local.site.kind != "vjp" or local.order != 1:
-            return True
-        scaled = self.at({**self.probe, "c": [SCALE * c for c in self.probe["c"]]})[0] / SCALE
-        found = self.here[0]
-        with np.errstate(all="ignore"):
-            same = np.abs(scaled - found) <= local.tolerance * (np.abs(scaled) + np.abs(found))
-        return bool(np.all(same | ~np.isfinite(scaled) | ~np.isfinite(found)))
-
-    # --- scalars for the rounding bound and for differences ---
-
-    def noise(self, element: int) -> float:
-        """How far rounding in float64 may move both sides of one element."""
-        local = self.local
-
-        def flat(which: int) -> Any:
-            def value(*inputs: Any) -> Any:
-                probe = {key: [jnp.asarray(x) for x in xs] for key, xs in self.probe.items()}
-                found, expected = local.found(inputs, probe)[1], local.expected(inputs, probe)[0]
-                return _vector((found, expected)[which])[element]
-
-            return value
-
-        return noise(flat(0), self.inputs) + noise(flat(1), self.inputs)
-
-    @cached_property
-    def constants(self) -> np.ndarray | float:
-        """How far the rounding of constants to the program's dtype moves each element of the difference."""
-        local = self.local
-        if not local.constants:
-            return 0.0
-
-        def gap(inputs: Any, probe: Any, seed: Any) -> Any:
-            found = _vector(local.found(inputs, probe, Moved(seed))[1])
-            return found - _vector(local.expected(inputs, probe, rounded=Moved(seed + 7919))[0])
-
-        moved = compiled(gap)
-        here = self.here[0] - self.here[1]
-        with np.errstate(all="ignore"):
-            rows = [np.abs(moved(self.inputs, self.probe, np.uint32(seed)) - here) for seed in range(SAMPLES)]
-            return MARGIN * np.nan_to_num(np.max(rows, axis=0))
-
-    def extended(self) -> np.ndarray | None:
-        """The derivative of the body with its while loops run one step longer; None where it has none."""
-        if not any(isinstance(equation.call, While) for equation in self.local.site.body.walk()):
-            return None
-        longer = compiled(lambda inputs, probe: _vector(self.local.expected(inputs, probe, extra=1)[0]))
-        return longer(self.inputs, self.probe)
-
-    def quotient(self, probe: Any) -> tuple[float, float]:
-        """<c, J v> of the body by differences, and its bar."""
-        local = self.local
-
-        def along(inputs: Any, probe: Any) -> Any:
-            body, at = local.body(inputs), local.active(inputs)
-            return richardson(lambda t: _along(body, at, probe, t), _scale(at, probe["v"]))
-
-        number, bar = compiled(along)(self.inputs, probe)
-        return float(number), float(bar)
-
-
-def _along(body: Any, at: Sequence[Any], probe: Any, t: Any) -> Any:
-    outs = body(*[x + t * v for x, v in zip(at, probe["v"], strict=True)])
-    return sum((jnp.sum(c * y) for c, y in zip(probe["c"], outs, strict=True)), jnp.zeros(()))
-
-
-def _scale(at: Sequence[Any], along: Sequence[Any]) -> Any:
-    """The size of the entries that move; 1 where they are zero."""
-    top = jnp.max(
-        jnp.stack([jnp.max(jnp.abs(jnp.where(v != 0, x, 0.0)), initial=0.0) for x, v in zip(at, along, strict=True)])
-    )
-    return jnp.where((top > 0) & jnp.isfinite(top), top, 1.0)
-
-
-def _vector(arrays: Sequence[Any]) -> Any:
-    return jnp.concatenate([jnp.ravel(widen(a)) for a in arrays]) if arrays else jnp.zeros(0)
 
 
 # --- the verdict ----------------------------------------------------------------------------------------------
@@ -241,7 +110,7 @@ def _value_differs(case: Case, values: np.ndarray, body: np.ndarray) -> Finding 
         return None
     element = _worst(gap, wrong)
     local, inputs = case.local, case.inputs
-    bound = noise(lambda *xs: _vector(local.values(xs))[element], inputs)
+    bound = noise(lambda *xs: vector(local.values(xs))[element], inputs)
     if gap[element] <= bound or (local.constants and gap[element] <= LOOSE_VALUE * abs(body[element])):
         return None
     why = f"its rule returns the value {values[element]:.6g}, the function {body[element]:.6g}"
@@ -383,65 +252,6 @@ def _worst(gap: np.ndarray, mask: np.ndarray) -> int:
     return int(np.argmax(np.where(mask & np.isfinite(gap), gap, -1.0)))
 
 
-# --- coordinates ----------------------------------------------------------------------------------------------
-
-
-def _place(element: int, shapes: Sequence[tuple[int, ...]]) -> tuple[int, tuple[int, ...]]:
-    """(which array, which entry of it) of an element of a vector of several arrays."""
-    for number, shape in enumerate(shapes):
-        size = int(np.prod(shape, dtype=np.int64))
-        if element < size:
-            return number, tuple(int(i) for i in np.unravel_index(element, shape)) if shape else ()
-        element -= size
-    raise IndexError(element)
-
-
-def _one_hot(element: int, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-    number, index = _place(element, shapes)
-    made = [np.zeros(shape) for shape in shapes]
-    made[number][index] = 1.0
-    return made
-
-
-def bisect(case: Case, element: int) -> int:
-    """The entry of the direction that is behind the difference of one element: the difference is linear in it."""
-    name = case.local.linear_in
-    shapes = case.local.shapes[0 if name == "v" else 1]
-    sizes = [int(np.prod(shape, dtype=np.int64)) for shape in shapes]
-    full = np.concatenate([np.ravel(x) for x in case.probe[name]])
-    low, high = 0, full.size
-
-    def gap(start: int, stop: int) -> float:
-        masked = np.zeros_like(full)
-        masked[start:stop] = full[start:stop]
-        cuts = np.cumsum(sizes)[:-1]
-        parts = [part.reshape(shape) for part, shape in zip(np.split(masked, cuts), shapes, strict=True)]
-        found, expected = case.at({**case.probe, name: parts})[:2]
-        return abs(float(found[element] - expected[element]))
-
-    while high - low > 1:
-        middle = (low + high) // 2
-        if gap(low, middle) >= gap(middle, high):
-            high = middle
-        else:
-            low = middle
-    return low
-
-
-def unit(case: Case, element: int) -> dict[str, list[np.ndarray]]:
-    """Directions that single out one derivative d output / d operand."""
-    inputs, outputs = case.local.shapes
-    probe = dict(case.probe)
-    if not case.local.elementwise:
-        return probe
-    other = bisect(case, element)
-    if case.local.linear_in == "c":
-        probe["c"], probe["v"] = _one_hot(other, outputs), _one_hot(element, inputs)
-    else:
-        probe["v"], probe["c"] = _one_hot(other, inputs), _one_hot(element, outputs)
-    return probe
-
-
 def _culprit(case: Case, finding: Finding) -> Culprit | None:
     if finding.verdict is GradientVerdict.AGREES:
         return None
@@ -458,7 +268,7 @@ def _culprit(case: Case, finding: Finding) -> Culprit | None:
         slopes: tuple[float, float] | None = (float(around.lower[element]), float(around.upper[element]))
     else:
         slopes = finding.slopes
-    number, coordinate = _place(operand, inputs) if local.elementwise else (0, ())
+    number, coordinate = place(operand, inputs) if local.elementwise else (0, ())
     steps = record.steps
     return Culprit(
         finding.verdict,
@@ -471,7 +281,7 @@ def _culprit(case: Case, finding: Finding) -> Culprit | None:
         local.site.branch,
         coordinate,
         local.site.active[number],
-        _place(result, outputs)[1] if local.elementwise else (),
+        place(result, outputs)[1] if local.elementwise else (),
         float(expected[element]),
         float(found[element]),
         finding.tolerance or None,

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from qed.calculus.gradient.case import Case
 from qed.calculus.gradient.check import Checked
+from qed.calculus.gradient.coordinates import unit
 from qed.calculus.gradient.differences import BARS
-from qed.calculus.gradient.judge import Case, unit
 from qed.calculus.gradient.verdict import Culprit, GradientVerdict
 
 
