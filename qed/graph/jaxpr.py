@@ -48,6 +48,7 @@ _INLINE = {
     "custom_jvp_call": "call_jaxpr",
     "custom_vjp_call": "call_jaxpr",
     "jit": "jaxpr",
+    "linear_call": "callee",
     "named_call": "call_jaxpr",
     "remat": "jaxpr",
     "remat_opt": "fwd_jaxpr",
@@ -129,7 +130,7 @@ class Reader:
             return None
         if len(getattr(inner, "jaxpr", inner).invars) != len(eqn.invars):
             return None
-        custom = {"custom_jvp_call": "jvp", "custom_vjp_call": "vjp"}.get(name, "")
+        custom = {"custom_jvp_call": "jvp", "custom_vjp_call": "vjp", "linear_call": "vjp"}.get(name, "")
         graph = self.graph(inner)
         return Inline(graph, custom, str(params.get("name") or graph.name))
 

@@ -18,7 +18,15 @@ import numpy as np
 
 from qed.answer import Answer
 from qed.calculus.gradient.cotangents import passes
-from qed.calculus.gradient.end_to_end import NonFinite, kinks, not_finite, stopped, unexplained, untransposed
+from qed.calculus.gradient.end_to_end import (
+    NonFinite,
+    kinks,
+    not_finite,
+    stopped,
+    transposed,
+    unexplained,
+    untransposed,
+)
 from qed.calculus.gradient.judge import judge
 from qed.calculus.gradient.kept import Kept
 from qed.calculus.gradient.local import Local, local, reversible
@@ -109,7 +117,7 @@ def run(function: Function, order: int = 1, seed: int = 0) -> Checked:
     elif whole.failure is not None or freed.failure is not None:
         missing.append(f"the whole gradient: {whole.failure or freed.failure}")
     else:
-        culprits += _of_the_whole(whole, freed, stops, culprits, bool(comparisons), seed)
+        culprits += _of_the_whole(whole, freed, stops, culprits, bool(comparisons or transposed(function)), seed)
     culprits.sort(key=lambda culprit: WORST.index(culprit.verdict))
     check = GradientCheck(
         worst(culprit.verdict for culprit in culprits),

@@ -18,6 +18,7 @@ from qed.domains.adjoint import adjoints
 from qed.domains.backward import record
 from qed.domains.born import Birth, backward_births, forward_births
 from qed.graph.dtypes import unit_roundoff
+from qed.graph.function import Function
 from qed.graph.graph import Equation, Graph
 from qed.graph.walk import TooLong
 from qed.span import Span
@@ -152,11 +153,14 @@ def unexplained(whole: Whole, explained: np.ndarray) -> Culprit | None:
     path, index = whole.coordinate(element)
     why = f"each rule agrees, and the gradient in {path}{_index(index)} differs all the same"
     function = whole.function
+    primitive, span = next(iter(transposed(function)), ("", function.span))
+    if primitive:
+        why = f"what is given as its transpose is not: the gradient in {path}{_index(index)} differs"
     return Culprit(
         GradientVerdict.DISAGREES,
-        "",
-        function.name,
-        function.span,
+        primitive,
+        primitive or function.name,
+        span,
         coordinate=index,
         expected=float(expected[element]),
         found=float(found[element]),
@@ -173,10 +177,15 @@ _TRANSPOSED = frozenset({"custom_linear_solve", "linear_call", "custom_lin"})
 """Primitives that are given their own transpose, which forward derivatives do not use and gradients do."""
 
 
+def transposed(function: Function) -> list[tuple[str, Span | None]]:
+    """The calls that are given their own transpose: (primitive, line) of each."""
+    return [(e.primitive, span) for e, span in _spans(function.graph, None) if e.primitive in _TRANSPOSED]
+
+
 def untransposed(whole: Whole) -> Culprit | None:
     """A linear solve whose transpose is not its transpose: <gradient, v> is not the derivative along v."""
     function = whole.function
-    given = [(equation, span) for equation, span in _spans(function.graph, None) if equation.primitive in _TRANSPOSED]
+    given = transposed(function)
     along = whole.forward() if given else None
     if along is None:
         return None
@@ -186,7 +195,7 @@ def untransposed(whole: Whole) -> Culprit | None:
     size = float(np.sum(np.abs(gradient * v)))
     if not (np.isfinite(found) and np.isfinite(along)) or abs(found - along) <= _loose(whole) * size:
         return None
-    primitive, span = given[0][0].primitive, given[0][1]
+    primitive, span = given[0]
     why = "forward and reverse derivatives differ: what is given as transposed solve is not the transpose"
     return Culprit(
         GradientVerdict.DISAGREES,
