@@ -433,6 +433,14 @@ def test_the_second_derivative(at):
     assert qed.check_gradient(lambda w: jnp.sum(good(w) ** 2), at, order=2).verdict == "agrees"
 
 
+def test_the_second_derivative_of_reverse_rules_is_taken_in_reverse():
+    right, wrong_cosine = rule_vjp(jnp.sin, jnp.cos), rule_vjp(jnp.cos, jnp.sin)
+    wrong = rule_vjp(jnp.sin, lambda x: wrong_cosine(x))
+    assert qed.check_gradient(lambda w: jnp.sum(right(w) ** 2), W, order=2).verdict == "agrees"
+    answer = qed.check_gradient(lambda w: jnp.sum(wrong(w) ** 2), W, order=2)
+    assert (answer.verdict, answer.culprits[0].order) == ("disagrees", 2)
+
+
 def test_errors_are_coded():
     @jax.custom_vjp
     def f(x):

@@ -71,6 +71,7 @@ class Local:
         method: how the reference is made.
         keep: which rules inside the body stay (those of JAX's own library).
         order: 1, or 2 to compare the derivatives of the derivatives.
+        flipped: of order 2: the gradient of <J^T c, w>, where JAX cannot push w through the rule.
     """
 
     site: Site
@@ -78,6 +79,7 @@ class Local:
     method: Method
     keep: Keep | None = None
     order: int = 1
+    flipped: bool = False
 
     @cached_property
     def shapes(self) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
@@ -174,7 +176,9 @@ class Local:
         if self.method is Method.DIFFERENCES:
             number, bar = richardson(lambda t: _dot(probe["c"], body(*_moved(at, probe["v"], t))), _size(at))
             return [number], [bar]
-        if self.order == 2:
+        if self.flipped:
+            found = list(jax.grad(lambda x: _dot(self._first(body, x, probe), probe["w"]))(at))
+        elif self.order == 2:
             found = jax.jvp(lambda *x: self._first(body, x, probe), at, probe["w"])[1]
         else:
             found = self._first(body, at, probe)
@@ -220,11 +224,14 @@ def local(site: Site, keep: Keep | None = None, order: int = 1) -> Local:
         QedError: QED010 where JAX cannot apply the user's rule.
     """
     rule = rule_graph(site, order)
+    flipped = any(equation.primitive == "custom_lin" for equation in rule.walk())
+    if flipped:  # a reverse rule inside has no forward derivative
+        rule = rule_graph(site, order, flipped)
     for method in (Method.REVERSE, Method.FORWARD):
-        made = Local(site, rule, method, keep, order)
+        made = Local(site, rule, method, keep, order, flipped)
         if _differentiable(made):
             return made
-    return Local(site, rule, Method.DIFFERENCES, keep, order)
+    return Local(site, rule, Method.DIFFERENCES, keep, order, flipped)
 
 
 def reversible(made: Local) -> bool:
@@ -252,7 +259,7 @@ def _differentiable(made: Local) -> bool:
     return True
 
 
-def rule_graph(site: Site, order: int) -> Graph:
+def rule_graph(site: Site, order: int, flipped: bool = False) -> Graph:
     """The rule as a graph, traced by JAX from the user's own functions, in the program's dtypes."""
     native, active, outputs = site.equation.native, site.active, site.outputs
     inputs = site.equation.inputs
@@ -287,6 +294,14 @@ def rule_graph(site: Site, order: int) -> Graph:
             outs, derivatives = first(full, along[:count])
             return derivatives, outs
 
+        if flipped:
+
+            def slope(chosen: Sequence[Any]) -> tuple[Any, list[Any]]:
+                derivatives, outs = at(*chosen)
+                return sum((jnp.vdot(d, w) for d, w in zip(derivatives, along[count:], strict=True)), 0.0), outs
+
+            second, outs = jax.grad(slope, has_aux=True)([values[i] for i in active])
+            return [*outs, *second]
         _, second, outs = jax.jvp(at, tuple(values[i] for i in active), tuple(along[count:]), has_aux=True)
         return [*outs, *second]
 

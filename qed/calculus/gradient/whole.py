@@ -65,6 +65,7 @@ class Whole:
         ]
         self.sizes = [int(np.prod(shape, dtype=np.int64)) for shape in shapes]
         self.reverse = True
+        self.flipped = False
         self._native = self._trace()
         self._chain = compiled(self._evaluate)
         self._program = compiled(lambda arrays: self._joined(Widened()(self._native, arrays)[1:]))
@@ -73,7 +74,11 @@ class Whole:
         """The derivatives of the program by JAX, as a graph in its own dtypes; forward ones where there is no other."""
         function = self.function
         try:
-            return Reader().graph(jax.make_jaxpr(self._by_jax)(*function.traced.leaves))
+            graph = Reader().graph(jax.make_jaxpr(self._by_jax)(*function.traced.leaves))
+            if any(equation.primitive == "custom_lin" for equation in graph.walk()):
+                self.flipped = True  # a reverse rule has no forward derivative
+                graph = Reader().graph(jax.make_jaxpr(self._by_jax)(*function.traced.leaves))
+            return graph
         except Exception as error:
             first = error
         self.reverse = False
@@ -97,7 +102,7 @@ class Whole:
         """The gradient (and H v), or the derivatives along ROWS directions where only those exist."""
         if self.reverse:
             slopes = list(jax.grad(value)(at))
-            return slopes if self.order == 1 else [*slopes, *_second(jax.grad(value), at, along)]
+            return slopes if self.order == 1 else [*slopes, *_second(jax.grad(value), at, along, self.flipped)]
 
         def first(p: Any, v: Any) -> Any:
             return jax.jvp(value, (p,), (v,))[1]
@@ -234,14 +239,13 @@ def no_gradient(error: Exception, function: Function) -> QedError:
     return QedError("QED010", f"{function.name} has no gradient in JAX", message, instead, function.span)
 
 
-def _second(gradient: Callable[..., Any], at: Sequence[Any], along: Sequence[Any]) -> list[Any]:
-    """H v forward over reverse; reverse over reverse where a rule has no forward derivative."""
+def _second(gradient: Callable[..., Any], at: Sequence[Any], along: Sequence[Any], flipped: bool) -> list[Any]:
+    """H v forward over reverse; or reverse over reverse."""
     at = list(at)
-    try:
+    if not flipped:
         return list(jax.jvp(gradient, (at,), (list(along),))[1])
-    except (TypeError, ValueError, NotImplementedError):
 
-        def slope(p: Any) -> Any:
-            return sum((jnp.vdot(g, v) for g, v in zip(gradient(p), along, strict=True)), jnp.zeros(()))
+    def slope(p: Any) -> Any:
+        return sum((jnp.vdot(g, v) for g, v in zip(gradient(p), along, strict=True)), jnp.zeros(()))
 
-        return list(jax.grad(slope)(at))
+    return list(jax.grad(slope)(at))
