@@ -107,6 +107,29 @@ def test_pieces_that_join_smoothly_have_a_derivative(fun, x, slope):
     assert answer.measured or "jax.grad" in answer.missing[0].what
 
 
+def test_where_the_function_is_not_defined_there_is_no_derivative():
+    for fun, x in ((jnp.log, -1.0), (lambda x: x**0.5, -2.0), (lambda x: jnp.exp(1000 * x), 1.0)):
+        answer = qed.derive(fun, x)
+        assert answer.unknown and "has no derivative" in answer.missing[0].what
+    end = qed.derive(lambda x: x**1.5, 0.0)
+    assert end.unknown and "end of its domain" in end.missing[0].what
+    assert qed.derive(lambda x: jax.scipy.special.gammainc(x, 2.0), 1.0).missing[0].primitive == "igamma"
+
+
+def test_odd_programs():
+    def newton(x):
+        return jax.lax.while_loop(lambda c: jnp.abs(c * c - x) > 1e-4, lambda c: 0.5 * (c + x / c), x)
+
+    root = qed.derive(newton, 2.0)
+    assert root.measured and root.observed_by == "jax.jacfwd"
+    assert root.value.value == pytest.approx(0.5 / np.sqrt(2), rel=1e-3)
+    assert qed.derive(lambda x: x % 3.0, 4.5).value.value == 1.0
+    assert qed.derive(lambda self: self**2, 0.5).value.value == 1.0
+    assert qed.derive(lambda pi: jnp.sin(pi) * jnp.pi, 0.5).measured
+    assert "single point" in qed.derive(jnp.sinc, 0.0).missing[0].what
+    assert str(qed.derive(lambda x: jax.grad(lambda y: y**3)(x), 0.5).formula) == "6*x"
+
+
 def test_undecided_is_unknown():
     jump = qed.derive(lambda x: jnp.where(x > 1.0, x + 1, x), 1.0)
     assert jump.unknown and "jumps from 1 to 2" in jump.missing[0].what

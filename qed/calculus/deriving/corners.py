@@ -63,11 +63,21 @@ def _corners_of(element: Element, active: frozenset[Element]) -> list[Corner]:
     card = facts.card(element.operation, **element.parameters) if element.operation not in facts.ARITHMETIC else None
     if card is not None and (card.kinks.meets(values[0], values[0]) or card.jumps.meets(values[0], values[0])):
         return [Corner(element, (operands[0], None))]
+    if card is not None and _at_an_end(card, values[0]):
+        return [Corner(element, (operands[0], None))]
+    if element.operation == "pow" and values[0] == 0 and values[1] != int(values[1]):
+        return [Corner(element, (operands[0], None))]
     if card is None and element.operation in ("rem", "atan2"):
         jump = facts.ARITHMETIC[element.operation].jump
         if jump is not None and bool(jump.holds(x=values[0], y=values[1])):
             return [Corner(element, (operands[0], operands[1]))]
     return []
+
+
+def _at_an_end(card: facts.Card, value: float) -> bool:
+    """Whether a function is defined at a number, but not on both sides of it."""
+    beside = [np.nextafter(value, side) for side in (-np.inf, np.inf)]
+    return card.defined_at(value) and not all(card.defined_at(float(place)) for place in beside)
 
 
 def _ties(test: Element | None, active: frozenset[Element]) -> list[tuple[Element, Element]]:
@@ -79,6 +89,8 @@ def _ties(test: Element | None, active: frozenset[Element]) -> list[tuple[Elemen
     if test.operation == "is_finite":
         return []
     left, right = test.operands
+    if left.operation in COMPARISONS or right.operation in COMPARISONS:
+        return [pair for operand in test.operands for pair in _ties(operand, active)]
     return [(left, right)] if left is not right and left.value == right.value else []
 
 
@@ -155,7 +167,7 @@ def _partials(
             below = values[1] == values[0] and value < low
             return (0.0, 1.0, 0.0) if inside else (1.0, 0.0, 0.0) if below else (0.0, 0.0, 1.0)
     if _corners_of(element, active):
-        message = f"{element.operation} has a jump or a vertical tangent there"
+        message = f"{element.operation} has a jump, a vertical tangent or the end of its domain there"
         raise Undecided(message)
     return _smooth(program, element)
 
@@ -187,6 +199,9 @@ def _chosen(
     if int(truth) == element.choice:
         return first
     taken, other = element.operands[:2]
+    if program.numbers[taken] != program.numbers[other] and element.condition.operation in ("eq", "ne"):
+        message = "a case for this single point was taken, and where the other one leads is not known"
+        raise Undecided(message)
     if program.numbers[taken] != program.numbers[other]:
         message = f"the value jumps from {float(program.numbers[taken]):.6g} to {float(program.numbers[other]):.6g}"
         raise Undecided(message)
@@ -205,6 +220,11 @@ def _truth(test: Element, active: frozenset[Element], slopes: Mapping[Element, f
             ]
     if not _ties(test, active):
         return bool(test.value)
+    if len(inner) == 2 and test.operation in ("eq", "ne"):
+        return (inner[0] == inner[1]) == (test.operation == "eq")
+    if inner:
+        message = "a condition is made of comparisons that are decided by equal numbers"
+        raise Undecided(message)
     left, right = test.operands
     move = sign * (slopes.get(left, 0.0) - slopes.get(right, 0.0))
     if move == 0:

@@ -127,6 +127,8 @@ class Forms:
         test = element.condition
         if test is None or test.operation not in _WRITTEN or len(operands) != 2 or len({*test.operands}) == 1:
             return operands[0]
+        if any(operand not in self.forms for operand in test.operands):
+            return operands[0]
         then, otherwise = operands if element.choice == 1 else operands[::-1]
         left, right = (self.forms[operand] for operand in test.operands)
         return choice(_WRITTEN[test.operation], left, right, then, otherwise)
@@ -167,7 +169,7 @@ class Forms:
 
     def test_text(self, test: Element) -> str:
         """A comparison as it turned out, such as ``x > 0``, or ``x <= 0`` where that one is false."""
-        if test.operation in _WRITTEN:
+        if test.operation in _WRITTEN and all(operand in self.forms for operand in test.operands):
             left, right = (self.text(self.forms[operand]) for operand in test.operands)
             sign = _WRITTEN[test.operation] if bool(test.value) else _OPPOSITE[test.operation]
             return f"{left} {sign} {right}"

@@ -44,7 +44,12 @@ class Step:
     @property
     def parts(self) -> tuple[str, ...]:
         """What is differentiated, the rule put to it, the result, the number; what would stand twice once."""
-        found = [self.left, self.general, self.result, f"{self.slope:.6g}"]
+        found = [self.left, self.general, self.result]
+        try:
+            known = f"{float(self.result):.6g}" == f"{self.slope:.6g}"
+        except ValueError:
+            known = False
+        found += [] if known else [f"{self.slope:.6g}"]
         return tuple(part for i, part in enumerate(found) if i == 0 or part != found[i - 1])
 
     @property

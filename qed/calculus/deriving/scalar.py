@@ -86,6 +86,9 @@ class Deriver:
             if behind is not element and behind in slopes:
                 slopes[element] = slopes[behind]
                 continue
+            if element is not output and all(slopes[o] == ZERO for o, _, _ in parts):
+                slopes[element] = ZERO
+                continue
             general = self._general(element, parts, variable)
             result = simplify(general.substitute({self._prime(o, variable): slopes[o] for o, _, _ in parts}))
             long = size(result) > LONGEST_SLOPE and element is not output
@@ -167,8 +170,12 @@ class Deriver:
                 what = f"{operation} has no formula for its derivative in its argument {arguments[i]}"
                 raise NotDerivable(what, operation, element.span)
             chosen = decided(partial, {name: float(n) for name, n in numbers.items()})
-            with np.errstate(all="ignore"):
-                slope = float(partial.evaluate(arithmetic=facts.NUMPY, **numbers))
+            try:
+                with np.errstate(all="ignore"):
+                    slope = float(partial.evaluate(arithmetic=facts.NUMPY, **numbers))
+            except (AttributeError, KeyError) as error:  # a function that NumPy and SciPy lack
+                what = f"the derivative of {operation} in its argument {arguments[i]} has no value in NumPy"
+                raise NotDerivable(what, operation, element.span) from error
             result.append((element.operands[i], chosen.substitute(written), slope))
         return [part for part in result if part[2]] if operation in PIECES else result
 

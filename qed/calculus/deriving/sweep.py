@@ -190,6 +190,8 @@ class Sweep:
             return self._test(entry, value)
         if primitive == "max" and any(np.all(np.isneginf(np.asarray(c.values[0]))) for c in inputs):
             return self.form(next(c for c in inputs if not np.all(np.isneginf(np.asarray(c.values[0])))))
+        if primitive == "abs" and np.all(value > 0) and np.all(np.asarray(inputs[0].values[0]) > 0):
+            return self.form(inputs[0])
         body = body_of(equation)
         whole = primitive in ("add", "sub", "mul", "max", "min", "neg", "abs", "sign")
         if body is not None and all(is_real(c.dtype) or (whole and _numeric(c.dtype)) for c in inputs):

@@ -51,7 +51,7 @@ def answer_of(function: Function, derivation: Derivation, seconds: float) -> Ans
     broken = {key: both for key, both in derivation.sided.items() if not both.agree}
     if broken:
         return _at_a_corner(function, derivation, broken, common)
-    missing = _nothing_finite(derivation) or _at_ties(derivation) or _pieces_too_near(function, derivation)
+    missing = _nothing_finite(function, derivation) or _at_ties(derivation) or _pieces_too_near(function, derivation)
     claim = words.claim(derivation)
     if missing is not None:
         reasons = words.reasons(derivation)
@@ -71,8 +71,12 @@ def answer_of(function: Function, derivation: Derivation, seconds: float) -> Ans
     return Answer(claim, Standing.MEASURED, derivation, reasons=reasons, headline=headline, recheck=again, **common)
 
 
-def _nothing_finite(derivation: Derivation) -> Missing | None:
-    """The derivative is infinite or NaN by the rules."""
+def _nothing_finite(function: Function, derivation: Derivation) -> Missing | None:
+    """The value or the derivative is infinite or NaN."""
+    value = float(np.asarray(jax.jit(function.value)(tuple(function.parameters))))
+    if not math.isfinite(value):
+        what = f"the value of {derivation.function} is {value} here, so that it has no derivative"
+        return Missing(what, "a point where the function is defined; qed.why finds where the number is born")
     if np.all(np.isfinite(derivation.numbers)):
         return None
     names = [partial.variable for partial in derivation.partials] or list(

@@ -173,7 +173,9 @@ def headline(derivation: Derivation) -> str:
     if len(partials) == 1:
         (only,) = partials
         formula = plain(only.formula, 7)
-        shown = f"{name}'({only.variable}) = {formula}" if len(formula) <= _COLUMNS else f"{name}'({only.variable})"
+        if len(formula) > _COLUMNS:
+            return f"{name}'({only.variable}) = {only.value:.6g} here; {same}."
+        shown = f"{name}'({only.variable}) = {formula}"
         number_shown = f", here {only.value:.6g}" if formula != f"{only.value:.6g}" else ""
         return f"{shown}{number_shown}; {same}."
     return f"The {len(partials)} partial derivatives follow from the rules; {same}s."
