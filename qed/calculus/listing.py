@@ -15,7 +15,6 @@ from qed.calculus.worked import visible
 from qed.span import display_width
 
 FEW, MANY = 12, 200
-WIDTH = 66
 
 
 def cut(rows: Sequence[str], most: int, what: str) -> list[str]:

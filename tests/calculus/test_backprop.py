@@ -275,3 +275,13 @@ def test_the_corpus(case):
 def test_the_user_sees_his_own_lines():
     answer = qed.backprop(f, 2.0)
     assert linecache.getline(answer.lines[1].span.file, answer.lines[1].span.line).strip() == "z = jnp.sin(y)"
+
+
+def test_the_answer_fits_the_schema():
+    from tests.report.test_json import SCHEMA, problems
+
+    for fun, x in ((f, 2.0), (lambda v: jnp.sum(jnp.sqrt(v)), jnp.array([0.0, 1.0]))):
+        answer = qed.backprop(fun, x)
+        data = json.loads(json.dumps(answer.to_json(), allow_nan=False))
+        assert problems(data, SCHEMA) == []
+        assert qed.Answer.from_json(data).to_json() == data
