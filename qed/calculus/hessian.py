@@ -7,6 +7,9 @@ The Hessian H of a loss with n parameters has n^2 entries; a product H v costs a
 
 computed forward over reverse: `jax.jvp` of `jax.grad`, compiled once. Where a function in the loss has a reverse rule
 only (`jax.custom_vjp`, called in its own forward rule), it is the gradient of grad f . v, reverse over reverse.
+
+Compiling takes longer than in proportion to the number of equations. Where there are many, the derivative of the
+gradient is *linearized* at the point instead: a list of linear equations, applied to each direction one by one.
 """
 
 from __future__ import annotations
@@ -18,11 +21,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+MANY = 500
+"""From so many equations on (of the loss, calls entered) a Hessian product is not compiled as a whole."""
 
-def hessian_product(loss: Callable[..., Any]) -> Callable[..., Any]:
-    """A compiled ``(parameters, data, direction) -> H direction`` for ``loss(parameters, data)``.
 
-    Parameters and direction are tuples of arrays of the same shapes and dtypes.
+def hessian_product(loss: Callable[..., Any], *, equations: int = 0) -> Callable[..., Any]:
+    """A ``(parameters, data, direction) -> H direction`` for ``loss(parameters, data)``, compiled unless it is long.
+
+    Parameters and direction are tuples of arrays of the same shapes and dtypes. `equations` is how many the loss has,
+    where that is known.
 
     Raises:
         NotImplementedError: when called, where the gradient can be differentiated in neither way.
@@ -40,7 +47,7 @@ def hessian_product(loss: Callable[..., Any]) -> Callable[..., Any]:
 
         return jax.grad(along)(parameters)
 
-    ways = [forward, reverse]
+    ways = [linearized(loss) if equations > MANY else forward, reverse]
 
     def product(parameters: Any, data: Any, direction: Any) -> Any:
         while ways:
@@ -49,6 +56,26 @@ def hessian_product(loss: Callable[..., Any]) -> Callable[..., Any]:
             except (TypeError, ValueError, NotImplementedError):  # what JAX raises where a rule is missing
                 del ways[0]
         raise NotImplementedError("the gradient has no derivative")  # noqa: EM101
+
+    return product
+
+
+def linearized(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """The same product, not compiled as a whole; the linear equations of the point asked last are kept.
+
+    Example:
+        >>> product = linearized(lambda p, d: jnp.sum(d[0] * p[0] ** 3))
+        >>> [v.tolist() for v in product((jnp.array([1.0, 2.0]),), (jnp.ones(2),), (jnp.ones(2),))]
+        [[6.0, 12.0]]
+    """
+    known: list[Any] = [None, None, None]
+
+    def product(parameters: Any, data: Any, direction: Any) -> Any:
+        point = [id(array) for array in (*parameters, *data)]
+        if known[0] != point:
+            _, tangent = jax.linearize(lambda p: jax.grad(loss)(p, data), parameters)
+            known[:] = [point, tangent, (parameters, data)]  # the arrays live as long as their ids are compared
+        return known[1](direction)
 
     return product
 

@@ -55,7 +55,7 @@ class Curvature:
     def __init__(self, prepared: Prepared, loss: Callable[..., Any], seed: int = 0) -> None:
         self.prepared = prepared
         self.seed = seed
-        self._product = hessian_product(loss)
+        self._product = hessian_product(loss, equations=prepared.graph.count())
         self._gradient = jax.jit(jax.grad(loss))
 
     def gradient(self, parameters: Sequence[Any], data: Sequence[Any]) -> tuple[Any, ...]:

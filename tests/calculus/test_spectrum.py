@@ -111,7 +111,8 @@ def test_products_in_low_precision_keep_the_bound_honest():
 # --- Hessian products -----------------------------------------------------------------------------------------
 
 
-def test_a_product_is_the_hessian_times_the_direction():
+@pytest.mark.parametrize("equations", [0, 10_000])
+def test_a_product_is_the_hessian_times_the_direction(equations):
     X = jnp.asarray(np.random.default_rng(0).standard_normal((7, 3)), jnp.float32)
 
     def loss(parameters, data):
@@ -120,7 +121,10 @@ def test_a_product_is_the_hessian_times_the_direction():
 
     w = (jnp.array([0.1, -0.2, 0.3]), jnp.float32(0.5))
     direction = (jnp.array([1.0, 2.0, -1.0]), jnp.float32(0.25))
-    found = flatten(hessian_product(loss)(w, (X,), direction))
+    product = hessian_product(loss, equations=equations)
+    product((w[0] + 1, w[1]), (X,), direction)  # another point before, and another direction
+    product(w, (X,), (2 * direction[0], direction[1]))
+    found = flatten(product(w, (X,), direction))
     full = jax.hessian(lambda v: loss((v[:3], v[3]), (X,)))(jnp.concatenate([w[0], w[1][None]]))
     assert found == pytest.approx(np.asarray(full) @ flatten(direction), rel=1e-4)
 
