@@ -12,6 +12,7 @@ import pytest
 from qed import facts
 from qed.domains import hull
 from qed.domains.ball import Ball
+from qed.domains.ball_ends import BallEnds, Ends
 from qed.domains.balls import Balls
 from qed.domains.doubt import Doubt
 from qed.domains.interval import Interval
@@ -76,6 +77,13 @@ def by_balls(card, low, high):
     return float(lower), float(upper), found.doubt.undefined is not None
 
 
+def by_ends(card, low, high):
+    with precision(100):
+        found = BallEnds().image(card, Ends.between(low, high))
+        lower, upper = found.bounds
+    return float(lower), float(upper), found.doubt.undefined is not None
+
+
 def balls_can(card, low, high):
     """Balls of huge exponents take python-flint ages in these; intervals do not ask for them."""
     far = max(abs(low), abs(high))
@@ -93,6 +101,14 @@ def test_balls_contain_all_values(card, law_examples):
         return by_balls(c, low, high) if balls_can(c, low, high) else (-math.inf, math.inf, True)
 
     assert not list(complaints(card, image, law_examples(40), seed=1))
+
+
+@pytest.mark.parametrize("card", ALL, ids=label)
+def test_ball_ends_contain_all_values(card, law_examples):
+    def image(c, low, high):
+        return by_ends(c, low, high) if balls_can(c, low, high) else (-math.inf, math.inf, True)
+
+    assert not list(complaints(card, image, law_examples(18), seed=5))
 
 
 @pytest.mark.parametrize("card", ALL, ids=label)

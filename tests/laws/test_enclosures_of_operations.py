@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from qed import facts
 from qed.domains import interval, intervals
 from qed.domains.ball import Ball
+from qed.domains.ball_ends import BallEnds, Ends
 from qed.domains.balls import Balls
 from qed.domains.interval import Interval
 from qed.domains.intervals import Intervals
@@ -121,6 +122,22 @@ def test_intervals_contain_all_values(name, law_examples):
 @pytest.mark.parametrize("name", NAMES)
 def test_balls_contain_all_values(name, law_examples):
     assert not list(complaints(name, by_balls, law_examples(200), seed=1))
+
+
+def by_ends(name, box):
+    if name == "pow" and max(abs(end) for ends in box for end in ends) > 1e6:
+        return -math.inf, math.inf, True
+    with precision(100):
+        found = BallEnds().combine(name, [Ends.between(*ends) for ends in box])
+        if found is None:
+            return -math.inf, math.inf, True
+        lower, upper = found.bounds
+    return float(lower), float(upper), found.doubt.undefined is not None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ball_ends_contain_all_values(name, law_examples):
+    assert not list(complaints(name, by_ends, law_examples(150), seed=2))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,6 +14,7 @@ import pytest
 from jax import lax
 
 from qed.domains.ball import Ball
+from qed.domains.ball_ends import BallEnds, Ends
 from qed.domains.balls import Balls
 from qed.domains.enclosing import Known
 from qed.domains.forward import Unknown
@@ -101,7 +102,7 @@ PRIMITIVES = {
     "one_hot": (lambda x: jax.nn.one_hot(jnp.array([0, 2, 1]), 4) * x, [M]),
     "empty": (lambda x: jnp.sum(x[:0]) + x[:0].sum(0), [M]),
 }
-DOMAINS = {"interval": (Interval, Intervals), "ball": (partial(Ball, 120), Balls)}
+DOMAINS = {"interval": (Interval, Intervals), "ball": (partial(Ball, 120), Balls), "ball ends": (BallEnds, Ends)}
 
 
 def leaves(tree):
@@ -200,6 +201,7 @@ GAPS = {
     | {"qr", "svd", "eig", "triangular_solve", "igamma_grad_a", "igamma", "igammac", "regularized_incomplete_beta"}
     | {"zeta", "polygamma", "complex", "while", "householder_product", "bitcast_convert_type"},
 }
+GAPS["ball ends"] = GAPS["interval"] | {"atan2", "rem", "pow"}
 GAPS["ball"] = GAPS["interval"] - {"cholesky", "triangular_solve", "igamma", "igammac", "zeta", "polygamma"}
 
 

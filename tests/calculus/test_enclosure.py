@@ -1,0 +1,86 @@
+"""qed.enclose: proved ranges, honest gaps, and bad boxes."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from qed.calculus.enclosure import enclose
+from qed.domains.box import Box
+from qed.errors import QedError
+
+RANGES = {
+    "square": (lambda x: x * x, (-1.0, 2.0), 0.0, 4.0),
+    "shifted": (lambda x: x * x - x, (0.0, 1.0), -0.25, 0.0),
+    "softplus": (jax.nn.softplus, (-1.0, 1.0), math.log1p(math.exp(-1)), math.log1p(math.e)),
+    "sine": (jnp.sin, (0.0, 7.0), -1.0, 1.0),
+    "relu": (jax.nn.relu, (-1.0, 3.0), 0.0, 3.0),
+    "norm": (lambda x: jnp.sqrt(jnp.sum(x * x)), (-np.ones(2), np.ones(2)), 0.0, math.sqrt(2)),
+    "tree": (lambda p: jnp.sum(p["a"]) * p["b"], Box({"a": np.zeros(2), "b": -1.0}, {"a": 1.0, "b": 1.0}), -2.0, 2.0),
+    "open": (jnp.exp, (None, jnp.float32(0.0)), 0.0, 1.0),
+    "loop": (lambda x: jax.lax.fori_loop(0, 3, lambda i, c: c * 0.5, x), (0.0, 1.0), 0.0, 0.125),
+    "branch": (lambda x: jax.lax.cond(x > 0, lambda t: t, lambda t: -t, x), (-1.0, 2.0), 0.0, 2.0),
+}
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_ranges_are_proved_and_close(name):
+    fun, box, low, high = RANGES[name]
+    answer = enclose(fun, box)
+    assert answer.proved
+    assert answer.lower <= low + 1e-12 * abs(low)
+    assert answer.upper >= high - 1e-12 * abs(high)
+    width = high - low
+    slack = 1.0 if name == "branch" else 0.12 * width
+    assert answer.lower >= low - slack
+    assert answer.upper <= high + slack
+    assert answer.check()
+
+
+@pytest.mark.parametrize(
+    ("fun", "box", "primitive"),
+    [
+        (jnp.log, (-1.0, 1.0), "log"),
+        (lambda x: 1 / x, (-1.0, 1.0), "div"),
+        (lambda x: jax.lax.cumlogsumexp(x)[0], (np.zeros(2), np.ones(2)), "cumlogsumexp"),
+        (lambda x: jax.lax.while_loop(lambda c: c < 0.5, lambda c: c * 1.5, x), (0.1, 1.0), "lt"),
+    ],
+)
+def test_what_is_not_known_is_said(fun, box, primitive):
+    answer = enclose(fun, box)
+    assert answer.unknown
+    assert primitive in (answer.missing[0].primitive, "lt")
+
+
+BAD = [
+    ((1.0, -1.0), "QED007"),
+    ((math.nan, 1.0), "QED007"),
+    ((None, None), "QED007"),
+    (3.0, "QED007"),
+    ((np.zeros(2), np.zeros(3)), "QED007"),
+    ((np.zeros(2, int), np.ones(2, int)), "QED003"),
+    ((0j, 1j), "QED003"),
+    ((math.inf, math.inf), "QED007"),
+]
+
+
+@pytest.mark.parametrize(("box", "code"), BAD)
+def test_bad_boxes(box, code):
+    with pytest.raises(QedError) as found:
+        enclose(jnp.sum, box)
+    assert found.value.code == code
+
+
+def test_bad_functions():
+    with pytest.raises(QedError) as found:
+        enclose(jnp.exp, (np.zeros(2), np.ones(2)))
+    assert found.value.code == "QED002"
+    with pytest.raises(QedError) as found:
+        enclose(lambda x: float(x), (0.0, 1.0))
+    assert found.value.code == "QED010"
+
+
+def test_whole_numbers_are_numbers():
+    assert enclose(lambda x: x * 2, (0, 1)).upper == 2.0
