@@ -17,9 +17,12 @@ if TYPE_CHECKING:  # the names once more, for editors and type checkers; a test 
     from qed.calculus.backprop import backprop as backprop
     from qed.calculus.derivation import Derivation as Derivation
     from qed.calculus.derivation import derive as derive
+    from qed.calculus.enclosure import enclose as enclose
     from qed.calculus.gradient.check import check_gradient as check_gradient
     from qed.calculus.gradient.surrogate import surrogate as surrogate
     from qed.calculus.taylor import taylor as taylor
+    from qed.domains.box import Box as Box
+    from qed.domains.box import Interval as Interval
     from qed.errors import QedError as QedError
     from qed.findings import Finding as Finding
     from qed.numerics import logspace as logspace

@@ -173,5 +173,5 @@ def _widest(node: _Node) -> int | None:
 
 def _unknown(missing: Missing) -> Answer[Interval]:
     return Answer(
-        "f(x) is bounded on the box", "UNKNOWN", None, arithmetic="reals", missing=(missing,), subject="enclose"
+        "f(x) is bounded on the box", Standing.UNKNOWN, None, arithmetic="reals", missing=(missing,), subject="enclose"
     )

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from qed.cli import backprop, check_gradient, derive, taylor
+from qed.cli import backprop, check_gradient, derive, enclose, taylor
 from qed.cli.output import finish, seconds
 from qed.cli.question import AsJson, Quiet, Strict, Unfold
 from qed.errors import QedError
@@ -34,6 +34,7 @@ qed answers questions about a differentiable function, and gives every answer wi
   How does the gradient come about?             qed backprop train.py:loss --at w
   What is the derivative, by which rules?       qed derive train.py:loss --at w
   Is my gradient right?                         qed check train.py:loss --at w
+  Between which numbers does it stay?           qed enclose train.py:loss --lower 0 --upper 1
   Which polynomial is it nearby?                qed taylor train.py:loss --at w --order 2
   What does a code mean?                        qed explain QED201
   How does it work, with numbers?               qed explain learning-rate
@@ -108,6 +109,7 @@ def why(
 
 app.command("backprop")(backprop.command)
 app.command("derive")(derive.command)
+app.command("enclose")(enclose.command)
 app.command("taylor")(taylor.command)
 app.command("check")(check_gradient.command)
 app.command("check_gradient", hidden=True)(check_gradient.command)

@@ -74,7 +74,7 @@ def spread(box: Any) -> tuple[Any, list[np.ndarray], list[np.ndarray]]:
             because = "an end of the box is NaN"
             raise _wrong(because)
         if np.any(a > b):
-            because = f"a lower end of the box, {a[a > b].flat[0]!r}, is above its upper end"
+            because = f"a lower end of the box, {float(a[a > b][0])!r}, is above its upper end"
             raise _wrong(because)
         if np.any(np.isposinf(a) | np.isneginf(b)):
             because = "no real number lies between two equal infinities"
