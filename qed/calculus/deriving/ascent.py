@@ -10,6 +10,7 @@ each slope is its own forward derivative along d. Reference: Spivak, *Calculus o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,42 +73,49 @@ def ascent(function: Function, gradient: np.ndarray, count: int = 100, seed: int
     norm = float(np.linalg.norm(gradient))
     if not 0 < norm < np.inf:
         return None
-    rng = np.random.default_rng(seed)
-    directions = rng.standard_normal((count, gradient.size))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    directions = np.concatenate([directions, [gradient / norm]])
-    slopes, method = _slopes(function, directions)
-    if not np.all(np.isfinite(slopes)):
+    unit = gradient / norm
+    slope, method = _slope_along(function, unit)
+    rng, slopes, cosines = np.random.default_rng(seed), [], []
+    for _ in range(count):  # one direction at a time: all of them may not fit
+        direction = rng.standard_normal(gradient.size)
+        direction /= np.linalg.norm(direction)
+        slopes.append(slope(direction))
+        cosines.append(float(direction @ unit))
+    along = slope(unit)
+    if not np.all(np.isfinite([*slopes, along])):
         return None
     epsilon = max(unit_roundoff(p.dtype) for p in function.parameters)
     tolerance = norm * (200 * epsilon * np.sqrt(gradient.size) if method == "forward" else 50 * np.sqrt(epsilon))
-    cosines = directions[:-1] @ (gradient / norm)
-    return Ascent(norm, float(slopes[-1]), cosines, slopes[:-1], seed, float(tolerance), method)
+    return Ascent(norm, along, np.array(cosines), np.array(slopes), seed, float(tolerance), method)
 
 
-def _slopes(function: Function, directions: np.ndarray) -> tuple[np.ndarray, str]:
-    """Forward derivatives along directions; central differences where a function has no forward derivative."""
+def _slope_along(function: Function, first: np.ndarray) -> tuple[Callable[[np.ndarray], float], str]:
+    """The forward derivative along a direction; a central difference where a function has no forward derivative."""
     parameters = function.parameters
 
-    def slope(*direction: Any) -> Any:
+    @jax.jit
+    def compiled(direction: Any) -> Any:
         return jax.jvp(lambda p: function.value(p), (parameters,), (direction,))[1]
 
-    arrays = [unflatten(direction, parameters) for direction in directions]
+    def forward(direction: np.ndarray) -> float:
+        return float(compiled(unflatten(direction, parameters)))
+
     try:
-        compiled = jax.jit(slope)
-        return np.array([float(compiled(*direction)) for direction in arrays]), "forward"
+        forward(first)
     except (TypeError, ValueError, NotImplementedError):
-        return _differences(function, directions), "differences"
+        return _difference(function), "differences"
+    return forward, "forward"
 
 
-def _differences(function: Function, directions: np.ndarray) -> np.ndarray:
+def _difference(function: Function) -> Callable[[np.ndarray], float]:
     parameters = function.parameters
     start = flatten(parameters)
     epsilon = max(unit_roundoff(p.dtype) for p in parameters)
     h = float(epsilon ** (1 / 3)) * max(1.0, float(np.linalg.norm(start)))
     value = jax.jit(lambda p: jnp.asarray(function.value(p)))
-    found = []
-    for direction in directions:
+
+    def central(direction: np.ndarray) -> float:
         right, left = (unflatten(start + sign * h * direction, parameters) for sign in (1, -1))
-        found.append((float(value(right)) - float(value(left))) / (2 * h))
-    return np.array(found)
+        return (float(value(right)) - float(value(left))) / (2 * h)
+
+    return central
