@@ -456,3 +456,16 @@ def test_errors_are_coded():
         with pytest.raises(qed.QedError) as caught:
             qed.check_gradient(function, x)
         assert caught.value.code == code
+
+
+def test_a_wrong_rule_made_with_equinox():
+    equinox = pytest.importorskip("equinox")
+
+    @equinox.filter_custom_vjp
+    def f(x, y):
+        return x * jnp.sin(y)
+
+    f.def_fwd(lambda perturbed, x, y: (x * jnp.sin(y), None))
+    f.def_bwd(lambda residuals, c, perturbed, x, y: c * jnp.cos(y))
+    answer = qed.check_gradient(lambda w: jnp.sum(f(w, jnp.ones(4)) ** 2), jnp.asarray(W))
+    assert answer.verdict == "disagrees"

@@ -66,6 +66,7 @@ class Whole:
         self.sizes = [int(np.prod(shape, dtype=np.int64)) for shape in shapes]
         self.reverse = True
         self.flipped = False
+        self.called = False
         self._native = self._trace()
         self._chain = compiled(self._evaluate)
         self._program = compiled(lambda arrays: self._joined(Widened()(self._native, arrays)[1:]))
@@ -81,7 +82,11 @@ class Whole:
             return graph
         except Exception as error:
             first = error
-        self.reverse = False
+        try:  # some libraries' rules can be traced once only: call the function itself
+            self.called = True
+            return Reader().graph(jax.make_jaxpr(self._by_jax)(*function.traced.leaves))
+        except Exception:
+            self.called, self.reverse = False, False
         try:
             return Reader().graph(jax.make_jaxpr(self._by_jax)(*function.traced.leaves))
         except Exception:
@@ -95,8 +100,17 @@ class Whole:
             [np.asarray(v).astype(p.dtype) for v, p in zip(rows, function.parameters, strict=True)]
             for rows in (self.along, self.rows)
         ]
-        value = function.value(parameters, data)
-        return [value, *self._derivatives(lambda p: function.value(p, data), parameters, *narrow)]
+        value = self._value(parameters, data)
+        return [value, *self._derivatives(lambda p: self._value(p, data), parameters, *narrow)]
+
+    def _value(self, parameters: Sequence[Any], data: Sequence[Any]) -> Any:
+        """The program: its graph, or where that cannot be differentiated, the function itself."""
+        function = self.function
+        if not self.called:
+            return function.value(parameters, data)
+        given = function.join(parameters, data)
+        positional, named = function.traced.rebuild(given[: len(given) - function.closed_over])
+        return jax.tree.leaves(function.fun(*positional, **named))[0]
 
     def _derivatives(self, value: Callable[..., Any], at: list[Any], along: Any, rows: Any) -> list[Any]:
         """The gradient (and H v), or the derivatives along ROWS directions where only those exist."""
