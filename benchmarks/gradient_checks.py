@@ -64,7 +64,7 @@ def have(module: str) -> bool:
 
 
 def floating(case: Case, dtype: str) -> tuple[Callable[..., Any], list[Any]]:
-    """The function of the floating leaves of its point, and those: what the other checkers accept."""
+    """The function of the floating leaves of its point, jitted, and those: what the other checkers accept."""
     fun, _ = case.make()
     x, args = case.at(dtype)
     leaves, tree = jax.tree.flatten(x)
@@ -76,7 +76,7 @@ def floating(case: Case, dtype: str) -> tuple[Callable[..., Any], list[Any]]:
             full[i] = value
         return fun(jax.tree.unflatten(tree, full), *args)
 
-    return of, [leaves[i] for i in free]
+    return jax.jit(of), [leaves[i] for i in free]
 
 
 def judged(check: Callable[[], Any], mismatch: tuple[type[Exception], ...]) -> Outcome:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import linear_call
 
+import qed
 from tests.calculus.gradient_corpus.case import case, positive, signs
 
 
@@ -226,3 +227,33 @@ def operator_of_an_associative_scan():
         return lambda x: jnp.sum(jax.lax.associative_scan(mul, x))  # call
 
     return loss(mul), loss(lambda a, b: a * b)
+
+
+@case("surrogate", signs((3,), 169))
+def declared_code_book():
+    """Vector quantisation with the gradient passed through (VQ-VAE), by the idiom of stop_gradient."""
+
+    def body(z):
+        code = jnp.array([-1.0, 0.0, 1.0])
+        return code[jnp.argmin(jnp.abs(z[:, None] - code), 1)]
+
+    @qed.surrogate
+    def quantise(z):
+        return z + jax.lax.stop_gradient(body(z) - z)
+
+    return lambda x: jnp.sum((quantise(x) - 0.3) ** 2), lambda x: jnp.sum((body(x) - 0.3) ** 2)
+
+
+@case("surrogate", signs((3,), 170))
+def declared_target_network():
+    def loss(target):
+        def fun(w):
+            s = jnp.array([1.0, 0.5, -0.3])
+            return (s @ w - target(w)) ** 2
+
+        return fun
+
+    def value(w):
+        return 0.3 + 0.9 * jnp.array([0.2, -1.0, 0.8]) @ w
+
+    return loss(qed.surrogate(lambda w: jax.lax.stop_gradient(value(w)))), loss(value)

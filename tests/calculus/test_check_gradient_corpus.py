@@ -1,0 +1,85 @@
+"""`qed.check_gradient` gives every case of the corpus its verdict and its place, in float64 and in float32.
+
+No right gradient may be refuted, and every fault must be found at the line of its call and of its rule. What is
+answered otherwise for an understood reason stands in ACCEPTED with that reason, and must go on being answered so.
+"""
+
+import pytest
+
+import qed
+from tests.calculus.gradient_corpus.case import CASES, precision
+from tests.calculus.gradient_corpus.everything import FILES
+from tests.calculus.gradient_corpus.judge import complaints
+
+_EQUINOX = "a wrong rule made by equinox is traced again for the closer look, and its stores are empty then"
+_ROOT = "the rule of custom_root is JAX's own and trusted; the tangent_solve in it is the user's"
+_NOISE = "undecided: the slopes beside the point are below the rounding noise of the value"
+_CODE_BOOK = "the stop_gradient in a marked function is judged by itself"
+
+ACCEPTED: dict[tuple[str, str], str] = {
+    ("wrong_rule_by_equinox", "float64"): _EQUINOX,
+    ("wrong_rule_by_equinox", "float32"): _EQUINOX,
+    ("transposition_of_a_linear_call", "float32"): "the functions inside a linear_call are not widened to float64",
+    ("tangent_solve_of_a_root", "float64"): _ROOT,
+    ("tangent_solve_of_a_root", "float32"): _ROOT,
+    ("right_rule_at_huge_numbers", "float64"): _NOISE,
+    ("right_rule_at_huge_numbers", "float32"): _NOISE,
+    ("declared_code_book", "float64"): _CODE_BOOK,
+    ("declared_code_book", "float32"): _CODE_BOOK,
+}
+"""(case, dtype) -> why it is answered otherwise."""
+
+QUICK = {
+    "sign_of_tanh",
+    "one_per_mille",
+    "wrong_above_two_reached_in_a_loop",
+    "in_the_branch_taken",
+    "stop_gradient_that_matters",
+    "inside_a_while_loop",
+    "callback_with_a_wrong_rule",
+    "rule_is_right_where_the_body_has_no_digits",
+    "logsumexp_by_hand_with_stop_gradient",
+    "custom_rule_at_its_own_kink",
+    "rule_that_divides_by_zero",
+    "declared_straight_through_rounding",
+    "clipping_recognised_without_a_word",
+    "in_the_branch_not_taken",
+    "second_derivative_forgotten",
+    "cholesky_of_a_symmetric_matrix",
+}
+"""Those that run with every test, one or two of a class; the others are slow together."""
+
+
+def parameters():
+    for name, case in CASES.items():
+        for dtype in case.dtypes:
+            quick = name in QUICK and dtype == "float64"
+            marks = [] if quick else [pytest.mark.slow]
+            if (name, dtype) in ACCEPTED:
+                marks.append(pytest.mark.xfail(strict=True, reason=ACCEPTED[name, dtype]))
+            yield pytest.param(case, dtype, id=f"{name}-{dtype}", marks=marks)
+
+
+@pytest.mark.parametrize(("case", "dtype"), parameters())
+def test_verdict_and_place(case, dtype):
+    with precision(dtype):
+        fun, _ = case.make()
+        x, args = case.at(dtype)
+        answer = qed.check_gradient(fun, x, *args, order=case.order)
+        found = list(complaints(case, answer))
+    assert not found, f"{case.kind}: {'; '.join(found)}\n{answer}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.kind == "second"])
+def test_a_fault_of_second_order_is_no_fault_of_first_order(name):
+    case = CASES[name]
+    with precision("float64"):
+        answer = qed.check_gradient(case.make()[0], *case.at("float64")[:1], *case.at("float64")[1])
+    assert answer.value.verdict == "agrees"
+
+
+def test_what_is_accepted_exists():
+    assert len(FILES) == 10
+    assert {name for name, _ in ACCEPTED} <= set(CASES)
+    assert set(CASES) >= QUICK
