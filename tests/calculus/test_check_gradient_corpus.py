@@ -60,7 +60,7 @@ def parameters():
             yield pytest.param(case, dtype, id=f"{name}-{dtype}", marks=marks)
 
 
-@pytest.mark.parametrize(("case", "dtype"), parameters())
+@pytest.mark.parametrize(("case", "dtype"), list(parameters()))
 def test_verdict_and_place(case, dtype):
     with precision(dtype):
         fun, _ = case.make()
