@@ -19,7 +19,6 @@ _CODE_BOOK = "the stop_gradient in a marked function is judged by itself"
 ACCEPTED: dict[tuple[str, str], str] = {
     ("wrong_rule_by_equinox", "float64"): _EQUINOX,
     ("wrong_rule_by_equinox", "float32"): _EQUINOX,
-    ("transposition_of_a_linear_call", "float32"): "the functions inside a linear_call are not widened to float64",
     ("tangent_solve_of_a_root", "float64"): _ROOT,
     ("tangent_solve_of_a_root", "float32"): _ROOT,
     ("right_rule_at_huge_numbers", "float64"): _NOISE,
