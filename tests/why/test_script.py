@@ -36,7 +36,7 @@ CASES = [
 # script, the value of BREAK, the first finding, what the line that is blamed contains; None: stays healthy
 REALISTIC = [
     ("gpt", "mask", "QED204", "jax.nn.softmax(scores)"),
-    ("gpt", "rate", "QED403", None),
+    ("gpt", "rate", "QED401", None),
     ("vae", "saturated", "QED205", "jnp.log(p)"),
     ("vae", "sign", "QED306", None),
     ("batch_norm", "evaluation", "QED416", "self.norm"),
