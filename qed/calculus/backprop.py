@@ -1,6 +1,6 @@
 """Backpropagation made visible: `qed.backprop(fun, x, *args)`.
 
-The program is run once, equation by equation, and walked back once (qed/calculus/sweep.py). What comes of it is told
+The program is run once, equation by equation, and walked back once (backpropagation/sweep.py). What comes of it is told
 four times: as the user's lines (a worked example with numbers where the program is small), by layer, by what the
 chain of factors does to the gradient, and by what it costs. Beside it stand the questions that belong to it: whether
 the adjoints are what `jax.grad` computes, where a NaN of the gradient is born, and how the error of a derivative rule
@@ -21,13 +21,13 @@ import jax
 import numpy as np
 
 from qed.answer import Answer, Missing, Reason, Standing
-from qed.calculus import listing, nonfinite, reach, rules, told
-from qed.calculus.chains import chains
-from qed.calculus.layers import structure
-from qed.calculus.observed import Observed, difference, observe
-from qed.calculus.sweep import Sweep, lines, parameters, sweep
-from qed.calculus.tape import Operations, Parameter, Tape, quantity
-from qed.calculus.worked import is_small
+from qed.calculus.backpropagation import listing, nonfinite, reach, rules, told
+from qed.calculus.backpropagation.chains import chains
+from qed.calculus.backpropagation.layers import structure
+from qed.calculus.backpropagation.observed import Observed, difference, observe
+from qed.calculus.backpropagation.sweep import Sweep, lines, parameters, sweep
+from qed.calculus.backpropagation.tape import Operations, Parameter, Tape, quantity
+from qed.calculus.backpropagation.worked import is_small
 from qed.domains.backward import LARGEST_TAPE
 from qed.domains.cost import Count, count
 from qed.graph.dtypes import as_wide, is_inexact, unit_roundoff

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from qed.calculus.naming import VIEWS
-from qed.calculus.sweep import Sweep
+from qed.calculus.backpropagation.naming import VIEWS
+from qed.calculus.backpropagation.sweep import Sweep
 from qed.graph.walk import Cell, Entry
 
 

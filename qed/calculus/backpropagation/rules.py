@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from qed.calculus.sweep import Sweep
-from qed.calculus.tape import Rule, relative
+from qed.calculus.backpropagation.sweep import Sweep
+from qed.calculus.backpropagation.tape import Rule, relative
 from qed.domains.adjoint import Adjoint, add, adjoints, dense
 from qed.domains.backward import record
 from qed.domains.born import bad

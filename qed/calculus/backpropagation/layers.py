@@ -24,10 +24,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed import facts
-from qed.calculus.kinds import Kinds, kinds
-from qed.calculus.naming import SPELLED, VIEWS, common
-from qed.calculus.sweep import Sweep
-from qed.calculus.tape import Layer, norm, relative
+from qed.calculus.backpropagation.kinds import Kinds, kinds
+from qed.calculus.backpropagation.naming import SPELLED, VIEWS, common
+from qed.calculus.backpropagation.sweep import Sweep
+from qed.calculus.backpropagation.tape import Layer, norm, relative
 from qed.domains.adjoint import Adjoint, add, dense
 from qed.graph.calls import Inline
 from qed.graph.dtypes import as_wide, is_real, unit_roundoff

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from qed.answer import Answer, Missing, Reason, Standing
-from qed.calculus import listing, reach, worked
-from qed.calculus.reach import Reach
-from qed.calculus.tape import Operations, Tape
-from qed.calculus.worked import four
+from qed.calculus.backpropagation import listing, reach, worked
+from qed.calculus.backpropagation.reach import Reach
+from qed.calculus.backpropagation.tape import Operations, Tape
+from qed.calculus.backpropagation.worked import four
 from qed.domains.words import plural
 from qed.graph.function import Function
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from qed.calculus.naming import keys_of
-from qed.calculus.tape import Chain, Layer, Line, Parameter
-from qed.calculus.worked import visible
+from qed.calculus.backpropagation.naming import keys_of
+from qed.calculus.backpropagation.tape import Chain, Layer, Line, Parameter
+from qed.calculus.backpropagation.worked import visible
 from qed.span import display_width
 
 FEW, MANY = 12, 200

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qed.calculus.tape import norm, relative
+from qed.calculus.backpropagation.tape import norm, relative
 from qed.graph.dtypes import as_wide
 from qed.graph.function import Function
 

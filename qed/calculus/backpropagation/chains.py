@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from qed.calculus.kinds import Kinds
-from qed.calculus.layers import Found
-from qed.calculus.naming import VIEWS, common
-from qed.calculus.sweep import Sweep
-from qed.calculus.tape import Chain, Stage, norm
+from qed.calculus.backpropagation.kinds import Kinds
+from qed.calculus.backpropagation.layers import Found
+from qed.calculus.backpropagation.naming import VIEWS, common
+from qed.calculus.backpropagation.sweep import Sweep
+from qed.calculus.backpropagation.tape import Chain, Stage, norm
 from qed.graph.calls import Cond, Inline, Scan, While
 from qed.graph.dtypes import as_wide, is_inexact
 from qed.graph.graph import Atom, Equation, Graph, Variable

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from qed.calculus.tape import Line, Parameter, Quantity, Use
+from qed.calculus.backpropagation.tape import Line, Parameter, Quantity, Use
 
 FEW, MANY = 16, 60
 """How many lines are shown, and how many where every reason is unfolded."""

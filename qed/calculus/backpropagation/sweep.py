@@ -16,8 +16,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from qed import facts
-from qed.calculus.naming import VIEWS, Names
-from qed.calculus.tape import SMALL, Line, Parameter, Quantity, Use, quantity
+from qed.calculus.backpropagation.naming import VIEWS, Names
+from qed.calculus.backpropagation.tape import SMALL, Line, Parameter, Quantity, Use, quantity
 from qed.domains.adjoint import Adjoint, Adjoints, adjoints, dense
 from qed.domains.backward import LARGEST_TAPE, Tape, record
 from qed.graph.calls import Inline

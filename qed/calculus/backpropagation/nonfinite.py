@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from qed.answer import Answer, Finding, Reason, Standing
-from qed.calculus.sweep import Sweep
+from qed.calculus.backpropagation.sweep import Sweep
 from qed.domains.backward import record
 from qed.domains.born import Birth, backward_births, bad, forward_births
 from qed.domains.words import because, code_of, count_of, number, operands_of, spell, where

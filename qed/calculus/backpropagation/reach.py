@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qed.answer import Answer, Finding, Reason, Standing
-from qed.calculus.tape import Chain, Layer, Stage, ratio
-from qed.calculus.worked import four
+from qed.calculus.backpropagation.tape import Chain, Layer, Stage, ratio
+from qed.calculus.backpropagation.worked import four
 from qed.findings import Level
 
 FAR = 1e-4
