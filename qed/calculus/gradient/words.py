@@ -310,7 +310,9 @@ def _agreements(checked: Checked) -> list[Answer[Any]]:
         found.append(_agreement(f"{text} ({times}: every loop step, every branch)", checked))
     if not verdicts & {V.NONFINITE}:
         whole = "every rule that agrees, stripped" if check.rules else "the gradient of the same graph"
-        text = f"end to end, in float64: the gradient agrees with the chain rule ({whole})"
+        wrong = any(c.verdict is V.DISAGREES and c.primitive for c in check.culprits)
+        beside = "but for what is named above, " if wrong else ""
+        text = f"end to end, in float64: {beside}the gradient agrees with the chain rule ({whole})"
         if not any(c.verdict is V.DISAGREES and not c.primitive for c in check.culprits):
             found.append(_agreement(text, checked))
     if check.stops and not any(c.primitive == "stop_gradient" for c in check.culprits):
