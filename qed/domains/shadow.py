@@ -8,6 +8,9 @@ that is read from a shadow is ever called proved.
 
 Bits stay bits: random numbers, bit casts, results of callbacks, of solvers and reductions that the user supplies
 are copied from the program and widened.
+
+Large arrays that are given (weights) are widened where an equation uses them, not before: in float64 the weights of a
+bfloat16 model take four times their memory.
 """
 
 from __future__ import annotations
@@ -27,12 +30,17 @@ from qed.graph.graph import Atom, Variable
 from qed.graph.walk import Context
 
 _DTYPE_PARAMS = ("new_dtype", "preferred_element_type", "dtype")
+
+LATER = 1 << 16
+"""Given arrays with more numbers than this are widened at their uses."""
+
 _SCATTERS = ("scatter", "scatter-add", "scatter-max", "scatter-min", "scatter-mul", "scatter-sub")
 
 
 def widen(array: Any) -> Any:
     """The same numbers in float64 or complex128; other dtypes unchanged."""
-    if not is_inexact(getattr(array, "dtype", None)):
+    dtype = getattr(array, "dtype", None)
+    if not is_inexact(dtype) or (dtype == wide(dtype) and isinstance(array, jax.Array)):
         return array
     with jax.enable_x64(True):
         return jnp.asarray(as_wide(array))
@@ -58,15 +66,15 @@ class Shadow(Forward):
     }
 
     def constant(self, atom: Atom, array: Any) -> Any:
-        """The same number, widened."""
+        """The same number, widened; a large array as it is."""
         if atom.dtype is not None and not isinstance(array, jax.Array):
             array = jnp.asarray(array, dtype=atom.dtype)
-        return widen(array)
+        return array if getattr(array, "size", 0) > LATER else widen(array)
 
     def take(self, value: Any, index: int) -> Any:
         """Row `index`."""
         with jax.enable_x64(True):
-            return value[index] if is_extended(value.dtype) else jnp.asarray(np.asarray(value)[index])
+            return value[index] if is_extended(value.dtype) else widen(jnp.asarray(np.asarray(value)[index]))
 
     def stack(self, values: Sequence[Any], variable: Variable) -> Any:
         """Rows on top of each other."""
@@ -75,7 +83,7 @@ class Shadow(Forward):
                 return jnp.zeros(variable.shape, wide(variable.dtype))
             if is_extended(variable.dtype):
                 return jnp.stack(values)
-            return jnp.asarray(np.stack([np.asarray(value) for value in values]))
+            return jnp.asarray(np.stack([as_wide(value) for value in values]))
 
     def evaluate(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """Any equation, with the dtypes in its parameters widened too."""
@@ -84,7 +92,7 @@ class Shadow(Forward):
             return self.by_hand(inputs, context)
         changed = {key: wide(native.params[key]) for key in _DTYPE_PARAMS if is_inexact(native.params.get(key))}
         with jax.enable_x64(True):
-            return jaxpr.bind(native, inputs, **changed)
+            return jaxpr.bind(native, [widen(value) for value in inputs], **changed)
 
     def scattered(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """Scatters hold their operation as a graph in the program's dtype: here it is made anew."""
@@ -94,7 +102,7 @@ class Shadow(Forward):
         scatter = getattr(jax.lax, native.primitive.name.replace("-", "_"))
         keywords = {key: native.params[key] for key in ("indices_are_sorted", "unique_indices", "mode")}
         with jax.enable_x64(True):
-            return (scatter(*inputs, native.params["dimension_numbers"], **keywords),)
+            return (scatter(*map(widen, inputs), native.params["dimension_numbers"], **keywords),)
 
     linear = bilinear = compare = select = reduce = index = linear_algebra = evaluate
     constant_almost_everywhere = evaluate
@@ -107,7 +115,7 @@ class Shadow(Forward):
 
     def unchanged(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """A rounding of the program that the shadow does not repeat."""
-        return (inputs[0],)
+        return (widen(inputs[0]),)
 
     def unary(self, card: facts.Card, x: Any, context: Context) -> Any:
         """An elementwise primitive."""

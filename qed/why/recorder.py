@@ -157,6 +157,7 @@ class Recorder:
         if not known or busy or not isinstance(argnums, int):
             return inner(*args, **kwargs)
         self.weigh(args, kwargs)
+        self._only_met(fun, argnums, has_aux, args, kwargs)
         note, value, gradient = self._evaluate(fun, argnums, has_aux, args, kwargs)
         if note is None:
             return inner(*args, **kwargs)
@@ -164,6 +165,19 @@ class Recorder:
         if name == "grad":
             return (gradient, value[1]) if has_aux else gradient
         return value, gradient
+
+    def _only_met(self, fun: Any, argnum: int, has_aux: bool, args: Any, kwargs: Any) -> None:
+        """End the replay of a large step known to be finite at its first loss: its gradient would take memory."""
+        if self.replaying is not None and not self.replayed_whole:
+            self.depth += 1
+            try:
+                with jax.disable_jit(False):
+                    value = self._compiled(fun, args, kwargs)
+            finally:
+                self.depth -= 1
+            value = float(value[0] if has_aux else value)
+            self.replaying.append(Differentiated.met(fun, args, kwargs, argnum, has_aux, value))
+            raise StopTraining
 
     def _evaluate(
         self, fun: Any, argnum: int, has_aux: bool, args: Any, kwargs: Any
@@ -198,7 +212,7 @@ class Recorder:
             return
         if self.replaying is not None:
             self.replaying.append(note)
-            if not note.finite or not self.replayed_whole:
+            if not note.finite:
                 raise StopTraining
         elif self.depth == 0:
             self._note(Call(self.steps, inner, note.args, note.kwargs, (note.value,), note.finite, (note,)))
@@ -224,6 +238,7 @@ class Recorder:
                 noted = None
                 if known and argnums == 0 and (self.replaying is not None or self.depth == 0):
                     pure, parameters = pure_loss(fun, args[0])
+                    self._only_met(pure, 0, has_aux, (parameters, *args[1:]), kwargs)
                     noted = self._evaluate(pure, 0, has_aux, (parameters, *args[1:]), kwargs)[0]
                 self.depth, self.nested = self.depth + 1, self.nested + 1
                 try:

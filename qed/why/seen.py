@@ -45,6 +45,15 @@ class Differentiated:
         """The parameters."""
         return self.args[self.argnum]
 
+    @classmethod
+    def met(
+        cls, fun: Callable[..., Any], args: Any, kwargs: Any, argnum: int, has_aux: bool, value: float
+    ) -> Differentiated:
+        """One whose gradient is known to be finite, and was not evaluated again."""
+        note = cls(fun, args, kwargs, argnum, has_aux, value, None)
+        note.__dict__["finite"] = True
+        return note
+
     def without_gradient(self) -> Differentiated:
         """The same, knowing only whether the gradient is finite."""
         light = replace(self, gradient=None)
