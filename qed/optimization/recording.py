@@ -32,6 +32,7 @@ import numpy as np
 from qed.errors import QedError
 
 SCHEMA = "qed/recording/1"
+FORMATS = "qed/recording/"
 COLUMNS = ("value", "valued", "curvature", "descent", "before", "after")
 PER_LEAF = ("gradient", "parameter", "update", "nonfinite")
 BIT_GRADIENT, BIT_UPDATE, BIT_PARAMETER = 1, 2, 4
@@ -123,7 +124,7 @@ def is_recording(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a recording, by its first line; False where there is no such file."""
     try:
         with open(path, "rb") as file:
-            return SCHEMA.encode() in file.readline(1000)
+            return FORMATS.encode() in file.readline(1000)
     except OSError:
         return False
 
@@ -153,13 +154,18 @@ def runs(path: str | os.PathLike[str]) -> tuple[Recording, ...]:
         because = error.strerror or type(error).__name__
         raise QedError("QED000", f"{path} cannot be read", because, "name the file that qed.watch wrote") from None
     found: dict[str, _Run] = {}
-    torn = 0
+    torn, other = 0, ""
     for line in filter(None, lines):
         try:
             _take(json.loads(line), found)
+        except _OtherFormat as error:
+            other = str(error)
         except (ValueError, KeyError, TypeError):
             torn += 1
     recorded = tuple(_recording(str(path), run, torn) for run in found.values() if run.rows)
+    if not recorded and other:
+        because = f"{other}, and this version of qed writes and reads {SCHEMA} with {', '.join(_HEADER)}"
+        raise QedError("QED007", f"{path} is a recording in another format", because, "record the run again")
     if not recorded:
         because = "it holds no whole block of steps" if found else f'no line of it says "{SCHEMA}"'
         raise QedError("QED007", f"{path} is no recording", because, "train with tx = qed.watch(tx) first")
@@ -188,11 +194,33 @@ def read(path: str | os.PathLike[str], run: int = -1) -> Recording:
     return all_runs[run]
 
 
+_HEADER = ("run", "begun", "every", "stride", "columns", "per_leaf", "leaves")
+
+
+class _OtherFormat(Exception):
+    """A header says, or shows, that its run was written in another format."""
+
+
+def _check_format(header: Mapping[str, Any]) -> None:
+    schema = str(header["schema"])
+    if not schema.startswith(FORMATS):
+        raise ValueError(schema)
+    if schema != SCHEMA:
+        message = f"its header says {schema}"
+        raise _OtherFormat(message)
+    absent = [name for name in _HEADER if name not in header]
+    if absent:
+        message = f"its header has no {' and no '.join(absent)}"
+        raise _OtherFormat(message)
+    if tuple(header["columns"]) != COLUMNS or tuple(header["per_leaf"]) != PER_LEAF:
+        message = f"its rows hold {', '.join(map(str, (*header['columns'], *header['per_leaf'])))}"
+        raise _OtherFormat(message)
+
+
 def _take(line: Mapping[str, Any], found: dict[str, _Run]) -> None:
     """Put one line where it belongs; a ValueError, KeyError or TypeError says that it is not whole."""
     if "schema" in line:
-        if line["schema"] != SCHEMA:
-            raise ValueError(line["schema"])
+        _check_format(line)
         found.setdefault(line["run"], _Run(line))
         return
     run, steps = found[line["run"]], [int(step) for step in line["steps"]]

@@ -15,6 +15,7 @@ import contextlib
 import functools
 import io
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,6 +28,8 @@ from qed.graph.jaxpr import concrete
 from qed.graph.size import bytes_of
 from qed.graph.trace import Traced, trace
 from qed.graph.untraceable import name_of
+from qed.why.jitted import RecordedJit
+from qed.why.pullback import recorded_vjp
 from qed.why.seen import Call, Differentiated, Updated, all_finite, scalars, sustained_rise, was_skipped
 
 LARGE = 64 << 20
@@ -81,12 +84,15 @@ class Recorder:
     updating: int = 0
     nested: int = 0
     evaluations: dict[int, tuple[str, Traced] | None] = field(default_factory=dict)
+    process: int = field(default_factory=os.getpid)
     _saved: dict[str, Any] = field(default_factory=dict)
 
     def __enter__(self) -> Recorder:
-        for name in ("jit", "grad", "value_and_grad"):
+        for name in ("jit", "pmap", "grad", "value_and_grad", "vjp"):
             self._saved[name] = getattr(jax, name)
         jax.jit = self._jit  # type: ignore[assignment]
+        jax.pmap = functools.partial(self._jit, _name="pmap")
+        jax.vjp = recorded_vjp(self, jax.vjp)
         jax.grad = self._gradient("grad")  # type: ignore[assignment]
         jax.value_and_grad = self._gradient("value_and_grad")  # type: ignore[assignment]
         self._saved["optax"] = optax.GradientTransformation.__new__
@@ -106,12 +112,12 @@ class Recorder:
 
     @property
     def watching(self) -> bool:
-        """Whether the recorder is installed."""
-        return bool(self._saved)
+        """Whether the recorder is installed, in the process that installed it: a forked worker goes its own way."""
+        return bool(self._saved) and os.getpid() == self.process
 
     def original(self, name: str) -> Any:
         """What `jax` had under a name before the recorder came."""
-        return self._saved[name] if self.watching else getattr(jax, name)
+        return self._saved[name] if self._saved else getattr(jax, name)
 
     @property
     def finite(self) -> bool:
@@ -120,13 +126,14 @@ class Recorder:
 
     # --- what replaces jax.jit ---
 
-    def _jit(self, fun: Any = None, **options: Any) -> Any:
+    def _jit(self, fun: Any = None, *axis: Any, _name: str = "jit", **options: Any) -> Any:
         self._watch_nnx()
+        options |= {"axis_name": axis[0]} if axis else {}
         if fun is None:
-            return functools.partial(self._jit, **options)
+            return functools.partial(self._jit, _name=_name, **options)
         donated = [options.pop(name, None) for name in ("donate_argnums", "donate_argnames")]
         self.donates = self.donates or any(x not in (None, (), []) for x in donated)
-        return RecordedJit(self, fun, options)
+        return RecordedJit(self, fun, options, _name)
 
     # --- what replaces jax.grad and jax.value_and_grad ---
 
@@ -161,7 +168,7 @@ class Recorder:
         note, value, gradient = self._evaluate(fun, argnums, has_aux, args, kwargs)
         if note is None:
             return inner(*args, **kwargs)
-        self._keep(inner, note)
+        self.keep_note(inner, note)
         if name == "grad":
             return (gradient, value[1]) if has_aux else gradient
         return value, gradient
@@ -206,10 +213,11 @@ class Recorder:
         except (jax.errors.JAXTypeError, TypeError, ValueError):
             return both(*args, **kwargs)
 
-    def _keep(self, inner: Any, note: Differentiated | None) -> None:
+    def keep_note(self, inner: Any, note: Differentiated | None) -> None:
         """Keep a note: in the replay that asked for it, or as a step of its own."""
         if note is None:
             return
+        self.met_gradient = True
         if self.replaying is not None:
             self.replaying.append(note)
             if not note.finite:
@@ -236,7 +244,7 @@ class Recorder:
             def called(*args: Any, **kwargs: Any) -> Any:
                 known = all(concrete(leaf) for leaf in jax.tree.leaves((args, kwargs)))
                 noted = None
-                if known and argnums == 0 and (self.replaying is not None or self.depth == 0):
+                if self.watching and known and argnums == 0 and (self.replaying is not None or self.depth == 0):
                     pure, parameters = pure_loss(fun, args[0])
                     self._only_met(pure, 0, has_aux, (parameters, *args[1:]), kwargs)
                     noted = self._evaluate(pure, 0, has_aux, (parameters, *args[1:]), kwargs)[0]
@@ -246,7 +254,7 @@ class Recorder:
                 finally:
                     self.depth, self.nested = self.depth - 1, self.nested - 1
                 self.met_gradient = True
-                self._keep(inner, noted)
+                self.keep_note(inner, noted)
                 return result
 
             return called
@@ -281,7 +289,7 @@ class Recorder:
             self.updating -= 1
         parameters = rest[0] if rest else extra.get("params")
         arrays = jax.tree.leaves((gradient, state, parameters))
-        wanted = self.updating == 0 and not self.large and len(self.updates) < self.keep
+        wanted = self.watching and self.updating == 0 and not self.large and len(self.updates) < self.keep
         if wanted and all(concrete(leaf) for leaf in arrays):
             self.updates.append(Updated(plain, gradient, state, parameters, result[0]))
         return result
@@ -295,10 +303,10 @@ class Recorder:
         if kind == "value_and_grad":
             losses = losses[:1]
         finite = all(math.isfinite(x) for x in losses) and all(all_finite(leaf) for leaf in jax.tree.leaves(result))
-        call = Call(self.steps, target.fun, args, kwargs, losses, finite)
+        call = Call(self.steps, target.fun if target.enters else target.jitted, args, kwargs, losses, finite)
         self.weigh(args, kwargs)
         wanted = len(self.first) < self.kept if finite else self.failed is None
-        self._note(replace(call, seen=tuple(self._replay(call))) if wanted else call)
+        self._note(replace(call, seen=tuple(self._replay(call))) if wanted and target.enters else call)
 
     def weigh(self, args: Any, kwargs: Any) -> None:
         """Whether what a call is given is large."""
@@ -383,49 +391,3 @@ class Recorder:
         finally:
             self.replaying = None
         return found
-
-
-class RecordedJit:
-    """A jitted function that reports its outermost calls; all else is the jitted function's own."""
-
-    def __init__(self, recorder: Recorder, fun: Callable[..., Any], options: dict[str, Any]) -> None:
-        self.recorder = recorder
-        self.fun = fun
-        self.differentiates = False
-
-        @functools.wraps(fun)
-        def body(*args: Any, **kwargs: Any) -> Any:  # runs when the function is traced, by whoever it is
-            before, recorder.met_gradient = recorder.met_gradient, False
-            try:
-                return fun(*args, **kwargs)
-            finally:
-                self.differentiates = self.differentiates or recorder.met_gradient
-                recorder.met_gradient = recorder.met_gradient or before
-
-        self.jitted = recorder.original("jit")(body, **options)
-        functools.update_wrapper(self, fun, updated=())
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the jitted function; an outermost call that differentiates something is noted."""
-        recorder = self.recorder
-        outer = recorder.depth == 0 and recorder.replaying is None
-        if not outer or not all(concrete(leaf) for leaf in jax.tree.leaves((args, kwargs))):
-            result = self.jitted(*args, **kwargs)
-            recorder.met_gradient = recorder.met_gradient or self.differentiates
-            return result
-        recorder.depth += 1
-        try:
-            result = self.jitted(*args, **kwargs)
-        finally:
-            recorder.depth -= 1
-        if self.differentiates and recorder.watching:
-            recorder.finished(self, args, kwargs, result)
-        elif recorder.watching and recorder.steps:
-            recorder.evaluated(self, args, kwargs)
-        return result
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.jitted, name)

@@ -11,8 +11,10 @@ import contextlib
 import functools
 import gc
 import math
+import os
 import runpy
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,7 +74,7 @@ def run_script(path: Path, arguments: Sequence[str], *, steps: int | None, stdou
     ended = "its own end"
     try:
         with recorder, contextlib.redirect_stdout(stdout or sys.stdout):
-            runpy.run_path(str(path), run_name="__main__")
+            _run(path, recorder)
     except StopTraining:
         ended = recorder.reason
     except KeyboardInterrupt:
@@ -88,6 +90,30 @@ def run_script(path: Path, arguments: Sequence[str], *, steps: int | None, stdou
         sys.argv = argv
     gc.collect()  # what the script alone held
     return Script(path, recorder, ended)
+
+
+def _run(path: Path, recorder: Recorder) -> None:
+    """Run it; a process that it forked ends where the script ends, since the answer is its parent's."""
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+    except BaseException as error:
+        if os.getpid() != recorder.process:
+            _end(error)
+        raise
+    if os.getpid() != recorder.process:
+        _end(SystemExit(0))
+
+
+def _end(error: BaseException) -> None:
+    """End this process as Python ends with such an exception."""
+    code = error.code if isinstance(error, SystemExit) else 1
+    if not isinstance(error, SystemExit):
+        traceback.print_exception(error)
+    elif code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _failed(path: Path, error: BaseException) -> QedError:
@@ -129,12 +155,17 @@ def why_script(
     """
     script = run_script(Path(path), arguments, steps=steps, stdout=stdout)
     recorder = script.recorder
+    stopped = script.ended != "its own end"
     if recorder.last is None:
         raise QedError(
             "QED011",
-            f"{path} never computes a gradient",
-            "no call of jax.grad, jax.value_and_grad or of a jitted function that uses them was seen",
-            "check that the training runs when the file runs as a script",
+            f"{path} never computes a gradient" + (f": it was ended by {script.ended}" if stopped else ""),
+            "no call of jax.grad, jax.value_and_grad, jax.vjp or of a jitted function that uses them was seen "
+            "(jax.linearize, jax.jvp, jax.jacrev and jax.jacfwd are not watched)",
+            "let it come to its first step"
+            if stopped
+            else "check that the training runs when the file runs as a "
+            "script, and takes its gradient with jax.grad, jax.value_and_grad or jax.vjp",
         )
     if first_verdict is not None:
         first_verdict(_seen(script))

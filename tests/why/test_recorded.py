@@ -227,3 +227,25 @@ def test_each_run_of_a_file_can_be_asked_for(file):
     assert codes(first)[0] == "QED410" and f"{file.name}:1" in first.missing[-1].settle
     with pytest.raises(QedError, match="there is no run 2"):
         qed.why(qed.Problem(recording=f"{file}:2"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda header: header.pop("stride"), "no stride"),
+        (lambda header: header.update(schema="qed/recording/0"), "qed/recording/0"),
+        (lambda header: header.update(columns=["loss"]), "rows hold loss"),
+    ],
+)
+def test_a_recording_in_another_format_is_refused(file, change, said):
+    train(file, bowl, POINT, optax.sgd(0.05), 60)
+    header, *blocks = file.read_text().splitlines()
+    changed = json.loads(header)
+    change(changed)
+    former = "\n".join([json.dumps(changed), *blocks]) + "\n"
+    file.write_text(former)
+    with pytest.raises(QedError, match="in another format") as caught:
+        qed.why(qed.Problem(recording=file))
+    assert caught.value.code == "QED007" and said in caught.value.because
+    train(file, bowl, POINT, optax.sgd(0.05), 60)  # appended in this one: that run can be read
+    assert len(runs(file)) == 1

@@ -1,0 +1,164 @@
+"""Scripts that take their gradient in other ways than jax.grad, or in places where a recorder does not reach."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from qed.errors import QedError
+from qed.why.script import why_script
+
+
+def write(folder, text):
+    path = folder / "train.py"
+    path.write_text(textwrap.dedent(text))
+    return path
+
+
+VJP = """
+import jax, jax.numpy as jnp
+X = jnp.linspace(0.1, 1.0, 12).reshape(4, 3)
+
+def loss(w):
+    return jnp.mean(jnp.log(X @ w) ** 2) + 0.1 * jnp.sum(w ** 2)
+
+def step(w):
+    value, pull = jax.vjp(loss, w)
+    (slope,) = pull(jnp.ones_like(value))
+    return w - RATE * slope, value
+
+w = jnp.ones(3)
+run = jax.jit(step) if JIT else step
+for _ in range(8):
+    w, value = run(w)
+print(float(value))
+"""
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_a_loop_that_pulls_back_is_watched(tmp_path, capsys, jit):
+    healthy = write(tmp_path, VJP.replace("RATE", "0.01").replace("JIT", str(jit)))
+    answer = why_script(healthy)
+    assert not answer.findings and answer.meta["script_steps"] == 8 and answer.meta["rule"] == "sgd:0.01"
+    watched = capsys.readouterr().out
+    exec(compile(healthy.read_text(), "train.py", "exec"), {})
+    assert capsys.readouterr().out == watched
+    answer = why_script(write(tmp_path, VJP.replace("RATE", "5.0").replace("JIT", str(jit))))
+    assert any(finding.span and "jnp.log" in finding.span.text for finding in answer.findings)
+
+
+def test_a_pullback_is_a_pytree_and_scaled_by_its_cotangent(tmp_path):
+    text = """
+    import jax, jax.numpy as jnp
+    w = jnp.ones(3)
+    for _ in range(4):
+        value, pull, extra = jax.vjp(lambda w: (jnp.sum(w ** 2), w[0]), w, has_aux=True)
+        assert extra == w[0]
+        (slope,) = jax.jit(lambda pull: pull(jnp.float32(2.0)))(pull)
+        (slope,) = pull(2.0)
+        w = w - 0.05 * slope
+    """
+    answer = why_script(write(tmp_path, text))
+    assert not answer.findings and answer.meta["rule"] == "sgd:0.1"
+
+
+def test_what_is_not_watched_is_named(tmp_path):
+    text = """
+    import jax, jax.numpy as jnp
+    w = jnp.ones(())
+    for _ in range(3):
+        value, push = jax.linearize(lambda w: w ** 2, w)
+        w = w - 0.1 * push(1.0)
+    """
+    with pytest.raises(QedError, match="jax.linearize") as caught:
+        why_script(write(tmp_path, text))
+    assert caught.value.code == "QED011"
+
+
+def test_pmap_on_one_device_is_seen_though_not_entered(tmp_path):
+    text = """
+    import functools
+    import jax, jax.numpy as jnp
+
+    @functools.partial(jax.pmap, axis_name="devices")
+    def step(w, x):
+        value, slope = jax.value_and_grad(lambda w: jnp.mean(jnp.log(x @ w) ** 2))(w)
+        return w - 0.1 * jax.lax.pmean(slope, "devices"), value
+
+    w, x = jnp.ones((1, 3)), jnp.ones((1, 4, 3))
+    for k in range(4):
+        w, value = step(w, x if k < 3 else SIGN * x)
+    """
+    answer = why_script(write(tmp_path, text.replace("SIGN", "1")))
+    assert not answer.findings and "could not be seen" in answer.headline and answer.meta["script_steps"] == 4
+    answer = why_script(write(tmp_path, text.replace("SIGN", "-1")))
+    assert answer.findings and "step 3 returns a number that is not finite" in answer.headline
+
+
+@pytest.mark.parametrize("call", ["minimize(f, x, jac=jax.grad(f))", "minimize(jax.value_and_grad(f), x, jac=True)"])
+def test_an_optimizer_of_scipy_is_left_alone(tmp_path, call):
+    text = f"""
+    import jax, jax.numpy as jnp, numpy as np
+    from scipy.optimize import minimize
+    f = lambda x: jnp.sum((x - 1.0) ** 2) + jnp.sum(x ** 4)
+    x = np.zeros(3, np.float32)
+    print(bool({call}.fun < 2.0))
+    """
+    answer = why_script(write(tmp_path, text))
+    assert not answer.findings and "Nothing speaks against" in answer.headline
+
+
+FORK = """
+import os, sys, warnings
+import jax, jax.numpy as jnp
+warnings.simplefilter("ignore")
+w = 1.0
+for k in range(5):
+    w = w - 0.1 * jax.grad(lambda w: w * w)(w)
+child = os.fork()
+if child == 0:
+    print("worker", flush=True)
+    sys.exit(3)
+print("status", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_worker_ends_as_it_would_and_answers_nothing(tmp_path):
+    path = write(tmp_path, FORK)
+    ran = subprocess.run([sys.executable, "-m", "qed", "why", path], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("worker\nstatus 3\n") and ran.stdout.count("not known") <= 1
+
+
+def test_a_recorder_is_silent_in_another_process():
+    import jax
+
+    from qed.why.recorder import Recorder
+
+    with Recorder() as recorder:
+        recorder.process += 1
+        assert jax.grad(lambda w: w * w)(3.0) == 6.0
+        assert jax.jit(lambda w: jax.grad(lambda w: w * w)(w))(3.0) == 6.0
+    assert recorder.last is None and recorder.steps == 0
+
+
+def test_an_interrupt_before_the_first_step_is_one_sentence(tmp_path):
+    with pytest.raises(QedError, match="ended by an interrupt") as caught:
+        why_script(write(tmp_path, "import jax\nraise KeyboardInterrupt\n"))
+    assert caught.value.code == "QED011"
+
+
+def test_an_interrupt_among_the_steps_is_a_diagnosis(tmp_path):
+    text = """
+    import jax
+    w = 1.0
+    for k in range(50):
+        w = w - 0.1 * jax.grad(lambda w: w * w)(w)
+        if k == 6:
+            raise KeyboardInterrupt
+    """
+    answer = why_script(write(tmp_path, text))
+    assert answer.meta["ended"] == "an interrupt" and answer.meta["script_steps"] == 7 and not answer.findings
