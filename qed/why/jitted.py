@@ -1,4 +1,4 @@
-"""What stands in the place of a jitted function while a script is watched: the same, and it reports its outermost calls.
+"""What stands in for a jitted function while a script is watched: the same, and it reports its outermost calls.
 
 Whether a function differentiates anything is seen while it is traced, by whoever traces it: the versions of `jax.grad`
 and its like that are installed meanwhile raise a flag.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class RecordedJit:
     """A jitted function that reports its outermost calls; all else is the jitted function's own.
 
-    `enters` says whether its body can be run once more with concrete arrays, as that of `jax.jit` can, not of `jax.pmap`.
+    `enters` says whether its body can be run once more with concrete arrays: that of `jax.jit` can, not of `jax.pmap`.
     """
 
     def __init__(self, recorder: Recorder, fun: Callable[..., Any], options: dict[str, Any], name: str = "jit") -> None:
