@@ -89,7 +89,7 @@ def look(case: Case, run: Run, codes: Collection[str] = ()) -> list[Answer[Any]]
         lambda: wrong_sign(case, flat, run) or falls_without_bound(case, run),
         lambda: no_warm_up(case, run),
         lambda: lost_updates(case, run),
-        lambda: decay_on_offsets(case, run),
+        lambda: decay_on_offsets(case, flat, run),
         lambda: [] if too_large else different_scales(case, run),
         lambda: summed(case, flat, run) if too_large else [],
         lambda: always_clipped(case, run),

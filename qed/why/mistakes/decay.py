@@ -2,7 +2,8 @@
 
 Decoupled decay shrinks a parameter by rate * weight_decay of itself at every step. In a matrix that is a preference for
 small functions. The scale of a normalisation is no such thing: what follows it undoes it, and pulled towards zero
-together with the offsets it pulls the signal itself to zero. The custom is to decay what has two axes or more.
+together with the offsets it pulls the signal itself to zero. The custom is to decay what has two axes or more; a vector
+that is itself a matrix of weights with one column (a product reads it) is decayed on purpose, and is not looked at.
 
 What shrinks is found by a step with gradient zero, the rest by a trial: the same rule that sees zeros in place of the
 parameters with fewer than two axes, and so does not decay them. It is told only where that run ends clearly lower.
@@ -22,8 +23,10 @@ import numpy as np
 import optax
 
 from qed.answer import Advice, Answer, Finding, Reason, Standing
+from qed.graph.graph import Atom
 from qed.optimization.step import StepRule
 from qed.why.case import STEPS, Case
+from qed.why.mistakes.flat import VIEWS, Flat
 from qed.why.mistakes.tried import clearly_lower
 from qed.why.trial import SMALL, Run, Runner
 from qed.why.words import number, plural
@@ -32,10 +35,15 @@ PULL = 0.05
 """The share that the decay takes from a parameter over the run, below which it is not looked at."""
 
 
-def decay_on_offsets(case: Case, run: Run) -> list[Answer[Any]]:
+def decay_on_offsets(case: Case, graph: Flat, run: Run) -> list[Answer[Any]]:
     """Parameters with fewer than two axes that are decayed to the run's harm (QED413)."""
     prepared = case.prepared
-    flat = [k for k, p in enumerate(prepared.parameters) if p.ndim < 2]
+    weights = _weights(graph)
+    flat = [
+        k
+        for k, (position, p) in enumerate(zip(prepared.traced.free, prepared.parameters, strict=True))
+        if p.ndim < 2 and graph.graph.inputs[position] not in weights
+    ]
     mixed = 0 < len(flat) < len(prepared.parameters)
     if prepared.rule is None or not mixed or prepared.size > SMALL or case.clock.left <= 0 or run.steps == 0:
         return []
@@ -49,6 +57,17 @@ def decay_on_offsets(case: Case, run: Run) -> list[Answer[Any]]:
     if spared is None or not clearly_lower(spared, run):
         return []
     return [_answer(case, run, spared, decayed, max(shrinks[k] for k in decayed))]
+
+
+def _weights(graph: Flat) -> set[Atom]:
+    """The inputs that a product of matrices, a convolution or a look-up reads as they are, in another shape perhaps."""
+    read = ("conv_general_dilated", "dot_general", "gather")
+    return {
+        graph.core(atom, VIEWS | {"slice"})
+        for equation in graph.graph.equations
+        if equation.primitive in read
+        for atom in equation.inputs
+    }
 
 
 def _shrinks(case: Case) -> list[float]:

@@ -4,8 +4,9 @@ Images come as uint8. In that type 200 // 255 is 0, so that an image "scaled to 
 since b bits hold whole numbers modulo 2^b. NumPy and JAX do what the type says, without a word.
 
 What is taken for a mistake is certain: a division of whole numbers from the data whose quotient is zero in every
-element though the dividend is not, or an addition, subtraction or multiplication of 8- or 16-bit numbers from the data
-whose result is another than in 64 bits; in both cases the result is used as a floating-point number, not as an index.
+element though the dividend is not, and is used nowhere else (the day of a minute is rightly 0 on the first day); or an
+addition, subtraction or multiplication of 8- or 16-bit numbers from the data whose result is another than in 64 bits.
+In both cases the result is used as a floating-point number, not as an index.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 
 from qed.answer import Advice, Answer, Finding, Reason, Standing
 from qed.graph.dtypes import is_extended, is_inexact
-from qed.graph.graph import Equation, Variable
+from qed.graph.graph import Atom, Equation, Variable
 from qed.why.case import Case
 from qed.why.mistakes.flat import VIEWS, Flat, compute
 from qed.why.mistakes.tried import advice
@@ -41,7 +42,8 @@ def integer_arithmetic(case: Case, flat: Flat) -> list[Answer[Any]]:
     for equation in found:
         left, right, result = (np.asarray(next(values)).astype(np.int64) for _ in range(3))
         if equation.primitive == "div":
-            if result.size >= SMALLEST and not result.any() and len(np.unique(left)) > 2:
+            lost = result.size >= SMALLEST and not result.any() and len(np.unique(left)) > 2
+            if lost and not _used_elsewhere(flat, equation):
                 return [_black(case, flat, equation, left, right)]
         else:
             exact = _ARITHMETIC[equation.primitive](left, right)
@@ -79,6 +81,24 @@ def _becomes_float(flat: Flat, value: Variable) -> bool:
                 return True
             if user.primitive in _ON:
                 waiting += user.outputs
+    return False
+
+
+def _used_elsewhere(flat: Flat, equation: Equation) -> bool:
+    """Whether the dividend has a use beside the quotient; its sign and remainder serve that itself if only compared."""
+    waiting: list[Atom] = [equation.inputs[0]]
+    while (maker := flat.maker(waiting[-1])) is not None and maker.primitive in VIEWS:
+        waiting.append(maker.inputs[0])
+    chain, seen = set(waiting), {equation}
+    while waiting:
+        value = waiting.pop()
+        for user in flat.uses.get(value, ()) if isinstance(value, Variable) else ():
+            if user in seen or user.outputs[0] in chain or user.primitive in ("eq", "ge", "gt", "le", "lt", "ne"):
+                continue
+            seen.add(user)
+            if user.primitive not in ("rem", "sign"):
+                return True
+            waiting += user.outputs
     return False
 
 

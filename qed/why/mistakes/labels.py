@@ -26,7 +26,7 @@ from qed.answer import Answer, Finding, Reason, Standing
 from qed.graph.graph import Atom, Equation, Variable
 from qed.why.case import Case
 from qed.why.mistakes.flat import SAME, VIEWS, Flat, compute
-from qed.why.mistakes.softmax import sum_of_exp
+from qed.why.mistakes.softmax import softmaxes, sum_of_exp
 from qed.why.mistakes.tried import advice
 
 CLASSES = 3
@@ -50,16 +50,21 @@ def labels_of_the_wrong_kind(case: Case, flat: Flat) -> list[Answer[Any]]:
     for found in _candidates(flat):
         classes = found.logarithms.shape[-1]
         labels = _labels(case, flat, found)
-        if labels is not None and (_are_numbers if found.kind == "numbers" else _are_rows)(labels, classes):
+        if labels is not None and (_are_numbers if found.kind == "numbers" else are_rows)(labels, classes):
             return [_answer(case, flat, found, labels)]
     return []
 
 
 def log_probabilities(flat: Flat) -> set[Variable]:
-    """The values u - log sum exp u, the sum over the last axis, that depend on parameters."""
+    """The values u - log sum exp u or log softmax u, the sum over the last axis, that depend on parameters."""
     found = set()
+    known = dict(softmaxes(flat))
     for equation in flat.graph.equations:
         out = equation.outputs[0]
+        if equation.primitive == "log" and flat.on_parameters(out):
+            of = flat.core(equation.inputs[0], SAME)
+            if isinstance(of, Variable) and of in known and tuple(known[of][1]) == (len(out.shape) - 1,):
+                found.add(out)
         if equation.primitive != "sub" or len(out.shape) < 2 or not flat.on_parameters(out):
             continue
         log = flat.maker(flat.core(equation.inputs[1]))
@@ -83,7 +88,7 @@ def _candidates(flat: Flat) -> Iterator[_Mixed]:
         if equation.primitive == "mul":
             for mine, other in ((0, 1), (1, 0)):
                 logarithms, labels = flat.core(equation.inputs[mine], SAME), equation.inputs[other]
-                if isinstance(logarithms, Variable) and logarithms in known and _summed(flat, equation):
+                if isinstance(logarithms, Variable) and logarithms in known and _summed(flat, equation, logarithms):
                     source = _stretched(flat, labels, logarithms.shape)
                     if source is not None:
                         yield _Mixed(equation, logarithms, source, "numbers")
@@ -95,8 +100,13 @@ def _candidates(flat: Flat) -> Iterator[_Mixed]:
                     yield _Mixed(equation, operand, source, "rows")
 
 
-def _summed(flat: Flat, equation: Equation) -> bool:
-    """Whether the product is summed over the classes, and used for nothing else."""
+def _summed(flat: Flat, equation: Equation, logarithms: Variable) -> bool:
+    """Whether the product is summed over the classes, and it and its logarithms are used for nothing else.
+
+    Where the labels are read elsewhere, weights on all classes beside them may be a term of their own.
+    """
+    if len(flat.uses.get(logarithms, ())) != 1:
+        return False
     users = flat.uses.get(equation.outputs[0], ())
     while len(users) == 1 and users[0].primitive in SAME | {"neg"}:
         users = flat.uses.get(users[0].outputs[0], ())
@@ -142,7 +152,8 @@ def _are_numbers(labels: np.ndarray, classes: int) -> bool:
     return whole and labels.min() == 0 and 2 <= labels.max() < classes and len(np.unique(labels)) > 2
 
 
-def _are_rows(labels: np.ndarray, classes: int) -> bool:
+def are_rows(labels: np.ndarray, classes: int) -> bool:
+    """Whether labels are rows of one 1 among zeros, of at least three classes, not all of the first two."""
     ones = bool(np.isin(labels, (0.0, 1.0)).all())
     return classes >= CLASSES and ones and bool((labels.sum(-1) == 1).all()) and bool(labels[..., 2:].any())
 

@@ -8,6 +8,9 @@ In the graph the loss is followed back from its end through signs, factors and s
 They are errors if they come from a difference with something that is not differentiated and are confirmed by their
 numbers: zero where the residuals are set to zero, and larger where these are doubled. What a term is multiplied with by
 the user (weights, advantages) is not looked through.
+
+Errors are also enlarged on purpose, by what changes the data within bounds (an adversary). There the loss has a lower
+bound: far ahead on the way of the run it has not fallen further, and nothing is told.
 """
 
 from __future__ import annotations
@@ -22,13 +25,21 @@ from qed.answer import Advice, Answer, Finding, Reason, Standing
 from qed.graph.graph import Atom, Equation, Variable
 from qed.why.case import STEPS, Case
 from qed.why.mistakes.flat import SAME, VIEWS, Flat, compute, literal
-from qed.why.mistakes.labels import log_probabilities
+from qed.why.mistakes.labels import are_rows, log_probabilities
 from qed.why.mistakes.softmax import sum_of_exp
 from qed.why.trial import Run, Runner
 from qed.why.words import number
 
+AHEAD = 10
+"""How many times as far as the run went the loss is looked at again."""
+
 _EVEN = frozenset({"square", "integer_pow", "abs"})
-_WITHIN = SAME | _EVEN | {"mul", "div", "add", "sub", "min", "max", "select_n", "neg", "lt", "le", "gt", "ge", "sqrt"}
+_WITHIN = (
+    SAME
+    | _EVEN
+    | {"mul", "div", "add", "sub", "min", "max", "select_n", "neg", "lt", "le", "gt", "ge", "sqrt"}
+    | {"pow", "log", "log1p", "exp", "exp2", "cosh", "tanh", "logistic"}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +58,10 @@ def wrong_sign(case: Case, flat: Flat, run: Run) -> list[Answer[Any]]:
     if terms is None or case.clock.left <= 0 or not _falls_below_zero(run):
         return []
     found = (_errors(flat, terms) if terms.negative else None) or _likelihood(flat, terms)
+    found = found or (None if terms.negative else _of_rows(case, flat, terms))
     if found is None or (found.residual is not None and not _confirmed(case, flat, found)):
+        return []
+    if not _falls_further(case, run):
         return []
     return [_answer(case, flat, found, run)]
 
@@ -57,6 +71,16 @@ def _falls_below_zero(run: Run) -> bool:
     if run.failure is not None:
         return run.failure.value == "-inf"
     return run.steps > 0 and run.settled < 10 * min(run.start, 0.0) and run.settled < run.start
+
+
+def _falls_further(case: Case, run: Run) -> bool:
+    """Whether the loss is far lower still where the way of the run is ten times as long."""
+    if run.failure is not None or run.last is None:
+        return True
+    ends = zip(case.prepared.parameters, run.last.parameters, strict=True)
+    ahead = tuple(start + AHEAD * (end - start) for start, end in ends)
+    value = float(case.runner("given").value(ahead, case.prepared.data))
+    return not np.isfinite(value) or value < 3 * run.settled
 
 
 def _terms(flat: Flat) -> _Terms | None:
@@ -149,6 +173,20 @@ def _likelihood(flat: Flat, terms: _Terms) -> _Terms | None:
             labels |= flat.on_data(read.inputs[1])
             read = flat.maker(flat.core(read.inputs[0], VIEWS - {"stop_gradient"}))
         return terms if labels else None
+    return None
+
+
+def _of_rows(case: Case, flat: Flat, terms: _Terms) -> _Terms | None:
+    """Log-probabilities times rows of one 1 each."""
+    equation = flat.maker(flat.core(terms.terms, SAME))
+    if equation is None or equation.primitive != "mul":
+        return None
+    known = log_probabilities(flat)
+    for mine, other in ((0, 1), (1, 0)):
+        labels = equation.inputs[other]
+        if flat.core(equation.inputs[mine], SAME) in known and flat.on_data(labels) and not flat.on_parameters(labels):
+            (value,) = compute(flat, case.prepared.join(case.prepared.parameters, case.prepared.data), [labels])
+            return terms if are_rows(np.asarray(value).astype(np.float64), equation.outputs[0].shape[-1]) else None
     return None
 
 

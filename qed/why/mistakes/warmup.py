@@ -6,7 +6,8 @@ it has switched off, or a loss that it has thrown into a flat region, does not c
 over some steps avoids it; afterwards the same rate does no harm.
 
 It is told only where it is so: the loss rises at its first steps above where it began, the run with a warm-up and
-the same rate after it ends clearly lower, and a constant rate of a tenth does not end clearly lower than that.
+the same rate after it falls by more than twice as much, and a constant rate of a tenth does not end clearly lower than
+that. A run that begins near its minimum, is thrown out by its first steps and comes back is in order.
 
 Reference: Liu et al., *On the variance of the adaptive learning rate and beyond*, 2020, section 3.
 """
@@ -36,7 +37,7 @@ def no_warm_up(case: Case, run: Run) -> list[Answer[Any]]:
     if not _jumps(run) or not _sign_like(case):
         return []
     warm = case.run("given", "a warm-up", warm=WARM, share=0.3)
-    if not clearly_lower(warm, run) or case.clock.left <= 0:
+    if not clearly_lower(warm, run) or _recovered(run, warm) or case.clock.left <= 0:
         return []
     tenth = case.run("given", "a smaller step", scale=TENTH, share=0.4)
     if clearly_lower(tenth, warm):  # the rate is too large altogether
@@ -50,6 +51,11 @@ def _jumps(run: Run) -> bool:
     if run.failure is not None and run.failure.step <= RISES:
         return len(first) > 1 and np.isfinite(run.losses[0])
     return len(first) > 1 and max(first) > run.start + abs(run.start - min(run.losses)) and max(first) > 2 * run.start
+
+
+def _recovered(run: Run, warm: Run) -> bool:
+    """Whether the run fell by at least half of what the run with a warm-up fell."""
+    return run.failure is None and run.start - run.settled >= 0.5 * (warm.start - warm.settled)
 
 
 def _sign_like(case: Case) -> bool:
