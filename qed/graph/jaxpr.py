@@ -14,7 +14,7 @@ scan: `num_consts`, `num_carry`        scan: `ft_in`, a tree of three flat lists
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -137,7 +137,11 @@ class Reader:
     def _expanded(self, eqn: Any) -> Call | None:
         """A primitive of JAX 0.12 that says itself what it means (`jnp.searchsorted`); it may bring its own rule."""
         rule = eqn.params["_prim"]
-        jaxpr = jax.make_jaxpr(lambda *xs: jax.tree.leaves(rule.expand(*xs)))(*(v.aval for v in eqn.invars))
+
+        def expand(*xs: Any) -> list[Any]:
+            return jax.tree.leaves(rule.expand(*jax.tree.unflatten(rule.in_tree, xs)))
+
+        jaxpr = jax.make_jaxpr(expand)(*(v.aval for v in eqn.invars))
         floating = any(is_inexact(v.aval.dtype) for v in eqn.outvars)
         return Inline(self.graph(jaxpr), "vjp" if floating else "", type(rule).__name__)
 
@@ -151,6 +155,72 @@ def linear_solve(native: Any) -> dict[str, tuple[Graph | None, int]]:
     jaxprs, lengths = native.params["jaxprs"], native.params["const_lengths"]
     parts = zip(jaxprs._fields, jaxprs, lengths, strict=True)
     return {name: (None if inner is None else reader.graph(inner), int(count or 0)) for name, inner, count in parts}
+
+
+def root(native: Any) -> tuple[Callable[..., list[Any]], list[int], int] | None:
+    """What a call of `jax.lax.custom_root` is the root of; None for any other call.
+
+    Returns:
+        (f, positions, count): ``f(constants, solution)`` is zero at the solution, the constants are the operands at
+        the positions, and the first `count` outputs are the solution. None too where f is not that of the call, as
+        in a call that older versions of JAX have batched.
+    """
+    rule = native.params.get("_prim")
+    if rule is not None:
+        return _root_of(rule) if type(rule).__name__ == "CustomRoot" else None
+    if not is_root(native):
+        return None
+    found = [x for x in _static(native.params["jvp_jaxpr_fun"]) if getattr(x, "_fields", ()) == _ROOT]
+    if len(found) != 2:
+        return None
+    lengths, jaxprs = found
+    expected = [v.aval.shape for v in jaxprs.f.jaxpr.invars]
+    split = lengths.f
+    given = [v.aval.shape for v in [*native.invars[:split], *native.outvars[: len(expected) - split]]]
+    if given != expected:
+        return None
+    function = jex_core.jaxpr_as_fun(jaxprs.f)
+    return lambda c, x: list(function(*c, *x)), list(range(split)), len(expected) - split
+
+
+_ROOT = ("f", "solve", "l_and_s")
+
+
+def is_root(native: Any) -> bool:
+    """Whether a call is `jax.lax.custom_root`: a rule of JAX's around functions of the user's."""
+    if "_prim" in native.params:
+        return type(native.params["_prim"]).__name__ == "CustomRoot"
+    found = _debug(getattr(native.params.get("call_jaxpr"), "jaxpr", None))
+    return found is not None and found["function"] == "_custom_root" and is_library(found["file"])
+
+
+def _root_of(rule: Any) -> tuple[Callable[..., list[Any]], list[int], int]:
+    """The same for JAX 0.12, where the call keeps its functions."""
+    numbers = jax.tree.unflatten(rule.in_tree, list(range(len(rule.in_avals_flat))))
+    constants, guess = (jax.tree.structure(part) for part in (numbers[2], numbers[1]))
+
+    def residual(c: Sequence[Any], x: Sequence[Any]) -> list[Any]:
+        return jax.tree.leaves(rule.f(jax.tree.unflatten(constants, c), jax.tree.unflatten(guess, x)))
+
+    return residual, jax.tree.leaves(numbers[2]), guess.num_leaves
+
+
+def _static(found: Any, depth: int = 12) -> Iterator[Any]:
+    """What the functions that JAX wrapped around a rule hold fixed."""
+    if depth == 0 or found is None:
+        return
+    if hasattr(found, "_fields"):
+        yield found
+        return
+    inner = list(found) if isinstance(found, list | tuple) else []
+    inner += [getattr(found, name, None) for name in ("f", "transforms", "val")]
+    for cell in getattr(found, "__closure__", None) or ():
+        try:
+            inner.append(cell.cell_contents)
+        except ValueError:  # not filled yet
+            continue
+    for each in inner:
+        yield from _static(each, depth - 1)
 
 
 def _scan_layout(params: Any) -> tuple[int, int]:

@@ -12,15 +12,12 @@ from tests.calculus.gradient_corpus.everything import FILES
 from tests.calculus.gradient_corpus.judge import complaints
 
 _EQUINOX = "a wrong rule made by equinox is traced again for the closer look, and its stores are empty then"
-_ROOT = "the rule of custom_root is JAX's own and trusted; the tangent_solve in it is the user's"
 _NOISE = "undecided: the slopes beside the point are below the rounding noise of the value"
 _CODE_BOOK = "the stop_gradient in a marked function is judged by itself"
 
 ACCEPTED: dict[tuple[str, str], str] = {
     ("wrong_rule_by_equinox", "float64"): _EQUINOX,
     ("wrong_rule_by_equinox", "float32"): _EQUINOX,
-    ("tangent_solve_of_a_root", "float64"): _ROOT,
-    ("tangent_solve_of_a_root", "float32"): _ROOT,
     ("right_rule_at_huge_numbers", "float64"): _NOISE,
     ("right_rule_at_huge_numbers", "float32"): _NOISE,
     ("declared_code_book", "float64"): _CODE_BOOK,

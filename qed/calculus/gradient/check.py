@@ -108,8 +108,10 @@ def run(function: Function, order: int = 1, seed: int = 0) -> Checked:
     lost = [*blind, *(s for s in differing if s.number not in blamed and reaches(function.graph, s))]
     stops = [site for site in sites if site.kind == "stop" and site.outer is None and reaches(function.graph, site)]
     whole = Whole(function, kept.with_sites(_different([*lost, *differing])), stops, order, seed)
-    stripped = kept.with_sites(_different(lost))
-    freed = Whole(function, stripped, stops, 1, seed) if len(_different(lost)) < len(_different(differing)) else whole
+    roots = _different([site for site, culprit in judged if site.root and culprit.verdict in _WRONG])
+    stripped = kept.with_sites(_different(lost)).with_roots(roots)
+    fewer = roots or len(_different(lost)) < len(_different(differing))
+    freed = Whole(function, stripped, stops, 1, seed) if fewer else whole
     nonfinite = not_finite(whole)
     if nonfinite is not None:
         if not any(culprit.verdict is GradientVerdict.NONFINITE for culprit in culprits):
@@ -140,8 +142,13 @@ def _comparisons(sites: Sequence[Site], kept: Kept, order: int) -> tuple[list[Lo
     for site in sites:
         if site.kind == "stop" or not site.active or not site.outputs:
             continue
+        if site.root and site.implicit is None:
+            missing.append(f"whether the tangent_solve of the custom_root at {site.span} solves its equation")
+            continue
         comparisons.append(local(site, kept))
-        if order == 2:
+        if order == 2 and site.root:
+            missing.append(f"the second derivative of the custom_root at {site.span}")
+        elif order == 2:
             try:
                 comparisons.append(local(site, kept, 2))
             except QedError as error:

@@ -23,6 +23,7 @@ import numpy as np
 from qed.calculus.gradient.case import Case, vector
 from qed.calculus.gradient.coordinates import bisect, place, unit
 from qed.calculus.gradient.differences import BARS
+from qed.calculus.gradient.implicit import iterates
 from qed.calculus.gradient.kinks import hull
 from qed.calculus.gradient.local import Local, Method
 from qed.calculus.gradient.noise import noise
@@ -106,7 +107,7 @@ def _value_differs(case: Case, values: np.ndarray, body: np.ndarray) -> Finding 
     """The rule returns another value than its function: what is differentiated is another function."""
     gap = np.abs(values - body)
     wrong = np.isfinite(values) & np.isfinite(body) & (gap > 1e-6 * (np.abs(values) + np.abs(body)))
-    if not wrong.any() or case.local.method is Method.DIFFERENCES:
+    if not wrong.any() or case.local.method is Method.DIFFERENCES or case.local.site.root:
         return None
     element = _worst(gap, wrong)
     local, inputs = case.local, case.inputs
@@ -180,6 +181,12 @@ def _finite(case: Case, suspicious: np.ndarray, gap: np.ndarray) -> Finding | No
     tolerance = bounds[1] if bounds is not None else local.tolerance * abs(expected[element])
     tolerance = max(tolerance, BARS * float(bars[element]))
     why = ""
+    if local.site.root:
+        solver = local.site.equation.call.graph
+        if iterates(local.rule, solver) and gap[left].max() <= WIDE_BAR * np.abs(expected).max():
+            why = "its tangent_solve iterates, and what is left may be its tolerance"
+            return Finding(GradientVerdict.UNDECIDED, element, why, None, tolerance)
+        return Finding(GradientVerdict.DISAGREES, element, "tangent_solve(g, y) is no x with g(x) = y", None, tolerance)
     if _has_stairs(local):
         if _steps_agree(case, element):
             return None

@@ -37,8 +37,11 @@ class Kept:
         self._library: dict[int, Callable[..., Any]] = {}
         self._places: dict[Key, Callable[..., Any]] = {}
         for equation in graph.walk():
-            if equation.primitive in RULES and id(equation) not in self._library and equation.native is not None:
-                if jaxpr.library_rule(equation.native) and _plain(equation):
+            if equation.native is None or id(equation) in self._library:
+                continue
+            if equation.primitive in RULES or jaxpr.is_root(equation.native):
+                ours = jaxpr.library_rule(equation.native) or jaxpr.is_root(equation.native)
+                if ours and _plain(equation):
                     attached = _attach(_whole(equation, graph))
                     if attached is not None:
                         self._library[id(equation)] = attached
@@ -58,6 +61,13 @@ class Kept:
         made._add(sites)
         return made
 
+    def with_roots(self, sites: Sequence[Site]) -> Kept:
+        """The same rules; but roots are differentiated by the implicit function theorem, whatever their rule says."""
+        made = self.with_sites(())
+        for site in sites:
+            made._places[site.key] = lambda widened, values, site=site: Widened(widened.keep)(site.body, values)
+        return made
+
     def __call__(self, equation: Equation, place: Place) -> Callable[..., Any] | None:
         """The rule to attach at a place, or None."""
         return self._places.get(place.at(equation)) or self._library.get(id(equation))
@@ -69,7 +79,7 @@ def _plain(equation: Equation) -> bool:
 
 def _whole(equation: Equation, graph: Graph) -> Site:
     """The call with all its floating operands active."""
-    kind = "jvp" if equation.primitive == "custom_jvp_call" else "vjp"
+    kind = "jvp" if equation.primitive == "custom_jvp_call" or jaxpr.is_root(equation.native) else "vjp"
     active = tuple(i for i, atom in enumerate(equation.inputs) if is_inexact(atom.dtype))
     return Site(0, equation, Place(Frame(graph)), kind, active)
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qed.calculus.gradient.implicit import implicit_body
 from qed.calculus.gradient.surrogate import is_marked
 from qed.domains.backward import has_derivative
 from qed.graph import jaxpr
@@ -37,6 +38,8 @@ class Site:
         active: the positions of the operands that depend on the parameters.
         marked: whether it is declared a surrogate.
         outer: the site in whose body this one stands: the outer rule is used in its place.
+        root: whether it is `jax.lax.custom_root`, whose rule is JAX's around functions of the user's.
+        implicit: what is differentiated in the place of a root's solver (`implicit`); None where it cannot be had.
     """
 
     number: int
@@ -46,6 +49,8 @@ class Site:
     active: tuple[int, ...]
     marked: bool = False
     outer: int | None = None
+    root: bool = False
+    implicit: Graph | None = None
 
     @property
     def key(self) -> Key:
@@ -55,7 +60,7 @@ class Site:
     @property
     def body(self) -> Graph:
         """What the call computes."""
-        return self.equation.call.graph
+        return self.implicit or self.equation.call.graph
 
     @property
     def outputs(self) -> tuple[int, ...]:
@@ -67,6 +72,8 @@ class Site:
         """The function's name."""
         if self.kind == "stop":
             return "stop_gradient"
+        if self.root:
+            return "custom_root"
         span = jaxpr.rule_span(self.equation.native)
         made_by_jax = self.body.span is None and span is not None  # as by jax.custom_gradient
         return (span.function or self.body.name) if made_by_jax and span is not None else self.body.name
@@ -198,6 +205,12 @@ class _Search:
         marked = marked or is_marked(call.name)
         rule = equation.primitive in RULES and equation.native is not None
         inside = outer
+        if equation.native is not None and jaxpr.is_root(equation.native):
+            if note:
+                active = tuple(i for i, f in enumerate(given) if f and is_real(equation.inputs[i].dtype))
+                body = implicit_body(equation)
+                self.sites.append(Site(len(self.sites), equation, place, "jvp", active, marked, outer, True, body))
+            return [is_real(variable.dtype) for variable in equation.outputs]
         if rule and note and not jaxpr.library_rule(equation.native):
             kind = "jvp" if equation.primitive == "custom_jvp_call" else "vjp"
             active = tuple(i for i, f in enumerate(given) if f and is_real(equation.inputs[i].dtype))

@@ -48,7 +48,7 @@ def answer(checked: Checked, again: Callable[[int], Checked]) -> Answer[Gradient
         check,
         arithmetic=function.dtype,
         findings=tuple(finding for part in parts for finding in part.findings),
-        missing=_missing(checked) if verdict is V.UNDECIDED else (),
+        missing=_missing(checked),
         headline=_headline(checked),
         subject=_subject(checked),
         meta={"seed": check.seed},
@@ -289,6 +289,8 @@ def _measured(rule: str, text: str, expected: Any, found: Any, culprit: Culprit)
 def _advice(culprit: Culprit) -> str:
     if culprit.verdict is V.DISAGREES and culprit.primitive == "stop_gradient":
         return "take the stop_gradient away, or mark the function around it with qed.surrogate if it is meant"
+    if culprit.verdict in (V.DISAGREES, V.LATENT) and culprit.name == "custom_root":
+        return "let tangent_solve(g, y) return the x with g(x) = y, as `lambda g, y: y / g(1.0)` for one number"
     if culprit.verdict in (V.DISAGREES, V.LATENT) and culprit.primitive:
         return "correct the rule, or delete it: JAX differentiates the body itself"
     if culprit.verdict is V.UNDECIDED:
