@@ -294,14 +294,14 @@ class _Builder:
         )
 
     def blocks(self, parts: list[Answer[Any]]) -> tuple[tuple[Block, ...], list[Answer[Any]]]:
-        """The blocks, and the parts that are only listed as checked."""
+        """The blocks, and the parts that are only listed as checked; a note is a block where its answer asks for it."""
         root = self.root
         if not parts:
             return (self.block(root, root.findings, root.claim, self.standing(root)),), []
         blocks, checked = [], []
         for part in parts:
             against = any(each.level is not Level.NOTE for each in part.findings)
-            if against or (part.refuted and not part.findings):
+            if against or (part.findings and part.meta.get("block")) or (part.refuted and not part.findings):
                 blocks.append(self.block(part, part.findings, part.claim, self.standing(part)))
             elif not part.unknown or part.findings:
                 checked.append(part)

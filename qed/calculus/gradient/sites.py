@@ -15,6 +15,8 @@ from typing import Any
 from qed.calculus.gradient.implicit import implicit_body
 from qed.calculus.gradient.surrogate import is_marked
 from qed.domains.backward import has_derivative
+from qed.facts.trusted import RULES as RULED
+from qed.facts.trusted import is_trusted
 from qed.graph import jaxpr
 from qed.graph.calls import Cond, Inline, Scan, While
 from qed.graph.dtypes import is_real
@@ -134,6 +136,22 @@ def find_sites(graph: Graph, active: Sequence[int], marked: bool = False) -> tup
     return tuple(search.sites)
 
 
+def unverified(graph: Graph, active: Sequence[int]) -> tuple[str, ...]:
+    """The primitives and functions of JAX's own that a derivative passes through, and that no test verifies.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from qed.graph.trace import trace
+        >>> unverified(trace(lambda x: jnp.sum(jax.scipy.linalg.expm(x)), jnp.eye(2)).graph, [0])
+        ()
+        >>> unverified(trace(lambda x: jax.scipy.special.expi(x), 1.0).graph, [0])
+        ('expi',)
+    """
+    search, wanted = _Search(), set(active)
+    search.walk(graph, [i in wanted for i in range(len(graph.inputs))], Place(Frame(graph)), False, None, note=False)
+    return tuple(sorted(search.unverified))
+
+
 def reaches(graph: Graph, site: Site) -> bool:
     """Whether a derivative passes from a site to the first output: not where every way is stopped or rounded."""
     search = _Search(site)
@@ -145,6 +163,7 @@ class _Search:
 
     def __init__(self, source: Site | None = None) -> None:
         self.sites: list[Site] = []
+        self.unverified: set[str] = set()
         self.source = source.key if source is not None else None
         self.around = prefixes([source]) if source is not None else set()
 
@@ -190,7 +209,10 @@ class _Search:
                 self.sites.append(Site(len(self.sites), equation, place, "stop", active, marked, outer))
             return [False] * len(equation.outputs)
         alive = call is not None or has_derivative(equation)
-        return [alive and is_real(variable.dtype) for variable in equation.outputs]
+        outs = [alive and is_real(variable.dtype) for variable in equation.outputs]
+        if any(outs) and not is_trusted(equation.primitive):
+            self.unverified.add(equation.primitive)
+        return outs
 
     def inline(
         self,
@@ -217,6 +239,8 @@ class _Search:
             inside = len(self.sites)
             self.sites.append(Site(inside, equation, place, kind, active, marked, outer))
         elif rule:
+            if jaxpr.library_rule(equation.native) and call.name not in RULED:
+                self.unverified.add(call.name)
             return [is_real(variable.dtype) for variable in equation.outputs]
         outs = self.walk(call.graph, given, place.into(call.graph, equation), marked, inside, note)
         return [is_real(v.dtype) for v in equation.outputs] if rule else outs

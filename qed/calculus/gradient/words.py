@@ -162,6 +162,7 @@ def _part(checked: Checked, culprit: Culprit) -> Answer[Any]:
         reasons=tuple(_reasons(checked, culprit)),
         findings=(finding,),
         missing=missing,
+        meta={"block": True} if culprit.verdict in (V.KINK, V.SURROGATE) else {},
         recheck=(lambda: replayed(checked, culprit)) if standing is Standing.REFUTED else None,
     )
 
@@ -259,7 +260,11 @@ def _reasons(checked: Checked, culprit: Culprit) -> list[Reason]:
     relative = culprit.relative_difference
     if relative is not None:
         allowed = f"; rounding explains {culprit.tolerance:.2g}" if culprit.tolerance else ""
-        size = "zero was expected" if not math.isfinite(relative) else f"{relative:.3g} of the derivative"
+        size = (
+            "all of it, for the derivative is zero"
+            if not math.isfinite(relative)
+            else f"{relative:.3g} of the derivative"
+        )
         reasons.append(Reason("how far apart", role="and", text=f"the difference is {size}{allowed}"))
     where = []
     if culprit.rule_span is not None:
