@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from qed.answer import Answer, Finding, Missing, Reason, Standing
@@ -23,6 +24,7 @@ from qed.graph.walk import TooLong
 from qed.why.adaptive import judge_adaptive
 from qed.why.case import DEFAULT_BUDGET, STEPS, Case, Clock, Progress
 from qed.why.curvature import FEWEST, fits
+from qed.why.demand import demand, told
 from qed.why.diagnosis import Diagnosis, Verdict
 from qed.why.finite import Cause, diagnose_failure
 from qed.why.headline import first_sentence, headline, subject
@@ -90,7 +92,9 @@ def why(
     return _compose(case, run, cause, stable, step, tried, missing)
 
 
-def why_failed(problem: Problem, value: float, *, progress: Progress | None = None) -> Answer[Diagnosis]:
+def why_failed(
+    problem: Problem, value: float, *, since: float | None = None, progress: Progress | None = None
+) -> Answer[Diagnosis]:
     """Where a loss or gradient that is known to be not finite at this point is born; nothing is run or tried.
 
     For models whose training is too large to be repeated.
@@ -98,12 +102,17 @@ def why_failed(problem: Problem, value: float, *, progress: Progress | None = No
     Args:
         problem: the loss, at the parameters and data where it fails.
         value: the loss there; finite where the gradient alone is not.
+        since: when the failing step was seen, by `time.monotonic`; now where that is left out.
         progress: as in `why`.
 
     Raises:
         QedError: as `why`.
     """
+    since = time.monotonic() if since is None else since
     prepared = prepare(problem)
+    counted = demand(prepared)
+    if progress is not None:
+        progress(f"replaying: {in_bytes(counted['values'])} of values, at most {in_bytes(counted['kept'])} kept", 0, 0)
     case = Case(prepared, Clock(problem.budget or DEFAULT_BUDGET), progress)
     where, word = ("gradient", "non-finite") if math.isfinite(value) else ("loss", str(value))
     failure = Failure(0, where, word, prepared.parameters, prepared.data)
@@ -116,7 +125,10 @@ def why_failed(problem: Problem, value: float, *, progress: Progress | None = No
             settle="qed why FILE.py:loss --at NAME --step RULE",
         )
     ]
-    return _compose(case, run, cause, None, None, [], missing)
+    seconds = time.monotonic() - since
+    answer = _compose(case, run, cause, None, None, [], missing)
+    meta = {**answer.meta, "bytes": counted, "seconds_to_verdict": round(seconds, 2)}
+    return replace(answer, answers=(*answer.answers, told(counted, seconds)), meta=meta)
 
 
 _REPLAY = 20.0
@@ -283,8 +295,6 @@ def _curvature_fields(step: Judgement | None) -> dict[str, Any]:
 
 def _with_stable_form(case: Case, cause: Cause, run: Run, stable: Run | None) -> Answer[Any]:
     """The finiteness answer, with the rewriting beside it where it cures the run."""
-    from dataclasses import replace
-
     if stable is None or stable.failure is not None:
         return cause.answer
     patch = (stable_patch(case, cause.birth.span if cause.birth is not None else None) or "").splitlines()

@@ -16,6 +16,7 @@ import functools
 import io
 import math
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -69,6 +70,7 @@ class Recorder:
     first: list[Call] = field(default_factory=list)
     last: Call | None = None
     failed: Call | None = None
+    failed_at: float | None = None
     skipped: int = 0
     losses: list[float] = field(default_factory=list)
     curve: list[tuple[float, ...]] = field(default_factory=list)
@@ -223,6 +225,7 @@ class Recorder:
             if not note.finite:
                 raise StopTraining
         elif self.depth == 0:
+            self._seen(note.finite)
             self._note(Call(self.steps, inner, note.args, note.kwargs, (note.value,), note.finite, (note,)))
 
     # --- what replaces nnx.grad and nnx.value_and_grad, once a program has imported flax.nnx ---
@@ -303,10 +306,15 @@ class Recorder:
         if kind == "value_and_grad":
             losses = losses[:1]
         finite = all(math.isfinite(x) for x in losses) and all(all_finite(leaf) for leaf in jax.tree.leaves(result))
+        self._seen(finite)
         call = Call(self.steps, target.fun if target.enters else target.jitted, args, kwargs, losses, finite)
         self.weigh(args, kwargs)
         wanted = len(self.first) < self.kept if finite else self.failed is None
         self._note(replace(call, seen=tuple(self._replay(call))) if wanted and target.enters else call)
+
+    def _seen(self, finite: bool) -> None:
+        if not finite and self.failed is None:
+            self.failed_at = time.monotonic()
 
     def weigh(self, args: Any, kwargs: Any) -> None:
         """Whether what a call is given is large."""

@@ -11,10 +11,7 @@ import contextlib
 import functools
 import gc
 import math
-import os
-import runpy
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +34,7 @@ from qed.why.identify import Identified, captured, identify
 from qed.why.mistakes.batch import statistics_of_the_batch
 from qed.why.problem import Problem
 from qed.why.recorder import Recorder, StopTraining
+from qed.why.running import run_here
 from qed.why.seen import Differentiated, exploding
 from qed.why.words import number, plural
 
@@ -74,7 +72,7 @@ def run_script(path: Path, arguments: Sequence[str], *, steps: int | None, stdou
     ended = "its own end"
     try:
         with recorder, contextlib.redirect_stdout(stdout or sys.stdout):
-            _run(path, recorder)
+            run_here(path, recorder.process)
     except StopTraining:
         ended = recorder.reason
     except KeyboardInterrupt:
@@ -90,30 +88,6 @@ def run_script(path: Path, arguments: Sequence[str], *, steps: int | None, stdou
         sys.argv = argv
     gc.collect()  # what the script alone held
     return Script(path, recorder, ended)
-
-
-def _run(path: Path, recorder: Recorder) -> None:
-    """Run it; a process that it forked ends where the script ends, since the answer is its parent's."""
-    try:
-        runpy.run_path(str(path), run_name="__main__")
-    except BaseException as error:
-        if os.getpid() != recorder.process:
-            _end(error)
-        raise
-    if os.getpid() != recorder.process:
-        _end(SystemExit(0))
-
-
-def _end(error: BaseException) -> None:
-    """End this process as Python ends with such an exception."""
-    code = error.code if isinstance(error, SystemExit) else 1
-    if not isinstance(error, SystemExit):
-        traceback.print_exception(error)
-    elif code is not None and not isinstance(code, int):
-        print(code, file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _failed(path: Path, error: BaseException) -> QedError:
@@ -296,7 +270,8 @@ def _ask(
 ) -> Answer[Diagnosis]:
     """From the first step with the identified rule; from the failing step where that does not show the failure."""
     if script.recorder.large and failing is not None:
-        return why_failed(as_problem(failing, None, budget), failing.value, progress=progress)
+        since = script.recorder.failed_at
+        return why_failed(as_problem(failing, None, budget), failing.value, since=since, progress=progress)
     rule = found.rule
     answer = None
     if first.finite:

@@ -1,9 +1,11 @@
-"""The committed result of benchmarks/why.py keeps its promise and says how it was made."""
+"""The committed results of benchmarks keep their promises and say how they were made."""
 
 import json
+import re
 from pathlib import Path
 
-RESULT = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "why.json"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+RESULT = BENCHMARKS / "results" / "why.json"
 
 
 def test_the_committed_result_keeps_the_promise():
@@ -21,3 +23,13 @@ def test_it_says_with_which_versions_and_seed_it_was_made():
     assert {"python", "jax", "jaxlib", "numpy"} <= set(record["versions"])
     assert record["seed"] == 0
     assert record["steps"] == 400
+
+
+def test_the_row_about_training_says_what_the_committed_run_says():
+    record = json.loads((BENCHMARKS / "results" / "training.json").read_text(encoding="utf-8"))
+    rows = (BENCHMARKS / "README.md").read_text(encoding="utf-8").splitlines()
+    (row,) = [line for line in rows if line.startswith("| `training.py` |")]
+    held = record["results"]["qed.watch"]["10 ms, convolution"]["ratio"] <= record["limit"] == 1.03
+    assert held == ("of about 10 ms (held in the committed run)" in row)
+    numbers = [word for word in re.findall(r"\d[\d.]*", row.split("|")[2])]
+    assert sorted(numbers) == ["0.1", "1.3", "10", "100", "3", "3"]  # limits and sizes, no result of a run

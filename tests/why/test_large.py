@@ -95,8 +95,28 @@ def test_of_a_large_script_the_failing_step_alone_is_examined(tmp_path, monkeypa
     if bad == 3:
         assert [finding.code for finding in answer.findings] == ["QED104"] and "at step 3" in answer.headline
         assert "a trial run take" in answer.missing[0].what
+        assert answer.meta["bytes"]["parameters"] == 4 * 5 and answer.meta["seconds_to_verdict"] > 0
+        said = answer.answers[-1]
+        assert said.claim.startswith("the parameters take 20 B") and "after the failing step" in said.reasons[0].text
     else:
         assert not answer.findings and "donates" in answer.answers[-1].claim
+
+
+def test_weights_are_not_widened_before_they_are_used():
+    from qed.domains.shadow import LATER, Shadow
+    from qed.domains.value import Value
+    from qed.graph.trace import trace
+    from qed.graph.walk import Walker
+
+    w = jnp.full((LATER + 1,), 1.1, jnp.bfloat16)
+    traced = trace(lambda w: (w, jax.lax.scan(lambda s, row: (s + row.sum(), w[0] * row), 0.0, w.reshape(1, -1))), w)
+    walker, widest = Walker([Value(), Shadow()]), []
+    (given,) = walker.start(traced.graph, traced.leaves)
+    assert given.values[1].dtype == jnp.bfloat16
+    walker.observe = lambda entry: widest.append(entry.outputs[0].values[1].dtype)
+    same, total, _ = walker.run(traced.graph, traced.leaves)
+    assert same.values[1].dtype == jnp.bfloat16 and total.values[1].dtype == jnp.float64
+    assert float(total.values[1]) == float(w[0]) * (LATER + 1)
 
 
 def test_the_directions_of_the_curvature_are_bounded(monkeypatch):

@@ -162,3 +162,28 @@ def test_an_interrupt_among_the_steps_is_a_diagnosis(tmp_path):
     """
     answer = why_script(write(tmp_path, text))
     assert answer.meta["ended"] == "an interrupt" and answer.meta["script_steps"] == 7 and not answer.findings
+
+
+def test_python_side_effects_are_repeated_for_the_first_steps_alone(tmp_path, capsys):
+    text = """
+    import jax, jax.numpy as jnp
+    calls = []
+
+    @jax.jit
+    def step(w):
+        calls.append(1)
+        print("tracing")
+        jax.debug.print("loss {}", jnp.sum(w ** 2))
+        return w - 0.1 * jax.grad(lambda w: jnp.sum(w ** 2))(w)
+
+    w = jnp.ones(2)
+    for _ in range(20):
+        w = step(w)
+    jax.effects_barrier()
+    print(len(calls))
+    """
+    answer = why_script(write(tmp_path, text))
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "tracing" and printed.count("tracing") == 1
+    assert sum(line.startswith("loss") for line in printed) == 20
+    assert 1 < int(printed[-1]) <= 1 + 4 and not answer.findings
