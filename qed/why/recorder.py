@@ -126,7 +126,7 @@ class Recorder:
         """Whether the last step seen was finite."""
         return self.failed is None
 
-    # --- what replaces jax.jit ---
+    # --- what replaces jax.jit and jax.pmap ---
 
     def _jit(self, fun: Any = None, *axis: Any, _name: str = "jit", **options: Any) -> Any:
         self._watch_nnx()
@@ -216,7 +216,7 @@ class Recorder:
             return both(*args, **kwargs)
 
     def keep_note(self, inner: Any, note: Differentiated | None) -> None:
-        """Keep a note: in the replay that asked for it, or as a step of its own."""
+        """Keep a note, if any: in the replay that asked for it, or as a step of its own."""
         if note is None:
             return
         self.met_gradient = True
