@@ -8,6 +8,7 @@ range is the hull over the pieces. The pieces are the certificate's tree; it is 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,18 +17,21 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Answer, Enclosed, Missing, Reason
+from qed.calculus.expanding.words import outward
 from qed.certificates.certificate import placed
-from qed.certificates.enclosure import Enclosure, halves
+from qed.certificates.enclosure import Enclosure, halves, prove_leaf
 from qed.domains.box import Interval, spread
 from qed.domains.interval import Interval as IntervalDomain
 from qed.domains.intervals import Intervals
-from qed.errors import QedError
+from qed.errors import CertificateError, QedError
 from qed.graph.trace import Traced, trace
 from qed.graph.walk import TooLong, Unknown, Walker
 from qed.standing import Standing
 
 PIECES = 64
 TOLERANCE = 1e-3
+ROOM = (0.0, 2.0**-40)
+"""By which parts of themselves bounds are widened, until they are confirmed."""
 
 
 @dataclass(eq=False)
@@ -75,6 +79,7 @@ def enclose(
     deadline = time.monotonic() + budget
     try:
         root = _evaluated(traced, lower, upper)
+        pieces = min(pieces, _affordable(traced, root, budget))
         leaves = _refined(traced, root, pieces, deadline)
     except TooLong as error:
         return _unknown(Missing(str(error), "a shorter loop", code="QED020"))
@@ -85,9 +90,11 @@ def enclose(
     found = Interval(min(leaf.bounds[0] for leaf in leaves), max(leaf.bounds[1] for leaf in leaves))
     if np.isinf(found.lower) and np.isinf(found.upper):
         return _unknown(Missing("no bound was found", "a smaller box", code="QED020"))
-    certificate = Enclosure.about(
-        fun, example, args, box=(lower, upper), tree=root.order(), bounds=(found.lower, found.upper)
-    )
+    try:
+        certificate = _confirmed(fun, example, args, root, found)
+    except CertificateError as error:
+        return _unknown(Missing(f"not confirmed in balls: {error.node}: {error.why}", "a rule", code="QED020"))
+    found = Interval(certificate.lower, certificate.upper)
     rule = f"natural extension on {len(leaves)} piece" + "s" * (len(leaves) > 1)
     return Answer(
         f"f(x) lies in [{found.lower!r}, {found.upper!r}] for all x of the box",
@@ -97,7 +104,8 @@ def enclose(
         error=Enclosed(found.lower, found.upper),
         reasons=(Reason(rule, "f(X) encloses f(x) for all x in X", standing=Standing.PROVED, text=rule),),
         certificate=certificate,
-        headline=f"On this box the function stays between {found.lower:.6g} and {found.upper:.6g}.",
+        headline=f"On this box the function stays between {outward(found.lower, -1, 6)} and "
+        f"{outward(found.upper, 1, 6)}.",
         subject="enclose",
     )
 
@@ -115,6 +123,41 @@ def _traced(fun: Callable[..., Any], example: Any, args: tuple[Any, ...]) -> Tra
         because = f"it returns arrays of shapes {outputs}" if outputs else "it returns nothing"
         raise QedError("QED002", "fun(x) is no scalar", because, "return one number")
     return traced
+
+
+def _affordable(traced: Traced, root: _Node, budget: float) -> int:
+    """How many pieces can be verified in about that many seconds."""
+    start = time.monotonic()
+    with contextlib.suppress(CertificateError):
+        prove_leaf(traced, (root.lower, root.upper), root.bounds, "box")
+    return 1 + int(budget / max(time.monotonic() - start, 1e-9))
+
+
+def _confirmed(fun: Callable[..., Any], example: Any, args: tuple[Any, ...], root: _Node, found: Interval) -> Enclosure:
+    """The certificate, verified: of these bounds, or of slightly wider ones that leave room for roundings.
+
+    Raises CertificateError where it cannot be verified.
+    """
+    problem: CertificateError | None = None
+    for room in ROOM:
+        ends = [float(end) for end in (found.lower, found.upper)]
+        margin = room * max([abs(end) for end in ends if np.isfinite(end)], default=0.0)
+        certificate = Enclosure.about(
+            fun,
+            example,
+            args,
+            box=(root.lower, root.upper),
+            tree=root.order(),
+            bounds=(ends[0] - margin, ends[1] + margin),
+        )
+        try:
+            certificate.verify()
+        except CertificateError as error:
+            problem = error
+        else:
+            return certificate
+    assert problem is not None
+    raise problem
 
 
 def _evaluated(traced: Traced, lower: list[np.ndarray], upper: list[np.ndarray]) -> _Node:

@@ -27,7 +27,7 @@ from qed.calculus.expanding.model import TaylorModel, polynomial_text
 from qed.calculus.expanding.remainder import NotEnclosed, certified
 from qed.calculus.expanding.trust import reason as trusted
 from qed.calculus.expanding.trust import trust
-from qed.calculus.expanding.words import lagrange, outward, series_reasons
+from qed.calculus.expanding.words import lagrange, outward, series_reasons, told
 from qed.errors import QedError
 from qed.findings import Finding
 from qed.graph.function import Function, read
@@ -216,11 +216,11 @@ def _with_remainder(
         return Answer(claim, Standing.UNKNOWN, model, missing=(missing,), reasons=_reasons(model), **common)
     model = dataclasses.replace(model, remainder=Enclosed(proof.lower, proof.upper))
     claim = (
-        f"for all |t| <= {radius:g}, {function.name} minus its Taylor polynomial of order {model.order} "
-        f"lies in [{outward(proof.lower, -1)}, {outward(proof.upper, 1)}]"
+        f"for all |t| <= {told(radius)}{_as_typed(model, at)}, {function.name} minus its Taylor polynomial "
+        f"of order {model.order} lies in [{outward(proof.lower, -1)}, {outward(proof.upper, 1)}]"
     )
     worst = max(abs(proof.lower), abs(proof.upper))
-    headline = f"{function.name} is {_written(model)}, off by at most {outward(worst, 1)} for |t| <= {radius:g}."
+    headline = f"{function.name} is {_written(model)}, off by at most {outward(worst, 1)} for |t| <= {told(radius)}."
     reasons = (*_reasons(model), lagrange(function, model, slopes))
     common = {**common, "arithmetic": "reals"}
     return Answer(claim, Standing.PROVED, model, certificate=proof, headline=headline, reasons=reasons, **common)
@@ -229,6 +229,15 @@ def _with_remainder(
 def _as_the_program_has_it(tree: Any) -> Any:
     """The tree with its numbers as arrays in the program's dtypes."""
     return jax.tree.map(lambda leaf: np.asarray(jnp.asarray(leaf)) if is_float(leaf) else leaf, tree)
+
+
+def _as_typed(model: TaylorModel, at: Any) -> str:
+    """Says that the point is not the number that was given, where its dtype cannot hold that."""
+    pairs = zip(jax.tree.leaves(model.at), jax.tree.leaves(at), strict=True)
+    if all(np.array_equal(np.asarray(given), np.asarray(held)) for given, held in pairs if is_float(held)):
+        return ""
+    dtypes = sorted({str(held.dtype) for held in jax.tree.leaves(at) if is_float(held)})
+    return f" about the {' and '.join(dtypes)} number nearest to the point"
 
 
 def _one(leaf: Any) -> Any:

@@ -77,30 +77,32 @@ class Enclosure(Certificate):
             raise CertificateError("box_lower", "an end of the box is above the other")
         found = []
         for number, leaf in enumerate(leaves(self.tree, lower, upper)):
-            found.append(self._leaf(traced, leaf, f"tree, leaf {number}"))
+            found.append(prove_leaf(traced, leaf, (self.lower, self.upper), f"tree, leaf {number}"))
         if not found:
             raise CertificateError("tree", "it has no leaf")
 
-    def _leaf(self, traced: Traced, leaf: Leaf, node: str) -> None:
-        domain = BallEnds()
-        with precision(domain.bits):
-            box = [Ends.between(a, b) for a, b in zip(*leaf, strict=True)]
-        (cell, *_) = Walker([domain]).run(traced.graph, placed(traced, box))
-        value = cell.values[0]
-        if isinstance(value, Unknown):
-            raise CertificateError(node, str(value))
-        with precision(domain.bits) as flint:
-            value = domain.number(value)
-            if value.shape != ():
-                raise CertificateError("function", f"it returns an array of shape {value.shape}, not a number")
-            if value.doubt:
-                place = value.doubt.place
-                raise CertificateError(node, str(place) if place else "the value may be infinite")
-            low, high = value.lower.item(), value.upper.item()
-            if not low >= flint.arb(self.lower):
-                raise CertificateError(node, f"the value may be {low.str(17)}, below {self.lower!r}")
-            if not high <= flint.arb(self.upper):
-                raise CertificateError(node, f"the value may be {high.str(17)}, above {self.upper!r}")
+
+def prove_leaf(traced: Traced, leaf: Leaf, bounds: tuple[float, float], node: str) -> None:
+    """Prove that the function lies within bounds on a box, or raise CertificateError with the name `node`."""
+    domain = BallEnds()
+    with precision(domain.bits):
+        box = [Ends.between(a, b) for a, b in zip(*leaf, strict=True)]
+    (cell, *_) = Walker([domain]).run(traced.graph, placed(traced, box))
+    value = cell.values[0]
+    if isinstance(value, Unknown):
+        raise CertificateError(node, str(value))
+    with precision(domain.bits) as flint:
+        value = domain.number(value)
+        if value.shape != ():
+            raise CertificateError("function", f"it returns an array of shape {value.shape}, not a number")
+        if value.doubt:
+            place = value.doubt.place
+            raise CertificateError(node, str(place) if place else "the value may be infinite")
+        low, high = value.lower.item(), value.upper.item()
+        if not low >= flint.arb(bounds[0]):
+            raise CertificateError(node, f"the value may be {low.str(17)}, below {bounds[0]!r}")
+        if not high <= flint.arb(bounds[1]):
+            raise CertificateError(node, f"the value may be {high.str(17)}, above {bounds[1]!r}")
 
 
 def halves(lower: list[np.ndarray], upper: list[np.ndarray], coordinate: int) -> tuple[Leaf, Leaf]:

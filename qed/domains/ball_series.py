@@ -48,6 +48,8 @@ class SeriesOfBalls:
 
     def __post_init__(self) -> None:
         series = flint().arb_series
+        if isinstance(self.array, series):  # an element; NumPy would take it for the list of its coefficients
+            object.__setattr__(self, "array", objects([self.array], ()))
         array = each(lambda x: x if isinstance(x, series) else series([x]), np.asarray(self.array, object))
         lost = marked(lambda x: any(c.is_nan() for c in x.coeffs()), array)
         doubt = self.doubt | Doubt(lost if np.any(lost) else None)
@@ -363,7 +365,9 @@ def _polygamma(s: Any, m: int) -> Any:
             outer = outer.derivative()
     finally:
         library.ctx.cap = cap
-    return library.arb_series(outer.coeffs())(library.arb_series([0, *s.coeffs()[1:]]))
+    outer = library.arb_series(outer.coeffs())
+    inner = library.arb_series([0, *s.coeffs()[1:]])
+    return outer(inner) if inner.length() else library.arb_series([outer[0]])  # it does not compose with the series 0
 
 
 def _odd(s: Any, positive: Callable[[Any], Any]) -> Any:

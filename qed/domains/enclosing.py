@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+from jax.lax import RoundingMethod
 
 from qed import facts
 from qed.domains.contraction import of_convolution, of_dot_general
@@ -211,7 +212,14 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
         real = is_real(context.equation.outputs[0].dtype)
         if card is None or (not real and card.name not in ("abs", "neg", "sign", "square")):
             return self.unknown(context.equation, context)
+        if card.name == "round" and _away_from_zero(context.equation):
+            return self.rounded_away(self.number(x))
         return self.image(card, self.number(x))
+
+    def rounded_away(self, x: Any) -> Any:
+        """The nearest integer, halves away from zero; it does not fall when x grows, and is exact in float64."""
+        ends = (np.where(end % 1.0 == 0.5, np.sign(end) * np.ceil(np.abs(end)), np.round(end)) for end in x.bounds)
+        return self.numbers.between(*ends, x.doubt)
 
     def nary(self, card: Any, xs: Sequence[Any], context: Context) -> Any:
         """Arithmetic; of integers only what does not round."""
@@ -296,6 +304,13 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
         joined = then if np.all(yes | no) else then.hull(otherwise)
         return combined(lambda a, b, c: np.where(yes, a, np.where(no, b, c)), then, otherwise, joined)
 
+    def depending(self, value: Any, cause: Any) -> Any:
+        """A value that is undefined where its cause is: an index of an element, or of a branch."""
+        if isinstance(cause, Known) or cause.doubt.undefined is None or isinstance(value, Unknown):
+            return value
+        value = self.number(value)
+        return replace(value, doubt=value.doubt | Doubt(np.ones(value.shape, bool), None, cause.doubt.place))
+
     # --- products, indices, the rest ---
 
     def bilinear(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
@@ -330,3 +345,8 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
     def nothing(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """Effects that only show something."""
         return ()
+
+
+def _away_from_zero(equation: Equation) -> bool:
+    """Whether a rounding takes halves away from zero, as JAX's does by default; `jnp.round` takes them to even."""
+    return int(equation.params.get("rounding_method", 1)) == int(RoundingMethod.AWAY_FROM_ZERO)

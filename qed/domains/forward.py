@@ -72,6 +72,10 @@ class Forward:
         """What is known when either value is possible."""
         return first if first is second else Unknown(self.name, "cond", None)
 
+    def depending(self, value: Any, cause: Any) -> Any:
+        """A value of a branch that `cause` selected without deciding it."""
+        return value
+
     # --- dispatch ---
 
     @classmethod

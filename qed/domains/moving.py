@@ -30,6 +30,9 @@ def _broadcast_in_dim(x: Array, batch: int, p: Mapping[str, Any]) -> Array:
 
 
 def _reshape(x: Array, batch: int, p: Mapping[str, Any]) -> Array:
+    """The elements in the order of the axes `dimensions` (`jnp.ravel(x, order="F")`), or as they stand."""
+    if p.get("dimensions") is not None:
+        x = np.transpose(x, (*range(batch), *(batch + axis for axis in p["dimensions"])))
     return x.reshape((*x.shape[:batch], *p["new_sizes"]))
 
 

@@ -42,7 +42,10 @@ class Scattering(Base):
         indices = [x for i, x in enumerate(inputs) if i not in positions]
         values = [self.number(inputs[i]) for i in positions]
         if not all(isinstance(x, Known) for x in indices):
-            return (self.undecided(name, values, context),)
+            found = self.undecided(name, values, context)
+            for index in indices:
+                found = self.depending(found, index)
+            return (found,)
         if name == "scatter" or name in _SCATTERS:
             return (self.scattered(name, values, indices[0].array, context),)
         arrays = [None if i in positions else x.array for i, x in enumerate(inputs)]

@@ -76,6 +76,9 @@ class Domain(Protocol):
     def join(self, first: Any, second: Any) -> Any:
         """What is known when either value is possible."""
 
+    def depending(self, value: Any, cause: Any) -> Any:
+        """The value of a branch that `cause` selected without deciding it."""
+
 
 class TooLong(Exception):
     """A walk executed more leaves than its limit."""
@@ -89,10 +92,7 @@ class Walker:
         observe: called with every executed `Entry` (a list's `append` makes a tape).
         activity: (equation, whether any input is active) -> which outputs depend on the active inputs.
         opaque: (equation) -> True for calls that are to be applied as leaves.
-        limit: how many leaves at most.
-
-    Raises:
-        TooLong: where a loop of the program does not end within the limit.
+        limit: how many leaves at most; TooLong is raised where a loop of the program does not end within it.
     """
 
     def __init__(
@@ -258,7 +258,7 @@ class Walker:
         values = []
         for domain, x, y, i in zip(self.domains, a.values, b.values, index.values, strict=True):
             lost = next((v for v in (i, x, y) if isinstance(v, Unknown)), None)
-            values.append(domain.join(x, y) if lost is None else lost)
+            values.append(domain.depending(domain.join(x, y), i) if lost is None else lost)
         return Cell(tuple(values), a.shape, a.dtype, a.active or b.active)
 
     def _scan(self, call: Scan, equation: Equation, inputs: list[Cell], frame: Frame) -> Sequence[Cell]:

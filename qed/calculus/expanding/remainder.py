@@ -27,7 +27,7 @@ from qed.graph.tape import Unknown
 
 PIECES = 8
 WIDER = (1 / 16, 1 / 2, 2.0, 8.0, 32.0)
-"""The parts of their own width by which bounds are widened, one after the other, until they are confirmed."""
+"""The parts of their own width, or size, by which bounds are widened, one after the other, until they are confirmed."""
 
 
 class NotEnclosed(Exception):
@@ -87,8 +87,10 @@ def certified(
     found = bounds(function, slopes, coefficients, radius)
     true = [(float(c.lower), float(c.upper)) for c in centre(function, slopes, len(coefficients) - 1)]
     why = ""
+    width = max(found.upper - found.lower, float(np.finfo(float).tiny))
     for wider in WIDER:
-        margin = wider * max(found.upper - found.lower, float(np.finfo(float).tiny))
+        size = width if wider < 1 else max(width, abs(found.lower), abs(found.upper))
+        margin = wider * size
         certificate = TaylorRemainder.about(
             function.fun,
             at,

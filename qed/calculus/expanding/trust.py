@@ -18,6 +18,7 @@ from qed.answer import Reason, Standing
 from qed.calculus.expanding.coefficients import along, curve
 from qed.calculus.expanding.model import TaylorModel, Trust
 from qed.calculus.expanding.remainder import NotEnclosed, bounds
+from qed.calculus.expanding.words import outward
 from qed.calculus.hessian import flatten, unflatten
 from qed.errors import QedError
 from qed.graph.function import Function
@@ -102,11 +103,12 @@ def reason(found: Trust, by_default: bool) -> Reason:
     return Reason(
         "trust in the quadratic model",
         "|R(t)| <= (predicted decrease) / 10",
-        f"t <= {found.radius:.4g}",
+        f"t <= {outward(found.radius, -1)}",
         predicted=found.predicted,
         observed=found.observed,
         role="safe",
         standing=Standing.MEASURED,
-        text=f"up to {found.radius:.3g} along {along} the remainder is at most 10 % of the predicted decrease ({how}); "
-        f"there the model predicts {found.predicted:.4g}, the program decreases by {found.observed:.4g}",
+        text=f"up to {outward(found.radius, -1, 3)} along {along} the remainder is at most 10 % of the predicted "
+        f"decrease ({how}); there the model predicts {found.predicted:.4g}, "
+        f"the program decreases by {found.observed:.4g}",
     )

@@ -22,9 +22,21 @@ def outward(number: float, side: int, digits: int = 4) -> str:
     >>> outward(-0.000188733, -1), outward(0.25, 1), outward(1.00001, 1)
     ('-0.0001888', '0.25', '1.001')
     """
+    if math.isinf(number):
+        return str(float(number))
     exact = Decimal(number)
     context = Context(prec=digits, rounding=ROUND_FLOOR if side < 0 else ROUND_CEILING)
     return f"{context.plus(exact).normalize():g}" if number else "0"
+
+
+def told(number: float) -> str:
+    """A number as short text that is exactly it.
+
+    >>> told(1.0), told(0.123456789)
+    ('1', '0.123456789')
+    """
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
 
 
 def series_reasons(model: TaylorModel) -> tuple[Reason, ...]:
@@ -32,7 +44,7 @@ def series_reasons(model: TaylorModel) -> tuple[Reason, ...]:
     known = model.known
     if known is None:
         return ()
-    where = "everywhere" if math.isinf(known.radius) else f"for |{_variable(known)}| < {known.radius:.6g}"
+    where = "everywhere" if math.isinf(known.radius) else f"for |{_variable(known)}| < {outward(known.radius, -1, 6)}"
     first = Reason(
         known.name,
         f"sum of {known.term}",
@@ -79,7 +91,7 @@ def lagrange(function: Function, model: TaylorModel, slopes: Sequence[Any]) -> R
     return Reason(
         "Lagrange's remainder",
         f"R(t) = c_{n + 1}(s) t^{n + 1} for some s between 0 and t",
-        f"R in [{outward(low, -1)}, {outward(high, 1)}] for |t| <= {model.radius:g}",
+        f"R in [{outward(low, -1)}, {outward(high, 1)}] for |t| <= {told(model.radius)}",
         predicted=f"within [{outward(low, -1)}, {outward(high, 1)}]",
         observed=f"{min(seen):.4g} to {max(seen):.4g} at nine points",
         role="because",
