@@ -79,7 +79,8 @@ def enclose(
     deadline = time.monotonic() + budget
     try:
         root = _evaluated(traced, lower, upper)
-        pieces = min(pieces, _affordable(traced, root, budget))
+        if root.gap is None or "undefined" in root.gap.why:
+            pieces = min(pieces, _affordable(traced, root, budget))
         leaves = _refined(traced, root, pieces, deadline)
     except TooLong as error:
         return _unknown(Missing(str(error), "a shorter loop", code="QED020"))

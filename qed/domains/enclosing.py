@@ -340,7 +340,7 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
         found = Value().apply(context.equation, [x.array for x in inputs], context)
         return tuple(self.constant(v, f) for v, f in zip(context.equation.outputs, found, strict=True))
 
-    bits = given = constant_almost_everywhere = by_bits
+    random = given = constant_almost_everywhere = by_bits
 
     def nothing(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """Effects that only show something."""

@@ -31,7 +31,7 @@ CLASS_METHODS: Mapping[facts.Class, str] = {
     facts.Class.REDUCE: "reduce",
     facts.Class.INDEX: "index",
     facts.Class.LINALG: "linear_algebra",
-    facts.Class.RANDOM: "bits",
+    facts.Class.RANDOM: "random",
     facts.Class.EFFECT: "effect",
     facts.Class.CALL: "opaque_call",
 }

@@ -111,7 +111,7 @@ class Shadow(Forward):
         """What is defined by bits, not by real numbers: the program's own result."""
         return tuple(widen(value) for value in context.others["value:out"])
 
-    bits = effect = opaque_call = copied
+    random = effect = opaque_call = copied
 
     def unchanged(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """A rounding of the program that the shadow does not repeat."""

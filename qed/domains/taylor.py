@@ -307,7 +307,7 @@ class Taylor(Forward):
         """What has no rule but JAX's own derivative: that derivative, nested."""
         return piecewise.nested(self, xs, context)
 
-    def bits(self, xs: Sequence[Series], context: Context) -> Sequence[Series]:
+    def random(self, xs: Sequence[Series], context: Context) -> Sequence[Series]:
         """Random bits depend on no floating-point number; a draw between moving bounds does."""
         if any(x.moves for x in xs):
             raise Lost

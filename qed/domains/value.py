@@ -73,7 +73,7 @@ class Value(Forward):
             return self.by_hand(inputs, context)
         return jaxpr.bind(equation.native, inputs)
 
-    linear = bilinear = compare = select = reduce = index = linear_algebra = bits = evaluate
+    linear = bilinear = compare = select = reduce = index = linear_algebra = random = evaluate
     constant_almost_everywhere = effect = opaque_call = evaluate
 
     def nothing(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:

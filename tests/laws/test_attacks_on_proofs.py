@@ -99,6 +99,22 @@ def test_a_polygamma_of_a_constant_is_a_series_too():
     assert qed.taylor(fun, 2.5, order=1, radius=0.25).standing in ("PROVED", "UNKNOWN")
 
 
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda x: jax.random.uniform(lax.cond(x > 0, lambda: jax.random.PRNGKey(0), lambda: jax.random.PRNGKey(1))),
+        lambda x: (x.astype(jnp.int32) << 1).astype(jnp.float32),
+        lambda x: jax.random.uniform(jax.random.key(0)) * x,
+    ],
+)
+@pytest.mark.parametrize("kind", DOMAINS)
+def test_bits_of_undecided_integers_have_no_rule(draw, kind):
+    """Not an error: a domain's number of bits is no method."""
+    traced = trace(draw, jnp.float32(0.5))
+    bounds = enclosed(traced, kind, np.float64(-1.5), np.float64(1.5))
+    assert bounds is None or bounds[0] <= draw(jnp.float32(0.5)) <= bounds[1]
+
+
 def test_texts_say_no_more_than_was_proved():
     answer = qed.taylor(jnp.exp, 0.0, order=1, radius=0.123456789)
     assert "|t| <= 0.123456789," in answer.claim and "0.123456789" in answer.headline
