@@ -249,3 +249,15 @@ def test_a_recording_in_another_format_is_refused(file, change, said):
     assert caught.value.code == "QED007" and said in caught.value.because
     train(file, bowl, POINT, optax.sgd(0.05), 60)  # appended in this one: that run can be read
     assert len(runs(file)) == 1
+
+
+def test_a_plateau_names_the_step_at_which_it_begins(file):
+    answer = train(file, bowl, POINT, optax.sgd(0.1), 200)
+    losses = np.array([5.0 * (k == 0) + 2.0 * 0.81**k for k in range(200)])  # rates 1 - 0.1 * 10 and 1 - 0.1
+    (course,) = [a for a in answer.answers if "plateau" in a.claim]
+    since = int(course.claim.split("since about step ")[1].split(";")[0])
+    assert losses[since] <= 0.01 * losses[0] < losses[since // 3] and not codes(answer)
+    assert "the gradient norm goes from" in course.claim
+    file.unlink()
+    short = train(file, bowl, POINT, optax.sgd(0.01), 60)
+    assert not any("plateau" in a.claim for a in short.answers)
