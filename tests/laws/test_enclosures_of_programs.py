@@ -199,11 +199,14 @@ GAPS = {
         "eigh",
     }
     | {"qr", "svd", "eig", "triangular_solve", "igamma_grad_a", "igamma", "igammac", "regularized_incomplete_beta"}
-    | {"zeta", "polygamma", "complex", "while", "householder_product", "bitcast_convert_type"},
+    | {"zeta", "polygamma", "complex", "while", "householder_product", "bitcast_convert_type", "platform_index"},
 }
 GAPS["ball ends"] = GAPS["interval"] | {"atan2", "rem", "pow"}
 GAPS["ball"] = GAPS["interval"] - {"cholesky", "triangular_solve", "igamma", "igammac", "zeta", "polygamma"}
 
+
+UNBOUNDED = {("optax.ntxent", "ball"), ("optax.sigmoid_focal_loss", "ball")}
+"""Enclosures that are true and say nothing: all real numbers."""
 
 QUICK = [case.name for case in CORPUS.values() if not case.slow][::4]
 
@@ -240,6 +243,9 @@ def test_a_program_at_its_point(case, domain):
     lower, upper = (float(end) for end in make().number(found).bounds)
     slack = 2e-4 * max(1.0, abs(value))
     assert lower - slack <= value <= upper + slack
+    if (case.name, domain) in UNBOUNDED:
+        assert upper - lower == np.inf  # if this fails, a rule has become better: take the case out of the set
+        return
     assert upper - lower <= slack or isinstance(found, Known)
 
 
