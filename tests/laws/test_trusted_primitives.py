@@ -232,15 +232,18 @@ def test_cards(card):
     """J is diagonal with the card's derivative, forward and reverse."""
     xs = floats(card)
     with jax.enable_x64(True):
-        slopes = jax.jvp(card.jax, (jnp.asarray(xs),), (jnp.ones(POINTS),))[1]
-        pulled = jax.vjp(card.jax, jnp.asarray(xs))[1](jnp.ones(POINTS))[0]
+        slopes = np.asarray(jax.jvp(card.jax, (jnp.asarray(xs),), (jnp.ones(POINTS),))[1])
+        pulled = np.asarray(jax.vjp(card.jax, jnp.asarray(xs))[1](jnp.ones(POINTS))[0])
     with flint.ctx.workprec(max(320, precision_of(card))):
-        stated = np.array([float(at(card.derivative, card, flint.arb(x)).mid()) for x in xs])
-    np.testing.assert_allclose(pulled, slopes, rtol=1e-14)
-    with flint.ctx.workprec(max(320, precision_of(card))):
-        inner = [abs(float(at(card.derivative, card, flint.arb(np.nextafter(x, np.inf))).mid())) for x in xs]
-    moved = np.abs(np.abs(stated) - np.array(inner))  # what one unit in the last place of x does to f'
-    assert (np.abs(slopes - stated) <= 1e-8 * np.abs(stated) + 8 * moved + 1e-13).all()
+        here, beside = (
+            np.array([float(at(card.derivative, card, flint.arb(float(x))).mid()) for x in points])
+            for points in (xs, np.nextafter(xs, np.inf))
+        )
+    plain = np.abs(here) < 1e300
+    here, beside, slopes, pulled = here[plain], beside[plain], slopes[plain], pulled[plain]
+    moved = np.abs(here - beside)  # what one unit in the last place of x does to f'
+    np.testing.assert_allclose(pulled, slopes, rtol=1e-14, atol=1e-15)
+    assert (np.abs(slopes - here) <= 1e-8 * np.abs(here) + 8 * moved + 1e-13).all()
 
 
 @pytest.mark.slow
@@ -257,8 +260,11 @@ def test_arithmetic_cards(name):
         values, pull = jax.vjp(function, *columns)
         pulled = pull(jnp.ones(343))
         for index, partial in enumerate(card.partials):
-            along = [jnp.ones(343) if i == index else jnp.zeros(343) for i in range(len(columns))]
-            pushed = jax.jvp(function, tuple(columns), tuple(along))[1]
+
+            def alone(x, index=index):  # a zero times the logarithm of a negative number would not be zero
+                return function(*columns[:index], x, *columns[index + 1 :])
+
+            pushed = jax.jvp(alone, (columns[index],), (jnp.ones(343),))[1]
             named = dict(zip(card.arguments, columns, strict=True))
             stated = partial.evaluate(arithmetic=JAX, z=values, **named) + jnp.zeros(343)
             np.testing.assert_allclose(pushed, stated, rtol=1e-7, atol=1e-12)
