@@ -60,9 +60,9 @@ TRUSTED: Mapping[str, Law] = MappingProxyType(
 """The law of each primitive whose derivative in JAX is verified."""
 
 RULES = frozenset(
-    "_det _i0 i0_impl _sinc_maclaurin log_ndtr logaddexp logaddexp2 logit relu relu6 xlog1py xlogy".split()
+    "_det _det_3x3 _i0 i0_impl _sinc_maclaurin log_ndtr logaddexp logaddexp2 logit relu relu6 xlog1py xlogy".split()
 )
-"""Functions of JAX's own with a derivative rule that are verified by quotients (one of them has two names)."""
+"""Functions of JAX's own with a derivative rule that are verified by quotients (some have two names)."""
 
 
 def is_trusted(name: str) -> bool:

@@ -47,6 +47,7 @@ _INLINE = {
     "core_call": "call_jaxpr",
     "custom_jvp_call": "call_jaxpr",
     "custom_vjp_call": "call_jaxpr",
+    "eval_jaxpr": "call_jaxpr",
     "jit": "jaxpr",
     "linear_call": "callee",
     "named_call": "call_jaxpr",

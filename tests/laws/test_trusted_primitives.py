@@ -121,6 +121,7 @@ QUOTIENT = {
 
 RULED = {
     "_det": jnp.linalg.det,
+    "_det_3x3": lambda x: jnp.linalg.det(x[:3, :3]),
     "_i0": jnp.i0,
     "i0_impl": jnp.i0,
     "_sinc_maclaurin": lambda x: jnp.sinc(x),
@@ -135,7 +136,7 @@ RULED = {
 }
 
 
-SPELLINGS = {"_i0", "i0_impl", "_sinc_maclaurin"}
+SPELLINGS = {"_det_3x3", "_i0", "i0_impl", "_sinc_maclaurin"}
 
 
 def operands(name, function):
