@@ -126,7 +126,8 @@ def test_odd_programs():
     assert qed.derive(lambda x: x % 3.0, 4.5).value.value == 1.0
     assert qed.derive(lambda self: self**2, 0.5).value.value == 1.0
     assert qed.derive(lambda pi: jnp.sin(pi) * jnp.pi, 0.5).measured
-    assert "single point" in qed.derive(jnp.sinc, 0.0).missing[0].what
+    spelled = qed.derive(jnp.sinc, 0.0).missing[0].what  # a condition, or a polynomial, as the installed JAX has it
+    assert "single point" in spelled or "polynomial" in spelled
     assert str(qed.derive(lambda x: jax.grad(lambda y: y**3)(x), 0.5).formula) == "6*x"
 
 
