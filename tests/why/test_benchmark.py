@@ -31,5 +31,10 @@ def test_the_row_about_training_says_what_the_committed_run_says():
     (row,) = [line for line in rows if line.startswith("| `training.py` |")]
     held = record["results"]["qed.watch"]["10 ms, convolution"]["ratio"] <= record["limit"] == 1.03
     assert held == ("of about 10 ms (held in the committed run)" in row)
+    large = record["results"]["qed why transformer.py"]
+    held = all(found["ratio"] <= 3 and found["memory_ratio"] <= 1.3 for found in large.values())
+    assert held == ("1.3 times the memory (held in the committed run)" in row)
+    assert {name: found["codes"] for name, found in large.items()} == {"forward": ["QED204"], "backward": ["QED210"]}
+    assert all(found["parameters"] > 100_000_000 for found in large.values())
     numbers = [word for word in re.findall(r"\d[\d.]*", row.split("|")[2])]
     assert sorted(numbers) == ["0.1", "1.3", "10", "100", "3", "3"]  # limits and sizes, no result of a run
