@@ -4,8 +4,8 @@ The same jitted step is driven from Python with the plain optimizer and with `qe
 process, in alternating rounds, so that what else the machine does falls on both; the ratio of a round's pair is taken,
 and the median of the ratios reported with their quartiles. The steps: a small network whose step takes about 0.1 ms,
 called from Python and inside a scan; a convolution whose step takes about 10 ms with few parameters; and perceptrons
-with more of them, since what is recorded costs by the parameter, not by the row: up to 1.3 million on few rows, where
-the step is mostly the optimizer's own.
+with more of them, since what is recorded costs by the parameter, not by the row: up to 1.3 million, where
+much of the step is the optimizer's own.
 
 For the recorder a script trains by itself and reports its own time per step, once under Python alone and once under
 ``qed why``, in turn; the memory of both processes is what the system says they took at most.
@@ -96,7 +96,7 @@ PROBLEMS = {
     "10 ms, convolution": lambda: convolution(512),
     "5 ms, perceptron": lambda: perceptron((64, 256, 256, 10), 1600),
     "10 ms, perceptron": lambda: perceptron((64, 256, 256, 10), 3600),
-    "10 ms, many parameters": lambda: perceptron((256, 1024, 1024, 10), 64),
+    "10 ms, many parameters": lambda: perceptron((256, 1024, 1024, 10), 256),
 }
 
 
