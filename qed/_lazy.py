@@ -35,6 +35,7 @@ TABLE: dict[str, str] = {
     "derive": "qed.calculus.derivation:derive",
     "enclose": "qed.calculus.enclosure:enclose",
     "logspace": "qed.numerics.logspace",
+    "stabilize": "qed.numerics.stabilize:stabilize",
     "surrogate": "qed.calculus.gradient.surrogate:surrogate",
     "taylor": "qed.calculus.taylor:taylor",
     "watch": "qed.optimization.watch:watch",

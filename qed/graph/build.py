@@ -47,10 +47,12 @@ class Operation:
     Args:
         name: what it is called in formulas, such as 'logsumexp'.
         evaluate: (values of the children, **params) -> array.
+        whole: whether it is several primitives that belong together; they and their derivatives stay as they are.
     """
 
     name: str
     evaluate: Callable[..., Any]
+    whole: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -67,6 +69,8 @@ class Node:
         name: the user's name for it, where the source shows one.
         ghost: the same value spelled out, for rules to read; never evaluated.
         spans: every line where it was written.
+        origin: the equation of the front end whose line it stands for.
+        settled: whether it is part of what a rewriting emitted, or of its derivative, and stays as it is.
     """
 
     number: int
@@ -82,6 +86,8 @@ class Node:
     equation: Equation | None = field(default=None, repr=False)
     ghost: Node | None = field(default=None, repr=False)
     spans: list[Span] = field(default_factory=list, repr=False)
+    origin: Any = field(default=None, repr=False)
+    settled: bool = False
 
     def __repr__(self) -> str:
         return f"%{self.number}={self.operation}({', '.join(f'%{c.number}' for c in self.children)})"
@@ -117,6 +123,8 @@ class Builder:
         self._calls: dict[Hashable, list[Node]] = {}
         self._keep: list[Any] = []  # ids in keys stay valid while the objects live
         self._count = 0
+        self._origin: Any = None
+        self._settled = False
         self.effects: list[Node] = []
 
     # --- nodes ---
@@ -162,7 +170,9 @@ class Builder:
             shape = np.broadcast_shapes(*(child.shape for child in children))
         evaluate = _Bound(operation.evaluate, params) if params else operation.evaluate
         dtype = children[0].dtype
-        return self._nodes.setdefault(key, self._new(operation.name, children, params, shape, dtype, evaluate))
+        made = self._nodes.setdefault(key, self._new(operation.name, children, params, shape, dtype, evaluate))
+        made.settled = operation.whole
+        return made
 
     def apply(self, equation: Equation, children: Sequence[Node], **changed: Any) -> list[Node]:
         """The outputs of an equation at given nodes, whatever it was first applied to; no rule fires.
@@ -219,6 +229,7 @@ class Builder:
         **rest: Any,
     ) -> Node:
         node = Node(self._count, operation, children, params, shape, dtype, evaluate, **rest)
+        node.origin, node.settled = self._origin, self._settled
         self._count += 1
         return node
 
@@ -238,13 +249,47 @@ class Builder:
             if variable.name and env[variable].name is None:
                 env[variable].name = variable.name
         names = self.names(graph) if self.names is not None else {}
+        outside = self._origin, self._settled
         for index, equation in enumerate(graph.equations):
             children = [self._read(env, atom) for atom in equation.inputs]
+            self._origin = equation.native if equation.span is not None else outside[0]
+            self._settled = outside[1] or jaxpr.in_scope(equation.native)
             outputs = self._equation(equation, children, equation.span or span)
             if index in names and len(outputs) == 1 and outputs[0].name is None:
                 outputs[0].name = names[index]
             env.update(zip(equation.outputs, outputs, strict=True))
+        self._origin, self._settled = outside
         return [self._read(env, atom) for atom in graph.outputs]
+
+    def again(self, outputs: Sequence[Node]) -> list[Node]:
+        """The outputs once more, the rule offered to every node that they need, also to those that no equation makes.
+
+        Args:
+            outputs: nodes of this builder.
+        """
+        new: dict[int, Node] = {}
+        for node in reachable([*outputs, *self.effects]):
+            children = tuple(new[child.number] for child in node.children)
+            made = node if children == node.children else self._over(node, children)
+            self._origin, self._settled = node.origin, node.settled
+            new[node.number] = made if made.operation in ("input", "constant") else self._place(made, node.span)
+        self._origin, self._settled = None, False
+        self.effects = [new[node.number] for node in self.effects]
+        return [new[node.number] for node in outputs]
+
+    def _over(self, node: Node, children: tuple[Node, ...]) -> Node:
+        """The same operation at other children."""
+        if node.operation == "item" and node.equation is None:
+            return self._item(children[0], node.params["index"])
+        if node.equation is not None:
+            own = node.equation.params
+            changed = {key: value for key, value in node.params.items() if value is not own.get(key)}
+            key = self._equation_key(node.equation, {**own, **changed} if changed else own, children)
+            self.apply(node.equation, children, **changed)
+            return self._nodes[key]
+        inner = node.evaluate
+        evaluate = inner.evaluate if isinstance(inner, _Bound) else inner
+        return self.emit(Operation(node.operation, evaluate, node.settled), *children, shape=node.shape, **node.params)
 
     def _read(self, env: Mapping[Atom, Node], atom: Atom) -> Node:
         if isinstance(atom, Literal):
@@ -267,7 +312,8 @@ class Builder:
             node.span = node.span or span
             if span not in node.spans:
                 node.spans.append(span)
-        replacement = self.rule(node) if self.rule is not None else None
+        asked = self.rule is not None and (not node.settled or node.operation == "add_any")  # a sum of cotangents
+        replacement = self.rule(node) if asked and self.rule is not None else None
         if replacement is None or replacement is node:
             return node
         self.fired += 1
@@ -320,7 +366,8 @@ class Builder:
                 if node.operation == "constant":
                     env[node.number] = node.value
                 elif node.operation != "input":
-                    env[node.number] = node.evaluate(*(env[child.number] for child in node.children))
+                    with jaxpr.at_line(node.origin, scope=node.settled and node.equation is None):
+                        env[node.number] = node.evaluate(*(env[child.number] for child in node.children))
                 for child in node.children:
                     if last[child.number] == index and child.number not in kept:
                         env.pop(child.number, None)

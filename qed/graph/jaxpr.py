@@ -13,6 +13,7 @@ scan: `num_consts`, `num_carry`        scan: `ft_in`, a tree of three flat lists
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -374,6 +375,33 @@ def bind(native: Any, inputs: Sequence[Any], **changed: Any) -> tuple[Any, ...]:
     with native.ctx.manager:
         result = primitive.bind(*functions, *inputs, **params)
     return tuple(result) if primitive.multiple_results else (result,)
+
+
+SCOPE = "qed"
+"""The name scope of what a rewriting emits; its derivative keeps the scope."""
+
+
+@contextlib.contextmanager
+def at_line(native: Any, scope: bool = False) -> Iterator[None]:
+    """A context in which what is traced counts as written where an equation was.
+
+    Args:
+        native: the equation; None for what has no line.
+        scope: whether to trace in the scope of what a rewriting emits.
+    """
+    with contextlib.ExitStack() as stack:
+        traceback = None if native is None else native.source_info.traceback
+        if traceback is not None and source_info_util is not None:
+            names = source_info_util.current_name_stack()
+            stack.enter_context(source_info_util.user_context(traceback, name_stack=names))
+        if scope:
+            stack.enter_context(jax.named_scope(SCOPE))
+        yield
+
+
+def in_scope(native: Any) -> bool:
+    """Whether an equation was traced in the scope of what a rewriting emits, or is the derivative of one that was."""
+    return native is not None and SCOPE in re.split(r"[/()]", str(native.source_info.name_stack))
 
 
 def concrete(value: Any) -> bool:

@@ -123,9 +123,7 @@ def trace(fun: Callable, *arguments: Any, kwargs: Mapping[str, Any] | None = Non
     everything = (arguments, dict(kwargs or {}))
     flat, tree = jax.tree_util.tree_flatten_with_path(everything)
     names = parameter_names(fun, len(arguments))
-    positions = [
-        i for i, (path, leaf) in enumerate(flat) if is_array(leaf) and (_first_argument(path) or hasattr(leaf, "dtype"))
-    ]
+    positions = array_positions(flat)
     leaves = tuple(flat[i][1] for i in positions)
     static = [leaf for _, leaf in flat]
 
@@ -151,6 +149,13 @@ def trace(fun: Callable, *arguments: Any, kwargs: Mapping[str, Any] | None = Non
     free = tuple(k for k, i in enumerate(positions) if _first_argument(flat[i][0]) and is_float(flat[i][1]))
     graph = Reader().graph(jaxpr, names=paths)
     return Traced(graph, leaves, free, paths, rebuild, out_tree)
+
+
+def array_positions(flat: Sequence[tuple[Any, Any]]) -> list[int]:
+    """Which leaves of (arguments, kwargs), each with its path, are inputs of the graph; the others are static."""
+    return [
+        i for i, (path, leaf) in enumerate(flat) if is_array(leaf) and (_first_argument(path) or hasattr(leaf, "dtype"))
+    ]
 
 
 def _first_argument(path: tuple[Any, ...]) -> bool:

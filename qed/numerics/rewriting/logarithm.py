@@ -34,32 +34,13 @@ from qed.graph.build import Builder, Node, reachable
 from qed.graph.graph import Graph
 from qed.graph.names import assigned
 from qed.numerics.rewriting import laws, stable
+from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.forms import Form, linear
 from qed.numerics.rewriting.recursion import Logarithm
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.signs import Sign
 from qed.numerics.rewriting.sums import complement
-from qed.span import Span
-
-
-@dataclass(frozen=True)
-class Change:
-    """One rewritten expression.
-
-    Args:
-        span: the user's line.
-        before: the formula as written, in the user's names where the source shows them.
-        after: what takes its place.
-        identity: the laws of real numbers that make them equal, separated by '; '.
-        condition: where the laws hold; the graph shows it to be met wherever the original is defined.
-    """
-
-    span: Span | None
-    before: str
-    after: str
-    identity: str
-    condition: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,17 +76,12 @@ def rewrite(graph: Graph, only: Callable[[Node], bool] | None = None) -> Rewritt
         >>> float(loss(z)), float(rewritten.function(z)[0])
         (inf, 2000.0)
     """
-    session = _Session(only)
-    builder = session.builder
+    builder = Builder(names=assigned)
+    rewriting = Logarithms(builder, only)
+    builder.rule = rewriting.rule
     inputs = builder.inputs(graph)
     outputs = builder.inline(graph, inputs)
-    needed = {node.number for node in reachable([*outputs, *builder.effects])}
-    formula = Formula(session.log.algebra.forms)
-    changes = tuple(
-        Change(old.span, formula(old), _after(formula, old, new, form, use), *_reasons(form))
-        for old, new, form, use in session.changed
-        if new.number in needed
-    )
+    changes = rewriting.changes({node.number for node in reachable([*outputs, *builder.effects])})
     return Rewritten(builder.function(outputs, inputs), changes) if changes else None
 
 
@@ -128,14 +104,30 @@ _Found = tuple[Node, Form, str]
 """The new node, its form, and what it is of the form: 'log', 'exp' or 'over' (something times exp)."""
 
 
-class _Session:
-    """One rewriting: the builder with its hook, and what the hook changed."""
+class Logarithms:
+    """The rewriting on the nodes of one builder.
 
-    def __init__(self, only: Callable[[Node], bool] | None) -> None:
+    Args:
+        builder: where nodes are made.
+        only: which nodes may be rewritten; default all.
+    """
+
+    name = "logarithm"
+
+    def __init__(self, builder: Builder, only: Only | None = None) -> None:
         self.only = only
-        self.builder = Builder(self.rule, assigned)
-        self.log = Logarithm(self.builder)
+        self.builder = builder
+        self.log = Logarithm(builder)
         self.changed: list[tuple[Node, Node, Form, str]] = []
+
+    def changes(self, needed: set[int]) -> tuple[Change, ...]:
+        """What was changed, for the new nodes of these numbers."""
+        formula = Formula(self.log.algebra.forms)
+        return tuple(
+            Change(old.span, formula(old), _after(formula, old, new, form, use), *_reasons(form), old=old, new=new)
+            for old, new, form, use in self.changed
+            if new.number in needed
+        )
 
     def rule(self, node: Node) -> Node | None:
         """What takes the place of a node, or None."""
@@ -247,4 +239,4 @@ def at_lines(lines: Sequence[tuple[str, int]]) -> Callable[[Node], bool]:
     return lambda node: any((span.file, span.line) in wanted for span in node.spans)
 
 
-__all__ = ["Change", "Rewritten", "at_lines", "rewrite"]
+__all__ = ["Change", "Logarithms", "Rewritten", "at_lines", "rewrite"]

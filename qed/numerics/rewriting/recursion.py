@@ -109,10 +109,11 @@ class Logarithm:
 def readable(node: Node) -> bool:
     """Whether the logarithm may look through a call: what it finds replaces the call and its derivative rule.
 
-    Always through `remat`. Through a custom derivative rule only if a library wrote it and what it computes is smooth:
-    a rule of the user's is meant as it stands, and a library's own is often there for ties and kinks.
+    Always through `remat`, and through what a rewriting emitted in place of something else. Through a custom derivative
+    rule only if a library wrote it and what it computes is smooth: a rule of the user's is meant as it stands, and a
+    library's own is often there for ties and kinks.
     """
-    if node.operation == "remat":
+    if node.operation == "remat" or (node.equation is None and node.ghost is not None):
         return True
     if node.equation is None or node.equation.call is None or node.equation.call.graph.span is not None:
         return False

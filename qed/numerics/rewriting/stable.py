@@ -72,9 +72,9 @@ LOG1P = Operation("log1p", jnp.log1p)
 MAX = Operation("max", jnp.maximum)
 MIN = Operation("min", jnp.minimum)
 LOGISTIC = Operation("logistic", jax.nn.sigmoid)
-SOFTPLUS = Operation("softplus", jax.nn.softplus)
-LOG1MEXP = Operation("log1mexp", logspace.log1mexp)
-LOG_NDTR = Operation("log_ndtr", jax.scipy.special.log_ndtr)
+SOFTPLUS = Operation("softplus", jax.nn.softplus, whole=True)
+LOG1MEXP = Operation("log1mexp", logspace.log1mexp, whole=True)
+LOG_NDTR = Operation("log_ndtr", jax.scipy.special.log_ndtr, whole=True)
 FILL = Operation("fill", lambda x, to: jnp.broadcast_to(x, to))
 CANCELLED = Operation("cancelled", lambda x: jax.lax.stop_gradient(jnp.subtract(x, x)))
 SPREAD = Operation("spread", lambda x, order, to: jnp.transpose(x, order).reshape(to))
@@ -82,24 +82,26 @@ SUM = Operation("sum", lambda x, axes: jnp.sum(x, axis=axes))
 LARGEST = Operation("reduce_max", lambda x, axes: jnp.max(x, axis=axes))
 SMALLEST = Operation("reduce_min", lambda x, axes: jnp.min(x, axis=axes))
 CUMULATIVE_SUM = Operation("cumsum", lambda x, axis, reverse: jax.lax.cumsum(x, axis, reverse))
-CUMULATIVE = Operation("cumlogsumexp", lambda x, axis, reverse: jax.lax.cumlogsumexp(x, axis, reverse))
+CUMULATIVE = Operation("cumlogsumexp", lambda x, axis, reverse: jax.lax.cumlogsumexp(x, axis, reverse), whole=True)
 
-LOGSUMEXP = Operation("logsumexp", lambda u, axes: logspace.logsumexp(u, axes))
-SHIFT = Operation("shift", logspace.largest)
-SUM_EXP = Operation("sum_exp", logspace.sum_exp)
-LOGADDEXP = Operation("logaddexp", jnp.logaddexp)
-SHIFT_TWO = Operation("shift_two", _shift_two)
-REST_TWO = Operation("rest_two", _rest_two)
+LOGSUMEXP = Operation("logsumexp", lambda u, axes: logspace.logsumexp(u, axes), whole=True)
+SHIFT = Operation("shift", logspace.largest, whole=True)
+SUM_EXP = Operation("sum_exp", logspace.sum_exp, whole=True)
+LOGADDEXP = Operation("logaddexp", jnp.logaddexp, whole=True)
+SHIFT_TWO = Operation("shift_two", _shift_two, whole=True)
+REST_TWO = Operation("rest_two", _rest_two, whole=True)
 
 WEIGHTED = Operation(
     "weighted_logsumexp",
     lambda w, u, axes: (s := _weighted_shift(w, u, axes)) + jnp.log(_weighted_sum(w, u, s, axes)),
+    whole=True,
 )
-WEIGHTED_SHIFT = Operation("weighted_shift", _weighted_shift)
-WEIGHTED_SUM = Operation("weighted_sum", _weighted_sum)
+WEIGHTED_SHIFT = Operation("weighted_shift", _weighted_shift, whole=True)
+WEIGHTED_SUM = Operation("weighted_sum", _weighted_sum, whole=True)
 WEIGHTED_TWO = Operation(
     "weighted_logaddexp",
     lambda v, a, w, b: (s := _weighted_shift_two(v, a, w, b)) + jnp.log(_weighted_sum_two(v, a, w, b, s)),
+    whole=True,
 )
-WEIGHTED_SHIFT_TWO = Operation("weighted_shift_two", _weighted_shift_two)
-WEIGHTED_SUM_TWO = Operation("weighted_sum_two", _weighted_sum_two)
+WEIGHTED_SHIFT_TWO = Operation("weighted_shift_two", _weighted_shift_two, whole=True)
+WEIGHTED_SUM_TWO = Operation("weighted_sum_two", _weighted_sum_two, whole=True)

@@ -1,0 +1,196 @@
+"""A rewritten function with a rewritten derivative.
+
+A value that is stable has no stable derivative by itself: (u/v)' = u'/v - u v'/v^2 subtracts anew what the quotient
+did not. So the rewritten graph is differentiated by JAX, and the derivative, a graph like any other, is rewritten
+again. Two graphs are taken, by what the function returns:
+
+- of one number y = F(x) the reverse graph g(x) = grad F(x): the tangent is <g(x), t>;
+- of anything else, and where there is no reverse graph (a `while`), the tangent graph J(x, t) = F'(x) t, rewritten
+  under the condition that it stays linear in t, operation by operation, so that JAX can transpose it.
+
+Both are attached by `jax.custom_jvp`: forward and reverse mode, `vmap` and `jit` apply. Second derivatives are those of
+the rewritten graphs, which are ordinary programs: right wherever they are defined, and not rewritten once more. The
+derivative's graph is made when the function is first differentiated in those of its inputs, and not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.custom_derivatives import SymbolicZero
+
+from qed.graph.dtypes import is_inexact, is_real
+from qed.graph.graph import Graph
+from qed.graph.jaxpr import Reader
+from qed.numerics.rewriting.change import Only
+from qed.numerics.rewriting.session import Rewritten, rewrite
+
+Flat = Callable[..., list[Any]]
+
+
+@dataclass(eq=False)
+class Stable:
+    """A flat function: its rewritten graph, and the graphs of its derivatives as they are asked for.
+
+    Args:
+        graph: the graph of the function as written; all arrays are its inputs.
+        only: which nodes may be rewritten; default all.
+    """
+
+    graph: Graph
+    only: Only | None = None
+    value: Rewritten = field(init=False)
+    _derivatives: dict[tuple[int, ...], Derivative] = field(init=False, default_factory=dict)
+    _function: Callable[..., Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.value = rewrite(self.graph, self.only)
+        self._function = self._attached()
+
+    def __call__(self, *inputs: Any) -> list[Any]:
+        """The rewritten function, with its derivative attached."""
+        if self.value.builder.effects:  # JAX refuses most effects inside a rule
+            return self.value.function(*inputs)
+        return list(self._function(*inputs))
+
+    def derivative(self, moving: Sequence[int]) -> Derivative:
+        """The derivative in the inputs at some positions."""
+        key = tuple(moving)
+        if key not in self._derivatives:
+            self._derivatives[key] = Derivative.of(self, key)
+        return self._derivatives[key]
+
+    def _attached(self) -> Callable[..., Any]:
+        @jax.custom_jvp
+        def stable(*inputs: Any) -> tuple[Any, ...]:
+            return tuple(self.value.function(*inputs))
+
+        def rule(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+            moving = tuple(i for i, tangent in enumerate(tangents) if not isinstance(tangent, SymbolicZero))
+            outs, slopes = self.derivative(moving)(primals, [tangents[i] for i in moving])
+            return tuple(outs), tuple(slopes)
+
+        stable.defjvp(rule, symbolic_zeros=True)
+        return stable
+
+
+@dataclass(frozen=True, eq=False)
+class Derivative:
+    """The derivative of a flat function in some inputs.
+
+    Args:
+        stable: the function.
+        moving: the positions of those inputs.
+        reverse: the graph inputs -> (outputs, gradient of the first output), for a scalar; else None.
+        forward: the graph (inputs, tangents) -> (outputs, tangents of the outputs), where it is needed.
+    """
+
+    stable: Stable
+    moving: tuple[int, ...]
+    reverse: Rewritten | None
+    forward: Rewritten | None
+
+    @classmethod
+    def of(cls, stable: Stable, moving: tuple[int, ...]) -> Derivative:
+        """Differentiate the rewritten graph, and rewrite the result."""
+        outputs = stable.graph.outputs
+        floats = [i for i, out in enumerate(outputs) if is_inexact(out.dtype)]
+        reverse = None
+        real = all(is_real(stable.graph.inputs[i].dtype) for i in moving)
+        if floats == [0] and outputs[0].shape == () and real and is_real(outputs[0].dtype):
+            reverse = _reversed(stable, moving)
+        forward = None if reverse is not None else _forward(stable, moving)
+        return cls(stable, moving, reverse, forward)
+
+    @property
+    def changed(self) -> bool:
+        """Whether the derivative's graph was rewritten."""
+        return any(graph is not None and bool(graph.changes) for graph in (self.reverse, self.forward))
+
+    @property
+    def rewritten(self) -> Rewritten:
+        """The graph of the derivative."""
+        found = self.reverse if self.reverse is not None else self.forward
+        assert found is not None
+        return found
+
+    def __call__(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """The outputs and their tangents."""
+        outputs = self.stable.graph.outputs
+        if self.reverse is not None and self.reverse.changes:
+            found = self.reverse.function(*primals)
+            outs, gradients = found[: len(outputs)], found[len(outputs) :]
+            dtype = outputs[0].dtype
+            parts = [jnp.sum((g * t).astype(dtype)) for g, t in zip(gradients, tangents, strict=True)]
+            total = parts[0] if parts else jnp.zeros((), dtype)
+            for part in parts[1:]:
+                total = total + part
+            return outs, [total, *(_none(out.shape) for out in outputs[1:])]
+        if self.forward is not None and self.forward.changes:
+            found = self.forward.function(*primals, *tangents)
+            outs, slopes = found[: len(outputs)], iter(found[len(outputs) :])
+            return outs, [next(slopes) if is_inexact(out.dtype) else _none(out.shape) for out in outputs]
+        return self._plain(primals, tangents)
+
+    def _plain(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """JAX's own derivative of the rewritten function."""
+        outs, slopes = jax.jvp(
+            _of(self.stable, self.moving, primals), [primals[i] for i in self.moving], list(tangents)
+        )
+        return list(outs), list(slopes)
+
+
+def _none(shape: tuple[int, ...]) -> Any:
+    return np.zeros(shape, jax.dtypes.float0)
+
+
+def _of(stable: Stable, moving: Sequence[int], primals: Sequence[Any]) -> Callable[..., Any]:
+    """The rewritten function of the inputs at some positions."""
+
+    def function(*chosen: Any) -> tuple[Any, ...]:
+        full = list(primals)
+        for position, value in zip(moving, chosen, strict=True):
+            full[position] = value
+        return tuple(stable.value.function(*full))
+
+    return function
+
+
+def _avals(graph: Graph) -> list[jax.ShapeDtypeStruct]:
+    return [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in graph.inputs]
+
+
+def _named(graph: Graph) -> list[str]:
+    return [variable.name or "" for variable in graph.inputs]
+
+
+def _reversed(stable: Stable, moving: tuple[int, ...]) -> Rewritten | None:
+    def both(*inputs: Any) -> list[Any]:
+        value, pull, *_ = jax.vjp(_of(stable, moving, inputs), *(inputs[i] for i in moving))
+        seeds = [jnp.ones(v.shape, v.dtype) if i == 0 else _none(v.shape) for i, v in enumerate(value)]
+        return [*value, *pull(tuple(seeds))]
+
+    try:
+        jaxpr = jax.make_jaxpr(both)(*_avals(stable.graph))
+    except (ValueError, NotImplementedError, TypeError):  # no reverse mode: a while loop, a callback
+        return None
+    return rewrite(Reader().graph(jaxpr, names=_named(stable.graph)), stable.only)
+
+
+def _forward(stable: Stable, moving: tuple[int, ...]) -> Rewritten:
+    count = len(stable.graph.inputs)
+
+    def both(*inputs: Any) -> list[Any]:
+        primals, tangents = inputs[:count], inputs[count:]
+        outs, slopes = jax.jvp(_of(stable, moving, primals), [primals[i] for i in moving], list(tangents))
+        return [*outs, *(slope for out, slope in zip(outs, slopes, strict=True) if is_inexact(out.dtype))]
+
+    avals = _avals(stable.graph)
+    jaxpr = jax.make_jaxpr(both)(*avals, *(avals[i] for i in moving))
+    graph = Reader().graph(jaxpr, names=_named(stable.graph))
+    return rewrite(graph, stable.only, tangents=range(count, count + len(moving)))

@@ -1,0 +1,166 @@
+"""Several rewritings over one graph: each node offered to all of them, until none has anything to change.
+
+A rewriting is a recursive function on hash-consed nodes (`qed.numerics.rewriting.change.Rewriting`). The graph is
+read once, bottom up, so that a rule sees operands that are rewritten already; every node is offered to the rewritings
+in their order, and what one of them puts in its place is offered to those after it. What they emit is offered again in
+further passes, `PASSES` in all: a pass costs one step a node, and most graphs need no second one.
+
+Derivatives are graphs too. A tangent graph is linear in its tangents, and has to stay so operation by operation, or
+it could not be transposed: a node that depends on a tangent may be replaced only by nodes through which tangents flow
+linearly (`Linear`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from qed import facts
+from qed.graph.build import Builder, Node, reachable
+from qed.graph.graph import Graph
+from qed.graph.names import assigned
+from qed.numerics.rewriting.change import Change, Maker, Only, Rewriting
+from qed.numerics.rewriting.logarithm import Logarithms
+from qed.numerics.rewriting.signs import MOVES
+
+PASSES = 3
+
+REWRITINGS: tuple[Maker, ...] = (Logarithms,)
+"""The rewritings, in the order in which a node is offered to them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rewritten:
+    """A graph after all rewritings.
+
+    Args:
+        function: (the graph's inputs, flat) -> list of its outputs; may be traced (jit, grad, vmap).
+        changes: what was changed, in program order; empty where the function is the original one.
+        builder, inputs, outputs: the nodes themselves.
+        passes: how many passes were made.
+    """
+
+    function: Callable[..., list[Any]] = field(repr=False)
+    changes: tuple[Change, ...]
+    builder: Builder = field(repr=False)
+    inputs: tuple[Node, ...] = field(repr=False)
+    outputs: tuple[Node, ...] = field(repr=False)
+    passes: int = 1
+
+
+def rewrite(
+    graph: Graph,
+    only: Only | None = None,
+    *,
+    tangents: Sequence[int] = (),
+    rewritings: Sequence[Maker] = REWRITINGS,
+) -> Rewritten:
+    """Run the rewritings over a graph.
+
+    Args:
+        graph: the graph of a function.
+        only: which nodes may be rewritten; default all.
+        tangents: positions of the inputs in which the graph is linear, and has to stay so.
+        rewritings: which ones, in order.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.trace import trace
+        >>> found = rewrite(trace(lambda x: jnp.log(jnp.sum(jnp.exp(x))), jnp.zeros(2)).graph)
+        >>> [change.after for change in found.changes], float(found.function(jnp.array([1000.0, 0.0]))[0])
+        (['logsumexp(x)'], 1000.0)
+    """
+    builder = Builder(names=assigned)
+    inputs = builder.inputs(graph)
+    linear = Linear(frozenset(inputs[i].number for i in tangents))
+    made = [maker(builder, only) for maker in rewritings]
+    builder.rule = _rule(made, linear)
+    outputs = builder.inline(graph, inputs)
+    passes, fired = 1, builder.fired
+    while fired and passes < PASSES:
+        before = builder.fired
+        outputs = builder.again(outputs)
+        fired, passes = builder.fired - before, passes + 1
+    needed = {node.number for node in reachable([*outputs, *builder.effects])}
+    changes = [change for rewriting in made for change in rewriting.changes(needed)]
+    changes.sort(key=lambda change: change.new.number if change.new is not None else 0)
+    return Rewritten(builder.function(outputs, inputs), tuple(changes), builder, tuple(inputs), tuple(outputs), passes)
+
+
+def _rule(rewritings: Sequence[Rewriting], linear: Linear) -> Callable[[Node], Node | None]:
+    def rule(node: Node) -> Node | None:
+        current = node
+        for rewriting in rewritings:
+            found = rewriting.rule(current)
+            if found is not None and found is not current and linear.allows(current, found):
+                current = found
+        return current
+
+    return rule
+
+
+_LINEAR_IN_EACH = frozenset(
+    "add add_any sub neg sum reduce_sum cumsum concatenate pad convert_element_type copy transpose gather "
+    "dynamic_slice real imag item sharding_constraint".split()
+)
+_LINEAR_IN_CASES = frozenset(["select_n"])
+_LINEAR_IN_ONE = frozenset(["mul", "dot_general", "conv_general_dilated"])
+_LINEAR_IN_FIRST = frozenset(["div"])
+
+
+class Linear:
+    """Through which nodes a tangent flows, and whether it does so linearly, operation by operation.
+
+    Args:
+        tangents: the numbers of the nodes that are tangents.
+
+    Example:
+        >>> from qed.numerics.rewriting import stable
+        >>> builder = Builder()
+        >>> t = builder.constant(1.0)
+        >>> linear = Linear(frozenset([t.number]))
+        >>> two = builder.constant(2.0)
+        >>> linear(builder.emit(stable.MUL, t, two)), linear(builder.emit(stable.MUL, t, t))
+        (True, None)
+    """
+
+    def __init__(self, tangents: frozenset[int]) -> None:
+        self._known: dict[int, bool | None] = dict.fromkeys(tangents, True)
+        self.any = bool(tangents)
+
+    def __call__(self, node: Node) -> bool | None:
+        """Whether a node depends on a tangent; None where it does and not linearly."""
+        if not self.any:
+            return False
+        stack = [node]
+        while stack:
+            top = stack[-1]
+            missing = [child for child in top.children if child.number not in self._known]
+            if top.number in self._known or not missing:
+                self._known.setdefault(top.number, self._flows(top))
+                stack.pop()
+            else:
+                stack.extend(missing)
+        return self._known[node.number]
+
+    def _flows(self, node: Node) -> bool | None:
+        flows = [self._known[child.number] for child in node.children]
+        if not any(flow is not False for flow in flows):
+            return False
+        if None in flows:
+            return None
+        name = node.operation
+        if name in MOVES or name in _LINEAR_IN_EACH or facts.classify(name) is facts.Class.LINEAR:
+            return True
+        if name in _LINEAR_IN_CASES:
+            return None if flows[0] else True
+        if name in _LINEAR_IN_ONE:
+            return True if sum(map(bool, flows)) == 1 else None
+        if name in _LINEAR_IN_FIRST:
+            return None if any(flows[1:]) else True
+        return None
+
+    def allows(self, old: Node, new: Node) -> bool:
+        """Whether a node may take the place of another: tangents flow through it linearly, or not at all."""
+        return self(old) is False or self(new) is True

@@ -1,0 +1,196 @@
+"""The same function, written so that its value and its gradient keep their digits.
+
+A formula that is right over the real numbers may lose every digit in floating point: log(exp(a) + exp(b)) overflows,
+1 - cos(x) cancels, and most of what is lost is lost silently. `stabilize` reads the graph of a function and replaces
+what can lose digits by what is equal as a real function and does not (`qed.numerics.rewriting`), in the value and, once
+more, in the derivative. The result is a function like the original one.
+
+References: Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM 2002, chapters 1 and 27; Blanchard,
+Higham and Higham, *Accurately computing the log-sum-exp and softmax functions*, 2021.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import jax
+
+from qed.errors import QedError
+from qed.graph.closed_over import lift
+from qed.graph.dtypes import is_real
+from qed.graph.jaxpr import concrete
+from qed.graph.trace import NotNumeric, Traced, trace
+from qed.graph.untraceable import definition, name_of, why_not_traceable
+from qed.numerics.rewriting.derivative import Stable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+KEPT = 64
+"""How many traces of one function are kept, one for each set of shapes, dtypes and static arguments."""
+
+_CONFIGURATION = ("jax_enable_x64", "jax_numpy_dtype_promotion", "jax_default_matmul_precision")
+"""The settings on which a trace depends."""
+
+_PLANS: weakref.WeakKeyDictionary[Any, OrderedDict[Hashable, Plan]] = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A function at given shapes, dtypes and static arguments: what is evaluated instead of it.
+
+    Args:
+        out_tree: the structure of what the function returns.
+        stable: the rewritten function of all its arrays.
+        closed_over: the values of the last inputs, the arrays that the function closes over.
+        changed: False where value and derivative stay as they are.
+    """
+
+    out_tree: Any
+    stable: Stable
+    closed_over: tuple[Any, ...]
+    changed: bool
+
+
+def stabilize(fun: Callable[P, R]) -> Stabilized[P, R]:
+    """The same function, stable in value and gradient.
+
+    Args:
+        fun: a JAX function of pytrees; arguments without a dtype (sizes, axes, flags) are static, as they are for it.
+
+    Returns:
+        A callable of the same signature, for `jit`, `grad`, `vmap` and `scan`, that is traced once for each set of
+        shapes, dtypes and static arguments. Over the real numbers it equals fun wherever fun is defined.
+
+    Raises:
+        QedError: QED007 where fun is no function; when it is called: QED007 and QED010
+            where it cannot be traced, QED002 where it returns no arrays.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import qed
+        >>> def loss(z):
+        ...     return jnp.log(jnp.sum(jnp.exp(z)))
+        >>> z = jnp.array([1000.0, 0.0])
+        >>> stable = qed.stabilize(loss)
+        >>> float(loss(z)), float(stable(z)), jax.grad(stable)(z).tolist()
+        (inf, 1000.0, [1.0, 0.0])
+    """
+    if not callable(fun):
+        raise QedError(
+            "QED007",
+            f"a {type(fun).__name__} is no function",
+            "it cannot be called",
+            "give the function itself, not its value",
+        )
+    return Stabilized(fun)
+
+
+class Stabilized(Generic[P, R]):
+    """What `stabilize` returns: fun, evaluated in a stable form."""
+
+    def __init__(self, fun: Callable[P, R]) -> None:
+        self.fun = fun
+        self._own: OrderedDict[Hashable, Plan] = OrderedDict()
+        functools.update_wrapper(self, fun, updated=())
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The function's value."""
+        plan, leaves = self.plan(args, kwargs)
+        if not plan.changed:
+            return self.fun(*args, **kwargs)
+        outputs = plan.stable(*leaves, *plan.closed_over)
+        return jax.tree_util.tree_unflatten(plan.out_tree, outputs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"stabilize({name_of(self.fun)})"
+
+    def plan(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Plan, list[Any]]:
+        """What is evaluated for these arguments, and the arrays among them."""
+        leaves, key = _signature(args, kwargs)
+        plans = self._plans()
+        found = plans.get(key) if key is not None else None
+        if found is not None:
+            plans.move_to_end(key)
+            return found, leaves
+        made = self._made(args, kwargs)
+        if key is not None and all(map(concrete, made.closed_over)):
+            plans[key] = made
+            if len(plans) > KEPT:
+                plans.popitem(last=False)
+        return made, leaves
+
+    def _plans(self) -> OrderedDict[Hashable, Plan]:
+        try:
+            return _PLANS.setdefault(self.fun, self._own)
+        except TypeError:  # no weak reference, or no hash
+            return self._own
+
+    def _made(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Plan:
+        traced = _traced(self.fun, args, kwargs)
+        lifted, count = lift(traced, self.fun)
+        stable = Stable(lifted.graph)
+        changed = bool(stable.value.changes) or _derivative_changes(stable, lifted)
+        closed_over = lifted.leaves[len(lifted.leaves) - count :]
+        return Plan(traced.out_tree, stable, tuple(closed_over), changed)
+
+
+def _derivative_changes(stable: Stable, traced: Traced) -> bool:
+    """Whether a function whose value stays as it is has a derivative that does not."""
+    if stable.value.builder.effects:
+        return False
+    moving = traced.free or tuple(i for i, v in enumerate(traced.graph.inputs) if is_real(v.dtype))
+    if not moving:
+        return False
+    try:
+        return stable.derivative(moving).changed
+    except (NotImplementedError, TypeError, ValueError):  # no derivative at all, as of a callback
+        return False
+
+
+def _traced(fun: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Traced:
+    try:
+        return trace(fun, *args, kwargs=kwargs)
+    except QedError:
+        raise
+    except NotNumeric as error:
+        raise QedError(
+            "QED002",
+            f"{name_of(fun)} returns a {type(error.value).__name__}",
+            "only numbers and arrays can be computed another way",
+            "return arrays, in any nesting of tuples, lists and dicts",
+            definition(fun),
+        ) from error
+    except Exception as error:
+        raise why_not_traceable(error, fun, args) from error
+
+
+def _signature(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], Hashable | None]:
+    """The arrays among the arguments, as `trace` finds them, and what a trace depends on (None: not hashable)."""
+    from qed.graph.trace import array_positions
+
+    flat, tree = jax.tree_util.tree_flatten_with_path((tuple(args), dict(kwargs)))
+    positions = set(array_positions(flat))
+    leaves = [leaf for i, (_, leaf) in enumerate(flat) if i in positions]
+    parts: list[Hashable] = [tree, *(getattr(jax.config, name) for name in _CONFIGURATION)]
+    for i, (_, leaf) in enumerate(flat):
+        if i in positions:
+            aval = jax.typeof(leaf) if hasattr(leaf, "dtype") else None
+            weak = True if aval is None else bool(getattr(aval, "weak_type", False))
+            parts.append((jax.numpy.shape(leaf), str(aval.dtype) if aval is not None else type(leaf), weak))
+        else:
+            parts.append((type(leaf), leaf))
+    key = tuple(parts)
+    try:
+        hash(key)
+    except TypeError:
+        return leaves, None
+    return leaves, key
