@@ -153,13 +153,14 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
         return self.number(first).hull(self.number(second))
 
     def truth(self, value: Any) -> bool | None:
-        """Whether a condition holds; of a batched loop, whether any of them does."""
+        """Whether a condition holds; of a batched loop, whether any of them does; the same in all boxes, or None."""
         if isinstance(value, Known):
             return bool(np.any(value.array))
         if value.doubt:
             return None
+        inside = tuple(range(self.batch, value.ndim))
         lower, upper = value.bounds
-        return True if np.any(lower > 0) else False if np.all(upper <= 0) else None
+        return True if np.all(np.any(lower > 0, inside)) else False if np.all(upper <= 0) else None
 
     def choose(self, value: Any, count: int) -> int | None:
         """Which branch an index takes."""
