@@ -1,0 +1,114 @@
+"""The corpus of stability: its scorer, its labels, and what `qed.stabilize` makes of it."""
+
+import math
+
+import flint
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from tests.numerics import scoring
+from tests.numerics.corpus_stability import CONTROLS, UNSTABLE
+from tests.numerics.scoring import Stability
+
+# --- the scorer ----------------------------------------------------------------------------------------------------
+
+
+def case(fun, *points, **options):
+    return Stability("case", "group", fun, tuple(p if isinstance(p, tuple) else (p,) for p in points), **options)
+
+
+def judged(fun, *points, dtype="float32", **options):
+    found = case(fun, *points, **options)
+    return scoring.losses(fun, found, dtype, scoring.truths(found, dtype))
+
+
+def test_the_truth_is_a_formula_in_balls():
+    points = (1e-8, 0.5, 30.0)
+    truths = scoring.truths(case(lambda x: jnp.exp(x) - 1, *points), "float64")
+    with scoring.precision(300):
+        for x, truth in zip(points, truths, strict=True):
+            assert abs(truth.value - flint.arb(x).expm1()) < 1e-60
+            assert abs(truth.gradient[0].item() / flint.arb(x).exp() - 1) < 1e-30
+
+
+@pytest.mark.parametrize(("dtype", "digits"), [("float32", 24), ("float64", 53)])
+def test_bits_are_counted_from_the_last_place(dtype, digits):
+    unit = 2.0**-digits
+    with scoring.precision(300):
+        exact = scoring.objects([flint.arb(1)], ())
+        for wrong, bits in ((0.0, 0.0), (2 * unit, math.log2(3)), (128 * unit, math.log2(129)), (np.nan, digits)):
+            assert scoring._lost(np.float64(1 + wrong), exact, dtype) == pytest.approx(bits)
+        beyond = scoring.objects([flint.arb(10) ** 400], ())
+        assert scoring._lost(np.float64(np.inf), beyond, dtype) == 0
+        assert scoring._lost(np.float64(-np.inf), beyond, dtype) == digits
+        below = scoring.objects([flint.arb(10) ** -400], ())
+        assert scoring._lost(np.float64(0), below, dtype) == 0
+
+
+def test_what_is_lost_and_what_is_not():
+    loss = judged(lambda x: jnp.exp(x) - 1, 1e-9, 1.0)
+    assert loss.value[0] == 24 and loss.value[1] < 3
+    assert max(loss.gradient) < 3
+    loss = judged(lambda x: jnp.log(jnp.sum(jnp.exp(x))), [1e3, -1e3], [0.5, 0.25])
+    assert loss.value[0] == loss.gradient[0] == 24
+    assert loss.value[1] < 3 and loss.gradient[1] < 3
+
+
+def test_limits_conventions_and_points_without_a_value():
+    loss = judged(lambda x: jnp.sin(x) / x, 0.0, 0.5, limit=True)
+    assert loss.value[0] == 24 and loss.gradient[0] == 24 and loss.value[1] < 3
+    loss = judged(lambda x: jnp.sqrt(jnp.sum(x * x)), [0.0, 0.0], conventions={0: (0.0, ([0.0, 0.0],))})
+    assert loss.value == (0.0,) and loss.gradient == (24.0,)
+    loss = judged(jnp.log, -1.0, 2.0)
+    assert math.isnan(loss.value[0]) and math.isnan(loss.gradient[0]) and loss.worst("value") < 3
+
+
+def test_control_flow_has_a_reference():
+    def product(x):
+        return jax.lax.fori_loop(0, 3, lambda i, c: c * jnp.where(x[i] > 0, x[i], 1.0), jnp.ones((), x.dtype))
+
+    for dtype in ("float32", "float64"):
+        loss = judged(product, [0.5, -1.0, 3.0], dtype=dtype)
+        assert loss.worst("value") < 3 and loss.worst("gradient") < 3
+
+
+def test_verdicts():
+    def loss(*value):
+        return scoring.Loss(value, value)
+
+    def verdict(before, after):
+        return scoring.Verdict("case", "group", "float32", loss(*before), loss(*after))
+
+    assert verdict((24.0, 0.0), (2.0, 0.5)).broken("value")
+    assert verdict((24.0, 0.0), (2.0, 0.5)).fixed("value")
+    assert not verdict((24.0, 0.0), (3.5, 0.5)).fixed("gradient")
+    assert not verdict((5.0, 0.0), (2.0, 0.5)).broken("gradient")
+    assert verdict((24.0, 0.0), (2.0, 3.5)).worse("value")
+    assert not verdict((24.0, 1.0), (23.0, 2.5)).worse("value")
+
+
+# --- the corpus ----------------------------------------------------------------------------------------------------
+
+
+def sampled(cases, every):
+    """All cases, those that are not every so-manyth marked slow."""
+    return [
+        pytest.param(found, id=name, marks=[] if k % every == 0 else [pytest.mark.slow])
+        for k, (name, found) in enumerate(sorted(cases.items()))
+    ]
+
+
+@pytest.mark.parametrize("case", sampled(CONTROLS, 6))
+def test_a_control_is_left_alone(case):
+    for dtype in ("float32", "float64"):
+        assert scoring.same_bits(case, dtype, qed.stabilize(case.fun))
+
+
+@pytest.mark.parametrize("case", sampled(UNSTABLE, 12))
+def test_nothing_becomes_worse(case):
+    for dtype in ("float32", "float64"):
+        verdict = scoring.verdict(case, dtype, qed.stabilize(case.fun), scoring.truths(case, dtype))
+        assert not verdict.worse("value") and not verdict.worse("gradient"), verdict
