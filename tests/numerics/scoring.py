@@ -107,13 +107,15 @@ def table(group: str) -> tuple[dict[str, Stability], Callable[..., Any]]:
 # --- the truth -----------------------------------------------------------------------------------------------------
 
 
-def truths(case: Stability, dtype: str) -> list[Truth]:
-    """The exact values and gradients of a case at its points."""
+def truths(case: Stability, dtype: str, gradients: bool = True) -> list[Truth]:
+    """The exact values and gradients of a case at its points, or the values alone."""
     points = case.at(dtype)
     with jax.enable_x64(dtype == "float64"):
         traced = trace(case.exact or case.fun, *points[0])
         return [
-            _agreed(*case.conventions[index]) if index in case.conventions else _truth(traced, point, case.limit)
+            _agreed(*case.conventions[index])
+            if index in case.conventions
+            else _truth(traced, point, case.limit, gradients)
             for index, point in enumerate(points)
         ]
 
@@ -125,7 +127,7 @@ def _agreed(value: Any, gradient: Any) -> Truth:
     return Truth(number, arrays)
 
 
-def _truth(traced: Any, point: Sequence[np.ndarray], limit: bool) -> Truth:
+def _truth(traced: Any, point: Sequence[np.ndarray], limit: bool, gradients: bool) -> Truth:
     value = None
     for bits in STEPS:
         with precision(bits):
@@ -136,6 +138,8 @@ def _truth(traced: Any, point: Sequence[np.ndarray], limit: bool) -> Truth:
                 found = _walk(traced, arrays, bits)
             if found is None or not _known(found):
                 continue
+            if not gradients:
+                return Truth(found, None)
             value, gradient = found, _gradient(traced, arrays, bits)
             if gradient is not None and all(_array_known(g) for g in gradient):
                 return Truth(value, gradient)
@@ -192,10 +196,15 @@ def _gradient(traced: Any, arrays: Sequence[Any], bits: int) -> tuple[Any, ...] 
 # --- the loss ------------------------------------------------------------------------------------------------------
 
 
-def losses(fun: Callable[..., Any], case: Stability, dtype: str, exact: Sequence[Truth]) -> Loss:
-    """Bits that a function, jitted, loses at the points of a case."""
+def losses(fun: Callable[..., Any], case: Stability, dtype: str, exact: Sequence[Truth], jit: bool = True) -> Loss:
+    """Bits that a function, compiled or not, loses at the points of a case."""
+    return lost(evaluated(fun, case, dtype, jit), dtype, exact)
+
+
+def lost(found: Sequence[tuple[Any, tuple[Any, ...]]], dtype: str, exact: Sequence[Truth]) -> Loss:
+    """Bits lost by values and gradients at the points where the truth is known."""
     values, gradients = [], []
-    for (value, gradient), truth in zip(evaluated(fun, case, dtype), exact, strict=True):
+    for (value, gradient), truth in zip(found, exact, strict=True):
         with precision(STEPS[0]):
             values.append(math.nan if truth.value is None else _lost(value, objects([truth.value], ()), dtype))
             judged = truth.gradient is not None
@@ -204,11 +213,17 @@ def losses(fun: Callable[..., Any], case: Stability, dtype: str, exact: Sequence
     return Loss(tuple(values), tuple(gradients))
 
 
-def evaluated(fun: Callable[..., Any], case: Stability, dtype: str) -> list[tuple[Any, tuple[Any, ...]]]:
+def evaluated(
+    fun: Callable[..., Any], case: Stability, dtype: str, jit: bool = True
+) -> list[tuple[Any, tuple[Any, ...]]]:
     """Value and gradient at every point of a case, compiled once."""
     points = case.at(dtype)
     with jax.enable_x64(dtype == "float64"):
-        both = jax.jit(lambda *args: (fun(*args), jax.grad(fun, argnums=tuple(range(len(args))))(*args)))
+
+        def pair(*args: Any) -> Any:
+            return fun(*args), jax.grad(fun, argnums=tuple(range(len(args))))(*args)
+
+        both = jax.jit(pair) if jit else pair
         found = [both(*map(jnp.asarray, point)) for point in points]
         return [(np.asarray(value), tuple(map(np.asarray, gradient))) for value, gradient in found]
 
