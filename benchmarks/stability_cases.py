@@ -56,9 +56,14 @@ class Core:
     exact: Callable[..., Any] | None = None
 
 
-def _real(b: Any, product: Any) -> Any:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return b * b >= product
+def roots_are_real(factor: float) -> Callable[..., Any]:
+    """b^2 >= factor a c, a != 0."""
+
+    def holds(a: Any, b: Any, c: Any) -> Any:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return (b * b >= factor * (a * c)) & (a != 0)
+
+    return holds
 
 
 HAMMING = (
@@ -86,25 +91,25 @@ HAMMING = (
     Core(
         "p42, positive",
         lambda a, b, c: (-b + jnp.sqrt(b * b - 4.0 * (a * c))) / (2.0 * a),
-        lambda a, b, c: _real(b, 4.0 * (a * c)) & (a != 0),
+        roots_are_real(4.0),
         3,
     ),
     Core(
         "p42, negative",
         lambda a, b, c: (-b - jnp.sqrt(b * b - 4.0 * (a * c))) / (2.0 * a),
-        lambda a, b, c: _real(b, 4.0 * (a * c)) & (a != 0),
+        roots_are_real(4.0),
         3,
     ),
     Core(
         "problem 3.2.1, positive",
         lambda a, b, c: (-b + jnp.sqrt(b * b - a * c)) / a,
-        lambda a, b, c: _real(b, a * c) & (a != 0),
+        roots_are_real(1.0),
         3,
     ),
     Core(
         "problem 3.2.1, negative",
         lambda a, b, c: (-b - jnp.sqrt(b * b - a * c)) / a,
-        lambda a, b, c: _real(b, a * c) & (a != 0),
+        roots_are_real(1.0),
         3,
     ),
     Core("example 3.7", lambda x: jnp.exp(x) - 1.0),
