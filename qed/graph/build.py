@@ -23,77 +23,24 @@ Without a rewriting the function is the original one: the same primitives on the
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import numpy as np
 
-from qed import facts
 from qed.graph import jaxpr
 from qed.graph.calls import Inline
-from qed.graph.dtypes import is_extended
 from qed.graph.graph import Atom, Equation, Graph, Literal
+from qed.graph.nodes import Bound, Item, Node, Operation, evaluator, extended, reachable, several, unevaluated
 from qed.span import Span
 
 TRANSPARENT = ("jit", "closed_call", "core_call", "named_call")
 GHOSTED = ("custom_jvp_call", "remat")
 
 
-@dataclass(frozen=True)
-class Operation:
-    """An operation that a rewriting introduces: a name, and a traceable function of arrays.
-
-    Args:
-        name: what it is called in formulas, such as 'logsumexp'.
-        evaluate: (values of the children, **params) -> array.
-        whole: whether it is several primitives that belong together; they and their derivatives stay as they are.
-    """
-
-    name: str
-    evaluate: Callable[..., Any]
-    whole: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class Node:
-    """One value of the expression graph.
-
-    Args:
-        number: position in the order of evaluation.
-        operation: the primitive's name, or 'input', 'constant', or the name of an emitted `Operation`.
-        children: what it reads.
-        params: static parameters.
-        shape, dtype: of the value (of the first output where there are several).
-        span: the user's line where it was first written.
-        name: the user's name for it, where the source shows one.
-        ghost: the same value spelled out, for rules to read; never evaluated.
-        spans: every line where it was written.
-        origin: the equation of the front end whose line it stands for.
-        settled: whether it is part of what a rewriting emitted, or of its derivative, and stays as it is.
-    """
-
-    number: int
-    operation: str
-    children: tuple[Node, ...]
-    params: Mapping[str, Any]
-    shape: tuple[int, ...]
-    dtype: Any
-    evaluate: Callable[..., Any] = field(repr=False)
-    span: Span | None = None
-    name: str | None = None
-    value: Any = None
-    equation: Equation | None = field(default=None, repr=False)
-    ghost: Node | None = field(default=None, repr=False)
-    spans: list[Span] = field(default_factory=list, repr=False)
-    origin: Any = field(default=None, repr=False)
-    settled: bool = False
-
-    def __repr__(self) -> str:
-        return f"%{self.number}={self.operation}({', '.join(f'%{c.number}' for c in self.children)})"
-
-
 Rule = Callable[[Node], "Node | None"]
+Inside = Callable[[Equation, list[Node]], "Callable[..., Any] | None"]
+"""(an equation that calls other graphs, its operands) -> what evaluates it instead, or None."""
 Namer = Callable[[Graph], Mapping[int, str]]
 
 
@@ -123,44 +70,61 @@ class Builder:
         self._calls: dict[Hashable, list[Node]] = {}
         self._keep: list[Any] = []  # ids in keys stay valid while the objects live
         self._count = 0
+        self.inside: Inside | None = None
+        self._bodies: dict[int, Callable[..., Any]] = {}
         self._origin: Any = None
         self._settled = False
         self.effects: list[Node] = []
+
+    @property
+    def bodies(self) -> dict[int, Equation]:
+        """The calls that are evaluated with other bodies: the equation, by the number of the node."""
+        return {
+            node.number: node.equation for node in self._nodes.values() if node.number in self._bodies and node.equation
+        }
 
     # --- nodes ---
 
     def inputs(self, graph: Graph) -> list[Node]:
         """One fresh node for each input of a graph, under the input's own name."""
         return [
-            self._new("input", (), {}, variable.shape, variable.dtype, _unevaluated, name=variable.name)
+            self._new("input", (), {}, variable.shape, variable.dtype, unevaluated, name=variable.name)
             for variable in graph.inputs
         ]
 
     def constant(self, value: Any, dtype: Any = None, shape: tuple[int, ...] | None = None) -> Node:
         """A concrete array or number; small equal ones are one node."""
-        if dtype is not None and not isinstance(value, jax.Array) and not _extended(dtype):
+        if dtype is not None and not isinstance(value, jax.Array) and not extended(dtype):
             value = np.asarray(value, dtype)
         key = self._constant_key(value)
         if key in self._nodes:
             return self._nodes[key]
         shape = tuple(np.shape(value)) if shape is None else shape
         found = getattr(value, "dtype", dtype)
-        return self._nodes.setdefault(key, self._new("constant", (), {}, shape, found, _unevaluated, value=value))
+        return self._nodes.setdefault(key, self._new("constant", (), {}, shape, found, unevaluated, value=value))
 
     def _constant_key(self, value: Any) -> Hashable:
-        if not isinstance(value, jax.Array) and np.size(value) <= 16 and not _extended(getattr(value, "dtype", None)):
+        if not isinstance(value, jax.Array) and np.size(value) <= 16 and not extended(getattr(value, "dtype", None)):
             array = np.asarray(value)
             return ("constant", array.tobytes(), str(array.dtype), array.shape)
         self._keep.append(value)
         return ("constant", id(value))
 
-    def emit(self, operation: Operation, *children: Node, shape: tuple[int, ...] | None = None, **params: Any) -> Node:
+    def emit(
+        self,
+        operation: Operation,
+        *children: Node,
+        shape: tuple[int, ...] | None = None,
+        dtype: Any = None,
+        **params: Any,
+    ) -> Node:
         """A node of a named operation that no equation of the user's makes.
 
         Args:
             operation: what to apply.
             children: to what.
             shape: shape of the result; default: that of the children, broadcast against each other.
+            dtype: dtype of the result; default: that of the first child.
             params: static, hashable parameters, handed to the operation.
         """
         key = (operation.name, tuple(child.number for child in children), tuple(sorted(params.items())))
@@ -168,8 +132,8 @@ class Builder:
             return self._nodes[key]
         if shape is None:
             shape = np.broadcast_shapes(*(child.shape for child in children))
-        evaluate = _Bound(operation.evaluate, params) if params else operation.evaluate
-        dtype = children[0].dtype
+        evaluate = Bound(operation.evaluate, params) if params else operation.evaluate
+        dtype = children[0].dtype if dtype is None else dtype
         made = self._nodes.setdefault(key, self._new(operation.name, children, params, shape, dtype, evaluate))
         made.settled = operation.whole
         return made
@@ -188,10 +152,10 @@ class Builder:
         if found is None:
             first = equation.outputs[0] if equation.outputs else None
             shape, dtype = (first.shape, first.dtype) if first is not None else ((), None)
-            evaluate = _evaluator(equation, changed)
+            evaluate = evaluator(equation, changed)
             found = self._new(equation.primitive, tuple(children), params, shape, dtype, evaluate, equation=equation)
             self._nodes.setdefault(key, found)
-        if not _several(equation):
+        if not several(equation):
             return [found]
         return [self._item(found, i) for i in range(len(equation.outputs))]
 
@@ -209,13 +173,28 @@ class Builder:
         self._keep.append(equation)
         return (id(equation), numbers, tuple(params.items()) if params is not equation.params else ())
 
+    def _called(
+        self, equation: Equation, children: Sequence[Node], evaluate: Callable[..., Any], key: Hashable = None
+    ) -> list[Node]:
+        """The outputs of an equation that is evaluated in another way."""
+        first = equation.outputs[0] if equation.outputs else None
+        shape, dtype = (first.shape, first.dtype) if first is not None else ((), None)
+        made = self._new(
+            equation.primitive, tuple(children), equation.params, shape, dtype, evaluate, equation=equation
+        )
+        self._bodies[made.number] = evaluate
+        self._nodes[key or self._equation_key(equation, equation.params, children)] = made
+        if not several(equation):
+            return [made]
+        return [self._item(made, i) for i in range(len(equation.outputs))]
+
     def _item(self, node: Node, index: int) -> Node:
         key = ("item", node.number, index)
         if key in self._nodes:
             return self._nodes[key]
         assert node.equation is not None
         variable = node.equation.outputs[index]
-        made = self._new("item", (node,), {"index": index}, variable.shape, variable.dtype, _Item(index))
+        made = self._new("item", (node,), {"index": index}, variable.shape, variable.dtype, Item(index))
         return self._nodes.setdefault(key, made)
 
     def _new(
@@ -281,6 +260,11 @@ class Builder:
         """The same operation at other children."""
         if node.operation == "item" and node.equation is None:
             return self._item(children[0], node.params["index"])
+        if node.equation is not None and node.number in self._bodies:
+            key = ("body", node.number, tuple(child.number for child in children))
+            if key not in self._nodes:
+                self._called(node.equation, children, self._bodies[node.number], key)
+            return self._nodes[key]
         if node.equation is not None:
             own = node.equation.params
             changed = {key: value for key, value in node.params.items() if value is not own.get(key)}
@@ -288,8 +272,14 @@ class Builder:
             self.apply(node.equation, children, **changed)
             return self._nodes[key]
         inner = node.evaluate
-        evaluate = inner.evaluate if isinstance(inner, _Bound) else inner
-        return self.emit(Operation(node.operation, evaluate, node.settled), *children, shape=node.shape, **node.params)
+        evaluate = inner.evaluate if isinstance(inner, Bound) else inner
+        return self.emit(
+            Operation(node.operation, evaluate, node.settled),
+            *children,
+            shape=node.shape,
+            dtype=node.dtype,
+            **node.params,
+        )
 
     def _read(self, env: Mapping[Atom, Node], atom: Atom) -> Node:
         if isinstance(atom, Literal):
@@ -302,7 +292,12 @@ class Builder:
                 return self._call(equation, children, span)
             if equation.primitive in GHOSTED:
                 return self._ghosted(equation, children, span)
-        outputs = self.apply(equation, children)
+        inside = self.inside(equation, children) if self.inside is not None and equation.call is not None else None
+        if inside is None:
+            outputs = self.apply(equation, children)
+        else:
+            outputs = self._called(equation, children, inside)
+            self.fired += 1
         if getattr(equation.native, "effects", ()):
             self.effects.append(self._nodes[self._equation_key(equation, equation.params, children)])
         return [self._place(node, span) for node in outputs]
@@ -376,71 +371,4 @@ class Builder:
         return evaluate
 
 
-def reachable(nodes: Sequence[Node]) -> list[Node]:
-    """Everything that the nodes need, themselves included, in an order of evaluation."""
-    found: dict[int, Node] = {}
-    stack = list(nodes)
-    while stack:
-        node = stack.pop()
-        if node.number not in found:
-            found[node.number] = node
-            stack.extend(node.children)
-    return [found[number] for number in sorted(found)]
-
-
-@dataclass(frozen=True)
-class _Bound:
-    """An operation with its parameters."""
-
-    evaluate: Callable[..., Any]
-    params: Mapping[str, Any]
-
-    def __call__(self, *values: Any) -> Any:
-        return self.evaluate(*values, **self.params)
-
-
-@dataclass(frozen=True)
-class _Item:
-    """One of several outputs."""
-
-    index: int
-
-    def __call__(self, values: Sequence[Any]) -> Any:
-        return values[self.index]
-
-
-def _several(equation: Equation) -> bool:
-    return len(equation.outputs) != 1
-
-
-def _evaluator(equation: Equation, changed: Mapping[str, Any]) -> Callable[..., Any]:
-    several = _several(equation)
-
-    def evaluate(*values: Any) -> Any:
-        if equation.native is None:
-            outputs = _by_hand(equation, values)
-        else:
-            outputs = jaxpr.bind(equation.native, values, **changed)
-        return outputs if several else outputs[0]
-
-    return evaluate
-
-
-def _by_hand(equation: Equation, values: Sequence[Any]) -> tuple[Any, ...]:
-    """An equation without JAX behind it: what its fact card says."""
-    name = equation.primitive
-    if name in facts.ARITHMETIC:
-        return (facts.JAX.call(name, *values),)
-    card = facts.card(name, **equation.params) if name in {*facts.CARDS, *facts.FAMILIES} else None
-    if card is None:
-        message = f"no fact card for {name}: it cannot be evaluated by hand"
-        raise NotImplementedError(message)
-    return (card.jax(*values),)
-
-
-def _unevaluated(*values: Any) -> Any:
-    raise AssertionError  # inputs and constants are not computed
-
-
-def _extended(dtype: Any) -> bool:
-    return dtype is None or is_extended(dtype)
+__all__ = ["Builder", "Node", "Operation", "reachable"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qed.graph.build import Node
 from qed.numerics.rewriting import laws, stable
 from qed.numerics.rewriting.forms import Form, Term
+from qed.numerics.rewriting.log_product import LOG_PRODUCT
 from qed.numerics.rewriting.signs import MOVES, Sign, fills_with_nan, floating
 
 if TYPE_CHECKING:
@@ -118,11 +119,12 @@ def _reduce_max(log: Logarithm, node: Node) -> Form | None:
 
 
 def _reduce_prod(log: Logarithm, node: Node) -> Form | None:
-    child = node.children[0]
-    if log.sign(child) == Sign.UNKNOWN:
-        return None
+    child, axes = node.children[0], tuple(node.params["axes"])
+    if log.sign(child) == Sign.UNKNOWN or log.gained(child) is None:
+        value = log.emit(LOG_PRODUCT, child, shape=node.shape, axes=axes)
+        return log.single(node, value, law=laws.SIGNED_PROD)
     form = log.plain(child)
-    value = log.emit(stable.SUM, log.whole(form, child), shape=node.shape, axes=tuple(node.params["axes"]))
+    value = log.emit(stable.SUM, log.whole(form, child), shape=node.shape, axes=axes)
     return log.single(node, value, form, law=laws.PROD)
 
 

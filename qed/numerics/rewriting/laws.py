@@ -35,3 +35,9 @@ SELECT = Law("log(where(c, a, b)) = where(c, log(a), log(b))", "always")
 LOG1P = Law("log(1 + a) = log1p(a)", "always")
 DIVIDE = Law("a / b = exp(log(a) - log(b))", "a > 0 and b > 0")
 DIVISOR = Law("a / b = a exp(-log(b))", "b > 0")
+SCALED = Law(
+    "log(c) = log(m) + e log(2) for c = m * 2**e, the loop being homogeneous in c", "c > 0, as for the original"
+)
+CARRY = Law("log(f(exp(l))) is carried instead of f(c)", "c > 0, which the start and each step show")
+SIGNED_PROD = Law("log(prod(m * 2**e)) = log(prod(m)) + sum(e) log(2)", "prod > 0, as for the original")
+FACTORS = Law("c after the loop = c before it times the factors of all steps", "always")

@@ -11,14 +11,17 @@ from collections.abc import Callable, Mapping
 from qed import facts
 from qed.graph.build import Builder, Node
 from qed.graph.graph import Equation
-from qed.numerics.rewriting import arrays, laws, products, stable, sums
+from qed.numerics.rewriting import arrays, carries, laws, products, stable, sums
 from qed.numerics.rewriting.forms import Algebra, Form, Term, together
 from qed.numerics.rewriting.signs import Sign, Signs, floating
+
+LOOPS = ("item", "scan", "while")
 
 RULES: Mapping[str, Callable[[Logarithm, Node], Form | None]] = {
     **products.RULES,
     **sums.RULES,
     **arrays.RULES,
+    **dict.fromkeys(LOOPS, carries.logarithm),
 }
 
 _ENDS = frozenset(["exp", "exp2", "logistic", "expm1", "cosh", "erfc"])
@@ -63,7 +66,7 @@ class Logarithm:
             seen[top.number] = top
             if top.ghost is not None:
                 pending.extend([top.ghost] if readable(top) else [])
-            elif top.operation in RULES and top.operation not in _ENDS:
+            elif top.operation in RULES and top.operation not in _ENDS and top.operation not in LOOPS:
                 pending.extend(top.children)
         for number in sorted(seen):
             if number not in self._known:
@@ -78,7 +81,8 @@ class Logarithm:
         if node.operation == "constant":
             return products.constant(self, node)
         rule = RULES.get(node.operation)
-        return rule(self, node) if rule is not None and node.equation is not None else None
+        made = node.equation is not None or node.operation == "item"
+        return rule(self, node) if rule is not None and made else None
 
     # --- what the rules ask ---
 

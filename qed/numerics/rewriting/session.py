@@ -13,14 +13,15 @@ linearly (`Linear`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qed import facts
 from qed.graph.build import Builder, Node, reachable
-from qed.graph.graph import Graph
+from qed.graph.graph import Equation, Graph
 from qed.graph.names import assigned
 from qed.numerics.rewriting.change import Change, Maker, Only, Rewriting
+from qed.numerics.rewriting.inside import evaluated
 from qed.numerics.rewriting.logarithm import Logarithms
 from qed.numerics.rewriting.signs import MOVES
 
@@ -76,6 +77,8 @@ def rewrite(
     linear = Linear(frozenset(inputs[i].number for i in tangents))
     made = [maker(builder, only) for maker in rewritings]
     builder.rule = _rule(made, linear)
+    bodies = _Bodies(only, rewritings, linear)
+    builder.inside = bodies
     outputs = builder.inline(graph, inputs)
     passes, fired = 1, builder.fired
     while fired and passes < PASSES:
@@ -84,6 +87,7 @@ def rewrite(
         fired, passes = builder.fired - before, passes + 1
     needed = {node.number for node in reachable([*outputs, *builder.effects])}
     changes = [change for rewriting in made for change in rewriting.changes(needed)]
+    changes += bodies.changes(needed, builder)
     changes.sort(key=lambda change: change.new.number if change.new is not None else 0)
     return Rewritten(builder.function(outputs, inputs), tuple(changes), builder, tuple(inputs), tuple(outputs), passes)
 
@@ -98,6 +102,39 @@ def _rule(rewritings: Sequence[Rewriting], linear: Linear) -> Callable[[Node], N
         return current
 
     return rule
+
+
+class _Bodies:
+    """The bodies of loops and branches, each rewritten once."""
+
+    def __init__(self, only: Only | None, rewritings: Sequence[Maker], linear: Linear) -> None:
+        self.only, self.rewritings, self.linear = only, rewritings, linear
+        self.known: dict[int, Rewritten] = {}
+        self.keep: list[Graph] = []
+
+    def __call__(self, equation: Equation, children: list[Node]) -> Callable[..., Any] | None:
+        """What evaluates an equation with its bodies rewritten; None where nothing changes."""
+        if any(self.linear(child) is not False for child in children):
+            return None
+        return evaluated(equation, self.function)
+
+    def function(self, graph: Graph) -> Callable[..., list[Any]] | None:
+        """The rewritten function of a body."""
+        if id(graph) not in self.known:
+            self.keep.append(graph)
+            self.known[id(graph)] = rewrite(graph, self.only, rewritings=self.rewritings)
+        found = self.known[id(graph)]
+        return found.function if found.changes and not found.builder.effects else None
+
+    def changes(self, needed: set[int], builder: Builder) -> list[Change]:
+        """What was changed in the bodies of those calls that are needed."""
+        found: list[Change] = []
+        for number in sorted(needed & set(builder.bodies)):
+            equation = builder.bodies[number]
+            for graph in equation.call.graphs:
+                if id(graph) in self.known:
+                    found += [replace(c, old=c.old, new=None) for c in self.known[id(graph)].changes]
+        return list(dict.fromkeys(found))
 
 
 _LINEAR_IN_EACH = frozenset(

@@ -64,6 +64,10 @@ class Signs:
         """The sign of a node; the walk keeps its own stack, so that a deep graph is no matter."""
         return _memoised(node, self._known, self._rule)
 
+    def know(self, node: Node, sign: Sign) -> None:
+        """Remember the sign of a node that is known from elsewhere."""
+        self._known[node.number] = sign
+
     def varies(self, node: Node) -> bool:
         """Whether a derivative can flow through the node: it depends on a floating-point input."""
         return _memoised(node, self._varies, self._flows)

@@ -88,6 +88,9 @@ def _scaled(log: Logarithm, node: Node) -> tuple[Node | None, Form] | None:
     if only is not None and only.coefficient == 1 and only.shift is not None and only.rest is not None:
         if only.rest.operation == "log":  # a weighted sum is its scaled sum times exp(shift), also where it is 0
             return only.rest.children[0], Form((Term(only.shift),), node.shape, laws=form.laws if form else ())
+    loose = form.terms[0] if form is not None and form.laws == (laws.SCALED,) else None
+    if form is not None and loose is not None and loose.coefficient == 1 and loose.node.operation == "log":
+        return loose.node.children[0], replace(form, terms=form.terms[1:])  # m of any sign, times 2^e
     if node.operation in ("mul", "div"):
         a, b = node.children
         for of, other in ((a, b), (b, a))[: 2 if node.operation == "mul" else 1]:

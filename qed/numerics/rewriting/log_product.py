@@ -1,0 +1,62 @@
+"""log of a product of numbers of any sign, without under- or overflow, and no worse than the product itself.
+
+Each factor is split as x = m 2^e with |m| between sqrt(1/2) and sqrt 2. The exponents are added as integers, which is
+exact; the m are multiplied in groups too small to overflow, and split again. So
+
+    log prod x  =  log m + e log 2,        m = prod m_i up to powers of two,
+
+has the rounding errors of the product, not those of a sum of logarithms, which are large beside it where the logarithms
+cancel. The result is NaN where the product is negative, as the logarithm is. Its derivative is d log prod x = sum dx/x.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from qed.graph.build import Operation
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def log_product(x: Any, axes: tuple[int, ...]) -> Any:
+    """log of the product along axes; NaN where it is negative.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(log_product(jnp.full(1000, -0.5), (0,)), log_product(jnp.array([1e30, 1e-30]), (0,)))
+        -693.14716 1.1920929e-07
+    """
+    kept = [a for a in range(x.ndim) if a not in axes]
+    rows = jnp.transpose(x, (*axes, *kept)).reshape((-1, *(x.shape[a] for a in kept)))
+    negative = jnp.sum(rows < 0, axis=0) % 2 == 1
+    m, e = _split(jnp.abs(rows))
+    group = int(jnp.finfo(x.dtype).maxexp) // 2
+    while m.shape[0] > 1:
+        size = min(group, m.shape[0])
+        short = -m.shape[0] % size
+        m = jnp.concatenate([m, jnp.ones((short, *m.shape[1:]), m.dtype)])
+        e = jnp.concatenate([e, jnp.zeros((short, *e.shape[1:]), e.dtype)])
+        m, more = _split(jnp.prod(m.reshape((-1, size, *m.shape[1:])), axis=1))
+        e = jnp.sum(e.reshape((-1, size, *e.shape[1:])), axis=1) + more
+    total = jnp.log(m[0]) + e[0].astype(x.dtype) * jnp.asarray(0.6931471805599453, x.dtype)
+    return jnp.where(negative & (jnp.prod(m != 0, axis=0) > 0), jnp.nan, total).astype(x.dtype)
+
+
+@log_product.defjvp
+def _derivative(axes: tuple[int, ...], primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (x,), (t,) = primals, tangents
+    return log_product(x, axes), jnp.sum(t / x, axis=axes)
+
+
+def _split(x: Any) -> tuple[Any, Any]:
+    """(m, e) with x = m 2^e, m between sqrt(1/2) and sqrt 2; 0, inf and NaN are m themselves."""
+    m, e = jnp.frexp(x)
+    small = (m < 0.70710678) & (m > 0)
+    return jnp.where(small, 2 * m, m).astype(x.dtype), jnp.where(small, e - 1, e)
+
+
+LOG_PRODUCT = Operation("log_product", lambda x, axes: log_product(x, axes), whole=True)
+"""The same as an operation of a rewriting."""
