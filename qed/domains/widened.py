@@ -149,7 +149,8 @@ class Widened(Replay):
         if primitive in _SCATTERS:
             return (_scatter(native, values),)
         if primitive == "custom_linear_solve":
-            return self._solve(equation, values)
+            kept = self.keep(equation, place) if self.keep is not None else None
+            return self._solve(equation, values) if kept is None else kept(self, values)
         if own_dtype(equation):
             return _in_own_dtype(equation, values)
         changed = {key: wide(native.params[key]) for key in _DTYPE_PARAMS if is_inexact(native.params.get(key))}

@@ -92,6 +92,15 @@ class Case:
 
         return noise(flat(0), self.inputs) + noise(flat(1), self.inputs)
 
+    def value_noise(self, element: int) -> float:
+        """How far rounding in float64 may move one element of the values that the rule returns."""
+
+        def value(*inputs: Any) -> Any:
+            probe = {key: [jnp.asarray(x) for x in xs] for key, xs in self.probe.items()}
+            return vector(self.local.found(inputs, probe)[0])[element]
+
+        return noise(value, self.inputs)
+
     @cached_property
     def constants(self) -> np.ndarray | float:
         """How far the rounding of constants to the program's dtype moves each element of the difference."""

@@ -105,11 +105,12 @@ def run(function: Function, order: int = 1, seed: int = 0) -> Checked:
     culprits = [culprit for _, culprit in judged]
     blind = [each.site for each in comparisons if each.order == 1 and not reversible(each)]
     blamed = {site.number for site, culprit in judged if culprit.verdict in _WRONG}
-    differing = [r.local.site for r in records if r.differs]
+    differing = [r.local.site for r in records if r.differs and r.local.site.kind != "solve"]
     lost = [*blind, *(s for s in differing if s.number not in blamed and reaches(function.graph, s))]
     stops = [site for site in sites if site.kind == "stop" and site.outer is None and reaches(function.graph, site)]
     whole = Whole(function, kept.with_sites(_different([*lost, *differing])), stops, order, seed)
-    roots = _different([site for site, culprit in judged if site.root and culprit.verdict in _WRONG])
+    equations = [site for site, culprit in judged if culprit.verdict in _WRONG and (site.root or site.kind == "solve")]
+    roots = _different(equations)
     stripped = kept.with_sites(_different(lost)).with_roots(roots)
     fewer = roots or len(_different(lost)) < len(_different(differing))
     freed = Whole(function, stripped, stops, 1, seed) if fewer else whole
@@ -122,12 +123,13 @@ def run(function: Function, order: int = 1, seed: int = 0) -> Checked:
     else:
         culprits += _of_the_whole(whole, freed, stops, culprits, bool(comparisons or transposed(function)), seed)
     culprits.sort(key=lambda culprit: WORST.index(culprit.verdict))
+    rules = {id(each.site.equation) for each in comparisons if each.site.kind != "solve"}
     check = GradientCheck(
         worst(culprit.verdict for culprit in culprits),
         tuple(culprits),
         sum(record.seen for record in records),
-        len({id(each.site.equation) for each in comparisons}),
-        len({id(each.site.equation) for each in comparisons} - {id(site.equation) for site, _ in judged}),
+        len(rules),
+        len(rules - {id(site.equation) for site, _ in judged}),
         len(stops),
         max((each.tolerance for each in comparisons), default=1e-9),
         _errors(culprits, freed, whole),
@@ -151,6 +153,8 @@ def _comparisons(sites: Sequence[Site], kept: Kept, order: int) -> tuple[list[Lo
             missing.append(f"whether the tangent_solve of the custom_root at {site.span} solves its equation")
             continue
         comparisons.append(local(site, kept))
+        if order == 2 and site.kind == "solve":
+            continue
         if order == 2 and site.root:
             missing.append(f"the second derivative of the custom_root at {site.span}")
         elif order == 2:

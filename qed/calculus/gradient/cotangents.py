@@ -32,7 +32,8 @@ def cotangents(function: Function, record: Record, kept: Kept) -> list[np.ndarra
                 return kept(equation, place)
 
             def shifted(widened: Widened, values: Sequence[Any]) -> list[Any]:
-                outs = list(Widened(kept)(site.body, values))
+                solve = site.kind == "solve"
+                outs = list(Widened(kept).leaf(equation, values, place) if solve else Widened(kept)(site.body, values))
                 for j, extra in zip(site.outputs, added, strict=True):
                     outs[j] = outs[j] + extra
                 return outs
@@ -58,7 +59,7 @@ def passes(function: Function, record: Record, kept: Kept, seed: int = 0) -> boo
     if not any(c.any() for c in arriving):
         return False
     local = record.local
-    if not local.elementwise or not all(np.isfinite(c).all() for c in arriving):
+    if local.site.kind == "solve" or not local.elementwise or not all(np.isfinite(c).all() for c in arriving):
         return True
 
     def effect(inputs: Any, cts: Any) -> Any:

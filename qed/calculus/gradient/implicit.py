@@ -90,14 +90,15 @@ def implicit_body(equation: Equation) -> Graph | None:
 
 def iterates(rule: Graph, solver: Graph) -> bool:
     """Whether the rule of a root loops where its solver does not: then its tangent solve is right to a tolerance."""
-    return _loops(rule) > _loops(solver)
+    return loops(rule) > loops(solver)
 
 
-def _loops(graph: Graph) -> int:
+def loops(graph: Graph) -> int:
+    """How many loops a graph holds, those inside of linear solves included."""
     count = 0
     for equation in graph.walk():
         count += isinstance(equation.call, Scan | While)
         if equation.primitive == "custom_linear_solve":
             parts = jaxpr.linear_solve(equation.native).values()
-            count += sum(_loops(inner) for inner, _ in parts if inner is not None)
+            count += sum(loops(inner) for inner, _ in parts if inner is not None)
     return count

@@ -25,8 +25,9 @@ from qed.calculus.gradient.coordinates import bisect, place, unit
 from qed.calculus.gradient.differences import BARS
 from qed.calculus.gradient.implicit import iterates
 from qed.calculus.gradient.kinks import hull
-from qed.calculus.gradient.local import Local, Method
+from qed.calculus.gradient.local import TOLERANCE, Local, Method
 from qed.calculus.gradient.noise import noise
+from qed.calculus.gradient.solves import ACCEPTED, CONVERGED, backward_error, iterative, terms
 from qed.calculus.gradient.survey import Record
 from qed.calculus.gradient.verdict import Culprit, GradientVerdict
 from qed.graph import jaxpr
@@ -46,13 +47,17 @@ _STAIRS = frozenset({"floor", "ceil", "round", "sign"})
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict, the element that it is about, and one sentence; `slopes` at a kink, `tolerance` at that element."""
+    """A verdict, the element that it is about, and one sentence; `slopes` at a kink, `tolerance` at that element.
+
+    `numbers` are what was expected and found, where the comparison itself does not say it.
+    """
 
     verdict: GradientVerdict
     element: int = 0
     why: str = ""
     slopes: tuple[float, float] | None = None
     tolerance: float = 0.0
+    numbers: tuple[float, float] | None = None
 
 
 # --- the verdict ----------------------------------------------------------------------------------------------
@@ -82,6 +87,8 @@ def _finding(case: Case) -> Finding | None:
         if not case.linear:
             why = "its backward rule is not linear in the cotangent: it clips or normalises"
             return Finding(GradientVerdict.SURROGATE, _worst(gap, suspicious), why)
+        if local.site.kind == "solve":
+            return _unsolved(case, suspicious)
         value = _value_differs(case, values, body)
         if value is not None:
             return value
@@ -116,6 +123,38 @@ def _value_differs(case: Case, values: np.ndarray, body: np.ndarray) -> Finding 
         return None
     why = f"its rule returns the value {values[element]:.6g}, the function {body[element]:.6g}"
     return Finding(GradientVerdict.DISAGREES, 0, why, None, bound)
+
+
+def _unsolved(case: Case, suspicious: np.ndarray) -> Finding | None:
+    """The residuals of a linear solve: of the program's right-hand side, and of one more."""
+    found, expected, _, values, body, _ = case.here
+    equation, inputs = case.local.site.equation, case.inputs
+    if not (np.isfinite(found).all() and np.isfinite(values).all()):
+        return Finding(GradientVerdict.UNDECIDED, 0, "what it returns is not finite")
+    loops = iterative(equation)
+    worst = Finding(GradientVerdict.UNDECIDED, 0, _ITERATES)
+    undecided = False
+    for program, left, right in ((True, values, body), (False, found, expected)):
+        gap, size = np.abs(left - right), float(np.abs(right).max(initial=0.0))
+        mask = gap > TOLERANCE * (np.abs(left) + np.abs(right)) if program else suspicious
+        if not mask.any() or (loops and gap.max() <= ACCEPTED * size):
+            continue
+        element = _worst(gap, mask)
+        allowed = backward_error(equation) * terms(equation, inputs, None if program else case.probe["v"])[element]
+        if loops and (not program or gap[element] <= CONVERGED * size):
+            undecided = True
+            continue
+        allowed += case.value_noise(element) if program else case.noise(element)
+        if gap[element] > allowed:
+            numbers = (float(right[element]), float(left[element])) if program else None
+            of = "b" if program else "A v"
+            why = f"solve({of}) is no x with A x = {of}: the residual is {gap.max() / size if size else 1:.2g} of {of}"
+            why += "; it iterates, and has not converged" if loops else ""
+            return Finding(GradientVerdict.DISAGREES, element, why, None, allowed, numbers)
+    return worst if undecided else None
+
+
+_ITERATES = "its solve iterates, and does not come near a solution for every right-hand side"
 
 
 def _not_finite(case: Case, element: int) -> Finding:
@@ -289,8 +328,7 @@ def _culprit(case: Case, finding: Finding) -> Culprit | None:
         coordinate,
         local.site.active[number],
         place(result, outputs)[1] if local.elementwise else (),
-        float(expected[element]),
-        float(found[element]),
+        *(finding.numbers or (float(expected[element]), float(found[element]))),
         finding.tolerance or None,
         slopes,
         finding.why,

@@ -15,6 +15,7 @@ import numpy as np
 
 from qed.calculus.gradient.local import rule_graph
 from qed.calculus.gradient.sites import RULES, Site
+from qed.calculus.gradient.solves import dense
 from qed.domains.widened import Widened
 from qed.errors import QedError
 from qed.graph import jaxpr
@@ -62,10 +63,14 @@ class Kept:
         return made
 
     def with_roots(self, sites: Sequence[Site]) -> Kept:
-        """The same rules; but roots are differentiated by the implicit function theorem, whatever their rule says."""
+        """The same rules; but roots and linear solves are what their equations say, whatever solves them."""
         made = self.with_sites(())
         for site in sites:
-            made._places[site.key] = lambda widened, values, site=site: Widened(widened.keep)(site.body, values)
+            solution = dense(site.equation) if site.kind == "solve" else None
+            if site.kind != "solve":
+                made._places[site.key] = lambda widened, values, site=site: Widened(widened.keep)(site.body, values)
+            elif solution is not None:
+                made._places[site.key] = solution
         return made
 
     def __call__(self, equation: Equation, place: Place) -> Callable[..., Any] | None:

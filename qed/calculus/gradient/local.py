@@ -27,6 +27,7 @@ import jax.numpy as jnp
 from qed.calculus.gradient.differences import BARS, richardson
 from qed.calculus.gradient.directions import directions
 from qed.calculus.gradient.sites import Site
+from qed.calculus.gradient.solves import composed
 from qed.calculus.gradient.surrogate import is_marked
 from qed.domains.widened import Widened, is_narrow, largest_rounding, widen
 from qed.errors import QedError
@@ -125,7 +126,7 @@ class Local:
     @property
     def linear_in(self) -> str:
         """The direction that the rule is applied to."""
-        return "v" if self.site.kind == "jvp" else "c"
+        return "c" if self.site.kind == "vjp" else "v"
 
     # --- what the rule says ---
 
@@ -223,7 +224,7 @@ def local(site: Site, keep: Keep | None = None, order: int = 1) -> Local:
     Raises:
         QedError: QED010 where JAX cannot apply the user's rule.
     """
-    rule = rule_graph(site, order)
+    rule = composed(site.equation) if site.kind == "solve" else rule_graph(site, order)
     flipped = any(equation.primitive == "custom_lin" for equation in rule.walk())
     if flipped:  # a reverse rule inside has no forward derivative
         rule = rule_graph(site, order, flipped)

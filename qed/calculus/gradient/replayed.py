@@ -13,6 +13,7 @@ from qed.calculus.gradient.case import Case
 from qed.calculus.gradient.check import Checked
 from qed.calculus.gradient.coordinates import unit
 from qed.calculus.gradient.differences import BARS
+from qed.calculus.gradient.judge import judge
 from qed.calculus.gradient.verdict import Culprit, GradientVerdict
 
 
@@ -29,6 +30,8 @@ def _confirmed(checked: Checked, culprit: Culprit) -> bool:
         same = site.span == culprit.span and site.path(record.steps) == culprit.path and record.local.order == 1
         if not same or culprit.found is None or culprit.expected is None:
             continue
+        if site.kind == "solve":
+            return judge(record, checked.check.seed + 1) is not None  # the residual of another right-hand side
         case = Case(record, checked.check.seed)
         element = _element(case, culprit)
         number, bar = case.quotient(unit(case, element))

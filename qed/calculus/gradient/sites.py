@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qed.calculus.gradient.implicit import implicit_body
+from qed.calculus.gradient.solves import judged, parts, product
 from qed.calculus.gradient.surrogate import is_marked
 from qed.domains.backward import has_derivative
 from qed.facts.trusted import RULES as RULED
@@ -36,12 +37,13 @@ class Site:
         number: its place in the list of sites.
         equation: the call.
         place: where it stands; `key` is the same for every loop step.
-        kind: 'jvp', 'vjp', or 'stop' for a stop_gradient.
+        kind: 'jvp', 'vjp', 'solve' for a linear solve, or 'stop' for a stop_gradient.
         active: the positions of the operands that depend on the parameters.
         marked: whether it is declared a surrogate.
         outer: the site in whose body this one stands: the outer rule is used in its place.
         root: whether it is `jax.lax.custom_root`, whose rule is JAX's around functions of the user's.
-        implicit: what is differentiated in the place of a root's solver (`implicit`); None where it cannot be had.
+        implicit: what is differentiated in the place of a root's solver (`implicit`; None where it cannot be had), or
+            of a linear solve (`solves`).
     """
 
     number: int
@@ -76,6 +78,8 @@ class Site:
             return "stop_gradient"
         if self.root:
             return "custom_root"
+        if self.kind == "solve":
+            return "solve"
         span = jaxpr.rule_span(self.equation.native)
         made_by_jax = self.body.span is None and span is not None  # as by jax.custom_gradient
         return (span.function or self.body.name) if made_by_jax and span is not None else self.body.name
@@ -208,6 +212,10 @@ class _Search:
                 active = tuple(i for i, flag in enumerate(given) if flag)
                 self.sites.append(Site(len(self.sites), equation, place, "stop", active, marked, outer))
             return [False] * len(equation.outputs)
+        if equation.primitive == "custom_linear_solve" and note and judged(equation):
+            right = tuple(range(parts(equation)[1], len(equation.inputs)))
+            body = product(equation)
+            self.sites.append(Site(len(self.sites), equation, place, "solve", right, marked, outer, implicit=body))
         alive = call is not None or has_derivative(equation)
         outs = [alive and is_real(variable.dtype) for variable in equation.outputs]
         if any(outs) and not is_trusted(equation.primitive):

@@ -98,6 +98,13 @@ class Survey(Replay):
         inside = key in self.around or key in self.at
         return not inside or (isinstance(equation.call, Cond) and _has_effects(equation))
 
+    def step(self, equation: Equation, values: Sequence[Any], place: Place) -> tuple[Sequence[Any], Records]:
+        """One equation; at a linear solve that is a site the comparison is made beside it."""
+        outs, notes = super().step(equation, values, place)
+        if equation.call is None:
+            notes = {n: self._compare(one, values, place.taken) for n, one in self.at.get(place.at(equation), ())}
+        return outs, notes
+
     def inline(
         self, call: Inline, equation: Equation, values: Sequence[Any], place: Place
     ) -> tuple[Sequence[Any], Records]:

@@ -122,6 +122,8 @@ def _sentence(checked: Checked, culprit: Culprit) -> str:
             return f"The gradient is not the derivative: a stop_gradient{_place(culprit.span)} cuts a part off.{whole}"
         case V.DISAGREES if not culprit.primitive:
             return f"The gradient is wrong: {culprit.why}."
+        case V.DISAGREES if _is_solve(culprit):
+            return f"The gradient is wrong: the solve of custom_linear_solve{_place(culprit.span)} does not solve its system.{whole}"
         case V.DISAGREES:
             second = "second " if culprit.order == 2 else ""
             return f"The {second}gradient is wrong: {rule} is not its derivative.{whole}"
@@ -191,7 +193,14 @@ def _part_claim(culprit: Culprit) -> str:
         return "the stop_gradient takes nothing away"
     if not culprit.primitive:
         return "the whole gradient agrees with the chain rule"
+    if _is_solve(culprit):
+        return "the solve of custom_linear_solve solves its system"
     return f"the rule of {culprit.name} is its derivative"
+
+
+def _is_solve(culprit: Culprit) -> bool:
+    """Whether it is the solver of a linear solve, not its transpose, that is looked at."""
+    return culprit.primitive == "custom_linear_solve" and culprit.name == "solve"
 
 
 def _message(culprit: Culprit) -> str:
@@ -203,6 +212,9 @@ def _message(culprit: Culprit) -> str:
         return f"slopes {_number(slopes[0])} and {_number(slopes[1])} from the two sides{found}"
     if culprit.found is None or culprit.expected is None:
         return culprit.why
+    if _is_solve(culprit):
+        numbers = f"{_number(culprit.found)} where it should be {_number(culprit.expected)}"
+        return f"{culprit.why}; A applied to what it returns gives {numbers}"
     return f"{_derivative(culprit)} is {_number(culprit.expected)}, {_what(culprit)} {_number(culprit.found)}"
 
 
@@ -276,7 +288,7 @@ def _reasons(checked: Checked, culprit: Culprit) -> list[Reason]:
     if culprit.path:
         where.append(f"reached by {culprit.path}")
     reasons.append(Reason("where", role="where", text="; ".join(where), span=culprit.rule_span))
-    if culprit.why and culprit.verdict in (V.DISAGREES, V.UNDECIDED, V.LATENT):
+    if culprit.why and culprit.verdict in (V.DISAGREES, V.UNDECIDED, V.LATENT) and culprit.why not in reasons[0].text:
         reasons.append(Reason("what else is known", role="also", text=culprit.why))
     advice = _advice(culprit)
     if advice:
@@ -296,6 +308,8 @@ def _advice(culprit: Culprit) -> str:
         return "take the stop_gradient away, or mark the function around it with qed.surrogate if it is meant"
     if culprit.verdict in (V.DISAGREES, V.LATENT) and culprit.name == "custom_root":
         return "let tangent_solve(g, y) return the x with g(x) = y, as `lambda g, y: y / g(1.0)` for one number"
+    if culprit.verdict in (V.DISAGREES, V.LATENT) and _is_solve(culprit):
+        return "let solve(matvec, b) return the x with matvec(x) = b"
     if culprit.verdict in (V.DISAGREES, V.LATENT) and culprit.primitive:
         return "correct the rule, or delete it: JAX differentiates the body itself"
     if culprit.verdict is V.UNDECIDED:
