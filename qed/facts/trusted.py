@@ -40,7 +40,7 @@ _LINEAR = """
 
 _QUOTIENT = """
     select_n cumlogsumexp cummax cummin cumprod reduce_max reduce_min reduce_prod reduce_window_max reduce_window_min
-    sort top_k scatter-max scatter-min scatter-mul
+    polynomial sort top_k scatter-max scatter-min scatter-mul
     cholesky custom_linear_solve eigh lu qr svd triangular_solve"""
 
 _CHAIN = """

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -159,72 +159,6 @@ def linear_solve(native: Any) -> dict[str, tuple[Graph | None, int]]:
     return {name: (None if inner is None else reader.graph(inner), int(count or 0)) for name, inner, count in parts}
 
 
-def root(native: Any) -> tuple[Callable[..., list[Any]], list[int], int] | None:
-    """What a call of `jax.lax.custom_root` is the root of; None for any other call.
-
-    Returns:
-        (f, positions, count): ``f(constants, solution)`` is zero at the solution, the constants are the operands at
-        the positions, and the first `count` outputs are the solution. None too where f is not that of the call, as
-        in a call that older versions of JAX have batched.
-    """
-    rule = native.params.get("_prim")
-    if rule is not None:
-        return _root_of(rule) if type(rule).__name__ == "CustomRoot" else None
-    if not is_root(native):
-        return None
-    found = [x for x in _static(native.params["jvp_jaxpr_fun"]) if getattr(x, "_fields", ()) == _ROOT]
-    if len(found) != 2:
-        return None
-    lengths, jaxprs = found
-    expected = [v.aval.shape for v in jaxprs.f.jaxpr.invars]
-    split = lengths.f
-    given = [v.aval.shape for v in [*native.invars[:split], *native.outvars[: len(expected) - split]]]
-    if given != expected:
-        return None
-    function = jex_core.jaxpr_as_fun(jaxprs.f)
-    return lambda c, x: list(function(*c, *x)), list(range(split)), len(expected) - split
-
-
-_ROOT = ("f", "solve", "l_and_s")
-
-
-def is_root(native: Any) -> bool:
-    """Whether a call is `jax.lax.custom_root`: a rule of JAX's around functions of the user's."""
-    if "_prim" in native.params:
-        return type(native.params["_prim"]).__name__ == "CustomRoot"
-    found = _debug(getattr(native.params.get("call_jaxpr"), "jaxpr", None))
-    return found is not None and found["function"] == "_custom_root" and is_library(found["file"])
-
-
-def _root_of(rule: Any) -> tuple[Callable[..., list[Any]], list[int], int]:
-    """The same for JAX 0.12, where the call keeps its functions."""
-    numbers = jax.tree.unflatten(rule.in_tree, list(range(len(rule.in_avals_flat))))
-    constants, guess = (jax.tree.structure(part) for part in (numbers[2], numbers[1]))
-
-    def residual(c: Sequence[Any], x: Sequence[Any]) -> list[Any]:
-        return jax.tree.leaves(rule.f(jax.tree.unflatten(constants, c), jax.tree.unflatten(guess, x)))
-
-    return residual, jax.tree.leaves(numbers[2]), guess.num_leaves
-
-
-def _static(found: Any, depth: int = 12) -> Iterator[Any]:
-    """What the functions that JAX wrapped around a rule hold fixed."""
-    if depth == 0 or found is None:
-        return
-    if hasattr(found, "_fields"):
-        yield found
-        return
-    inner = list(found) if isinstance(found, list | tuple) else []
-    inner += [getattr(found, name, None) for name in ("f", "transforms", "val")]
-    for cell in getattr(found, "__closure__", None) or ():
-        try:
-            inner.append(cell.cell_contents)
-        except ValueError:  # not filled yet
-            continue
-    for each in inner:
-        yield from _static(each, depth - 1)
-
-
 def _scan_layout(params: Any) -> tuple[int, int]:
     if "num_consts" in params:
         return params["num_consts"], params["num_carry"]
@@ -257,19 +191,20 @@ def _atom(variables: dict[Any, Variable], atom: Any) -> Atom:
 _SOURCE = re.compile(r"^(?P<function>.*?) at (?P<file>.*):(?P<line>\d+)$")
 
 
-def _debug(jaxpr: Any) -> re.Match[str] | None:
+def debug(jaxpr: Any) -> re.Match[str] | None:
+    """Where a jaxpr's function stands: its name, file and line, as far as JAX keeps them."""
     info = getattr(jaxpr, "debug_info", None)
     text = getattr(info, "func_src_info", None)
     return _SOURCE.match(text) if isinstance(text, str) else None
 
 
 def _name(jaxpr: Any) -> str:
-    found = _debug(jaxpr)
+    found = debug(jaxpr)
     return found["function"] if found else "fun"
 
 
 def _boundary(jaxpr: Any) -> tuple[str, str] | None:
-    found = _debug(jaxpr)
+    found = debug(jaxpr)
     if found is None or not is_library(found["file"]):
         return None
     return found["file"], found["function"]
@@ -298,7 +233,7 @@ def library_rule(native: Any) -> bool:
     What JAX makes around functions of the user's (`jax.custom_gradient`, ``defjvps``) is the user's.
     """
     inner = native.params.get("call_jaxpr", native.params.get("fun_jaxpr"))
-    found = _debug(inner if hasattr(inner, "debug_info") else getattr(inner, "jaxpr", None))
+    found = debug(inner if hasattr(inner, "debug_info") else getattr(inner, "jaxpr", None))
     if found is None or rule_span(native) is not None:
         return False
     file = found["file"].replace("\\", "/")
@@ -328,7 +263,7 @@ def _codes(found: Any, depth: int = 8) -> Iterator[Any]:
 
 
 def _function_span(jaxpr: Any) -> Span | None:
-    found = _debug(jaxpr)
+    found = debug(jaxpr)
     if found is None or is_library(found["file"]):
         return None
     return Span(found["file"], int(found["line"]), function=found["function"])

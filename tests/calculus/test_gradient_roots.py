@@ -85,8 +85,49 @@ def test_inside_of_a_loop():
     assert answer.value.culprits[0].loop_steps == (0,)
 
 
-def test_a_root_whose_equation_is_hidden_is_named():
-    """Older versions of JAX keep the equation of one root only where many are batched."""
-    answer = qed.check_gradient(lambda a: jnp.sum(jax.vmap(cubic(newton, multiplied))(a)), jnp.array([1.0, 2.0]))
+@pytest.mark.parametrize(("tangent_solve", "verdict"), [(divided, "agrees"), (multiplied, "disagrees")])
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_many_roots_at_once(tangent_solve, verdict, axis):
+    fun = jax.vmap(cubic(newton, tangent_solve))
+    point = jnp.array([1.0, 2.0])
+    if axis is not None:
+        fun = jax.vmap(fun, axis)
+        point = jnp.array([[1.0, 2.0, 3.0], [0.5, 0.7, 0.9]])
+    answer = qed.check_gradient(lambda a: jnp.sum(fun(a)), point)
+    assert answer.value.verdict == verdict
+    assert not answer.missing
+
+
+def test_many_roots_along_an_axis_that_the_shapes_do_not_tell():
+    """Older versions of JAX do not keep along which of two axes of one length the roots are batched."""
+    tall = MATRIX.astype(np.float32)
+
+    def roots(b):
+        def step(f, x):
+            return jax.lax.fori_loop(0, 3, lambda _, x: x - jnp.linalg.solve(jax.jacobian(f)(x), f(x)), x)
+
+        def tangent_solve(g, y):
+            return 1.01 * jnp.linalg.solve(jax.jacobian(g)(y), y)
+
+        return jax.lax.custom_root(lambda x: tall @ x - b, jnp.zeros_like(b), step, tangent_solve)
+
+    answer = qed.check_gradient(lambda b: jnp.sum(jnp.sin(jax.vmap(roots)(b))), jnp.ones((3, 3)))
     if answer.value.verdict != "disagrees":
         assert [missing.what for missing in answer.missing if "tangent_solve" in missing.what]
+
+
+def cut(g, y):
+    """Right for the first derivative, and held constant for the second."""
+    return y / jax.lax.stop_gradient(g(jnp.ones_like(y)))
+
+
+@pytest.mark.parametrize(("tangent_solve", "verdict"), [(divided, "agrees"), (cut, "disagrees")])
+def test_the_second_derivative(tangent_solve, verdict):
+    with jax.enable_x64(True):
+        answer = qed.check_gradient(cubic(newton, tangent_solve), jnp.array(0.7), order=2)
+        first = qed.check_gradient(cubic(newton, tangent_solve), jnp.array(0.7))
+    assert answer.value.verdict == verdict
+    assert first.value.verdict == "agrees"
+    assert not answer.missing
+    if verdict == "disagrees":
+        assert answer.value.culprits[0].order == 2

@@ -96,7 +96,9 @@ def test_an_inverse_of_an_ill_conditioned_matrix_is_right_to_its_rounding():
     def fun(p):
         matrix = jnp.asarray(hilbert, p.dtype) * p
         inverse = jnp.linalg.inv(matrix)
-        x = jax.lax.custom_linear_solve(lambda v: matrix @ v, jnp.ones(8, p.dtype), lambda _, b: inverse @ b, None, True)
+        x = jax.lax.custom_linear_solve(
+            lambda v: matrix @ v, jnp.ones(8, p.dtype), lambda _, b: inverse @ b, None, True
+        )
         return 1e-6 * jnp.sum(x)
 
     assert check(fun, 1.5)[0].value.verdict != "disagrees"

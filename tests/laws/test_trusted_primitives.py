@@ -90,7 +90,16 @@ BILINEAR = {
     "conv_general_dilated": lambda x, y: lax.conv_general_dilated(x[None, None], y[None, None, :2, :3], (1, 2), "SAME"),
 }
 
+
+def polynomial(x, y):
+    """Horner's rule, with coefficients that move too; a primitive in newer versions of JAX."""
+    return (lax.polynomial if hasattr(lax, "polynomial") else lambda u, c: jnp.polyval(jnp.stack(c[::-1]), u))(
+        x, [y, 0.5 + x, y * y]
+    )
+
+
 QUOTIENT = {
+    "polynomial": polynomial,
     "select_n": lambda x, y: jnp.where(x < 1.0, x * x, y),
     "cumlogsumexp": lambda x: lax.cumlogsumexp(x, 1),
     "cummax": lambda x: lax.cummax(x, 1),
@@ -136,7 +145,7 @@ RULED = {
 }
 
 
-SPELLINGS = {"_det_3x3", "_i0", "i0_impl", "_sinc_maclaurin"}
+SPELLINGS = {"_det_3x3", "_i0", "i0_impl", "_sinc_maclaurin", "polynomial"}
 
 
 def operands(name, function):

@@ -30,7 +30,7 @@ from qed.calculus.gradient.end_to_end import (
 from qed.calculus.gradient.judge import judge
 from qed.calculus.gradient.kept import Kept
 from qed.calculus.gradient.local import Local, local, reversible
-from qed.calculus.gradient.sites import Site, find_sites, reaches, unverified
+from qed.calculus.gradient.sites import Site, find_sites, reaches, second_site, unverified
 from qed.calculus.gradient.survey import Record, survey
 from qed.calculus.gradient.verdict import WORST, Culprit, GradientCheck, GradientVerdict, worst
 from qed.calculus.gradient.whole import Whole
@@ -155,11 +155,13 @@ def _comparisons(sites: Sequence[Site], kept: Kept, order: int) -> tuple[list[Lo
         comparisons.append(local(site, kept))
         if order == 2 and site.kind == "solve":
             continue
-        if order == 2 and site.root:
-            missing.append(f"the second derivative of the custom_root at {site.span}")
-        elif order == 2:
+        if order == 2:
+            twice = second_site(site) if site.root else site
+            if twice is None:
+                missing.append(f"the second derivative of the custom_root at {site.span}")
+                continue
             try:
-                comparisons.append(local(site, kept, 2))
+                comparisons.append(local(twice, kept, 2))
             except QedError as error:
                 missing.append(f"the second derivative of {site.name}: {error.because}")
     return comparisons, missing

@@ -6,8 +6,9 @@ the program found,
     a -> s - J^-1 f(a, s),      s and J held constant,
 
 has exactly this derivative, and the value s where s is a root. It takes the place of the solver's body: the
-derivative of the solver's steps is that of an algorithm, not of the root. J is formed densely, of f as the user wrote
-it, without derivative rules; what `tangent_solve` makes of it is not used.
+derivative of the solver's steps is that of an algorithm, not of the root. One more step of Newton's method, of which
+nothing is held constant, has the second derivative too, for its error is quadratic in that of the first. J is formed
+densely, of f as the user wrote it, without derivative rules; what `tangent_solve` makes of it is not used.
 
 Reference: Griewank and Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 15.
 """
@@ -28,6 +29,7 @@ from qed.graph.dtypes import is_real
 from qed.graph.graph import Equation, Graph
 from qed.graph.jaxpr import Reader, evaluate
 from qed.graph.replay import Place, Replay
+from qed.graph.roots import root
 
 LARGEST = 1000
 """The largest system whose Jacobian is formed."""
@@ -46,16 +48,20 @@ class _Stripped(Replay):
         return jaxpr.bind(equation.native, values)
 
 
-def implicit_body(equation: Equation) -> Graph | None:
+def implicit_body(equation: Equation, order: int = 1) -> Graph | None:
     """Newton's correction of the solution of a `custom_root` call, as a graph of the call's operands.
 
-    None where the Jacobian is too large, where something in it is not real, or where JAX hides the equation (as under
-    `vmap` in older versions).
+    None where the Jacobian is too large, where something in it is not real, or where JAX hides the equation (as where
+    it is batched, in older versions, and the shapes do not tell along which axis).
+
+    Args:
+        equation: the call.
+        order: 2 for a body whose second derivative is that of the root too.
     """
-    root = jaxpr.root(equation.native)
-    if root is None:
+    found = root(equation.native)
+    if found is None:
         return None
-    residual, positions, count = root
+    residual, positions, count = found
     unknowns = equation.outputs[:count]
     sizes = [int(np.prod(v.shape, dtype=np.int64)) for v in unknowns]
     if sum(sizes) > LARGEST or not all(is_real(v.dtype) for v in unknowns):
@@ -70,8 +76,8 @@ def implicit_body(equation: Equation) -> Graph | None:
         return [p.reshape(v.shape).astype(v.dtype) for p, v in parts]
 
     def corrected(*operands: Any) -> list[Any]:
-        found = [lax.stop_gradient(x) for x in evaluate(equation.call.graph, operands)]
-        constants, solution = [operands[i] for i in positions], found[:count]
+        outs = [lax.stop_gradient(x) for x in evaluate(equation.call.graph, operands)]
+        constants, solution = [operands[i] for i in positions], outs[:count]
         graph = Reader().graph(jax.make_jaxpr(lambda c, x: residual(c, x))(constants, solution))
 
         def function(x: Any) -> Any:
@@ -79,7 +85,10 @@ def implicit_body(equation: Equation) -> Graph | None:
 
         x = joined(solution)
         jacobian = lax.stop_gradient(jax.jacfwd(function)(x))
-        return [*apart(x - jnp.linalg.solve(jacobian, function(x))), *found[count:]]
+        x = x - jnp.linalg.solve(jacobian, function(x))
+        if order == 2:
+            x = x - jnp.linalg.solve(jax.jacfwd(function)(x), function(x))
+        return [*apart(x), *outs[count:]]
 
     shapes = [jax.ShapeDtypeStruct(atom.shape, atom.dtype) for atom in equation.inputs]
     try:

@@ -22,6 +22,7 @@ from qed.graph import jaxpr
 from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.graph import Equation, Graph
 from qed.graph.replay import Key, Place
+from qed.graph.roots import is_root
 from qed.graph.tape import Frame
 
 
@@ -40,8 +41,8 @@ class Kept:
         for equation in graph.walk():
             if equation.native is None or id(equation) in self._library:
                 continue
-            if equation.primitive in RULES or jaxpr.is_root(equation.native):
-                ours = jaxpr.library_rule(equation.native) or jaxpr.is_root(equation.native)
+            if equation.primitive in RULES or is_root(equation.native):
+                ours = jaxpr.library_rule(equation.native) or is_root(equation.native)
                 if ours and _plain(equation):
                     attached = _attach(_whole(equation, graph))
                     if attached is not None:
@@ -84,7 +85,7 @@ def _plain(equation: Equation) -> bool:
 
 def _whole(equation: Equation, graph: Graph) -> Site:
     """The call with all its floating operands active."""
-    kind = "jvp" if equation.primitive == "custom_jvp_call" or jaxpr.is_root(equation.native) else "vjp"
+    kind = "jvp" if equation.primitive == "custom_jvp_call" or is_root(equation.native) else "vjp"
     active = tuple(i for i, atom in enumerate(equation.inputs) if is_inexact(atom.dtype))
     return Site(0, equation, Place(Frame(graph)), kind, active)
 

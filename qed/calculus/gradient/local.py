@@ -265,11 +265,18 @@ def rule_graph(site: Site, order: int, flipped: bool = False) -> Graph:
     native, active, outputs = site.equation.native, site.active, site.outputs
     inputs = site.equation.inputs
 
+    def moved(values: Sequence[Any], chosen: Sequence[Any]) -> list[Any]:
+        """The operands; those of a root that are one number (its equation's, its solver's) move together."""
+        full = list(values)
+        for position, x in zip(active, chosen, strict=True):
+            for other, atom in enumerate(inputs):
+                if other == position or (site.root and order == 2 and atom is inputs[position]):
+                    full[other] = x
+        return full
+
     def first(values: Sequence[Any], along: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         def primal(*chosen: Any) -> list[Any]:
-            full = list(values)
-            for position, x in zip(active, chosen, strict=True):
-                full[position] = x
+            full = moved(values, chosen)
             outs = jaxpr.bind(native, full)
             return [outs[j] for j in outputs]
 
@@ -289,9 +296,7 @@ def rule_graph(site: Site, order: int, flipped: bool = False) -> Graph:
         count = len(along) - len(active)
 
         def at(*chosen: Any) -> tuple[list[Any], list[Any]]:
-            full = list(values)
-            for position, x in zip(active, chosen, strict=True):
-                full[position] = x
+            full = moved(values, chosen)
             outs, derivatives = first(full, along[:count])
             return derivatives, outs
 

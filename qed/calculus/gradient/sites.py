@@ -9,7 +9,7 @@ that do not depend on the parameters are data, and what a rule says of them is n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qed.calculus.gradient.implicit import implicit_body
@@ -23,6 +23,7 @@ from qed.graph.calls import Cond, Inline, Scan, While
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Equation, Graph, Literal, Variable
 from qed.graph.replay import Key, Place
+from qed.graph.roots import is_root, root
 from qed.graph.tape import Frame
 from qed.span import Span
 
@@ -140,6 +141,21 @@ def find_sites(graph: Graph, active: Sequence[int], marked: bool = False) -> tup
     return tuple(search.sites)
 
 
+def second_site(site: Site) -> Site | None:
+    """A root as its second derivative is compared: in the operands of its equation alone.
+
+    None where its tangent solve depends on a parameter by another operand, which then moves with it unseen.
+    """
+    found = root(site.equation.native)
+    if found is None:
+        return None
+    inputs = site.equation.inputs
+    own = tuple(i for i in site.active if i in found[1])
+    if any(all(inputs[i] is not inputs[j] for j in own) for i in site.active):
+        return None
+    return replace(site, active=own, implicit=implicit_body(site.equation, 2))
+
+
 def unverified(graph: Graph, active: Sequence[int]) -> tuple[str, ...]:
     """The primitives and functions of JAX's own that a derivative passes through, and that no test verifies.
 
@@ -235,7 +251,7 @@ class _Search:
         marked = marked or is_marked(call.name)
         rule = equation.primitive in RULES and equation.native is not None
         inside = outer
-        if equation.native is not None and jaxpr.is_root(equation.native):
+        if equation.native is not None and is_root(equation.native):
             if note:
                 active = tuple(i for i, f in enumerate(given) if f and is_real(equation.inputs[i].dtype))
                 body = implicit_body(equation)

@@ -123,7 +123,8 @@ def _sentence(checked: Checked, culprit: Culprit) -> str:
         case V.DISAGREES if not culprit.primitive:
             return f"The gradient is wrong: {culprit.why}."
         case V.DISAGREES if _is_solve(culprit):
-            return f"The gradient is wrong: the solve of custom_linear_solve{_place(culprit.span)} does not solve its system.{whole}"
+            which = f"the solve of custom_linear_solve{_place(culprit.span)}"
+            return f"The gradient is wrong: {which} does not solve its system.{whole}"
         case V.DISAGREES:
             second = "second " if culprit.order == 2 else ""
             return f"The {second}gradient is wrong: {rule} is not its derivative.{whole}"
