@@ -6,7 +6,7 @@ forward one, or the single number <c, J v>.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -78,19 +78,23 @@ class Case:
 
     # --- scalars for the rounding bound and for differences ---
 
-    def noise(self, element: int) -> float:
-        """How far rounding in float64 may move both sides of one element."""
+    def sides(self, element: int, probe: Any = None) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """(what the rule says, what the body says) of one element, as functions of all inputs."""
         local = self.local
 
-        def flat(which: int) -> Any:
+        def side(which: int) -> Callable[..., Any]:
             def value(*inputs: Any) -> Any:
-                probe = {key: [jnp.asarray(x) for x in xs] for key, xs in self.probe.items()}
-                found, expected = local.found(inputs, probe)[1], local.expected(inputs, probe)[0]
-                return vector((found, expected)[which])[element]
+                along = {key: [jnp.asarray(x) for x in xs] for key, xs in (probe or self.probe).items()}
+                found = local.expected(inputs, along)[0] if which else local.found(inputs, along)[1]
+                return vector(found)[element]
 
             return value
 
-        return noise(flat(0), self.inputs) + noise(flat(1), self.inputs)
+        return side(0), side(1)
+
+    def noise(self, element: int) -> float:
+        """How far rounding in float64 may move both sides of one element."""
+        return sum(noise(side, self.inputs) for side in self.sides(element))
 
     def value_noise(self, element: int) -> float:
         """How far rounding in float64 may move one element of the values that the rule returns."""

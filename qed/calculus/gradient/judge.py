@@ -23,6 +23,7 @@ import numpy as np
 from qed.calculus.gradient.case import Case, vector
 from qed.calculus.gradient.coordinates import bisect, place, unit
 from qed.calculus.gradient.differences import BARS
+from qed.calculus.gradient.exact import exactly
 from qed.calculus.gradient.implicit import iterates
 from qed.calculus.gradient.kinks import hull
 from qed.calculus.gradient.local import TOLERANCE, Local, Method
@@ -213,8 +214,7 @@ def _finite(case: Case, suspicious: np.ndarray, gap: np.ndarray) -> Finding | No
             slopes = (float(kinks.lower[element]), float(kinks.upper[element]))
             return Finding(GradientVerdict.KINK, element, "the slopes from the two sides differ", slopes)
         if within.any() and bounds is not None and bounds[1] > WIDE_BAR * abs(found[bounds[0]]):
-            why = "the body loses so many digits here that nothing is told"
-            return Finding(GradientVerdict.UNDECIDED, bounds[0], why, None, bounds[1])
+            return _in_balls(case, within, gap, bounds)
         return None
     element = _worst(gap, left)
     tolerance = bounds[1] if bounds is not None else local.tolerance * abs(expected[element])
@@ -232,6 +232,22 @@ def _finite(case: Case, suspicious: np.ndarray, gap: np.ndarray) -> Finding | No
         if not np.any(expected[left]):
             why = "its body is piecewise constant: meant as a straight-through estimate, it wants qed.surrogate"
     return Finding(GradientVerdict.DISAGREES, element, why, None, tolerance)
+
+
+def _in_balls(case: Case, within: np.ndarray, gap: np.ndarray, bounds: tuple[int, float]) -> Finding | None:
+    """What is left where float64 has lost the digits: the worst elements in ball arithmetic."""
+    order = np.flatnonzero(within)
+    for element in dict.fromkeys([bounds[0], *order[np.argsort(-gap[order])][:LOOKED_AT].tolist()]):
+        told = exactly(case, element)
+        if told is None:
+            why = "the body loses so many digits here that nothing is told"
+            return Finding(GradientVerdict.UNDECIDED, bounds[0], why, None, bounds[1])
+        if not told.agrees:
+            why = "float64 has no digits of it here; ball arithmetic has"
+            told = exactly(case, element, unit(case, element)) or told
+            numbers = (told.expected, told.found)
+            return Finding(GradientVerdict.DISAGREES, element, why, None, 0.0, numbers)
+    return None
 
 
 def _within_rounding(
