@@ -112,6 +112,8 @@ def dense(equation: Equation) -> Callable[..., Any] | None:
     if sum(sizes) > LARGEST:
         return None
     (graph, count), start = jaxpr.linear_solve(equation.native)["matvec"], parts(equation)[1]
+    if graph is None:
+        return None
     cuts = np.cumsum(sizes)[:-1].tolist()
 
     def apart(x: Any) -> list[Any]:
@@ -122,7 +124,6 @@ def dense(equation: Equation) -> Callable[..., Any] | None:
 
     def solution(widened: Widened, values: Sequence[Any]) -> list[Any]:
         inner = Widened(widened.keep)
-        assert graph is not None
         matrix = jax.vmap(lambda e: joined(inner(graph, [*values[:count], *apart(e)])))(jnp.eye(sum(sizes))).T
         return apart(jnp.linalg.solve(matrix, joined(values[start:])))
 

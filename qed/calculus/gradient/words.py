@@ -289,7 +289,11 @@ def _reasons(checked: Checked, culprit: Culprit) -> list[Reason]:
     if culprit.path:
         where.append(f"reached by {culprit.path}")
     reasons.append(Reason("where", role="where", text="; ".join(where), span=culprit.rule_span))
-    if culprit.why and culprit.verdict in (V.DISAGREES, V.UNDECIDED, V.LATENT) and culprit.why not in reasons[0].text:
+    if (
+        culprit.why
+        and culprit.verdict in (V.DISAGREES, V.UNDECIDED, V.LATENT)
+        and culprit.why not in (reasons[0].text or "")
+    ):
         reasons.append(Reason("what else is known", role="also", text=culprit.why))
     advice = _advice(culprit)
     if advice:
