@@ -75,6 +75,7 @@ class Builder:
         self._origin: Any = None
         self._settled = False
         self.effects: list[Node] = []
+        self.derivative = False  # whether what is read is a derivative, for rules that ask
 
     @property
     def bodies(self) -> dict[int, Equation]:

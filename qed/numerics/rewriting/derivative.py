@@ -179,7 +179,7 @@ def _reversed(stable: Stable, moving: tuple[int, ...]) -> Rewritten | None:
         jaxpr = jax.make_jaxpr(both)(*_avals(stable.graph))
     except (ValueError, NotImplementedError, TypeError):  # no reverse mode: a while loop, a callback
         return None
-    return rewrite(Reader().graph(jaxpr, names=_named(stable.graph)), stable.only)
+    return rewrite(Reader().graph(jaxpr, names=_named(stable.graph)), stable.only, derivative=True)
 
 
 def _forward(stable: Stable, moving: tuple[int, ...]) -> Rewritten:
@@ -193,4 +193,4 @@ def _forward(stable: Stable, moving: tuple[int, ...]) -> Rewritten:
     avals = _avals(stable.graph)
     jaxpr = jax.make_jaxpr(both)(*avals, *(avals[i] for i in moving))
     graph = Reader().graph(jaxpr, names=_named(stable.graph))
-    return rewrite(graph, stable.only, tangents=range(count, count + len(moving)))
+    return rewrite(graph, stable.only, tangents=range(count, count + len(moving)), derivative=True)

@@ -21,13 +21,14 @@ from qed.graph.build import Builder, Node, reachable
 from qed.graph.graph import Equation, Graph
 from qed.graph.names import assigned
 from qed.numerics.rewriting.change import Change, Maker, Only, Rewriting
+from qed.numerics.rewriting.difference import Differences
 from qed.numerics.rewriting.inside import evaluated
 from qed.numerics.rewriting.logarithm import Logarithms
 from qed.numerics.rewriting.signs import MOVES
 
 PASSES = 3
 
-REWRITINGS: tuple[Maker, ...] = (Logarithms,)
+REWRITINGS: tuple[Maker, ...] = (Logarithms, Differences)
 """The rewritings, in the order in which a node is offered to them."""
 
 
@@ -55,6 +56,7 @@ def rewrite(
     only: Only | None = None,
     *,
     tangents: Sequence[int] = (),
+    derivative: bool = False,
     rewritings: Sequence[Maker] = REWRITINGS,
 ) -> Rewritten:
     """Run the rewritings over a graph.
@@ -63,6 +65,7 @@ def rewrite(
         graph: the graph of a function.
         only: which nodes may be rewritten; default all.
         tangents: positions of the inputs in which the graph is linear, and has to stay so.
+        derivative: whether the graph is a derivative, with JAX's own rules for its primitives in it.
         rewritings: which ones, in order.
 
     Example:
@@ -73,11 +76,12 @@ def rewrite(
         (['logsumexp(x)'], 1000.0)
     """
     builder = Builder(names=assigned)
+    builder.derivative = derivative
     inputs = builder.inputs(graph)
     linear = Linear(frozenset(inputs[i].number for i in tangents))
     made = [maker(builder, only) for maker in rewritings]
     builder.rule = _rule(made, linear)
-    bodies = _Bodies(only, rewritings, linear)
+    bodies = _Bodies(only, rewritings, linear, derivative)
     builder.inside = bodies
     outputs = builder.inline(graph, inputs)
     passes, fired = 1, builder.fired
@@ -107,8 +111,8 @@ def _rule(rewritings: Sequence[Rewriting], linear: Linear) -> Callable[[Node], N
 class _Bodies:
     """The bodies of loops and branches, each rewritten once."""
 
-    def __init__(self, only: Only | None, rewritings: Sequence[Maker], linear: Linear) -> None:
-        self.only, self.rewritings, self.linear = only, rewritings, linear
+    def __init__(self, only: Only | None, rewritings: Sequence[Maker], linear: Linear, derivative: bool) -> None:
+        self.only, self.rewritings, self.linear, self.derivative = only, rewritings, linear, derivative
         self.known: dict[int, Rewritten] = {}
         self.keep: list[Graph] = []
 
@@ -122,7 +126,7 @@ class _Bodies:
         """The rewritten function of a body."""
         if id(graph) not in self.known:
             self.keep.append(graph)
-            self.known[id(graph)] = rewrite(graph, self.only, rewritings=self.rewritings)
+            self.known[id(graph)] = rewrite(graph, self.only, derivative=self.derivative, rewritings=self.rewritings)
         found = self.known[id(graph)]
         return found.function if found.changes and not found.builder.effects else None
 

@@ -1,0 +1,166 @@
+"""a - b without cancellation: a calculus of finite differences, one rule a primitive, compositions for free.
+
+As differentiation has one rule for each primitive, so has subtraction. With d = x - y, found by the same rules::
+
+    sqrt x - sqrt y = d / (sqrt x + sqrt y)     log x - log y = log1p(d / y)     e^x - e^y = e^y expm1(d)
+    sin x - sin y = 2 cos(y + d/2) sin(d/2)     c/x - c/y = -c d / (x y)         atan x - atan y = atan(d / (1 + x y))
+
+and against a number: e^x - 1 = expm1 x, 1 - cos x = 2 sin(x/2)^2, 1 - logistic x = logistic(-x), 1 - erf x = erfc x.
+Both sides are first read as polynomials (`difference_terms`), so that equal terms cancel before anything is computed:
+``sqrt(x + 1) - sqrt(x)`` has d = 1. A rule fires only where its d is *sharp*: a number, a difference of inputs, a sum
+of terms of one sign, or what a rule found in turn. Where d itself lost its digits the rewriting would gain nothing,
+and the graph stays as it is; so it does where both terms are known to have one sign and nothing can cancel.
+
+A sum whose terms cancel and leave one plain term, ``(s + v) - s``, is left alone: it is written on purpose, to
+find the rounding error (Kahan, 1965), or to make a step exact.
+
+The rules: `difference_rules`, `difference_kernels` (f(x) - f(y)), `difference_series` (three and more terms: rests of
+Taylor series). Reference: Kahan, *How futile are mindless assessments of roundoff in floating-point computation?*,
+2006; Panchekha, Sanchez-Stern, Wilcox and Tatlock, *Automatically improving accuracy for floating point expressions*,
+2015, for the classics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from qed.graph.build import Builder, Node, reachable
+from qed.graph.graph import Graph
+from qed.graph.names import assigned
+from qed.numerics.rewriting.change import Change
+from qed.numerics.rewriting.difference_laws import CANCEL
+from qed.numerics.rewriting.difference_recursion import Difference
+from qed.numerics.rewriting.difference_terms import ONE, Polynomial, Terms
+from qed.numerics.rewriting.laws import Law
+from qed.numerics.rewriting.logarithm import Rewritten
+from qed.numerics.rewriting.render import Formula
+from qed.numerics.rewriting.signs import floating
+
+SUMS = frozenset(["sub", "add", "add_any"])
+
+
+@dataclass(frozen=True, eq=False)
+class Rewrite:
+    """One replacement: the node, what takes its place, and the laws that make them equal."""
+
+    old: Node
+    new: Node
+    laws: tuple[Law, ...]
+    convention: str | None = None
+
+
+class Differences:
+    """The difference rewriting on the nodes of a builder.
+
+    Args:
+        builder: where new nodes are made.
+        only: which nodes may be rewritten; default all.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.trace import trace
+        >>> rewritten = rewrite(trace(lambda x: jnp.sqrt(x + 1) - jnp.sqrt(x), jnp.float32(1e12)).graph)
+        >>> print(rewritten.function(jnp.float32(1e12))[0])
+        5e-07
+    """
+
+    name = "difference"
+
+    def __init__(self, builder: Builder, only: Callable[[Node], bool] | None = None) -> None:
+        self.builder = builder
+        self.only = only
+        self.difference = Difference(builder)
+        self.deep = Difference(builder, Terms(deep=True), pairs=False)
+        self.changed: list[Rewrite] = []
+
+    def rule(self, node: Node) -> Node | None:
+        """What takes the place of a node whose children are rewritten already, or None."""
+        if node.operation not in SUMS or not floating(node.dtype) or (self.only is not None and not self.only(node)):
+            return None
+        for difference in (self.difference, self.deep):
+            found = self._found(difference, node)
+            if found is not None:
+                new = difference.algebra.filled(found[0], node.shape)
+                return None if new is node else self.replaced(node, new, found[1])
+        return None
+
+    def _found(self, difference: Difference, node: Node) -> tuple[Node, tuple[Law, ...]] | None:
+        polynomial = difference.terms(node)
+        found = difference(polynomial, node)
+        if found is not None or not polynomial:
+            return found
+        left, right = (difference.terms(child) for child in node.children)
+        gone = [m for m in left if m in right and 2 * abs(polynomial.get(m, 0)) < max(abs(left[m]), abs(right[m]))]
+        if not gone or _compensates(gone, polynomial):
+            return None
+        sharp = difference.sharp(polynomial, node)
+        return (difference.plain(polynomial, node), (CANCEL,)) if sharp is None else (sharp[0], (CANCEL, *sharp[1]))
+
+    def replaced(self, old: Node, new: Node, used: tuple[Law, ...]) -> Node:
+        """Note that one node takes the place of another."""
+        new.span = new.span or old.span
+        if new.ghost is None and new.number > old.number:
+            new.ghost = old
+        self.changed.append(Rewrite(old, new, tuple(dict.fromkeys(used))))
+        return new
+
+    def changes(self, needed: set[int]) -> tuple[Change, ...]:
+        """What was changed, for those new nodes that are needed."""
+        formula = Formula(self.difference.algebra.forms)
+        return tuple(described(each, formula) for each in self.changed if each.new.number in needed)
+
+
+def _compensates(gone: Sequence[tuple], rest: Polynomial) -> bool:
+    """Whether plain terms cancel and leave one plain term: that is how a rounding error is computed."""
+    degrees = [sum(abs(power) for _, power in monomial) for monomial in (*gone, *rest)]
+    return ONE not in rest and max(degrees) == 1 and ONE not in gone
+
+
+def described(rewrite: Rewrite, formula: Formula, name: str = "difference") -> Change:
+    """A rewrite in words."""
+    conditions = dict.fromkeys(law.condition for law in rewrite.laws)
+    if len(conditions) > 1:
+        conditions.pop("always", None)
+    return Change(
+        rewrite.old.span,
+        formula(rewrite.old),
+        formula(rewrite.new),
+        "; ".join(law.identity for law in rewrite.laws),
+        "; ".join(conditions),
+        rewrite.convention,
+        name,
+        rewrite.old,
+        rewrite.new,
+    )
+
+
+def rewrite(graph: Graph, only: Callable[[Node], bool] | None = None) -> Rewritten | None:
+    """Rewrite differences that can cancel into a form that does not.
+
+    Args:
+        graph: the graph of a function.
+        only: which nodes may be rewritten, by their `spans`, say; default all.
+
+    Returns:
+        The rewritten function, or None if nothing was changed that an output needs.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.trace import trace
+        >>> rewrite(trace(lambda x: 1 - jnp.cos(x), 1.0).graph).changes[0].identity
+        '1 - cos(a) = 2 sin(a/2)**2, 1 + cos(a) = 2 cos(a/2)**2'
+        >>> rewrite(trace(lambda x: x + jnp.cos(x), 1.0).graph) is None
+        True
+    """
+    builder = Builder(names=assigned)
+    session = Differences(builder, only)
+    builder.rule = session.rule
+    inputs = builder.inputs(graph)
+    outputs = builder.inline(graph, inputs)
+    needed = {node.number for node in reachable([*outputs, *builder.effects])}
+    changes = session.changes(needed)
+    return Rewritten(builder.function(outputs, inputs), changes) if changes else None
+
+
+__all__ = ["Differences", "Rewrite", "described", "rewrite"]

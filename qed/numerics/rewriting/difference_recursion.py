@@ -1,0 +1,453 @@
+"""The recursive function D: a polynomial of nodes -> a node equal to it, formed without cancellation, or None.
+
+Tried in this order: a common factor; rests of Taylor series; the rules for two terms; a common denominator; the
+polynomial multiplied out; for three and more terms, two of them first. None means that nothing was gained and the
+graph is to stay as it is. Memoised on the polynomial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import combinations
+from math import isqrt
+
+import numpy as np
+
+from qed.graph.build import Builder, Node
+from qed.numerics.rewriting import difference_kernels as kernels
+from qed.numerics.rewriting import difference_laws as laws
+from qed.numerics.rewriting import difference_rules as rules
+from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.difference_rules import Found
+from qed.numerics.rewriting.difference_series import REMAINDER, SERIES
+from qed.numerics.rewriting.difference_terms import (
+    ONE,
+    Monomial,
+    Polynomial,
+    Terms,
+    common,
+    denominator,
+    plus,
+    power_of,
+    product,
+    scaled,
+    spelled,
+)
+from qed.numerics.rewriting.forms import Algebra
+from qed.numerics.rewriting.signs import MOVES, Sign, Signs
+
+DEEPEST = 12
+LINEAR = MOVES | {"reduce_sum", "cumsum"}
+
+
+class Difference:
+    """D(p) = p without cancellation.
+
+    Args:
+        builder: where new nodes are made.
+        terms: how nodes are read; default a reader of its own.
+        pairs: whether two of more terms may be taken first.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.trace import trace
+        >>> graph = trace(lambda x: jnp.exp(x) - 1, 1.0).graph
+        >>> builder = Builder()
+        >>> output = builder.inline(graph, builder.inputs(graph))[0]
+        >>> difference = Difference(builder)
+        >>> difference(difference.terms(output), output)[0].operation
+        'expm1'
+    """
+
+    def __init__(self, builder: Builder, terms: Terms | None = None, *, pairs: bool = True) -> None:
+        self.pairs = pairs
+        self.builder = builder
+        self.emit = builder.emit
+        self.algebra = Algebra(builder)
+        self.terms = terms or Terms()
+        self.sign = Signs()
+        self.steps = 0
+        self._known: dict[object, Found | None] = {}
+        self._depth = 0
+
+    def __call__(self, polynomial: Polynomial, like: Node) -> Found | None:
+        """A node equal to the polynomial and the laws used, or None if no rule helps."""
+        if len(polynomial) < 2 or self._depth >= DEEPEST:
+            return None
+        key = (frozenset(polynomial.items()), str(like.dtype))
+        if key in self._known:
+            return self._known[key]
+        self._known[key] = None  # while it is being tried
+        self.steps += 1
+        self._depth += 1
+        try:
+            found = None if self.adds(polynomial) else self._tried(polynomial, like)
+        finally:
+            self._depth -= 1
+        self._known[key] = found
+        return found
+
+    def _tried(self, polynomial: Polynomial, like: Node) -> Found | None:
+        factor = common(polynomial)
+        if factor != ONE:
+            return self._factored(polynomial, factor, like)
+        for rule in (self._remainder, self._two, self._fractions, self._multiplied, self._paired):
+            found = rule(polynomial, like)
+            if found is not None:
+                return found
+        return None
+
+    # --- what rules ask ---
+
+    def node(self, number: int) -> Node:
+        """A generator."""
+        return self.terms.nodes[number]
+
+    def single(self, monomial: Monomial, power: int) -> Node | None:
+        """The generator of which a monomial is this power, read as what it stands for if it is none that rules know."""
+        if len(monomial) != 1 or monomial[0][1] != power:
+            return None
+        return known(self.node(monomial[0][0]))
+
+    def number(self, value: Fraction, like: Node) -> Node:
+        """A constant."""
+        return self.algebra.number(float(value), like)
+
+    def minus_of(self, node: Node) -> Node:
+        """-node."""
+        return self.algebra.negative(node)
+
+    def minus(self, x: Node, y: Node) -> Polynomial:
+        """x - y."""
+        return self.multiplied(plus(self.terms(x), self.terms(y), -1))
+
+    def plus(self, x: Node, y: Node) -> Polynomial:
+        """x + y."""
+        return self.multiplied(plus(self.terms(x), self.terms(y)))
+
+    def shifted(self, x: Node, number: Fraction) -> Polynomial:
+        """x - number."""
+        return plus(self.terms(x), {ONE: number}, -1)
+
+    def multiplied(self, polynomial: Polynomial) -> Polynomial:
+        """Multiplied out where that leaves fewer terms."""
+        found = self.terms.expanded(polynomial)
+        return found if found is not None and len(found) < len(polynomial) else polynomial
+
+    def exact(self, node: Node) -> bool:
+        """Whether a computed value is the real one: an input or a constant, wherever it was moved to."""
+        while node.operation in MOVES and node.children:
+            node = node.children[0]
+        if node.operation == "convert_element_type":
+            inner = node.children[0]
+            return getattr(inner.dtype, "kind", "") in "iub" or (inner.dtype == node.dtype and self.exact(inner))
+        return node.operation in ("input", "constant", "iota", "stop_gradient") and node.operation != "stop_gradient"
+
+    def sharp(self, polynomial: Polynomial, like: Node) -> Found | None:
+        """The polynomial with a small relative error, or None if digits may be lost whatever is done."""
+        if len(polynomial) <= 1:
+            return self.plain(polynomial, like), ()
+        found = self(polynomial, like)
+        if found is not None:
+            return found
+        for each in (polynomial, self.terms.expanded(polynomial)):
+            if each and (self.adds(each) or (len(each) <= 2 and all(map(self._exact_term, each.items())))):
+                return self.plain(each, like), ()
+        return None
+
+    def _exact_term(self, term: tuple[Monomial, Fraction]) -> bool:
+        monomial, coefficient = term
+        if monomial == ONE:
+            return Fraction(float(coefficient)) == coefficient
+        power_of_two = abs(coefficient.numerator) & (abs(coefficient.numerator) - 1) == 0
+        power_of_two &= coefficient.denominator & (coefficient.denominator - 1) == 0
+        return len(monomial) == 1 and monomial[0][1] == 1 and power_of_two and self.exact(self.node(monomial[0][0]))
+
+    def adds(self, polynomial: Polynomial) -> bool:
+        """Whether all terms are known to have one sign, so that nothing cancels."""
+        signs = {self._sign(*term) for term in polynomial.items()}
+        return len(signs) == 1 and 0 not in signs
+
+    def _sign(self, monomial: Monomial, coefficient: Fraction) -> int:
+        for number, power in monomial:
+            if power % 2 and self.sign(self.node(number)) == Sign.UNKNOWN:
+                return 0
+        return 1 if coefficient > 0 else -1
+
+    # --- emission ---
+
+    def plain(self, polynomial: Polynomial, like: Node) -> Node:
+        """The sum as it stands."""
+        pairs: list[tuple[float, Node]] = []
+        for monomial, coefficient in polynomial.items():
+            if monomial == ONE:
+                pairs.append((1.0 if coefficient > 0 else -1.0, self.number(abs(coefficient), like)))
+            else:
+                pairs.append((float(coefficient), self.monomial(monomial, like)))
+        return self.algebra.total(pairs, like)
+
+    def monomial(self, monomial: Monomial, like: Node) -> Node:
+        """A product of powers; divisors one after the other, so that their product cannot overflow."""
+        value: Node | None = None
+        for number, power in monomial:
+            if power > 0:
+                factor = self._power(self.node(number), power)
+                value = factor if value is None else self.emit(stable.MUL, value, factor)
+        for number, power in monomial:
+            if power < 0:
+                value = value if value is not None else self.algebra.number(1.0, like)
+                divisor = self.node(number)
+                for _ in range(-power if power > -3 else 1):
+                    value = self.emit(stable.DIV, value, divisor if power > -3 else self._power(divisor, -power))
+        return value if value is not None else self.algebra.number(1.0, like)
+
+    def _power(self, node: Node, power: int) -> Node:
+        if power == 1:
+            return node
+        if power == 2:
+            return self.emit(stable.MUL, node, node)
+        return self.emit(rules.INTEGER_POW, node, y=power)
+
+    def _times(self, found: Found, monomial: Monomial, like: Node) -> Found:
+        """A node times a monomial."""
+        node, used = found
+        above = tuple((number, power) for number, power in monomial if power > 0)
+        for number, power in monomial:
+            if power < 0:
+                for _ in range(-power):
+                    node = self.emit(stable.DIV, node, self.node(number))
+        return (self.emit(stable.MUL, self.monomial(above, like), node) if above else node), used
+
+    # --- one attempt each ---
+
+    def _factored(self, polynomial: Polynomial, factor: Monomial, like: Node) -> Found | None:
+        rest = scaled(polynomial, Fraction(1), power_of(factor, -1))
+        inner = None if self.adds(rest) else self.sharp(rest, like)
+        if inner is None:
+            return None
+        if any(power < 0 for _, power in factor) and not inner[1]:
+            return None
+        node, used = self._times(inner, factor, like)
+        return node, (laws.COMMON, *used)
+
+    def _remainder(self, polynomial: Polynomial, like: Node) -> Found | None:
+        """c (f(u) - T_k(u)) for the Taylor polynomial T_k of f."""
+        for monomial, coefficient in polynomial.items():
+            g = self.single(monomial, 1)
+            if g is None or g.operation not in SERIES or len(polynomial) > 4:
+                continue
+            u = self.terms(g.children[0])
+            if len(u) != 1 or ONE in u:
+                continue
+            for k in (5, 4, 3, 2):
+                if self._is_rest(polynomial, monomial, coefficient, u, SERIES[g.operation].coefficients(k)):
+                    if k == 2 and g.operation == "cos":
+                        break
+                    return self._rest(g, u, k, coefficient, like)
+        return None
+
+    def _is_rest(
+        self,
+        polynomial: Polynomial,
+        monomial: Monomial,
+        coefficient: Fraction,
+        u: Polynomial,
+        values: Sequence[Fraction],
+    ) -> bool:
+        expected: Polynomial = {monomial: coefficient}
+        power: Polynomial = {ONE: Fraction(1)}
+        for value in values:
+            expected = plus(expected, power, -coefficient * value)
+            power = product(power, u)
+        return expected == polynomial and any(values[2:] if len(values) > 2 else values)
+
+    def _rest(self, g: Node, u: Polynomial, k: int, coefficient: Fraction, like: Node) -> Found:
+        v = g.children[0]
+        rest = self.emit(REMAINDER, v, f=g.operation, k=k)
+        value = self.emit(stable.MUL, self._power(v, k), rest)
+        return self.algebra.times(float(coefficient), value), (laws.REMAINDER,)
+
+    def _two(self, polynomial: Polynomial, like: Node) -> Found | None:
+        if len(polynomial) == 3:
+            return rules.twice_cosh(self, polynomial)
+        if len(polynomial) != 2:
+            return None
+        found = rules.squares(self, polynomial)
+        if found is not None:
+            return found
+        (m, c), (n, e) = sorted(polynomial.items(), key=lambda item: item[0] == ONE)
+        found = self._against(m, c, e, like) if n == ONE else self._pair(m, c, n, e, like)
+        found = found or self._reciprocals(m, c, n, e, like)
+        return found or self._roots(m, c, n, e, like) or self._even(m, c, n, e, like)
+
+    def _against(self, m: Monomial, c: Fraction, e: Fraction, like: Node) -> Found | None:
+        g, r = self.single(m, 1), -e / c
+        if g is None:
+            return None
+        if g.operation == "pow":
+            found = rules.power_against(self, g, r)
+        else:
+            rule = rules.AGAINST.get(g.operation)
+            found = rule(self, g.children[0], r) if rule is not None else None
+        return None if found is None else (self.algebra.times(float(c), found[0]), found[1])
+
+    def _pair(self, m: Monomial, c: Fraction, n: Monomial, e: Fraction, like: Node) -> Found | None:
+        g, h = self.single(m, 1), self.single(n, 1)
+        if g is None or h is None or abs(c) != abs(e):
+            return None
+        if c == e:
+            found = rules.odd_atoms(self, g, h)
+        else:
+            found = rules.atoms(self, g, h) or self._moved(g, h)
+        return None if found is None else (self.algebra.times(float(c), found[0]), found[1])
+
+    def _reciprocals(self, m: Monomial, c: Fraction, n: Monomial, e: Fraction, like: Node) -> Found | None:
+        """c/x - c/y and c/x - r, of single generators."""
+        x, y = (self.node(p[0][0]) if len(p) == 1 and p[0][1] == -1 else None for p in (m, n))
+        if x is None or (y is None and n != ONE) or (y is not None and c != -e):
+            return None
+        gap = self.sharp(self.minus(x, y) if y is not None else self.shifted(x, -c / e), like)
+        if gap is None:
+            return None
+        other = y if y is not None else self.number(-c / e, like)
+        value = self.emit(kernels.RECIPROCAL, x, other, gap[0])
+        return self.algebra.times(float(c), value), (laws.FRACTIONS, *gap[1])
+
+    def _moved(self, g: Node, h: Node) -> Found | None:
+        """move(a) - move(b) = move(a - b), and the same for sums, if a - b gains."""
+        if g.operation not in LINEAR or g.operation != h.operation or g.equation is None or h.equation is None:
+            return None
+        if g.params != h.params or g.children[1:] != h.children[1:] or g.children[0].shape != h.children[0].shape:
+            return None
+        found = self(self.minus(g.children[0], h.children[0]), g.children[0])
+        if found is None:
+            return None
+        inner = self.algebra.filled(found[0], g.children[0].shape)
+        return self.builder.apply(g.equation, [inner, *g.children[1:]])[0], (laws.MOVED, *found[1])
+
+    def _roots(self, m: Monomial, c: Fraction, n: Monomial, e: Fraction, like: Node) -> Found | None:
+        """sqrt(S) - b with S - b^2 known."""
+        for (one, a), (other, b) in (((m, c), (n, e)), ((n, e), (m, c))):
+            g = self.single(one, 1)
+            if g is None or g.operation != "sqrt":
+                continue
+            below: Polynomial = {other: -b / a}
+            square = plus(self.terms(g.children[0]), product(below, below), -1)
+            square = self._square_root_squared(self.terms.expanded(square) or square)
+            gap = self.sharp(square, like)
+            if gap is None:
+                continue
+            minus = self.plain(below, like)
+            value = self.emit(rules.ROOT, g, minus, gap[0])
+            return self.algebra.times(float(a), value), (laws.ROOT, *gap[1])
+        return None
+
+    def _square_root_squared(self, polynomial: Polynomial) -> Polynomial:
+        """sqrt(a)^2 read as a."""
+        result: Polynomial = {}
+        for monomial, coefficient in polynomial.items():
+            term: Polynomial = {ONE: coefficient}
+            for number, power in monomial:
+                g = known(self.node(number))
+                if g.operation == "sqrt" and power == 2:
+                    term = product(term, self.terms(g.children[0]))
+                else:
+                    term = scaled(term, Fraction(1), ((number, power),))
+            result = plus(result, term)
+        return result
+
+    def _even(self, m: Monomial, c: Fraction, n: Monomial, e: Fraction, like: Node) -> Found | None:
+        """a^2 - b^2 and a^3 - b^3."""
+        powers = [power for _, power in (*m, *n)]
+        if c * e > 0 and any(power % 3 for power in powers):
+            return None
+        for degree, root in ((2, _square_root), (3, _cube_root)):
+            ratio = root(-e / c)
+            if ratio is None or any(power % degree for power in powers) or any(power < 0 for power in powers):
+                continue
+            a = tuple((number, power // degree) for number, power in m)
+            b = tuple((number, power // degree) for number, power in n)
+            found = self._powers(a, b, ratio, degree, like)
+            if found is not None:
+                return self.algebra.times(float(c), found[0]), found[1]
+        return None
+
+    def _powers(self, a: Monomial, b: Monomial, ratio: Fraction, degree: int, like: Node) -> Found | None:
+        low = self.sharp(self.multiplied({a: Fraction(1), b: -ratio}), like)
+        if low is None:
+            return None
+        if degree == 3:
+            x, y = self.monomial(a, like), self.plain({b: ratio}, like)
+            quadratic = [self.emit(stable.MUL, one, other) for one, other in ((x, x), (x, y), (y, y))]
+            whole = self.algebra.total([(1.0, node) for node in quadratic], like)
+            return self.emit(stable.MUL, low[0], whole), (laws.CUBES, *low[1])
+        high = self.sharp(self.multiplied({a: Fraction(1), b: ratio}), like)
+        if high is None:
+            return None
+        return self.emit(stable.MUL, low[0], high[0]), (laws.SQUARES, *low[1], *high[1])
+
+    def _fractions(self, polynomial: Polynomial, like: Node) -> Found | None:
+        below = denominator(polynomial)
+        if below == ONE:
+            return None
+        above = scaled(polynomial, Fraction(1), below)
+        shorter = self.terms.expanded(above)
+        gap = None
+        if shorter is not None and shorter and len(shorter) < max(len(above), 3):
+            gap = self.sharp(shorter, like)
+        if gap is None:
+            gap = self(above, like)
+        if gap is None:
+            return None
+        node, used = self._times(gap, power_of(below, -1), like)
+        return node, (laws.FRACTIONS, *used)
+
+    def _multiplied(self, polynomial: Polynomial, like: Node) -> Found | None:
+        found = self.terms.expanded(polynomial)
+        if not found or found == polynomial:
+            return None
+        gap = self.sharp(found, like) if len(found) < len(polynomial) else self(found, like)
+        return None if gap is None else (gap[0], (laws.EXPANDED, *gap[1]))
+
+    def _paired(self, polynomial: Polynomial, like: Node) -> Found | None:
+        """Two terms that cancel first; then what remains, if more can be gained."""
+        if len(polynomial) < 3 or not self.pairs or self.builder.derivative:
+            return None
+        pairs = [dict(pair) for pair in combinations(polynomial.items(), 2)]
+        for pair in sorted(pairs, key=_unlikely):
+            found = self(pair, like)
+            if found is None:
+                continue
+            rest = plus(plus(polynomial, pair, -1), self.terms.generator(found[0]))
+            better = self(rest, like)
+            if better is not None:
+                return better[0], (laws.PAIRED, *found[1], *better[1])
+            if not set(found[1]) <= {laws.COMMON, laws.EXPANDED}:
+                return self.plain(rest, like), (laws.PAIRED, *found[1])
+        return None
+
+
+def _unlikely(pair: Polynomial) -> tuple[bool, bool]:
+    """Terms of opposite sign first, numbers last."""
+    first, second = pair.values()
+    return first * second > 0, ONE in pair
+
+
+def known(node: Node) -> Node:
+    """The node, or the expression that it stands for where no rule knows its own operation."""
+    return node if node.operation in kernels.OPERATIONS or node.operation in rules.AGAINST else spelled(node)
+
+
+def _square_root(ratio: Fraction) -> Fraction | None:
+    if ratio <= 0:
+        return None
+    above, below = isqrt(ratio.numerator), isqrt(ratio.denominator)
+    return Fraction(above, below) if above**2 == ratio.numerator and below**2 == ratio.denominator else None
+
+
+def _cube_root(ratio: Fraction) -> Fraction | None:
+    above, below = round(np.cbrt(float(abs(ratio.numerator)))), round(np.cbrt(float(ratio.denominator)))
+    if above**3 != abs(ratio.numerator) or below**3 != ratio.denominator:
+        return None
+    return Fraction(above if ratio > 0 else -above, below)

@@ -1,0 +1,305 @@
+"""Rules of the difference: for two terms, for one term and a number, for squares and for Taylor remainders.
+
+Every rule is handed nodes and numbers and answers with a node that is equal as a real function, or None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from decimal import Context, Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qed.graph.build import Node, Operation
+from qed.numerics.rewriting import difference_kernels as kernels
+from qed.numerics.rewriting import difference_laws as laws
+from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.difference_kernels import EXPM1, LOGISTIC, SINH, TANH
+from qed.numerics.rewriting.difference_terms import ONE, Polynomial
+from qed.numerics.rewriting.laws import Law
+from qed.numerics.rewriting.scales import constant_of
+
+if TYPE_CHECKING:
+    from qed.numerics.rewriting.difference_recursion import Difference
+
+Found = tuple[Node, tuple[Law, ...]]
+
+SIN = Operation("sin", jnp.sin)
+COS = Operation("cos", jnp.cos)
+ERF = Operation("erf", jax.scipy.special.erf)
+ERFC = Operation("erfc", jax.scipy.special.erfc)
+SQRT = Operation("sqrt", jnp.sqrt)
+INTEGER_POW = Operation("integer_pow", lambda x, y: jax.lax.integer_pow(x, y))
+ROOT = Operation(
+    "sqrt_minus", lambda s, b, d: jnp.where(b > 0, d / jnp.where(b > 0, s + b, 1), s - b).astype(s.dtype), whole=True
+)
+PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899")
+_DIGITS = Context(prec=60, Emax=10**6, Emin=-(10**6))
+
+
+@jax.custom_jvp
+def power_minus_one(x: jax.Array, k: jax.Array) -> jax.Array:
+    """x^k - 1."""
+    exponent = k * jnp.log(jnp.where(x > 0, x, 1))
+    near = (x > 0) & (jnp.abs(exponent) < 1)
+    return jnp.where(near, jnp.expm1(exponent), x**k - 1).astype(jnp.result_type(x, k))
+
+
+@power_minus_one.defjvp
+def _power_slope(primals, tangents):
+    return power_minus_one(*primals), jax.jvp(jnp.power, primals, tangents)[1]
+
+
+POWER = Operation("power_minus_one", power_minus_one, whole=True)
+
+
+# --- f(x) - f(y) ---
+
+
+def atoms(difference: Difference, g: Node, h: Node) -> Found | None:
+    """The difference of two values of one function."""
+    if g.operation != h.operation or g.dtype != h.dtype:
+        return None
+    if g.operation == "pow":
+        return _powers(difference, g, h)
+    if g.operation not in kernels.OPERATIONS or not g.children:
+        return None
+    x, y = g.children[0], h.children[0]
+    gap = difference.sharp(difference.minus(x, y), x)
+    if gap is None:
+        return None
+    d, used = gap
+    if g.operation == "exp" and _opposite(difference, x, y):
+        return difference.algebra.times(2.0, difference.emit(SINH, x)), (laws.SINH,)
+    return difference.emit(kernels.OPERATIONS[g.operation], x, y, d), (laws.ATOMS[g.operation], *used)
+
+
+def _opposite(difference: Difference, x: Node, y: Node) -> bool:
+    return not difference.plus(x, y)
+
+
+def _powers(difference: Difference, g: Node, h: Node) -> Found | None:
+    (x, k), (y, other) = g.children, h.children
+    exponent = constant_of(k)
+    if exponent is None or exponent != constant_of(other):
+        return None
+    gap = difference.sharp(difference.minus(x, y), x)
+    if gap is None:
+        return None
+    return difference.emit(kernels.POWER, x, y, gap[0], k=exponent), (laws.ATOMS["pow"], *gap[1])
+
+
+ODD = frozenset("sin tan tanh sinh asin atan asinh atanh cbrt erf".split())
+
+
+def odd_atoms(difference: Difference, g: Node, h: Node) -> Found | None:
+    """f(x) + f(y) = f(x) - f(-y) for an odd function."""
+    if g.operation != h.operation or g.operation not in ODD:
+        return None
+    x, y = g.children[0], h.children[0]
+    gap = difference.sharp(difference.plus(x, y), x)
+    if gap is None:
+        return None
+    minus = difference.algebra.negative(y)
+    return difference.emit(kernels.OPERATIONS[g.operation], x, minus, gap[0]), (laws.ATOMS[g.operation], *gap[1])
+
+
+# --- f(x) - r ---
+
+
+def _halved(difference: Difference, x: Node) -> Node:
+    return difference.algebra.times(0.5, x)
+
+
+def _twice_square(difference: Difference, node: Node, sign: float) -> Node:
+    return difference.algebra.times(2.0 * sign, difference.emit(stable.MUL, node, node))
+
+
+def _exp(difference: Difference, x: Node, r: Fraction) -> Found | None:
+    if r == 1:
+        return difference.emit(EXPM1, x), (laws.EXPM1,)
+    if r <= 0:
+        return None
+    number = _DIGITS.ln(_decimal(r))
+    return _split(difference, "exp", x, number)
+
+
+def _log(difference: Difference, x: Node, r: Fraction) -> Found | None:
+    return _split(difference, "log", x, _DIGITS.exp(_decimal(r))) if abs(r) < 80 else None
+
+
+def _sqrt(difference: Difference, x: Node, r: Fraction) -> Found | None:
+    return _inverse(difference, "sqrt", x, r**2) if r > 0 else None
+
+
+def _cbrt(difference: Difference, x: Node, r: Fraction) -> Found | None:
+    return _inverse(difference, "cbrt", x, r**3)
+
+
+def _inverse(difference: Difference, name: str, x: Node, y: Fraction) -> Found | None:
+    gap = difference.sharp(difference.shifted(x, y), x)
+    if gap is None:
+        return None
+    node = difference.number(y, x)
+    return difference.emit(kernels.OPERATIONS[name], x, node, gap[0]), (laws.ATOMS[name], *gap[1])
+
+
+def _split(difference: Difference, name: str, x: Node, y: Decimal) -> Found | None:
+    if not difference.exact(x):
+        return None
+    d = _minus_decimal(difference, x, y)
+    node = difference.algebra.number(float(y), x)
+    return difference.emit(kernels.OPERATIONS[name], x, node, d), (laws.CONSTANT, laws.ATOMS[name])
+
+
+def _minus_decimal(difference: Difference, x: Node, y: Decimal) -> Node:
+    """x - y, y to twice the digits of x: the first subtraction is exact where it cancels."""
+    high = np.asarray(float(y), x.dtype)
+    low = float(_DIGITS.subtract(y, Decimal(float(high))))
+    first = difference.emit(stable.SUB, x, difference.algebra.number(float(high), x))
+    return difference.emit(stable.SUB, first, difference.algebra.number(low, x))
+
+
+def _decimal(r: Fraction) -> Decimal:
+    return _DIGITS.divide(Decimal(r.numerator), Decimal(r.denominator))
+
+
+def _cos(difference: Difference, x: Node, r: Fraction) -> Found | None:
+    if abs(r) != 1:
+        return None
+    half = difference.emit(SIN if r == 1 else COS, _halved(difference, x))
+    return _twice_square(difference, half, -float(r)), (laws.COS,)
+
+
+def _sin(difference: Difference, x: Node, r: Fraction) -> Found | None:
+    if abs(r) != 1 or not difference.exact(x):
+        return None
+    quarter = _DIGITS.divide(PI, Decimal(2)) * int(r)
+    half = difference.emit(SIN, _halved(difference, _minus_decimal(difference, x, quarter)))
+    return _twice_square(difference, half, -float(r)), (laws.SIN,)
+
+
+def _cosh(difference: Difference, x: Node, r: Fraction) -> Found | None:
+    if r != 1:
+        return None
+    return _twice_square(difference, difference.emit(SINH, _halved(difference, x)), 1.0), (laws.COSH,)
+
+
+def _logistic(difference: Difference, x: Node, r: Fraction) -> Found | None:
+    if r == 1 and difference.builder.derivative:
+        return None  # JAX's own s (1 - s): it is small where it is inexact
+    if r == 1:
+        return difference.algebra.negative(difference.emit(LOGISTIC, difference.minus_of(x))), (laws.LOGISTIC,)
+    if r == Fraction(1, 2):
+        return _halved(difference, difference.emit(TANH, _halved(difference, x))), (laws.HALF,)
+    return None
+
+
+def _tanh(difference: Difference, x: Node, r: Fraction) -> Found | None:
+    if abs(r) != 1 or difference.builder.derivative:  # JAX's own 1 - t^2: it is small where it is inexact
+        return None
+    double = difference.algebra.times(-2.0 * float(r), x)
+    return difference.algebra.times(-2.0 * float(r), difference.emit(LOGISTIC, double)), (laws.TANH,)
+
+
+def _erf(difference: Difference, x: Node, r: Fraction) -> Found | None:
+    if abs(r) != 1:
+        return None
+    argument = x if r == 1 else difference.minus_of(x)
+    return difference.algebra.times(-float(r), difference.emit(ERFC, argument)), (laws.ERFC,)
+
+
+def _erfc(difference: Difference, x: Node, r: Fraction) -> Found | None:
+    if r == 1:
+        return difference.algebra.negative(difference.emit(ERF, x)), (laws.ERF,)
+    if r == 2:
+        return difference.algebra.negative(difference.emit(ERFC, difference.minus_of(x))), (laws.ERFC,)
+    return None
+
+
+def _exp2(difference: Difference, x: Node, r: Fraction) -> Found | None:
+    if r != 1:
+        return None
+    return difference.emit(EXPM1, difference.algebra.times(math.log(2.0), x)), (laws.ATOMS["exp2"],)
+
+
+AGAINST: Mapping[str, Callable[[Difference, Node, Fraction], Found | None]] = {
+    "exp": _exp,
+    "exp2": _exp2,
+    "log": _log,
+    "sqrt": _sqrt,
+    "cbrt": _cbrt,
+    "cos": _cos,
+    "sin": _sin,
+    "cosh": _cosh,
+    "logistic": _logistic,
+    "tanh": _tanh,
+    "erf": _erf,
+    "erfc": _erfc,
+}
+"""For each primitive f(x) - r, by x and the number r."""
+
+
+def power_against(difference: Difference, g: Node, r: Fraction) -> Found | None:
+    """x^k - 1."""
+    x, k = g.children
+    if r != 1:
+        return None
+    base = constant_of(x)
+    if base is None and not difference.exact(x):
+        gap = difference.sharp(difference.shifted(x, Fraction(1)), x)
+        exponent = constant_of(k)
+        if gap is None or exponent is None:
+            return None
+        one = difference.algebra.number(1.0, x)
+        return difference.emit(kernels.POWER, x, one, gap[0], k=exponent), (laws.ATOMS["pow"], *gap[1])
+    return difference.emit(POWER, x, k), (laws.POWER,)
+
+
+# --- squares ---
+
+
+def squares(difference: Difference, polynomial: Polynomial) -> Found | None:
+    """1 - sin^2, 1 - cos^2, cosh^2 - 1, 1 - tanh^2, cos^2 - sin^2, times a number."""
+    items = [(difference.single(m, 2), c, m) for m, c in polynomial.items()]
+    (g, c, m), (h, e, n) = items
+    if m == ONE:
+        (g, c, m), (h, e, n) = (h, e, n), (g, c, m)
+    if g is None or c != -e:
+        return None
+    x = g.children[0] if g.children else None
+    if x is None:
+        return None
+    if n == ONE:
+        partner = {"sin": (COS, -1.0), "cos": (SIN, -1.0), "cosh": (SINH, 1.0)}.get(g.operation)
+        if partner is not None:
+            value = difference.emit(partner[0], x)
+            square = difference.emit(stable.MUL, value, value)
+            return difference.algebra.times(float(c) * partner[1], square), (laws.PYTHAGORAS,)
+        if g.operation == "tanh" and not difference.builder.derivative:
+            one, other = (difference.emit(LOGISTIC, difference.algebra.times(k, x)) for k in (2.0, -2.0))
+            return difference.algebra.times(-4.0 * float(c), difference.emit(stable.MUL, one, other)), (laws.SECH,)
+        return None
+    if h is None or h.children[:1] != (x,) or {g.operation, h.operation} != {"sin", "cos"}:
+        return None
+    sign = float(c) if g.operation == "cos" else float(e)
+    return difference.algebra.times(sign, difference.emit(COS, difference.algebra.times(2.0, x))), (laws.DOUBLE,)
+
+
+def twice_cosh(difference: Difference, polynomial: Polynomial) -> Found | None:
+    """c exp(x) + c exp(-x) - 2 c."""
+    if len(polynomial) != 3 or ONE not in polynomial:
+        return None
+    items = [(difference.single(m, 1), c) for m, c in polynomial.items() if m != ONE]
+    (g, c), (h, e) = items
+    if g is None or h is None or c != e or polynomial[ONE] != -2 * c:
+        return None
+    if g.operation != "exp" or h.operation != "exp" or not _opposite(difference, g.children[0], h.children[0]):
+        return None
+    half = difference.emit(SINH, _halved(difference, g.children[0]))
+    return difference.algebra.times(4.0 * float(c), difference.emit(stable.MUL, half, half)), (laws.SINH2,)

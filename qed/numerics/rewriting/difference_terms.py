@@ -1,0 +1,289 @@
+"""Values as polynomials: what a difference is a difference of.
+
+A value is read as a sum of monomials with exact rational coefficients, each monomial a product of powers (also
+negative ones) of *generators*: nodes that are neither sums nor products. ``x*x``, ``square(x)`` and ``x**2`` are one
+monomial, and ``(x + 1) - x`` is the number 1 before anything is computed. Equal values are equal polynomials, because
+equal nodes are one node (`qed.graph.build`).
+
+A sum inside a product stays one generator (``(x + 1) * y``) until `expanded` multiplies it out. A polynomial of more
+than `TERMS` terms is read as the node that it is, so that reading is linear in the number of nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+import numpy as np
+
+from qed.graph.build import Node
+from qed.numerics.rewriting.recursion import readable
+from qed.numerics.rewriting.scales import constant_of
+from qed.numerics.rewriting.signs import MOVES, floating
+
+Monomial = tuple[tuple[int, int], ...]
+"""Pairs (number of the generator, power), by number; the empty one is the number 1."""
+
+Polynomial = Mapping[Monomial, Fraction]
+
+ONE: Monomial = ()
+TERMS = 8
+DEGREE = 12
+
+
+def times(first: Monomial, second: Monomial) -> Monomial:
+    """The product of two monomials.
+
+    Example:
+        >>> times(((1, 2),), ((1, -2), (5, 1)))
+        ((5, 1),)
+    """
+    powers = dict(first)
+    for number, power in second:
+        powers[number] = powers.get(number, 0) + power
+    return tuple(sorted((number, power) for number, power in powers.items() if power))
+
+
+def power_of(monomial: Monomial, exponent: int) -> Monomial:
+    """A power of a monomial."""
+    return tuple((number, power * exponent) for number, power in monomial) if exponent else ONE
+
+
+def plus(first: Polynomial, second: Polynomial, factor: Fraction | int = 1) -> Polynomial:
+    """first + factor * second."""
+    result = dict(first)
+    for monomial, coefficient in second.items():
+        total = result.get(monomial, Fraction(0)) + factor * coefficient
+        if total:
+            result[monomial] = total
+        else:
+            result.pop(monomial, None)
+    return result
+
+
+def scaled(polynomial: Polynomial, factor: Fraction, monomial: Monomial = ONE) -> Polynomial:
+    """factor * monomial * polynomial."""
+    return {times(each, monomial): factor * coefficient for each, coefficient in polynomial.items()} if factor else {}
+
+
+def product(first: Polynomial, second: Polynomial) -> Polynomial:
+    """The product, multiplied out."""
+    result: Polynomial = {}
+    for monomial, coefficient in first.items():
+        result = plus(result, scaled(second, coefficient, monomial))
+    return result
+
+
+def common(polynomial: Polynomial) -> Monomial:
+    """The monomial that divides all terms; powers may be negative.
+
+    Example:
+        >>> common({((1, 3), (2, 1)): Fraction(1), ((1, 1),): Fraction(-1)})
+        ((1, 1),)
+    """
+    lowest: dict[int, int] | None = None
+    for monomial in polynomial:
+        powers = dict(monomial)
+        if lowest is None:
+            lowest = powers
+        else:
+            seen = {*lowest, *powers}
+            lowest = {number: min(lowest.get(number, 0), powers.get(number, 0)) for number in seen}
+    return tuple(sorted((number, power) for number, power in (lowest or {}).items() if power))
+
+
+def denominator(polynomial: Polynomial) -> Monomial:
+    """The monomial of positive powers that clears all negative ones."""
+    powers: dict[int, int] = {}
+    for monomial in polynomial:
+        for number, power in monomial:
+            if power < 0:
+                powers[number] = max(powers.get(number, 0), -power)
+    return tuple(sorted(powers.items()))
+
+
+def small(polynomial: Polynomial) -> bool:
+    """Whether a polynomial is worth looking at."""
+    return len(polynomial) <= TERMS and all(
+        sum(abs(power) for _, power in monomial) <= DEGREE for monomial in polynomial
+    )
+
+
+class Terms:
+    """Nodes as polynomials, each read once.
+
+    Args:
+        deep: read an emitted node as the expression whose place it took; else as it is.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.build import Builder
+        >>> from qed.graph.trace import trace
+        >>> graph = trace(lambda x: (x + 1) * 2 - x * 2, 1.0).graph
+        >>> builder = Builder()
+        >>> dict(Terms()(builder.inline(graph, builder.inputs(graph))[0]))
+        {(): Fraction(2, 1)}
+    """
+
+    def __init__(self, deep: bool = False) -> None:
+        self.deep = deep
+        self.nodes: dict[int, Node] = {}
+        self._known: dict[int, Polynomial] = {}
+        self._expanded: dict[int, Polynomial] = {}
+        self.steps = 0
+
+    def __call__(self, node: Node) -> Polynomial:
+        """The polynomial of a node; the walk keeps its own stack, so that a deep graph is no matter."""
+        pending = [node]
+        while pending:
+            top = pending[-1]
+            if top.number in self._known:
+                pending.pop()
+                continue
+            missing = [child for child in self._reads(top) if child.number not in self._known]
+            if missing:
+                pending.extend(missing)
+                continue
+            self.steps += 1
+            found = self._rule(top)
+            self._known[top.number] = found if found is not None and small(found) else self.generator(top)
+            pending.pop()
+        return self._known[node.number]
+
+    def generator(self, node: Node) -> Polynomial:
+        """The node as one term."""
+        self.nodes[node.number] = node
+        return {((node.number, 1),): Fraction(1)}
+
+    def monomial(self, node: Node) -> Monomial:
+        """The node as a generator."""
+        self.nodes[node.number] = node
+        return ((node.number, 1),)
+
+    def expanded(self, polynomial: Polynomial, depth: int = 4) -> Polynomial | None:
+        """The polynomial with its sums multiplied out; None where it grows too large or a power is negative."""
+        result: Polynomial = {}
+        for monomial, coefficient in polynomial.items():
+            term: Polynomial = {ONE: coefficient}
+            for number, power in monomial:
+                inner = self._inside(self.nodes[number]) if depth else None
+                if inner is None or power < 0:
+                    term = scaled(term, Fraction(1), ((number, power),))
+                    continue
+                for _ in range(power):
+                    term = product(term, inner)
+                    if not small(term):
+                        return None
+            if term != {monomial: coefficient}:
+                deeper = self.expanded(term, depth - 1)
+                if deeper is None:
+                    return None
+                term = deeper
+            result = plus(result, term)
+            if not small(result):
+                return None
+        return result
+
+    def _inside(self, node: Node) -> Polynomial | None:
+        """The sum that a generator is, if it is one."""
+        if node.number not in self._expanded:
+            self._expanded[node.number] = self(node)
+        found = self._expanded[node.number]
+        return None if found == {((node.number, 1),): 1} else found
+
+    # --- rules ---
+
+    def spelled(self, node: Node) -> Node:
+        """What a node is read as: the body of a smooth library call; if deep, what an emitted node stands for."""
+        return spelled(node) if self.deep or node.equation is not None else node
+
+    def _reads(self, node: Node) -> tuple[Node, ...]:
+        seen = self.spelled(node)
+        if seen is not node:
+            return (seen,)
+        return seen.children if seen.operation in _RULES or seen.operation in _THROUGH else ()
+
+    def _rule(self, node: Node) -> Polynomial | None:
+        if not floating(node.dtype):
+            return None
+        number = constant_of(node)
+        if number is not None:
+            return None if not np.isfinite(number) else ({ONE: Fraction(number)} if number else {})
+        seen = self.spelled(node)
+        if seen is not node:
+            return self._known[seen.number]
+        if node.operation in _THROUGH and _same_value(node):
+            return self._known[node.children[0].number]
+        rule = _RULES.get(node.operation)
+        return rule(self, node, [self._known[child.number] for child in node.children]) if rule else None
+
+    def factor(self, node: Node, polynomial: Polynomial) -> tuple[Monomial, Fraction] | None:
+        """A value as one monomial: itself if it is one, the node as a generator if it is a sum; None for 0."""
+        if not polynomial:
+            return None
+        if len(polynomial) == 1:
+            return next(iter(polynomial.items()))
+        return self.monomial(node), Fraction(1)
+
+
+def spelled(node: Node) -> Node:
+    """What a node may be read as: the body of a smooth library call, or what an emitted node stands for."""
+    while node.ghost is not None and (node.equation is None or readable(node)):
+        node = node.ghost
+    return node
+
+
+def _same_value(node: Node) -> bool:
+    child = node.children[0]
+    return child.dtype == node.dtype and child.shape == node.shape
+
+
+def _sum(terms: Terms, node: Node, children: list[Polynomial]) -> Polynomial:
+    return plus(children[0], children[1], -1 if node.operation == "sub" else 1)
+
+
+def _neg(terms: Terms, node: Node, children: list[Polynomial]) -> Polynomial:
+    return scaled(children[0], Fraction(-1))
+
+
+def _mul(terms: Terms, node: Node, children: list[Polynomial]) -> Polynomial | None:
+    for one, other in (children, children[::-1]):
+        if list(one) == [ONE]:
+            return scaled(other, one[ONE])
+    parts = [terms.factor(child, each) for child, each in zip(node.children, children, strict=True)]
+    if parts[0] is None or parts[1] is None:
+        return {}
+    return {times(parts[0][0], parts[1][0]): parts[0][1] * parts[1][1]}
+
+
+def _div(terms: Terms, node: Node, children: list[Polynomial]) -> Polynomial | None:
+    below = terms.factor(node.children[1], children[1])
+    if below is None:
+        return None
+    if below[0] == ONE:
+        return scaled(children[0], 1 / below[1])
+    above = terms.factor(node.children[0], children[0])
+    if above is None:
+        return None
+    return {times(above[0], power_of(below[0], -1)): above[1] / below[1]}
+
+
+def _integer_pow(terms: Terms, node: Node, children: list[Polynomial]) -> Polynomial | None:
+    exponent = int(node.params.get("y", 2))
+    base = terms.factor(node.children[0], children[0])
+    if base is None or exponent == 0 or abs(exponent) > DEGREE:
+        return None
+    return {power_of(base[0], exponent): base[1] ** exponent}
+
+
+_THROUGH = frozenset(["convert_element_type", "copy", "name"]) & (MOVES | {"convert_element_type"})
+_RULES = {
+    "add": _sum,
+    "add_any": _sum,
+    "sub": _sum,
+    "neg": _neg,
+    "mul": _mul,
+    "div": _div,
+    "integer_pow": _integer_pow,
+    "square": _integer_pow,
+}

