@@ -1,13 +1,16 @@
-"""A gradient that a script takes with `jax.vjp`: the pullback of a scalar at the cotangent 1.
+"""A gradient that a script takes by hand, with `jax.vjp` or `jax.linearize`: the derivative of a scalar is a row.
 
 For a scalar f, ``f(x), pull = jax.vjp(f, x)`` and ``pull(1.0)`` is the gradient, since the pullback is the transpose of
-the derivative, a row; at another cotangent it is that multiple of it. The first argument is taken for the parameters.
+the derivative, a row; at another cotangent it is that multiple of it. ``f(x), push = jax.linearize(f, x)`` gives the same row as a function of directions, t -> f'(x)
+t; what a script asks of it may be any number of slopes, and its gradient is evaluated once beside it. The first
+argument is taken for the parameters.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +57,32 @@ def recorded_vjp(recorder: Recorder, original: Callable[..., Any]) -> Callable[.
         return (value, jax.tree_util.Partial(pulled, pull), *aux)
 
     return vjp
+
+
+def recorded_linearize(recorder: Recorder, original: Callable[..., Any]) -> Callable[..., Any]:
+    """`jax.linearize`, of which scalar functions at concrete arrays are noted."""
+
+    @functools.wraps(original)
+    def linearize(fun: Any, *primals: Any, has_aux: bool = False, **options: Any) -> Any:
+        busy = not recorder.watching or recorder.nested or (recorder.depth and recorder.replaying is None)
+        scalar = bool(primals) and is_scalar(fun, has_aux, primals, {})
+        recorder.met_gradient = recorder.met_gradient or scalar
+        if not busy and scalar and all(concrete(leaf) for leaf in jax.tree.leaves(primals)):
+            recorder.weigh(primals, {})
+            recorder.keep_note(fun, recorder.evaluate(fun, 0, has_aux, primals, {})[0])
+        return original(fun, *primals, has_aux=has_aux, **options)
+
+    return linearize
+
+
+def is_scalar(fun: Callable[..., Any], has_aux: bool, args: Any, kwargs: Any) -> bool:
+    """Whether a function returns one floating-point number; False where it cannot be traced at these arguments."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            value = jax.eval_shape(fun, *args, **kwargs)
+        return _is_loss(value[0] if has_aux else value)
+    except Exception:  # the script's own call meets it next, and raises it where it belongs
+        return False
 
 
 def _is_loss(value: Any) -> bool:

@@ -30,7 +30,7 @@ from qed.graph.size import bytes_of
 from qed.graph.trace import Traced, trace
 from qed.graph.untraceable import name_of
 from qed.why.jitted import RecordedJit
-from qed.why.pullback import recorded_vjp
+from qed.why.pullback import is_scalar, recorded_linearize, recorded_vjp
 from qed.why.seen import Call, Differentiated, Updated, all_finite, scalars, sustained_rise, was_skipped
 
 LARGE = 64 << 20
@@ -43,6 +43,9 @@ PATIENCE = 30
 """How many steps in a row may be skipped because they are not finite."""
 
 _FAILED = "the first non-finite number"
+
+_GRADIENTS = ("grad", "value_and_grad", "jacrev", "jacfwd")
+"""What differentiates; of a scalar function the Jacobian is the gradient."""
 
 
 class StopTraining(BaseException):
@@ -90,13 +93,14 @@ class Recorder:
     _saved: dict[str, Any] = field(default_factory=dict)
 
     def __enter__(self) -> Recorder:
-        for name in ("jit", "pmap", "grad", "value_and_grad", "vjp"):
+        for name in ("jit", "pmap", "vjp", "linearize", *_GRADIENTS):
             self._saved[name] = getattr(jax, name)
         jax.jit = self._jit  # type: ignore[assignment]
         jax.pmap = functools.partial(self._jit, _name="pmap")
         jax.vjp = recorded_vjp(self, jax.vjp)
-        jax.grad = self._gradient("grad")  # type: ignore[assignment]
-        jax.value_and_grad = self._gradient("value_and_grad")  # type: ignore[assignment]
+        jax.linearize = recorded_linearize(self, jax.linearize)
+        for name in _GRADIENTS:
+            setattr(jax, name, self._gradient(name))
         self._saved["optax"] = optax.GradientTransformation.__new__
         optax.GradientTransformation.__new__ = self._transformation  # type: ignore[method-assign]
         self._saved["accumulation"] = optax.MultiSteps.update
@@ -148,9 +152,11 @@ class Recorder:
 
             @functools.wraps(fun)
             def called(*args: Any, **kwargs: Any) -> Any:
+                if name.startswith("jac") and not is_scalar(fun, has_aux, args, kwargs):
+                    return inner(*args, **kwargs)
                 return self._differentiate(name, fun, inner, argnums, has_aux, args, kwargs)
 
-            called.qed_returns = name  # type: ignore[attr-defined]
+            called.qed_returns = "value_and_grad" if name == "value_and_grad" else "grad"  # type: ignore[attr-defined]
             return called
 
         return differentiate
@@ -167,13 +173,13 @@ class Recorder:
             return inner(*args, **kwargs)
         self.weigh(args, kwargs)
         self._only_met(fun, argnums, has_aux, args, kwargs)
-        note, value, gradient = self._evaluate(fun, argnums, has_aux, args, kwargs)
+        note, value, gradient = self.evaluate(fun, argnums, has_aux, args, kwargs)
         if note is None:
             return inner(*args, **kwargs)
         self.keep_note(inner, note)
-        if name == "grad":
-            return (gradient, value[1]) if has_aux else gradient
-        return value, gradient
+        if name == "value_and_grad":
+            return value, gradient
+        return (gradient, value[1]) if has_aux else gradient
 
     def _only_met(self, fun: Any, argnum: int, has_aux: bool, args: Any, kwargs: Any) -> None:
         """End the replay of a large step known to be finite at its first loss: its gradient would take memory."""
@@ -188,7 +194,7 @@ class Recorder:
             self.replaying.append(Differentiated.met(fun, args, kwargs, argnum, has_aux, value))
             raise StopTraining
 
-    def _evaluate(
+    def evaluate(
         self, fun: Any, argnum: int, has_aux: bool, args: Any, kwargs: Any
     ) -> tuple[Differentiated | None, Any, Any]:
         """Loss and gradient at concrete arrays; inside a replayed step they are compiled all the same."""
@@ -250,7 +256,7 @@ class Recorder:
                 if self.watching and known and argnums == 0 and (self.replaying is not None or self.depth == 0):
                     pure, parameters = pure_loss(fun, args[0])
                     self._only_met(pure, 0, has_aux, (parameters, *args[1:]), kwargs)
-                    noted = self._evaluate(pure, 0, has_aux, (parameters, *args[1:]), kwargs)[0]
+                    noted = self.evaluate(pure, 0, has_aux, (parameters, *args[1:]), kwargs)[0]
                 self.depth, self.nested = self.depth + 1, self.nested + 1
                 try:
                     result = inner(*args, **kwargs)

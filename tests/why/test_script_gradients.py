@@ -69,12 +69,61 @@ def test_what_is_not_watched_is_named(tmp_path):
     import jax, jax.numpy as jnp
     w = jnp.ones(())
     for _ in range(3):
-        value, push = jax.linearize(lambda w: w ** 2, w)
-        w = w - 0.1 * push(1.0)
+        value, slope = jax.jvp(lambda w: w ** 2, (w,), (1.0,))
+        w = w - 0.1 * slope
     """
     with pytest.raises(QedError, match="never computes a gradient") as caught:
         why_script(write(tmp_path, text))
-    assert caught.value.code == "QED011" and "jax.linearize" in caught.value.because
+    assert caught.value.code == "QED011" and "jax.jvp" in caught.value.because
+
+
+OTHERS = """
+import jax, jax.numpy as jnp
+X = jnp.linspace(0.1, 1.0, 12).reshape(4, 3)
+
+def loss(w):
+    print("traced")
+    return jnp.mean(jnp.log(X @ w) ** 2) + 0.1 * jnp.sum(w ** 2)
+
+def residuals(w):
+    return X @ w
+
+def slope(w):
+    jax.jacrev(residuals)(w)
+    return SLOPE
+
+w = jnp.ones(3)
+run = jax.jit(slope) if JIT else slope
+for _ in range(8):
+    w = w - RATE * run(w)
+print(float(loss(w)))
+"""
+SLOPES = {
+    "jacrev": "jax.jacrev(loss)(w)",
+    "jacfwd": "jax.jacfwd(loss)(w)",
+    "with more": "jax.jacrev(lambda w: (loss(w), w), has_aux=True)(w)[0]",
+    "linearize": "jax.vmap(jax.linearize(loss, w)[1])(jnp.eye(3))",
+}
+
+
+@pytest.mark.parametrize("jit", [True, False])
+@pytest.mark.parametrize("name", SLOPES)
+def test_the_jacobian_of_a_scalar_is_a_gradient(tmp_path, capsys, name, jit):
+    text = OTHERS.replace("SLOPE", SLOPES[name]).replace("JIT", str(jit))
+    healthy = write(tmp_path, text.replace("RATE", "0.01"))
+    answer = why_script(healthy)
+    assert not answer.findings and answer.meta["script_steps"] == 8
+    watched = capsys.readouterr().out
+    exec(compile(healthy.read_text(), "train.py", "exec"), {})
+    assert capsys.readouterr().out.split()[-1] in watched.split()
+    answer = why_script(write(tmp_path, text.replace("RATE", "5.0")))
+    assert any(finding.span and "jnp.log" in finding.span.text for finding in answer.findings)
+
+
+def test_a_jacobian_of_residuals_is_no_gradient_of_a_loss(tmp_path):
+    text = OTHERS.replace("return SLOPE", "return 0 * w").replace("JIT", "True").replace("RATE", "1.0")
+    with pytest.raises(QedError, match="never computes a gradient"):
+        why_script(write(tmp_path, text))
 
 
 def test_pmap_on_one_device_is_seen_though_not_entered(tmp_path):
