@@ -1,9 +1,9 @@
 """A gradient that a script takes by hand, with `jax.vjp` or `jax.linearize`: the derivative of a scalar is a row.
 
 For a scalar f, ``f(x), pull = jax.vjp(f, x)`` and ``pull(1.0)`` is the gradient, since the pullback is the transpose of
-the derivative, a row; at another cotangent it is that multiple of it. ``f(x), push = jax.linearize(f, x)`` gives the same row as a function of directions, t -> f'(x)
-t; what a script asks of it may be any number of slopes, and its gradient is evaluated once beside it. The first
-argument is taken for the parameters.
+the derivative, a row; at another cotangent it is that multiple of it. ``f(x), push = jax.linearize(f, x)`` gives the
+same row as a function of directions, t -> f'(x) t; what a script asks of it may be any number of slopes, and its
+gradient is evaluated once beside it. The first argument is taken for the parameters.
 """
 
 from __future__ import annotations

@@ -107,6 +107,26 @@ def cross_entropy_with_a_minus(w):
     return -optax.softmax_cross_entropy_with_integer_labels(X @ w, LABELS).mean()
 
 
+BINARY = (X[:, 0] + 0.5 * X[:, 1] > 0).astype(jnp.float32)
+
+
+def binary_with_a_minus(w):
+    return -optax.sigmoid_binary_cross_entropy(X @ w, BINARY).mean()
+
+
+def binary_without_its_minus(w, x, y):
+    p = jax.nn.sigmoid(x @ w["w"] + w["b"])
+    return jnp.mean(y * jnp.log(p + 1e-12) + (1 - y) * jnp.log(1 - p + 1e-12))
+
+
+def binary_as_it_is(w):
+    return optax.sigmoid_binary_cross_entropy(X @ w, BINARY).mean()
+
+
+def one_of_two_adversaries(w):
+    return jnp.mean(jax.nn.log_sigmoid(-(X @ w)))  # all of one label: what a generator minimises
+
+
 def largest_variance(w):
     return -jnp.mean((X @ (w / jnp.linalg.norm(w))) ** 2)
 
@@ -144,6 +164,8 @@ def line_in_sixteen_bits(w, x, y):
 
 NARROW = jnp.full(4, 20.0, jnp.bfloat16)
 
+LINE_AND_OFFSET = {"w": jnp.zeros(4), "b": jnp.zeros(())}
+
 # name: (loss, at, args, step, code, text of the blamed line or None)
 SICK = {
     "class numbers as weights": (numbers_as_weights, W, (LABELS,), 0.1, "QED610", "jax.nn.log_softmax"),
@@ -162,6 +184,8 @@ SICK = {
     "huber rewarded": (huber_rewarded, {"w": W, "v": jnp.ones(3)}, (), 0.1, "QED411", "optax.huber_loss"),
     "likelihood": (likelihood_without_its_minus, W, (), 1.0, "QED411", "jnp.mean"),
     "cross-entropy": (cross_entropy_with_a_minus, W, (), 1.0, "QED411", "optax.softmax"),
+    "binary, library": (binary_with_a_minus, jnp.zeros(4), (), 1.0, "QED411", "optax.sigmoid"),
+    "binary, by hand": (binary_without_its_minus, LINE_AND_OFFSET, (X, BINARY), 0.5, "QED411", "jnp.mean"),
     "evidence": (
         evidence_with_the_wrong_sign,
         {"mean": jnp.ones(4), "log": jnp.zeros(4)},
@@ -184,6 +208,8 @@ HEALTHY = {
     "largest variance": (largest_variance, jnp.ones(4), (), 0.1),
     "most entropy": (most_entropy, W, (), 0.1),
     "reward": (reward, W, (), 0.1),
+    "binary": (binary_as_it_is, jnp.zeros(4), (), 1.0),
+    "one of two adversaries": (one_of_two_adversaries, jnp.zeros(4), (), 0.1),
     "a plain sum": (sum_of_parameters, jnp.ones(3), (), 1.0),
     "a density that narrows": (density_that_narrows, jnp.float32(1.0), (), 0.1),
     "16 bits, large updates": (line_in_sixteen_bits, NARROW, (X, X @ jnp.full(4, 19.0)), 0.1),

@@ -24,6 +24,7 @@ import numpy as np
 from qed.answer import Advice, Answer, Finding, Reason, Standing
 from qed.graph.graph import Atom, Equation, Variable
 from qed.why.case import STEPS, Case
+from qed.why.mistakes.bernoulli import is_likelihood
 from qed.why.mistakes.flat import SAME, VIEWS, Flat, compute, literal
 from qed.why.mistakes.labels import are_rows, log_probabilities
 from qed.why.mistakes.softmax import sum_of_exp
@@ -59,6 +60,7 @@ def wrong_sign(case: Case, flat: Flat, run: Run) -> list[Answer[Any]]:
         return []
     found = (_errors(flat, terms) if terms.negative else None) or _likelihood(flat, terms)
     found = found or (None if terms.negative else _of_rows(case, flat, terms))
+    found = found or (terms if is_likelihood(case, flat, terms.terms, terms.negative) else None)
     if found is None or (found.residual is not None and not _confirmed(case, flat, found)):
         return []
     if not _falls_further(case, run):
