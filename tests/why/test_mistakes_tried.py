@@ -107,6 +107,12 @@ def cross_entropy_with_a_minus(w):
     return -optax.softmax_cross_entropy_with_integer_labels(X @ w, LABELS).mean()
 
 
+def columns_in_a_dict(w, x, y):
+    return jnp.mean((w["area"] * x["area"] + w["rooms"] * x["rooms"] - y) ** 2)
+
+
+AREA_AND_ROOMS = {"area": 100 * X[:, 0], "rooms": X[:, 1]}
+ON_ONE_SCALE = {"area": X[:, 0], "rooms": X[:, 1]}
 BINARY = (X[:, 0] + 0.5 * X[:, 1] > 0).astype(jnp.float32)
 
 
@@ -164,6 +170,7 @@ def line_in_sixteen_bits(w, x, y):
 
 NARROW = jnp.full(4, 20.0, jnp.bfloat16)
 
+NO_WEIGHTS = {"area": jnp.zeros(()), "rooms": jnp.zeros(())}
 LINE_AND_OFFSET = {"w": jnp.zeros(4), "b": jnp.zeros(())}
 
 # name: (loss, at, args, step, code, text of the blamed line or None)
@@ -195,6 +202,7 @@ SICK = {
         None,
     ),
     "updates lost": (line_in_sixteen_bits, NARROW, (X, X @ jnp.full(4, 19.0)), 1e-3, "QED404", None),
+    "columns in a dict": (columns_in_a_dict, NO_WEIGHTS, (AREA_AND_ROOMS, X[:, 0] + X[:, 1]), 1e-5, "QED415", None),
     "columns apart": (lambda w: jnp.mean((APART @ w - Y) ** 2), jnp.zeros(4), (), 1e-5, "QED415", None),
 }
 
@@ -213,6 +221,7 @@ HEALTHY = {
     "a plain sum": (sum_of_parameters, jnp.ones(3), (), 1.0),
     "a density that narrows": (density_that_narrows, jnp.float32(1.0), (), 0.1),
     "16 bits, large updates": (line_in_sixteen_bits, NARROW, (X, X @ jnp.full(4, 19.0)), 0.1),
+    "columns in a dict, on one scale": (columns_in_a_dict, NO_WEIGHTS, (ON_ONE_SCALE, X[:, 0] + X[:, 1]), 0.05),
     "columns within a factor of ten": (
         lambda w: jnp.mean((NEAR @ w - Y) ** 2),
         jnp.zeros(4),

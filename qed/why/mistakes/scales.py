@@ -48,16 +48,18 @@ def different_scales(case: Case, run: Run) -> list[Answer[Any]]:
 
 
 def _widest(case: Case) -> tuple[str, float, float] | None:
-    """(name of the array, largest and smallest deviation of its columns), where they are far apart."""
+    """(name of the array, or of two, largest and smallest deviation of the columns), where they are far apart."""
+    found: list[tuple[float, str]] = []
     for columns in feature_axes(case):
-        if columns.axis is None:
-            continue
         x = np.asarray(case.prepared.traced.leaves[columns.position]).astype(np.float64)
-        deviations = x.std(axis=tuple(i for i in range(x.ndim) if i != columns.axis))
+        axes = tuple(i for i in range(x.ndim) if i != columns.axis)
+        deviations = np.atleast_1d(x.std(axis=axes))
         spread = deviations[deviations > 1e-7 * (1e-30 + np.abs(x).max())]
-        if spread.size > 1 and spread.max() > APART * spread.min():
-            return case.prepared.traced.paths[columns.position], float(spread.max()), float(spread.min())
-    return None
+        found += [(float(deviation), case.prepared.traced.paths[columns.position]) for deviation in spread]
+    if len(found) < 2 or max(found)[0] <= APART * min(found)[0]:
+        return None
+    (narrow, one), (wide, other) = min(found), max(found)
+    return (one if one == other else f"{one} and {other}"), wide, narrow
 
 
 def _bold(case: Case, data: tuple[Any, ...] | None) -> tuple[float, Run] | None:
