@@ -32,6 +32,7 @@ TABLE: dict[str, str] = {
     "Standing": "qed.standing:Standing",
     "backprop": "qed.calculus.backprop:backprop",
     "check_gradient": "qed.calculus.gradient.check:check_gradient",
+    "convexity": "qed.calculus.convexity:convexity",
     "derive": "qed.calculus.derivation:derive",
     "enclose": "qed.calculus.enclosure:enclose",
     "logspace": "qed.numerics.logspace",

@@ -7,7 +7,7 @@ otherwise it is shown as planned.
 
 from dataclasses import dataclass
 
-BUILT = frozenset({"backprop", "check_gradient", "derive", "logspace", "stabilize", "taylor", "why"})
+BUILT = frozenset({"backprop", "check_gradient", "convexity", "derive", "logspace", "stabilize", "taylor", "why"})
 """The verbs of the table below that this version answers."""
 
 

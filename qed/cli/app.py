@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from qed.cli import backprop, check_gradient, derive, enclose, taylor
+from qed.cli import backprop, check_gradient, convexity, derive, enclose, taylor
 from qed.cli.output import finish, seconds
 from qed.cli.question import AsJson, Quiet, Strict, Unfold
 from qed.errors import QedError
@@ -35,6 +35,7 @@ qed answers questions about a differentiable function, and gives every answer wi
   What is the derivative, by which rules?       qed derive train.py:loss --at w
   Is my gradient right?                         qed check train.py:loss --at w
   Between which numbers does it stay?           qed enclose train.py:loss --lower 0 --upper 1
+  Is it convex?                                 qed convex train.py:loss --box low,high
   Which polynomial is it nearby?                qed taylor train.py:loss --at w --order 2
   What does a code mean?                        qed explain QED201
   How does it work, with numbers?               qed explain learning-rate
@@ -108,6 +109,8 @@ def why(
 # --- questions about one function at one point: a line each, `app.command("VERB")(qed.cli.VERB.command)` ---
 
 app.command("backprop")(backprop.command)
+app.command("convex")(convexity.command)
+app.command("convexity", hidden=True)(convexity.command)
 app.command("derive")(derive.command)
 app.command("enclose")(enclose.command)
 app.command("taylor")(taylor.command)

@@ -19,12 +19,13 @@ from pathlib import Path
 from qed import facts
 from qed.domains.adjoint import Adjoint
 from qed.domains.ball import Ball
+from qed.domains.curvature import Curvature
 from qed.domains.interval import Interval
 from qed.domains.shadow import Shadow
 from qed.domains.taylor import Taylor
 from qed.domains.value import Value
 
-DOMAINS = (Value, Shadow, Adjoint, Taylor, Interval, Ball)
+DOMAINS = (Value, Shadow, Adjoint, Taylor, Interval, Ball, Curvature)
 KINDS = ("derived", "special", "unknown")
 
 

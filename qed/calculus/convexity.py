@@ -1,0 +1,280 @@
+"""Is a function convex on a box? Convex with a proof, not convex with two points that show it, or undecided with the
+first number where the argument fails.
+
+f is convex on a box if its graph never lies above a chord:
+
+    f(t x + (1-t) y) <= t f(x) + (1-t) f(y)    for all x, y in the box and 0 <= t <= 1
+
+(Boyd and Vandenberghe, *Convex Optimization*, 2004, section 3.1). The program is taken apart into terms
+(`qed.domains.curvature`), whose shapes follow from those of their parts (`qed.calculus.shapes.rules`); where no proof is
+found, two points and their midpoint are looked for at which the inequality fails, and evaluated in balls.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from qed.answer import Answer, Missing, Reason
+from qed.calculus.shapes.explanation import death, reason_of, witness_reason
+from qed.calculus.shapes.found import Term, strong_constant, term
+from qed.calculus.shapes.refutation import Search, split
+from qed.calculus.shapes.rules import Rules
+from qed.certificates.certificate import Subject
+from qed.certificates.convexity import Convexity as Certificate
+from qed.certificates.convexity_witness import ConvexityWitness, excess
+from qed.domains.box import spread
+from qed.domains.curvature_proof import Step
+from qed.domains.precision import precision
+from qed.errors import CertificateError
+from qed.graph.function import read
+from qed.standing import Standing
+
+
+class Shape(StrEnum):
+    """What a function is on a box."""
+
+    CONVEX = "convex"
+    CONCAVE = "concave"
+    AFFINE = "affine"
+    NONCONVEX = "nonconvex"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Chord:
+    """Two points, the value in the middle and the mean of the values at the ends."""
+
+    x: Any
+    y: Any
+    middle: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class Convexity:
+    """The shape of a function on a box.
+
+    `strong` is a constant m for which f - m |x|^2 / 2 is proved convex (0 where none was found), `witness` the chord
+    below the graph where f is not convex.
+    """
+
+    shape: Shape
+    strong: float = 0.0
+    witness: Chord | None = None
+
+
+def convexity(fun: Callable[..., Any], box: Any, *args: Any, seed: int = 0, budget: float = 10.0) -> Answer[Convexity]:
+    """Whether fun(x, *args) is convex in x on a box.
+
+    Args:
+        fun: a function of a tree of arrays that returns a number.
+        box: `qed.Box(lower, upper)` or the pair; None and infinities are open.
+        args: the other arguments, as they are: data.
+        seed: of the random search for two points that refute.
+        budget: seconds to spend at most on the search.
+
+    Returns:
+        An answer to the claim "f is convex on the box": PROVED with a certificate (shape convex or affine), REFUTED
+        with two points (shape concave or nonconvex), or UNKNOWN (undecided) with the first number where the argument
+        fails. It speaks about the real function that the program means; AD sees another one where a
+        `stop_gradient` or a custom rule stands.
+
+    Raises:
+        QedError: for what is no box (QED007, QED003), a function that cannot be traced (QED010) or returns no number
+            (QED002).
+
+    >>> import jax.numpy as jnp
+    >>> from qed.calculus.convexity import convexity
+    >>> answer = convexity(lambda x: jnp.log(jnp.sum(jnp.exp(x))), ([-5.0, -5.0], [5.0, 5.0]))
+    >>> str(answer.standing), str(answer.shape), answer.check()
+    ('PROVED', 'convex', True)
+    >>> answer = convexity(lambda x: x[0] * x[1], ([-5.0, -5.0], [5.0, 5.0]))
+    >>> str(answer.standing), str(answer.shape), answer.witness.middle > answer.witness.mean
+    ('REFUTED', 'nonconvex', True)
+    """
+    deadline = time.monotonic() + budget
+    example, lower, upper = spread(box)
+    read(fun, example, *args)
+    question = _Question(fun, example, args, lower, upper, seed, deadline)
+    found = question.answer()
+    return replace(found, meta={**found.meta, "seed": seed})
+
+
+CLAIM = "f is convex on the box"
+
+
+class _Question:
+    """One question, with what is needed to answer it."""
+
+    def __init__(self, fun: Any, example: Any, args: Any, lower: Any, upper: Any, seed: int, deadline: float) -> None:
+        self.fun, self.example, self.args, self.seed, self.deadline = fun, example, args, seed, deadline
+        self.box = (lower, upper)
+        self.term: Term = term(Subject(fun, example, tuple(args)).traced(), lower, upper)
+        self.rules = Rules(self.term.algebra)
+        self.problem: str | None = None
+
+    def answer(self) -> Answer[Convexity]:
+        """Prove, else refute, else say where it failed."""
+        above = below = None
+        if self.term.form is not None and self.term.lost is None and self.term.gap is None:
+            above = self.rules.convex(self.term.form)
+            below = self.rules.concave(self.term.form)
+        proved = self._proved(above, below) if above is not None else None
+        if proved is not None:
+            return proved
+        concave = self._certificate("concave", None, below) if below is not None else None
+        witness = self._witness(concave=False)
+        if witness is None:
+            return self._undecided()
+        other = None if concave is not None else self._witness(concave=True)
+        return self._refuted(witness, concave, other, below)
+
+    # --- proved ---
+
+    def _certificate(self, claim: str, above: Step | None, below: Step | None, strong: float = 0.0) -> Any:
+        """A certificate that verifies, or None."""
+        made = Certificate.about(
+            self.fun, self.example, self.args, box=self.box, claim=claim, above=above, below=below, strong=strong
+        )
+        try:
+            made.verify()
+        except CertificateError as error:
+            self.problem = f"{error.node}: {error.why}"
+            return None
+        return made
+
+    def _proved(self, above: Step, below: Step | None) -> Answer[Convexity] | None:
+        assert self.term.form is not None
+        if below is not None:
+            made = self._certificate("affine", above, below)
+            if made is not None:
+                reasons = (reason_of(above),)
+                return _answer(Standing.PROVED, Convexity(Shape.AFFINE), reasons, certificate=made)
+        strong, step = strong_constant(self.rules, self.term.form)
+        made = self._certificate("convex", step, None, strong) if step is not None else None
+        if made is None:
+            strong, step, made = 0.0, above, self._certificate("convex", above, None)
+        if made is None:
+            return None
+        return _answer(Standing.PROVED, Convexity(Shape.CONVEX, strong), (reason_of(above),), certificate=made)
+
+    # --- refuted ---
+
+    def _witness(self, concave: bool) -> ConvexityWitness | None:
+        """Two points at which the inequality fails, replayed in balls."""
+        sign = -1.0 if concave else 1.0
+        value = self.term.values()
+        if self.term.lost is not None and not self._defined(value):
+            return None
+        search = Search(lambda points: sign * value(points), self.term.low, self.term.high, self.seed)
+        seconds = max(0.0, min(3.0, self.deadline - time.monotonic()))
+        tried = 0
+        for candidate in search.candidates(seconds, self._directions(sign)):
+            tried += 1
+            made = self._replayed(candidate.x, candidate.y, concave)
+            if made is not None or tried > 60:
+                return made
+        return None
+
+    def _defined(self, value: Any) -> bool:
+        """Whether the function has a value at every one of many points of the box."""
+        search = Search(value, self.term.low, self.term.high, self.seed)
+        x, y = search._random(8.0, 512)
+        return bool(np.all(np.isfinite(value(x))) and np.all(np.isfinite(value(y))))
+
+    def _directions(self, sign: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return iter(())
+
+    def _replayed(self, x: np.ndarray, y: np.ndarray, concave: bool) -> ConvexityWitness | None:
+        shapes = [a.shape for a in self.box[0]]
+        points = split(x, shapes), split(y, shapes)
+        middle = [a / 2 + b / 2 for a, b in zip(*points, strict=True)]
+        try:
+            gap = excess(self.term.traced, *points, middle, 400, concave)
+            with precision(400):
+                low = float(gap.lower()) if gap.is_finite() else -1.0
+            if not low > 0:
+                return None
+            made = ConvexityWitness.about(
+                self.fun, self.example, self.args, box=self.box, points=points, gap=low * 0.999, concave=concave
+            )
+            made.verify()
+        except CertificateError as error:
+            self.problem = f"{error.node}: {error.why}"
+            return None
+        return made
+
+    def _refuted(
+        self, witness: ConvexityWitness, concave: Any, other: ConvexityWitness | None, below: Step | None
+    ) -> Answer[Convexity]:
+        chord = self._chord(witness)
+        shape = Shape.CONCAVE if concave is not None else Shape.NONCONVEX
+        reasons: tuple[Reason, ...] = (witness_reason(chord, "convexity"),)
+        if concave is not None and below is not None:
+            reasons += (reason_of(below),)
+        elif other is not None:
+            reasons += (witness_reason(self._chord(other), "concavity"),)
+        parts: tuple[Answer[Any], ...] = ()
+        if concave is not None:
+            parts = (Answer("f is concave on the box", Standing.PROVED, None, arithmetic="reals", certificate=concave),)
+        return _answer(
+            Standing.REFUTED, Convexity(shape, witness=chord), reasons, recheck=witness.verify, answers=parts
+        )
+
+    def _chord(self, witness: ConvexityWitness) -> Chord:
+        import jax
+
+        from qed.certificates.convexity_witness import value_at
+
+        shapes = [a.shape for a in self.box[0]]
+        ends = [
+            split(np.concatenate([np.array(leaf) for leaf in point] or [np.zeros(0)]), shapes)
+            for point in (witness.first, witness.second)
+        ]
+        middle = [a / 2 + b / 2 for a, b in zip(*ends, strict=True)]
+        values = [float(value_at(self.term.traced, point, 400)) for point in (*ends, middle)]
+        tree = jax.tree.structure(self.example)
+        x, y = (jax.tree.unflatten(tree, [_plain(leaf) for leaf in point]) for point in ends)
+        return Chord(x, y, values[2], values[0] / 2 + values[1] / 2)
+
+    # --- undecided ---
+
+    def _undecided(self) -> Answer[Convexity]:
+        missing = death(self.term, self.rules, self.problem)
+        return _answer(Standing.UNKNOWN, Convexity(Shape.UNDECIDED), (), missing=(missing,))
+
+
+def _plain(leaf: np.ndarray) -> Any:
+    return float(leaf) if leaf.shape == () else leaf
+
+
+def _answer(standing: Standing, value: Convexity, reasons: tuple[Reason, ...], **rest: Any) -> Answer[Convexity]:
+    return Answer(
+        CLAIM,
+        standing,
+        value,
+        arithmetic="reals",
+        reasons=reasons,
+        headline=_headline(value),
+        subject="convexity",
+        **rest,
+    )
+
+
+def _headline(value: Convexity) -> str:
+    if value.shape is Shape.CONVEX:
+        more = f", strongly with constant {value.strong:.6g}" if value.strong else ""
+        return f"On this box the function is convex{more}: every stationary point is a minimum."
+    if value.shape is Shape.AFFINE:
+        return "On this box the function is affine: convex and concave."
+    if value.shape is Shape.CONCAVE:
+        return "On this box the function is concave, and not convex."
+    if value.shape is Shape.NONCONVEX:
+        return "On this box the function is not convex: at two points the chord lies below the graph."
+    return "Neither a proof of convexity nor two points against it were found."

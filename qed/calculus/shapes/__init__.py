@@ -1,0 +1,1 @@
+"""Shapes of functions: proofs of convexity, and witnesses against it."""

@@ -1,0 +1,109 @@
+"""A proof of convexity, a witness against it, and the place where a proof fails, as reasons on the user's lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qed.answer import Missing, Reason
+from qed.calculus.shapes.found import Term
+from qed.calculus.shapes.rules import Rules
+from qed.domains.curvature_proof import Step
+from qed.domains.curvature_terms import Form
+from qed.standing import Standing
+
+DEPTH, WIDTH = 12, 8
+
+TEXTS = {
+    "affine": "an affine function is convex",
+    "composition": "f'' has one sign where the argument goes, and f' the sign that its shape needs",
+    "entropy": "u log u is convex for u >= 0",
+    "form over linear": "a sum of squares over a positive concave function is convex",
+    "from logarithm": "what has a convex logarithm is convex",
+    "geometric mean": "a product of powers of concave functions, exponents summing to at most 1, is concave",
+    "groups": "each group of terms is convex",
+    "harmonic mean": "1/(1/u + 1/v) is concave",
+    "log-sum-exp": "log-sum-exp of convex functions is convex, whatever is subtracted before and added after",
+    "logarithm": "the logarithm of a log-convex function is convex, of a log-concave one concave",
+    "maximum": "a maximum of convex functions is convex",
+    "modulus": "|u| of an affine u is convex",
+    "norm": "the root of a sum of squares of affine functions is a norm",
+    "p-norm": "(sum |u|^p)^q with p >= 1 and p q >= 1 is a norm, or a power of one",
+    "quadratic form": "the matrix of second derivatives is positive semidefinite, in exact rational numbers",
+    "quadratic over linear": "u^2/v is convex for v > 0",
+    "relative entropy": "u log(u/v) is jointly convex",
+    "sum": "a sum of convex functions is convex",
+    "sum of largest": "weights that do not fall, on sorted numbers, are a maximum over permutations",
+}
+
+
+def reason_of(step: Step, depth: int = DEPTH) -> Reason:
+    """A step and its premises as a tree of reasons."""
+    place = step.place
+    name = place.primitive if place is not None else ""
+    text = TEXTS.get(step.rule, step.rule) if step.claim == "convex" else f"{step.claim}: by the rule {step.rule}"
+    premises = [p for p in step.premises if p.rule != "affine" or len(step.premises) == 1]
+    kept = premises[:WIDTH] if depth else []
+    numbers = _numbers(step)
+    return Reason(
+        f"{step.rule} ({name})" if name else step.rule,
+        with_numbers=numbers,
+        premises=tuple(reason_of(premise, depth - 1) for premise in kept),
+        span=place.span if place is not None else None,
+        standing=Standing.PROVED,
+        text=text + (f" (and {len(premises) - len(kept)} more like these)" if len(premises) > len(kept) else ""),
+    )
+
+
+def _numbers(step: Step) -> str | None:
+    if step.rule != "composition":
+        return None
+    low, high, d, e, b, c = step.numbers
+    return f"u in [{low:.6g}, {high:.6g}], f' in [{d:.4g}, {e:.4g}], f'' in [{b:.4g}, {c:.4g}]"
+
+
+def witness_reason(chord: Any, of: str) -> Reason:
+    """Two points that refute, with the numbers."""
+    side = "above" if of == "convexity" else "below"
+    return Reason(
+        f"a chord against {of}",
+        "f((x + y)/2) <= (f(x) + f(y))/2" if of == "convexity" else "f((x + y)/2) >= (f(x) + f(y))/2",
+        f"x = {chord.x!r}, y = {chord.y!r}: in the middle {chord.middle:.12g}, the chord there {chord.mean:.12g}",
+        role="witness",
+        standing=Standing.PROVED,
+        text=f"at the midpoint of two points the function lies {side} its chord by {abs(chord.middle - chord.mean):.6g}",
+    )
+
+
+def death(term: Term, rules: Rules, problem: str | None) -> Missing:
+    """What is missing: the equation that may be undefined, or the first number where no rule applies."""
+    if term.gap is not None:
+        primitive = getattr(term.gap, "primitive", None)
+        return Missing(str(term.gap), "a smaller program", "QED020", primitive, getattr(term.gap, "span", None))
+    if term.lost is not None:
+        what = f"somewhere on the box {term.lost.primitive} may be undefined"
+        return Missing(what, "a box on which it is defined", "QED020", term.lost.primitive, term.lost.span)
+    assert term.form is not None
+    if problem is not None and rules.convex(term.form) is not None:
+        return Missing(f"the proof was not confirmed in balls: {problem}", "a smaller box", "QED020")
+    form = first_failure(rules, term.form, set())
+    atom = next((atom for atom, c in form.terms if not atom.affine), None)
+    if atom is None:
+        return Missing("the shape of the result", "a smaller box", "QED020")
+    bounds = [rules.a.range(arg) for arg in atom.args]
+    where = ", ".join(f"[{low:.6g}, {high:.6g}]" for low, high in bounds[:4])
+    what = f"no rule gives the shape of {atom.place.primitive} where its arguments lie in {where}"
+    return Missing(what, "a smaller box, or the Hessian there", "QED020", atom.place.primitive, atom.place.span)
+
+
+def first_failure(rules: Rules, form: Form, seen: set[int]) -> Form:
+    """The innermost part that is neither convex nor concave, while all it is made of is."""
+    for atom, _ in form.terms:
+        single = rules.a.of(atom)
+        if atom.affine or id(single) in seen or rules.convex(single) or rules.concave(single):
+            continue
+        seen.add(id(single))
+        for arg in atom.args:
+            if not (rules.convex(arg) or rules.concave(arg)):
+                return first_failure(rules, arg, seen)
+        return single
+    return form

@@ -1,0 +1,131 @@
+"""A program on a box as a term, and what was found about its shape: the material of `qed.convexity`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qed.certificates.certificate import placed
+from qed.certificates.convexity import less_a_square
+from qed.calculus.shapes.quadratic import quadratic
+from qed.calculus.shapes.rules import Rules
+from qed.domains.curvature import Curvature, TooMany
+from qed.domains.curvature_algebra import Algebra
+from qed.domains.curvature_proof import Step
+from qed.domains.curvature_terms import Form, Place
+from qed.domains.curvature_values import NoValue, Values
+from qed.domains.interval import Interval
+from qed.domains.intervals import Intervals
+from qed.graph.trace import Traced
+from qed.graph.walk import TooLong, Unknown, Walker
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """The result of a program on a box; `gap` says why there is none, `lost` which equation may be undefined."""
+
+    traced: Traced
+    lower: list[np.ndarray]
+    upper: list[np.ndarray]
+    algebra: Algebra
+    form: Form | None
+    gap: Unknown | str | None
+    lost: Place | None
+
+    @property
+    def low(self) -> np.ndarray:
+        """The lower ends of the box, laid end to end."""
+        return np.concatenate([np.ravel(a) for a in self.lower] or [np.zeros(0)])
+
+    @property
+    def high(self) -> np.ndarray:
+        """The upper ends."""
+        return np.concatenate([np.ravel(b) for b in self.upper] or [np.zeros(0)])
+
+    def values(self) -> Callable[[np.ndarray], np.ndarray]:
+        """The function in float64, of an array (points, numbers); by the term, or by the graph where it has no value."""
+        form, places = self.form, {int(v.data[1:]): v for v in self.algebra.variables}
+        try:
+            if form is None:
+                raise NoValue("form")
+            middle = np.clip(np.zeros(len(self.low)), self.low, self.high)[None]
+            with np.errstate(all="ignore"):
+                Values({v: middle[:, k] for k, v in places.items()}).of(form)
+        except NoValue:
+            return by_graph(self.traced, [a.shape for a in self.lower])
+
+        def value(points: np.ndarray) -> np.ndarray:
+            with np.errstate(all="ignore"):
+                found = Values({v: points[:, k] for k, v in places.items()}).of(form)
+            return np.broadcast_to(found, points.shape[:1])
+
+        return value
+
+
+def by_graph(traced: Traced, shapes: list[Any]) -> Callable[[np.ndarray], np.ndarray]:
+    """The function compiled by JAX, over many points."""
+    import jax
+
+    from qed.calculus.shapes.refutation import split
+    from qed.graph.jaxpr import evaluate
+
+    def one(*leaves: Any) -> Any:
+        return evaluate(traced.graph, placed(traced, leaves))[0]
+
+    compiled = jax.jit(jax.vmap(one))
+    dtypes = [np.asarray(leaf).dtype for leaf in traced.parameters]
+
+    def value(points: np.ndarray) -> np.ndarray:
+        sizes = [int(np.prod(shape, dtype=int)) for shape in shapes]
+        cuts = np.split(points, np.cumsum(sizes)[:-1], axis=1)
+        leaves = [c.reshape((-1, *s)).astype(d) for c, s, d in zip(cuts, shapes, dtypes, strict=True)]
+        return np.asarray(compiled(*leaves)).astype(np.float64)
+
+    return value
+
+
+def term(traced: Traced, lower: list[np.ndarray], upper: list[np.ndarray]) -> Term:
+    """Take a program apart on a box."""
+    domain, curvature = Interval(), Curvature("interval")
+    box = [Intervals(a, b) for a, b in zip(lower, upper, strict=True)]
+    algebra = curvature.algebra
+
+    def lost(gap: Unknown | str | None, form: Form | None = None) -> Term:
+        place = algebra.lost or (form.lost if form is not None else None)
+        return Term(traced, lower, upper, algebra, form, gap, place)
+
+    try:
+        value = Walker([domain, curvature]).run(traced.graph, placed(traced, box))[0].values[1]
+    except TooMany:
+        return lost(f"more than {curvature.limit} numbers are computed")
+    except TooLong as error:
+        return lost(str(error))
+    if isinstance(value, Unknown):
+        return lost(value)
+    form = value.item()
+    return lost(None, form) if isinstance(form, Form) else lost("an infinite constant is returned")
+
+
+def strong_constant(rules: Rules, form: Form) -> tuple[float, Step | None]:
+    """A constant m > 0 for which f - m |x|^2 / 2 is proved convex, with the proof; 0 where none was found."""
+    a = rules.a
+    chosen = [(atom, c) for atom, c in form.terms if quadratic(a, a.of(atom)) is not None]
+    q = quadratic(a, a.form(chosen, a.zero))
+    if q is None or not chosen:
+        return 0.0, None
+    names = [v.index for v in a.variables]
+    matrix = np.array([[float(int((0 + c).p) / int((0 + c).q)) for c in row] for row in q.hessian(a.zero, names)])
+    if not matrix.size or not np.all(np.isfinite(matrix)):
+        return 0.0, None
+    least = float(np.linalg.eigvalsh(matrix)[0])
+    for share in (1.0, 1.0 - 2.0**-40, 1.0 - 2.0**-20, 0.5):
+        m = least * share
+        if m <= 1e-12 * float(np.abs(matrix).max()):
+            break
+        step = rules.convex(less_a_square(a, form, m))
+        if step is not None:
+            return m, step
+    return 0.0, None

@@ -1,0 +1,138 @@
+"""Quadratic functions with exact rational coefficients: their Hessian, and whether it is positive semidefinite.
+
+Q = L D L^T with rational numbers and symmetric pivoting: Q is positive semidefinite exactly if no pivot is negative, and
+where all remaining diagonal entries are 0 the remaining matrix is 0 (Golub and Van Loan, *Matrix Computations*, 4th
+edition, section 4.2). No tolerance enters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from qed.domains.curvature_algebra import Algebra
+from qed.domains.curvature_terms import Atom, Form
+
+
+@dataclass(eq=False)
+class Quadratic:
+    """sum of q[i, j] x_i x_j over i <= j, plus linear[i] x_i, plus a constant; indices are those of atoms."""
+
+    q: dict[tuple[int, int], Any] = field(default_factory=dict)
+    linear: dict[int, Any] = field(default_factory=dict)
+    constant: Any = 0
+
+    @property
+    def variables(self) -> list[int]:
+        """The atoms in the quadratic part."""
+        return sorted({i for pair, c in self.q.items() if c != 0 for i in pair})
+
+    def hessian(self, zero: Any, variables: list[int] | None = None) -> list[list[Any]]:
+        """The matrix of second derivatives."""
+        names = self.variables if variables is None else variables
+        return [[self._entry(i, j, zero) for j in names] for i in names]
+
+    def _entry(self, i: int, j: int, zero: Any) -> Any:
+        c = self.q.get((min(i, j), max(i, j)), zero)
+        return 2 * c if i == j else c
+
+    @property
+    def convex(self) -> bool:
+        """Whether it is convex on the whole space."""
+        return direction_below(self.hessian(0), 0) is None
+
+
+def quadratic(a: Algebra, form: Form) -> Quadratic | None:
+    """A form as a polynomial of degree 2 in the variables, or None where it is none.
+
+    >>> from qed.calculus.shapes.quadratic import quadratic
+    >>> from qed.domains.curvature_algebra import Algebra
+    >>> a = Algebra()
+    >>> x, y = a.variable(0, "x", (-1.0, 1.0)), a.variable(1, "y", (-1.0, 1.0))
+    >>> q = quadratic(a, a.add(a.multiply(x, y), a.unary("square", x)))
+    >>> q.hessian(a.zero), q.convex
+    ([[2, 1], [1, 0]], False)
+    """
+    total = Quadratic(constant=form.constant)
+    for atom, c in form.terms:
+        if atom.kind == "variable":
+            total.linear[atom.index] = total.linear.get(atom.index, 0) + c
+            continue
+        pair = _factors(atom)
+        if pair is None or not all(_rational_affine(u) for u in pair):
+            return None
+        _add_product(total, *pair, c)
+    return total
+
+
+def _factors(atom: Atom) -> tuple[Form, Form] | None:
+    if atom.kind == "product":
+        return atom.args[0], atom.args[1]
+    return (atom.args[0], atom.args[0]) if atom.name == "square" else None
+
+
+def _rational_affine(form: Form) -> bool:
+    return all(atom.kind == "variable" for atom, _ in form.terms)
+
+
+def _add_product(total: Quadratic, u: Form, v: Form, c: Any) -> None:
+    total.constant = total.constant + c * u.constant * v.constant
+    for form, other in ((u, v), (v, u)):
+        for atom, k in form.terms:
+            total.linear[atom.index] = total.linear.get(atom.index, 0) + c * k * other.constant
+    for s, k in u.terms:
+        for t, m in v.terms:
+            pair = (min(s.index, t.index), max(s.index, t.index))
+            total.q[pair] = total.q.get(pair, 0) + c * k * m
+
+
+def gram_is_definite(a: Algebra, q: Quadratic) -> bool:
+    """Whether the quadratic is a sum of squares of affine functions plus a nonnegative constant."""
+    names = sorted({*q.variables, *(i for i, c in q.linear.items() if c != 0)})
+    rows = [[q.hessian(a.zero, names)[i][j] / 2 for j in range(len(names))] for i in range(len(names))]
+    border = [a.q(q.linear.get(i, 0)) / 2 for i in names]
+    matrix = [[*row, b] for row, b in zip(rows, border, strict=True)]
+    matrix.append([*border, a.zero + q.constant])
+    return direction_below(matrix, a.zero) is None
+
+
+def direction_below(matrix: list[list[Any]], zero: Any) -> list[Any] | None:
+    """None for a positive semidefinite matrix of exact numbers, else a vector d with d^T M d < 0.
+
+    >>> from fractions import Fraction
+    >>> from qed.calculus.shapes.quadratic import direction_below
+    >>> direction_below([[Fraction(1), Fraction(1)], [Fraction(1), Fraction(1)]], Fraction(0)) is None
+    True
+    >>> direction_below([[Fraction(0), Fraction(1)], [Fraction(1), Fraction(3)]], Fraction(0))
+    [Fraction(-2, 1), Fraction(1, 1)]
+    """
+    n = len(matrix)
+    m = [list(row) for row in matrix]
+    left = list(range(n))
+    done: list[tuple[int, dict[int, Any]]] = []
+
+    def back(d: dict[int, Any]) -> list[Any]:
+        """The vector that makes the eliminated coordinates best."""
+        for pivot, row in reversed(done):
+            d[pivot] = -sum((c * d[j] for j, c in row.items() if j in d), zero)
+        return [d.get(i, zero) + zero for i in range(n)]
+
+    while left:
+        bad = next((i for i in left if m[i][i] < 0), None)
+        if bad is not None:
+            return back({bad: zero + 1, **{j: zero for j in left if j != bad}})
+        k = max(left, key=lambda i: m[i][i])
+        if m[k][k] == 0:
+            for i in left:
+                for j in left:
+                    if i != j and m[i][j] != 0:  # d = (-s, 1) in (i, j) with s so large that it is negative
+                        s = (m[j][j] + 1) / (2 * m[i][j])
+                        return back({**dict.fromkeys(left, zero), i: -s, j: zero + 1})
+            return None
+        row = {j: m[k][j] / m[k][k] for j in left if j != k and m[k][j] != 0}
+        left.remove(k)
+        for i, c in row.items():
+            for j, e in row.items():
+                m[i][j] = m[i][j] - c * e * m[k][k]
+        done.append((k, row))
+    return None

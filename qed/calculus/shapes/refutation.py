@@ -1,0 +1,158 @@
+"""A search for two points at which a function lies above its chord: witnesses against convexity.
+
+Points on a dyadic grid, so that midpoints are exact; segments of lengths from the whole box down to a thousandth of it,
+in random directions and along coordinates; then the points with the most negative curvature are improved. What is found
+in float64 is only a proposal: the certificate replays it in balls.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+GRID = 20
+"""Points are multiples of 2^-20 of the scale of the box."""
+REACH = 8.0
+"""How far to go where the box is infinite."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Two points, and by how much f at their midpoint is above the mean of f at them, in float64."""
+
+    x: Array
+    y: Array
+    gap: float
+
+
+class Search:
+    """Random segments in a box of n numbers; `value` maps an array (points, n) to values.
+
+    Args:
+        value: the function, in float64.
+        lower: the lower ends of the box.
+        upper: the upper ends.
+        seed: of the random numbers.
+    """
+
+    def __init__(self, value: Callable[[Array], Array], lower: Array, upper: Array, seed: int) -> None:
+        self.value, self.lower, self.upper = value, lower, upper
+        self.random = np.random.default_rng(seed)
+
+    def candidates(self, seconds: float, extra: Iterator[tuple[Array, Array]] = iter(())) -> Iterator[Candidate]:
+        """Proposals, the best of every round first; rounds go on until the time is over."""
+        deadline = time.monotonic() + seconds
+        best: Candidate | None = None
+        for x, d in extra:
+            yield from self._judged(*self._segments(x[None], d[None]))
+        rounds = 0
+        while rounds < 2 or time.monotonic() < deadline:
+            reach = REACH * 4.0 ** (rounds % 6 - 1)
+            x, y = self._random(reach, 192)
+            found = list(self._judged(x, y))
+            yield from found[:3]
+            pool = [c for c in (*found[:4], best) if c is not None]
+            if pool:
+                best = max(pool, key=lambda c: c.gap)
+            near = self._near(best) if best is not None else None
+            if near is not None:
+                yield from list(self._judged(*near))[:2]
+            rounds += 1
+
+    def _box(self, reach: float) -> tuple[Array, Array]:
+        """A finite box within the box."""
+        lower, upper = self.lower, self.upper
+        base = np.where(np.isfinite(lower), lower, np.where(np.isfinite(upper), upper - 2 * reach, -reach))
+        return base, np.where(np.isfinite(upper), upper, base + 2 * reach)
+
+    def _random(self, reach: float, count: int) -> tuple[Array, Array]:
+        low, high = self._box(reach)
+        n = len(low)
+        x = low + (high - low) * self.random.random((count, n))
+        if count > 8:  # faces and corners
+            edge = self.random.random((count, n)) < 0.2
+            side = self.random.random((count, n)) < 0.5
+            x = np.where(edge, np.where(side, low, high), x)
+        d = self.random.standard_normal((count, n))
+        single = self.random.random(count) < 0.3
+        one = np.zeros((count, n))
+        one[np.arange(count), self.random.integers(0, max(n, 1), count)] = 1.0
+        d = np.where(single[:, None], one, d)
+        pair = (self.random.random(count) < 0.2)[:, None]
+        keep = self.random.random((count, n)) < min(1.0, 2.0 / max(n, 1))
+        d = np.where(pair & keep.any(1, keepdims=True), np.sign(d) * keep, d)
+        size = 10.0 ** self.random.uniform(-3, 0.5, (count, 1))
+        span = np.where(high > low, high - low, 0.0)
+        return self._segments(x, d * span * size)
+
+    def _near(self, best: Candidate) -> tuple[Array, Array]:
+        """Segments about the best one."""
+        count = 64
+        m, d = best.x / 2 + best.y / 2, best.y / 2 - best.x / 2
+        size = float(np.abs(d).max()) + 1e-9
+        scale = 2.0 ** self.random.uniform(-6, 1, (count, 1))
+        centres = m + size * scale * self.random.standard_normal((count, len(m)))
+        directions = d * 2.0 ** self.random.uniform(-3, 1, (count, 1))
+        directions = directions + 0.3 * size * scale * self.random.standard_normal((count, len(m)))
+        return self._segments(centres, directions)
+
+    def _segments(self, x: Array, d: Array) -> tuple[Array, Array]:
+        """Segments x - d, x + d cut to the box, on the grid: both ends differ by an even number of steps."""
+        x = np.clip(x, self.lower, self.upper)
+        with np.errstate(all="ignore"):
+            room = np.where(d > 0, np.minimum(self.upper - x, x - self.lower), np.inf)
+            room = np.where(d < 0, np.minimum(self.upper - x, x - self.lower), room)
+            share = np.min(np.where(d != 0, room / np.abs(d), np.inf), axis=-1, keepdims=True, initial=np.inf)
+        shift = np.where(np.isfinite(share), np.minimum(share, 1.0), 1.0)
+        stuck = shift[:, 0] < 1e-3  # at a face: one end is the point itself
+        first = np.where(stuck[:, None], x, x - shift * d)
+        second = np.where(stuck[:, None], x + 2 * np.where(self._fits(x, d), d, -d), x + shift * d)
+        first, second = np.clip(first, self.lower, self.upper), np.clip(second, self.lower, self.upper)
+        step = self._step(first, second)
+        first, second = np.round(first / step) * step, np.round(second / step) * step
+        odd = np.mod(np.round(first / step) + np.round(second / step), 2) == 1
+        second = np.where(odd, second - step * np.sign(second - first), second)
+        inside = np.all((first >= self.lower) & (first <= self.upper), -1)
+        inside &= np.all((second >= self.lower) & (second <= self.upper), -1)
+        inside &= np.any(first != second, -1)
+        return first[inside], second[inside]
+
+    def _fits(self, x: Array, d: Array) -> Array:
+        return (x + 2 * d <= self.upper) & (x + 2 * d >= self.lower)
+
+    def _step(self, first: Array, second: Array) -> Array:
+        """A power of two that is small beside a segment and its distance from 0."""
+        size = np.maximum(np.abs(first), np.abs(second)) + np.abs(second - first)
+        length = np.max(np.abs(second - first), axis=-1, keepdims=True, initial=0.0)
+        wanted = np.maximum(np.minimum(size, np.maximum(length, 1e-300)) * 2.0**-GRID, size * 2.0**-50)
+        return 2.0 ** np.floor(np.log2(np.maximum(wanted, 1e-290)))
+
+    def _judged(self, x: Array, y: Array) -> Iterator[Candidate]:
+        """The segments on which f at the middle is above the chord, the surest first."""
+        if not len(x):
+            return
+        middle = x / 2 + y / 2
+        with np.errstate(all="ignore"):
+            a, b, m = (np.asarray(self.value(p), float) for p in (x, y, middle))
+            gap = m - (a / 2 + b / 2)
+            noise = 2.0**-50 * (np.abs(a) + np.abs(b) + np.abs(m)) + 1e-300
+            sure = np.where(np.isfinite(gap), gap / noise, -np.inf)
+        for i in np.argsort(-sure):
+            if not sure[i] > 1.0:
+                return
+            yield Candidate(x[i], y[i], float(gap[i]))
+
+
+def split(point: Array, shapes: Any) -> list[Any]:
+    """A point of n numbers as arrays of shapes."""
+    found, start = [], 0
+    for shape in shapes:
+        size = int(np.prod(shape, dtype=int))
+        found.append(np.asarray(point[start : start + size]).reshape(shape))
+        start += size
+    return found

@@ -1,0 +1,182 @@
+"""The certificate that a function is convex (or concave, or affine) on a box: a proof tree, row by row.
+
+f is convex on a box if f(t x + (1-t) y) <= t f(x) + (1-t) f(y) for all x, y in it and 0 <= t <= 1; with a constant m of
+strong convexity, f - m |x|^2 / 2 is convex too. A row is a claim about one number of the program, the rule that gives
+it, and the rows it follows from; the last row is about the result. Verification traces the function again, takes it
+apart into terms with ranges in intervals whose ends are numbers of python-flint (`qed.domains.ball_ends`), compares
+the term with the program at points in balls, and checks every row (`qed.certificates.convexity_rules`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, final
+
+import numpy as np
+
+from qed.certificates.certificate import Certificate, Subject, flat, placed, shaped
+from qed.certificates.convexity_rules import Check, Row, check
+from qed.certificates.convexity_witness import value_at
+from qed.certificates.fingerprint import fingerprint
+from qed.domains.ball_ends import BallEnds, Ends
+from qed.domains.curvature import Curvature, TooMany
+from qed.domains.curvature_algebra import Algebra
+from qed.domains.curvature_proof import Step, digest
+from qed.domains.curvature_terms import Form
+from qed.domains.curvature_values import BallValues, NoValue
+from qed.domains.precision import precision
+from qed.errors import CertificateError
+from qed.graph.trace import Traced
+from qed.graph.walk import Unknown, Walker
+
+POINTS = 3
+"""At how many points the term is compared with the program."""
+BITS = 200
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Convexity(Certificate):
+    """A proof of a shape on a box; `box_lower` and `box_upper` are the numbers of each array of the argument.
+
+    `rows` prove that f - strong |x|^2 / 2 is convex, `below` that minus f is; which of both has to be there is said by
+    `claim`: "convex", "concave" or "affine".
+    """
+
+    kind: ClassVar[str] = "convexity"
+    box_lower: tuple[tuple[float, ...], ...]
+    box_upper: tuple[tuple[float, ...], ...]
+    claim: str
+    strong: float
+    rows: tuple[Row, ...]
+    below: tuple[Row, ...]
+
+    @classmethod
+    def about(
+        cls,
+        fun: Callable[..., Any],
+        at: Any,
+        args: tuple[Any, ...],
+        *,
+        box: tuple[Sequence[Any], Sequence[Any]],
+        claim: str,
+        above: Step | None,
+        below: Step | None,
+        strong: float = 0.0,
+    ) -> Self:
+        """The certificate of steps that were found."""
+        subject = Subject(fun, at, tuple(args))
+        return cls(
+            function=fingerprint(subject.traced().graph),
+            subject=subject,
+            box_lower=flat(box[0]),
+            box_upper=flat(box[1]),
+            claim=claim,
+            strong=float(strong),
+            rows=() if above is None else rows_of(above),
+            below=() if below is None else rows_of(below),
+        ).sealed()
+
+    def prove(self, traced: Traced) -> None:
+        """Check every row of the proof."""
+        lower, upper = shaped(self.box_lower, traced, "box_lower"), shaped(self.box_upper, traced, "box_upper")
+        if any(np.any(a > b) for a, b in zip(lower, upper, strict=True)):
+            raise CertificateError("box_lower", "an end of the box is above the other")
+        if self.claim not in ("convex", "concave", "affine"):
+            raise CertificateError("claim", f"{self.claim!r} is no shape")
+        if not 0 <= self.strong < np.inf or (self.strong and self.claim != "convex"):
+            raise CertificateError("strong", f"{self.strong!r} is no constant of strong convexity of such a function")
+        if (bool(self.rows), bool(self.below)) != (self.claim != "concave", self.claim != "convex"):
+            raise CertificateError("rows", f"they do not prove that a function is {self.claim}")
+        algebra, form = terms_of(traced, lower, upper)
+        same_values(traced, algebra, form, lower, upper)
+        for name, rows, sign in (("rows", self.rows, 1), ("below", self.below, -1)):
+            if not rows:
+                continue
+            wanted = algebra.scale(form, sign)
+            if self.strong and sign > 0:
+                wanted = less_a_square(algebra, wanted, self.strong)
+            memo: dict[int, str] = {}
+            last = len(rows) - 1
+            if rows[last][0] != "convex" or rows[last][2] != digest(wanted, memo):
+                raise CertificateError(name, "the last row is about another function")
+            check(Check(algebra, rows, memo, last, wanted, set()))
+
+
+def less_a_square(algebra: Algebra, form: Form, strong: float) -> Form:
+    """f - strong |x|^2 / 2."""
+    squares = [(algebra.unary("square", algebra.of(v)), -algebra.rational(strong) / 2) for v in algebra.variables]
+    return algebra.combine([(form, algebra.one), *squares])
+
+
+def rows_of(step: Step) -> tuple[Row, ...]:
+    """The rows of a proof, premises before what follows from them."""
+    rows: list[Row] = []
+    number: dict[int, int] = {}
+    memo: dict[int, str] = {}
+
+    def write(one: Step) -> int:
+        if id(one) not in number:
+            premises = tuple(write(premise) for premise in one.premises)
+            number[id(one)] = len(rows)
+            rows.append((one.claim, one.rule, digest(one.form, memo), premises, tuple(map(float, one.numbers))))
+        return number[id(one)]
+
+    write(step)
+    return tuple(rows)
+
+
+def terms_of(traced: Traced, lower: list[np.ndarray], upper: list[np.ndarray]) -> tuple[Algebra, Form]:
+    """The result of a program as a term, with ranges on the box.
+
+    Raises CertificateError where it may be undefined, or is no number.
+    """
+    domain = BallEnds()
+    curvature = Curvature(domain.name)
+    with precision(domain.bits):
+        box = [Ends.between(a, b) for a, b in zip(lower, upper, strict=True)]
+    try:
+        (cell, *_) = Walker([domain, curvature]).run(traced.graph, placed(traced, box))
+    except TooMany:
+        raise CertificateError("function", "it has too many numbers") from None
+    value = cell.values[1]
+    if isinstance(value, Unknown):
+        raise CertificateError("function", str(value))
+    form = value.item() if value.size == 1 and value.shape == () else None
+    if not isinstance(form, Form):
+        raise CertificateError("function", "it returns no real number")
+    lost = curvature.algebra.lost or form.lost
+    if lost is not None:
+        raise CertificateError("box_lower", f"somewhere on the box undefined: {lost}")
+    return curvature.algebra, form
+
+
+def same_values(traced: Traced, algebra: Algebra, form: Form, lower: Any, upper: Any) -> None:
+    """Compare the term with the program at points of the box, in balls.
+
+    Raises CertificateError where they differ.
+    """
+    random = np.random.default_rng(0)
+    for _ in range(POINTS):
+        point = [_inside(random, a, b) for a, b in zip(lower, upper, strict=True)]
+        try:
+            value = value_at(traced, point, BITS)
+        except CertificateError:
+            continue
+        with precision(BITS) as flint:
+            numbers = [float(x) for leaf in point for x in leaf.ravel()]
+            places = {int(str(v.data)[1:]): v for v in algebra.variables}
+            at = {v: flint.arb(numbers[k]) for k, v in places.items()}
+            try:
+                found = BallValues(at).of(form)
+            except NoValue:
+                return
+            if not found.overlaps(value):
+                raise CertificateError("function", f"the term is {found.str(12)} where the program is {value.str(12)}")
+
+
+def _inside(random: np.random.Generator, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    low = np.where(np.isfinite(lower), lower, np.where(np.isfinite(upper), upper - 4.0, -2.0))
+    high = np.where(np.isfinite(upper), upper, low + 4.0)
+    return np.clip(low + (high - low) * np.round(random.random(low.shape) * 256) / 256, lower, upper)

@@ -1,0 +1,340 @@
+"""Terms: every number of a program as an exact sum, a0 + a1 t1 + ... + an tn, of atoms with rational coefficients.
+
+An *atom* is a variable or one operation on forms (exp of a form, a product of two forms, a maximum of several); a
+*form* is an affine combination of atoms with exact rational coefficients. Equal atoms are one object (hash consing),
+so that what is the same real number is found to be the same wherever the program computed it again, what cancels is
+gone, and two calls of one cached function never get mixed: an atom is made of the values that went in, not of names.
+
+A form knows a range (float64, outward) that holds at every point of the box where the program is defined, and an
+atom knows whether it may be undefined somewhere on the box.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qed import facts
+from qed.domains.hull import image
+from qed.domains.intervals import Intervals
+from qed.domains.precision import flint
+from qed.span import Span
+
+Range = tuple[float, float]
+WHOLE: Range = (-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The equation that an atom comes from: primitive and the user's line."""
+
+    primitive: str
+    span: Span | None = None
+
+    def __str__(self) -> str:
+        return f"{self.primitive} at {self.span}" if self.span else self.primitive
+
+
+class Atom:
+    """A variable, or an operation on forms; made by `Terms.atom` only, where equal ones are one object."""
+
+    __slots__ = ("args", "data", "direct", "free", "index", "kind", "lost", "lower", "place", "upper")
+
+    def __init__(self, kind: str, data: Any, args: tuple[Form, ...], index: int, place: Place) -> None:
+        self.kind, self.data, self.args, self.index, self.place = kind, data, args, index, place
+        self.lower, self.upper = WHOLE
+        self.lost: Place | None = next((form.lost for form in args if form.lost is not None), None)
+        self.free = kind in ("variable", "opaque") or any(form.free for form in args)
+        self.direct = False
+
+    @property
+    def affine(self) -> bool:
+        """Whether it is an affine function of the variables: a variable, a constant, a constant times an affine form."""
+        if self.kind == "product":
+            return all(form.affine for form in self.args) and not all(form.free for form in self.args)
+        return self.kind == "variable" or not self.free
+
+    @property
+    def name(self) -> str:
+        """What the atom does: the card's name, or its kind."""
+        return self.data.name if self.kind == "unary" else self.kind
+
+    def __repr__(self) -> str:
+        if self.kind == "variable":
+            return str(self.data)
+        return f"{self.name}({', '.join(map(repr, self.args))})"
+
+
+class Form:
+    """An affine combination of atoms; made by `Terms.form` only, where equal ones are one object."""
+
+    __slots__ = ("constant", "lower", "terms", "upper")
+
+    def __init__(self, terms: tuple[tuple[Atom, Any], ...], constant: Any) -> None:
+        self.terms, self.constant = terms, constant
+        self.lower, self.upper = WHOLE
+
+    @property
+    def free(self) -> bool:
+        """Whether it depends on a variable."""
+        return any(atom.free for atom, _ in self.terms)
+
+    @property
+    def affine(self) -> bool:
+        """Whether it is an affine function of the variables."""
+        return all(atom.affine for atom, _ in self.terms)
+
+    @property
+    def lost(self) -> Place | None:
+        """The first equation that may be undefined, if any."""
+        return next((atom.lost for atom, _ in self.terms if atom.lost is not None), None)
+
+    @property
+    def single(self) -> tuple[Atom, Any] | None:
+        """(atom, coefficient) where the form is a multiple of one atom."""
+        return self.terms[0] if len(self.terms) == 1 and self.constant == 0 else None
+
+    def __repr__(self) -> str:
+        parts = [f"{'' if c == 1 else str(c) + '*'}{atom!r}" for atom, c in self.terms]
+        if self.constant != 0 or not parts:
+            parts.append(str(self.constant))
+        return " + ".join(parts)
+
+
+class Terms:
+    """Where atoms and forms of one program live; every atom and form of it is made here.
+
+    >>> from qed.domains.curvature_terms import Place, Terms
+    >>> terms = Terms()
+    >>> x = terms.variable(0, "x", (-1.0, 2.0))
+    >>> terms.add(x, terms.scale(x, 2)), terms.add(x, terms.scale(x, -1)), terms.range(terms.scale(x, 3))
+    (3*x, 0, (-3.0, 6.0))
+    """
+
+    def __init__(self) -> None:
+        self.q = flint().fmpq
+        self.zero, self.one = self.q(0), self.q(1)
+        self._atoms: dict[Any, Atom] = {}
+        self._forms: dict[Any, Form] = {}
+        self.place = Place("input")
+        self.lost: Place | None = None
+        """The first equation whose value vanished from the forms although it may be undefined."""
+        self.variables: list[Atom] = []
+
+    # --- making ---
+
+    def rational(self, value: Any) -> Any:
+        """An exact rational of a finite number."""
+        if isinstance(value, self.q):
+            return value
+        if isinstance(value, int | np.integer | np.bool_):
+            return self.q(int(value))
+        return self.q(*float(value).as_integer_ratio())
+
+    def number(self, value: Any) -> Form:
+        """A constant form."""
+        return self.form((), self.rational(value))
+
+    def form(self, terms: Iterable[tuple[Atom, Any]], constant: Any) -> Form:
+        """The form of sorted terms with coefficients that are not zero."""
+        terms = tuple(terms)
+        key = (tuple((atom.index, c) for atom, c in terms), constant)
+        found = self._forms.get(key)
+        if found is None:
+            found = self._forms[key] = Form(terms, constant)
+        return found
+
+    def of(self, atom: Atom) -> Form:
+        """The form that is one atom."""
+        return self.form(((atom, self.one),), self.zero)
+
+    def variable(self, index: int, name: str, bounds: Range) -> Form:
+        """A new variable."""
+        atom = self.atom("variable", name, (), key=index)
+        atom.lower, atom.upper = bounds
+        self.variables.append(atom)
+        return self.of(atom)
+
+    def atom(self, kind: str, data: Any, args: tuple[Form, ...], key: Any = None) -> Atom:
+        """The atom of that kind, data and operands."""
+        full = (kind, data if key is None else key, tuple(id(form) for form in args))
+        found = self._atoms.get(full)
+        if found is None:
+            found = self._atoms[full] = Atom(kind, data, args, len(self._atoms), self.place)
+        return found
+
+    def opaque(self, args: Sequence[Form], data: str) -> Atom:
+        """A new atom of which only a range is known."""
+        return self.atom("opaque", data, tuple(args), key=(data, len(self._atoms)))
+
+    def fixed(self, data: str) -> Atom:
+        """A new constant of which only a range is known."""
+        return self.atom("number", data, (), key=(data, len(self._atoms)))
+
+    # --- sums ---
+
+    def combine(self, pairs: Iterable[tuple[Form, Any]], constant: Any = 0) -> Form:
+        """The sum of c * form over all pairs, plus a constant."""
+        total: dict[int, Any] = {}
+        atoms: dict[int, Atom] = {}
+        rest = self.rational(constant)
+        for form, c in pairs:
+            if form.constant != 0:
+                rest = rest + c * form.constant
+            for atom, a in form.terms:
+                i = atom.index
+                if i in total:
+                    total[i] = total[i] + c * a
+                else:
+                    total[i], atoms[i] = c * a, atom
+        for i, c in total.items():
+            if c == 0:
+                self.drop(atoms[i].lost)
+        return self.form(((atoms[i], total[i]) for i in sorted(total) if total[i] != 0), rest)
+
+    def add(self, x: Form, y: Form) -> Form:
+        """x + y."""
+        return self.combine(((x, self.one), (y, self.one)))
+
+    def subtract(self, x: Form, y: Form) -> Form:
+        """x - y."""
+        return self.combine(((x, self.one), (y, -self.one)))
+
+    def scale(self, x: Form, c: Any) -> Form:
+        """c x."""
+        c = self.rational(c)
+        if c == 1:
+            return x
+        if c == 0:
+            self.drop(x.lost)
+            return self.form((), self.zero)
+        return self.form(((atom, c * a) for atom, a in x.terms), c * x.constant)
+
+    def drop(self, place: Place | None) -> None:
+        """Note that a value which may be undefined has vanished from the forms."""
+        if place is not None and self.lost is None:
+            self.lost = place
+
+    def normalised(self, x: Form) -> tuple[Form, Any]:
+        """(u, c) with x = c u and 1 as the first coefficient of u."""
+        c = x.terms[0][1] if x.terms else self.one
+        return self.scale(x, 1 / c), c
+
+    # --- ranges ---
+
+    def note(self, form: Form, lower: float, upper: float) -> None:
+        """Cut a form's range to one that is known too."""
+        form.lower, form.upper = max(form.lower, lower), min(form.upper, upper)
+        if len(form.terms) == 1 and form.constant == 0 and form.terms[0][1] == 1:
+            atom = form.terms[0][0]
+            atom.lower, atom.upper = max(atom.lower, lower), min(atom.upper, upper)
+
+    def range(self, form: Form) -> Range:
+        """Bounds of a form on the box."""
+        lower, upper = ends(form.constant)
+        for atom, c in form.terms:
+            low, high = _times(c, self.range_of(atom))
+            lower, upper = _down(lower, low), -_down(-upper, -high)
+        if not form.terms:
+            return lower, upper
+        if len(form.terms) == 1 and form.constant == 0 and form.terms[0][1] == 1:
+            lower, upper = self.range_of(form.terms[0][0])
+        return max(form.lower, lower), min(form.upper, upper)
+
+    def range_of(self, atom: Atom) -> Range:
+        """Bounds of an atom on the box."""
+        if not atom.direct:
+            atom.direct = True
+            low, high = self._natural(atom)
+            atom.lower, atom.upper = max(atom.lower, low), min(atom.upper, high)
+        return atom.lower, atom.upper
+
+    def _natural(self, atom: Atom) -> Range:
+        xs = [Intervals(*self.range(form)) for form in atom.args]
+        match atom.kind:
+            case "unary":
+                return _image(atom.data, xs[0])
+            case "product":
+                return _ends(xs[0] * xs[1])
+            case "quotient":
+                return _ends(xs[0] / xs[1])
+            case "max":
+                return max(float(x.lower) for x in xs), max(float(x.upper) for x in xs)
+            case "select":
+                return min(float(x.lower) for x in xs[1:]), max(float(x.upper) for x in xs[1:])
+            case "compare":
+                return 0.0, 1.0
+            case "order":
+                k = atom.data[0]
+                return sorted(float(x.lower) for x in xs)[k], sorted(float(x.upper) for x in xs)[k]
+        return WHOLE
+
+    def positive(self, form: Form) -> bool:
+        """Whether a form is surely above 0 at every point of the box where it is defined."""
+        if self.range(form)[0] > 0:
+            return True
+        if form.constant < 0:
+            return False
+        sure = form.constant > 0
+        for atom, c in form.terms:
+            low, high = self.range_of(atom)
+            if c > 0 and low >= 0:
+                sure = sure or self._always_positive(atom)
+            elif not (c < 0 and high <= 0):
+                return False
+        return sure
+
+    def _always_positive(self, atom: Atom) -> bool:
+        if atom.kind == "unary":
+            low = atom.data.range.lower
+            if low.value == 0 and not atom.data.range.lower_closed:
+                return True
+            return atom.name in ("sqrt", "power", "square", "integer_pow") and self.positive(atom.args[0])
+        if atom.kind in ("product", "quotient"):
+            return all(self.positive(form) for form in atom.args)
+        return atom.kind == "max" and any(self.positive(form) for form in atom.args)
+
+    def nonnegative(self, form: Form) -> bool:
+        """Whether a form is surely not below 0 on the box."""
+        return self.range(form)[0] >= 0 or self.positive(form)
+
+
+def ends(c: Any) -> Range:
+    """Float64 bounds of a rational number."""
+    try:
+        value = int(c.p) / int(c.q)
+    except OverflowError:
+        return (-math.inf, -1e308) if c < 0 else (1e308, math.inf)
+    if math.isfinite(value) and type(c)(*value.as_integer_ratio()) == c:
+        return value, value
+    return math.nextafter(value, -math.inf), math.nextafter(value, math.inf)
+
+
+def _times(c: Any, bounds: Range) -> Range:
+    """Bounds of a rational number times a number between bounds; 0 times an infinite end is 0."""
+    if c == 1:
+        return bounds
+    if c == -1:
+        return -bounds[1], -bounds[0]
+    corners = [0.0 if a == 0 or b == 0 else a * b for a in ends(c) for b in bounds]
+    return math.nextafter(min(corners), -math.inf), math.nextafter(max(corners), math.inf)
+
+
+def _down(a: float, b: float) -> float:
+    """A number not above a + b, of lower bounds."""
+    if a == 0 or b == 0:
+        return a + b
+    total = a + b
+    return -math.inf if math.isnan(total) else math.nextafter(total, -math.inf)
+
+
+def _image(card: facts.Card, x: Intervals) -> Range:
+    return _ends(image(card, x))
+
+
+def _ends(x: Intervals) -> Range:
+    return float(x.lower), float(x.upper)
