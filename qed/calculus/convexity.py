@@ -1,13 +1,12 @@
-"""Is a function convex on a box? Convex with a proof, not convex with two points that show it, or undecided with the
-first number where the argument fails.
+"""Is a function convex on a box: a proof, two points against it, or the first number where the argument fails.
 
 f is convex on a box if its graph never lies above a chord:
 
     f(t x + (1-t) y) <= t f(x) + (1-t) f(y)    for all x, y in the box and 0 <= t <= 1
 
 (Boyd and Vandenberghe, *Convex Optimization*, 2004, section 3.1). The program is taken apart into terms
-(`qed.domains.curvature`), whose shapes follow from those of their parts (`qed.calculus.shapes.rules`); where no proof is
-found, two points and their midpoint are looked for at which the inequality fails, and evaluated in balls.
+(`qed.domains.curvature`), whose shapes follow from those of their parts (`qed.calculus.shapes.rules`); where no proof
+is found, two points and their midpoint are looked for at which the inequality fails, and evaluated in balls.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from qed.answer import Answer, Missing, Reason
+from qed.answer import Answer, Reason
 from qed.calculus.shapes.explanation import death, reason_of, witness_reason
 from qed.calculus.shapes.found import Term, strong_constant, term
 from qed.calculus.shapes.refutation import Search, split
@@ -60,8 +59,9 @@ class Chord:
 class Convexity:
     """The shape of a function on a box.
 
-    `strong` is a constant m for which f - m |x|^2 / 2 is proved convex (0 where none was found), `witness` the chord
-    below the graph where f is not convex.
+    `nonconvex` means neither; a refuted claim with the shape undecided: not convex, and whether it is concave was not
+    found out. `strong` is a constant m for which f - m |x|^2 / 2 is proved convex (0 where none was found), `witness`
+    the chord below the graph where f is not convex.
     """
 
     shape: Shape
@@ -100,7 +100,7 @@ def convexity(fun: Callable[..., Any], box: Any, *args: Any, seed: int = 0, budg
     """
     deadline = time.monotonic() + budget
     example, lower, upper = spread(box)
-    read(fun, example, *args)
+    read(fun, example, *args, finite=False)
     question = _Question(fun, example, args, lower, upper, seed, deadline)
     found = question.answer()
     return replace(found, meta={**found.meta, "seed": seed})
@@ -214,7 +214,8 @@ class _Question:
         self, witness: ConvexityWitness, concave: Any, other: ConvexityWitness | None, below: Step | None
     ) -> Answer[Convexity]:
         chord = self._chord(witness)
-        shape = Shape.CONCAVE if concave is not None else Shape.NONCONVEX
+        known = Shape.NONCONVEX if other is not None else Shape.UNDECIDED
+        shape = Shape.CONCAVE if concave is not None else known
         reasons: tuple[Reason, ...] = (witness_reason(chord, "convexity"),)
         if concave is not None and below is not None:
             reasons += (reason_of(below),)
@@ -275,6 +276,6 @@ def _headline(value: Convexity) -> str:
         return "On this box the function is affine: convex and concave."
     if value.shape is Shape.CONCAVE:
         return "On this box the function is concave, and not convex."
-    if value.shape is Shape.NONCONVEX:
+    if value.witness is not None:
         return "On this box the function is not convex: at two points the chord lies below the graph."
     return "Neither a proof of convexity nor two points against it were found."

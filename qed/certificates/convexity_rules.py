@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, NoReturn
 
 from qed import facts
 from qed.domains.curvature_algebra import Algebra
@@ -41,14 +42,15 @@ class Check:
         """The row."""
         return self.rows[self.place]
 
-    def fail(self, why: str) -> CertificateError:
-        """The error that names this row."""
-        return CertificateError(f"rows[{self.place}]", f"{self.row[1]}: {why}")
+    def fail(self, why: str) -> NoReturn:
+        """Raise the error that names this row."""
+        node = f"rows[{self.place}]"
+        raise CertificateError(node, f"{self.row[1]}: {why}")
 
     def require(self, holds: bool, why: str) -> None:
         """Raise unless a condition holds."""
         if not holds:
-            raise self.fail(why)
+            self.fail(why)
 
     def premises(self, claims: Sequence[tuple[str, Form]]) -> None:
         """The premises are proofs of exactly these claims, in this order."""
@@ -69,7 +71,7 @@ class Check:
         """The atom that the form is a multiple of, and the sign of the multiple."""
         single = self.form.single
         if single is None:
-            raise self.fail("the form is no multiple of one operation")
+            self.fail("the form is no multiple of one operation")
         return single[0], 1 if single[1] > 0 else -1
 
     def negative(self, form: Form) -> Form:
@@ -161,7 +163,7 @@ def _composition(step: Check) -> None:
     step.require(claimed[0] <= claimed[1] and claimed[2] <= claimed[3] and claimed[4] <= claimed[5], "an end is wrong")
     low, high = min(low, claimed[0]), max(high, claimed[1])
     if not step.row[3]:
-        raise step.fail("it has no premise")
+        step.fail("it has no premise")
     bend = 0 if low == high else sign_on(atom.data, low, high, 2)
     step.require(bend is not None and sign * bend >= 0, "f'' has not that sign on the range")
     if u.affine:
@@ -206,7 +208,7 @@ def _log_sum_exp(step: Check) -> None:
         if [step.rows[n][2] for n in numbers if 0 <= n < step.place] == names:
             step.premises([("convex", form) for form in moved])
             return
-    raise step.fail("the premises are not about its exponents")
+    step.fail("the premises are not about its exponents")
 
 
 def _from_logarithm(step: Check) -> None:
@@ -234,7 +236,8 @@ def _magnitudes(step: Check, u: Form) -> tuple[list[Any], list[tuple[str, Form]]
     powers, claims = [], []
     for part, c in u.terms:
         power = power_of(part, step.a)
-        step.require(power is not None and c > 0, "a term is no power with a positive coefficient")
+        if power is None or c <= 0:
+            step.fail("a term is no power with a positive coefficient")
         v = part.args[0]
         even = part.name in ("abs", "square") or (part.name == "integer_pow" and int(power.p) % 2 == 0)
         signed = step.a.nonnegative(v)
@@ -355,7 +358,7 @@ def _relative_entropy(step: Check) -> None:
             if w is u and inner is not None and u.affine and inner.affine and step.a.nonnegative(u):
                 step.premises([])
                 return
-    raise step.fail("it is not u log u - u log v")
+    step.fail("it is not u log u - u log v")
 
 
 def _sum_of_largest(step: Check) -> None:
@@ -366,7 +369,7 @@ def _sum_of_largest(step: Check) -> None:
     weights = [step.a.zero] * len(args)
     for atom, c in terms:
         weights[atom.data[0]] = c
-    step.require(all(x <= y for x, y in zip(weights, weights[1:], strict=False)), "a coefficient falls")
+    step.require(all(x <= y for x, y in pairwise(weights)), "a coefficient falls")
     step.require(weights[0] >= 0 or all(arg.affine for arg in args), "a coefficient is negative")
     step.premises([("convex", arg) for arg in args])
 
@@ -483,7 +486,8 @@ def _log_power(step: Check) -> None:
         sign > 0 and power is not None and step.a.positive(atom.args[0]), "it is no power of a positive number"
     )
     flipped = {"log-convex": "log-concave", "log-concave": "log-convex"}[claim]
-    step.premises([(claim if power > 0 else flipped, atom.args[0])])
+    rising = power is not None and power > 0
+    step.premises([(claim if rising else flipped, atom.args[0])])
 
 
 def _log_card(step: Check) -> None:

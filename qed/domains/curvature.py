@@ -24,6 +24,7 @@ from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_terms import Form, Place
 from qed.domains.forward import Forward, Unknown
 from qed.domains.known import Known
+from qed.domains.value import Value
 from qed.domains.windows import pooled
 from qed.graph.dtypes import is_extended, is_real
 from qed.graph.graph import Atom, Equation, Variable
@@ -98,10 +99,11 @@ class Curvature(Forward):
         return _objects([self._number(value) for value in array.ravel().tolist()], array.shape)
 
     def _number(self, value: Any) -> Any:
+        if isinstance(value, float) and not np.isfinite(value):
+            return value
         found = self._numbers.get(value)
         if found is None:
-            infinite = isinstance(value, float) and not np.isfinite(value)
-            found = self._numbers[value] = value if infinite else self.algebra.number(value)
+            found = self._numbers[value] = self.algebra.number(value)
         return found
 
     def _box(self, box: Any) -> Array:
@@ -210,6 +212,10 @@ class Curvature(Forward):
         special = getattr(operation, "infinite", None)
         found = special(*row) if special is not None else None
         return self._opaque([x for x in row if isinstance(x, Form)], "an infinity") if found is None else found
+
+    def given(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
+        """Numbers that the equation itself holds."""
+        return tuple(self.numbers(array) for array in Value().apply(context.equation, [], context))
 
     def unary(self, card: facts.Card | None, x: Any, context: Context) -> Any:
         """A function with a card."""
@@ -362,8 +368,8 @@ class Curvature(Forward):
             return (self._cumulated(lambda x, y: self.algebra.add(x, y), inputs[0], context),)
         if name == "reduce_window_sum":
             index = pooled(equation.inputs[0].shape, params)
-            flat = np.append(np.ravel(inputs[0]), self.algebra.number(0))
-            rows = flat[index].reshape(-1, index.shape[-1])
+            flat, zero = np.ravel(inputs[0]).tolist(), self.algebra.number(0)
+            rows = [[flat[i] if i >= 0 else zero for i in row] for row in index.reshape((-1, index.shape[-1]))]
             return (_objects([self._sum(row) for row in rows], equation.outputs[0].shape),)
         if name in moving.MOVES:
             return (moving.MOVES[name](inputs[0], 0, params),)

@@ -132,6 +132,10 @@ class Algebra(Terms):
         two = self.q(2) ** exponent if exponent >= 0 else 1 / self.q(2) ** -exponent
         return self.number(self.q(mantissa) * two)
 
+    def log_sum_exp(self, parts: Sequence[tuple[Any, Form]]) -> Form:
+        """The logarithm of the sum of w exp(u) over (w, u), all w > 0."""
+        return _log_sum_exp(self, parts)
+
     # --- products and quotients ---
 
     def multiply(self, x: Form, y: Form) -> Form:
@@ -496,8 +500,6 @@ def _log_sum_exp(a: Algebra, parts: Sequence[tuple[Any, Form]]) -> Form:
     atom = a.atom("log_sum_exp", tuple(w for w, _ in rows), tuple(form for _, form in rows))
     return a.add(base, a.of(atom))
 
-
-Algebra.log_sum_exp = _log_sum_exp  # type: ignore[attr-defined]
 
 _RULES: dict[str, Callable[[Algebra, facts.Card, Form], Form | None]] = {
     "abs": _abs,

@@ -53,7 +53,7 @@ class Atom:
 
     @property
     def affine(self) -> bool:
-        """Whether it is an affine function of the variables: a variable, a constant, a constant times an affine form."""
+        """Whether it is an affine function of the variables."""
         if self.kind == "product":
             return all(form.affine for form in self.args) and not all(form.free for form in self.args)
         return self.kind == "variable" or not self.free

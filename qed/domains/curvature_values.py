@@ -112,8 +112,10 @@ class BallValues(Values):
                     top = top.max(x)
                 return top
             case "log_sum_exp":
-                terms = [arb(w) * x.exp() for w, x in zip(atom.data, xs, strict=True)]
-                return sum(terms, arb(0)).log()
+                total = arb(0)
+                for w, x in zip(atom.data, xs, strict=True):
+                    total = total + arb(w) * x.exp()
+                return total.log()
             case "compare":
                 holds = {"lt": xs[0] < 0, "le": xs[0] <= 0, "eq": xs[0] == 0}[atom.data]
                 fails = {"lt": xs[0] >= 0, "le": xs[0] > 0, "eq": xs[0] != 0}[atom.data]

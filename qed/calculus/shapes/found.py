@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from qed.certificates.certificate import placed
-from qed.certificates.convexity import less_a_square
 from qed.calculus.shapes.quadratic import quadratic
 from qed.calculus.shapes.rules import Rules
+from qed.certificates.certificate import placed
+from qed.certificates.convexity import less_a_square
 from qed.domains.curvature import Curvature, TooMany
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_proof import Step
@@ -46,7 +46,7 @@ class Term:
         return np.concatenate([np.ravel(b) for b in self.upper] or [np.zeros(0)])
 
     def values(self) -> Callable[[np.ndarray], np.ndarray]:
-        """The function in float64, of an array (points, numbers); by the term, or by the graph where it has no value."""
+        """The function in float64, of an array (points, numbers): by the term, or by the graph where it has none."""
         form, places = self.form, {int(v.data[1:]): v for v in self.algebra.variables}
         try:
             if form is None:
@@ -69,7 +69,6 @@ def by_graph(traced: Traced, shapes: list[Any]) -> Callable[[np.ndarray], np.nda
     """The function compiled by JAX, over many points."""
     import jax
 
-    from qed.calculus.shapes.refutation import split
     from qed.graph.jaxpr import evaluate
 
     def one(*leaves: Any) -> Any:

@@ -1,8 +1,8 @@
 """Quadratic functions with exact rational coefficients: their Hessian, and whether it is positive semidefinite.
 
-Q = L D L^T with rational numbers and symmetric pivoting: Q is positive semidefinite exactly if no pivot is negative, and
-where all remaining diagonal entries are 0 the remaining matrix is 0 (Golub and Van Loan, *Matrix Computations*, 4th
-edition, section 4.2). No tolerance enters.
+Q = L D L^T with rational numbers and symmetric pivoting: Q is positive semidefinite exactly if no pivot is negative,
+and where all remaining diagonal entries are 0 the remaining matrix is 0 (Golub and Van Loan, *Matrix Computations*,
+4th edition, section 4.2). No tolerance enters.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ in float64 is only a proposal: the certificate replays it in balls.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,7 @@ class Search:
         self.value, self.lower, self.upper = value, lower, upper
         self.random = np.random.default_rng(seed)
 
-    def candidates(self, seconds: float, extra: Iterator[tuple[Array, Array]] = iter(())) -> Iterator[Candidate]:
+    def candidates(self, seconds: float, extra: Iterable[tuple[Array, Array]] = ()) -> Iterator[Candidate]:
         """Proposals, the best of every round first; rounds go on until the time is over."""
         deadline = time.monotonic() + seconds
         best: Candidate | None = None

@@ -10,6 +10,7 @@ quadratic forms by exact rational elimination, norms, u^2/v, relative entropy, g
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -409,7 +410,7 @@ class Rules:
             weights = [self.a.zero] * atom.data[1]
             for each, c in members:
                 weights[each.data[0]] = c
-            if any(x > y for x, y in zip(weights, weights[1:], strict=False)):
+            if any(x > y for x, y in pairwise(weights)):
                 continue
             inner = [self.convex(arg) for arg in atom.args]
             if any(step is None for step in inner) or (weights[0] < 0 and not all(a.affine for a in atom.args)):

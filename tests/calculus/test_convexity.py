@@ -1,0 +1,112 @@
+"""`qed.convexity`: what it proves, what it refutes, and what it leaves open."""
+
+import jax
+import jax.numpy as jnp
+import jax.scipy.special as jsp
+import numpy as np
+import pytest
+
+import qed
+from qed.errors import QedError
+
+CUBE = (np.full(3, -3.0), np.full(3, 3.0))
+PLANE = (np.full(2, -3.0), np.full(2, 3.0))
+QUADRANT = (np.full(2, 0.125), np.full(2, 3.0))
+
+CONVEX = {
+    "softplus": (jax.nn.softplus, (-3.0, 3.0)),
+    "logsumexp on the whole space": (jax.nn.logsumexp, (np.full(3, -np.inf), np.full(3, np.inf))),
+    "log_softmax": (lambda x: -jax.nn.log_softmax(x)[1], CUBE),
+    "cross entropy by hand": (lambda x: -jnp.log(jax.nn.softmax(x)[1]), CUBE),
+    "log-sum-exp of convex functions": (lambda x: jnp.logaddexp(x[0] ** 2, x[1] ** 2), PLANE),
+    "form with a cross term": (lambda x: x[0] ** 2 + x[0] * x[1] + x[1] ** 2, PLANE),
+    "norm": (lambda x: jnp.linalg.norm(x - 1.0), PLANE),
+    "square over linear": (lambda x: x[0] ** 2 / x[1], QUADRANT),
+    "relative entropy": (lambda x: jsp.kl_div(x[0], x[1]), QUADRANT),
+    "two largest": (lambda x: jnp.sum(jnp.sort(x)[-2:]), CUBE),
+    "sum in a loop": (lambda x: jax.lax.fori_loop(0, 3, lambda i, c: c + x[i] ** 2, 0.0), CUBE),
+}
+NOT_CONVEX = {
+    "saddle": (lambda x: x[0] * x[1], PLANE),
+    "median": (jnp.median, CUBE),
+    "gelu": (jax.nn.gelu, (-3.0, 3.0)),
+    "indefinite form": (lambda x: x[0] ** 2 + 3 * x[0] * x[1] + x[1] ** 2, PLANE),
+}
+
+
+@pytest.mark.parametrize("name", CONVEX)
+def test_proved(name):
+    fun, box = CONVEX[name]
+    answer = qed.convexity(fun, box)
+    assert answer.proved and answer.shape == "convex" and answer.check()
+
+
+@pytest.mark.parametrize("name", NOT_CONVEX)
+def test_refuted_with_two_points(name):
+    fun, box = NOT_CONVEX[name]
+    answer = qed.convexity(fun, box)
+    assert answer.refuted and answer.shape == "nonconvex" and answer.check()
+    chord = answer.witness
+    x, y = (np.asarray(end, np.float64) for end in (chord.x, chord.y))
+    assert chord.middle > chord.mean
+    assert float(fun(jnp.asarray(x / 2 + y / 2))) == pytest.approx(chord.middle, abs=1e-4)
+
+
+def test_concave_is_proved_beside_the_refutation():
+    answer = qed.convexity(lambda x: jnp.sum(jsp.entr(x)), QUADRANT)
+    assert answer.refuted and answer.shape == "concave" and answer.answers[0].proved and answer.answers[0].check()
+
+
+def test_affine_in_disguise():
+    answer = qed.convexity(lambda x: 3 * x - jnp.abs(x) + jnp.abs(-x), (-1.0, 2.0))
+    assert answer.proved and answer.shape == "affine" and answer.check()
+
+
+def test_linear_regression_is_strongly_convex_for_its_data():
+    rng = np.random.default_rng(0)
+    features, y = rng.normal(size=(12, 3)), rng.normal(size=12)
+
+    def loss(w, features, y):
+        return jnp.mean((features @ w - y) ** 2)
+
+    answer = qed.convexity(loss, (np.full(3, -np.inf), np.full(3, np.inf)), features, y)
+    least = np.linalg.eigvalsh(2 * features.T @ features / 12)[0]
+    assert answer.proved and answer.check()
+    assert answer.strong == pytest.approx(least, rel=1e-5) and answer.strong <= least * (1 + 1e-12)
+
+
+def test_one_hidden_layer_is_not_convex():
+    rng = np.random.default_rng(0)
+    features, y = rng.normal(size=(12, 3)), rng.normal(size=12)
+    box = ({"W": np.full((3, 2), -1.0), "v": np.full(2, -1.0)}, {"W": np.full((3, 2), 1.0), "v": np.full(2, 1.0)})
+    answer = qed.convexity(lambda p: jnp.mean((jnp.tanh(features @ p["W"]) @ p["v"] - y) ** 2), box)
+    assert answer.refuted and answer.check() and set(answer.witness.x) == {"W", "v"}
+
+
+def test_two_calls_of_one_cached_function_are_two_values():
+    inner = jax.jit(lambda a: a * a)
+    answer = qed.convexity(lambda x: inner(x[0]) - inner(x[1]), PLANE)
+    assert answer.refuted and answer.shape == "nonconvex"
+
+
+def test_a_function_that_is_not_defined_everywhere_is_left_open_with_its_line():
+    answer = qed.convexity(lambda x: -jnp.log(x), (-1.0, 1.0))
+    assert answer.unknown and answer.shape == "undecided"
+    assert answer.missing[0].primitive == "log" and "test_convexity.py" in str(answer.missing[0].span)
+
+
+def test_what_vanishes_is_not_forgotten():
+    answer = qed.convexity(lambda x: x * x + 0.0 * jnp.log(x), (-1.0, 1.0))
+    assert answer.unknown and answer.missing[0].primitive == "log"
+
+
+def test_bad_boxes_are_told():
+    with pytest.raises(QedError, match="no box"):
+        qed.convexity(jnp.sin, (1.0, -1.0))
+    with pytest.raises(QedError, match="tuple"):
+        qed.convexity(lambda x: (x, x), (np.zeros(2), np.ones(2)))
+
+
+def test_it_says_the_same_with_the_same_seed():
+    first, second = (qed.convexity(lambda x: x[0] * x[1], PLANE, seed=3) for _ in range(2))
+    assert np.array_equal(first.witness.x, second.witness.x) and first.meta["seed"] == 3

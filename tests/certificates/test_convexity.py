@@ -1,0 +1,132 @@
+"""The certificates of convexity hold for their function, and for nothing that differs from it."""
+
+import json
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed.certificates.certificate import Certificate
+from qed.certificates.convexity_witness import ConvexityWitness
+from qed.errors import CertificateError
+
+BOX = (np.full(2, -2.0), np.full(2, 2.0))
+
+
+def soft(x):
+    return jnp.log(jnp.exp(x[0]) + jnp.exp(2 * x[1])) + jnp.exp(x[0] ** 2) + jnp.abs(x[1])
+
+
+def form(x):
+    return x[0] ** 2 + x[0] * x[1] + x[1] ** 2
+
+
+def flat(x):
+    return 2 * x[0] - x[1]
+
+
+PROOFS = {fun.__name__: fun for fun in (soft, form, flat)}
+
+
+def proof(name):
+    return qed.convexity(PROOFS[name], BOX).certificate
+
+
+def witness():
+    box = ([BOX[0]], [BOX[1]])
+    points = ([np.array([1.0, -1.0])], [np.array([-1.0, 1.0])])
+    return ConvexityWitness.about(lambda x: x[0] * x[1], jnp.zeros(2), (), box=box, points=points, gap=0.5)
+
+
+CERTIFICATES = {**{name: (lambda name=name: proof(name)) for name in PROOFS}, "witness": witness}
+
+
+@pytest.mark.parametrize("name", CERTIFICATES)
+def test_it_verifies_and_survives_json(name):
+    certificate = CERTIFICATES[name]()
+    assert certificate.verify()
+    again = Certificate.from_json(json.dumps(certificate.to_json()))
+    assert again.verify(certificate.subject.fun, certificate.subject.at)
+
+
+def altered(value):
+    if isinstance(value, tuple):
+        for i, part in enumerate(value):
+            for other in altered(part):
+                yield (*value[:i], other, *value[i + 1 :])
+        if value:
+            yield value[:-1]
+    elif isinstance(value, bool):
+        yield not value
+    elif isinstance(value, str):
+        yield value[1:] + value[:1] if value[1:] != value[:-1] else value + "x"
+    elif isinstance(value, int):
+        yield value + 1
+    else:
+        yield value - 0.75 if value > 0 else value + 0.75
+
+
+def fields(certificate):
+    return [name for name in vars(certificate) if name not in ("subject", "seal")]
+
+
+@pytest.mark.parametrize("name", CERTIFICATES)
+def test_every_altered_field_is_noticed_by_the_seal(name):
+    certificate = CERTIFICATES[name]()
+    for field in fields(certificate):
+        for value in altered(getattr(certificate, field)):
+            with pytest.raises(CertificateError, match="seal"):
+                replace(certificate, **{field: value}).verify()
+
+
+@pytest.mark.parametrize("name", PROOFS)
+def test_rows_that_say_something_else_are_noticed_behind_the_seal(name):
+    certificate = proof(name)
+    for k, row in enumerate(certificate.rows):
+        for j in range(4):
+            for part in altered(row[j]):
+                rows = list(certificate.rows)
+                rows[k] = (*row[:j], part, *row[j + 1 :])
+                with pytest.raises(CertificateError):
+                    replace(certificate, rows=tuple(rows)).sealed().verify()
+
+
+@pytest.mark.parametrize("name", PROOFS)
+def test_a_certificate_is_of_one_function(name):
+    certificate = proof(name)
+    for other, fun in PROOFS.items():
+        if other != name:
+            with pytest.raises(CertificateError, match="function"):
+                certificate.verify(fun, certificate.subject.at)
+
+
+@pytest.mark.parametrize("claim", ["concave", "affine", "round"])
+def test_a_proof_of_one_shape_is_none_of_another(claim):
+    certificate = proof("form")
+    with pytest.raises(CertificateError):
+        replace(certificate, claim=claim).sealed().verify()
+
+
+def test_a_constant_that_is_too_large():
+    certificate = proof("form")
+    assert certificate.strong == pytest.approx(1.0)
+    with pytest.raises(CertificateError):
+        replace(certificate, strong=certificate.strong * 1.0001).sealed().verify()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("first", ((1.0, 1.0),)),
+        ("first", ((3.0, -1.0),)),
+        ("second", ((-1.0, 0.1),)),
+        ("gap", 1.5),
+        ("gap", 0.0),
+        ("concave", True),
+    ],
+)
+def test_a_witness_that_shows_nothing(field, value):
+    with pytest.raises(CertificateError):
+        replace(witness(), **{field: value}).sealed().verify()

@@ -1,0 +1,40 @@
+"""`qed convex`: text, JSON, exit codes, errors."""
+
+import json
+
+import pytest
+
+FILE = """
+import qed
+
+low, high, box, c = -jnp.ones(2), jnp.ones(2), qed.Box(-jnp.ones(2), jnp.ones(2)), 2.0
+
+def bowl(x, c):
+    return jnp.sum(x * x) + c
+
+def saddle(x):
+    return x[0] * x[1]
+"""
+
+
+@pytest.fixture
+def target(write):
+    return write("shapes.py", FILE)
+
+
+def test_convex(qed_command, target):
+    found = qed_command("convex", f"{target}:bowl", "--box", "low,high", "--args", "c", "--why")
+    assert found.code == 0 and "convex, strongly with constant 2" in found.out and "PROVED" in found.out
+    again = qed_command("convexity", f"{target}:bowl", "--lower", "low", "--upper", "high", "--args", "c", "--json")
+    content = json.loads(again.out)
+    assert content["standing"] == "PROVED" and content["value"]["shape"] == "convex"
+
+
+def test_not_convex(qed_command, target):
+    found = qed_command("convex", f"{target}:saddle", "--box", "box")
+    assert "not convex" in found.out and "REFUTED" in found.out and "chord" in found.out
+
+
+def test_no_box(qed_command, target):
+    found = qed_command("convex", f"{target}:saddle")
+    assert found.code == 2 and "QED007" in found.err
