@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the names once more, for editors and type checkers; a test 
     from qed.errors import QedError as QedError
     from qed.findings import Finding as Finding
     from qed.numerics import logspace as logspace
+    from qed.numerics.precision import precision as precision
     from qed.numerics.stabilize import stabilize as stabilize
     from qed.optimization.watch import watch as watch
     from qed.standing import Standing as Standing

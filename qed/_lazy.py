@@ -36,6 +36,7 @@ TABLE: dict[str, str] = {
     "derive": "qed.calculus.derivation:derive",
     "enclose": "qed.calculus.enclosure:enclose",
     "logspace": "qed.numerics.logspace",
+    "precision": "qed.numerics.precision:precision",
     "stabilize": "qed.numerics.stabilize:stabilize",
     "surrogate": "qed.calculus.gradient.surrogate:surrogate",
     "taylor": "qed.calculus.taylor:taylor",

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from qed.cli import backprop, check_gradient, convexity, derive, enclose, taylor
+from qed.cli import backprop, check_gradient, convexity, derive, enclose, precision, taylor
 from qed.cli.output import finish, seconds
 from qed.cli.question import AsJson, Quiet, Strict, Unfold
 from qed.errors import QedError
@@ -36,6 +36,7 @@ qed answers questions about a differentiable function, and gives every answer wi
   Is my gradient right?                         qed check train.py:loss --at w
   Between which numbers does it stay?           qed enclose train.py:loss --lower 0 --upper 1
   Is it convex?                                 qed convex train.py:loss --box low,high
+  How many digits are lost, and where?          qed precision train.py:loss --at w
   Which polynomial is it nearby?                qed taylor train.py:loss --at w --order 2
   What does a code mean?                        qed explain QED201
   How does it work, with numbers?               qed explain learning-rate
@@ -113,6 +114,7 @@ app.command("convex")(convexity.command)
 app.command("convexity", hidden=True)(convexity.command)
 app.command("derive")(derive.command)
 app.command("enclose")(enclose.command)
+app.command("precision")(precision.command)
 app.command("taylor")(taylor.command)
 app.command("check")(check_gradient.command)
 app.command("check_gradient", hidden=True)(check_gradient.command)

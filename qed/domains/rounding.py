@@ -23,7 +23,7 @@ then the runs differ *in kind*: `compare` says so instead of giving a number.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -32,12 +32,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed import facts
-from qed.domains.adjoint import Adjoints, adjoints, dense
+from qed.domains.adjoint import adjoints, dense
 from qed.domains.backward import Tape, record
 from qed.graph import jaxpr
 from qed.graph.dtypes import as_wide, is_inexact, unit_roundoff
 from qed.graph.graph import Graph
-from qed.graph.walk import Entry, Unknown
+from qed.graph.walk import Cell, Entry, Unknown
 
 ULPS = 8.0
 """Roundings assumed of one elementary function."""
@@ -122,7 +122,7 @@ def rounding_bound(graph: Graph, arrays: Sequence[Any], tape: Tape | None = None
     found = adjoints(graph, arrays, every, tape=tape)
     total = 0.0
     for entry in tape.entries:
-        part = _error(entry, found)
+        part = entry_error(entry, found.cotangents.totals)
         if part is None:
             return None
         total += part
@@ -131,21 +131,21 @@ def rounding_bound(graph: Graph, arrays: Sequence[Any], tape: Tape | None = None
     return total if math.isfinite(total) else None
 
 
-def _error(entry: Entry, found: Adjoints) -> float | None:
-    """<|adjoint|, k u |value|> of one entry; None where it is unknown."""
+def entry_error(entry: Entry, totals: Mapping[Cell, Any]) -> float | None:
+    """<|adjoint|, k u |value|> of one entry, by the adjoints of its cells; None where it is unknown."""
     if entry.kind != "equation" or not entry.outputs:
         return 0.0
     if facts.classify(entry.equation.primitive) is facts.Class.LINALG:
-        return _of_inputs(entry, found)
+        return _of_inputs(entry, totals)
     total = 0.0
     for cell in entry.outputs:
-        weight = found.cotangents.totals.get(cell)
+        weight = totals.get(cell)
         if weight is None or not is_inexact(cell.dtype):
             continue
         weight = dense(weight)
         if isinstance(weight, Unknown) or isinstance(cell.values[0], Unknown):
             return None
-        count, size = _roundings(entry, cell.values[0])
+        count, size = roundings(entry, cell.values[0])
         if count:
             total += count * unit_roundoff(cell.dtype) * _product(weight, size)
     return total
@@ -157,10 +157,10 @@ def _product(weight: Any, size: Any) -> float:
     return float(np.sum(np.where(weight == 0, 0.0, weight) * np.where(weight == 0, 0.0, size)))
 
 
-def _of_inputs(entry: Entry, found: Adjoints) -> float | None:
+def _of_inputs(entry: Entry, totals: Mapping[Cell, Any]) -> float | None:
     total = 0.0
     for cell in entry.inputs:
-        weight = dense(found.cotangents.totals.get(cell))
+        weight = dense(totals.get(cell))
         if isinstance(weight, Unknown):
             return None
         if weight is not None and cell.values[0].size:
@@ -170,7 +170,7 @@ def _of_inputs(entry: Entry, found: Adjoints) -> float | None:
     return total
 
 
-def _roundings(entry: Entry, value: Any) -> tuple[float, np.ndarray]:
+def roundings(entry: Entry, value: Any) -> tuple[float, np.ndarray]:
     """(k, the numbers of which each rounding is a fraction u) of an entry's output."""
     primitive, equation = entry.equation.primitive, entry.equation
     size = np.abs(as_wide(value))

@@ -46,6 +46,25 @@ def widen(array: Any) -> Any:
         return jnp.asarray(as_wide(array))
 
 
+def widened_native(native: Any) -> Any:
+    """The same JAX equation for operands in float64: its parameters name the wider dtypes."""
+    changed = {key: wide(native.params[key]) for key in _DTYPE_PARAMS if is_inexact(native.params.get(key))}
+    if native.primitive.name not in _SCATTERS:
+        return native.replace(params={**native.params, **changed}) if changed else native
+    shapes = [jax.ShapeDtypeStruct(v.aval.shape, wide(v.aval.dtype)) for v in native.invars]
+    with jax.enable_x64(True):
+        traced = jax.make_jaxpr(lambda *xs: _scatter(native, xs))(*shapes)
+    found = [eqn for eqn in traced.eqns if eqn.primitive is native.primitive]
+    return native.replace(params={**native.params, **found[0].params}) if found else native
+
+
+def _scatter(native: Any, inputs: Sequence[Any]) -> Any:
+    """Scatters hold their operation as a graph in the program's dtype: here it is made anew."""
+    scatter = getattr(jax.lax, native.primitive.name.replace("-", "_"))
+    keywords = {key: native.params[key] for key in ("indices_are_sorted", "unique_indices", "mode")}
+    return scatter(*inputs, native.params["dimension_numbers"], **keywords)
+
+
 @final
 class Shadow(Forward):
     """Arrays in float64."""
@@ -99,10 +118,8 @@ class Shadow(Forward):
         native = context.equation.native
         if native is None:
             return self.by_hand(inputs, context)
-        scatter = getattr(jax.lax, native.primitive.name.replace("-", "_"))
-        keywords = {key: native.params[key] for key in ("indices_are_sorted", "unique_indices", "mode")}
         with jax.enable_x64(True):
-            return (scatter(*map(widen, inputs), native.params["dimension_numbers"], **keywords),)
+            return (_scatter(native, [widen(value) for value in inputs]),)
 
     linear = bilinear = compare = select = reduce = index = linear_algebra = evaluate
     constant_almost_everywhere = evaluate

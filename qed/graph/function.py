@@ -94,7 +94,9 @@ class Function:
         return evaluate(self.graph, self.join(parameters, data))[0]
 
 
-def read(fun: Callable[..., Any], x: Any, *args: Any, has_aux: bool = False, finite: bool = True) -> Function:
+def read(
+    fun: Callable[..., Any], x: Any, *args: Any, has_aux: bool = False, finite: bool = True, scalar: bool = True
+) -> Function:
     """Trace and check ``fun(x, *args)``, a scalar to be differentiated in x.
 
     Args:
@@ -103,6 +105,7 @@ def read(fun: Callable[..., Any], x: Any, *args: Any, has_aux: bool = False, fin
         args: the data, any pytrees.
         has_aux: whether the function returns a pair whose first part is the scalar.
         finite: whether x must hold finite numbers only.
+        scalar: whether it must return one number; without it, any tree of arrays, one of them of floats.
 
     Raises:
         QedError: QED002 (no scalar), QED003 (integer or complex parameters), QED004 (empty), QED006 (NaN or inf in
@@ -119,7 +122,10 @@ def read(fun: Callable[..., Any], x: Any, *args: Any, has_aux: bool = False, fin
         raise QedError("QED007", f"a {type(fun).__name__} is no function", "it cannot be called", "give a function")
     name = parameter_names(fun, 1 + len(args))[0]
     traced = _traced(fun, [_checked_parameters(x, name), *args])
-    _check_output(traced, fun, has_aux)
+    if scalar:
+        _check_output(traced, fun, has_aux)
+    else:
+        _check_floats(traced, fun)
     lifted, closed_over = lift(traced, fun)
     if finite:
         _check_finite(lifted)
@@ -257,6 +263,22 @@ def _check_output(traced: Traced, fun: Any, has_aux: bool) -> None:
             "compute it in floats",
             span,
         )
+
+
+def _check_floats(traced: Traced, fun: Any) -> None:
+    """Without a floating-point number among the outputs there is nothing to judge."""
+    outputs = traced.graph.outputs
+    if any(is_real(atom.dtype) and 0 not in atom.shape for atom in outputs):
+        return
+    kinds = ", ".join(sorted({str(atom.dtype) for atom in outputs})) or "nothing"
+    empty = any(is_real(atom.dtype) for atom in outputs)
+    raise QedError(
+        "QED002",
+        f"{name_of(fun)} returns " + ("arrays of size 0" if empty else kinds),
+        "there is no number in it" if empty else "that is no real floating-point number: it has no digits to lose",
+        "return a float",
+        definition(fun),
+    )
 
 
 def _check_finite(traced: Traced) -> None:

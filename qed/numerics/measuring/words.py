@@ -1,0 +1,282 @@
+"""The answer to "how many digits are left?": one claim about the value, one about the gradient."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+
+from qed.answer import Answer, Exact, Missing, Reason, Standing
+from qed.answer import Measured as MeasuredError
+from qed.certificates.digits import Digits
+from qed.domains.bits import Format
+from qed.errors import CertificateError, QedError
+from qed.graph.dtypes import as_wide
+from qed.numerics.measuring.blame import Blame
+from qed.numerics.measuring.judge import Judged, judge
+from qed.numerics.measuring.phenomenon import findings_of, number, sentence
+from qed.numerics.measuring.question import Question, Relation
+from qed.numerics.measuring.result import Against, Leaf, Precision
+from qed.standing import combine
+
+VERIFIABLE = 20_000
+"""How many operations a certificate may take to be verified at once; a gradient takes one walk per parameter."""
+
+
+def answer(question: Question) -> Answer[Precision]:
+    """The answer."""
+    value, gradient = _value_part(question), _gradient_part(question)
+    found = _precision(question)
+    parts = [value, gradient] if gradient is not None else [value]
+    standing = combine(*(part.standing for part in parts))
+    certificate = _certificate(question, True, gradient is not None) if standing is Standing.PROVED else None
+    form = found.dtype
+    claim = f"at most {question.threshold:g} of the {found.bits} bits of the value"
+    claim += " and of the gradient are lost" if gradient is not None else " are lost"
+    missing = tuple(m for part in parts for m in part.missing) if standing is Standing.UNKNOWN else ()
+    if gradient is None:
+        missing += (Missing(f"the gradient: {question.problem}"),)
+    elif gradient.unknown and not missing:
+        missing = gradient.missing
+    return Answer(
+        claim,
+        standing,
+        found,
+        arithmetic=form,
+        certificate=certificate,
+        findings=tuple({(f.code, f.span): f for part in parts for f in part.findings}.values()),
+        missing=missing,
+        headline=_headline(question, found),
+        subject="precision",
+        meta={"run": _where(), "jit": False, "seed": question.seed, "tried": question.tried},
+        answers=tuple(parts),
+        recheck=lambda: all(part.check() for part in parts if not part.unknown),
+    )
+
+
+def _where() -> str:
+    return f"equation by equation, not compiled, on {jax.devices()[0].platform}"
+
+
+def _precision(question: Question) -> Precision:
+    value, gradient = question.value, question.gradient
+    assert value.run is not None or value.bits is None
+    atom = question.function.graph.outputs[value.outputs[value.worst or 0]]
+    form = Format.of(atom.dtype)
+    return Precision(
+        value.bits,
+        None if gradient is None else gradient.bits,
+        int(form.digits),
+        form.name,
+        value.leaves,
+        () if gradient is None else gradient.leaves,
+        () if value.account is None else value.account.equations,
+        () if gradient is None or gradient.account is None else gradient.account.equations,
+        (value.reference, "" if gradient is None else gradient.reference),
+        question.point,
+        question.tried,
+        value.at_most,
+    )
+
+
+def _headline(question: Question, found: Precision) -> str:
+    name = question.function.name
+    where = "at this point" if question.point is None else f"at the worst of {question.tried} points of the box"
+    value = _lost(found.bits_lost, found.bits)
+    if question.gradient is None:
+        return f"{name} loses {value} of its value {where}."
+    gradient = _lost(found.gradient_bits_lost, found.bits)
+    if value == gradient:
+        return f"{name} loses {value} of its value and of its gradient {where}."
+    return f"{name} loses {value} of its value and {gradient} of its gradient {where}."
+
+
+def _lost(bits: float | None, of: int) -> str:
+    if bits is None:
+        return f"an unknown number of the {of} bits"
+    if bits >= of:
+        return f"all {of} bits"
+    shown = f"{bits:.1f}".removesuffix(".0")
+    return f"{shown} of the {of} bits" if bits >= 0.05 else f"none of the {of} bits"
+
+
+# --- the two parts --------------------------------------------------------------------------------------------
+
+
+def _value_part(question: Question) -> Answer[Any]:
+    value = question.value
+    claim = f"at most {question.threshold:g} bits of the value are lost"
+    return _part(question, value, claim, "the value", ())
+
+
+def _gradient_part(question: Question) -> Answer[Any] | None:
+    gradient = question.gradient
+    if gradient is None:
+        return None
+    claim = f"at most {question.threshold:g} bits of the gradient are lost"
+    notes = ()
+    if question.relation is Relation.DIFFERS:
+        text = (
+            "this is no rounding: a derivative rule of the program means another function than the derivative; "
+            "qed.check_gradient names it"
+        )
+        notes = (Reason("the derivative of the function, in balls", role="because", text=text),)
+    elif question.on_purpose:
+        text = (
+            "a stop_gradient or a marked surrogate changes the gradient on purpose: it is compared with its own formula"
+        )
+        notes = (Reason("the gradient's own graph", role="note", text=text),)
+    return _part(question, gradient, claim, "the gradient", notes)
+
+
+def _part(question: Question, found: Judged, claim: str, whose: str, notes: tuple[Reason, ...]) -> Answer[Any]:
+    gradient = whose == "the gradient"
+    if found.worst is None or found.bits is None:
+        settle = "a larger budget=" if "budget" in found.missing else None
+        missing = Missing(f"how many bits of {whose} are lost: {found.missing}", settle, code="QED020")
+        estimate = () if found.at_most is None else (_estimate(found.at_most),)
+        return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), reasons=estimate)
+    leaf, bits, form = found.leaves[found.worst], found.bits, _form(question, found)
+    standing, certificate = _standing(question, found, gradient)
+    lost = not bits <= question.threshold
+    if lost and standing is Standing.MEASURED:
+        claim = f"more than {question.threshold:g} bits of {whose} are lost"
+    reasons = [_comparison(leaf, found, form, whose), *notes]
+    blamed = found.account.equations if found.account is not None and lost else ()
+    if question.relation is Relation.DIFFERS and gradient:
+        blamed = ()
+    reasons += [_because(b, whose) for b in blamed[:3]]
+    if lost and not found.follows:
+        text = "rounded numbers take another branch than real ones, or end a loop at another step"
+        reasons.append(Reason("control flow", role="because", text=text))
+    if leaf.elementwise is not None and leaf.elementwise[0] > max(question.threshold, bits + 1):
+        reasons.append(_small_element(leaf))
+    return Answer(
+        claim,
+        standing,
+        bits,
+        arithmetic=form.name,
+        error=MeasuredError(0.0, found.reference) if standing is Standing.MEASURED else Exact(),
+        reasons=tuple(reasons),
+        findings=tuple(findings_of(blamed, whose, bits, leaf.result)),
+        certificate=certificate if standing is Standing.PROVED else None,
+        meta={"reference": found.reference, "element": leaf.name},
+        recheck=lambda: _again(question, found, certificate, gradient),
+    )
+
+
+def _estimate(bits: float) -> Reason:
+    text = f"to first order at most {bits:.1f} bits, by a running error bound"
+    return Reason("running error analysis", role="note", text=text, observed=bits)
+
+
+def _form(question: Question, found: Judged) -> Format:
+    assert found.run is not None
+    return Format.of(found.run.results[found.outputs[found.worst or 0]].dtype)
+
+
+def _standing(question: Question, found: Judged, gradient: bool) -> tuple[Standing, Digits | None]:
+    """The standing of "at most so many bits are lost", with the certificate where there is one."""
+    if found.reference != "ball":
+        return Standing.MEASURED, None
+    assert found.worst is not None
+    low, high = found.bounds[found.worst]
+    if low > question.threshold:
+        return Standing.REFUTED, _certificate(question, not gradient, gradient)
+    if not high <= question.threshold:
+        return Standing.MEASURED, None
+    certificate = _certificate(question, not gradient, gradient)
+    return (Standing.MEASURED, None) if certificate is None else (Standing.PROVED, certificate)
+
+
+def _certificate(question: Question, value: bool, gradient: bool) -> Digits | None:
+    """A verified certificate of the bits that were found, or None."""
+    sizes = question.function.size if gradient else 1
+    run = question.value.run
+    if run is None or run.operations * sizes > VERIFIABLE or (gradient and question.relation is Relation.UNKNOWN):
+        return None
+    if gradient and question.on_purpose:
+        return None
+    found = Digits.about(
+        question.function.fun,
+        question.at,
+        question.args,
+        value=_rows(question.value) if value else (),
+        gradient=_rows(question.gradient) if gradient and question.gradient is not None else (),
+    )
+    try:
+        found.verify()
+    except (CertificateError, QedError):
+        return None
+    return found
+
+
+def _rows(found: Judged) -> list[tuple[str, Any, tuple[float, float]]]:
+    assert found.run is not None
+    results = [found.run.results[k] for k in found.outputs]
+    return [(str(r.dtype), as_wide(r), ends) for r, ends in zip(results, found.bounds, strict=True)]
+
+
+def _again(question: Question, found: Judged, certificate: Digits | None, gradient: bool) -> bool:
+    """The run repeated, and what it returns compared again."""
+    if certificate is not None:
+        return certificate.verify()
+    assert found.run is not None
+    names = [leaf.path for leaf in found.leaves]
+    full = [""] * len(found.run.graph.outputs)
+    for k, name in zip(found.outputs, names, strict=True):
+        full[k] = name
+    again = judge(found.run.graph, found.run.arrays, full, gradient, blame=False)
+    if again.bits is None or found.bits is None or question.relation is Relation.DIFFERS:
+        return again.bits == found.bits or question.relation is Relation.DIFFERS
+    return (again.bits > question.threshold) == (found.bits > question.threshold)
+
+
+# --- sentences ------------------------------------------------------------------------------------------------
+
+
+def _comparison(leaf: Leaf, found: Judged, form: Format, whose: str) -> Reason:
+    name = f"{leaf.name}: " if leaf.name else ""
+    told = "balls say" if found.reference == "ball" else "float64 says"
+    against = "" if leaf.against is Against.ITSELF else f", against {leaf.against}"
+    assert leaf.result is not None
+    assert leaf.truth is not None
+    text = f"{name}{form.name} gives {number(leaf.result)}, {told} {number(leaf.truth)}{against}"
+    text += f"; {_lost(leaf.bits_lost, int(form.digits))} lost" + _ulps(leaf, form)
+    return Reason(
+        f"the run beside {found.reference}",
+        formula="log2(1 + |result - truth| / (u |truth|))",
+        text=text,
+        predicted=leaf.truth,
+        observed=leaf.result,
+        role="value" if whose == "the value" else "gradient",
+    )
+
+
+def _ulps(leaf: Leaf, form: Format) -> str:
+    """How many units in the last place the result is off, where that is a number one can use."""
+    if leaf.bits_lost is None or leaf.truth is None or leaf.against is not Against.ITSELF:
+        return ""
+    if not 0 < abs(leaf.truth) <= form.largest or leaf.bits_lost >= form.digits - 1:
+        return ""
+    mantissa = math.frexp(abs(leaf.truth))[0]  # in [1/2, 1)
+    return f": {(2.0**leaf.bits_lost - 1) * mantissa:.3g} ulp"
+
+
+def _because(blame: Blame, whose: str) -> Reason:
+    return Reason(
+        "local error, weighted by its adjoint",
+        formula="|adjoint(y)| * |y - f(x)|",
+        text=sentence(blame, whose) + ("" if blame.span is None else f" ({blame.span})"),
+        observed=blame.share,
+        span=blame.span,
+    )
+
+
+def _small_element(leaf: Leaf) -> Reason:
+    assert leaf.elementwise is not None
+    bits, place = leaf.elementwise
+    index = f"[{', '.join(map(str, place))}]" if place else ""
+    text = f"{leaf.path}{index} alone, small beside the others of its array, loses {bits:.1f} bits relative to itself"
+    return Reason("element by element", role="note", text=text, observed=bits)
