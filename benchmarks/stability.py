@@ -13,7 +13,7 @@ ranum     the patterns of the defects that GRIST found and RANUM repaired, as wr
           operator's input, and by qed.
 corpus    the corpus of tests/numerics/corpus_stability*.py in float32 and float64, by group: how many values and
           gradients are broken (over 6 bits lost somewhere), how many of them fixed (at most 3 bits everywhere), what
-          is worse, which controls changed. Its files `*_held` were unknown to those who wrote the rewriting.
+          is worse, which controls changed (and where only the derivative that JAX gives them did). Its files `*_held` were unknown to those who wrote the rewriting.
 
     python -m benchmarks.stability [--only hamming,pytensor,ranum,corpus]   writes benchmarks/results/stability.json
 """
@@ -192,19 +192,24 @@ def ranum(defects: Sequence[Defect] = DEFECTS) -> list[dict[str, Any]]:
 def corpus(names: Sequence[str] | None = None, dtypes: Sequence[str] = ("float32", "float64")) -> dict[str, Any]:
     """Counts by half, dtype and group, with the names of what is left broken, worse, or changed."""
     counts: dict[str, Any] = {}
-    worse, changed = [], []
+    worse, changed, slopes = [], [], []
     for name, case in {**UNSTABLE, **CONTROLS}.items():
         if names is not None and name not in names:
             continue
         half = "held" if name in HELD else "shown"
         for dtype in dtypes:
             stable = qed.stabilize(case.fun)
+            same = scoring.same_bits(case, dtype, stable) if name in CONTROLS else (False, False)
             if name in CONTROLS:
-                changed += [] if scoring.same_bits(case, dtype, stable) else [f"{name} {dtype}"]
+                changed += [] if same[0] else [f"{name} {dtype}"]
+                slopes += [] if same[1] else [f"{name} {dtype}"]
+            if all(same):
                 continue
             verdict = scoring.verdict(case, dtype, stable, scoring.truths(case, dtype))
             for what in ("value", "gradient"):
                 worse += [f"{name} {dtype} {what}"] if verdict.worse(what) else []
+                if name in CONTROLS:
+                    continue
                 row = counts.setdefault(half, {}).setdefault(dtype, {}).setdefault(what, {})
                 row = row.setdefault(case.group, {"broken": 0, "fixed": 0, "left": []})
                 if verdict.broken(what):
@@ -212,7 +217,8 @@ def corpus(names: Sequence[str] | None = None, dtypes: Sequence[str] = ("float32
                     row["fixed"] += verdict.fixed(what)
                     row["left"] += [] if verdict.fixed(what) else [name]
     sizes = {"unstable": len(UNSTABLE), "held": len(HELD & set(UNSTABLE)), "controls": len(CONTROLS)}
-    return {"sizes": sizes, "counts": counts, "worse": worse, "controls changed": changed}
+    controls = {"controls changed": changed, "gradients of controls changed": slopes}
+    return {"sizes": sizes, "counts": counts, "worse": worse, **controls}
 
 
 def total(counts: dict[str, Any], half: str, dtypes: Sequence[str], what: str) -> tuple[int, int]:
@@ -242,7 +248,8 @@ def report(record: dict[str, Any]) -> None:
                 for what in ("value", "gradient"):
                     fixed, broken = total(found["counts"], half, [dtype], what)
                     print(f"{half:6} {dtype} {what:9} {fixed} of {broken} fixed")
-        print("worse:", *found["worse"], "\ncontrols changed:", *found["controls changed"])
+        for what in ("worse", "controls changed", "gradients of controls changed"):
+            print(f"{what}:", *found[what])
 
 
 def versions() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Functions that are right as written, to be left alone: the stable twins of the unstable ones, and ordinary models.
 
-Where nothing can be lost, a rewriting may only do harm; value and gradient must stay the same bit for bit.
+Where nothing can be lost, a rewriting may only do harm: the value must stay the same bit for bit, and so must the
+gradient unless the derivative that JAX gives the function loses digits.
 """
 
 from __future__ import annotations
