@@ -53,11 +53,6 @@ def log_sigmoid_of_library(x):
 
 
 @case(*SCALAR)
-def gelu_of_library(x):
-    return jax.nn.gelu(x)
-
-
-@case(*SCALAR)
 def relu_squared(x):
     return jax.nn.relu(x) ** 2
 

@@ -173,3 +173,8 @@ def log_one_plus_norm_squared(x):
 @case(0.3, 3.0, -3.0, 9.5, -15.0, 40.0)
 def tanh_squash_correction(x):
     return jnp.log(1.0 - jnp.tanh(x) ** 2)
+
+
+@case(0.3, 5.0, 120.0, -0.5, -3.0, -5.0, -120.0)
+def gelu_of_library(x):
+    return jax.nn.gelu(x)
