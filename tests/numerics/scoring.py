@@ -246,6 +246,8 @@ def _lost(found: np.ndarray, exact: np.ndarray, dtype: str) -> float:
             worst = max(worst, 0.0 if f == sign * np.inf or abs(f) == largest else digits)
         elif not np.isfinite(f):
             worst = digits
+        elif abs(f) <= info.tiny and abs(e.mid()) <= float(info.tiny):
+            continue  # flushed to zero, or not
         else:
             error = float(abs(flint().arb(float(f)) - e.mid()) / scale)
             worst = max(worst, min(float(digits), math.log2(1 + error * 2.0**digits)))

@@ -44,8 +44,8 @@ def test_bits_are_counted_from_the_last_place(dtype, digits):
         beyond = scoring.objects([flint.arb(10) ** 400], ())
         assert scoring._lost(np.float64(np.inf), beyond, dtype) == 0
         assert scoring._lost(np.float64(-np.inf), beyond, dtype) == digits
-        below = scoring.objects([flint.arb(10) ** -400], ())
-        assert scoring._lost(np.float64(0), below, dtype) == 0
+        for below in (flint.arb(10) ** -400, flint.arb(float(np.finfo(dtype).tiny)) / 3):
+            assert scoring._lost(np.float64(0), scoring.objects([below], ()), dtype) == 0
 
 
 def test_what_is_lost_and_what_is_not():
