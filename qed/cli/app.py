@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from qed.cli import backprop, check_gradient, convexity, derive, enclose, precision, taylor
+from qed.cli import backprop, check_gradient, convexity, derive, enclose, precision, stabilize, taylor
 from qed.cli.output import finish, seconds
 from qed.cli.question import AsJson, Quiet, Strict, Unfold
 from qed.errors import QedError
@@ -38,6 +38,7 @@ qed answers questions about a differentiable function, and gives every answer wi
   Is it convex?                                 qed convex train.py:loss --box low,high
   How many digits are lost, and where?          qed precision train.py:loss --at w
   Which polynomial is it nearby?                qed taylor train.py:loss --at w --order 2
+  Does it keep its digits, and how would it?    qed stabilize train.py:loss --at w
   What does a code mean?                        qed explain QED201
   How does it work, with numbers?               qed explain learning-rate
   Which topics are there?                       qed explain
@@ -115,6 +116,7 @@ app.command("convexity", hidden=True)(convexity.command)
 app.command("derive")(derive.command)
 app.command("enclose")(enclose.command)
 app.command("precision")(precision.command)
+app.command("stabilize")(stabilize.command)
 app.command("taylor")(taylor.command)
 app.command("check")(check_gradient.command)
 app.command("check_gradient", hidden=True)(check_gradient.command)

@@ -16,7 +16,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 import jax
 
@@ -27,6 +27,10 @@ from qed.graph.jaxpr import concrete
 from qed.graph.trace import NotNumeric, Traced, trace
 from qed.graph.untraceable import definition, name_of, why_not_traceable
 from qed.numerics.rewriting.derivative import Stable
+
+if TYPE_CHECKING:
+    from qed.answer import Answer
+    from qed.numerics.rewrites import Rewrites
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,12 +53,14 @@ class Plan:
         stable: the rewritten function of all its arrays.
         closed_over: the values of the last inputs, the arrays that the function closes over.
         changed: False where value and derivative stay as they are.
+        moving: the positions of the floating-point arrays of the first argument.
     """
 
     out_tree: Any
     stable: Stable
     closed_over: tuple[Any, ...]
     changed: bool
+    moving: tuple[int, ...]
 
 
 def stabilize(fun: Callable[P, R]) -> Stabilized[P, R]:
@@ -107,6 +113,21 @@ class Stabilized(Generic[P, R]):
         outputs = plan.stable(*leaves, *plan.closed_over)
         return jax.tree_util.tree_unflatten(plan.out_tree, outputs)
 
+    def rewrites(self, *args: P.args, **kwargs: P.kwargs) -> Answer[Rewrites]:
+        """What is replaced at a point, why that is the same function, and how many bits it brings.
+
+        Returns:
+            An answer whose value lists every replacement with its line, the formula before and after, the identity and
+            its conditions, and a patch of the source where the formula is code that was tried. The bits lost by value
+            and gradient at this point, before and after, are measured in balls where the function is small enough.
+
+        Raises:
+            QedError: QED003 where the first argument holds no real floating-point number; else as the call does.
+        """
+        from qed.numerics.rewrites import rewrites
+
+        return rewrites(self, args, kwargs)
+
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
@@ -140,7 +161,7 @@ class Stabilized(Generic[P, R]):
         stable = Stable(lifted.graph)
         changed = bool(stable.value.changes) or _derivative_changes(stable, lifted)
         closed_over = lifted.leaves[len(lifted.leaves) - count :]
-        return Plan(traced.out_tree, stable, tuple(closed_over), changed)
+        return Plan(traced.out_tree, stable, tuple(closed_over), changed, tuple(lifted.free))
 
 
 def _derivative_changes(stable: Stable, traced: Traced) -> bool:

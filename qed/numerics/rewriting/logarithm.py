@@ -38,7 +38,7 @@ from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.forms import Form, linear
 from qed.numerics.rewriting.recursion import Logarithm
 from qed.numerics.rewriting.render import Formula
-from qed.numerics.rewriting.scales import constant_of
+from qed.numerics.rewriting.scales import constant_of, source_of
 from qed.numerics.rewriting.signs import Sign
 from qed.numerics.rewriting.sums import complement
 
@@ -134,6 +134,8 @@ class Logarithms:
         rules = {"log": self._log, "log1p": self._log1p, "div": self._div, "integer_pow": self._power}
         use = rules.get(node.operation)
         if use is None or node.equation is None or (self.only is not None and not self.only(node)):
+            return None
+        if source_of(node.children[-1]).settled:  # the scaled sum of a log-sum-exp, in its derivative
             return None
         found = use(node)
         if found is None:

@@ -32,16 +32,17 @@ def anchored(node: Node, axes: tuple[int, ...]) -> bool:
     if node.operation != "sub":
         return False
     x, shift = node.children
-    seen = _source(shift)
+    seen: Node | None = source_of(shift)
     while seen is not None and seen.operation in ("max", "select_n", "convert_element_type"):
         rest = [child for child in seen.children if child.dtype == node.dtype and constant_of(child) is None]
-        seen = _source(rest[0]) if len(rest) == 1 else None
+        seen = source_of(rest[0]) if len(rest) == 1 else None
     if seen is None or seen.operation != "reduce_max" or seen.children[0] is not x:
         return False
     return set(seen.params["axes"]) <= set(axes)
 
 
-def _source(node: Node) -> Node | None:
+def source_of(node: Node) -> Node:
+    """What a node takes its elements from, through whatever merely moves them."""
     while node.operation in MOVES:
         node = node.children[0]
     return node
