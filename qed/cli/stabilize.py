@@ -35,7 +35,7 @@ def command(
     options: dict[str, Any] = {"everywhere": True} if everywhere else {}
     if lower is not None and upper is not None:
         ends = [find_point(subject.module, subject.source, end) for end in (lower, upper)]
-        options |= {"box": tuple(ends), "at": (subject.x, *subject.args)}
+        options |= {"box": tuple(ends), "at": (subject.x, *subject.args) if subject.args else subject.x}
     with contextlib.redirect_stdout(sys.stderr):
         answer = qed.stabilize(subject.fun, **options).rewrites(subject.x, *subject.args)
     if answer.value is not None and answer.value.patch and not as_json:

@@ -76,6 +76,7 @@ class Builder:
         self._settled = False
         self.effects: list[Node] = []
         self.derivative = False  # whether what is read is a derivative, for rules that ask
+        self.everywhere = False  # whether also what keeps its digits is to be rewritten
 
     @property
     def bodies(self) -> dict[int, Equation]:

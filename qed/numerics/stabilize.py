@@ -26,6 +26,9 @@ from qed.graph.dtypes import is_real
 from qed.graph.jaxpr import concrete
 from qed.graph.trace import NotNumeric, Traced, trace
 from qed.graph.untraceable import definition, name_of, why_not_traceable
+from qed.numerics.points import points_of
+from qed.numerics.rewriting.blame import at_places, blamed
+from qed.numerics.rewriting.change import Only
 from qed.numerics.rewriting.derivative import Stable
 
 if TYPE_CHECKING:
@@ -63,19 +66,24 @@ class Plan:
     moving: tuple[int, ...]
 
 
-def stabilize(fun: Callable[P, R]) -> Stabilized[P, R]:
+def stabilize(fun: Callable[P, R], *, at: Any = None, box: Any = None, everywhere: bool = False) -> Stabilized[P, R]:
     """The same function, stable in value and gradient.
 
     Args:
         fun: a JAX function of pytrees; arguments without a dtype (sizes, axes, flags) are static, as they are for it.
+        at: a point; only what loses digits there is rewritten. For a function of several arguments, their tuple.
+        box: `qed.Box(lower, upper)` or the pair, of the first argument; only what loses digits at one of the points
+            that are tried in it (its ends and middle, and random ones of all magnitudes, seed 0) is rewritten. The
+            other arguments are those of `at`.
+        everywhere: rewrite also what the facts show to keep its digits.
 
     Returns:
         A callable of the same signature, for `jit`, `grad`, `vmap` and `scan`, that is traced once for each set of
         shapes, dtypes and static arguments. Over the real numbers it equals fun wherever fun is defined.
 
     Raises:
-        QedError: QED007 where fun is no function; when it is called: QED007 and QED010
-            where it cannot be traced, QED002 where it returns no arrays.
+        QedError: QED007 where fun is no function, or the options are no point and no box of it; when it is called:
+            QED007 and QED010 where it cannot be traced, QED002 where it returns no arrays.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -94,14 +102,30 @@ def stabilize(fun: Callable[P, R]) -> Stabilized[P, R]:
             "it cannot be called",
             "give the function itself, not its value",
         )
-    return Stabilized(fun)
+    return Stabilized(fun, Options(at, box, everywhere))
+
+
+@dataclass(frozen=True, eq=False)
+class Options:
+    """Where digits count: wherever the facts show that they can be lost, at a point, or in a box."""
+
+    at: Any = None
+    box: Any = None
+    everywhere: bool = False
+
+    @property
+    def given(self) -> bool:
+        """Whether they are not the usual ones."""
+        return self.at is not None or self.box is not None or self.everywhere
 
 
 class Stabilized(Generic[P, R]):
     """What `stabilize` returns: fun, evaluated in a stable form."""
 
-    def __init__(self, fun: Callable[P, R]) -> None:
+    def __init__(self, fun: Callable[P, R], options: Options) -> None:
         self.fun = fun
+        self.options = options
+        self._places: Only | None = None
         self._own: OrderedDict[Hashable, Plan] = OrderedDict()
         functools.update_wrapper(self, fun, updated=())
 
@@ -150,6 +174,8 @@ class Stabilized(Generic[P, R]):
         return made, leaves
 
     def _plans(self) -> OrderedDict[Hashable, Plan]:
+        if self.options.given:
+            return self._own
         try:
             return _PLANS.setdefault(self.fun, self._own)
         except TypeError:  # no weak reference, or no hash
@@ -158,10 +184,29 @@ class Stabilized(Generic[P, R]):
     def _made(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Plan:
         traced = _traced(self.fun, args, kwargs)
         lifted, count = lift(traced, self.fun)
-        stable = Stable(lifted.graph)
+        stable = Stable(lifted.graph, self._only(), self.options.everywhere)
         changed = bool(stable.value.changes) or _derivative_changes(stable, lifted)
         closed_over = lifted.leaves[len(lifted.leaves) - count :]
         return Plan(traced.out_tree, stable, tuple(closed_over), changed, tuple(lifted.free))
+
+    def _only(self) -> Only | None:
+        """Which places are rewritten; found once, at the points of the options."""
+        if self.options.at is None and self.options.box is None:
+            return None
+        if self._places is None:
+            with jax.ensure_compile_time_eval():  # the call may be traced, the points are numbers
+                self._places = at_places(_places(self.fun, self.options))
+        return self._places
+
+
+def _places(fun: Callable[..., Any], options: Options) -> frozenset[Any]:
+    args, points = points_of(fun, options.at, options.box)
+    traced = _traced(fun, args, {})
+    lifted, count = lift(traced, fun)
+    stable = Stable(lifted.graph, everywhere=options.everywhere)
+    closed_over = lifted.leaves[len(lifted.leaves) - count :]
+    inputs = [[*_signature(point, {})[0], *closed_over] for point in points]
+    return blamed(stable, lifted.free, [[jax.numpy.asarray(leaf) for leaf in point] for point in inputs])
 
 
 def _derivative_changes(stable: Stable, traced: Traced) -> bool:

@@ -40,16 +40,18 @@ class Stable:
     Args:
         graph: the graph of the function as written; all arrays are its inputs.
         only: which nodes may be rewritten; default all.
+        everywhere: whether to rewrite also what keeps its digits.
     """
 
     graph: Graph
     only: Only | None = None
+    everywhere: bool = False
     value: Rewritten = field(init=False)
     _derivatives: dict[tuple[int, ...], Derivative] = field(init=False, default_factory=dict)
     _function: Callable[..., Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.value = rewrite(self.graph, self.only)
+        self.value = rewrite(self.graph, self.only, everywhere=self.everywhere)
         self._function = self._attached()
 
     def __call__(self, *inputs: Any) -> list[Any]:
@@ -179,7 +181,9 @@ def _reversed(stable: Stable, moving: tuple[int, ...]) -> Rewritten | None:
         jaxpr = jax.make_jaxpr(both)(*_avals(stable.graph))
     except (ValueError, NotImplementedError, TypeError):  # no reverse mode: a while loop, a callback
         return None
-    return rewrite(Reader().graph(jaxpr, names=_named(stable.graph)), stable.only, derivative=True)
+    return rewrite(
+        Reader().graph(jaxpr, names=_named(stable.graph)), stable.only, derivative=True, everywhere=stable.everywhere
+    )
 
 
 def _forward(stable: Stable, moving: tuple[int, ...]) -> Rewritten:
@@ -193,4 +197,5 @@ def _forward(stable: Stable, moving: tuple[int, ...]) -> Rewritten:
     avals = _avals(stable.graph)
     jaxpr = jax.make_jaxpr(both)(*avals, *(avals[i] for i in moving))
     graph = Reader().graph(jaxpr, names=_named(stable.graph))
-    return rewrite(graph, stable.only, tangents=range(count, count + len(moving)), derivative=True)
+    tangents = range(count, count + len(moving))
+    return rewrite(graph, stable.only, tangents=tangents, derivative=True, everywhere=stable.everywhere)

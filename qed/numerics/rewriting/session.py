@@ -57,6 +57,7 @@ def rewrite(
     *,
     tangents: Sequence[int] = (),
     derivative: bool = False,
+    everywhere: bool = False,
     rewritings: Sequence[Maker] = REWRITINGS,
 ) -> Rewritten:
     """Run the rewritings over a graph.
@@ -66,6 +67,7 @@ def rewrite(
         only: which nodes may be rewritten; default all.
         tangents: positions of the inputs in which the graph is linear, and has to stay so.
         derivative: whether the graph is a derivative, with JAX's own rules for its primitives in it.
+        everywhere: whether to rewrite also what keeps its digits.
         rewritings: which ones, in order.
 
     Example:
@@ -76,12 +78,12 @@ def rewrite(
         (['logsumexp(x)'], 1000.0)
     """
     builder = Builder(names=assigned)
-    builder.derivative = derivative
+    builder.derivative, builder.everywhere = derivative, everywhere
     inputs = builder.inputs(graph)
     linear = Linear(frozenset(inputs[i].number for i in tangents))
     made = [maker(builder, only) for maker in rewritings]
     builder.rule = _rule(made, linear)
-    bodies = _Bodies(only, rewritings, linear, derivative)
+    bodies = _Bodies(only, rewritings, linear, builder)
     builder.inside = bodies
     outputs = builder.inline(graph, inputs)
     passes, fired = 1, builder.fired
@@ -111,8 +113,8 @@ def _rule(rewritings: Sequence[Rewriting], linear: Linear) -> Callable[[Node], N
 class _Bodies:
     """The bodies of loops and branches, each rewritten once."""
 
-    def __init__(self, only: Only | None, rewritings: Sequence[Maker], linear: Linear, derivative: bool) -> None:
-        self.only, self.rewritings, self.linear, self.derivative = only, rewritings, linear, derivative
+    def __init__(self, only: Only | None, rewritings: Sequence[Maker], linear: Linear, outside: Builder) -> None:
+        self.only, self.rewritings, self.linear, self.outside = only, rewritings, linear, outside
         self.known: dict[int, Rewritten] = {}
         self.keep: list[Graph] = []
 
@@ -126,7 +128,13 @@ class _Bodies:
         """The rewritten function of a body."""
         if id(graph) not in self.known:
             self.keep.append(graph)
-            self.known[id(graph)] = rewrite(graph, self.only, derivative=self.derivative, rewritings=self.rewritings)
+            self.known[id(graph)] = rewrite(
+                graph,
+                self.only,
+                derivative=self.outside.derivative,
+                everywhere=self.outside.everywhere,
+                rewritings=self.rewritings,
+            )
         found = self.known[id(graph)]
         return found.function if found.changes and not found.builder.effects else None
 

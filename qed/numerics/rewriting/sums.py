@@ -51,7 +51,7 @@ def _weighted_two(log: Logarithm, node: Node, a: Node, b: Node, sign: float) -> 
     first, second = _scaled(log, a), _scaled(log, b)
     if first is None and second is None:
         return None
-    if all(_limited(log, child) for child in (a, b)):
+    if not log.builder.everywhere and all(_limited(log, child) for child in (a, b)):
         return None
     parts: list[Node] = []
     used: tuple[laws.Law, ...] = (laws.WEIGHTED,)
@@ -143,7 +143,7 @@ def _reduce_sum(log: Logarithm, node: Node) -> Form | None:
     form = log.gained(child)
     if form is None or form.fragile or log.sign(child) == Sign.UNKNOWN:
         return _weighted_sum(log, node, child, axes)
-    if child.operation == "exp" and anchored(child.children[0], axes):
+    if not log.builder.everywhere and child.operation == "exp" and anchored(child.children[0], axes):
         return replace(_as_it_stands(log, node), laws=form.laws)
     u = log.whole(form, child)
     return _sum_of(log, u, node, axes, together((laws.SUM,), form.laws))

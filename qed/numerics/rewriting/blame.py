@@ -1,0 +1,134 @@
+"""Where digits are lost at given points: the places whose rewriting makes a difference there.
+
+Each change is judged by itself: the expression as it stands, and what would take its place, at the same numbers, in the
+program's own arithmetic, and the derivatives of both. Where all of these agree within `SAME` bits, the original keeps
+its digits as well as its replacement would, and stays. Changes inside loops are judged by the whole function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qed.graph.build import Node
+from qed.graph.dtypes import as_wide, is_real, unit_roundoff
+from qed.numerics.rewriting.change import Change, Only
+from qed.numerics.rewriting.derivative import Stable
+from qed.numerics.rewriting.session import Rewritten
+from qed.span import Span
+
+SAME = 2.0
+"""Bits by which two results may differ and count as the same."""
+
+
+def blamed(stable: Stable, moving: Sequence[int], points: Sequence[Sequence[Any]]) -> frozenset[Span | None]:
+    """The places where something is lost at one of the points.
+
+    Args:
+        stable: the function with everything rewritten.
+        moving: positions of the inputs in which it is differentiated.
+        points: the inputs at each point.
+    """
+    found: set[Span | None] = set()
+    for graph in _graphs(stable, moving):
+        judged = [c for c in graph.changes if c.old is not None and c.new is not None]
+        inner = [c for c in graph.changes if c.old is None or c.new is None]
+        count = len(graph.inputs)
+        if judged:
+            pairs = jax.jit(_pairs(graph, judged, moving))
+            for point in points:
+                differ = pairs(*list(point)[:count])
+                found |= {span for c, d in zip(judged, differ, strict=True) if _lost(d) for span in _spans(c)}
+        if inner and any(_whole(stable, point) for point in points):
+            found |= {span for c in inner for span in _spans(c)}
+    return frozenset(found)
+
+
+def at_places(places: frozenset[Span | None]) -> Only:
+    """A predicate: what was written at one of these places."""
+    return lambda node: any(span in places for span in _of(node))
+
+
+def _of(node: Node) -> Sequence[Span | None]:
+    return node.spans or [node.span]
+
+
+def _spans(change: Change) -> Sequence[Span | None]:
+    return _of(change.old) if change.old is not None else [change.span]
+
+
+def _graphs(stable: Stable, moving: Sequence[int]) -> list[Rewritten]:
+    graphs = [stable.value]
+    if moving and not stable.value.builder.effects:
+        derivative = stable.derivative(moving)
+        if derivative.reverse is not None:
+            graphs.append(derivative.reverse)
+    return graphs
+
+
+def _pairs(graph: Rewritten, changes: Sequence[Change], moving: Sequence[int]) -> Callable[..., list[Any]]:
+    """For each change what the two expressions and their derivatives are: [(old, new), ...]."""
+    inputs_of = list(graph.inputs)
+    nodes = [node for c in changes for node in (c.old, c.new) if node is not None]
+    functions = [graph.builder.function([node], inputs_of) for node in nodes]  # each alone: 0 * inf is no number
+
+    def results(*inputs: Any) -> list[Any]:
+        alone = [_with_derivatives(function, inputs, moving) for function in functions]
+        return [alone[2 * k : 2 * k + 2] for k in range(len(changes))]
+
+    return results
+
+
+def _with_derivatives(function: Callable[..., list[Any]], inputs: Sequence[Any], moving: Sequence[int]) -> list[Any]:
+    """An expression and its derivatives, summed over its elements."""
+
+    def value(*chosen: Any) -> Any:
+        full = list(inputs)
+        for position, each in zip(moving, chosen, strict=True):
+            full[position] = each
+        return function(*full)[0]
+
+    chosen = [inputs[i] for i in moving]
+    try:
+        out, pull = jax.vjp(value, *chosen)
+    except (ValueError, NotImplementedError, TypeError):
+        return [value(*chosen)]
+    return [out, *pull(_seed(out, on=True))]
+
+
+def _seed(out: Any, on: bool) -> Any:
+    if not is_real(out.dtype):
+        return np.zeros(out.shape, jax.dtypes.float0)
+    return jnp.full(out.shape, 1.0 if on else 0.0, out.dtype)
+
+
+def _lost(both: Any) -> bool:
+    old, new = both
+    return any(_differ(a, b, normwise=i > 0) for i, (a, b) in enumerate(zip(old, new, strict=True)))
+
+
+def _differ(a: Any, b: Any, normwise: bool) -> bool:
+    if not is_real(b.dtype) or not b.size:
+        return False
+    unit, one, other = unit_roundoff(b.dtype), as_wide(a), as_wide(b)
+    size = np.maximum(np.abs(other), float(jnp.finfo(b.dtype).tiny))
+    if normwise:
+        size = np.full_like(size, float(np.max(np.nan_to_num(size, nan=0.0))))
+    with np.errstate(all="ignore"):
+        same = (one == other) | (np.abs(one - other) <= (2**SAME - 1) * unit * size) | np.isnan(other)
+    return not bool(np.all(same))
+
+
+def _whole(stable: Stable, point: Sequence[Any]) -> bool:
+    """Whether the function as written and as rewritten differ at a point."""
+    from qed.graph.jaxpr import evaluate
+
+    pairs = zip(evaluate(stable.graph, list(point)), stable.value.function(*point), strict=True)
+    return any(_differ(jnp.asarray(a), jnp.asarray(b), normwise=False) for a, b in pairs)
+
+
+__all__ = ["at_places", "blamed"]

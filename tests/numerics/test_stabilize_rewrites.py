@@ -1,0 +1,84 @@
+"""What was rewritten, why that is the same function, the bits, and the patch."""
+
+from __future__ import annotations
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed.numerics.rewriting.measured import Bits
+
+X = jnp.asarray(np.random.default_rng(0).normal(size=(6, 3)) * [1, 100, 3], jnp.float32)
+Y = jnp.eye(3)[jnp.arange(6) % 3]
+
+
+def loss(w):
+    z = X @ w
+    p = jnp.exp(z)
+    q = p / p.sum(1, keepdims=True)
+    return -jnp.mean(jnp.sum(Y * jnp.log(q), 1))
+
+
+def two(x):
+    return jnp.log(1 + jnp.exp(x * 10)) + jnp.log(1 - jnp.exp(-x))
+
+
+def test_softmax_regression():
+    stable = qed.stabilize(loss)
+    answer = stable.rewrites(jnp.eye(3))
+    (rewrite,) = answer.rewrites
+    assert (rewrite.before, rewrite.after) == ("log(q)", "z - logsumexp(z, axis=1, keepdims=True)")
+    assert "log(a / b) = log(a) - log(b)" in rewrite.identity
+    assert rewrite.span.text.strip() == "return -jnp.mean(jnp.sum(Y * jnp.log(q), 1))"
+    assert rewrite.patch.expression == "jax.nn.log_softmax(z, axis=1)"
+    assert "+ return -jnp.mean(jnp.sum(Y * jax.nn.log_softmax(z, axis=1), 1))" in answer.patch
+    for bits in (answer.value.value, answer.gradient):
+        assert (bits.before, bits.digits) == (24.0, 24.0)
+        assert bits.after <= 3
+    assert answer.points == 3
+    assert answer.check()
+    assert "rewritten" in str(answer)
+    json.dumps(answer.to_json(), allow_nan=False)
+
+
+def test_two_expressions_of_one_line_are_one_patch():
+    answer = qed.stabilize(two).rewrites(jnp.float32(30.0))
+    assert len(answer.rewrites) == 2
+    assert answer.patch.endswith("+ return jax.nn.softplus(x * 10) + qed.logspace.log1mexp(-x)")
+
+
+def test_the_patched_line_gives_the_rewritten_value():
+    x = jnp.float32(30.0)
+    (line,) = [line for line in qed.stabilize(two).rewrites(x).patch.splitlines() if "+ return" in line]
+    code = line.split("+ return", 1)[1]
+    assert eval(code, {"jax": jax, "jnp": jnp, "qed": qed, "x": x}) == qed.stabilize(two)(x)
+
+
+def test_what_stays():
+    answer = qed.stabilize(lambda x: jnp.sum(x * x)).rewrites(jnp.ones(3))
+    assert answer.rewrites == () and answer.patch == ""
+    assert answer.value.value == Bits(0.0, 0.0, 24.0)
+    assert answer.check()
+
+
+def test_too_large_for_balls():
+    x = jnp.ones((300, 300))
+    answer = qed.stabilize(lambda x: jnp.log(jnp.sum(jnp.exp(x @ x)))).rewrites(x)
+    assert answer.unknown
+    assert answer.value.value.before is None and "balls" in answer.value.value.missing
+
+
+@pytest.mark.parametrize("x", [jnp.arange(3), 3, jnp.ones(3) * 1j, "text", {}])
+def test_no_floats(x):
+    with pytest.raises(qed.QedError) as caught:
+        qed.stabilize(lambda x: x).rewrites(x)
+    assert caught.value.code in ("QED003", "QED002")
+
+
+def test_traced_arguments():
+    with pytest.raises(qed.QedError, match="traced"):
+        jax.jit(lambda x: qed.stabilize(two).rewrites(x).points)(1.0)
