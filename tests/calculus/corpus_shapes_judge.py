@@ -1,7 +1,7 @@
 """What an answer of `qed.convexity` is worth where the truth is known.
 
 `right`: standing and shape are the label's. `weaker`: what it says is true and says less (an affine function called
-convex, a refutation without the shape). `unknown`: UNKNOWN. `wrong`: a false proof or a false refutation.
+convex, a concave one called not convex, a refutation without the shape). `unknown`: UNKNOWN. `wrong`: a false proof or a false refutation.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from tests.calculus.corpus_shapes import AFFINE, CONCAVE, CONVEX, NEITHER, STAND
 TRUE_OF = {
     CONVEX: {CONVEX},
     AFFINE: {AFFINE, CONVEX, CONCAVE},
-    CONCAVE: {CONCAVE},
+    CONCAVE: {CONCAVE, NEITHER},
     NEITHER: {NEITHER},
 }
 """The shapes that may be claimed of a function with this label."""
