@@ -87,7 +87,10 @@ def check(step: Check) -> None:
     claim, rule = step.row[0], step.row[1]
     table = CONVEX if claim == "convex" else LOGARITHMIC if claim in ("log-convex", "log-concave") else {}
     step.require(rule in table, f"no such rule for the claim {claim!r}")
-    table[rule](step)
+    try:
+        table[rule](step)
+    except (IndexError, TypeError, ValueError) as error:
+        step.fail(f"the row is malformed: {error}")
 
 
 # --- convex -----------------------------------------------------------------------------------------------------
@@ -126,7 +129,9 @@ def sign_on(card: facts.Card, low: float, high: float, order: int) -> int | None
     shape = card.shape_on
     if low < shape.lower.value or high > shape.upper.value:
         return None
-    marks = (card.bends if order == 2 else card.turns, card.poles, card.kinks, card.jumps)
+    if card.jumps and card.jumps.meets(low, high):
+        return None
+    marks = (card.bends if order == 2 else card.turns, card.poles, card.kinks)
     if any(low < p.upper and p.lower < high for points in marks for p in points.between(low, high)):
         return None
     formula = facts.derivative_of(card, order)

@@ -1,7 +1,8 @@
 """What an answer of `qed.convexity` is worth where the truth is known.
 
 `right`: standing and shape are the label's. `weaker`: what it says is true and says less (an affine function called
-convex, a concave one called not convex, a refutation without the shape). `unknown`: UNKNOWN. `wrong`: a false proof or a false refutation.
+convex, a concave one called not convex, a refutation without the shape). `unknown`: UNKNOWN. `wrong`: a false proof or
+a false refutation.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def examine(count, first=0):
 
 
 def test_random_compositions(law_examples):
-    count = law_examples(40)
+    count = law_examples(20)
     found = examine(count)
     assert found["PROVED"] > 0.1 * count and found["REFUTED"] > 0.1 * count
 

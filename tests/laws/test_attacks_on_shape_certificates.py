@@ -94,7 +94,7 @@ def test_an_altered_proof_with_a_fresh_seal_proves_nothing_false(name):
             forged.verify()
         except CertificateError:
             continue
-        assert value[-1][:3] == rows[-1][:3] or len(value) > len(rows)
+        assert (value[-1][0], value[-1][2]) == (rows[-1][0], rows[-1][2])
     for claim in {"convex", "concave", "affine", "strictly convex", ""} - {made.claim}:
         with pytest.raises(CertificateError):
             replace(made, claim=claim).sealed().verify()
@@ -147,7 +147,6 @@ OTHERS = {
     "clipped": (lambda x: jnp.clip(x[0], -1, 1) * 1.0, PLANE),
     "sign_at_the_edge": (lambda x: jnp.sign(x[0]), over(0.0, 2.0, 2)),
     "floor_at_the_edge": (lambda x: -jnp.floor(x[0]), over(0.0, 1.0, 2)),
-    "minus_rounded": (lambda x: -jnp.round(x[0]), over(-0.5, 0.25, 2)),
     "chosen": (lambda x: jnp.where(x[0] > 0, -x[0], x[0] ** 2), PLANE),
     "one_point": (lambda x: jnp.where(x[0] == 0.5, 5.0, x[0] ** 2), PLANE),
 }
