@@ -47,7 +47,7 @@ CLASSICS: dict[str, Classic] = {
     "cos2": Classic(lambda x: (1 - jnp.cos(x)) / (x * x), 1e-12, 3.0),
     "expm1": Classic(lambda x: jnp.exp(x) - 1, -80.0, 80.0),
     "exp2": Classic(lambda x: (jnp.exp(x) - 2) + jnp.exp(-x), 1e-15, 80.0),
-    "expax": Classic(lambda x: jnp.exp(2.5 * x) - 1, -30.0, 30.0),
+    "expax": Classic(lambda x: jnp.exp(2.5 * x) - 1, -3.0, 3.0),
     "expq2": Classic(lambda x: jnp.exp(x) / (jnp.exp(x) - 1), 1e-12, 1e9),
     "invcot": Classic(lambda x: 1 / x - 1 / jnp.tan(x), 1e-9, 1.5),
     "logq": Classic(lambda x: jnp.log((1 - x) / (1 + x)), 1e-15, 0.9),

@@ -14,42 +14,8 @@ from tests.numerics.judging import uniform_floats, worst
 
 pytest.importorskip("flint")
 
-VALUE_ONLY = set()
-LEFT: set[str] = {
-    "expanded square",
-    "phi 2",
-    "reciprocal root",
-    "normal interval",
-    "2nthrt",
-    "logq",
-    "sin over x",
-    "expq2",
-    "sech squared",
-    "acosh by hand",
-    "sinh over x",
-    "cos2",
-    "tanh by hand",
-    "expax",
-    "quad2p",
-    "sqrtexp",
-    "tan over x",
-    "quad2m",
-    "root above",
-    "log rest",
-    "one plus minus",
-    "qlog",
-    "cosh minus one",
-    "atanh by hand",
-    "expanded cube",
-    "asinh by hand",
-    "sintan",
-    "quadp",
-    "tanh by hand 2",
-    "phi 1",
-    "bernoulli",
-    "log over x",
-    "phi 3",
-}
+UNDERFLOW = {"quadp", "quad2p", "quad2m", "root above"}
+"""In whose derivative JAX forms 1/s^2, below the smallest float32, and that is what the last bits are."""
 
 
 def rewritten(function, x):
@@ -57,13 +23,13 @@ def rewritten(function, x):
     return function if found is None else lambda v: found.function(v)[0]
 
 
-@pytest.mark.parametrize("name", [name for name in CLASSICS if name not in LEFT])
+@pytest.mark.parametrize("name", CLASSICS)
 def test_a_classic_keeps_its_digits(name):
     classic = CLASSICS[name]
     points = uniform_floats(classic.low, classic.high, 16, np.float32, seed=3)
     value, slope = worst(classic.function, rewritten(classic.function, jnp.asarray(points)), points)
-    assert value <= 3
-    if name not in VALUE_ONLY:
+    assert value <= 3.5  # the elementary functions of XLA lose 3 themselves
+    if name not in UNDERFLOW:
         assert slope <= 3.5
 
 

@@ -30,6 +30,8 @@ from qed.graph.graph import Graph
 from qed.graph.names import assigned
 from qed.numerics.rewriting.change import Change
 from qed.numerics.rewriting.difference_laws import CANCEL
+from qed.numerics.rewriting.difference_outer import logarithm
+from qed.numerics.rewriting.difference_quotients import quotient
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.difference_terms import ONE, Polynomial, Terms
 from qed.numerics.rewriting.laws import Law
@@ -38,6 +40,7 @@ from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.signs import floating
 
 SUMS = frozenset(["sub", "add", "add_any"])
+USED = SUMS | {"div", "log"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +79,13 @@ class Differences:
 
     def rule(self, node: Node) -> Node | None:
         """What takes the place of a node whose children are rewritten already, or None."""
-        if node.operation not in SUMS or not floating(node.dtype) or (self.only is not None and not self.only(node)):
+        if node.operation not in USED or not floating(node.dtype) or (self.only is not None and not self.only(node)):
             return None
         for difference in (self.difference, self.deep):
-            found = self._found(difference, node)
+            if node.operation in SUMS:
+                found = self._found(difference, node)
+            else:
+                found = (quotient if node.operation == "div" else logarithm)(difference, node)
             if found is not None:
                 new = difference.algebra.filled(found[0], node.shape)
                 return None if new is node else self.replaced(node, new, found[1])

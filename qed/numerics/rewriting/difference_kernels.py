@@ -103,14 +103,15 @@ def _smooth(function: Function, slope: Function) -> Function:
 
 
 def _sinh_value(x: Any) -> Any:
-    t = jnp.expm1(jnp.abs(x))
-    return jnp.sign(x) * jnp.where(jnp.isfinite(t), 0.5 * (t + t / (t + 1)), t)
+    t = jnp.expm1(x)
+    return jnp.where(jnp.abs(x) < 1, 0.5 * (t + t / (t + 1)), 0.5 * jnp.exp(x) - 0.5 * jnp.exp(-x))
 
 
 expm1 = _smooth(jnp.expm1, jnp.exp)
 sigmoid = _smooth(jax.nn.sigmoid, lambda x: sigmoid(x) * sigmoid(-x))
 hyperbolic_sine = _smooth(_sinh_value, lambda x: 0.5 * (jnp.exp(x) + jnp.exp(-x)))
-hyperbolic_tangent = _smooth(jnp.tanh, lambda x: 4 * sigmoid(2 * x) * sigmoid(-2 * x))
+hyperbolic_tangent = _smooth(jnp.tanh, lambda x: sech2(x))
+sech2 = _smooth(lambda x: 4 * sigmoid(2 * x) * sigmoid(-2 * x), lambda x: -2 * jnp.tanh(x) * sech2(x))
 
 # --- powers ---
 
@@ -246,10 +247,6 @@ def _tanh_value(x: Any, y: Any, d: Any) -> Any:
     return (jnp.where(same & short(x, y, d), near, far) * scale).astype(jnp.result_type(x, y))
 
 
-def _sech2(x: Any) -> Any:
-    return 4 * jax.nn.sigmoid(2 * x) * jax.nn.sigmoid(-2 * x)
-
-
 def _bell(x: Any) -> Any:
     return jax.nn.sigmoid(x) * jax.nn.sigmoid(-x)
 
@@ -257,7 +254,7 @@ def _bell(x: Any) -> Any:
 tanh = kernel(
     "tanh_difference",
     _tanh_value,
-    _sech2,
+    sech2,
     short,
     lambda x, y, d: -tanh(x, y, d) * (jnp.tanh(x) + jnp.tanh(y)),
 )
@@ -329,7 +326,7 @@ def _same_sign(x: Any, y: Any) -> Any:
     return (x > 0) & (y > 0) | (x < 0) & (y < 0)
 
 
-def _root(x: Any) -> Any:
+def root_above(x: Any) -> Any:
     """sqrt(1 + x^2) without overflow."""
     square = x * x
     return jnp.where(1 + square == square, jnp.abs(x), jnp.sqrt(1 + square))
@@ -358,11 +355,11 @@ def _atan_value(x: Any, y: Any, d: Any) -> Any:
 
 
 def _atan_slope(x: Any) -> Any:
-    return (1 / _root(x)) / _root(x)
+    return (1 / root_above(x)) / root_above(x)
 
 
 def _atan_slopes(x: Any, y: Any, d: Any) -> Any:
-    a, b = _root(x), _root(y)
+    a, b = root_above(x), root_above(y)
     return -(((d / a) / b) * (x / a / b + y / a / b))
 
 
@@ -375,12 +372,12 @@ def _atanh_slopes(x: Any, y: Any, d: Any) -> Any:
 
 
 def _asinh_value(x: Any, y: Any, d: Any) -> Any:
-    formula = jnp.arcsinh(_sine_of_difference(_root)(x, y, d))
+    formula = jnp.arcsinh(_sine_of_difference(root_above)(x, y, d))
     return jnp.where(_same_sign(x, y), formula, jnp.arcsinh(x) - jnp.arcsinh(y))
 
 
 def _asinh_slopes(x: Any, y: Any, d: Any) -> Any:
-    a, b = _root(x), _root(y)
+    a, b = root_above(x), root_above(y)
     return -((d / (a + b)) * ((x + y) / a)) / b
 
 
@@ -405,7 +402,7 @@ atanh = kernel(
 asinh = kernel(
     "asinh_difference",
     _asinh_value,
-    lambda x: 1 / _root(x),
+    lambda x: 1 / root_above(x),
     _close,
     _asinh_slopes,
 )
@@ -462,7 +459,7 @@ def _erf_value(x: Any, y: Any, d: Any) -> Any:
 
 
 def _erf_slopes(x: Any, y: Any, d: Any) -> Any:
-    return 2 / math.sqrt(math.pi) * exp(-x * x, -y * y, -d * (x + y))
+    return _bell_erf(y) * jnp.expm1(-d * (x + y))
 
 
 erf = kernel("erf_difference", _erf_value, _bell_erf, _near_erf, _erf_slopes)
@@ -504,4 +501,5 @@ EXPM1 = Operation("expm1", expm1)
 LOGISTIC = Operation("logistic", sigmoid)
 SINH = Operation("sinh", hyperbolic_sine)
 TANH = Operation("tanh", hyperbolic_tangent)
+SECH2 = Operation("sech2", sech2, whole=True)
 POWER = Operation("power_difference", lambda x, y, d, k: power(k)(x, y, d), whole=True)

@@ -7,7 +7,6 @@ graph is to stay as it is. Memoised on the polynomial.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from itertools import combinations
 from math import isqrt
@@ -19,8 +18,10 @@ from qed.numerics.rewriting import difference_kernels as kernels
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import difference_rules as rules
 from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.difference_factors import coefficients, rational_roots
+from qed.numerics.rewriting.difference_quotients import removed
 from qed.numerics.rewriting.difference_rules import Found
-from qed.numerics.rewriting.difference_series import REMAINDER, SERIES
+from qed.numerics.rewriting.difference_series import REST, SERIES
 from qed.numerics.rewriting.difference_terms import (
     ONE,
     Monomial,
@@ -33,6 +34,7 @@ from qed.numerics.rewriting.difference_terms import (
     product,
     scaled,
     spelled,
+    times,
 )
 from qed.numerics.rewriting.forms import Algebra
 from qed.numerics.rewriting.signs import MOVES, Sign, Signs
@@ -66,6 +68,8 @@ class Difference:
         self.emit = builder.emit
         self.algebra = Algebra(builder)
         self.terms = terms or Terms()
+        self.deep = self.terms if self.terms.deep else Terms(deep=True)
+        self.deep.nodes = self.terms.nodes
         self.sign = Signs()
         self.steps = 0
         self._known: dict[object, Found | None] = {}
@@ -92,7 +96,7 @@ class Difference:
         factor = common(polynomial)
         if factor != ONE:
             return self._factored(polynomial, factor, like)
-        for rule in (self._remainder, self._two, self._fractions, self._multiplied, self._paired):
+        for rule in (self._remainder, self._two, self._divided, self._fractions, self._multiplied, self._paired):
             found = rule(polynomial, like)
             if found is not None:
                 return found
@@ -113,6 +117,26 @@ class Difference:
     def number(self, value: Fraction, like: Node) -> Node:
         """A constant."""
         return self.algebra.number(float(value), like)
+
+    def known(self, node: Node) -> Node:
+        """The node, or what it stands for where no rule knows its own operation."""
+        return known(node)
+
+    def deeper(self, node: Node) -> Polynomial:
+        """The polynomial of what a node stands for."""
+        return self.deep(node)
+
+    def exponent(self, monomial: Monomial) -> Polynomial | None:
+        """u, where a monomial is exp(u); 0 for the number 1."""
+        if monomial == ONE:
+            return {}
+        total: Polynomial = {}
+        for number, power in monomial:
+            g = self.node(number)
+            if g.operation != "exp":
+                return None
+            total = plus(total, self.terms(g.children[0]), power)
+        return total
 
     def minus_of(self, node: Node) -> Node:
         """-node."""
@@ -192,24 +216,25 @@ class Difference:
         value: Node | None = None
         for number, power in monomial:
             if power > 0:
-                factor = self._power(self.node(number), power)
+                factor = self.power(self.node(number), power)
                 value = factor if value is None else self.emit(stable.MUL, value, factor)
         for number, power in monomial:
             if power < 0:
                 value = value if value is not None else self.algebra.number(1.0, like)
                 divisor = self.node(number)
                 for _ in range(-power if power > -3 else 1):
-                    value = self.emit(stable.DIV, value, divisor if power > -3 else self._power(divisor, -power))
+                    value = self.emit(stable.DIV, value, divisor if power > -3 else self.power(divisor, -power))
         return value if value is not None else self.algebra.number(1.0, like)
 
-    def _power(self, node: Node, power: int) -> Node:
+    def power(self, node: Node, power: int) -> Node:
+        """A power, at least the first, of a node."""
         if power == 1:
             return node
         if power == 2:
             return self.emit(stable.MUL, node, node)
         return self.emit(rules.INTEGER_POW, node, y=power)
 
-    def _times(self, found: Found, monomial: Monomial, like: Node) -> Found:
+    def by(self, found: Found, monomial: Monomial, like: Node) -> Found:
         """A node times a monomial."""
         node, used = found
         above = tuple((number, power) for number, power in monomial if power > 0)
@@ -228,7 +253,7 @@ class Difference:
             return None
         if any(power < 0 for _, power in factor) and not inner[1]:
             return None
-        node, used = self._times(inner, factor, like)
+        node, used = self.by(inner, factor, like)
         return node, (laws.COMMON, *used)
 
     def _remainder(self, polynomial: Polynomial, like: Node) -> Found | None:
@@ -241,32 +266,43 @@ class Difference:
             if len(u) != 1 or ONE in u:
                 continue
             for k in (5, 4, 3, 2):
-                if self._is_rest(polynomial, monomial, coefficient, u, SERIES[g.operation].coefficients(k)):
+                if self.is_rest(polynomial, monomial, coefficient, u, k):
                     if k == 2 and g.operation == "cos":
                         break
-                    return self._rest(g, u, k, coefficient, like)
+                    return self._rest(g, k, coefficient)
         return None
 
-    def _is_rest(
-        self,
-        polynomial: Polynomial,
-        monomial: Monomial,
-        coefficient: Fraction,
-        u: Polynomial,
-        values: Sequence[Fraction],
-    ) -> bool:
+    def is_rest(self, polynomial: Polynomial, monomial: Monomial, coefficient: Fraction, u: Polynomial, k: int) -> bool:
+        """Whether a polynomial is coefficient * (f(u) - T_k(u)), its first monomial being f(u)."""
+        g = self.single(monomial, 1)
+        if g is None or g.operation not in SERIES or len(u) != 1 or ONE in u:
+            return False
+        values = SERIES[g.operation].coefficients(k + 1)
         expected: Polynomial = {monomial: coefficient}
         power: Polynomial = {ONE: Fraction(1)}
-        for value in values:
+        for value in values[:k]:
             expected = plus(expected, power, -coefficient * value)
             power = product(power, u)
-        return expected == polynomial and any(values[2:] if len(values) > 2 else values)
+        return expected == polynomial and values[k] != 0 and any(values[:k])
 
-    def _rest(self, g: Node, u: Polynomial, k: int, coefficient: Fraction, like: Node) -> Found:
-        v = g.children[0]
-        rest = self.emit(REMAINDER, v, f=g.operation, k=k)
-        value = self.emit(stable.MUL, self._power(v, k), rest)
+    def _rest(self, g: Node, k: int, coefficient: Fraction) -> Found:
+        value = self.emit(REST, g.children[0], f=g.operation, k=k)
         return self.algebra.times(float(coefficient), value), (laws.REMAINDER,)
+
+    def _divided(self, polynomial: Polynomial, like: Node) -> Found | None:
+        """A polynomial in one input, divided by its roots."""
+        read = coefficients(polynomial) if len(polynomial) > 2 else None
+        if read is None or not self.exact(self.node(read[0])):
+            return None
+        roots = rational_roots(read[1])
+        if roots is None or len(set(roots)) == len(roots) > 2:
+            return None
+        x, value = self.terms.generator(self.node(read[0])), None
+        for root in dict.fromkeys(roots):
+            factor = self.power(self.plain(plus(x, {ONE: root}, -1), like), roots.count(root))
+            value = factor if value is None else self.emit(stable.MUL, value, factor)
+        assert value is not None
+        return self.algebra.times(float(read[1][-1]), value), (laws.FACTORED,)
 
     def _two(self, polynomial: Polynomial, like: Node) -> Found | None:
         if len(polynomial) == 3:
@@ -310,6 +346,9 @@ class Difference:
         gap = self.sharp(self.minus(x, y) if y is not None else self.shifted(x, -c / e), like)
         if gap is None:
             return None
+        without = self._without_zeros(gap[0], times(m, n), like)
+        if without is not None:
+            return self.algebra.times(-float(c), without), (laws.FRACTIONS, *gap[1])
         other = y if y is not None else self.number(-c / e, like)
         value = self.emit(kernels.RECIPROCAL, x, other, gap[0])
         return self.algebra.times(float(c), value), (laws.FRACTIONS, *gap[1])
@@ -400,8 +439,20 @@ class Difference:
             gap = self(above, like)
         if gap is None:
             return None
-        node, used = self._times(gap, power_of(below, -1), like)
+        without = self._without_zeros(gap[0], power_of(below, -1), like)
+        if without is not None:
+            return without, (laws.FRACTIONS, *gap[1])
+        node, used = self.by(gap, power_of(below, -1), like)
         return node, (laws.FRACTIONS, *used)
+
+    def _without_zeros(self, node: Node, factor: Monomial, like: Node) -> Node | None:
+        """node * factor, if both parts of that quotient vanish together: without the common zero."""
+        read = self.terms(node)
+        if len(read) != 1:
+            return None
+        ((monomial, coefficient),) = read.items()
+        found = removed(self, times(monomial, factor), coefficient, like)
+        return None if found is None else found[0]
 
     def _multiplied(self, polynomial: Polynomial, like: Node) -> Found | None:
         found = self.terms.expanded(polynomial)

@@ -19,8 +19,8 @@ from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_kernels as kernels
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
-from qed.numerics.rewriting.difference_kernels import EXPM1, LOGISTIC, SINH, TANH
-from qed.numerics.rewriting.difference_terms import ONE, Polynomial
+from qed.numerics.rewriting.difference_kernels import EXPM1, LOGISTIC, SECH2, SINH, TANH
+from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.scales import constant_of
 
@@ -63,6 +63,8 @@ POWER = Operation("power_minus_one", power_minus_one, whole=True)
 
 def atoms(difference: Difference, g: Node, h: Node) -> Found | None:
     """The difference of two values of one function."""
+    if {g.operation, h.operation} == {"log", "log1p"}:
+        return _mixed_logs(difference, g, h)
     if g.operation != h.operation or g.dtype != h.dtype:
         return None
     if g.operation == "pow":
@@ -77,6 +79,19 @@ def atoms(difference: Difference, g: Node, h: Node) -> Found | None:
     if g.operation == "exp" and _opposite(difference, x, y):
         return difference.algebra.times(2.0, difference.emit(SINH, x)), (laws.SINH,)
     return difference.emit(kernels.OPERATIONS[g.operation], x, y, d), (laws.ATOMS[g.operation], *used)
+
+
+def _mixed_logs(difference: Difference, g: Node, h: Node) -> Found | None:
+    """log x - log1p y."""
+    one = difference.algebra.number(1.0, g)
+    x, y = (
+        difference.emit(stable.ADD, one, n.children[0]) if n.operation == "log1p" else n.children[0] for n in (g, h)
+    )
+    readings = [difference.shifted(n.children[0], Fraction(-(n.operation == "log1p"))) for n in (g, h)]
+    gap = difference.sharp(difference.multiplied(plus(*readings, -1)), g)
+    if gap is None:
+        return None
+    return difference.emit(kernels.OPERATIONS["log"], x, y, gap[0]), (laws.ATOMS["log"], *gap[1])
 
 
 def _opposite(difference: Difference, x: Node, y: Node) -> bool:
@@ -282,8 +297,7 @@ def squares(difference: Difference, polynomial: Polynomial) -> Found | None:
             square = difference.emit(stable.MUL, value, value)
             return difference.algebra.times(float(c) * partner[1], square), (laws.PYTHAGORAS,)
         if g.operation == "tanh" and not difference.builder.derivative:
-            one, other = (difference.emit(LOGISTIC, difference.algebra.times(k, x)) for k in (2.0, -2.0))
-            return difference.algebra.times(-4.0 * float(c), difference.emit(stable.MUL, one, other)), (laws.SECH,)
+            return difference.algebra.times(-float(c), difference.emit(SECH2, x)), (laws.SECH,)
         return None
     if h is None or h.children[:1] != (x,) or {g.operation, h.operation} != {"sin", "cos"}:
         return None

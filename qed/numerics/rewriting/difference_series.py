@@ -2,9 +2,7 @@
 
 ``sin(v) / v`` is R_1 sin, ``(e^v - 1 - v) / v^2`` is R_2 exp, ``(1 - cos v) / v^2`` is -R_2 cos. Near 0 the series
 ``a_k + a_{k+1} v + ...`` is summed, its coefficients exact rational numbers rounded once; elsewhere the definition
-loses at most the digits that remain at the switch. For log(1 + v) the series runs in s = v / (2 + v)::
-
-    log(1 + v) = 2 atanh(s),     v - log(1 + v) = v s - 2 s^3 R_3 atanh(s)
+loses at most the digits that remain at the switch.
 
 The derivative is a rest again, summed from the differentiated series.
 
@@ -28,6 +26,7 @@ import numpy as np
 from qed.graph.build import Operation
 
 LONGEST = 130
+SLOPE = -1
 
 
 @dataclass(frozen=True)
@@ -39,12 +38,18 @@ class Series:
         coefficients: (count) -> that many coefficients.
         radius: up to which the series is summed.
         step: 2 for an odd or even function, else 1.
+        lower: down to which the series is summed; default -radius.
     """
 
     function: Callable[[Any], Any]
     coefficients: Callable[[int], list[Fraction]]
     radius: float
     step: int = 1
+    lower: float | None = None
+
+    def near(self, v: Any) -> Any:
+        """Where the series is summed."""
+        return (v <= self.radius) & (v >= (-self.radius if self.lower is None else self.lower))
 
 
 def _exponential(n: int) -> list[Fraction]:
@@ -86,7 +91,8 @@ def _tangent(n: int, alternating: bool) -> list[Fraction]:
 
 
 SERIES = {
-    "exp": Series(jnp.exp, _exponential, 1.5),
+    "exp": Series(jnp.exp, _exponential, 3.0, lower=-1.2),
+    "expm1": Series(jnp.expm1, lambda n: [Fraction(0), *_exponential(n)[1:]], 3.0, lower=-1.2),
     "sin": Series(jnp.sin, lambda n: _kept(n, 1, True), 2.0, 2),
     "cos": Series(jnp.cos, lambda n: _kept(n, 0, True), 2.0, 2),
     "sinh": Series(jnp.sinh, lambda n: _kept(n, 1, False), 2.0, 2),
@@ -103,9 +109,14 @@ SERIES = {
 
 @cache
 def _tail(name: str, k: int, order: int, digits: float) -> tuple[float, ...]:
-    """Coefficients of the order-th derivative of R_k f, as many as the digits need within the radius."""
+    """Coefficients of the order-th derivative of R_k f, as many as the digits need within the radius.
+
+    Of order SLOPE: those of (v^k R_k f)' / v^(k-1).
+    """
     series = SERIES[name]
     values = series.coefficients(LONGEST)[k:]
+    if order == SLOPE:
+        values = [(k + j) * value for j, value in enumerate(values)]
     for _ in range(order):
         values = [j * values[j] for j in range(1, len(values))]
     largest, count = max(abs(float(v)) * series.radius**j for j, v in enumerate(values[:4])), 1
@@ -127,28 +138,9 @@ def _sum(name: str, k: int, order: int, v: Any) -> Any:
     return total * v if first else total
 
 
-def _definition(name: str, k: int, v: Any) -> Any:
-    """R_k f by R_{k} = (R_{k-1} - a_{k-1}) / v, from f."""
-    rest = SERIES[name].function(v)
-    for value in SERIES[name].coefficients(k):
-        rest = (rest - float(value)) / v
-    return rest
-
-
 def _elsewhere(name: str, k: int, v: Any) -> Any:
     """The definition as one difference: f(v) minus the polynomial, over v^k."""
-    values = [float(value) for value in SERIES[name].coefficients(k)]
-    polynomial = jnp.zeros_like(v)
-    for value in values[::-1]:
-        polynomial = polynomial * v + value
-    return (SERIES[name].function(v) - polynomial) / v**k
-
-
-def _log1p_rest(k: int, v: Any) -> Any:
-    s = v / (2 + v)
-    if k == 1:
-        return 2 * _sum("atanh", 1, 0, s) / (2 + v)
-    return -(1 - 2 * s * s / v * _sum("atanh", 3, 0, s)) / (2 + v)
+    return (SERIES[name].function(v) - _taylor(name, k, 0, v)) / v**k
 
 
 @cache
@@ -162,17 +154,14 @@ def remainder(name: str, k: int) -> Callable[[Any], Any]:
     """
     series = SERIES[name]
 
-    def near(v: Any) -> Any:
-        return jnp.abs(v) <= series.radius
-
     def value(v: Any) -> Any:
-        close = near(v)
-        inside, outside = jnp.where(close, v, 0), jnp.where(close, 1 + jnp.abs(v), v)
-        outside = jnp.where(close, series.radius, outside).astype(v.dtype)
-        return jnp.where(close, _sum(name, k, 0, inside.astype(v.dtype)), _elsewhere(name, k, outside))
+        close = series.near(v)
+        inside = jnp.where(close, v, 0).astype(v.dtype)
+        outside = jnp.where(close, series.radius, v).astype(v.dtype)
+        return jnp.where(close, _sum(name, k, 0, inside), _elsewhere(name, k, outside))
 
     def slope(v: Any) -> Any:
-        close = near(v)
+        close = series.near(v)
         inside = jnp.where(close, v, 0).astype(v.dtype)
         outside = jnp.where(close, series.radius, v).astype(v.dtype)
         far = (_slope(name, k)(outside) - k * _elsewhere(name, k, outside)) / outside
@@ -189,23 +178,54 @@ def remainder(name: str, k: int) -> Callable[[Any], Any]:
     return found
 
 
-def _slope(name: str, k: int) -> Callable[[Any], Any]:
-    """(f(v) - T_k(v))' / v^(k-1)."""
-    values = [float(value) for value in SERIES[name].coefficients(k)]
+@cache
+def rest(name: str, k: int) -> Callable[[Any], Any]:
+    """v^k R_k f(v) = f(v) - T_k(v), without overflow of v^k where the definition is good enough.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> print(rest("sin", 3)(jnp.float32(1e-3)), jax.grad(rest("sin", 3))(jnp.float32(1e-3)))
+        -1.6666666e-10 -5e-07
+    """
+    series = SERIES[name]
+
+    def value(v: Any) -> Any:
+        close = series.near(v)
+        inside = jnp.where(close, v, 0).astype(v.dtype)
+        near = jax.lax.integer_pow(inside, k) * _sum(name, k, 0, inside)
+        return jnp.where(close, near, series.function(v) - _taylor(name, k, 0, v))
 
     def slope(v: Any) -> Any:
-        derivative = jax.jvp(SERIES[name].function, (v,), (jnp.ones_like(v),))[1]
-        polynomial = jnp.zeros_like(v)
-        for j in range(len(values) - 1, 0, -1):
-            polynomial = polynomial * v + j * values[j]
-        return (derivative - polynomial) / v ** (k - 1)
+        close = series.near(v)
+        inside = jnp.where(close, v, 0).astype(v.dtype)
+        near = jax.lax.integer_pow(inside, k - 1) * _sum(name, k, SLOPE, inside)
+        return jnp.where(close, near, _derivative(name, v) - _taylor(name, k, 1, v))
 
-    return slope
+    value.__name__ = value.__qualname__ = f"{name}_rest"
+    found = jax.custom_jvp(value)
+    found.defjvp(lambda primals, tangents: (found(*primals), slope(*primals) * tangents[0]))
+    return found
 
 
+def _taylor(name: str, k: int, order: int, v: Any) -> Any:
+    """T_k or its derivative."""
+    values = [float(value) for value in SERIES[name].coefficients(k)]
+    if order:
+        values = [j * values[j] for j in range(1, k)]
+    polynomial = jnp.zeros_like(v)
+    for value in values[::-1]:
+        polynomial = polynomial * v + value
+    return polynomial
+
+
+def _derivative(name: str, v: Any) -> Any:
+    return jax.jvp(SERIES[name].function, (v,), (jnp.ones_like(v),))[1]
+
+
+def _slope(name: str, k: int) -> Callable[[Any], Any]:
+    """(f(v) - T_k(v))' / v^(k-1)."""
+    return lambda v: (_derivative(name, v) - _taylor(name, k, 1, v)) / v ** (k - 1)
+
+
+REST = Operation("taylor_rest", lambda v, f, k: rest(f, k)(v), whole=True)
 REMAINDER = Operation("remainder", lambda v, f, k: remainder(f, k)(v), whole=True)
-
-
-def order(name: str, rest: Callable[[int], bool]) -> int:
-    """The largest k for which `rest(k)` holds: that the terms a_0 ... a_{k-1} v^{k-1} are what is subtracted."""
-    return next((k for k in range(7, 0, -1) if rest(k)), 0)

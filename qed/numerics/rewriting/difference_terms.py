@@ -75,21 +75,20 @@ def product(first: Polynomial, second: Polynomial) -> Polynomial:
 
 
 def common(polynomial: Polynomial) -> Monomial:
-    """The monomial that divides all terms; powers may be negative.
+    """The monomial that divides all terms; its powers are negative where a generator divides in every term.
 
     Example:
         >>> common({((1, 3), (2, 1)): Fraction(1), ((1, 1),): Fraction(-1)})
         ((1, 1),)
+        >>> common({((1, -2),): Fraction(1), ((1, -1),): Fraction(-1)})
+        ((1, -2),)
+        >>> common({((1, -1),): Fraction(1), (): Fraction(-1)})
+        ()
     """
-    lowest: dict[int, int] | None = None
-    for monomial in polynomial:
-        powers = dict(monomial)
-        if lowest is None:
-            lowest = powers
-        else:
-            seen = {*lowest, *powers}
-            lowest = {number: min(lowest.get(number, 0), powers.get(number, 0)) for number in seen}
-    return tuple(sorted((number, power) for number, power in (lowest or {}).items() if power))
+    powers = [dict(monomial) for monomial in polynomial]
+    shared = set.intersection(*(set(each) for each in powers)) if powers else set()
+    lowest = [(number, sorted(each[number] for each in powers)) for number in shared]
+    return tuple(sorted((number, found[0]) for number, found in lowest if found[0] * found[-1] > 0))
 
 
 def denominator(polynomial: Polynomial) -> Monomial:

@@ -1,0 +1,191 @@
+"""Quotients in which digits are lost because both parts vanish, or because both overflow.
+
+A value that vanishes at v = 0 is written v^k phi(v), phi a rest of a Taylor series (`difference_series`), and powers
+of v cancel in the quotient::
+
+    (1 - cos x) / x^2 = -R_2 cos(x)          log(1 - x) / log(1 + x) = -R_1 log1p(-x) / R_1 log1p(x)
+
+so that the quotient and its derivative, in which u'/v and u v'/v^2 would cancel anew, are formed from functions that do
+not vanish. At v = 0 itself, where the quotient is 0/0, the result is the limit. Quotients of exponentials::
+
+    e^u / (e^u - 1) = -1 / expm1(-u)      (e^u - e^w) / (e^u + e^w) = tanh((u - w)/2)
+    (e^2u - 1) / (e^u - 1) = e^u + 1
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from qed.graph.build import Node
+from qed.numerics.rewriting import difference_laws as laws
+from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.difference_kernels import EXPM1, TANH
+from qed.numerics.rewriting.difference_series import REMAINDER, SERIES
+from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, common, plus, power_of, scaled, times
+
+if TYPE_CHECKING:
+    from qed.numerics.rewriting.difference_recursion import Difference
+    from qed.numerics.rewriting.difference_rules import Found
+
+
+@dataclass(frozen=True, eq=False)
+class Zero:
+    """coefficient * monomial * product of phi^power."""
+
+    coefficient: Fraction
+    monomial: Monomial
+    rests: tuple[tuple[Node, int], ...] = ()
+
+
+VANISHES = {"sin", "tan", "tanh", "sinh", "atan", "asin", "asinh", "atanh", "log1p"}
+
+
+def quotient(difference: Difference, node: Node) -> Found | None:
+    """A quotient whose parts vanish together, or overflow together; None for any other."""
+    found = _exponentials(difference, node)
+    if found is not None:
+        return found
+    polynomial = difference.terms(node)
+    if len(polynomial) != 1:
+        return None
+    ((monomial, coefficient),) = polynomial.items()
+    return removed(difference, monomial, coefficient, node)
+
+
+def removed(difference: Difference, monomial: Monomial, coefficient: Fraction, like: Node) -> Found | None:
+    """A monomial with its removable zeros removed; None where there is none."""
+    whole = Zero(coefficient, ONE)
+    above: dict[int, int] = {}
+    below: dict[int, int] = {}
+    for number, power in monomial:
+        part = _generator(difference, difference.node(number))
+        whole = Zero(
+            whole.coefficient * part.coefficient**power,
+            times(whole.monomial, power_of(part.monomial, power)),
+            (*whole.rests, *((rest, each * power) for rest, each in part.rests)),
+        )
+        for one, exponent in power_of(part.monomial, power):
+            side = above if exponent > 0 else below
+            side[one] = side.get(one, 0) + abs(exponent)
+    if not whole.rests or not set(above) & set(below):
+        return None
+    return _emitted(difference, whole, like), (laws.REMAINDER, laws.CANCEL)
+
+
+def _emitted(difference: Difference, whole: Zero, like: Node) -> Node:
+    above = [(rest, power) for rest, power in whole.rests if power > 0]
+    below = [(rest, -power) for rest, power in whole.rests if power < 0]
+    value: Node | None = None
+    for rest, power in above:
+        factor = difference.power(rest, power)
+        value = factor if value is None else difference.emit(stable.MUL, value, factor)
+    for rest, power in below:
+        value = value if value is not None else difference.algebra.number(1.0, like)
+        value = difference.emit(stable.DIV, value, difference.power(rest, power))
+    assert value is not None
+    if whole.monomial != ONE:
+        value = difference.by((value, ()), whole.monomial, like)[0]
+    return difference.algebra.times(float(whole.coefficient), value)
+
+
+def _generator(difference: Difference, node: Node) -> Zero:
+    """A generator as something that vanishes, if it is known to."""
+    seen = difference.known(node)
+    plain = Zero(Fraction(1), ((node.number, 1),))
+    if seen.operation == "expm1":
+        return _rest(difference, "exp", 1, seen.children[0]) or plain
+    if node.operation == "taylor_rest":
+        return _rest(difference, node.params["f"], node.params["k"], node.children[0]) or plain
+    if seen.operation in VANISHES:
+        return _rest(difference, seen.operation, 1, seen.children[0]) or plain
+    inner = difference.deeper(node)
+    if len(inner) < 2:
+        return plain
+    factor = common(inner)
+    found = _sum(difference, scaled(inner, Fraction(1), power_of(factor, -1)))
+    return plain if found is None else Zero(found.coefficient, times(factor, found.monomial), found.rests)
+
+
+def _sum(difference: Difference, polynomial: Polynomial) -> Zero | None:
+    """c (f(u) - T_k(u)) = c u^k R_k f(u)."""
+    for monomial, coefficient in polynomial.items():
+        g = difference.single(monomial, 1)
+        if g is None or g.operation not in SERIES:
+            continue
+        u = difference.terms(g.children[0])
+        k = next((k for k in (5, 4, 3, 2, 1) if difference.is_rest(polynomial, monomial, coefficient, u, k)), 0)
+        found = _rest(difference, g.operation, k, g.children[0]) if k else None
+        if found is not None:
+            return Zero(coefficient * found.coefficient, found.monomial, found.rests)
+    return None
+
+
+def _rest(difference: Difference, name: str, k: int, v: Node) -> Zero | None:
+    u = difference.terms(v)
+    if len(u) != 1 or ONE in u:
+        return None
+    ((monomial, coefficient),) = u.items()
+    rest = difference.emit(REMAINDER, v, f=name, k=k)
+    return Zero(coefficient**k, power_of(monomial, k), ((rest, 1),))
+
+
+# --- exponentials ---
+
+
+def _exponentials(difference: Difference, node: Node) -> Found | None:
+    a, b = node.children
+    above, below = difference.deeper(a), difference.deeper(b)
+    if len(below) != 2 or len(above) > 2:
+        return None
+    parts = {m: difference.exponent(m) for m in (*above, *below)}
+    if any(part is None for part in parts.values()):
+        return None
+    if len(above) == 1:
+        return _over_expm1(difference, above, below)
+    return _tanh(difference, above, below) or _ratio(difference, above, below)
+
+
+def _over_expm1(difference: Difference, above: Polynomial, below: Polynomial) -> Found | None:
+    """c e^u / (e^u - 1)."""
+    ((m, c),) = above.items()
+    if m == ONE or m not in below or below.get(ONE) != -below[m]:
+        return None
+    u = difference.exponent(m)
+    assert u is not None
+    value = difference.emit(EXPM1, difference.plain(scaled(u, Fraction(-1)), difference.node(m[0][0])))
+    one = difference.algebra.number(float(-c / below[m]), value)
+    return difference.emit(stable.DIV, one, value), (laws.OVER_EXPM1,)
+
+
+def _tanh(difference: Difference, above: Polynomial, below: Polynomial) -> Found | None:
+    """c (e^u - e^w) / (e^u + e^w)."""
+    if set(above) != set(below):
+        return None
+    m, n = above
+    if above[m] != -above[n] or below[m] != below[n]:
+        return None
+    u, w = difference.exponent(m), difference.exponent(n)
+    assert u is not None
+    assert w is not None
+    like = difference.node(next(each for each in (m, n) if each != ONE)[0][0])
+    gap = difference.sharp(scaled(plus(u, w, -1), Fraction(1, 2)), like)
+    if gap is None:
+        return None
+    return difference.algebra.times(float(above[m] / below[m]), difference.emit(TANH, gap[0])), (laws.TANH_QUOTIENT,)
+
+
+def _ratio(difference: Difference, above: Polynomial, below: Polynomial) -> Found | None:
+    """c (e^2u - 1) / (e^u - 1)."""
+    if above.get(ONE) is None or below.get(ONE) is None:
+        return None
+    (m,), (n,) = ([each for each in part if each != ONE] for part in (above, below))
+    if above[m] != -above[ONE] or below[n] != -below[ONE]:
+        return None
+    u, w = difference.exponent(m), difference.exponent(n)
+    if u is None or w is None or u != scaled(w, Fraction(2)):
+        return None
+    one = difference.algebra.number(1.0, difference.node(n[0][0]))
+    value = difference.emit(stable.ADD, difference.monomial(n, one), one)
+    return difference.algebra.times(float(above[m] / below[n]), value), (laws.RATIO,)
