@@ -88,7 +88,7 @@ def _mixed_logs(difference: Difference, g: Node, h: Node) -> Found | None:
         difference.emit(stable.ADD, one, n.children[0]) if n.operation == "log1p" else n.children[0] for n in (g, h)
     )
     readings = [difference.shifted(n.children[0], Fraction(-(n.operation == "log1p"))) for n in (g, h)]
-    gap = difference.sharp(difference.multiplied(plus(*readings, -1)), g)
+    gap = difference.sharp(difference.multiplied(plus(readings[0], readings[1], -1)), g)
     if gap is None:
         return None
     return difference.emit(kernels.OPERATIONS["log"], x, y, gap[0]), (laws.ATOMS["log"], *gap[1])
