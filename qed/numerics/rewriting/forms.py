@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from qed.graph.build import Builder, Node
-from qed.numerics.rewriting import stable
+from qed.numerics.rewriting import kernels, stable
 from qed.numerics.rewriting.laws import Law
 
 
@@ -66,6 +66,14 @@ def linear(shape: tuple[int, ...], *parts: tuple[float, Form], law: Law | None =
         any(form.fragile for form in forms),
         together((law,) if law else (), *(form.laws for form in forms)),
     )
+
+
+def _number_of(term: Term) -> Node | None:
+    """The number of which a term is the logarithm, to the power 1 or -1."""
+    node = term.node
+    if abs(term.coefficient) != 1 or node.operation != "log" or node.equation is not None or term.shift is not None:
+        return None
+    return node.children[0] if len(node.children) == 1 else None
 
 
 def _finite_constant(node: Node) -> bool:
@@ -144,26 +152,71 @@ class Algebra:
         return result
 
     def exponential(self, form: Form, like: Node) -> Node:
-        """exp of the form: what is log of a well-scaled sum is divided by, not subtracted in the exponent."""
+        """exp of the form, as a product where that keeps more digits than a sum in the exponent.
+
+        What is the logarithm of a number is multiplied and divided by; of a log-sum-exp its shift stays in the exponent
+        and its well-scaled sum divides.
+        """
         form = self.simplified(form)
         if len(form.terms) == 1 and form.terms[0].coefficient == -1 and form.terms[0].node.operation == "softplus":
             inner = self.negative(form.terms[0].node.children[0])
-            return self.filled(self.emit(stable.LOGISTIC, inner), form.shape)
+            return self.filled(self.emit(kernels.LOGISTIC, inner), form.shape)
         exponent = self._cancelled(form)
-        divisors: list[Node] = []
+        above: list[Node] = []
+        below: list[Node] = []
         for term in form.terms:
             if not term.coefficient:
                 continue
-            if term.rest is not None and term.rest.operation == "log" and term.coefficient == -1:
-                assert term.shift is not None
-                exponent.append((-1.0, term.shift))
-                divisors.append(term.rest.children[0])
+            number = _number_of(term)
+            shift, total = self._parts(term)
+            if number is not None:
+                (above if term.coefficient > 0 else below).append(number)
+            elif total is not None and shift is not None:
+                exponent.append((-1.0, shift))
+                below.append(total)
             else:
                 exponent.append((term.coefficient, term.node))
-        result = self.emit(stable.EXP, self.total(exponent, like))
-        for divisor in divisors:
+        if not exponent:
+            exponent.append((1.0, self.number(0.0, like)))
+        return self.filled(self._product(exponent, above, below, like), form.shape)
+
+    def _parts(self, term: Term) -> tuple[Node | None, Node | None]:
+        """(shift, sum) of a log-sum-exp that is divided by: log = shift + log(sum)."""
+        if term.coefficient != -1:
+            return None, None
+        if term.node.operation == "softplus":
+            x = term.node.children[0]
+            shift = self.emit(kernels.POSITIVE_PART, x)
+            return shift, self.emit(kernels.SUM_TWO, x, self.number(0.0, x), shift)
+        if term.rest is None:
+            return None, None
+        if term.rest.operation == "log":
+            return term.shift, term.rest.children[0]
+        if term.rest.operation == "rest_two":
+            return term.shift, self.emit(kernels.SUM_TWO, *term.rest.children)
+        return None, None
+
+    def _product(self, exponent: list[tuple[float, Node]], above: list[Node], below: list[Node], like: Node) -> Node:
+        """exp(exponent) * above / below; halved and applied twice beside other factors, so that it cannot overflow."""
+        ordered = sorted(exponent, key=lambda pair: pair[0] < 0)
+        scale = 0.5 if above else 1.0
+        coefficients = tuple(scale * coefficient for coefficient, _ in ordered)
+        nodes = [node for _, node in ordered]
+        if len(nodes) == 1:
+            power = self.emit(stable.EXP, self.times(coefficients[0], nodes[0]))
+        else:
+            power = self.emit(kernels.EXP_OF_SUM, *nodes, coefficients=coefficients)
+        result = power
+        if above:
+            ratio = above[0]
+            for factor in above[1:]:
+                ratio = self.emit(stable.MUL, ratio, factor)
+            for divisor in below:
+                ratio = self.emit(stable.DIV, ratio, divisor)
+            return self.emit(stable.MUL, self.emit(stable.MUL, power, ratio), power)
+        for divisor in below:
             result = self.emit(stable.DIV, result, divisor)
-        return self.filled(result, form.shape)
+        return result
 
     def _cancelled(self, form: Form) -> list[tuple[float, Node]]:
         return [(1.0, self.emit(stable.CANCELLED, term.node)) for term in form.terms if not term.coefficient]

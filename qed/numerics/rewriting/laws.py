@@ -23,8 +23,13 @@ SOFTPLUS = Law("log(1 + exp(a)) = softplus(a)", "always")
 LOGISTIC = Law("log(sigmoid(a)) = -softplus(-a), log(1 - sigmoid(a)) = -softplus(a)", "always")
 SUB = Law("log(exp(a) - exp(b)) = a + log(1 - exp(b - a))", "a > b, as for the original")
 EXPM1 = Law("log(exp(a) - 1) = a + log(1 - exp(-a))", "a > 0, as for the original")
-COSH = Law("log(cosh(a)) = logaddexp(a, -a) - log(2)", "always")
-ERFC = Law("log(erfc(a)) = log_ndtr(-sqrt(2) a) + log(2)", "always")
+COSH = Law(
+    "log(cosh(a)) = |a| + log1p(exp(-2|a|)) - log(2) = log1p(2 sinh(a/2)**2), exp(a) + exp(-a) = 2 cosh(a)", "always"
+)
+ERFC = Law("log(erfc(a)) = -a**2 - log(sqrt(pi) (a + (1/2)/(a + 1/(a + ...))))", "a > 0; log(erfc(a)) elsewhere")
+NEAR_ONE = Law("log(n) = log1p(n - 1)", "n > 0, as for the original")
+SOFTMAX = Law("exp(a) / sum(exp(a)) = exp(a - max(a)) / sum(exp(a - max(a)))", "always")
+WEIGHTS = Law("sum(exp(a) * v) / sum(exp(a)) = sum(softmax(a) * v)", "always")
 PROD = Law("log(prod(a)) = sum(log(a))", "all a > 0")
 WEIGHTED = Law(
     "log(sum(w * exp(a))) = m + log(sum(w * exp(a - m)))",

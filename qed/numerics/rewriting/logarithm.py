@@ -33,14 +33,14 @@ from typing import Any
 from qed.graph.build import Builder, Node, reachable
 from qed.graph.graph import Graph
 from qed.graph.names import assigned
-from qed.numerics.rewriting import laws, stable
+from qed.numerics.rewriting import kernels, laws, stable
 from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.forms import Form, linear
 from qed.numerics.rewriting.recursion import Logarithm
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.scales import constant_of, source_of
 from qed.numerics.rewriting.signs import Sign
-from qed.numerics.rewriting.sums import complement
+from qed.numerics.rewriting.sums import complement, scaled
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +88,8 @@ def rewrite(graph: Graph, only: Callable[[Node], bool] | None = None) -> Rewritt
 def _after(formula: Formula, old: Node, new: Node, form: Form, use: str) -> str:
     if use == "log":
         return formula.form(form, new)
+    if use in ("mean", "weighted"):
+        return formula(new)
     if use == "over" and new.operation == "mul":
         return formula.product(old.children[0], formula.exponential(form))
     return formula.exponential(form)
@@ -119,6 +121,7 @@ class Logarithms:
         self.builder = builder
         self.log = Logarithm(builder)
         self.changed: list[tuple[Node, Node, Form, str]] = []
+        self._inverse: set[int] = set()
 
     def changes(self, needed: set[int]) -> tuple[Change, ...]:
         """What was changed, for the new nodes of these numbers."""
@@ -131,11 +134,12 @@ class Logarithms:
 
     def rule(self, node: Node) -> Node | None:
         """What takes the place of a node, or None."""
-        rules = {"log": self._log, "log1p": self._log1p, "div": self._div, "integer_pow": self._power}
+        rules = {"log": self._log, "log1p": self._log1p, "div": self._div, "mul": self._mul, "integer_pow": self._power}
         use = rules.get(node.operation)
         if use is None or node.equation is None or (self.only is not None and not self.only(node)):
             return None
-        if source_of(node.children[-1]).settled:  # the scaled sum of a log-sum-exp, in its derivative
+        last = source_of(node.children[-1])
+        if last.settled and last.equation is not None:  # the scaled sum of a log-sum-exp, in its derivative
             return None
         found = use(node)
         if found is None:
@@ -197,14 +201,56 @@ class Logarithms:
         below = self.log.gained(b)
         if below is None or below.fragile or self.log.sign(b) == Sign.UNKNOWN:
             return None
+        mean = self._mean(a, below, node)
+        if mean is not None:
+            return mean
         above = self.log(a)
         if above is not None and above.gained and not above.fragile and self.log.sign(a) > Sign.UNKNOWN:
             return self._exponential(linear(node.shape, (1.0, above), (-1.0, below), law=laws.QUOTIENT), node)
+        weighted = scaled(self.log, a)
+        if weighted is not None and weighted[0] is not None and weighted[1].terms:
+            return self._weighted(weighted[0], linear(node.shape, (1.0, weighted[1]), (-1.0, below)), node)
         if self.log.sign(b) == Sign.BOUNDED:
             return self._over(a, below, node)
         if above is not None and not above.gained and self.log.sign(a) == Sign.BOUNDED:
             return self._exponential(linear(node.shape, (1.0, above), (-1.0, below), law=laws.QUOTIENT), node)
         return None
+
+    def _mul(self, node: Node) -> _Found | None:
+        """exp(a) times what was 1/sum(exp(b)): a quotient, written in two steps."""
+        forms = [self.log.gained(child) for child in node.children]
+        emitted = [source_of(child).number in self._inverse for child in node.children]
+        if None in forms or emitted.count(True) != 1 or any(form.fragile for form in forms if form):
+            return None
+        if min(self.log.sign(child) for child in node.children) == Sign.UNKNOWN:
+            return None
+        return self._exponential(linear(node.shape, *((1.0, f) for f in forms if f), law=laws.QUOTIENT), node)
+
+    def _weighted(self, weight: Node, form: Form, node: Node) -> _Found:
+        """w exp(a) / exp(b) = w exp(a - b), w of any sign."""
+        factor = self.log.algebra.exponential(form, node)
+        value = self.builder.emit(stable.MUL, weight, factor)
+        form = replace(form, laws=(laws.WEIGHTED, *form.laws))
+        return self.log.algebra.filled(value, node.shape), form, "weighted"
+
+    def _mean(self, a: Node, below: Form, node: Node) -> _Found | None:
+        """sum(exp(u) v) / sum(exp(u)) along the same axes: weights that sum to 1, times v."""
+        only = below.terms[0] if len(below.terms) == 1 else None
+        if a.operation != "reduce_sum" or only is None or only.coefficient != 1:
+            return None
+        total, axes, child = source_of(only.node), tuple(a.params["axes"]), a.children[0]
+        found = scaled(self.log, child)
+        if total.operation != "logsumexp" or found is None or found[0] is None or len(found[1].terms) != 1:
+            return None
+        term, u = found[1].terms[0], total.children[0]
+        if total.params["axes"] != axes or term.coefficient != 1 or only.node.shape != a.shape:
+            return None
+        weights = self.builder.emit(kernels.SOFTMAX, u, axes=axes)
+        if term.node is not u or child.shape != u.shape:
+            return None
+        product = self.builder.emit(stable.MUL, weights, self.log.algebra.filled(found[0], child.shape))
+        value = self.builder.emit(stable.SUM, product, shape=a.shape, axes=axes)
+        return value, replace(below, laws=(laws.WEIGHTS, *below.laws)), "mean"
 
     def _over(self, a: Node, below: Form, node: Node) -> _Found:
         """a exp(-log b), a as it stands: b is at least a positive constant, so that the factor is bounded."""
@@ -224,10 +270,47 @@ class Logarithms:
         return self._exponential(linear(node.shape, (float(exponent), form), law=laws.POWER), node)
 
     def _exponential(self, form: Form, node: Node) -> _Found:
-        value = self.log.algebra.exponential(form, node)
+        value = self._softmax(form) or self.log.algebra.exponential(form, node)
         self.log.know(value, form)
+        if all(term.coefficient < 0 for term in form.terms):
+            self._inverse.add(value.number)
         used = tuple(law for law in form.laws if law is not laws.QUOTIENT)
         return value, replace(form, laws=(laws.DIVIDE, *used)), "exp"
+
+    def _softmax(self, form: Form) -> Node | None:
+        """exp(u - logsumexp(u)) with the sum along axes that are kept."""
+        form = self.log.algebra.simplified(form)
+        if len(form.terms) != 2:
+            return None
+        (u, total) = sorted(form.terms, key=lambda term: -term.coefficient)
+        source = source_of(total.node)
+        if (u.coefficient, total.coefficient) != (1, -1) or source.operation != "logsumexp":
+            return None
+        axes = source.params["axes"]
+        kept = tuple(1 if i in axes else n for i, n in enumerate(u.node.shape))
+        if source.children[0] is not u.node or form.shape != u.node.shape or not _spread(total.node, source, kept):
+            return None
+        return self.builder.emit(kernels.SOFTMAX, u.node, axes=axes)
+
+
+def _spread(node: Node, source: Node, kept: tuple[int, ...]) -> bool:
+    """Whether a node is a reduced array with its axes put back, perhaps repeated along them."""
+    while node is not source:
+        shape = node.children[0].shape
+        if node.operation == "broadcast_in_dim":
+            at = node.params["broadcast_dimensions"]
+            whole = [i for i, n in enumerate(kept) if n != 1]
+            if len(shape) == len(kept) and at != tuple(range(len(kept))):
+                return False
+            if len(shape) < len(kept) and [i for i in at if kept[i] != 1] != whole:
+                return False
+        elif node.operation == "reshape":
+            if node.shape != kept:
+                return False
+        elif node.operation not in ("fill", "stop_gradient", "copy"):
+            return False
+        node = node.children[0]
+    return True
 
 
 def at_lines(lines: Sequence[tuple[str, int]]) -> Callable[[Node], bool]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qed.graph.build import Node
-from qed.numerics.rewriting import laws, stable
+from qed.numerics.rewriting import kernels, laws, stable
 from qed.numerics.rewriting.forms import Form, Term, linear
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.signs import Sign
@@ -51,16 +51,11 @@ def _expm1(log: Logarithm, node: Node) -> Form | None:
 
 
 def _cosh(log: Logarithm, node: Node) -> Form | None:
-    x = node.children[0]
-    value = log.emit(stable.LOGADDEXP, x, log.algebra.negative(x))
-    half = log.algebra.number(math.log(2.0), x)
-    return Form((Term(value), Term(half, -1.0)), node.shape, laws=(laws.COSH,))
+    return Form((Term(log.emit(kernels.LOG_COSH, node.children[0])),), node.shape, laws=(laws.COSH,))
 
 
 def _erfc(log: Logarithm, node: Node) -> Form | None:
-    x = node.children[0]
-    value = log.emit(stable.LOG_NDTR, log.algebra.times(-math.sqrt(2.0), x))
-    return Form((Term(value), Term(log.algebra.number(math.log(2.0), x))), node.shape, laws=(laws.ERFC,))
+    return Form((Term(log.emit(kernels.LOG_ERFC, node.children[0])),), node.shape, laws=(laws.ERFC,))
 
 
 def _mul(log: Logarithm, node: Node) -> Form | None:

@@ -39,7 +39,15 @@ MOVES = frozenset(
 
 _KEEPS_ZERO = frozenset(["log1p", "expm1", "tanh", "sinh", "asinh", "erf", "atan", "sqrt", "cbrt"])
 _SAME = frozenset("reduce_sum reduce_max reduce_min cumsum cummax cummin reduce_prod cumprod".split())
-_EMITTED = {"sum_exp": Sign.BOUNDED, "softplus": Sign.POSITIVE}
+_EMITTED = {
+    "exp_of_sum": Sign.POSITIVE,
+    "log_cosh": Sign.NONNEGATIVE,
+    "positive_part": Sign.NONNEGATIVE,
+    "softmax": Sign.POSITIVE,
+    "softplus": Sign.POSITIVE,
+    "sum_exp": Sign.BOUNDED,
+    "sum_two": Sign.BOUNDED,
+}
 _LARGE = 1 << 22
 
 

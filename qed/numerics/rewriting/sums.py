@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qed.graph.build import Node
-from qed.numerics.rewriting import laws, stable
+from qed.numerics.rewriting import kernels, laws, stable
 from qed.numerics.rewriting.forms import Form, Term, linear, together
 from qed.numerics.rewriting.scales import anchored
 from qed.numerics.rewriting.signs import Sign
@@ -42,21 +42,24 @@ def _add(log: Logarithm, node: Node) -> Form | None:
                 laws=together((laws.SOFTPLUS,), used),
             )
     u, v = log.whole(first, a), log.whole(second, b)
+    if v is log.algebra.negative(u):
+        terms = (Term(log.emit(kernels.LOG_COSH, u)), Term(log.algebra.number(math.log(2.0), u)))
+        return Form(terms, node.shape, laws=together((laws.COSH,), used))
     shift = log.emit(stable.SHIFT_TWO, u, v)
     term = Term(log.emit(stable.LOGADDEXP, u, v), 1.0, shift, log.emit(stable.REST_TWO, u, v, shift))
     return Form((term,), node.shape, laws=together((laws.ADD,), used))
 
 
 def _weighted_two(log: Logarithm, node: Node, a: Node, b: Node, sign: float) -> Form | None:
-    first, second = _scaled(log, a), _scaled(log, b)
+    first, second = scaled(log, a), scaled(log, b)
     if first is None and second is None:
         return None
     if not log.builder.everywhere and all(_limited(log, child) for child in (a, b)):
         return None
     parts: list[Node] = []
     used: tuple[laws.Law, ...] = (laws.WEIGHTED,)
-    for of, scaled, factor in ((a, first, 1.0), (b, second, sign)):
-        weight, form = scaled if scaled is not None else (of, None)
+    for of, found, factor in ((a, first, 1.0), (b, second, sign)):
+        weight, form = found if found is not None else (of, None)
         used = together(used, form.laws if form else ())
         one = log.algebra.number(1.0, node)
         exponent = log.whole(form, of) if form is not None else log.algebra.number(0.0, node)
@@ -79,7 +82,7 @@ def _limited(log: Logarithm, node: Node) -> bool:
     return node.operation == "logistic" or (node.operation != "div" and log.gained(node) is None)
 
 
-def _scaled(log: Logarithm, node: Node) -> tuple[Node | None, Form] | None:
+def scaled(log: Logarithm, node: Node) -> tuple[Node | None, Form] | None:
     """(w, form) with node = w exp(form), w of any sign (None: 1); None where there is no exponential in it."""
     form = log.gained(node)
     if form is not None and not form.fragile and log.sign(node) > Sign.UNKNOWN:
@@ -99,7 +102,7 @@ def _scaled(log: Logarithm, node: Node) -> tuple[Node | None, Form] | None:
                 weight = other if node.operation == "mul" else _reciprocal(log, other)
                 return weight, form
     if node.operation in ("broadcast_in_dim", "neg"):
-        inner = _scaled(log, node.children[0])
+        inner = scaled(log, node.children[0])
         if inner is None or node.operation != "neg":
             return None
         weight = inner[0] if inner[0] is not None else log.algebra.number(1.0, node)
@@ -161,12 +164,12 @@ def _as_it_stands(log: Logarithm, node: Node) -> Form:
 
 
 def _weighted_sum(log: Logarithm, node: Node, child: Node, axes: tuple[int, ...]) -> Form | None:
-    scaled = _scaled(log, child)
-    if scaled is None or scaled[0] is None:
+    found = scaled(log, child)
+    if found is None or found[0] is None:
         return None
-    weight = log.algebra.filled(scaled[0], child.shape)
-    u = log.algebra.filled(log.whole(scaled[1], child), child.shape)
-    return _weighted_sum_of(log, weight, u, node, axes, together((laws.WEIGHTED,), scaled[1].laws))
+    weight = log.algebra.filled(found[0], child.shape)
+    u = log.algebra.filled(log.whole(found[1], child), child.shape)
+    return _weighted_sum_of(log, weight, u, node, axes, together((laws.WEIGHTED,), found[1].laws))
 
 
 def _weighted_sum_of(

@@ -1,0 +1,170 @@
+"""Functions that the logarithm rewriting emits, with derivatives that keep their digits as well.
+
+*Exponential of a sum.* exp(a - b) has the relative error of a - b times its size, which loses log2 |a - b| bits beside
+exp(a)/exp(b). So the rounding error e of the sum s is computed too (Knuth's two-sum), and exp(s)(1 + e) returned.
+
+*Softmax.* Its derivative J = diag(p) - p p^T = P^T diag(p) P with the projection P = I - 1 p^T. As p_i (t_i - p.t)
+it cancels where one p is near 1; projected from both sides what the first projection has lost is restored by the
+second (as orthogonalising twice is enough: Parlett, *The Symmetric Eigenvalue Problem*, 1980, section 6.9).
+
+*Sigmoid.* s'(x) = s(x) s(-x), while s(1 - s) is 0 where s rounds to 1.
+
+*log cosh* = log1p(2 sinh^2(x/2)) near 0, |x| + log1p(exp(-2|x|)) - log 2 elsewhere; its derivative is tanh.
+
+*log erfc* = log(erfc x) up to `FAR`, and from there -x^2 - log(x sqrt(pi)) + log of Laplace's continued fraction. Its
+derivative -2 exp(-x^2)/(sqrt(pi) erfc x) is the same fraction.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from qed.graph.build import Operation
+from qed.numerics import logspace
+
+FAR = 3.0
+TERMS = 40
+
+
+def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
+    s = a + b
+    of_b = s - a
+    return s, (a - (s - of_b)) + (b - of_b)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def exp_of_sum(coefficients: tuple[float, ...], *terms: Any) -> Any:
+    """exp(c1 t1 + c2 t2 + ...), with the rounding error of the sum put back.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> a, b = jnp.float32(80.1), jnp.float32(-0.3)
+        >>> print(exp_of_sum((1.0, -1.0), a, b), jnp.exp(a) / jnp.exp(b))
+        8.265309e+34 8.2653085e+34
+    """
+    parts = [t if c == 1 else jnp.asarray(c, t.dtype) * t for c, t in zip(coefficients, terms, strict=True)]
+    total, error = parts[0], jnp.zeros_like(parts[0])
+    for part in parts[1:]:
+        total, more = _two_sum(total, part)
+        error = error + more
+    value = jnp.exp(total)
+    small = jnp.isfinite(total) & jnp.isfinite(value)
+    return jnp.where(small, value + value * jnp.where(small, error, 0).astype(value.dtype), value)
+
+
+@exp_of_sum.defjvp
+def _exp_of_sum_derivative(coefficients: tuple[float, ...], primals: Any, tangents: Any) -> tuple[Any, Any]:
+    value = exp_of_sum(coefficients, *primals)
+    slope = sum((c * t for c, t in zip(coefficients, tangents, strict=True)), jnp.zeros_like(value))
+    return value, (value * slope).astype(value.dtype)
+
+
+@jax.custom_jvp
+def sigmoid(x: Any) -> Any:
+    """1/(1 + exp(-x)), with s' = s(x) s(-x).
+
+    Example:
+        >>> import jax
+        >>> print(jax.grad(sigmoid)(30.0), jax.grad(jax.nn.sigmoid)(30.0))
+        9.357623e-14 0.0
+    """
+    return jax.nn.sigmoid(x)
+
+
+@sigmoid.defjvp
+def _sigmoid_derivative(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (x,), (t,) = primals, tangents
+    value = sigmoid(x)
+    return value, value * sigmoid(-x) * t
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def softmax(u: Any, axes: tuple[int, ...]) -> Any:
+    """exp(u) / sum(exp(u)) along axes."""
+    shift = jnp.expand_dims(logspace.largest(u, axes), axes)
+    terms = jnp.exp(logspace.relative(u, shift))
+    return terms / jnp.sum(terms, axis=axes, keepdims=True)
+
+
+@softmax.defjvp
+def _softmax_derivative(axes: tuple[int, ...], primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (u,), (t,) = primals, tangents
+    p = softmax(u, axes)
+    inner = p * (t - jnp.sum(p * t, axis=axes, keepdims=True))
+    return p, inner - p * jnp.sum(inner, axis=axes, keepdims=True)
+
+
+@jax.custom_jvp
+def log_cosh(x: Any) -> Any:
+    """log(cosh x)."""
+    size = jnp.abs(x)
+    near = size < 1
+    small = jnp.where(near, size, 0).astype(x.dtype)
+    large = jnp.where(near, 1, size).astype(x.dtype)
+    far = large + (jnp.log1p(jnp.exp(-2 * large)) - jnp.asarray(math.log(2.0), x.dtype))
+    return jnp.where(near, jnp.log1p(2 * jnp.square(jnp.sinh(small / 2))), far)
+
+
+@log_cosh.defjvp
+def _log_cosh_derivative(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (x,), (t,) = primals, tangents
+    return log_cosh(x), jnp.tanh(x) * t
+
+
+def _fraction(x: Any) -> Any:
+    """x + (1/2)/(x + 1/(x + (3/2)/(x + ...))) = exp(-x^2)/(sqrt(pi) erfc x), for x >= FAR."""
+    found = x
+    for k in range(TERMS, 0, -1):
+        found = x + (k / 2) / found
+    return found
+
+
+@jax.custom_jvp
+def log_erfc(x: Any) -> Any:
+    """log(erfc x)."""
+    far = x > FAR
+    near = jnp.where(far, FAR, x).astype(x.dtype)
+    large = jnp.where(far, x, FAR).astype(x.dtype)
+    tail = -(large * large) - jnp.log(_fraction(large) * jnp.asarray(math.sqrt(math.pi), x.dtype))
+    head = jnp.where(jnp.abs(near) < 0.5, jnp.log1p(-jax.lax.erf(near)), jnp.log(jax.lax.erfc(near)))
+    return jnp.where(far, tail, head)
+
+
+@log_erfc.defjvp
+def _log_erfc_derivative(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (x,), (t,) = primals, tangents
+    far = x > FAR
+    near = jnp.where(far, FAR, x).astype(x.dtype)
+    tail = _fraction(jnp.where(far, x, FAR).astype(x.dtype))
+    head = jnp.exp(-(near * near)) / (jax.lax.erfc(near) * jnp.asarray(math.sqrt(math.pi), x.dtype))
+    return log_erfc(x), -2 * jnp.where(far, tail, head) * t
+
+
+@jax.custom_jvp
+def log_near_one(n: Any, v: Any) -> Any:
+    """log(n) for n = 1 + v, v known to more digits: log1p(v) where |v| < 1/2."""
+    near = jnp.abs(v) < 0.5
+    return jnp.where(near, jnp.log1p(jnp.where(near, v, 0).astype(v.dtype)), jnp.log(jnp.where(near, 1, n)))
+
+
+@log_near_one.defjvp
+def _log_near_one_derivative(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (n, v), (t, _) = primals, tangents
+    return log_near_one(n, v), t / n
+
+
+EXP_OF_SUM = Operation("exp_of_sum", lambda *t, coefficients: exp_of_sum(coefficients, *t), whole=True)
+LOGISTIC = Operation("logistic", sigmoid, whole=True)
+SOFTMAX = Operation("softmax", lambda u, axes: softmax(u, axes), whole=True)
+LOG_COSH = Operation("log_cosh", log_cosh, whole=True)
+LOG_ERFC = Operation("log_erfc", log_erfc, whole=True)
+LOG_NEAR_ONE = Operation("log", log_near_one, whole=True)
+SUM_TWO = Operation(
+    "sum_two", lambda a, b, m: jnp.exp(logspace.relative(a, m)) + jnp.exp(logspace.relative(b, m)), whole=True
+)
+POSITIVE_PART = Operation("positive_part", lambda x: jax.lax.stop_gradient(jnp.maximum(x, 0)), whole=True)
