@@ -236,7 +236,11 @@ class Logarithms:
     def _mean(self, a: Node, below: Form, node: Node) -> _Found | None:
         """sum(exp(u) v) / sum(exp(u)) along the same axes: weights that sum to 1, times v."""
         only = below.terms[0] if len(below.terms) == 1 else None
-        if a.operation != "reduce_sum" or only is None or only.coefficient != 1:
+        if only is None or only.coefficient != 1:
+            return None
+        if a.operation == "dot_general":
+            return self._dot_mean(a, below, only.node)
+        if a.operation != "reduce_sum":
             return None
         total, axes, child = source_of(only.node), tuple(a.params["axes"]), a.children[0]
         found = scaled(self.log, child)
@@ -251,6 +255,31 @@ class Logarithms:
         product = self.builder.emit(stable.MUL, weights, self.log.algebra.filled(found[0], child.shape))
         value = self.builder.emit(stable.SUM, product, shape=a.shape, axes=axes)
         return value, replace(below, laws=(laws.WEIGHTS, *below.laws)), "mean"
+
+    def _dot_mean(self, a: Node, below: Form, whole: Node) -> _Found | None:
+        """exp(u) @ v / sum(exp(u)), u on either side."""
+        total = source_of(whole)
+        (contracted, batched) = a.params["dimension_numbers"]
+        if total.operation != "logsumexp" or a.equation is None:
+            return None
+        u, axes = total.children[0], total.params["axes"]
+        for side, child in enumerate(a.children):
+            form = self.log.gained(child)
+            only = form.terms[0] if form is not None and len(form.terms) == 1 else None
+            if only is None or only.node is not u or only.coefficient != 1 or tuple(contracted[side]) != axes:
+                continue
+            lead = tuple(n for i, n in enumerate(u.shape) if i not in axes)
+            free = [i for i in range(len(child.shape)) if i not in axes]
+            if batched[0] or free != list(range(len(free))) or (side == 1 and lead and len(a.children[0].shape) > 1):
+                return None
+            put = (*lead, *(1 for _ in a.shape[len(lead) :]))
+            if total.shape != lead or whole.shape not in (a.shape, put, ()) or not _leads(whole, total, len(lead)):
+                return None
+            children = list(a.children)
+            children[side] = self.builder.emit(kernels.SOFTMAX, u, axes=axes)
+            value = self.builder.apply(a.equation, children)[0]
+            return value, replace(below, laws=(laws.WEIGHTS, *below.laws)), "mean"
+        return None
 
     def _over(self, a: Node, below: Form, node: Node) -> _Found:
         """a exp(-log b), a as it stands: b is at least a positive constant, so that the factor is bounded."""
@@ -291,6 +320,20 @@ class Logarithms:
         if source.children[0] is not u.node or form.shape != u.node.shape or not _spread(total.node, source, kept):
             return None
         return self.builder.emit(kernels.SOFTMAX, u.node, axes=axes)
+
+
+def _leads(node: Node, source: Node, count: int) -> bool:
+    """Whether a node is an array with axes added behind its own."""
+    while node is not source:
+        if node.operation == "broadcast_in_dim":
+            if node.params["broadcast_dimensions"] != tuple(range(len(node.children[0].shape))):
+                return False
+        elif node.operation not in ("fill", "reshape", "stop_gradient", "copy"):
+            return False
+        elif node.operation in ("fill", "reshape") and count > 0:
+            return False
+        node = node.children[0]
+    return True
 
 
 def _spread(node: Node, source: Node, kept: tuple[int, ...]) -> bool:

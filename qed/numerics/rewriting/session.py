@@ -24,11 +24,12 @@ from qed.numerics.rewriting.change import Change, Maker, Only, Rewriting
 from qed.numerics.rewriting.difference import Differences
 from qed.numerics.rewriting.inside import evaluated
 from qed.numerics.rewriting.logarithm import Logarithms
+from qed.numerics.rewriting.near_one import NearOne
 from qed.numerics.rewriting.signs import MOVES
 
 PASSES = 3
 
-REWRITINGS: tuple[Maker, ...] = (Logarithms, Differences)
+REWRITINGS: tuple[Maker, ...] = (Logarithms, NearOne, Differences)
 """The rewritings, in the order in which a node is offered to them."""
 
 

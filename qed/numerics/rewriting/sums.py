@@ -42,7 +42,9 @@ def _add(log: Logarithm, node: Node) -> Form | None:
                 laws=together((laws.SOFTPLUS,), used),
             )
     u, v = log.whole(first, a), log.whole(second, b)
-    if v is log.algebra.negative(u):
+    if u.operation == "neg" and u.children[0] is v:
+        u, v = v, u
+    if v.operation == "neg" and v.children[0] is u:
         terms = (Term(log.emit(kernels.LOG_COSH, u)), Term(log.algebra.number(math.log(2.0), u)))
         return Form(terms, node.shape, laws=together((laws.COSH,), used))
     shift = log.emit(stable.SHIFT_TWO, u, v)

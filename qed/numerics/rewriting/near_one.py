@@ -1,0 +1,58 @@
+"""The logarithm of a number near 1: log n = log1p(n - 1), with n - 1 found without cancellation.
+
+Rounding n leaves an error of u in n, and of u/|log n| in log n: near n = 1 that is everything. Where the difference
+n - 1 has a form of its own (`qed.numerics.rewriting.difference`), as (a - b)/b has for n = a/b, the logarithm is taken
+of that; where |n - 1| > 1/2 it is taken of n.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from qed.graph.build import Builder, Node
+from qed.numerics.rewriting import kernels, laws
+from qed.numerics.rewriting.change import Change, Only
+from qed.numerics.rewriting.difference import Rewrite, described
+from qed.numerics.rewriting.difference_recursion import Difference
+from qed.numerics.rewriting.render import Formula
+from qed.numerics.rewriting.scales import constant_of
+from qed.numerics.rewriting.signs import floating
+
+
+class NearOne:
+    """The rewriting on the nodes of one builder.
+
+    Args:
+        builder: where nodes are made.
+        only: which nodes may be rewritten; default all.
+    """
+
+    name = "near one"
+
+    def __init__(self, builder: Builder, only: Only | None = None) -> None:
+        self.builder, self.only = builder, only
+        self.difference = Difference(builder)
+        self.changed: list[Rewrite] = []
+
+    def rule(self, node: Node) -> Node | None:
+        """What takes the place of a logarithm, or None."""
+        if node.operation != "log" or node.equation is None or not floating(node.dtype):
+            return None
+        argument = node.children[0]
+        if (self.only is not None and not self.only(node)) or constant_of(argument) is not None:
+            return None
+        if argument.operation not in ("div", "mul", "add", "sub", "sqrt", "integer_pow", "pow") or argument.settled:
+            return None
+        found = self.difference(self.difference.shifted(argument, Fraction(1)), argument)
+        if found is None:
+            return None
+        rest = self.difference.algebra.filled(found[0], node.shape)
+        new = self.builder.emit(kernels.LOG_NEAR_ONE, argument, rest)
+        new.span = new.span or node.span
+        self.changed.append(Rewrite(node, new, (laws.NEAR_ONE, *found[1])))
+        return new
+
+    def changes(self, needed: set[int]) -> tuple[Change, ...]:
+        """What was changed, for those new nodes that are needed."""
+        formula = Formula(self.difference.algebra.forms)
+        return tuple(described(each, formula, self.name) for each in self.changed if each.new.number in needed)
