@@ -13,8 +13,10 @@ from tests.calculus.corpus_shapes_judge import judged
 from tests.calculus.corpus_shapes_sampler import contradiction
 from tests.laws.random_shapes import bend, drawn
 from tests.laws.shape_attacks import ATTACKS, SOMEWHERE_UNDEFINED
+from tests.laws.shape_attacks_on_pieces import ATTACKS_ON_PIECES
 
-FEW = [name for i, name in enumerate(ATTACKS) if i % 4 == 0]
+ALL = ATTACKS | ATTACKS_ON_PIECES
+FEW = [name for i, name in enumerate(ALL) if i % 6 == 0]
 
 
 def judge(case, **options):
@@ -24,19 +26,19 @@ def judge(case, **options):
 
 
 def test_the_attacks_mean_what_they_say():
-    wrong = {case.name: contradiction(case, count=500) for case in ATTACKS.values() if case.sampled}
+    wrong = {case.name: contradiction(case, count=500) for case in ALL.values() if case.sampled}
     assert {name: why for name, why in wrong.items() if why} == {}
 
 
 @pytest.mark.parametrize("name", FEW)
 def test_no_attack_of_a_few_succeeds(name):
-    assert judge(ATTACKS[name], budget=0.5) != "wrong"
+    assert judge(ALL[name], budget=0.5) != "wrong"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in ATTACKS if name not in FEW])
+@pytest.mark.parametrize("name", [name for name in ALL if name not in FEW])
 def test_no_attack_succeeds(name):
-    assert judge(ATTACKS[name], budget=2.0) != "wrong"
+    assert judge(ALL[name], budget=2.0) != "wrong"
 
 
 @pytest.mark.parametrize("name", SOMEWHERE_UNDEFINED)
