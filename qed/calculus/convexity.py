@@ -12,9 +12,10 @@ is found, two points and their midpoint are looked for at which the inequality f
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from qed.certificates.convexity import Convexity as Certificate
 from qed.certificates.convexity_witness import ConvexityWitness, excess
 from qed.domains.box import spread
 from qed.domains.curvature_proof import Step
+from qed.domains.curvature_terms import Form
 from qed.domains.precision import precision
 from qed.errors import CertificateError
 from qed.graph.function import read
@@ -107,6 +109,8 @@ def convexity(fun: Callable[..., Any], box: Any, *args: Any, seed: int = 0, budg
 
 
 CLAIM = "f is convex on the box"
+QUICK, LONG = 0.4, 3.0
+"""Seconds for the first search for two points, and for the last."""
 
 
 class _Question:
@@ -119,21 +123,43 @@ class _Question:
         self.rules = Rules(self.term.algebra)
         self.problem: str | None = None
 
+    @cached_property
+    def value(self) -> Callable[[np.ndarray], np.ndarray]:
+        """The function in float64, over many points."""
+        return self.term.values()
+
     def answer(self) -> Answer[Convexity]:
-        """Prove, else refute, else say where it failed."""
-        above = below = None
-        if self.term.form is not None and self.term.lost is None and self.term.gap is None:
-            above = self.rules.convex(self.term.form)
-            below = self.rules.concave(self.term.form)
+        """Prove by rules, else refute quickly, else prove by cutting, else refute; else say where it failed."""
+        form = self.term.form if self.term.lost is None and self.term.gap is None else None
+        above = self.rules.convex(form) if form is not None else None
+        below = self.rules.concave(form) if form is not None else None
+        against: dict[int, ConvexityWitness | None] = {1: None, -1: None}
+        if above is None:
+            against[1] = self._witness(1, QUICK)
+        if above is None and below is None and form is not None:
+            against[-1] = self._witness(-1, QUICK)
+            above, below = self._deeper(form, against)
         proved = self._proved(above, below) if above is not None else None
         if proved is not None:
             return proved
-        concave = self._certificate("concave", None, below) if below is not None else None
-        witness = self._witness(concave=False)
-        if witness is None:
+        against[1] = against[1] or self._witness(1, LONG)
+        if against[1] is None:
             return self._undecided()
-        other = None if concave is not None else self._witness(concave=True)
-        return self._refuted(witness, concave, other, below)
+        concave = self._certificate("concave", None, below) if below is not None else None
+        if concave is None:
+            against[-1] = against[-1] or self._witness(-1, LONG)
+        return self._refuted(against[1], concave, against[-1], below)
+
+    def _deeper(self, form: Form, against: dict[int, Any]) -> tuple[Step | None, Step | None]:
+        """Proofs in pieces and by second derivatives, of what is not refuted."""
+        deep = Rules(self.term.algebra, deep=True, deadline=self.deadline)
+        found: dict[int, Step | None] = {1: None, -1: None}
+        for sign in (1, -1):
+            if against[sign] is None:
+                deep.top = self.term.algebra.scale(form, sign)
+                found[sign] = deep.convex(deep.top)
+        self.rules = deep
+        return found[1], found[-1]
 
     # --- proved ---
 
@@ -166,18 +192,17 @@ class _Question:
 
     # --- refuted ---
 
-    def _witness(self, concave: bool) -> ConvexityWitness | None:
-        """Two points at which the inequality fails, replayed in balls."""
-        sign = -1.0 if concave else 1.0
-        value = self.term.values()
-        if self.term.lost is not None and not self._defined(value):
+    def _witness(self, sign: int, seconds: float) -> ConvexityWitness | None:
+        """Two points at which the inequality of convexity (sign -1: of concavity) fails, replayed in balls."""
+        value = self.value
+        if self.term.doubtful is not None and not self._defined(value):
             return None
         search = Search(lambda points: sign * value(points), self.term.low, self.term.high, self.seed)
-        seconds = max(0.0, min(3.0, self.deadline - time.monotonic()))
+        seconds = max(0.0, min(seconds, self.deadline - time.monotonic()))
         tried = 0
-        for candidate in search.candidates(seconds, self._directions(sign)):
+        for candidate in search.candidates(seconds):
             tried += 1
-            made = self._replayed(candidate.x, candidate.y, concave)
+            made = self._replayed(candidate.x, candidate.y, sign < 0)
             if made is not None or tried > 60:
                 return made
         return None
@@ -187,9 +212,6 @@ class _Question:
         search = Search(value, self.term.low, self.term.high, self.seed)
         x, y = search._random(8.0, 512)
         return bool(np.all(np.isfinite(value(x))) and np.all(np.isfinite(value(y))))
-
-    def _directions(self, sign: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return iter(())
 
     def _replayed(self, x: np.ndarray, y: np.ndarray, concave: bool) -> ConvexityWitness | None:
         shapes = [a.shape for a in self.box[0]]

@@ -133,7 +133,7 @@ def terms_of(traced: Traced, lower: list[np.ndarray], upper: list[np.ndarray]) -
     Raises CertificateError where it may be undefined, or is no number.
     """
     domain = BallEnds()
-    curvature = Curvature(domain.name)
+    curvature = Curvature(domain.name, Algebra(domain))
     with precision(domain.bits):
         box = [Ends.between(a, b) for a, b in zip(lower, upper, strict=True)]
     try:
@@ -146,7 +146,7 @@ def terms_of(traced: Traced, lower: list[np.ndarray], upper: list[np.ndarray]) -
     form = value.item() if value.size == 1 and value.shape == () else None
     if not isinstance(form, Form):
         raise CertificateError("function", "it returns no real number")
-    lost = curvature.algebra.lost or form.lost
+    lost = curvature.algebra.lost
     if lost is not None:
         raise CertificateError("box_lower", f"somewhere on the box undefined: {lost}")
     return curvature.algebra, form

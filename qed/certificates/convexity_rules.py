@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Any, NoReturn
 
 from qed import facts
+from qed.certificates.convexity_pieces import pieces, second_derivatives
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_proof import digest
 from qed.domains.curvature_terms import Atom, Form
@@ -66,6 +67,17 @@ class Check:
                 self.done.add((number, id(form)))
                 check(Check(self.a, self.rows, self.memo, number, form, self.done))
 
+    def within(self, forms: Sequence[tuple[Algebra, Form]]) -> None:
+        """The premises prove that forms of other algebras are convex there."""
+        numbers = self.row[3]
+        self.require(len(numbers) == len(forms), f"it has {len(numbers)} premises, and needs {len(forms)}")
+        for number, (algebra, form) in zip(numbers, forms, strict=True):
+            self.require(0 <= number < self.place, f"row {number} does not stand before it")
+            memo: dict[int, str] = {}
+            found = self.rows[number]
+            self.require(found[0] == "convex" and found[2] == digest(form, memo), f"row {number} proves another claim")
+            check(Check(algebra, self.rows, memo, number, form, set()))
+
     @property
     def atom(self) -> tuple[Atom, int]:
         """The atom that the form is a multiple of, and the sign of the multiple."""
@@ -87,6 +99,8 @@ def check(step: Check) -> None:
     claim, rule = step.row[0], step.row[1]
     table = CONVEX if claim == "convex" else LOGARITHMIC if claim in ("log-convex", "log-concave") else {}
     step.require(rule in table, f"no such rule for the claim {claim!r}")
+    whole = [atom for atom, _ in step.form.terms if atom.affine or rule not in _BY_PARTS]
+    step.require(rule == "pieces" or all(atom.lost is None for atom in whole), "it may be undefined somewhere")
     try:
         table[rule](step)
     except (IndexError, TypeError, ValueError) as error:
@@ -512,6 +526,8 @@ def _log_card(step: Check) -> None:
     step.premises([("convex", u if same else step.negative(u))])
 
 
+_BY_PARTS = ("sum", "groups")
+"""Rules that leave it to their premises where the terms are defined."""
 CONVEX: Mapping[str, Callable[[Check], None]] = {
     "affine": _affine,
     "composition": _composition,
@@ -527,9 +543,11 @@ CONVEX: Mapping[str, Callable[[Check], None]] = {
     "modulus": _modulus,
     "norm": _norm,
     "p-norm": _p_norm,
+    "pieces": pieces,
     "quadratic form": _quadratic_form,
     "quadratic over linear": _over_linear,
     "relative entropy": _relative_entropy,
+    "second derivatives": second_derivatives,
     "sum": _sum,
     "sum of largest": _sum_of_largest,
 }

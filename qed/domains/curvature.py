@@ -530,12 +530,7 @@ class Curvature(Forward):
         a = self.algebra
         if not all(isinstance(form, Form) for form in row):
             return [self._opaque([f for f in row if isinstance(f, Form)], "sort") for _ in row]
-        if all(not form.terms for form in row):
-            return sorted(row, key=lambda form: form.constant)
-        if len(row) < 2:
-            return row
-        args = tuple(sorted(row, key=lambda form: ([t.index for t, _ in form.terms], str(form))))
-        return [a.of(a.atom("order", (k, len(row)), args)) for k in range(len(row))]
+        return a.ordered(row)
 
 
 def _objects(values: Sequence[Any], shape: tuple[int, ...]) -> Array:

@@ -235,12 +235,9 @@ class Algebra(Terms):
             zero = difference.constant
             return self.number({"lt": zero < 0, "le": zero <= 0, "eq": zero == 0}[name])
         low, high = self.range(difference)
-        yes = high < 0 if name == "lt" else high <= 0 if name == "le" else False
-        no = low >= 0 if name == "lt" else low > 0 if name == "le" else low > 0 or high < 0
-        if name != "lt" and not no:
-            no = self.positive(difference) or (name == "eq" and self.positive(self.scale(difference, -1)))
-        if name == "lt" and not yes:
-            yes = self.positive(self.scale(difference, -1))
+        above, below = self.positive(difference), self.positive(self.scale(difference, -1))
+        yes = below or (high <= 0 and name == "le") if name != "eq" else False
+        no = above or (name == "lt" and low >= 0) or (name == "eq" and below)
         if yes or no:
             self.drop(difference.lost)
             return self.number(int(yes))
@@ -280,6 +277,8 @@ class Algebra(Terms):
         for form in args.values():
             if form not in kept:
                 self.drop(form.lost)
+        if self.ends is not None or len(kept) == 2:
+            kept = self._undominated(kept)
         if len(kept) == 1:
             return kept[0]
         if len(kept) == 2:
@@ -289,6 +288,44 @@ class Algebra(Terms):
                 modulus = self.unary("abs", difference)
                 return self.combine(((kept[0], half), (kept[1], half), (modulus, half)))
         return self.of(self.atom("max", None, tuple(sorted(kept, key=_order))))
+
+    def _undominated(self, forms: list[Form]) -> list[Form]:
+        """Those that are not surely below another one."""
+        kept: list[Form] = []
+        for form in forms:
+            if any(self.nonnegative(self.subtract(other, form)) for other in kept):
+                self.drop(form.lost)
+                continue
+            for other in [other for other in kept if self.nonnegative(self.subtract(form, other))]:
+                self.drop(other.lost)
+                kept.remove(other)
+            kept.append(form)
+        return kept
+
+    def ordered(self, forms: Sequence[Form]) -> list[Form]:
+        """The order statistics, smallest first."""
+        if all(not form.terms for form in forms):
+            return sorted(forms, key=lambda form: form.constant)
+        if len(forms) < 2:
+            return list(forms)
+        if self.ends is not None:
+            chain = self._chain(list(forms))
+            if chain is not None:
+                return chain
+        args = tuple(sorted(forms, key=_order))
+        return [self.of(self.atom("order", (k, len(args)), args)) for k in range(len(args))]
+
+    def _chain(self, forms: list[Form]) -> list[Form] | None:
+        """The numbers in order, where every two can be compared."""
+        done: list[Form] = []
+        for form in forms:
+            k = 0
+            while k < len(done) and self.nonnegative(self.subtract(form, done[k])):
+                k += 1
+            if not all(self.nonnegative(self.subtract(other, form)) for other in done[k:]):
+                return None
+            done.insert(k, form)
+        return done
 
     def minimum(self, forms: Sequence[Form]) -> Form:
         """The smallest of several numbers."""

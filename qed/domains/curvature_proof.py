@@ -45,7 +45,7 @@ def digest(form: Form, memo: dict[int, str]) -> str:
 
 
 def _atom(atom: Atom, memo: dict[int, str]) -> str:
-    key = -1 - atom.index
+    key = id(atom)
     if key not in memo:
         data = (atom.data.name, atom.data.parameters) if atom.kind == "unary" else atom.data
         if atom.kind == "log_sum_exp":

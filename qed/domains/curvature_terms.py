@@ -18,10 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from qed import facts
 from qed.domains.hull import image
 from qed.domains.intervals import Intervals
-from qed.domains.precision import flint
+from qed.domains.precision import flint, precision
 from qed.span import Span
 
 Range = tuple[float, float]
@@ -115,7 +114,9 @@ class Terms:
     (3*x, 0, (-3.0, 6.0))
     """
 
-    def __init__(self) -> None:
+    def __init__(self, enclosing: Any = None) -> None:
+        self.enclosing = enclosing
+        """The domain in which ranges are computed that none was noted for; None for float64 intervals."""
         self.q = flint().fmpq
         self.zero, self.one = self.q(0), self.q(1)
         self._atoms: dict[Any, Atom] = {}
@@ -124,6 +125,8 @@ class Terms:
         self.lost: Place | None = None
         """The first equation whose value vanished from the forms although it may be undefined."""
         self.variables: list[Atom] = []
+        self.ends: tuple[Any, Any] | None = None
+        """On a line: the exact ends of the open piece that the only variable runs through, None for infinite ones."""
 
     # --- making ---
 
@@ -158,6 +161,18 @@ class Terms:
         atom.lower, atom.upper = bounds
         self.variables.append(atom)
         return self.of(atom)
+
+    def line(self, low: Any, high: Any) -> Form:
+        """The one variable t of a line, in the open interval (low, high) of exact numbers; None is infinite."""
+        self.ends = low, high
+        bounds = (-math.inf if low is None else ends(low)[0], math.inf if high is None else ends(high)[1])
+        return self.variable(0, "x0", bounds)
+
+    def strictly_inside(self, number: Any) -> bool:
+        """Whether an exact number lies in the open interval of the line."""
+        assert self.ends is not None
+        low, high = self.ends
+        return (low is None or low < number) and (high is None or number < high)
 
     def atom(self, kind: str, data: Any, args: tuple[Form, ...], key: Any = None) -> Atom:
         """The atom of that kind, data and operands."""
@@ -254,27 +269,42 @@ class Terms:
         return atom.lower, atom.upper
 
     def _natural(self, atom: Atom) -> Range:
-        xs = [Intervals(*self.range(form)) for form in atom.args]
+        xs = [self.range(form) for form in atom.args]
         match atom.kind:
-            case "unary":
-                return _image(atom.data, xs[0])
-            case "product":
-                return _ends(xs[0] * xs[1])
-            case "quotient":
-                return _ends(xs[0] / xs[1])
+            case "unary" | "product" | "quotient":
+                return self._computed(atom, xs)
             case "max":
-                return max(float(x.lower) for x in xs), max(float(x.upper) for x in xs)
+                return max(low for low, _ in xs), max(high for _, high in xs)
             case "select":
-                return min(float(x.lower) for x in xs[1:]), max(float(x.upper) for x in xs[1:])
+                return min(low for low, _ in xs[1:]), max(high for _, high in xs[1:])
             case "compare":
                 return 0.0, 1.0
             case "order":
                 k = atom.data[0]
-                return sorted(float(x.lower) for x in xs)[k], sorted(float(x.upper) for x in xs)[k]
+                return sorted(low for low, _ in xs)[k], sorted(high for _, high in xs)[k]
         return WHOLE
+
+    def _computed(self, atom: Atom, xs: list[Range]) -> Range:
+        if self.enclosing is None:
+            values = [Intervals(*x) for x in xs]
+            if atom.kind == "unary":
+                return _ends(image(atom.data, values[0]))
+            return _ends(values[0] * values[1] if atom.kind == "product" else values[0] / values[1])
+        with precision(self.enclosing.bits):
+            values = [self.enclosing.numbers.between(np.array(low), np.array(high)) for low, high in xs]
+            if atom.kind == "unary":
+                found = self.enclosing.image(atom.data, values[0])
+            else:
+                found = self.enclosing.combine("mul" if atom.kind == "product" else "div", values)
+            low, high = found.bounds
+        return float(low), float(high)
 
     def positive(self, form: Form) -> bool:
         """Whether a form is surely above 0 at every point of the box where it is defined."""
+        if self.ends is not None and len(form.terms) == 1 and form.terms[0][0].kind == "variable":
+            c = form.terms[0][1]
+            end = self.ends[0 if c > 0 else 1]
+            return end is not None and c * end + form.constant >= 0
         if self.range(form)[0] > 0:
             return True
         if form.constant < 0:
@@ -330,10 +360,6 @@ def _down(a: float, b: float) -> float:
         return a + b
     total = a + b
     return -math.inf if math.isnan(total) else math.nextafter(total, -math.inf)
-
-
-def _image(card: facts.Card, x: Intervals) -> Range:
-    return _ends(image(card, x))
 
 
 def _ends(x: Intervals) -> Range:

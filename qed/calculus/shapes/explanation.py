@@ -28,6 +28,8 @@ TEXTS = {
     "modulus": "|u| of an affine u is convex",
     "norm": "the root of a sum of squares of affine functions is a norm",
     "p-norm": "(sum |u|^p)^q with p >= 1 and p q >= 1 is a norm, or a power of one",
+    "pieces": "along one line: convex on each piece, and the slope does not fall where the pieces meet",
+    "second derivatives": "the matrix of second derivatives is positive semidefinite on every piece of the box",
     "quadratic form": "the matrix of second derivatives is positive semidefinite, in exact rational numbers",
     "quadratic over linear": "u^2/v is convex for v > 0",
     "relative entropy": "u log(u/v) is jointly convex",
@@ -79,9 +81,9 @@ def death(term: Term, rules: Rules, problem: str | None) -> Missing:
     if term.gap is not None:
         primitive = getattr(term.gap, "primitive", None)
         return Missing(str(term.gap), "a smaller program", "QED020", primitive, getattr(term.gap, "span", None))
-    if term.lost is not None:
-        what = f"somewhere on the box {term.lost.primitive} may be undefined"
-        return Missing(what, "a box on which it is defined", "QED020", term.lost.primitive, term.lost.span)
+    if term.doubtful is not None:
+        what = f"somewhere on the box {term.doubtful.primitive} may be undefined"
+        return Missing(what, "a box on which it is defined", "QED020", term.doubtful.primitive, term.doubtful.span)
     assert term.form is not None
     if problem is not None and rules.convex(term.form) is not None:
         return Missing(f"the proof was not confirmed in balls: {problem}", "a smaller box", "QED020")

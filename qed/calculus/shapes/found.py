@@ -25,7 +25,10 @@ from qed.graph.walk import TooLong, Unknown, Walker
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """The result of a program on a box; `gap` says why there is none, `lost` which equation may be undefined."""
+    """The result of a program on a box; `gap` says why there is none.
+
+    `lost` is an equation whose value vanished although it may be undefined; of the others the form knows.
+    """
 
     traced: Traced
     lower: list[np.ndarray]
@@ -34,6 +37,11 @@ class Term:
     form: Form | None
     gap: Unknown | str | None
     lost: Place | None
+
+    @property
+    def doubtful(self) -> Place | None:
+        """The first equation that may be undefined somewhere on the box."""
+        return self.lost or (self.form.lost if self.form is not None else None)
 
     @property
     def low(self) -> np.ndarray:
@@ -93,8 +101,7 @@ def term(traced: Traced, lower: list[np.ndarray], upper: list[np.ndarray]) -> Te
     algebra = curvature.algebra
 
     def lost(gap: Unknown | str | None, form: Form | None = None) -> Term:
-        place = algebra.lost or (form.lost if form is not None else None)
-        return Term(traced, lower, upper, algebra, form, gap, place)
+        return Term(traced, lower, upper, algebra, form, gap, algebra.lost)
 
     try:
         value = Walker([domain, curvature]).run(traced.graph, placed(traced, box))[0].values[1]

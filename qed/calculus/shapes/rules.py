@@ -9,6 +9,8 @@ quadratic forms by exact rational elimination, norms, u^2/v, relative entropy, g
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -16,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from qed import facts
+from qed.calculus.shapes.lines import along, second_derivatives
 from qed.calculus.shapes.quadratic import gram_is_definite, quadratic
 from qed.domains.curvature_algebra import Algebra
+from qed.domains.curvature_line import Directions, atoms
 from qed.domains.curvature_proof import Step
 from qed.domains.curvature_terms import Atom, Form
 from qed.domains.formulas import Formulas
@@ -38,8 +42,10 @@ class Rules:
     ('composition', None)
     """
 
-    def __init__(self, algebra: Algebra) -> None:
-        self.a = algebra
+    def __init__(self, algebra: Algebra, deep: bool = False, deadline: float = math.inf) -> None:
+        self.a, self.deep, self.deadline = algebra, deep, deadline
+        self.top: Form | None = None
+        self._directions = Directions()
         self._memo: dict[tuple[str, int], Found] = {}
         self._formulas = Formulas(Interval())
         self._signs: dict[Any, tuple[float, float]] = {}
@@ -71,11 +77,15 @@ class Rules:
 
     def _convex(self, form: Form) -> Found:
         if form.affine:
-            return Step("convex", form, "affine")
+            return Step("convex", form, "affine") if form.lost is None else None
+        if any(atom.affine and atom.lost is not None for atom, _ in form.terms):
+            return None
         parts = [(atom, c) for atom, c in form.terms if not atom.affine]
         steps = [self._part(form, atom, c) for atom, c in parts]
         if len(parts) == 1 and steps[0] is not None:
             return steps[0] if form.single == parts[0] else Step("convex", form, "sum", (steps[0],))
+        if len(parts) == 1 and form.single is None and form is not self.top:  # the term has been tried by itself
+            return None
         if all(step is not None for step in steps):
             return Step("convex", form, "sum", tuple(step for step in steps if step is not None))
         return self.together(form, parts, steps)
@@ -84,8 +94,13 @@ class Rules:
         """A sum whose terms are not all convex by themselves: what some of them are together."""
         rest = dict(zip([atom.index for atom, _ in parts], steps, strict=True))
         groups: list[tuple[Form, Step]] = []
-        for look in (self._shifted, self._entropies, self._ordered, self._quadratic):
-            for group, step in look([(atom, c) for atom, c in parts if atom.index in rest], rest):
+        looks = [self._shifted, self._entropies, self._ordered, self._quadratic]
+        if self.deep and time.monotonic() < self.deadline:
+            looks += [self._lines, self._smooth] if form is self.top else [self._lines]
+        for look in looks:
+            whole = look == self._lines  # which finds out by itself where it is defined
+            here = [(atom, c) for atom, c in parts if atom.index in rest and (whole or atom.lost is None)]
+            for group, step in look(here, rest):
                 groups.append((group, step))
                 for atom, _ in group.terms:
                     rest.pop(atom.index, None)
@@ -107,6 +122,8 @@ class Rules:
         return self._remembered("convex", part, lambda f: self._atom(f, atom, sign))
 
     def _atom(self, form: Form, atom: Atom, sign: int) -> Found:
+        if atom.lost is not None:
+            return None
         for rule in _BY_KIND.get(atom.kind, ()):
             found = rule(self, form, atom, sign)
             if found is not None:
@@ -307,7 +324,7 @@ class Rules:
     def _logarithm(self, form: Form, sign: int) -> Found:
         """sign * log(form) convex."""
         claim = "log-convex" if sign > 0 else "log-concave"
-        if not self.a.positive(form):
+        if form.lost is not None or not self.a.positive(form):
             return None
         if not form.free:
             return Step(claim, form, "affine")
@@ -420,6 +437,33 @@ class Rules:
             found.append((group, Step("convex", group, "sum of largest", premises, (), atom.place)))
         return found
 
+    def _lines(self, parts: Sequence[tuple[Atom, Any]], steps: dict[int, Found]) -> list[tuple[Form, Step]]:
+        """Terms along one line, together: in pieces."""
+        families: dict[Any, tuple[Any, list[tuple[Atom, Any]]]] = {}
+        for atom, c in parts:
+            direction = self._directions.of(self.a.of(atom))
+            if direction:
+                key = tuple((v.index, str(k)) for v, k in direction)
+                families.setdefault(key, (direction, []))[1].append((atom, c))
+        found = []
+        for direction, members in families.values():
+            if all(steps.get(atom.index) is not None for atom, _ in members):
+                continue
+            group = self.a.form(members, self.a.zero)
+            step = along(self.a, group, direction, lambda a, form: Rules(a).convex(form))
+            if step is not None:
+                found.append((group, step))
+        return found
+
+    def _smooth(self, parts: Sequence[tuple[Atom, Any]], steps: dict[int, Found]) -> list[tuple[Form, Step]]:
+        """All smooth terms together, by their second derivatives."""
+        kept = [(atom, c) for atom, c in parts if steps.get(atom.index) is None or not _has_kink(self.a.of(atom))]
+        if all(steps.get(atom.index) is not None for atom, _ in kept):
+            return []
+        group = self.a.form(kept, self.a.zero)
+        step = second_derivatives(self.a, group, min(self.deadline, time.monotonic() + 4.0))
+        return [] if step is None else [(group, step)]
+
     def _quadratic(self, parts: Sequence[tuple[Atom, Any]], steps: dict[int, Found]) -> list[tuple[Form, Step]]:
         """All terms that are polynomials of degree 2, together."""
         chosen = [(atom, c) for atom, c in parts if quadratic(self.a, self.a.of(atom)) is not None]
@@ -430,6 +474,11 @@ class Rules:
         if q is None or not q.convex:
             return []
         return [(group, Step("convex", group, "quadratic form", (), (), chosen[0][0].place))]
+
+
+def _has_kink(form: Form) -> bool:
+    """Whether there may be a point without a derivative."""
+    return any(atom.name in ("abs", "max", "order", "select", "compare", "cbrt") for atom in atoms(form, set()))
 
 
 def grouped(form: Form, groups: Sequence[tuple[Form, Step]]) -> Step:
