@@ -200,7 +200,7 @@ class _Question:
         search = Search(lambda points: sign * value(points), self.term.low, self.term.high, self.seed)
         seconds = max(0.0, min(seconds, self.deadline - time.monotonic()))
         tried = 0
-        for candidate in search.candidates(seconds):
+        for candidate in search.candidates(seconds, self.term.marks()):
             tried += 1
             made = self._replayed(candidate.x, candidate.y, sign < 0)
             if made is not None or tried > 60:

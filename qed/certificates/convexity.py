@@ -15,12 +15,11 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from qed.certificates.certificate import Certificate, Subject, flat, placed, shaped
+from qed.certificates.certificate import Certificate, Subject, flat, shaped
 from qed.certificates.convexity_rules import Check, Row, check
+from qed.certificates.convexity_terms import terms_of
 from qed.certificates.convexity_witness import value_at
 from qed.certificates.fingerprint import fingerprint
-from qed.domains.ball_ends import BallEnds, Ends
-from qed.domains.curvature import Curvature, TooMany
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_proof import Step, digest
 from qed.domains.curvature_terms import Form
@@ -28,7 +27,6 @@ from qed.domains.curvature_values import BallValues, NoValue
 from qed.domains.precision import precision
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
-from qed.graph.walk import Unknown, Walker
 
 POINTS = 3
 """At how many points the term is compared with the program."""
@@ -125,31 +123,6 @@ def rows_of(step: Step) -> tuple[Row, ...]:
 
     write(step)
     return tuple(rows)
-
-
-def terms_of(traced: Traced, lower: list[np.ndarray], upper: list[np.ndarray]) -> tuple[Algebra, Form]:
-    """The result of a program as a term, with ranges on the box.
-
-    Raises CertificateError where it may be undefined, or is no number.
-    """
-    domain = BallEnds()
-    curvature = Curvature(domain.name, Algebra(domain))
-    with precision(domain.bits):
-        box = [Ends.between(a, b) for a, b in zip(lower, upper, strict=True)]
-    try:
-        (cell, *_) = Walker([domain, curvature]).run(traced.graph, placed(traced, box))
-    except TooMany:
-        raise CertificateError("function", "it has too many numbers") from None
-    value = cell.values[1]
-    if isinstance(value, Unknown):
-        raise CertificateError("function", str(value))
-    form = value.item() if value.size == 1 and value.shape == () else None
-    if not isinstance(form, Form):
-        raise CertificateError("function", "it returns no real number")
-    lost = curvature.algebra.lost
-    if lost is not None:
-        raise CertificateError("box_lower", f"somewhere on the box undefined: {lost}")
-    return curvature.algebra, form
 
 
 def same_values(traced: Traced, algebra: Algebra, form: Form, lower: Any, upper: Any) -> None:

@@ -28,7 +28,7 @@ CHUNK = 64
 def pieces(step: Any) -> None:
     """A form along a line, convex on pieces that join."""
     a, form, numbers = step.a, step.form, [int(n) for n in step.row[4]]
-    direction = Directions().of(form)
+    direction = Directions().of(form) or ()
     if not direction or len(numbers) % 2 or any(q == 0 for q in numbers[1::2]):
         step.fail("it does not go along one line, or a cut is no number")
     inside = [a.q(p, q) for p, q in zip(numbers[::2], numbers[1::2], strict=True)]

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.certificate import Certificate, Subject, flat, placed, shaped
+from qed.certificates.convexity_terms import value_of_terms
 from qed.certificates.fingerprint import fingerprint
 from qed.domains.ball import Ball
 from qed.domains.precision import precision
@@ -111,7 +112,7 @@ def excess(traced: Traced, x: Any, y: Any, middle: Any, bits: int, concave: bool
 
 
 def value_at(traced: Traced, point: Any, bits: int) -> Any:
-    """The value of a function at a point, as a ball.
+    """The value of a function at a point, as a ball: by its graph, and where balls lose the thread by its term.
 
     Raises CertificateError where it has none.
     """
@@ -119,11 +120,11 @@ def value_at(traced: Traced, point: Any, bits: int) -> Any:
     (cell, *_) = Walker([domain]).run(traced.graph, placed(traced, point))
     value = cell.values[0]
     if isinstance(value, Unknown):
-        raise CertificateError("function", str(value))
+        return value_of_terms(traced, point, bits)
     with precision(bits):
         value = domain.number(value)
         if value.shape != ():
             raise CertificateError("function", f"it returns an array of shape {value.shape}, not a number")
-        if value.doubt:
-            raise CertificateError("first", f"undefined at a point: {value.doubt.place}")
-        return value.array.item()
+        if not value.doubt:
+            return value.array.item()
+    return value_of_terms(traced, point, bits)

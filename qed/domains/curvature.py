@@ -161,10 +161,27 @@ class Curvature(Forward):
         if ranges and all(isinstance(r, Known) and not is_extended(r.array.dtype) for r in ranges):
             return tuple(self.numbers(r.array) for r in ranges)
         found = super().apply(equation, inputs, context)
+        found = [
+            self.unknown(equation, context)
+            if not isinstance(value, Unknown) and self._wraps(value, variable)
+            else value
+            for value, variable in zip(found, equation.outputs, strict=True)
+        ]
         return tuple(
             self._cut(self._opaques(inputs, equation, k) if isinstance(value, Unknown) else value, known, variable)
             for k, (value, known, variable) in enumerate(zip(found, ranges, equation.outputs, strict=True))
         )
+
+    def _wraps(self, value: Array, variable: Variable) -> bool:
+        """Whether integers may leave their format, where they start again at its other end."""
+        if is_extended(variable.dtype) or is_real(variable.dtype):
+            return False
+        kind: Any = np.dtype(variable.dtype)
+        if kind.kind not in "iub":
+            return False
+        least, greatest = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+        ranges = [self.algebra.range(form) for form in np.ravel(value) if isinstance(form, Form)]
+        return any(low < least or high > greatest for low, high in ranges)
 
     def _cut(self, value: Array, known: Any, variable: Variable) -> Array:
         """Note the ranges that the enclosing domain has; where it has no value, its doubt is kept."""
@@ -397,8 +414,9 @@ class Curvature(Forward):
         if routes is None:
             return self._unknowns(context)
         flat = np.concatenate([np.ravel(inputs[k]) for k in moved])
-        zero = self.algebra.number(0)
-        return tuple(_objects([flat[i] if i >= 0 else zero for i in r.ravel()], r.shape) for r in routes)
+        given = context.equation.params.get("fill_value")
+        fill = self._number(float("nan") if given is None else np.asarray(given).item())
+        return tuple(_objects([flat[i] if i >= 0 else fill for i in r.ravel()], r.shape) for r in routes)
 
     def _integers(self, x: Any) -> Array | None:
         forms = np.ravel(x)

@@ -257,13 +257,55 @@ class Algebra(Terms):
         atom, c = which.terms[0]
         if c < 0:
             zero, one = one, zero
-        if atom.data == "eq" and self.boolean(which):
-            u = atom.args[0]
-            if self.subtract(one, zero) is u or self.subtract(zero, one) is u:
-                self.drop(which.lost)
-                return zero  # where u is 0 both are the same
+        zero, one = self._given(zero, atom, 1), self._given(one, atom, 2)
+        if zero is one:
+            self.drop(which.lost)
+            return zero
+        if atom.data == "eq" and self._at_zero(zero, atom.args[0]) is one:  # where u is 0 both are the same
+            self.drop(which.lost)
+            return zero
         found = self.atom("select", None, (self.of(atom), zero, one))
         return self.of(found)
+
+    def _given(self, form: Form, condition: Atom, case: int) -> Form:
+        """A case of a choice, in which choices by the same condition are made."""
+        parts = []
+        changed = False
+        for atom, c in form.terms:
+            if atom.kind == "select" and atom.args[0].terms[0][0] is condition:
+                parts.append((self._given(atom.args[case], condition, case), c))
+                changed = True
+            elif atom.kind in ("unary", "product", "quotient") and _chooses(atom, condition, 6):
+                inner = [self._given(arg, condition, case) for arg in atom.args]
+                operations = {"product": self.multiply, "quotient": self.divide}
+                new = self.image(atom.data, inner[0]) if atom.kind == "unary" else operations[atom.kind](*inner)
+                parts.append((new, c))
+                changed = True
+            else:
+                parts.append((self.of(atom), c))
+        if not changed:
+            return form
+        found = self.total([*parts, (self.number(form.constant), self.one)])
+        return found if found.lost is None or form.lost is not None else form
+
+    def _at_zero(self, form: Form, u: Form) -> Form | None:
+        """What a form is where u is 0, if it is a continuous function of u that is defined there."""
+        if not form.terms or form.lost is not None:
+            return form if form.lost is None else None
+        if len(form.terms) == len(u.terms):
+            c = form.terms[0][1] / u.terms[0][1]
+            if self.subtract(form, self.scale(u, c)).terms == ():
+                return self.number(form.constant - c * u.constant)
+        total = self.number(form.constant)
+        for atom, c in form.terms:
+            if atom.kind != "unary" or atom.data.jumps:
+                return None
+            inner = self._at_zero(atom.args[0], u)
+            value = None if inner is None or inner.terms else self._exact(atom.data, inner)
+            if value is None:
+                return None
+            total = self.combine(((total, self.one), (value, c)))
+        return total
 
     def maximum(self, forms: Sequence[Form]) -> Form:
         """The largest of several numbers."""
@@ -351,6 +393,13 @@ class Algebra(Terms):
                     parts = [(self.of(atom), -c), (modulus, half), (atom.args[0], half), (atom.args[1], half)]
                     return self.total([(found, self.one), *parts])
         return found
+
+
+def _chooses(atom: Atom, condition: Atom, depth: int) -> bool:
+    """Whether a choice by the condition stands inside, not too deep."""
+    if atom.kind == "select" and atom.args[0].terms[0][0] is condition:
+        return True
+    return depth > 0 and any(_chooses(each, condition, depth - 1) for arg in atom.args for each, _ in arg.terms)
 
 
 def _order(form: Form) -> Any:

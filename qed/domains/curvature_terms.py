@@ -62,10 +62,15 @@ class Atom:
         """What the atom does: the card's name, or its kind."""
         return self.data.name if self.kind == "unary" else self.kind
 
-    def __repr__(self) -> str:
+    def text(self, depth: int = 6) -> str:
+        """The atom as a formula, cut at a depth."""
         if self.kind == "variable":
             return str(self.data)
-        return f"{self.name}({', '.join(map(repr, self.args))})"
+        inner = "..." if depth == 0 else ", ".join(form.text(depth - 1) for form in self.args[:16])
+        return f"{self.name}({inner})"
+
+    def __repr__(self) -> str:
+        return self.text()
 
 
 class Form:
@@ -98,7 +103,11 @@ class Form:
         return self.terms[0] if len(self.terms) == 1 and self.constant == 0 else None
 
     def __repr__(self) -> str:
-        parts = [f"{'' if c == 1 else str(c) + '*'}{atom!r}" for atom, c in self.terms]
+        return self.text()
+
+    def text(self, depth: int = 6) -> str:
+        """The form as a formula, cut at a depth."""
+        parts = [f"{'' if c == 1 else str(c) + '*'}{atom.text(depth)}" for atom, c in self.terms[:16]]
         if self.constant != 0 or not parts:
             parts.append(str(self.constant))
         return " + ".join(parts)
@@ -227,7 +236,11 @@ class Terms:
         if c == 0:
             self.drop(x.lost)
             return self.form((), self.zero)
-        return self.form(((atom, c * a) for atom, a in x.terms), c * x.constant)
+        found = self.form(((atom, c * a) for atom, a in x.terms), c * x.constant)
+        if len(x.terms) > 1 and (x.lower > -math.inf or x.upper < math.inf):
+            low, high = _times(c, (x.lower, x.upper))
+            found.lower, found.upper = max(found.lower, low), min(found.upper, high)
+        return found
 
     def drop(self, place: Place | None) -> None:
         """Note that a value which may be undefined has vanished from the forms."""
@@ -323,7 +336,8 @@ class Terms:
             low = atom.data.range.lower
             if low.value == 0 and not atom.data.range.lower_closed:
                 return True
-            return atom.name in ("sqrt", "power", "square", "integer_pow") and self.positive(atom.args[0])
+            powers = ("sqrt", "rsqrt", "power", "square", "integer_pow", "reciprocal")
+            return atom.name in powers and self.positive(atom.args[0])
         if atom.kind in ("product", "quotient"):
             return all(self.positive(form) for form in atom.args)
         return atom.kind == "max" and any(self.positive(form) for form in atom.args)
@@ -359,6 +373,10 @@ def _down(a: float, b: float) -> float:
     if a == 0 or b == 0:
         return a + b
     total = a + b
+    if math.isfinite(total):
+        other = total - a
+        if (a - (total - other)) + (b - other) == 0.0:  # the sum is exact (Knuth's TwoSum)
+            return total
     return -math.inf if math.isnan(total) else math.nextafter(total, -math.inf)
 
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import jax.scipy.special as jsp
 import numpy as np
+import optax
 import pytest
 
 import qed
@@ -24,12 +25,26 @@ CONVEX = {
     "square over linear": (lambda x: x[0] ** 2 / x[1], QUADRANT),
     "relative entropy": (lambda x: jsp.kl_div(x[0], x[1]), QUADRANT),
     "two largest": (lambda x: jnp.sum(jnp.sort(x)[-2:]), CUBE),
+    "huber": (lambda x: jnp.sum(optax.huber_loss(x)), PLANE),
+    "elu": (jax.nn.elu, (-3.0, 3.0)),
+    "branch": (lambda x: jax.lax.cond(x > 0, lambda a: a * a, lambda a: -a, x), (-3.0, 3.0)),
+    "x log x from 0 on": (lambda x: jnp.where(x > 0, x * jnp.log(jnp.where(x > 0, x, 1.0)), 0.0), (0.0, 2.0)),
+    "root with two wheres": (
+        lambda x: jnp.where((s := jnp.sum(x * x)) == 0, 0.0, jnp.sqrt(jnp.where(s == 0, 1.0, s))),
+        PLANE,
+    ),
+    "second derivatives": (lambda x: jnp.sum(x * x) + jnp.sin(x[0] * x[1]) / 4, (-np.ones(2), np.ones(2))),
+    "bell outside": (lambda x: jnp.exp(-(x**2)), (0.75, 3.0)),
     "sum in a loop": (lambda x: jax.lax.fori_loop(0, 3, lambda i, c: c + x[i] ** 2, 0.0), CUBE),
 }
 NOT_CONVEX = {
     "saddle": (lambda x: x[0] * x[1], PLANE),
     "median": (jnp.median, CUBE),
     "gelu": (jax.nn.gelu, (-3.0, 3.0)),
+    "slope falls at a seam": (lambda x: jnp.where(x > 0, x**2, x**2 + x), (-1.0, 1.0)),
+    "one point above": (lambda x: jnp.where(x == 0.5, 3.0, x * x), (-1.0, 1.0)),
+    "one point below": (lambda x: jnp.where(x == 0.5, -3.0, x * x), (-1.0, 1.0)),
+    "far below a large number": (lambda x: 1e6 + x**4 - 2.0**-20 * x**2, (-1.0, 1.0)),
     "indefinite form": (lambda x: x[0] ** 2 + 3 * x[0] * x[1] + x[1] ** 2, PLANE),
 }
 
@@ -81,6 +96,20 @@ def test_one_hidden_layer_is_not_convex():
     box = ({"W": np.full((3, 2), -1.0), "v": np.full(2, -1.0)}, {"W": np.full((3, 2), 1.0), "v": np.full(2, 1.0)})
     answer = qed.convexity(lambda p: jnp.mean((jnp.tanh(features @ p["W"]) @ p["v"] - y) ** 2), box)
     assert answer.refuted and answer.check() and set(answer.witness.x) == {"W", "v"}
+
+
+def test_integers_that_wrap_are_no_numbers():
+    def wrapped(x):
+        return x * ((x > 0).astype(jnp.uint8) - jnp.uint8(1)).astype(jnp.float32)
+
+    assert not qed.convexity(wrapped, (-1.0, 2.0)).proved
+
+
+def test_one_term_is_not_taken_twice():
+    def twice(x):
+        return jnp.log(1 + jnp.exp(-x * x)) + jnp.log(1 + 2 * jnp.exp(-x * x)) + x * x
+
+    assert qed.convexity(twice, (-3.0, 3.0)).refuted
 
 
 def test_two_calls_of_one_cached_function_are_two_values():

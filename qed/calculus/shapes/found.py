@@ -14,6 +14,7 @@ from qed.certificates.certificate import placed
 from qed.certificates.convexity import less_a_square
 from qed.domains.curvature import Curvature, TooMany
 from qed.domains.curvature_algebra import Algebra
+from qed.domains.curvature_line import atoms
 from qed.domains.curvature_proof import Step
 from qed.domains.curvature_terms import Form, Place
 from qed.domains.curvature_values import NoValue, Values
@@ -53,12 +54,26 @@ class Term:
         """The upper ends."""
         return np.concatenate([np.ravel(b) for b in self.upper] or [np.zeros(0)])
 
+    def marks(self) -> list[tuple[int, float]]:
+        """(number, value) at which a choice between cases changes: of comparisons of one variable with a constant."""
+        found = set()
+        for atom in atoms(self.form, set()) if self.form is not None else ():
+            u = atom.args[0] if atom.kind == "compare" or atom.name == "abs" else None
+            if u is None or len(u.terms) != 1 or u.terms[0][0].kind != "variable":
+                continue
+            variable, c = u.terms[0]
+            root = -u.constant / c
+            found.add((int(variable.data[1:]), int(root.p) / int(root.q)))
+        return sorted(found)[:32]
+
     def values(self) -> Callable[[np.ndarray], np.ndarray]:
-        """The function in float64, of an array (points, numbers): by the term, or by the graph where it has none."""
-        form, places = self.form, {int(v.data[1:]): v for v in self.algebra.variables}
+        """The function less an affine one in float64, of an array (points, numbers): by the term, else by the graph."""
+        places = {int(v.data[1:]): v for v in self.algebra.variables}
+        form = self.form and self.algebra.form([t for t in self.form.terms if not t[0].affine], self.algebra.zero)
         try:
             if form is None:
-                raise NoValue("form")
+                message = "form"
+                raise NoValue(message)
             middle = np.clip(np.zeros(len(self.low)), self.low, self.high)[None]
             with np.errstate(all="ignore"):
                 Values({v: middle[:, k] for k, v in places.items()}).of(form)

@@ -8,7 +8,7 @@ in float64 is only a proposal: the certificate replays it in balls.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,12 +44,12 @@ class Search:
         self.value, self.lower, self.upper = value, lower, upper
         self.random = np.random.default_rng(seed)
 
-    def candidates(self, seconds: float, extra: Iterable[tuple[Array, Array]] = ()) -> Iterator[Candidate]:
+    def candidates(self, seconds: float, marks: Sequence[tuple[int, float]] = ()) -> Iterator[Candidate]:
         """Proposals, the best of every round first; rounds go on until the time is over."""
         deadline = time.monotonic() + seconds
         best: Candidate | None = None
-        for x, d in extra:
-            yield from self._judged(*self._segments(x[None], d[None]))
+        for k, mark in marks:
+            yield from list(self._judged(*self._about(k, mark)))[:2]
         rounds = 0
         while rounds < 2 or time.monotonic() < deadline:
             reach = REACH * 4.0 ** (rounds % 6 - 1)
@@ -89,6 +89,19 @@ class Search:
         size = 10.0 ** self.random.uniform(-3, 0.5, (count, 1))
         span = np.where(high > low, high - low, 0.0)
         return self._segments(x, d * span * size)
+
+    def _about(self, k: int, mark: float) -> tuple[Array, Array]:
+        """Segments whose middle, or one end, has the number `mark` at place k."""
+        count = 48
+        x, _ = self._random(REACH, count)
+        x = np.round(x[:count] * 64) / 64
+        x[:, k] = mark
+        d = np.zeros(x.shape)
+        d[:, k] = 2.0 ** -self.random.integers(0, 12, len(x)) * self.random.choice([-1.0, 1.0], len(x))
+        firsts, seconds = np.concatenate([x - d, x]), np.concatenate([x + d, x + 2 * d])
+        inside = np.all((firsts >= self.lower) & (firsts <= self.upper), -1)
+        inside &= np.all((seconds >= self.lower) & (seconds <= self.upper), -1)
+        return firsts[inside], seconds[inside]
 
     def _near(self, best: Candidate) -> tuple[Array, Array]:
         """Segments about the best one."""

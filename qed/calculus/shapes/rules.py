@@ -396,6 +396,8 @@ class Rules:
             group = self.a.combine(((self.a.of(atom), k), (moved, k)))
             step = Step("convex", group, "log-sum-exp", tuple(p for p in premises if p is not None), (), atom.place)
             found.append((group, step))
+            for each, _ in shift:
+                del coefficients[each.index]
         return found
 
     def _entropies(self, parts: Sequence[tuple[Atom, Any]], steps: dict[int, Found]) -> list[tuple[Form, Step]]:
@@ -563,7 +565,8 @@ def _by_turns(card: facts.Card, low: float, high: float, bounds: Any, formulas: 
 
 def _one_signed(card: facts.Card, low: float, high: float, bounds: Any, formulas: Formulas, order: int) -> Any:
     shape = card.shape_on
-    if low < shape.lower.value or high > shape.upper.value:
+    endless = any(p.lattice is not None for p in (card.bends, card.turns, card.poles, card.jumps))
+    if low < shape.lower.value or high > shape.upper.value or (endless and not np.isfinite(high - low)):
         return bounds
     marks = (card.bends if order == 2 else card.turns, card.poles, card.kinks, card.jumps)
     if any(low < p.upper and p.lower < high for points in marks for p in points.between(low, high)):
