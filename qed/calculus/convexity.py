@@ -49,12 +49,13 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True)
 class Chord:
-    """Two points, the value in the middle and the mean of the values at the ends."""
+    """Two points, the value in the middle, the mean of the values at the ends, and by how much they differ at least."""
 
     x: Any
     y: Any
     middle: float
     mean: float
+    gap: float
 
 
 @dataclass(frozen=True)
@@ -264,7 +265,7 @@ class _Question:
         values = [float(value_at(self.term.traced, point, 400)) for point in (*ends, middle)]
         tree = jax.tree.structure(self.example)
         x, y = (jax.tree.unflatten(tree, [_plain(leaf) for leaf in point]) for point in ends)
-        return Chord(x, y, values[2], values[0] / 2 + values[1] / 2)
+        return Chord(x, y, values[2], values[0] / 2 + values[1] / 2, witness.gap)
 
     # --- undecided ---
 

@@ -72,7 +72,7 @@ def witness_reason(chord: Any, of: str) -> Reason:
         f"x = {chord.x!r}, y = {chord.y!r}: in the middle {chord.middle:.12g}, the chord there {chord.mean:.12g}",
         role="witness",
         standing=Standing.PROVED,
-        text=f"at the middle of two points the function lies {side} its chord by {abs(chord.middle - chord.mean):.6g}",
+        text=f"at the middle of two points the function lies {side} its chord by {chord.gap:.6g}",
     )
 
 
