@@ -32,6 +32,7 @@ import numpy as np
 
 import qed
 from benchmarks.convexity_by_hand import BY_HAND
+from benchmarks.convexity_by_hand_held_out import BY_HAND_HELD_OUT
 from benchmarks.convexity_cvxpy import NoAtom, literal, variables, verdict
 from qed.domains.box import spread
 from tests.calculus.corpus_shapes import Case
@@ -39,6 +40,7 @@ from tests.calculus.corpus_shapes_all import CASES
 from tests.calculus.corpus_shapes_judge import judged
 
 RESULT = Path(__file__).with_name("results") / "convexity.json"
+FORMS = BY_HAND | {f"held-out {name}": form for name, form in BY_HAND_HELD_OUT.items()}
 DECIDED, SECONDS = 0.92, 10.0
 SEED = 0
 
@@ -71,10 +73,10 @@ def by_cvxpy(name: str, case: Case) -> dict[str, Any]:
         as_written = f"no atom: {missing}"
     seconds = time.perf_counter() - start
     found: dict[str, Any] = {"as_written": as_written, "seconds": round(seconds, 3)}
-    if name in BY_HAND:
+    if name in FORMS:
         import cvxpy as cp
 
-        found["by_hand"] = verdict(BY_HAND[name](cp, variables(lower, upper), case.args))
+        found["by_hand"] = verdict(FORMS[name](cp, variables(lower, upper), case.args))
     return found
 
 
@@ -102,9 +104,11 @@ def summary(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
         written[_of_cvxpy(row["label"], row["cvxpy"]["as_written"])] += 1
         chosen[_of_cvxpy(row["label"], best(row))] += 1
     ratios = [row["qed"]["seconds"] / max(row["cvxpy"]["seconds"], 1e-3) for row in rows.values()]
+    held_out = Counter(row["qed"]["worth"] for name, row in rows.items() if name.startswith("held-out"))
     return {
         "functions": len(rows),
         "qed": dict(worth),
+        "qed_on_the_held_out_half": dict(held_out),
         "qed_slower_than_10_s": slow,
         "cvxpy_as_written": dict(written),
         "cvxpy_by_hand_too": dict(chosen),

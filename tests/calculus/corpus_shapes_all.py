@@ -1,5 +1,11 @@
-"""The corpus of shapes, all parts of it, by name."""
+"""The corpus of shapes, all parts of it, by name; the parts called held-out were kept from the prover's author."""
 
+from tests.calculus import (
+    corpus_shapes_hessian_held,
+    corpus_shapes_matrices_held,
+    corpus_shapes_rules_held,
+    corpus_shapes_tricks_held,
+)
 from tests.calculus.corpus_shapes import Case
 from tests.calculus.corpus_shapes_hessian import HESSIAN
 from tests.calculus.corpus_shapes_matrices import MATRICES
@@ -15,5 +21,9 @@ PARTS: dict[str, list[Case]] = {
     "matrix": MATRICES,
     "optax": OPTAX,
     "sklearn": SKLEARN,
+    "held-out rules": corpus_shapes_rules_held.RULES,
+    "held-out hessian": corpus_shapes_hessian_held.HESSIAN,
+    "held-out trick": corpus_shapes_tricks_held.TRICKS,
+    "held-out matrix": corpus_shapes_matrices_held.MATRICES,
 }
 CASES: dict[str, Case] = {f"{part}/{case.name}": case for part, cases in PARTS.items() for case in cases}
