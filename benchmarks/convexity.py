@@ -50,7 +50,7 @@ def by_qed(case: Case) -> dict[str, Any]:
     start = time.perf_counter()
     answer = qed.convexity(case.fun, case.box, *case.args, seed=SEED)
     seconds = time.perf_counter() - start
-    shape, standing = str(answer.value.shape), str(answer.standing)
+    shape, standing = str(answer.shape), str(answer.standing)
     start = time.perf_counter()
     checked = None if answer.unknown else answer.check()
     return {
@@ -149,8 +149,8 @@ def side_by_side(draws: int = 20) -> list[dict[str, Any]]:
             {
                 "n": n,
                 "d": d,
-                "linear": [str(one.standing), str(one.value.shape)],
-                "hidden": [str(two.standing), str(two.value.shape)],
+                "linear": [str(one.standing), str(one.shape)],
+                "hidden": [str(two.standing), str(two.shape)],
                 "constant": getattr(one.value, "strong", None),
                 "smallest_eigenvalue_of_2XX/n": float(np.linalg.eigvalsh(gram)[0]),
             }
@@ -184,7 +184,7 @@ def holds(record: dict[str, Any]) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--part", help="only the functions of one part: rules, hessian, trick, matrix, optax, sklearn")
     parser.add_argument("--no-write", action="store_true", help="print only")
     options = parser.parse_args()

@@ -75,7 +75,7 @@ def recurrent(x, w):
 
 
 def largest_by_scan(x):
-    return lax.scan(lambda m, v: (jnp.maximum(m, v), None), -jnp.inf, x)[0]
+    return lax.scan(lambda m, v: (jnp.maximum(m, v), None), jnp.float32(-jnp.inf), x)[0]
 
 
 def power_by_while(x):
@@ -246,7 +246,7 @@ TOGETHER = [
         lambda w, x: w["a"] @ x + w["b"],
         ({"a": R3[0], "b": -INFINITY}, None),
         "x is data",
-        (np.float32([1, 2, 3]),),
+        (np.array([1, 2, 3], np.float32),),
     ),
     Case("absolute_product", NEITHER, lambda x: jnp.abs(x[0] * x[1]), SQUARE, "0 at (1, 0) and (0, 1), 1/4 between"),
     Case("log_times_other", NEITHER, lambda x: jnp.log(x[0]) * x[1], over(0.5, 2.0, 2), "mixed derivative 1/x0"),
@@ -263,7 +263,7 @@ TOGETHER = [
         lambda q, p: -jnp.sum(kl_div(p, q)),
         over(0.25, 4.0, 3),
         "p log q - q + const",
-        (np.float32([0.25, 0.5, 2]),),
+        (np.array([0.25, 0.5, 2], np.float32),),
     ),
     Case(
         "harmonic_mean",
@@ -276,7 +276,7 @@ TOGETHER = [
         "norm_over_positive",
         CONVEX,
         lambda x: jnp.sum(x[:2] ** 2) / x[2],
-        (np.float32([-2, -2, 0.5]), np.float32([2, 2, 4])),
+        (np.array([-2, -2, 0.5], np.float32), np.array([2, 2, 4], np.float32)),
         "quadratic over linear",
     ),
     Case(
@@ -350,7 +350,7 @@ LOOPS = [
         lambda x, i: jnp.sum(jnp.exp(x[i])),
         R4,
         "exp of coordinates",
-        (np.int32([0, 2, 2]),),
+        (np.array([0, 2, 2], np.int32),),
     ),
     Case("element_of_the_largest", CONVEX, lambda x: x[jnp.argmax(x)], over(-2.0, 2.0, 3), "max"),
     Case("variance", CONVEX, jnp.var, R4, "squares of affine"),
