@@ -1,7 +1,8 @@
 """Machine learning by hand: losses, activations, attention, likelihoods of labels.
 
 Sources: the rewriting lists of Theano and PyTensor; the GRIST and RANUM defects (log, sqrt, exp, division,
-log-softmax); issues of JAX, PyTorch and TensorFlow on softplus, log-sigmoid, log1mexp, masked softmax, norms.
+log-softmax); issues of JAX, PyTorch and TensorFlow on softplus, log-sigmoid, log1mexp, masked softmax, norms. Tails of
+the normal distribution are judged up to 3: beyond, the rounding of x / sqrt(2) costs more than 3 bits in any formula.
 """
 
 from __future__ import annotations
@@ -66,12 +67,12 @@ def log_cosh_loss(x):
     return jnp.log(jnp.cosh(x))
 
 
-@case(0.3, 3.0, -3.0, -9.0, 12.0)
+@case(0.3, 3.0, -2.0, -3.0, 12.0)
 def gelu_tail(x):
     return 0.5 * x * (1.0 + jax.scipy.special.erf(x / jnp.sqrt(2.0)))
 
 
-@case(0.3, 3.0, -3.0, -9.0, 12.0)
+@case(0.3, 3.0, -2.0, -3.0, 12.0)
 def gelu_by_tanh(x):
     return 0.5 * x * (1.0 + jnp.tanh(jnp.sqrt(2.0 / jnp.pi) * (x + 0.044715 * x**3)))
 
@@ -175,6 +176,6 @@ def tanh_squash_correction(x):
     return jnp.log(1.0 - jnp.tanh(x) ** 2)
 
 
-@case(0.3, 5.0, 120.0, -0.5, -3.0, -5.0, -120.0)
+@case(0.3, 5.0, 120.0, -0.5, -2.0, -3.0, -120.0)
 def gelu_of_library(x):
     return jax.nn.gelu(x)
