@@ -106,7 +106,7 @@ class Differences:
     def replaced(self, old: Node, new: Node, used: tuple[Law, ...]) -> Node:
         """Note that one node takes the place of another."""
         new.span = new.span or old.span
-        if new.ghost is None and new.number > old.number:
+        if new.ghost is None and new.equation is None and new.number > old.number:
             new.ghost = old
         self.changed.append(Rewrite(old, new, tuple(dict.fromkeys(used))))
         return new

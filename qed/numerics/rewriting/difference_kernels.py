@@ -35,6 +35,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.graph.build import Operation
+from qed.numerics.rewriting.smooth import sech2
 
 Function = Callable[..., Any]
 
@@ -91,27 +92,27 @@ def _chosen(near: Function, formula: Function, f: Function) -> Function:
     return lambda x, y, d: jnp.where(near(x, y, d), formula(x, y, d), f(x) - f(y))
 
 
-def _smooth(function: Function, slope: Function) -> Function:
-    """A function with its derivative, written so that the derivative cannot cancel either."""
-    found = jax.custom_jvp(lambda x: function(x))
-
-    @found.defjvp
-    def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
-        return found(primals[0]), slope(primals[0]) * tangents[0]
-
-    return found
+def split(x: Any) -> tuple[Any, Any]:
+    """x as the sum of two numbers of half the digits (Dekker, 1971)."""
+    bits = (np.finfo(x.dtype).nmant + 2) // 2
+    scaled = x * (2.0**bits + 1)
+    high = scaled - (scaled - x)
+    return high, x - high
 
 
-def _sinh_value(x: Any) -> Any:
-    t = jnp.expm1(x)
-    return jnp.where(jnp.abs(x) < 1, 0.5 * (t + t / (t + 1)), 0.5 * jnp.exp(x) - 0.5 * jnp.exp(-x))
+def exact_product(x: Any, y: Any) -> tuple[Any, Any]:
+    """x y as a number and what its rounding left out; 0 is left out where the splitting overflows."""
+    (a, b), (c, d) = split(x), split(y)
+    product = x * y
+    rest = ((a * c - product) + a * d + b * c) + b * d
+    return product, jnp.where(jnp.isfinite(rest), rest, 0.0).astype(product.dtype)
 
 
-expm1 = _smooth(jnp.expm1, jnp.exp)
-sigmoid = _smooth(jax.nn.sigmoid, lambda x: sigmoid(x) * sigmoid(-x))
-hyperbolic_sine = _smooth(_sinh_value, lambda x: 0.5 * (jnp.exp(x) + jnp.exp(-x)))
-hyperbolic_tangent = _smooth(jnp.tanh, lambda x: sech2(x))
-sech2 = _smooth(lambda x: 4 * sigmoid(2 * x) * sigmoid(-2 * x), lambda x: -2 * jnp.tanh(x) * sech2(x))
+def exact_difference(y: Any, t: Any, x: Any) -> Any:
+    """y - t x, the product exact."""
+    product, rest = exact_product(jnp.broadcast_to(t, x.shape), x)
+    return (y - product) - rest
+
 
 # --- powers ---
 
@@ -175,6 +176,29 @@ reciprocal = kernel(
 )
 
 
+@jax.custom_jvp
+def squares(x: Any, y: Any, d: Any, s: Any) -> Any:
+    """x^2 - y^2 from d = x - y and s = x + y."""
+    return d * s
+
+
+@squares.defjvp
+def _squares_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    x, y, d, s = primals
+    along_x, along_y, along_d, along_s = tangents
+    value = squares(x, y, d, s)
+    near, opposite = within(x, y, d), within(x, y, s)
+    zero = jnp.zeros_like(value)
+    plain = ~(near | opposite)
+    tangent = (
+        jnp.where(near, 2 * x, zero) * along_d
+        + jnp.where(opposite, 2 * x, zero) * along_s
+        + jnp.where(plain, 2 * x, zero) * along_x
+        + jnp.where(near, 2 * d, jnp.where(opposite, -2 * s, -2 * y)) * along_y
+    )
+    return value, jnp.broadcast_to(tangent, jnp.shape(value)).astype(value.dtype)
+
+
 @cache
 def power(exponent: float) -> Function:
     """The kernel of x^k for a number k."""
@@ -204,7 +228,7 @@ def _exp_slopes(x: Any, y: Any, d: Any) -> Any:
 
 def _log_value(x: Any, y: Any, d: Any) -> Any:
     ratio = jnp.abs(d) / jnp.minimum(x, y)
-    return jnp.where(jnp.isfinite(ratio), jnp.sign(d) * jnp.log1p(ratio), jnp.log(x) - jnp.log(y))
+    return jnp.where(jnp.isfinite(ratio) & (x > 0) & (y > 0), jnp.sign(d) * jnp.log1p(ratio), jnp.log(x) - jnp.log(y))
 
 
 def _log1p_value(x: Any, y: Any, d: Any) -> Any:
@@ -419,19 +443,8 @@ asin = kernel(
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 
 
-def square(x: Any) -> tuple[Any, Any]:
-    """x^2 as a number and what its rounding left out (Dekker, 1971)."""
-    bits = (np.finfo(x.dtype).nmant + 2) // 2
-    scaled = x * (2.0**bits + 1)
-    high = scaled - (scaled - x)
-    low = x - high
-    product = x * x
-    rest = ((high * high - product) + 2 * high * low) + low * low
-    return product, jnp.where(jnp.isfinite(rest), rest, 0.0).astype(x.dtype)
-
-
 def _bell_erf(x: Any) -> Any:
-    power, rest = square(x)
+    power, rest = exact_product(x, x)
     return 2 / math.sqrt(math.pi) * (jnp.exp(-power) * (1 - rest))
 
 
@@ -496,10 +509,6 @@ OPERATIONS = {
 }
 """For each primitive the difference of it: (x, y, d) -> f(x) - f(y)."""
 
+SQUARES = Operation("difference_of_squares", squares, whole=True)
 RECIPROCAL = Operation("reciprocal_difference", reciprocal, whole=True)
-EXPM1 = Operation("expm1", expm1)
-LOGISTIC = Operation("logistic", sigmoid)
-SINH = Operation("sinh", hyperbolic_sine)
-TANH = Operation("tanh", hyperbolic_tangent)
-SECH2 = Operation("sech2", sech2, whole=True)
 POWER = Operation("power_difference", lambda x, y, d, k: power(k)(x, y, d), whole=True)

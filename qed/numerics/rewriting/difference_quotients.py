@@ -18,16 +18,30 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from qed.graph.build import Node
+import jax
+import jax.numpy as jnp
+
+from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
-from qed.numerics.rewriting.difference_kernels import EXPM1, TANH
 from qed.numerics.rewriting.difference_series import REMAINDER, SERIES
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, common, plus, power_of, scaled, times
+from qed.numerics.rewriting.smooth import EXPM1, TANH
 
 if TYPE_CHECKING:
     from qed.numerics.rewriting.difference_recursion import Difference
     from qed.numerics.rewriting.difference_rules import Found
+
+
+POW = Operation("pow", jnp.power)
+
+
+def _sqrt_minus_over(s: jax.Array, b: jax.Array, q: jax.Array, a: jax.Array) -> jax.Array:
+    return jnp.where(b > 0, q / jnp.where(b > 0, s + b, 1), (s - b) / a).astype(s.dtype)
+
+
+ROOT_OVER = Operation("sqrt_minus_over", _sqrt_minus_over, whole=True)
+"""(sqrt(S) - b) / a from q = (S - b^2) / a."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +65,52 @@ def quotient(difference: Difference, node: Node) -> Found | None:
     if len(polynomial) != 1:
         return None
     ((monomial, coefficient),) = polynomial.items()
-    return removed(difference, monomial, coefficient, node)
+    found = removed(difference, monomial, coefficient, node) or _powers(difference, node) or _roots(difference, node)
+    if found is not None or not _shares(difference, node):
+        return found
+    return difference.plain(polynomial, node), (laws.CANCEL,)
+
+
+def _shares(difference: Difference, node: Node) -> bool:
+    """Whether a generator divides both parts of a quotient."""
+    above, below = (difference.terms(child) for child in node.children)
+    if len(above) != 1 or len(below) != 1:
+        return False
+    (m,), (n,) = above, below
+    powers = dict(n)
+    return any(powers.get(number, 0) * power > 0 for number, power in m)
+
+
+def _roots(difference: Difference, node: Node) -> Found | None:
+    """c (sqrt(S) - b) / a, where a divides S - b^2."""
+    above, below = (difference.terms(child) for child in node.children)
+    if len(above) != 1 or len(below) != 1 or ONE in below:
+        return None
+    ((m, c),), ((n, e),) = above.items(), below.items()
+    g = difference.node(m[0][0]) if len(m) == 1 and m[0][1] == 1 else None
+    if g is None or g.operation != "sqrt_minus":
+        return None
+    gap = difference.terms(g.children[2])
+    if len(gap) != 1:
+        return None
+    rest = scaled(gap, Fraction(1), power_of(n, -1))
+    (left,) = rest
+    if sum(abs(power) for _, power in left) >= sum(abs(power) for _, power in next(iter(gap))):
+        return None
+    parts = (difference.plain(rest, g), difference.monomial(n, g))
+    value = difference.emit(ROOT_OVER, g.children[0], g.children[1], *parts)
+    return difference.algebra.times(float(c / e), value), (laws.ROOT, laws.CANCEL)
+
+
+def _powers(difference: Difference, node: Node) -> Found | None:
+    """x^a / x^b = x^(a - b)."""
+    g, h = node.children
+    if g.operation != "pow" or h.operation != "pow" or g.children[0] is not h.children[0]:
+        return None
+    gap = difference.sharp(difference.minus(g.children[1], h.children[1]), g.children[1])
+    if gap is None:
+        return None
+    return difference.emit(POW, g.children[0], gap[0]), (laws.POWERS, *gap[1])
 
 
 def removed(difference: Difference, monomial: Monomial, coefficient: Fraction, like: Node) -> Found | None:

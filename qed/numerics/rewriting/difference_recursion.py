@@ -424,7 +424,8 @@ class Difference:
         high = self.sharp(self.multiplied({a: Fraction(1), b: ratio}), like)
         if high is None:
             return None
-        return self.emit(stable.MUL, low[0], high[0]), (laws.SQUARES, *low[1], *high[1])
+        x, y = self.monomial(a, like), self.plain({b: ratio}, like)
+        return self.emit(kernels.SQUARES, x, y, low[0], high[0]), (laws.SQUARES, *low[1], *high[1])
 
     def _fractions(self, polynomial: Polynomial, like: Node) -> Found | None:
         below = denominator(polynomial)
@@ -433,7 +434,7 @@ class Difference:
         above = scaled(polynomial, Fraction(1), below)
         shorter = self.terms.expanded(above)
         gap = None
-        if shorter is not None and shorter and len(shorter) < max(len(above), 3):
+        if shorter and len(shorter) < len(polynomial):
             gap = self.sharp(shorter, like)
         if gap is None:
             gap = self(above, like)

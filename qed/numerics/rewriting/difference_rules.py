@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from decimal import Context, Decimal
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING
 
 import jax
@@ -19,10 +20,10 @@ from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_kernels as kernels
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
-from qed.numerics.rewriting.difference_kernels import EXPM1, LOGISTIC, SECH2, SINH, TANH
 from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.scales import constant_of
+from qed.numerics.rewriting.smooth import EXPM1, LOGISTIC, SECH2, SINH, TANH
 
 if TYPE_CHECKING:
     from qed.numerics.rewriting.difference_recursion import Difference
@@ -35,27 +36,50 @@ ERF = Operation("erf", jax.scipy.special.erf)
 ERFC = Operation("erfc", jax.scipy.special.erfc)
 SQRT = Operation("sqrt", jnp.sqrt)
 INTEGER_POW = Operation("integer_pow", lambda x, y: jax.lax.integer_pow(x, y))
-ROOT = Operation(
-    "sqrt_minus", lambda s, b, d: jnp.where(b > 0, d / jnp.where(b > 0, s + b, 1), s - b).astype(s.dtype), whole=True
-)
+
+
+def _sqrt_minus(s: jax.Array, b: jax.Array, d: jax.Array) -> jax.Array:
+    return jnp.where(b > 0, d / jnp.where(b > 0, s + b, 1), s - b).astype(s.dtype)
+
+
+ROOT = Operation("sqrt_minus", _sqrt_minus, whole=True)
+
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899")
 _DIGITS = Context(prec=60, Emax=10**6, Emin=-(10**6))
 
 
-@jax.custom_jvp
-def power_minus_one(x: jax.Array, k: jax.Array) -> jax.Array:
-    """x^k - 1."""
-    exponent = k * jnp.log(jnp.where(x > 0, x, 1))
-    near = (x > 0) & (jnp.abs(exponent) < 1)
-    return jnp.where(near, jnp.expm1(exponent), x**k - 1).astype(jnp.result_type(x, k))
+@cache
+def power_minus_one(exact: bool) -> Callable[..., jax.Array]:
+    """The function x^k - 1 of x, d = x - 1 and k; of an exact x, x^k is taken as it stands where it is far from 1."""
+
+    def parts(x: jax.Array, d: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+        close = jnp.abs(d) < 0.5
+        log = jnp.where(close, jnp.log1p(jnp.where(close, d, 0)), jnp.log(jnp.where(x > 0, x, 1)))
+        small = jnp.abs(k * log) < 1
+        return log, (x > 0) & (small if exact else close | small)
+
+    @jax.custom_jvp
+    def value_of(x: jax.Array, d: jax.Array, k: jax.Array) -> jax.Array:
+        log, near = parts(x, d, k)
+        return jnp.where(near, jnp.expm1(k * log), x**k - 1).astype(jnp.result_type(x, k))
+
+    @value_of.defjvp
+    def slope(primals, tangents):
+        x, d, k = primals
+        log, near = parts(x, d, k)
+        value = value_of(x, d, k)
+        inner = jnp.where(near, log, 0)
+        power = jnp.where(near, jnp.exp(k * inner), jnp.where(near, 1, x) ** k)
+        in_x = k * jnp.where(near, jnp.exp((k - 1) * inner), jnp.where(near, 1, x) ** (k - 1))
+        zero = jnp.zeros_like(in_x)
+        tangent = jnp.where(near, in_x, zero) * tangents[1] + jnp.where(near, zero, in_x) * tangents[0]
+        tangent = tangent + jnp.where(x > 0, power * log, 0) * tangents[2]
+        return value, jnp.broadcast_to(tangent, value.shape).astype(value.dtype)
+
+    return value_of
 
 
-@power_minus_one.defjvp
-def _power_slope(primals, tangents):
-    return power_minus_one(*primals), jax.jvp(jnp.power, primals, tangents)[1]
-
-
-POWER = Operation("power_minus_one", power_minus_one, whole=True)
+POWER = Operation("power_minus_one", lambda x, d, k, exact: power_minus_one(exact)(x, d, k), whole=True)
 
 
 # --- f(x) - f(y) ---
@@ -265,15 +289,10 @@ def power_against(difference: Difference, g: Node, r: Fraction) -> Found | None:
     x, k = g.children
     if r != 1:
         return None
-    base = constant_of(x)
-    if base is None and not difference.exact(x):
-        gap = difference.sharp(difference.shifted(x, Fraction(1)), x)
-        exponent = constant_of(k)
-        if gap is None or exponent is None:
-            return None
-        one = difference.algebra.number(1.0, x)
-        return difference.emit(kernels.POWER, x, one, gap[0], k=exponent), (laws.ATOMS["pow"], *gap[1])
-    return difference.emit(POWER, x, k), (laws.POWER,)
+    gap = difference.sharp(difference.shifted(x, Fraction(1)), x)
+    if gap is None:
+        return None
+    return difference.emit(POWER, x, gap[0], k, exact=difference.exact(x)), (laws.POWER, *gap[1])
 
 
 # --- squares ---

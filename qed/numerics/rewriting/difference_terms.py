@@ -194,7 +194,7 @@ class Terms:
 
     def spelled(self, node: Node) -> Node:
         """What a node is read as: the body of a smooth library call; if deep, what an emitted node stands for."""
-        return spelled(node) if self.deep or node.equation is not None else node
+        return spelled(node) if self.deep or node.equation is not None or node.operation == "xlogy" else node
 
     def _reads(self, node: Node) -> tuple[Node, ...]:
         seen = self.spelled(node)

@@ -22,14 +22,16 @@ from qed.graph.graph import Equation, Graph
 from qed.graph.names import assigned
 from qed.numerics.rewriting.change import Change, Maker, Only, Rewriting
 from qed.numerics.rewriting.difference import Differences
+from qed.numerics.rewriting.guards import Guards
 from qed.numerics.rewriting.inside import evaluated
 from qed.numerics.rewriting.logarithm import Logarithms
 from qed.numerics.rewriting.near_one import NearOne
 from qed.numerics.rewriting.signs import MOVES
+from qed.numerics.rewriting.substitutions import Substitutions
 
 PASSES = 3
 
-REWRITINGS: tuple[Maker, ...] = (Logarithms, NearOne, Differences)
+REWRITINGS: tuple[Maker, ...] = (Substitutions, Logarithms, NearOne, Differences, Guards)
 """The rewritings, in the order in which a node is offered to them."""
 
 

@@ -1,0 +1,375 @@
+"""Guards: overflow in the middle, and derivatives poisoned by what is not chosen.
+
+::
+
+    sqrt(x^2) = |x|                          sqrt(x^2 + y^2) = s sqrt((x/s)^2 + (y/s)^2), s = max(|x|, |y|)
+    sqrt(sum x_i^2)                          the same where the plain sum overflows or vanishes; derivative x / |x|
+    where(c, f(x), b)                        where(c, f(where(c, x, 1)), b): f has a derivative at 1
+    u log v                                  0 where u = 0
+
+The first three are identities. A branch that is not chosen is evaluated at 1, so that its infinite derivative is not
+multiplied by 0 (the "double where"). Two are *conventions*, named in every report: the derivative of a norm at the
+origin is taken to be 0, one of its subgradients; and 0 log 0 is taken to be 0, the limit.
+
+References: Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, section 27.8 (norms).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qed.graph.build import Builder, Node, Operation
+from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.change import Change
+from qed.numerics.rewriting.difference import Rewrite, described
+from qed.numerics.rewriting.difference_recursion import Difference
+from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial
+from qed.numerics.rewriting.laws import Law
+from qed.numerics.rewriting.render import Formula
+from qed.numerics.rewriting.scales import constant_of
+from qed.numerics.rewriting.signs import Sign, floating
+
+NORM_AT_ZERO = "the derivative of a norm at 0 is 0"
+ZERO_LOG_ZERO = "0 log 0 = 0"
+
+ABS = Law("sqrt(a**2) = |a|", "always")
+NORM = Law("sqrt(sum(a**2)) = s sqrt(sum((a/s)**2))", "s > 0")
+HYPOT = Law("sqrt(a**2 + b) = s sqrt((a/s)**2 + b/s**2)", "s > 0")
+WHERE = Law("where(c, f(a), b) = where(c, f(where(c, a, 1)), b)", "always")
+XLOGY = Law("u log(v) = u log(v)", "u != 0; 0 where u = 0")
+ANGLE = Law("atan2(a, b), its derivative without a**2 + b**2", "always")
+
+
+def _usable(total: Any) -> Any:
+    """Where a sum of squares neither overflowed nor lost terms below the smallest number."""
+    info = np.finfo(total.dtype)
+    return (total <= info.max) & (total >= float(info.tiny) / float(info.eps) ** 2)
+
+
+def norm(x: Any, axes: tuple[int, ...]) -> Any:
+    """sqrt(sum x^2) along axes, scaled where the sum would overflow or vanish; its derivative is x / norm, 0 at 0."""
+
+    def value_of(x: Any) -> Any:
+        total = jnp.sum(x * x, axis=axes)
+        size = jnp.max(jnp.abs(x), axis=axes, initial=0.0)
+        scale = jnp.where((size > 0) & jnp.isfinite(size), size, 1).astype(x.dtype)
+        scaled = scale * jnp.sqrt(jnp.sum((x / jnp.expand_dims(scale, axes)) ** 2, axis=axes))
+        usable = _usable(total)
+        return jnp.where(usable, jnp.sqrt(jnp.where(usable, total, 1)), scaled).astype(x.dtype)
+
+    found = jax.custom_jvp(value_of)
+
+    @found.defjvp
+    def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        (x,), (along,) = primals, tangents
+        value = found(x)
+        below = jnp.expand_dims(value, axes)
+        direction = jnp.where(below == 0, 0, x / jnp.where(below == 0, 1, below)).astype(x.dtype)
+        return value, jnp.sum(direction * along, axis=axes)
+
+    return found(x)
+
+
+def hypot(child: Any, rest: Any, *parts: Any) -> Any:
+    """sqrt(rest + sum of squares), from the plain sum too; its derivative does not divide by a square."""
+
+    def value_of(child: Any, rest: Any, *parts: Any) -> Any:
+        scale = jnp.sqrt(jnp.abs(rest))
+        for part in parts:
+            scale = jnp.maximum(scale, jnp.abs(part))
+        scale = jnp.where((scale > 0) & jnp.isfinite(scale), scale, 1).astype(child.dtype)
+        total = rest / scale / scale
+        for part in parts:
+            total = total + (part / scale) ** 2
+        usable = _usable(child) | (child < 0)
+        return jnp.where(usable, jnp.sqrt(jnp.where(usable, child, 1)), scale * jnp.sqrt(total)).astype(child.dtype)
+
+    found = jax.custom_jvp(value_of)
+
+    @found.defjvp
+    def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        value = found(*primals)
+        safe = jnp.where(value == 0, 1, value)
+        at_zero = jnp.where(value == 0, 0, 1).astype(value.dtype)
+        tangent = (0.5 / value) * tangents[1]
+        for part, along in zip(primals[2:], tangents[2:], strict=True):
+            tangent = tangent + at_zero * (part / safe) * along
+        return value, tangent.astype(value.dtype)
+
+    return found(child, rest, *parts)
+
+
+@jax.custom_jvp
+def xlog(u: Any, v: Any) -> Any:
+    """u log v, 0 where u is 0."""
+    return jnp.where(u == 0, 0, u * jnp.log(jnp.where(u == 0, 1, v))).astype(jnp.result_type(u, v))
+
+
+@xlog.defjvp
+def _xlog_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    u, v = primals
+    positive = v > 0
+    in_u = jnp.where(v == 0, 0, jnp.log(jnp.where(v == 0, 1, v)))
+    in_v = jnp.where(u == 0, 0, u / jnp.where((u == 0) & ~positive, 1, v))
+    return xlog(u, v), in_u * tangents[0] + in_v * tangents[1]
+
+
+@jax.custom_jvp
+def angle(y: Any, x: Any) -> Any:
+    """The angle of the vector (x, y)."""
+    return jnp.arctan2(y, x)
+
+
+@angle.defjvp
+def _angle_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    y, x = primals
+    size = jnp.maximum(jnp.abs(x), jnp.abs(y))
+    scale = jnp.where(size > 0, size, 1).astype(size.dtype)
+    a, b = y / scale, x / scale
+    square = a * a + b * b
+    return angle(y, x), (b / square / scale) * tangents[0] - (a / square / scale) * tangents[1]
+
+
+@jax.custom_jvp
+def slope_angle(y: Any, x: Any) -> Any:
+    """atan(y / x)."""
+    return jnp.arctan(y / x)
+
+
+@slope_angle.defjvp
+def _slope_angle_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    return slope_angle(*primals), jax.jvp(angle, primals, tangents)[1]
+
+
+NORM_OF = Operation("norm", norm, whole=True)
+ROOT_OF = Operation("root_of_squares", hypot, whole=True)
+XLOG = Operation("xlogy", xlog, whole=True)
+ATAN2 = Operation("atan2", angle, whole=True)
+ATAN_RATIO = Operation("atan_of_quotient", slope_angle, whole=True)
+CHOSEN = Operation("where_chosen", lambda p, x, case: jnp.where(p == case, x, 1).astype(x.dtype))
+
+UNSAFE = {"log": 0, "sqrt": 0, "rsqrt": 0, "acos": 0, "asin": 0, "log1p": 0, "atanh": 0, "acosh": 0, "exp": 0, "pow": 0,
+          "div": 1, "cbrt": 0, "expm1": 0, "exp2": 0, "sinh": 0, "cosh": 0, "atan2": 0}  # fmt: skip
+"""Operations whose value or derivative may be infinite, and the operand that decides it."""
+
+_ELEMENTWISE = frozenset(
+    "add sub mul div neg exp log sqrt rsqrt pow integer_pow square acos asin atan tan sin cos log1p expm1 "
+    "tanh atanh acosh cbrt exp2 sinh cosh asinh logistic abs max min erf erfc atan2 sign".split()
+)
+LARGEST_CONE = 64
+
+
+class Guards:
+    """The guards on the nodes of a builder.
+
+    Args:
+        builder: where new nodes are made.
+        only: which nodes may be rewritten; default all.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from qed.graph.trace import trace
+        >>> from qed.numerics.rewriting.session import rewrite
+        >>> f = lambda x: jnp.sqrt(jnp.sum(x * x))
+        >>> guarded = rewrite(trace(f, jnp.zeros(2)).graph, rewritings=(Guards,)).function
+        >>> print(jax.grad(f)(jnp.zeros(2)), jax.grad(lambda x: guarded(x)[0])(jnp.zeros(2)))
+        [nan nan] [0. 0.]
+    """
+
+    name = "guards"
+
+    def __init__(self, builder: Builder, only: Callable[[Node], bool] | None = None) -> None:
+        self.builder = builder
+        self.only = only
+        self.difference = Difference(builder)
+        self.changed: list[Rewrite] = []
+
+    def rule(self, node: Node) -> Node | None:
+        """What takes the place of a node whose children are rewritten already, or None."""
+        rules = {
+            "sqrt": self._sqrt,
+            "select_n": self._where,
+            "mul": self._xlog,
+            "atan2": self._angle,
+            "atan": self._slope,
+        }
+        use = rules.get(node.operation)
+        if use is None or node.equation is None or not floating(node.dtype) or self.builder.derivative:
+            return None
+        if self.only is not None and not self.only(node):
+            return None
+        found = use(node)
+        if found is None:
+            return None
+        new, law, convention = found
+        new = self.difference.algebra.filled(new, node.shape)
+        new.span = new.span or node.span
+        if new.ghost is None and new.equation is None and new.number > node.number:
+            new.ghost = node
+        self.changed.append(Rewrite(node, new, (law,), convention))
+        return new
+
+    def changes(self, needed: set[int]) -> tuple[Change, ...]:
+        """What was changed, for those new nodes that are needed."""
+        formula = Formula(self.difference.algebra.forms)
+        return tuple(described(each, formula, self.name) for each in self.changed if each.new.number in needed)
+
+    # --- roots of squares ---
+
+    def _sqrt(self, node: Node) -> tuple[Node, Law, str | None] | None:
+        child = node.children[0]
+        polynomial = self.difference.deeper(child)
+        squares: Polynomial = {m: c for m, c in polynomial.items() if c > 0 and _is_square(m)}
+        if len(polynomial) == 1:
+            if squares:
+                return self._absolute(squares, node)
+            return self._norm(polynomial, node)
+        others: Polynomial = {m: c for m, c in polynomial.items() if m not in squares}
+        if not squares or any(not self._plain(m) for m in polynomial):
+            return None
+        parts = [self._root(m, c, node) for m, c in squares.items()]
+        convention = None if others else NORM_AT_ZERO
+        rest = self.difference.plain(others, node) if others else self.difference.algebra.number(0.0, node)
+        return self.difference.emit(ROOT_OF, child, rest, *parts), HYPOT, convention
+
+    def _plain(self, monomial: Monomial) -> bool:
+        return all(power > 0 for _, power in monomial)
+
+    def _root(self, monomial: Monomial, coefficient: Fraction, like: Node) -> Node:
+        half = tuple((number, power // 2) for number, power in monomial)
+        return self.difference.algebra.times(math.sqrt(coefficient), self.difference.monomial(half, like))
+
+    def _absolute(self, squares: Polynomial, node: Node) -> tuple[Node, Law, str | None]:
+        ((monomial, coefficient),) = squares.items()
+        return self.difference.emit(stable.ABS, self._root(monomial, coefficient, node)), ABS, NORM_AT_ZERO
+
+    def _norm(self, polynomial: Polynomial, node: Node) -> tuple[Node, Law, str | None] | None:
+        ((monomial, coefficient),) = polynomial.items()
+        if not monomial or any(power != 1 for _, power in monomial) or coefficient <= 0:
+            return None
+        value: Node | None = None
+        for number, _ in monomial:
+            summed = self.difference.node(number)
+            found = self._summands(summed)
+            if found is None:
+                return None
+            factor = self.difference.emit(NORM_OF, found[0], axes=found[1], shape=summed.shape)
+            value = factor if value is None else self.difference.emit(stable.MUL, value, factor)
+        assert value is not None
+        return self.difference.algebra.times(math.sqrt(coefficient), value), NORM, NORM_AT_ZERO
+
+    def _summands(self, summed: Node) -> tuple[Node, tuple[int, ...]] | None:
+        """x and the axes, where a node is the sum of x^2 along axes."""
+        if summed.operation == "dot_general" and summed.children[0] is summed.children[1]:
+            x = summed.children[0]
+            return (x, (0,)) if x.shape and len(x.shape) == 1 else None
+        if summed.operation != "reduce_sum" or summed.equation is None:
+            return None
+        inner = self.difference.terms(summed.children[0])
+        if len(inner) != 1:
+            return None
+        ((monomial, coefficient),) = inner.items()
+        if not _is_square(monomial) or coefficient <= 0:
+            return None
+        x = self.difference.algebra.filled(self._root(monomial, coefficient, summed), summed.children[0].shape)
+        return x, tuple(summed.params["axes"])
+
+    # --- branches ---
+
+    def _where(self, node: Node) -> tuple[Node, Law, str | None] | None:
+        predicate, *cases = node.children
+        if node.equation is None or predicate.shape != node.shape or constant_of(predicate) is not None:
+            return None
+        new = [self._guarded(case, predicate, index) for index, case in enumerate(cases)]
+        if all(one is other for one, other in zip(new, cases, strict=True)):
+            return None
+        return self.builder.apply(node.equation, [predicate, *new])[0], WHERE, None
+
+    def _guarded(self, case: Node, predicate: Node, index: int) -> Node:
+        cone = self._cone(case, predicate.shape)
+        if not any(self._unsafe(node) for node in cone):
+            return case
+        new: dict[int, Node] = {}
+        for node in cone:
+            children = [new.get(child.number, child) for child in node.children]
+            if self._unsafe(node):
+                at = UNSAFE[node.operation]
+                children[at] = self.difference.emit(CHOSEN, predicate, children[at], case=index)
+                children[at] = self._typed(children[at], node.children[at])
+            same = all(one is other for one, other in zip(children, node.children, strict=True))
+            new[node.number] = node if same or node.equation is None else self.builder.apply(node.equation, children)[0]
+        return new[case.number]
+
+    def _typed(self, made: Node, like: Node) -> Node:
+        made.dtype = like.dtype
+        return made
+
+    def _cone(self, case: Node, shape: tuple[int, ...]) -> list[Node]:
+        """The elementwise operations of the shape of the choice that a branch ends in, in order of evaluation."""
+        found: dict[int, Node] = {}
+        stack = [case]
+        while stack:
+            node = stack.pop()
+            if (
+                node.number in found
+                or node.operation not in _ELEMENTWISE
+                or node.shape != shape
+                or node.equation is None
+            ):
+                continue
+            found[node.number] = node
+            if len(found) > LARGEST_CONE:
+                return []
+            stack.extend(node.children)
+        return [found[number] for number in sorted(found)]
+
+    def _unsafe(self, node: Node) -> bool:
+        at = UNSAFE.get(node.operation)
+        if at is None or not self.difference.sign.varies(node):
+            return False
+        operand = node.children[at]
+        if operand.shape != node.shape or operand.operation in ("select_n", "where_chosen", "max", "clamp"):
+            return False
+        if constant_of(operand) is not None:
+            return False
+        sign = self.difference.sign(operand)
+        return (
+            node.operation in ("exp", "expm1", "exp2", "sinh", "cosh", "acos", "asin", "atanh") or sign < Sign.BOUNDED
+        )
+
+    # --- u log v, and angles ---
+
+    def _xlog(self, node: Node) -> tuple[Node, Law, str | None] | None:
+        for u, log in (node.children, node.children[::-1]):
+            if log.operation != "log" or log.equation is None or constant_of(u) is not None or u.shape != log.shape:
+                continue
+            if u.operation == "log":
+                return None
+            v = log.children[0]
+            if self.difference.sign(v) >= Sign.BOUNDED or self.difference.sign(u) >= Sign.POSITIVE:
+                return None
+            return self.difference.emit(XLOG, u, v), XLOGY, ZERO_LOG_ZERO
+        return None
+
+    def _slope(self, node: Node) -> tuple[Node, Law, str | None] | None:
+        """atan(y / x)."""
+        ratio = node.children[0]
+        if ratio.operation != "div" or any(child.shape != node.shape for child in ratio.children):
+            return None
+        return self.difference.emit(ATAN_RATIO, *ratio.children), ANGLE, None
+
+    def _angle(self, node: Node) -> tuple[Node, Law, str | None] | None:
+        if any(child.shape != node.shape for child in node.children):
+            return None
+        return self.difference.emit(ATAN2, *node.children), ANGLE, None
+
+
+def _is_square(monomial: Monomial) -> bool:
+    return monomial != ONE and all(power % 2 == 0 and power > 0 for _, power in monomial)
