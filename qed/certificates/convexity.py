@@ -5,6 +5,10 @@ strong convexity, f - m |x|^2 / 2 is convex too. A row is a claim about one numb
 it, and the rows it follows from; the last row is about the result. Verification traces the function again, takes it
 apart into terms with ranges in intervals whose ends are numbers of python-flint (`qed.domains.ball_ends`), compares
 the term with the program at points in balls, and checks every row (`qed.certificates.convexity_rules`).
+
+Shared with the search: the taking apart (`qed.domains.curvature`), the algebra of terms, and the chain rule of second
+derivatives. The first two are held against the program's own values in balls, the last against second differences;
+the rules, the ranges and the elimination of quadratic forms are other code.
 """
 
 from __future__ import annotations

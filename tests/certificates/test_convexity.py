@@ -130,3 +130,25 @@ def test_a_constant_that_is_too_large():
 def test_a_witness_that_shows_nothing(field, value):
     with pytest.raises(CertificateError):
         replace(witness(), **{field: value}).sealed().verify()
+
+
+def test_second_derivatives_that_are_not_those_of_the_form_are_noticed(monkeypatch):
+    def wavy(x):
+        return jnp.sum(x * x) + jnp.sin(x[0] * x[1]) / 4
+
+    certificate = qed.convexity(wavy, (-np.ones(2), np.ones(2))).certificate
+    assert any(row[1] == "second derivatives" for row in certificate.rows) and certificate.verify()
+
+    from qed.domains import curvature_jets
+
+    right = curvature_jets.Jets.of
+
+    def wrong(self, form):
+        jet = right(self, form)
+        if (0, 0) in jet.second:
+            jet.second[0, 0] = self._add(jet.second[0, 0], self._number(3.0))
+        return jet
+
+    monkeypatch.setattr(curvature_jets.Jets, "of", wrong)
+    with pytest.raises(CertificateError, match="second difference"):
+        certificate.verify()
