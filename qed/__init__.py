@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the names once more, for editors and type checkers; a test 
     from qed.calculus.derivation import Derivation as Derivation
     from qed.calculus.derivation import derive as derive
     from qed.calculus.enclosure import enclose as enclose
+    from qed.calculus.globally import minimize_globally as minimize_globally
     from qed.calculus.gradient.check import check_gradient as check_gradient
     from qed.calculus.gradient.surrogate import surrogate as surrogate
     from qed.calculus.taylor import taylor as taylor

@@ -37,6 +37,7 @@ TABLE: dict[str, str] = {
     "enclose": "qed.calculus.enclosure:enclose",
     "logspace": "qed.numerics.logspace",
     "precision": "qed.numerics.precision:precision",
+    "minimize_globally": "qed.calculus.globally:minimize_globally",
     "stabilize": "qed.numerics.stabilize:stabilize",
     "surrogate": "qed.calculus.gradient.surrogate:surrogate",
     "taylor": "qed.calculus.taylor:taylor",

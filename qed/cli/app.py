@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from qed.cli import backprop, check_gradient, convexity, derive, enclose, precision, stabilize, taylor
+from qed.cli import backprop, check_gradient, convexity, derive, enclose, globally, precision, stabilize, taylor
 from qed.cli.output import finish, seconds
 from qed.cli.question import AsJson, Quiet, Strict, Unfold
 from qed.errors import QedError
@@ -37,6 +37,7 @@ qed answers questions about a differentiable function, and gives every answer wi
   Between which numbers does it stay?           qed enclose train.py:loss --lower 0 --upper 1
   Is it convex?                                 qed convex train.py:loss --box low,high
   How many digits are lost, and where?          qed precision train.py:loss --at w
+  Where is its least value on a box?            qed globally train.py:loss --lower 0 --upper 1
   Which polynomial is it nearby?                qed taylor train.py:loss --at w --order 2
   Does it keep its digits, and how would it?    qed stabilize train.py:loss --at w
   What does a code mean?                        qed explain QED201
@@ -117,6 +118,8 @@ app.command("derive")(derive.command)
 app.command("enclose")(enclose.command)
 app.command("precision")(precision.command)
 app.command("stabilize")(stabilize.command)
+app.command("minimize_globally")(globally.command)
+app.command("globally", hidden=True)(globally.command)
 app.command("taylor")(taylor.command)
 app.command("check")(check_gradient.command)
 app.command("check_gradient", hidden=True)(check_gradient.command)

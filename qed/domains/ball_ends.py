@@ -377,7 +377,9 @@ def _pieces(card: facts.Card, turning: facts.Card, low: Any, high: Any, depth: i
 
 def _unbounded(card: facts.Card, low: Any, high: Any) -> Pair:
     """On an unbounded interval: by the limits where nothing turns, else the card's range."""
-    plain = not (card.turns or card.poles or card.jumps) and None not in card.limits
+    plain = not (card.poles or card.jumps) and None not in card.limits
+    if plain and card.turns:
+        plain = not poles_meet(replace(card, poles=card.turns), floats([low])[0], floats([high])[1])[0]
     if not (plain or card.name in STEPS):
         return _range(card)
     arb = flint().arb

@@ -17,12 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any, ClassVar, final
 
 import numpy as np
 
 from qed import facts
 from qed.domains.ball import inside
+from qed.domains.ball_ends import Ends
 from qed.domains.balls import between, each, marked, objects
 from qed.domains.doubt import NONE, Doubt, either, moved
 from qed.domains.enclosing import Enclosing
@@ -137,6 +139,7 @@ class BallSeries(Enclosing):
     Args:
         order: the highest power of t.
         bits: the precision.
+        batch: how many axes stand in front of those of each array.
     """
 
     name = "ball series"
@@ -145,8 +148,8 @@ class BallSeries(Enclosing):
         *"igamma igammac polygamma regularized_incomplete_beta zeta atan2 rem bessel_i0e bessel_i1e erf_inv".split()
     }
 
-    def __init__(self, order: int, bits: int = 200) -> None:
-        super().__init__()
+    def __init__(self, order: int, bits: int = 200, batch: int = 0) -> None:
+        super().__init__(batch)
         self.order = order
         self.bits = bits
 
@@ -158,7 +161,16 @@ class BallSeries(Enclosing):
     def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """The series of an equation's outputs."""
         with precision(self.bits, self.order + 1):
-            return super().apply(equation, inputs, context)
+            found = super().apply(equation, inputs, context)
+            bounds = context.others.get("ball ends:out", ())
+            return [self.within(value, known) for value, known in zip_longest(found, bounds[: len(found)])]
+
+    def within(self, value: Any, known: Any) -> Any:
+        """The series with its leading coefficient kept within bounds that another domain carries, if there are any."""
+        if not isinstance(value, SeriesOfBalls) or not isinstance(known, Ends) or value.doubt or known.doubt:
+            return value
+        shape = value.shape[value.ndim - known.ndim :]
+        return replace(value, array=each(_cut, value.array, np.broadcast_to(known.pairs, shape)))
 
     def join(self, first: Any, second: Any) -> Any:
         """What either branch may give."""
@@ -275,6 +287,17 @@ class BallSeries(Enclosing):
     def anyone(self, x: Any, shape: tuple[int, ...]) -> Any:
         """An undecided element is not smooth."""
         return self.numbers.point(np.zeros(shape)).lost()
+
+
+def _cut(series: Any, pair: tuple[Any, Any]) -> Any:
+    """A series whose leading ball lies in an interval, if that is smaller."""
+    low, high = pair
+    if not (low.is_finite() and high.is_finite()):
+        return series
+    ball = low.union(high)
+    if ball.rad() >= series[0].rad():
+        return series
+    return flint().arb_series([ball, *series.coeffs()[1:]])
 
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {

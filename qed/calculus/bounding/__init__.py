@@ -1,0 +1,1 @@
+"""What bounds on boxes are made of: forms of enclosures, branch and bound, regions of one minimiser."""
