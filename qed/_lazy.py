@@ -35,6 +35,7 @@ TABLE: dict[str, str] = {
     "convexity": "qed.calculus.convexity:convexity",
     "derive": "qed.calculus.derivation:derive",
     "enclose": "qed.calculus.enclosure:enclose",
+    "lipschitz": "qed.calculus.lipschitz:lipschitz",
     "logspace": "qed.numerics.logspace",
     "precision": "qed.numerics.precision:precision",
     "minimize_globally": "qed.calculus.globally:minimize_globally",

@@ -21,6 +21,8 @@ from qed.graph.trace import Traced
 Array = np.ndarray
 DEPTH = 16
 """How often a box is halved to answer one question."""
+COUNT = 400
+"""Into how many parts it is cut at most."""
 
 
 class OutOfTime(Exception):
@@ -30,12 +32,12 @@ class OutOfTime(Exception):
 class Prover:
     """A traced function, questioned on boxes; what is not proved raises CertificateError with the name given.
 
-    OutOfTime is raised after the deadline (time.monotonic()).
+    OutOfTime is raised after the deadline (time.monotonic()); a box is cut into so many parts at most.
     """
 
-    def __init__(self, traced: Traced, deadline: float = np.inf) -> None:
+    def __init__(self, traced: Traced, deadline: float = np.inf, parts: int = COUNT) -> None:
         self.f = BallBoxes(traced)
-        self.deadline = deadline
+        self.deadline, self.parts = deadline, parts
 
     # --- bounds ---
 
@@ -208,13 +210,63 @@ class Prover:
                 if not abs(moved) < flint.arb(float(radius[index[i]])):
                     raise CertificateError(name, "no stationary point is found near its point")
 
+    # --- bounds of derivatives ---
+
+    def gradient_within(self, lower: Array, upper: Array, bound: float, name: str) -> None:
+        """Prove that the Euclidean norm of the gradient is <= bound on a box."""
+
+        def settled(low: Array, high: Array) -> tuple[bool, Any]:
+            try:
+                slopes = self.f.slopes(low, high)
+            except NotSmooth as error:
+                return False, (None, str(error))
+            with precision(BITS) as flint:
+                total = flint.arb(0)
+                for slope in slopes:
+                    total = total + abs(slope).upper() ** 2
+                done = bool(total <= flint.arb(bound) ** 2)
+                return done, (None, f"the norm may be {total.sqrt().str(12)}, above {bound!r}")
+
+        self._everywhere(settled, lower, upper, name)
+
+    def hessian_within(self, lower: Array, upper: Array, bound: float, name: str) -> None:
+        """Prove that the eigenvalues of the Hessian are between -bound and bound on a box."""
+
+        def settled(low: Array, high: Array) -> tuple[bool, Any]:
+            try:
+                forms = self.f.forms(low, high, np.eye(self.f.size))
+            except NotSmooth as error:
+                return False, (None, str(error))
+            if not all(x.is_finite() for row in forms for x in row):
+                return False, (None, "the Hessian is not bounded by balls")
+            done = all(self._below(forms, sign, bound) for sign in (1, -1))
+            return done, (None, f"an eigenvalue may be beyond {bound!r}")
+
+        self._everywhere(settled, lower, upper, name)
+
+    def _below(self, forms: Any, sign: int, bound: float) -> bool:
+        """Whether bound I - sign H is positive definite: V^T (bound I - sign H) V is diagonally dominant."""
+        n = len(forms)
+        _, basis = np.linalg.eigh(np.array([[float(x.mid()) for x in row] for row in forms]))
+        with precision(BITS) as flint:
+            v = flint.arb_mat(n, n, [flint.arb(float(x)) for x in basis.ravel()])
+            entries = [flint.arb(bound) * int(i == j) - sign * forms[i][j] for i in range(n) for j in range(n)]
+            turned = v.transpose() * flint.arb_mat(n, n, entries) * v
+            for i in range(n):
+                others = flint.arb(0)
+                for j in range(n):
+                    others = others + (abs(turned[i, j]).upper() if j != i else flint.arb(0))
+                if not turned[i, i] > others:
+                    return False
+        return True
+
     # --- halving ---
 
     def _everywhere(
         self, settled: Callable[[Array, Array], tuple[bool, Any]], lower: Array, upper: Array, name: str
     ) -> None:
         """Settle a question on a box, or on its parts."""
-        waiting = [(lower, upper, 0)]
+        waiting, count = [(lower, upper, 0)], 0
         while waiting:
             low, high, depth = waiting.pop()
             if time.monotonic() > self.deadline:
@@ -230,7 +282,8 @@ class Prover:
             )
             i = int(np.argmax(np.where(low < high, wide, -1.0)))
             middle = split(float(low[i]), float(high[i]))
-            if depth >= DEPTH or not low[i] < middle < high[i]:
+            count += 1
+            if depth >= DEPTH or count >= self.parts or not low[i] < middle < high[i]:
                 raise CertificateError(name, problem)
             left, right = high.copy(), low.copy()
             left[i] = right[i] = middle

@@ -13,7 +13,18 @@ from typing import Annotated
 
 import typer
 
-from qed.cli import backprop, check_gradient, convexity, derive, enclose, globally, precision, stabilize, taylor
+from qed.cli import (
+    backprop,
+    check_gradient,
+    convexity,
+    derive,
+    enclose,
+    globally,
+    lipschitz,
+    precision,
+    stabilize,
+    taylor,
+)
 from qed.cli.output import finish, seconds
 from qed.cli.question import AsJson, Quiet, Strict, Unfold
 from qed.errors import QedError
@@ -118,6 +129,7 @@ app.command("derive")(derive.command)
 app.command("enclose")(enclose.command)
 app.command("precision")(precision.command)
 app.command("stabilize")(stabilize.command)
+app.command("lipschitz")(lipschitz.command)
 app.command("minimize_globally")(globally.command)
 app.command("globally", hidden=True)(globally.command)
 app.command("taylor")(taylor.command)

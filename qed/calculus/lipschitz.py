@@ -1,0 +1,260 @@
+"""Lipschitz constants of a function and of its gradient on a box, proved.
+
+By the mean value theorem |f(y) - f(x)| <= L |y - x| with L the greatest |grad f| on a box, and |grad f(y) - grad f(x)|
+<= L |y - x| with L the greatest spectral norm of the Hessian: then a step of gradient descent below 2/L that stays in
+the box does not raise f (Nesterov, *Lectures on Convex Optimization*, 2018, lemma 1.2.3). Both are enclosed by interval
+jets. An interval matrix has no eigenvalue above t if t I - H is positive definite throughout; row sums (Gershgorin) and
+the Frobenius norm bound the spectral norm too. The box is halved where the bound is largest, until sampled points show
+that little is left to gain.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from qed.answer import Answer, Enclosed, Missing, Reason
+from qed.calculus.bounding.boxes import Gap, OnBoxes, undefined
+from qed.calculus.bounding.forms import definite
+from qed.calculus.expanding.words import outward
+from qed.certificates.boxes import split
+from qed.certificates.lipschitz import Lipschitz
+from qed.domains import rounding_outward as ro
+from qed.domains.box import spread
+from qed.domains.intervals import Intervals
+from qed.domains.jet import Jet, full, pairs, spectral_bound
+from qed.errors import CertificateError, QedError
+from qed.graph.function import read
+from qed.graph.walk import TooLong
+from qed.standing import Standing
+
+Array = np.ndarray
+PIECES = 32
+ROOM = ((2.0**-40, 2), (1e-2, 12), (0.5, 24))
+"""By which parts of itself the constant is raised until it is confirmed, and in how many parts of each leaf."""
+CLOSE = 1e-3
+"""The part of the constant that is not worth another halving."""
+
+
+def lipschitz(fun: Callable[..., Any], box: Any, *args: Any, order: int = 1, budget: float = 10.0) -> Answer[float]:
+    """A Lipschitz constant of fun on a box (order 0), or of its gradient (order 1), in the Euclidean norm, proved.
+
+    Args:
+        fun: a function of a tree of arrays that returns a number.
+        box: `qed.Box(lower, upper)` or the pair.
+        args: the other arguments, as they are.
+        order: 0 for fun itself, in units of fun per unit of x; 1 for its gradient, per unit of x squared.
+        budget: seconds of search.
+
+    Returns:
+        An answer whose value is the constant; `lower` is a norm that is taken on the box, `upper` the constant. UNKNOWN
+        where the function may have a corner or a jump in the box, may be undefined, or has no bounded derivative there;
+        and where balls do not confirm the constant, as often for Hessians of several variables that vary much.
+
+    Raises:
+        QedError: for what is no box (QED007, QED003), an order that is not 0 or 1 (QED007), a function that cannot be
+            traced (QED010) or returns no number (QED002).
+
+    >>> import jax.numpy as jnp
+    >>> from qed.calculus.lipschitz import lipschitz
+    >>> answer = lipschitz(lambda w: jnp.sum(w**2 * jnp.array([4.0, 1.0])), (-jnp.ones(2), jnp.ones(2)))
+    >>> str(answer.standing), round(answer.value, 6), answer.check()
+    ('PROVED', 8.0, True)
+    """
+    if order not in (0, 1):
+        what = f"order={order!r} is neither 0 nor 1"
+        raise QedError("QED007", what, "a constant of f or of its gradient is asked for", "give order=0 or order=1")
+    start = time.monotonic()
+    example, lower, upper = spread(box)
+    function = OnBoxes.of(read(fun, example, *args, finite=False).traced)
+    ends = [np.concatenate([np.ravel(leaf) for leaf in side]) for side in (lower, upper)]
+    try:
+        pieces = _Pieces(function, order, *ends)
+        pieces.refine(start + budget)
+    except Gap as gap:
+        lost = gap.unknown
+        return _unknown(order, Missing(str(lost), "a rule", code="QED020", primitive=lost.primitive, span=lost.span))
+    except TooLong as error:
+        return _unknown(order, Missing(str(error), "a shorter loop", code="QED020"))
+    if not np.isfinite(pieces.bound):
+        return _unknown(order, _why(pieces))
+    return _confirmed(pieces, (fun, example, args), (lower, upper))
+
+
+def _confirmed(pieces: _Pieces, subject: tuple[Any, Any, Any], box: tuple[Any, Any]) -> Answer[float]:
+    """The answer with its certificate; the constant is raised by small parts of itself until balls confirm it."""
+    fun, example, args = subject
+    problem = ""
+    for room, parts in ROOM:
+        bound = pieces.bound * (1 + room) + float(np.finfo(float).tiny)
+        certificate = Lipschitz.about(fun, example, args, box=box, tree=pieces.tree(), order=pieces.order, bound=bound)
+        try:
+            certificate.confirm(parts)
+        except CertificateError as error:
+            problem = f"not confirmed in balls: {error.node}: {error.why}"
+        else:
+            return _answer(pieces, bound, certificate)
+    return _unknown(pieces.order, Missing(problem, "a bounded box without corners", code="QED020"))
+
+
+def _why(pieces: _Pieces) -> Missing:
+    gap = pieces.gap
+    if gap is not None:
+        return Missing(str(gap), "a box on which it is defined", code="QED020", primitive=gap.primitive, span=gap.span)
+    what = "the derivative is not bounded on the box, or the function may have a corner or a jump there"
+    return Missing(what, "a smaller box", code="QED020")
+
+
+def _claim(order: int, bound: float | None) -> str:
+    what = "f" if order == 0 else "the gradient of f"
+    return (
+        f"{what} has a Lipschitz constant on the box"
+        if bound is None
+        else f"{what} is Lipschitz on the box with the constant {bound!r}"
+    )
+
+
+def _unknown(order: int, missing: Missing) -> Answer[float]:
+    claim = _claim(order, None)
+    return Answer(claim, Standing.UNKNOWN, None, arithmetic="reals", missing=(missing,), subject="lipschitz")
+
+
+def _answer(pieces: _Pieces, bound: float, certificate: Lipschitz) -> Answer[float]:
+    order = pieces.order
+    rule = "mean value theorem"
+    formula = "|f(y) - f(x)| <= max |grad f| |y - x|" if order == 0 else "|grad f(y) - grad f(x)| <= max |H| |y - x|"
+    count = len(pieces.leaves)
+    text = f"the {'gradient' if order == 0 else 'Hessian'} is enclosed on {count} piece{'s' * (count > 1)} of the box"
+    after = f" Steps below {outward(2 / bound, -1)} that stay in the box never raise it." if order and bound > 0 else ""
+    return Answer(
+        _claim(order, bound),
+        Standing.PROVED,
+        bound,
+        arithmetic="reals",
+        error=Enclosed(min(pieces.seen, bound), bound),
+        reasons=(Reason(rule, formula, standing=Standing.PROVED, text=text),),
+        certificate=certificate,
+        headline=f"On this box the {'function' if order == 0 else 'gradient'} has the Lipschitz constant "
+        f"{outward(bound, 1, 6)}.{after}",
+        subject="lipschitz",
+    )
+
+
+class _Pieces:
+    """The box in pieces, each with a bound of the norm on it."""
+
+    def __init__(self, function: OnBoxes, order: int, lower: Array, upper: Array) -> None:
+        self.function, self.order = function, order
+        self.gap: Any = None
+        self.seen = 0.0
+        self.nodes: list[Any] = [None]
+        self.leaves: dict[int, tuple[float, Array, Array]] = {}
+        self._bound([0], [lower], [upper])
+
+    @property
+    def bound(self) -> float:
+        """The largest bound of a piece."""
+        return max(leaf[0] for leaf in self.leaves.values())
+
+    def tree(self) -> list[int]:
+        """The halvings, as a certificate writes them."""
+        found, waiting = [], [0]
+        while waiting:
+            node = self.nodes[waiting.pop()]
+            found.append(-1 if node is None else node[0])
+            waiting += [] if node is None else [node[2], node[1]]
+        return found
+
+    def refine(self, deadline: float) -> None:
+        """Halve the pieces with the largest bounds, several at a time."""
+        while len(self.leaves) < PIECES and time.monotonic() < deadline:
+            goal = self.seen * (1 + CLOSE)
+            chosen = sorted((k for k in self.leaves if self.leaves[k][0] > goal), key=lambda k: -self.leaves[k][0])
+            numbers, lows, highs = [], [], []
+            for k in chosen[:16]:
+                _, low, high = self.leaves[k]
+                i = int(np.argmax(np.where(np.isfinite(high - low), high - low, np.inf)))
+                middle = split(float(low[i]), float(high[i]))
+                if not low[i] < middle < high[i] or not (np.isfinite(low[i]) and np.isfinite(high[i])):
+                    continue
+                left, right = high.copy(), low.copy()
+                left[i] = right[i] = middle
+                self.nodes[k] = (i, len(self.nodes), len(self.nodes) + 1)
+                numbers += [len(self.nodes), len(self.nodes) + 1]
+                self.nodes += [None, None]
+                lows += [low, right]
+                highs += [left, high]
+                del self.leaves[k]
+            if not numbers:
+                return
+            self._bound(numbers, lows, highs)
+
+    def _bound(self, numbers: list[int], lows: list[Array], highs: list[Array]) -> None:
+        lower, upper = np.array(lows), np.array(highs)
+        jet = self.function(lower, upper, self.order + 1, loewner=self.order == 1)
+        lost = undefined(jet.value)
+        if np.any(lost) and self.gap is None:
+            self.gap = jet.value.doubt.place
+        bounds = np.where(lost, np.inf, self._norms(jet))
+        for k, number in enumerate(numbers):
+            self.leaves[number] = (float(bounds[k]), lower[k], upper[k])
+        with np.errstate(all="ignore"):
+            middle = lower / 2 + upper / 2
+        inside = middle[np.all(np.isfinite(middle), -1)]
+        if len(inside):
+            self.seen = max(self.seen, self._least(self.function.at(inside, self.order + 1)))
+
+    def _norms(self, jet: Jet) -> Array:
+        """Bounds of the norms on boxes."""
+        if self.order == 0:
+            assert jet.slope is not None
+            size = np.maximum(np.abs(jet.slope.lower), np.abs(jet.slope.upper))
+            return ro.sqrt_up(ro.sum_up(ro.mul_up(size, size), -1))
+        assert jet.hessian is not None and jet.least is not None and jet.most is not None
+        n = self.function.size
+        smooth = np.all(np.isfinite(jet.hessian.lower) & np.isfinite(jet.hessian.upper), -1)
+        plain = spectral_bound(jet.hessian, n)
+        sides = [
+            _greatest(jet.most, n),
+            _greatest(-jet.least, n),
+            _greatest(jet.hessian, n),
+            _greatest(-jet.hessian, n),
+        ]
+        tight = np.maximum(np.minimum(sides[0], sides[2]), np.minimum(sides[1], sides[3]))
+        return np.where(smooth, np.minimum(plain, np.maximum(tight, 0.0)), np.inf)
+
+    def _least(self, jet: Jet) -> float:
+        """A norm that is taken at one of the points, to float64's precision."""
+        part = jet.slope if self.order == 0 else jet.hessian
+        assert part is not None
+        if not np.all(np.isfinite(part.lower) & np.isfinite(part.upper)):
+            return 0.0
+        middle = (part.lower + part.upper) / 2
+        if self.order == 0:
+            return float(np.max(np.linalg.norm(middle, axis=-1)))
+        return float(np.max(np.abs(np.linalg.eigvalsh(full(middle, self.function.size)))))
+
+
+def _greatest(entries: Intervals, size: int) -> Array:
+    """Upper bounds of the greatest eigenvalues of interval matrices: t with t I - H positive definite, or infinity."""
+    finite = np.all(np.isfinite(entries.lower) & np.isfinite(entries.upper), -1)
+    found = np.full(len(finite), np.inf)
+    if not np.any(finite):
+        return found
+    part = entries.map(lambda a: a[finite])
+    middle, radius = (part.lower + part.upper) / 2, (part.upper - part.lower) / 2
+    estimate = np.linalg.eigvalsh(full(middle, size))[:, -1]
+    spread_ = np.max(np.sum(full(radius, size), -1), -1)
+    scale = np.max(np.abs(middle), -1, initial=0.0) + np.finfo(float).tiny
+    diagonal = pairs(size)[2]
+    best = np.full(len(middle), np.inf)
+    for share, room in ((0.0, 1e-12), (0.25, 1e-12), (0.5, 1e-12), (1.0, 1e-12), (1.0, 1e-9)):
+        t = estimate + share * spread_ + room * scale
+        shifted = Intervals.point(np.where(diagonal, t[:, None], 0.0)) - part
+        good = definite(shifted, size, np.ones((len(t), size), bool))
+        best = np.where(good & np.isinf(best), t, best)
+    found[finite] = best
+    return found

@@ -1,0 +1,88 @@
+"""The certificate of a Lipschitz constant: on every leaf of a tree of halvings a derivative is bounded.
+
+|f(y) - f(x)| <= L |y - x| on a box where |grad f| <= L on it (order 0), and |grad f(y) - grad f(x)| <= L |y - x| where
+-L I <= H <= L I (order 1): the mean value theorem along a segment. The tree is written as in
+`qed.certificates.enclosure`. Verification encloses the derivatives by series of balls (`qed.domains.ball_boxes`);
+L I - H and L I + H are shown to be positive definite in a basis of approximate eigenvectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, final
+
+import numpy as np
+
+from qed.certificates.boxes import Prover
+from qed.certificates.certificate import Certificate, Subject, flat, shaped
+from qed.certificates.enclosure import leaves
+from qed.certificates.fingerprint import fingerprint
+from qed.errors import CertificateError
+from qed.graph.trace import Traced
+
+Array = np.ndarray
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lipschitz(Certificate):
+    """A Lipschitz constant `bound` of f (order 0) or of its gradient (order 1) on a box.
+
+    >>> import jax.numpy as jnp
+    >>> from qed.certificates.lipschitz import Lipschitz
+    >>> certificate = Lipschitz.about(
+    ...     lambda x: x * x, jnp.float32(0.0), (), box=([-1.0], [2.0]), tree=(-1,), order=1, bound=2.0001
+    ... )
+    >>> certificate.verify()
+    True
+    """
+
+    kind: ClassVar[str] = "lipschitz"
+    box_lower: tuple[tuple[float, ...], ...]
+    box_upper: tuple[tuple[float, ...], ...]
+    tree: tuple[int, ...]
+    order: int
+    bound: float
+
+    @classmethod
+    def about(
+        cls, fun: Callable[..., Any], at: Any, args: tuple[Any, ...], *, box: tuple[Sequence[Any], Sequence[Any]],
+        tree: Sequence[int], order: int, bound: float,
+    ) -> Self:  # fmt: skip
+        """The certificate of a constant that was found; the box is two lists of arrays, as the leaves of `at`."""
+        subject = Subject(fun, at, tuple(args))
+        return cls(
+            function=fingerprint(subject.traced().graph),
+            subject=subject,
+            box_lower=flat(box[0]),
+            box_upper=flat(box[1]),
+            tree=tuple(map(int, tree)),
+            order=int(order),
+            bound=float(bound),
+        ).sealed()
+
+    def prove(self, traced: Traced) -> None:
+        """Prove the bound on every leaf of the tree."""
+        self._prove(traced, Prover(traced))
+
+    def confirm(self, parts: int) -> None:
+        """Verify with no more than so many parts of each leaf, or raise CertificateError."""
+        assert self.subject is not None
+        traced = self.subject.traced()
+        self._prove(traced, Prover(traced, parts=parts))
+
+    def _prove(self, traced: Traced, prover: Prover) -> None:
+        if self.order not in (0, 1):
+            raise CertificateError("order", f"{self.order} is neither 0 nor 1")
+        lower = shaped(self.box_lower, traced, "box_lower")
+        upper = shaped(self.box_upper, traced, "box_upper")
+        if any(np.any(a > b) for a, b in zip(lower, upper, strict=True)):
+            raise CertificateError("box_lower", "an end of the box is above the other")
+        for number, leaf in enumerate(leaves(self.tree, lower, upper)):
+            low, high = (np.concatenate([np.ravel(part) for part in side]) for side in leaf)
+            name = f"tree, leaf {number}"
+            if self.order == 0:
+                prover.gradient_within(low, high, self.bound, name)
+            else:
+                prover.hessian_within(low, high, self.bound, name)
