@@ -1,5 +1,8 @@
 """qed.minimize_globally: bounds that hold, all minimisers, certificates that verify and do not survive a change."""
 
+# pyright: reportArgumentType=false, reportOperatorIssue=false, reportOptionalOperand=false
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportOptionalSubscript=false
+
 import dataclasses
 import time
 

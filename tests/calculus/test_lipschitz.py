@@ -1,5 +1,8 @@
 """qed.lipschitz: constants that no pair of points exceeds, exact for quadratics, and honest at corners."""
 
+# pyright: reportArgumentType=false, reportOperatorIssue=false, reportOptionalOperand=false
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportOptionalSubscript=false
+
 import dataclasses
 
 import jax
