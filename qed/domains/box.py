@@ -68,6 +68,34 @@ def spread(box: Any) -> tuple[Any, list[np.ndarray], list[np.ndarray]]:
     lower, upper = (box.lower, box.upper) if isinstance(box, Box) else _pair(box)
     shape = _shape_of(lower, upper)
     tree = jax.tree.structure(shape)
+    sides = _sides(lower, upper, shape)
+    leaves = [_example(leaf) for leaf in jax.tree.leaves(shape)]
+    example = jax.tree.unflatten(tree, leaves)
+    return example, sides[0], sides[1]
+
+
+def spread_over(box: Any, x: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the lower and upper ends in float64, one array for each array of a point of the box.
+
+    Args:
+        box: a `Box` or a pair (lower, upper), each side a prefix of x, whose scalars are for all numbers below.
+        x: a tree of arrays.
+
+    Raises:
+        QedError: as `spread` does.
+
+    >>> from qed.domains.box import spread_over
+    >>> import numpy as np
+    >>> [end[0].tolist() for end in spread_over((0, None), np.zeros(2))]
+    [[0.0, 0.0], [inf, inf]]
+    """
+    lower, upper = (box.lower, box.upper) if isinstance(box, Box) else _pair(box)
+    sides = _sides(lower, upper, x)
+    return sides[0], sides[1]
+
+
+def _sides(lower: Any, upper: Any, shape: Any) -> list[list[np.ndarray]]:
+    """Both sides in the shape of a tree, or an error where they are no box."""
     sides = [_ends(side, shape, sign) for side, sign in ((lower, -1), (upper, 1))]
     for a, b in zip(*sides, strict=True):
         if np.any(np.isnan(a) | np.isnan(b)):
@@ -79,9 +107,7 @@ def spread(box: Any) -> tuple[Any, list[np.ndarray], list[np.ndarray]]:
         if np.any(np.isposinf(a) | np.isneginf(b)):
             because = "no real number lies between two equal infinities"
             raise _wrong(because)
-    leaves = [_example(leaf) for leaf in jax.tree.leaves(shape)]
-    example = jax.tree.unflatten(tree, leaves)
-    return example, sides[0], sides[1]
+    return sides
 
 
 def _pair(box: Any) -> tuple[Any, Any]:

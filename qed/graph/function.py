@@ -36,6 +36,7 @@ class Function:
         traced: graph, inputs (closed-over arrays included), their names.
         name: the function's name; `span` the line of its definition.
         closed_over: how many of the last inputs were closed over.
+        own: the trace with the closed-over arrays as constants: its inputs are the function's own.
     """
 
     fun: Callable[..., Any]
@@ -43,6 +44,7 @@ class Function:
     name: str
     span: Span | None
     closed_over: int
+    own: Traced | None = None
 
     @property
     def graph(self) -> Graph:
@@ -129,7 +131,7 @@ def read(
     lifted, closed_over = lift(traced, fun)
     if finite:
         _check_finite(lifted)
-    return Function(fun, lifted, name_of(fun), definition(fun), closed_over)
+    return Function(fun, lifted, name_of(fun), definition(fun), closed_over, traced)
 
 
 def _checked_parameters(at: Any, name: str) -> Any:

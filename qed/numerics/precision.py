@@ -12,19 +12,24 @@ Reference: Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SI
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from qed.answer import Answer
+from qed.domains.box import spread_over
 from qed.errors import QedError
 from qed.graph.function import Function, read
-from qed.graph.trace import is_float, trace
+from qed.graph.graph import Graph
+from qed.graph.trace import is_float
 from qed.numerics.measuring.gradient import gradient_graph
 from qed.numerics.measuring.judge import Judged, judge
 from qed.numerics.measuring.question import Question, compared
 from qed.numerics.measuring.result import Precision
+from qed.numerics.measuring.search import OPERATIONS, POINTS, Worst, search
 
 __all__ = ["Precision", "precision"]
 
@@ -67,9 +72,49 @@ def precision(
     """
     from qed.numerics.measuring.words import answer
 
-    if box is not None:
-        raise QedError("QED009", "box= is not answered yet", "the search is not built", "give a point")
-    return answer(examine(fun, x, args, budget))
+    if box is None:
+        return answer(examine(fun, x, args, budget))
+    function = read(fun, x, *args, scalar=False, finite=False)
+    if len(function.parameters) != len(jax.tree.leaves(x)):
+        raise QedError("QED007", "x holds more than floats", "a box has two ends for each number of x", "split x")
+    lower, upper = spread_over(box, jax.tree.map(jnp.asarray, x))
+    worst = _worst(function, args, lower, upper, seed, budget)
+    at = jax.tree.unflatten(jax.tree.structure(x), [jnp.asarray(a) for a in worst.point])
+    found = examine(fun, at, args, budget)
+    return answer(replace(found, point=at, tried=worst.tried, seed=seed))
+
+
+def _worst(function: Function, args: tuple[Any, ...], lower: Any, upper: Any, seed: int, budget: float | None) -> Worst:
+    """The point of a box where value or gradient lose the most bits."""
+    graph, names = function.graph, _names(function)
+    derived, rest = _derived(function)
+
+    def objective(point: list[Any]) -> float | None:
+        arrays = function.join([jnp.asarray(a) for a in point])
+        judged = [judge(graph, arrays, names, normwise=False, blame=False)]
+        if derived is not None:
+            inputs = [jnp.asarray(a) for a in point] + rest
+            judged.append(judge(derived, inputs, function.paths, normwise=True, blame=False))
+        known = [found.bits for found in judged if found.bits is not None]
+        return max(known) + 0.01 * min(known) if known else None
+
+    example = function.join(function.parameters)
+    started = judge(graph, example, names, normwise=False, blame=False)
+    operations = 1.0 if started.run is None else max(1.0, started.run.operations)
+    points = int(np.clip(OPERATIONS / (20 * operations), 8, POINTS)) if budget is None else 100 * POINTS
+    like = [np.asarray(a) for a in function.parameters]
+    return search(objective, lower, upper, like, seed, points, budget)
+
+
+def _derived(function: Function) -> tuple[Graph | None, list[Any]]:
+    """The gradient's graph with its inputs behind the parameters, for a function that returns one number."""
+    if [atom.shape for atom in function.graph.outputs] != [()]:
+        return None, []
+    try:
+        graph, inputs = gradient_graph(function.fun, function.own or function.traced, 0, ())
+    except Exception:  # JAX has no gradient of it: only the value is looked at
+        return None, []
+    return graph, inputs[len(function.parameters) :]
 
 
 def examine(
@@ -80,7 +125,7 @@ def examine(
     at = jax.tree.map(lambda leaf: jnp.asarray(leaf) if is_float(leaf) else leaf, x)
     names = _names(function)
     value = judge(function.graph, function.traced.leaves, names, normwise=False, budget=budget)
-    gradient, problem = _gradient(function, at, args, value, budget)
+    gradient, problem = _gradient(function, value, budget)
     return compared(Question(function, at, args, value, gradient, problem, threshold))
 
 
@@ -94,13 +139,11 @@ def _names(function: Function) -> list[str]:
     return [f"value{jax.tree_util.keystr(path)}" for path, _ in paths]
 
 
-def _gradient(
-    function: Function, at: Any, args: tuple[Any, ...], value: Judged, budget: float | None
-) -> tuple[Judged | None, str]:
+def _gradient(function: Function, value: Judged, budget: float | None) -> tuple[Judged | None, str]:
     output = value.outputs[value.worst or 0]
     index = value.leaves[value.worst or 0].element
     try:
-        graph, arrays = gradient_graph(function.fun, trace(function.fun, at, *args), output, index)
+        graph, arrays = gradient_graph(function.fun, function.own or function.traced, output, index)
     except Exception as error:  # JAX has no reverse derivative of a dynamic while, of some callbacks
         line = str(error).splitlines()[0] if str(error) else ""
         return None, f"JAX has no gradient of it: {type(error).__name__}: {line}"

@@ -203,6 +203,48 @@ def test_a_gradient_is_judged_by_arrays():
     assert all(leaf.bits_lost <= 1 for leaf in answer.value.gradient) and answer.proved
 
 
+# --- the worst point of a box ---
+
+
+def test_the_worst_point_of_a_box_is_found_and_replayed():
+    x = jnp.float32(1.0)
+    here, worst = qed.precision(versine, x), qed.precision(versine, x, box=(1e-3, 3.0), seed=1)
+    assert here.answers[0].proved and worst.refuted and worst.bits_lost > 15 and worst.tried == 100
+    assert 1e-3 <= float(worst.point) <= 3.0 and worst.point.dtype == x.dtype
+    again = qed.precision(versine, worst.point)
+    assert again.bits_lost == worst.bits_lost and worst.check()
+    same = qed.precision(versine, x, box=(1e-3, 3.0), seed=1)
+    assert float(same.point) == float(worst.point)
+
+
+def test_the_worst_point_of_several_coordinates():
+    def area(s):  # Heron's formula, as it is taught
+        p = (s[0] + s[1] + s[2]) / 2
+        return jnp.sqrt(p * (p - s[0]) * (p - s[1]) * (p - s[2]))
+
+    worst = qed.precision(area, jnp.array([3.0, 4.0, 5.0]), box=qed.Box(jnp.full(3, 1.0), 100.0))
+    assert worst.refuted and worst.bits_lost > 6
+    assert bool(jnp.all((worst.point >= 1) & (worst.point <= 100)))
+
+
+def test_a_box_that_is_none():
+    with pytest.raises(QedError) as caught:
+        qed.precision(versine, jnp.float32(1.0), box=(2.0, 1.0))
+    assert caught.value.code == "QED007"
+
+
+# --- conditioning ---
+
+
+def test_what_no_formula_can_keep_is_told_apart():
+    near = qed.precision(lambda x: x * x - 2, jnp.float32(1.4142135))
+    assert near.refuted and near.value.inherent[0] == pytest.approx(
+        math.log2(1 + 4 / abs(near.value.worst.truth)), abs=0.1
+    )
+    assert "no other formula" in " ".join(reason.text for reason in near.answers[0].reasons)
+    assert qed.precision(versine, jnp.float32(1e-3)).value.inherent[0] < 1
+
+
 # --- zero, infinity, NaN ---
 
 

@@ -99,12 +99,15 @@ class Account:
     """Where the error of one element of the result comes from, the largest share first.
 
     `explained` is the sum of all contributions over the error that was observed: about 1 where first order is enough.
-    `lost` is a value whose adjoint no rule gives: what is before it is not accounted for.
+    `lost` is a value whose adjoint no rule gives: what is before it is not accounted for. `inherent` is how many bits
+    are lost when nothing but the inputs is rounded, to first order: log2(1 + sum |adjoint(x)| |x| / |result|). What a
+    program loses beyond that is its own doing; of the rest, no other way to compute the same helps.
     """
 
     equations: tuple[Blame, ...]
     explained: float | None = None
     lost: Unknown | None = None
+    inherent: float | None = None
 
 
 @dataclass(eq=False)
@@ -116,7 +119,9 @@ class _Part:
     terms: int
 
 
-def account(found: Run, output: int, index: tuple[int, ...], error: float, bits: float) -> Account:
+def account(
+    found: Run, output: int, index: tuple[int, ...], error: float, bits: float, largest: float = 0.0
+) -> Account:
     """Account for the error of one element of an output.
 
     Args:
@@ -125,6 +130,7 @@ def account(found: Run, output: int, index: tuple[int, ...], error: float, bits:
         index: which element of it.
         error: result minus truth; not finite where the result is not.
         bits: how many bits the element loses.
+        largest: against which the error is taken where it is larger than the element.
     """
     cell = found.tape.outputs[output]
     seed = np.zeros(cell.shape)
@@ -133,12 +139,27 @@ def account(found: Run, output: int, index: tuple[int, ...], error: float, bits:
     weights = wide.weights(cell, seed)
     lost = next((w for w in weights.values() if isinstance(w, Unknown)), None)
     parts = _parts(found, weights)
+    inherent = _inherent(found, weights, abs(float(np.asarray(wide.cells[cell].values[0])[index])), largest)
     total = sum(part.contribution for part in parts)
     if not parts or total == 0.0:
-        return Account(_born(found, output), None, lost)
+        return Account(_born(found, output), None, lost, inherent)
     sums = _uncoverings(found, wide, weights, total if math.isfinite(total) else math.inf)
     explained = total / abs(error) if error and math.isfinite(error) and math.isfinite(total) else None
-    return Account(tuple(_blames(parts, total, bits, sums)), explained, lost)
+    return Account(tuple(_blames(parts, total, bits, sums)), explained, lost, inherent)
+
+
+def _inherent(found: Run, weights: Mapping[Cell, Any], size: float, largest: float) -> float | None:
+    """Bits lost by rounding the inputs alone."""
+    total = 0.0
+    for cell in found.tape.inputs:
+        weight = weights.get(cell)
+        if isinstance(weight, Unknown):
+            return None
+        if weight is not None and is_real(cell.dtype):
+            with np.errstate(all="ignore"):
+                total += float(np.sum(np.abs(weight * as_wide(cell.values[0]))))
+    size = max(size, largest)
+    return None if not (math.isfinite(total) and size > 0) else math.log2(1 + total / size)
 
 
 def _blames(parts: Sequence[_Part], total: float, bits: float, sums: Sequence[tuple[int, Uncovering]]) -> list[Blame]:

@@ -189,7 +189,11 @@ def _accounted(known: Judged, beside: Run, follows: bool) -> Judged:
     assert leaf.truth is not None
     with np.errstate(all="ignore"):
         error = float(np.subtract(leaf.result, leaf.truth))
-    found = account(beside, output, leaf.element, error, leaf.bits_lost or 0.0)
+    cell = beside.tape.outputs[output]
+    truth = beside.truth(cell)
+    sizes = np.abs(np.asarray(truth, np.float64)) if leaf.against is Against.LARGEST else np.zeros(1)
+    largest = 1.0 if leaf.against is Against.ONE else float(np.max(sizes, initial=0.0))
+    found = account(beside, output, leaf.element, error, leaf.bits_lost or 0.0, largest)
     return Judged(
         known.leaves,
         known.outputs,

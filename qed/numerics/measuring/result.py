@@ -62,6 +62,8 @@ class Precision:
         reference: what the truth was computed in: 'ball' or 'float64', for value and gradient.
         point: the worst point that was found in a box; None without a box.
         tried: how many points were looked at.
+        inherent: of the value and of the gradient: how many bits rounding x and args alone would lose; no other
+            formula for the same function is expected to lose fewer.
         at_most: where the bits are not known, how many are lost at most by a first-order estimate.
     """
 
@@ -77,6 +79,7 @@ class Precision:
     point: Any = None
     tried: int = 1
     at_most: float | None = None
+    inherent: tuple[float | None, float | None] = (None, None)
 
     @property
     def worst(self) -> Leaf:

@@ -77,6 +77,7 @@ def _precision(question: Question) -> Precision:
         question.point,
         question.tried,
         value.at_most,
+        tuple(None if part is None or part.account is None else part.account.inherent for part in (value, gradient)),
     )
 
 
@@ -150,6 +151,9 @@ def _part(question: Question, found: Judged, claim: str, whose: str, notes: tupl
     if lost and not found.follows:
         text = "rounded numbers take another branch than real ones, or end a loop at another step"
         reasons.append(Reason("control flow", role="because", text=text))
+    inherent = None if found.account is None else found.account.inherent
+    if lost and inherent is not None and inherent > question.threshold:
+        reasons.append(_ill_conditioned(inherent, bits))
     if leaf.elementwise is not None and leaf.elementwise[0] > max(question.threshold, bits + 1):
         reasons.append(_small_element(leaf))
     return Answer(
@@ -272,6 +276,13 @@ def _because(blame: Blame, whose: str) -> Reason:
         observed=blame.share,
         span=blame.span,
     )
+
+
+def _ill_conditioned(inherent: float, bits: float) -> Reason:
+    text = f"rounding x and the data alone, once, loses up to {inherent:.1f} bits here: the question is ill-conditioned"
+    if inherent >= bits - 3:
+        text += ", and no other formula is expected to do better"
+    return Reason("condition number", "sum |x df/dx| / |f|", role="note", text=text, observed=inherent, predicted=bits)
 
 
 def _small_element(leaf: Leaf) -> Reason:
