@@ -1,11 +1,11 @@
 """The worst point of a box: where the most bits are lost, as far as a search finds it.
 
 Digits are lost on thin sets (near a zero of the result, near equal arguments, where a number leaves its range), of
-which a uniform sample sees nothing. So the candidates are, in this order: the corners and the middle; zero and the powers of
-ten in between; points drawn uniformly, by the logarithm of each coordinate, and with coordinates made nearly equal; and
-then steps of shrinking size from the best so far, in single coordinates and in all. Each candidate is rounded to the
-dtype and judged as any point is; what is not defined there is passed over. The best is a witness, not a maximum: the
-same question GRIST asks for NaN (Yan et al., FSE 2021), asked for bits.
+which a uniform sample sees nothing. So the candidates are, in this order: the corners and the middle; zero and the
+powers of ten in between; points drawn uniformly, by the logarithm of each coordinate, and with coordinates made nearly
+equal; and then steps of shrinking size from the best so far, in single coordinates and in all. Each candidate is
+rounded to the dtype and judged as any point is; what is not defined there is passed over. The best is a witness, not a
+maximum: the same question GRIST asks for NaN (Yan et al., FSE 2021), asked for bits.
 """
 
 from __future__ import annotations
