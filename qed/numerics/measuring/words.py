@@ -77,8 +77,12 @@ def _precision(question: Question) -> Precision:
         question.point,
         question.tried,
         value.at_most,
-        tuple(None if part is None or part.account is None else part.account.inherent for part in (value, gradient)),
+        (_inherent(value), _inherent(gradient)),
     )
+
+
+def _inherent(found: Judged | None) -> float | None:
+    return None if found is None or found.account is None else found.account.inherent
 
 
 def _headline(question: Question, found: Precision) -> str:
@@ -143,11 +147,11 @@ def _part(question: Question, found: Judged, claim: str, whose: str, notes: tupl
     lost = not bits <= question.threshold
     if lost and standing is Standing.MEASURED:
         claim = f"more than {question.threshold:g} bits of {whose} are lost"
-    reasons = [_comparison(leaf, found, form, whose), *notes]
+    reasons = [comparison(leaf, found, form, whose), *notes]
     blamed = found.account.equations if found.account is not None and lost else ()
     if question.relation is Relation.DIFFERS and gradient:
         blamed = ()
-    reasons += [_because(b, whose) for b in blamed[:3]]
+    reasons += [because(b, whose) for b in blamed[:3]]
     if lost and not found.follows:
         text = "rounded numbers take another branch than real ones, or end a loop at another step"
         reasons.append(Reason("control flow", role="because", text=text))
@@ -240,7 +244,8 @@ def _again(question: Question, found: Judged, certificate: Digits | None, gradie
 # --- sentences ------------------------------------------------------------------------------------------------
 
 
-def _comparison(leaf: Leaf, found: Judged, form: Format, whose: str) -> Reason:
+def comparison(leaf: Leaf, found: Judged, form: Format, whose: str) -> Reason:
+    """The result beside the truth, as a reason."""
     name = f"{leaf.name}: " if leaf.name else ""
     told = "balls say" if found.reference == "ball" else "float64 says"
     against = "" if leaf.against is Against.ITSELF else f", against {leaf.against}"
@@ -268,7 +273,8 @@ def _ulps(leaf: Leaf, form: Format) -> str:
     return f": {(2.0**leaf.bits_lost - 1) * mantissa:.3g} ulp"
 
 
-def _because(blame: Blame, whose: str) -> Reason:
+def because(blame: Blame, whose: str) -> Reason:
+    """What an equation did to the digits, as a reason."""
     return Reason(
         "local error, weighted by its adjoint",
         formula="|adjoint(y)| * |y - f(x)|",
