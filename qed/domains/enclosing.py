@@ -96,9 +96,10 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
             return replace(array)
         if is_real(atom.dtype):
             return self.lift(np.asarray(array).astype(np.float64))
-        if is_inexact(atom.dtype) or getattr(np.asarray(array), "dtype", np.dtype(float)).kind == "c":
+        extended = is_extended(atom.dtype)
+        if is_inexact(atom.dtype) or (not extended and np.asarray(array).dtype.kind == "c"):
             return Unknown(self.name, "a complex number", None, "no enclosure of")
-        return Known(array if is_extended(atom.dtype) else np.asarray(array, atom.dtype))
+        return Known(array if extended else np.asarray(array, atom.dtype))
 
     def lift(self, array: Any) -> Any:
         """The enclosure of concrete numbers, the same for all boxes."""

@@ -327,7 +327,7 @@ def _uncoverings(found: Run, wide: Wide, weights: Mapping[Cell, Any], total: flo
             continue
         cell = entry.outputs[0]
         weight, truth = weights.get(cell), wide.cells[cell].values[0]
-        if weight is None or isinstance(weight, Unknown) or isinstance(truth, Unknown):
+        if weight is None or isinstance(weight, Unknown) or isinstance(truth, Unknown) or not is_real(cell.dtype):
             continue
         truth = np.asarray(truth)
         with np.errstate(all="ignore"):

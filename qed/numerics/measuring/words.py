@@ -151,7 +151,7 @@ def _part(question: Question, found: Judged, claim: str, whose: str, notes: tupl
     blamed = found.account.equations if found.account is not None and lost else ()
     if question.relation is Relation.DIFFERS and gradient:
         blamed = ()
-    reasons += [because(b, whose) for b in blamed[:3]]
+    reasons += [because(b, whose) for b in blamed[:3] if b.share > 0.05]
     if lost and not found.follows:
         text = "rounded numbers take another branch than real ones, or end a loop at another step"
         reasons.append(Reason("control flow", role="because", text=text))
@@ -259,7 +259,7 @@ def comparison(leaf: Leaf, found: Judged, form: Format, whose: str) -> Reason:
         text=text,
         predicted=leaf.truth,
         observed=leaf.result,
-        role="value" if whose == "the value" else "gradient",
+        role="gradient" if whose == "the gradient" else "value",
     )
 
 

@@ -9,6 +9,7 @@ file           code    mistake
 =============  ======  =============================================================================
 `gradient`     QED102  a parameter that no gradient moves: comparison, rounding, argmax on its way
 `dead`         QED106  a layer whose rectified units never fire
+`digits`       QED203  digits lost without a NaN: also QED202, QED206, QED207, QED208
 `outer`        QED211  (n, 1) minus (n,): each prediction compared with every label
 `integers`     QED212  integer arithmetic on the data: a quotient that is 0 everywhere, a wrap around
 `promoted`     QED213  float32 parameters, and a loss in float64
@@ -40,6 +41,7 @@ from qed.why.case import Case
 from qed.why.mistakes.clipped import always_clipped
 from qed.why.mistakes.dead import dead_units
 from qed.why.mistakes.decay import decay_on_offsets
+from qed.why.mistakes.digits import lost_digits
 from qed.why.mistakes.divergence import log_minus_probability
 from qed.why.mistakes.flat import flatten
 from qed.why.mistakes.gradient import zero_gradient
@@ -95,6 +97,7 @@ def look(case: Case, run: Run, codes: Collection[str] = ()) -> list[Answer[Any]]
         lambda: always_clipped(case, run),
         lambda: promoted(case, flat),
         lambda: same_key(case, flat),
+        lambda: lost_digits(case, run),
     ]
     found = [answer for check in checks for answer in check()]
     return sorted(found, key=lambda answer: all(finding.level == Level.NOTE for finding in answer.findings))

@@ -1,0 +1,228 @@
+"""Digits that are lost without a trace: a finite loss, or a finite gradient, of which most bits are wrong.
+
+Half of the programs that lose their digits never show a NaN. So the loss and its gradient, at the start and where the
+run ended, are compared with what their graphs mean in real numbers (`qed.numerics.measuring`): in balls where they
+are small, in float64, where that bounds its own error, elsewhere.
+
+Near a minimum every gradient is a small difference of large terms, and near a root every loss: rounding the parameters
+and the data alone would lose the same digits, and no other formula would keep them. What is told is therefore only what
+is lost beyond that, and only where less than half of the digits are left: a training step needs few, and library
+functions such as log_softmax near a certain class lose some. Digits are counted in the coarsest format of the program.
+The remedy is a stable form of the same function (`qed.stabilize`), tried: bits lost before and after, and the run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from qed.answer import Advice, Answer, Standing, Trial
+from qed.domains.bits import Format
+from qed.domains.cost import count
+from qed.graph.dtypes import is_real, unit_roundoff
+from qed.graph.graph import Graph
+from qed.graph.trace import Traced, trace
+from qed.numerics.measuring.gradient import gradient_graph
+from qed.numerics.measuring.judge import Judged, judge
+from qed.numerics.measuring.phenomenon import findings_of
+from qed.numerics.measuring.words import because, comparison
+from qed.numerics.stabilize import stabilize
+from qed.why.case import STEPS, Case
+from qed.why.trial import Run, Runner
+
+MOST = 0.5
+"""Which share of the bits of the coarsest format may be lost in peace."""
+
+BEYOND = 3.0
+"""How many more must be lost than rounding the inputs alone loses."""
+
+LARGEST = 1_000_000
+"""Programs of more operations are not compared."""
+
+EQUATIONS = 1_000
+"""Nor those of more equations: each is evaluated by itself, and compiled the first time."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Lost:
+    """Digits lost in the loss or in its gradient, at a point."""
+
+    whose: str
+    when: str
+    found: Judged
+    parameters: tuple[Any, ...]
+
+    @property
+    def bits(self) -> float:
+        """How many."""
+        return self.found.bits or 0.0
+
+
+def lost_digits(case: Case, run: Run) -> list[Answer[Any]]:
+    """A loss or a gradient that is finite and of which most digits are wrong (QED202, 203, 206, 207, 208)."""
+    prepared = case.prepared
+    counted = count(prepared.graph, prepared.traced.free)
+    if counted.value > LARGEST or counted.equations > EQUATIONS or counted.open_loops or case.clock.left <= 0:
+        return []
+    points = [("at the start", tuple(prepared.parameters))]
+    if run.last is not None and run.steps:
+        points.append((f"after {run.last.step} steps", tuple(run.last.parameters)))
+    derived = _derived(prepared.function.own or prepared.traced, prepared.function.fun)
+    for when, parameters in points:
+        lost = _lost(case, derived, when, parameters)
+        if lost:
+            advice = _stable_form(case, lost[0])
+            return [_answer(each, advice if each is lost[0] else ()) for each in lost]
+    return []
+
+
+def _derived(own: Traced, fun: Any) -> tuple[Graph, list[Any]] | None:
+    try:
+        return gradient_graph(fun, own, 0, ())
+    except Exception:  # JAX has no gradient of it; the run has said so
+        return None
+
+
+def _lost(case: Case, derived: Any, when: str, parameters: tuple[Any, ...]) -> list[_Lost]:
+    prepared = case.prepared
+    graph = replace(prepared.graph, outputs=prepared.graph.outputs[:1])
+    value = judge(graph, prepared.join(parameters, prepared.data), [""], normwise=False, blame=False)
+    found = [_Lost("the loss", when, value, parameters)] if _many(value) else []
+    if derived is not None and case.clock.left > 0:
+        gradient, inputs = derived
+        given = [*parameters, *inputs[len(parameters) :]]
+        judged = judge(gradient, given, list(prepared.paths), normwise=True, blame=False)
+        if _many(judged):
+            found.append(_Lost("the gradient", when, judged, parameters))
+    accounted = [_accounted(each) for each in found]
+    return [each for each in accounted if _beyond(each.found)]
+
+
+def _many(found: Judged) -> bool:
+    """Whether more than half of the digits of the coarsest format are lost."""
+    if found.bits is None or found.run is None or found.worst is None:
+        return False
+    own = found.run.results[found.outputs[found.worst]].dtype
+    cells = [cell for entry in found.run.tape.entries for cell in entry.inputs]
+    units = {cell.dtype: unit_roundoff(cell.dtype) for cell in cells if is_real(cell.dtype)}
+    coarsest = max([unit_roundoff(own), *units.values()])
+    missing = math.log2(coarsest / unit_roundoff(own))  # digits that the program never had
+    return found.bits - missing > MOST * -math.log2(coarsest)
+
+
+def _accounted(lost: _Lost) -> _Lost:
+    """The same with who is to blame."""
+    run = lost.found.run
+    assert run is not None
+    names = [""] * len(run.graph.outputs)
+    for k, leaf in zip(lost.found.outputs, lost.found.leaves, strict=True):
+        names[k] = leaf.path
+    return replace(lost, found=judge(run.graph, run.arrays, names, normwise=lost.whose == "the gradient"))
+
+
+def _beyond(found: Judged) -> bool:
+    """Whether more is lost than rounding the inputs explains."""
+    if not _many(found) or found.account is None or not found.account.equations:
+        return False
+    inherent = found.account.inherent
+    return inherent is not None and (found.bits or 0.0) > inherent + BEYOND
+
+
+# --- the remedy -----------------------------------------------------------------------------------------------
+
+
+def _stable_form(case: Case, lost: _Lost) -> tuple[Advice, ...]:
+    """A stable form of the loss, tried at this point and as a run."""
+    prepared = case.prepared
+    own = prepared.function.own or prepared.traced
+    fun = prepared.function.fun
+    arguments, keywords = own.rebuild(own.leaves)
+    closed_over = prepared.closed_over
+
+    def first(*given: Any) -> Any:
+        return jax.tree.leaves(fun(*given, **keywords))[0]
+
+    stable = stabilize(first)
+
+    def loss(parameters: Any, data: Any) -> Any:
+        full = prepared.join(parameters, data)
+        return stable(*own.rebuild(full[: len(full) - closed_over])[0])
+
+    try:
+        after = _bits_of(loss, prepared, lost)
+    except Exception:  # the rewriting meets something that it cannot follow: then there is no advice
+        return ()
+    if after is None or after > lost.bits - BEYOND:
+        return ()
+    before, patch = lost.bits, _patch(stable, arguments)
+    what = f"compute it in a stable form: {before:.0f} bits of {lost.whose} are lost, and {after:.0f} then"
+    trial = _trial(case, loss)
+    return (Advice(what, patch=patch, trial=trial),)
+
+
+def _bits_of(loss: Any, prepared: Any, lost: _Lost) -> float | None:
+    """Bits lost by the stable form at the same point."""
+    data = list(prepared.data)
+    if lost.whose == "the loss":
+        traced = trace(loss, list(lost.parameters), data)
+        return judge(traced.graph, traced.leaves, [""], normwise=False, blame=False).bits
+    traced = trace(loss, list(lost.parameters), data)
+    graph, inputs = gradient_graph(loss, traced, 0, ())
+    return judge(graph, inputs, list(prepared.paths), normwise=True, blame=False).bits
+
+
+def _patch(stable: Any, arguments: Sequence[Any]) -> str | None:
+    try:
+        return stable.rewrites(*arguments).value.patch or None
+    except Exception:  # the patch is text beside the trial, which was made
+        return None
+
+
+def _trial(case: Case, loss: Any) -> Trial:
+    """The run with another form of the loss, or its value alone where there is no step rule."""
+    prepared = case.prepared
+    if prepared.rule is None or case.clock.left <= 0:
+        start = float(np.asarray(prepared.loss(prepared.parameters, prepared.data)).astype(np.float64))
+        end = float(np.asarray(loss(prepared.parameters, prepared.data)).astype(np.float64))
+        return Trial(0, start, end, 0, bool(np.isfinite(end)))
+    run = Runner(loss, case.rule, case.key_position).run(
+        prepared.parameters, prepared.data, STEPS, deadline=case.clock.deadline(0.4)
+    )
+    return run.trial()
+
+
+# --- the answer -----------------------------------------------------------------------------------------------
+
+
+def _answer(lost: _Lost, advice: tuple[Advice, ...]) -> Answer[Any]:
+    found = lost.found
+    assert found.worst is not None
+    assert found.run is not None
+    assert found.account is not None
+    leaf = found.leaves[found.worst]
+    form = Format.of(found.run.results[found.outputs[found.worst]].dtype)
+    ball = found.reference == "ball"
+    claim = f"{lost.whose} keeps its digits {lost.when}" if ball else f"{lost.whose} loses digits {lost.when}"
+    blamed = found.account.equations
+    told = [b for b in blamed[:2] if b.share > 0.05]
+    how_many = f"{lost.bits:.0f} of the {form.digits:.0f} bits of {lost.whose} are wrong {lost.when}"
+    findings = [
+        replace(each, message=f"{how_many}: {each.message}")
+        for each in findings_of(blamed, lost.whose, lost.bits, leaf.result)
+    ]
+    return Answer(
+        claim,
+        Standing.REFUTED if ball else Standing.MEASURED,
+        lost.bits,
+        arithmetic=form.name,
+        reasons=(comparison(leaf, found, form, lost.whose), *(because(b, lost.whose) for b in told)),
+        findings=tuple(findings),
+        advice=advice,
+        meta={"reference": found.reference},
+        recheck=lambda: _many(_accounted(lost).found),
+    )

@@ -1,0 +1,65 @@
+"""Digits lost without a NaN: told where most of them are gone and another formula keeps them; silent elsewhere."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import qed
+
+SMALL = jnp.array([1e-3, 2e-3, 5e-4], jnp.float32)
+LARGE = 1000.0 + jax.random.uniform(jax.random.key(0), (64,))
+
+
+def versine(x):
+    return jnp.sum((1 - jnp.cos(x)) / x**2)
+
+
+def tail(z):
+    return -jnp.log(1 - jax.nn.sigmoid(z[0])) + jnp.log(1 + z[1])
+
+
+def one_pass_variance(s):
+    x = s * LARGE
+    return jnp.mean(x**2) - jnp.mean(x) ** 2
+
+
+SICK = {
+    "cancellation": (versine, SMALL, "QED203"),
+    "absorbed": (tail, jnp.array([-20.0, 1e-9], jnp.float32), "QED206"),
+    "sum": (one_pass_variance, jnp.float32(1.0), "QED207"),
+}
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_digits_that_are_lost_are_told_by_name(name):
+    fun, x, code = SICK[name]
+    answer = qed.why(qed.Problem(fun, x))
+    assert code in {finding.code for finding in answer.findings}, str(answer)
+    assert answer.refuted and answer.value.verdict == "mistake"
+    part = next(a for a in answer.value.answers if any(f.code == code for f in a.findings))
+    assert part.refuted and part.check() and "keeps its digits at the start" in part.claim
+
+
+def test_the_stable_form_is_tried_with_bits_before_and_after():
+    answer = qed.why(qed.Problem(tail, SICK["absorbed"][1]))
+    (advice,) = answer.advice
+    assert advice.standing == "TRIED" and "24 bits of the loss are lost" in advice.what
+    assert "softplus" in advice.patch and "log1p" in advice.patch
+    assert advice.trial.start == 0.0 and advice.trial.end == pytest.approx(3.06e-9, rel=1e-3)
+
+
+HEALTHY = {
+    "twin of the cancellation": (lambda x: jnp.sum(2 * (jnp.sin(x / 2) / x) ** 2 + x), jnp.float32([0.1, 2.0])),
+    "near its root, as any formula": (lambda x: (x * x - 2) ** 2, jnp.float32(1.4142135)),
+    "variance in two passes": (lambda s: jnp.var(s * LARGE), jnp.float32(1.0)),
+    "sixteen bits": (lambda x: jnp.mean((x.astype(jnp.bfloat16) * 3 - 1).astype(jnp.float32) ** 2), SMALL),
+    "a masked branch": (lambda x: jnp.sum(jnp.where(x > 1, (1 - jnp.cos(x)) / x**2, x)), SMALL),
+    "a small part beside a large one": (lambda x: versine(x) * 1e-4 + jnp.sum(jnp.exp(100 * x)), SMALL * 20),
+}
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_what_keeps_enough_is_left_in_peace(name):
+    fun, x = HEALTHY[name]
+    answer = qed.why(qed.Problem(fun, x))
+    assert not [f.code for f in answer.findings if f.code.startswith("QED20")], str(answer)
