@@ -7,7 +7,8 @@ With t the true number, r the result and u the unit roundoff of its dtype (2^-24
 so that a correctly rounded result loses at most 1 bit, and one of which nothing is right loses all p = -log2 u of them.
 Below tiny, the smallest normal number, a dtype holds no relative precision, so the error is taken against tiny. Where
 t is zero the relative error is undefined: the error is taken against a scale instead, and that is said.
-Beyond the largest number of the dtype, inf is the right result.
+Beyond the largest number of the dtype inf is a right result, and below tiny 0 is one: compiled code flushes what is
+there to zero.
 
 Reference: Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM 2002, sections 1.2 and 2.1; the count
 in bits is that of Panchekha et al., "Automatically improving accuracy for floating point expressions", PLDI 2015.
@@ -86,6 +87,7 @@ def bits_lost(result: Any, truth: Any, form: Format, scale: Any = 0.0) -> np.nda
     right = beyond & np.isinf(r) & (np.sign(r) == np.sign(t))
     found = np.where(np.isfinite(r) & np.isfinite(t), found, form.digits)
     found = np.where(beyond & np.isfinite(r) & np.isinf(t), form.digits, found)
+    right |= (r == 0) & (np.abs(t) < form.tiny)
     return np.where(np.isnan(t), np.nan, np.where(right, 0.0, found))
 
 
@@ -107,6 +109,8 @@ def bits_in_balls(result: float, truth: Any, form: Format, scale: Any = 0.0) -> 
         if unsure or not truth.is_finite():
             return 0.0, form.digits
         return (0.0, 0.0) if right else (form.digits, form.digits)
+    if result == 0 and abs(truth) < form.tiny:
+        return 0.0, 0.0
     size = abs(truth).max(arb(form.tiny)).max(arb(scale))
     error = abs(truth - arb(result)) / (size * arb(form.unit))
     if not error.is_finite():

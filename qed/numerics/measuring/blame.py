@@ -142,7 +142,7 @@ def account(
     inherent = _inherent(found, weights, abs(float(np.asarray(wide.cells[cell].values[0])[index])), largest)
     total = sum(part.contribution for part in parts)
     if not parts or total == 0.0:
-        return Account(_born(found, output), None, lost, inherent)
+        return Account(born(found, output), None, lost, inherent)
     sums = _uncoverings(found, wide, weights, total if math.isfinite(total) else math.inf)
     explained = total / abs(error) if error and math.isfinite(error) and math.isfinite(total) else None
     return Account(tuple(_blames(parts, total, bits, sums)), explained, lost, inherent)
@@ -352,7 +352,7 @@ def _uncoverings(found: Run, wide: Wide, weights: Mapping[Cell, Any], total: flo
 # --- what has no finite result --------------------------------------------------------------------------------
 
 
-def _born(found: Run, output: int) -> tuple[Blame, ...]:
+def born(found: Run, output: int) -> tuple[Blame, ...]:
     """Where no local error is to blame: the equations that made a number that is not finite."""
     value = as_wide(found.tape.outputs[output].values[0])
     if np.isfinite(value).all():

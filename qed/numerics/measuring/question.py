@@ -16,10 +16,11 @@ import numpy as np
 from qed.calculus.gradient.surrogate import is_marked
 from qed.certificates.digits import partials
 from qed.domains.precision import precision
-from qed.errors import CertificateError
+from qed.errors import CertificateError, QedError
 from qed.graph.function import Function
+from qed.numerics.measuring.blame import Account, born
 from qed.numerics.measuring.judge import Judged, leaf_of
-from qed.numerics.measuring.reference import OPERATIONS, Enclosed
+from qed.numerics.measuring.reference import OPERATIONS, PRECISIONS, Enclosed
 
 
 class Relation(StrEnum):
@@ -27,6 +28,7 @@ class Relation(StrEnum):
 
     SAME = "the derivative of the function"
     DIFFERS = "another function than the derivative"
+    UNDEFINED = "undefined in real numbers, where the derivative of the function is not"
     UNKNOWN = "not compared with the derivative of the function"
 
 
@@ -60,39 +62,49 @@ class Question:
 def compared(question: Question) -> Question:
     """The same with the gradient judged against the derivative of the function, where that can be enclosed."""
     gradient, function = question.gradient, question.function
-    if gradient is None or gradient.enclosed is None or gradient.run is None or len(function.graph.outputs) != 1:
+    if gradient is None or gradient.run is None or len(function.graph.outputs) != 1:
         return question
     assert question.value.run is not None
     if function.graph.outputs[0].shape != () or function.size * question.value.run.operations > OPERATIONS / 4:
         return question
+    bits = PRECISIONS[0] if gradient.enclosed is None else gradient.enclosed.bits
     try:
-        rows = partials(function.traced, gradient.enclosed.bits)
-    except CertificateError:
+        rows = partials(function.traced, bits)
+    except (CertificateError, QedError):
         return question
+    if gradient.enclosed is None:
+        return replace(question, gradient=_against(gradient, rows, bits), relation=Relation.UNDEFINED)
     if _meet(rows, gradient.enclosed, gradient.outputs):
         return replace(question, relation=Relation.SAME)
     if intended(function):
         return replace(question, on_purpose=True)
-    arrays: list[Any] = list(gradient.enclosed.balls)
+    return replace(question, gradient=_against(gradient, rows, bits), relation=Relation.DIFFERS)
+
+
+def _against(gradient: Judged, rows: list[list[Any]], bits: int) -> Judged:
+    """The gradient judged by the partial derivatives of the function."""
+    assert gradient.run is not None
+    results = gradient.run.results
+    arrays: list[Any] = [None] * len(results)
     for k, row in zip(gradient.outputs, rows, strict=True):
         found = np.empty(len(row), object)
         found[:] = row
-        arrays[k] = found.reshape(arrays[k].shape)
-    truth = Enclosed(tuple(arrays), gradient.enclosed.bits)
-    results = gradient.run.results
-    judged = [
-        leaf_of(leaf.path, results[k], truth, k, True)
-        for k, leaf in zip(gradient.outputs, gradient.leaves, strict=True)
-    ]
+        arrays[k] = found.reshape(np.shape(results[k]))
+    truth = Enclosed(tuple(arrays), bits)
+    paths = [leaf.path for leaf in gradient.leaves]
+    judged = [leaf_of(path, results[k], truth, k, True) for k, path in zip(gradient.outputs, paths, strict=True)]
     worst = max(range(len(judged)), key=lambda i: judged[i][0].bits_lost or 0.0)
-    against = replace(
+    births = born(gradient.run, gradient.outputs[worst])
+    return replace(
         gradient,
         leaves=tuple(leaf for leaf, _ in judged),
         bounds=tuple(ends for _, ends in judged),
         worst=worst,
+        account=Account(births) if births else gradient.account,
+        reference="ball",
+        missing="",
         enclosed=truth,
     )
-    return replace(question, gradient=against, relation=Relation.DIFFERS)
 
 
 def intended(function: Function) -> bool:

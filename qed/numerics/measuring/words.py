@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ from qed.graph.dtypes import as_wide
 from qed.numerics.measuring.blame import Blame
 from qed.numerics.measuring.judge import Judged, judge
 from qed.numerics.measuring.phenomenon import findings_of, number, sentence
-from qed.numerics.measuring.question import Question, Relation
+from qed.numerics.measuring.question import Question, Relation, compared
 from qed.numerics.measuring.result import Against, Leaf, Precision
 from qed.standing import combine
 
@@ -125,6 +126,12 @@ def _gradient_part(question: Question) -> Answer[Any] | None:
         text = (
             "this is no rounding: a derivative rule of the program means another function than the derivative; "
             "qed.check_gradient names it"
+        )
+        notes = (Reason("the derivative of the function, in balls", role="because", text=text),)
+    elif question.relation is Relation.UNDEFINED:
+        text = (
+            "the gradient's program has no value in real numbers here (0 times infinity, in a branch that is not taken "
+            "perhaps), and the function has a derivative"
         )
         notes = (Reason("the derivative of the function, in balls", role="because", text=text),)
     elif question.on_purpose:
@@ -236,9 +243,18 @@ def _again(question: Question, found: Judged, certificate: Digits | None, gradie
     for k, name in zip(found.outputs, names, strict=True):
         full[k] = name
     again = judge(found.run.graph, found.run.arrays, full, gradient, blame=False)
-    if again.bits is None or found.bits is None or question.relation is Relation.DIFFERS:
-        return again.bits == found.bits or question.relation is Relation.DIFFERS
+    if question.relation in (Relation.DIFFERS, Relation.UNDEFINED):
+        return _measured_again(question)
+    if again.bits is None or found.bits is None:
+        return again.bits == found.bits
     return (again.bits > question.threshold) == (found.bits > question.threshold)
+
+
+def _measured_again(question: Question) -> bool:
+    """The gradient against the derivative of the function, once more."""
+    assert question.gradient is not None
+    again = compared(replace(question, relation=Relation.UNKNOWN))
+    return again.gradient is not None and again.gradient.bits == question.gradient.bits
 
 
 # --- sentences ------------------------------------------------------------------------------------------------

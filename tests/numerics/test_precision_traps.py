@@ -1,0 +1,136 @@
+"""Attacks on what `qed.precision` says: float64 that is no truth, control flow, ties, rules, sizes."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed.numerics.measuring import judge as judging
+from qed.standing import Standing
+
+UNSTABLE = {
+    "log of nearly one": (lambda x: jnp.log(1 + x), 1e-18),
+    "versine": (lambda x: (1 - jnp.cos(x)) / x**2, 1e-9),
+    "roots": (lambda x: jnp.sqrt(x + 1) - jnp.sqrt(x), 1e17),
+    "log of a difference": (lambda x: jnp.log(1 - jnp.exp(-x)), 1e-19),
+    "expm1": (lambda x: (jnp.exp(x) - 1) / x, 1e-17),
+    "softmax tail": (lambda x: -jnp.log(1 - jax.nn.sigmoid(x)), -40.0),
+    "log of a product": (lambda x: jnp.log(jnp.prod(jnp.full(20, x))), 1e-30),
+    "quadratic formula": (lambda b: -b + jnp.sqrt(b * b - 4.0), 1e12),
+    "tan difference": (lambda x: jnp.tan(x + 1e-3) - jnp.tan(x), 1e-12),
+    "heron": (lambda c: jnp.sqrt((2 + c) * (2 - c)), 1.9999999),
+    "mild": (lambda x: (1 - jnp.cos(x)) / x**2, 1e-2),
+    "none": (lambda x: jnp.sin(x) * jnp.exp(x), 0.5),
+}
+
+
+@pytest.mark.parametrize("name", UNSTABLE)
+def test_float64_is_believed_only_where_balls_agree(name, monkeypatch):
+    """Most of what breaks float32 breaks float64 too: there nothing may be said, and elsewhere the same bits."""
+    fun, x = UNSTABLE[name]
+    in_balls = qed.precision(fun, jnp.float32(x))
+    monkeypatch.setattr(judging, "OPERATIONS", 0)
+    beside = qed.precision(fun, jnp.float32(x))
+    for mine, truth, part in (
+        (beside.bits_lost, in_balls.bits_lost, beside.answers[0]),
+        (beside.gradient_bits_lost, in_balls.gradient_bits_lost, beside.answers[1]),
+    ):
+        assert part.standing in (Standing.MEASURED, Standing.UNKNOWN)
+        assert mine is None or truth is None or mine == pytest.approx(truth, abs=0.2)
+    if name in ("mild", "none"):
+        assert beside.answers[0].measured and beside.reference[0] == "float64"
+    if name == "none":
+        assert beside.measured and beside.reference[1] == "float64"
+
+
+def test_float64_alone_bounds_itself_and_measures_nothing(monkeypatch):
+    monkeypatch.setattr(judging, "OPERATIONS", 0)
+    with jax.enable_x64(True):
+        answer = qed.precision(lambda x: jnp.exp(jnp.sin(x)), jnp.float64(0.5))
+        assert answer.unknown and answer.bits_lost is None and 0 < answer.value.at_most < 8
+        trap = qed.precision(lambda x: (1 - jnp.cos(x)) / x**2, jnp.float64(1e-8))
+        assert trap.unknown and trap.value.at_most == 53
+
+
+def test_a_branch_that_rounding_takes_is_told():
+    def fun(x):
+        return jax.lax.cond((x + 1) - 1 > 0, lambda x: x * 2, lambda x: x * 3 + 1, x)
+
+    answer = qed.precision(fun, jnp.float32(1e-9))
+    assert answer.refuted and answer.bits_lost == 24
+    assert "another branch" in " ".join(reason.text for reason in answer.answers[0].reasons)
+
+
+def test_a_tie_of_a_maximum_has_a_value_and_no_proved_gradient():
+    answer = qed.precision(lambda x: jnp.max(x), jnp.float32([1.0, 1.0, 0.5]))
+    value, gradient = answer.answers
+    assert value.proved and not gradient.proved and not gradient.refuted
+
+
+def test_a_branch_that_is_not_taken_poisons_the_gradient():
+    fun = lambda x: jnp.where(x > 0, jnp.sqrt(x), 2 * x)  # noqa: E731
+    answer = qed.precision(fun, jnp.float32(-1.0))
+    value, gradient = answer.answers
+    assert value.proved and gradient.refuted and answer.gradient_bits_lost == 24 and gradient.check()
+    assert answer.value.gradient[0].truth == 2.0 and math.isnan(answer.value.gradient[0].result)
+    assert "no value in real numbers" in " ".join(reason.text for reason in gradient.reasons)
+
+
+def test_shared_jitted_calls_are_two_values():
+    @jax.jit
+    def shift(x):
+        return x + 1
+
+    answer = qed.precision(lambda x: shift(x) - shift(2 * x) + x, jnp.float32(1e-9))
+    assert answer.value.worst.truth == 0.0 and answer.value.worst.result != 0.5
+
+
+def test_a_result_at_the_end_of_the_range():
+    big = np.float32(3e38)
+    answer = qed.precision(lambda x: x * 1.5 / 1.5, jnp.float32(big))
+    assert answer.refuted and answer.bits_lost == 24 and answer.equations[0].overflow
+    right = qed.precision(lambda x: x * 1.5, jnp.float32(big))
+    assert right.answers[0].proved and right.bits_lost == 0
+
+
+def test_subnormal_results_are_judged_against_the_smallest_normal_number():
+    answer = qed.precision(lambda x: x * 1e-30, jnp.float32(1e-10))
+    assert answer.answers[0].proved and answer.bits_lost <= 1
+
+
+def test_data_may_hold_anything_that_is_masked():
+    data = jnp.array([1.0, jnp.nan, jnp.inf])
+    answer = qed.precision(lambda w, d: jnp.sum(jnp.where(jnp.isfinite(d), d, 0.0) * w), jnp.ones(3), data)
+    assert not answer.answers[0].refuted and answer.bits_lost in (0.0, None)
+
+
+def test_random_numbers_are_data():
+    key = jax.random.key(3)
+    answer = qed.precision(lambda w, k: jnp.sum(jax.random.bernoulli(k, 0.5, (4,)) * w), jnp.ones(4), key)
+    assert answer.bits_lost is not None and answer.bits_lost <= 1
+
+
+def test_python_numbers_and_numpy_arrays_are_points():
+    assert qed.precision(lambda x: x * 3, 0.1).proved
+    assert qed.precision(lambda x: jnp.sum(x), np.ones(3, np.float32)).proved
+
+
+def test_a_while_loop_that_rounding_ends_is_not_called_proved():
+    def newton(a):
+        def going(c):
+            return jnp.abs(c[0] - c[1]) > 0
+
+        return jax.lax.while_loop(going, lambda c: (0.5 * (c[0] + a / c[0]), c[0]), (a, jnp.float32(0)))[0]
+
+    answer = qed.precision(newton, jnp.float32(2.0))
+    assert answer.unknown or answer.measured
+    assert any("loop" in m.what for m in answer.missing) or answer.reference[0] == "float64"
+
+
+def test_bits_survive_json():
+    answer = qed.precision(lambda x: jnp.exp(x) - 1, jnp.float32(1e-5))
+    data = answer.to_json()
+    assert data["value"]["equations"][0]["primitive"] == "exp" and math.isfinite(data["value"]["bits_lost"])
