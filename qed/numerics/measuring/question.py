@@ -67,6 +67,8 @@ def compared(question: Question) -> Question:
     assert question.value.run is not None
     if function.graph.outputs[0].shape != () or function.size * question.value.run.operations > OPERATIONS / 4:
         return question
+    if gradient.enclosed is None and "undefined" not in gradient.missing:
+        return question
     bits = PRECISIONS[0] if gradient.enclosed is None else gradient.enclosed.bits
     try:
         rows = partials(function.traced, bits)
