@@ -26,104 +26,27 @@ where f'(x) - f'(y) is once more taken without cancellation; every kernel states
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from qed.graph.build import Operation
+from qed.numerics.rewriting.difference_factory import Function, chosen, kernel, over, short, within
+from qed.numerics.rewriting.difference_inverses import asin, asinh, atan, atanh, erf
 from qed.numerics.rewriting.smooth import sech2
-
-Function = Callable[..., Any]
-
-
-def kernel(name: str, value: Function, slope: Function, near: Function, slopes: Function) -> Function:
-    """A difference of f as a function of (x, y, d) with the derivative of the head of this file.
-
-    Args:
-        name: of the function.
-        value: (x, y, d) -> f(x) - f(y), everywhere.
-        slope: f'.
-        near: (x, y, d) -> where the slopes are to be subtracted without cancellation.
-        slopes: (x, y, d) -> f'(x) - f'(y) near.
-    """
-
-    def difference(x: Any, y: Any, d: Any) -> Any:
-        return value(x, y, d)
-
-    difference.__name__ = difference.__qualname__ = name
-    found = jax.custom_jvp(difference)
-
-    @found.defjvp
-    def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
-        x, y, d = primals
-        along_x, along_y, along_d = tangents
-        close = near(x, y, d)
-        at_x = slope(x)
-        zero = jnp.zeros_like(at_x)
-        change = jnp.where(close, slopes(x, y, d), -slope(y))
-        tangent = jnp.where(close, at_x, zero) * along_d + jnp.where(close, zero, at_x) * along_x + change * along_y
-        primal = found(x, y, d)
-        return primal, jnp.broadcast_to(tangent, jnp.shape(primal)).astype(primal.dtype)
-
-    return found
-
-
-def within(x: Any, y: Any, d: Any) -> Any:
-    """Whether two numbers of one sign are within a factor 2 of each other."""
-    return jnp.abs(d) <= 0.5 * jnp.maximum(jnp.abs(x), jnp.abs(y))
-
-
-def short(x: Any, y: Any, d: Any) -> Any:
-    """Whether the distance is at most 1/2."""
-    return jnp.abs(d) <= 0.5
-
-
-def _over(a: Any, b: Any) -> Any:
-    """a / b; 0 where b is 0, which is where a is 0 too."""
-    return jnp.where(b == 0, 0.0, a / jnp.where(b == 0, 1.0, b)).astype(jnp.result_type(a, b))
-
-
-def _chosen(near: Function, formula: Function, f: Function) -> Function:
-    """The formula where x and y are near, the plain difference elsewhere."""
-    return lambda x, y, d: jnp.where(near(x, y, d), formula(x, y, d), f(x) - f(y))
-
-
-def split(x: Any) -> tuple[Any, Any]:
-    """x as the sum of two numbers of half the digits (Dekker, 1971)."""
-    bits = (np.finfo(x.dtype).nmant + 2) // 2
-    scaled = x * (2.0**bits + 1)
-    high = scaled - (scaled - x)
-    return high, x - high
-
-
-def exact_product(x: Any, y: Any) -> tuple[Any, Any]:
-    """x y as a number and what its rounding left out; 0 is left out where the splitting overflows."""
-    (a, b), (c, d) = split(x), split(y)
-    product = x * y
-    rest = ((a * c - product) + a * d + b * c) + b * d
-    return product, jnp.where(jnp.isfinite(rest), rest, 0.0).astype(product.dtype)
-
-
-def exact_difference(y: Any, t: Any, x: Any) -> Any:
-    """y - t x, the product exact."""
-    product, rest = exact_product(jnp.broadcast_to(t, x.shape), x)
-    return (y - product) - rest
-
 
 # --- powers ---
 
 
 def _sqrt_slopes(x: Any, y: Any, d: Any) -> Any:
-    return -0.5 * _over(sqrt(x, y, d), jnp.sqrt(x)) / jnp.sqrt(y)
+    return -0.5 * over(sqrt(x, y, d), jnp.sqrt(x)) / jnp.sqrt(y)
 
 
 def _cbrt_value(x: Any, y: Any, d: Any) -> Any:
     a, b = jnp.cbrt(x), jnp.cbrt(y)
-    return jnp.where(a * b > 0, _over(d, a * a + a * b + b * b), a - b)
+    return jnp.where(a * b > 0, over(d, a * a + a * b + b * b), a - b)
 
 
 def _cbrt_slope(x: Any) -> Any:
@@ -148,7 +71,7 @@ def _rsqrt_slopes(x: Any, y: Any, d: Any) -> Any:
 
 sqrt = kernel(
     "sqrt_difference",
-    lambda x, y, d: _over(d, jnp.sqrt(x) + jnp.sqrt(y)),
+    lambda x, y, d: over(d, jnp.sqrt(x) + jnp.sqrt(y)),
     lambda x: 0.5 / jnp.sqrt(x),
     within,
     _sqrt_slopes,
@@ -156,7 +79,7 @@ sqrt = kernel(
 cbrt = kernel("cbrt_difference", _cbrt_value, _cbrt_slope, within, _cbrt_slopes)
 rsqrt = kernel(
     "rsqrt_difference",
-    _chosen(within, _rsqrt_formula, jax.lax.rsqrt),
+    chosen(within, _rsqrt_formula, jax.lax.rsqrt),
     lambda x: -0.5 * jax.lax.rsqrt(x) / x,
     within,
     _rsqrt_slopes,
@@ -212,7 +135,7 @@ def power(exponent: float) -> Function:
 
     return kernel(
         "power_difference",
-        _chosen(near, formula, lambda x: x**exponent),
+        chosen(near, formula, lambda x: x**exponent),
         lambda x: exponent * x ** (exponent - 1),
         near,
         lambda x, y, d: exponent * power(exponent - 1)(x, y, d),
@@ -240,14 +163,14 @@ _LOG2 = math.log(2.0)
 
 exp = kernel(
     "exp_difference",
-    _chosen(short, lambda x, y, d: jnp.exp(y) * jnp.expm1(d), jnp.exp),
+    chosen(short, lambda x, y, d: jnp.exp(y) * jnp.expm1(d), jnp.exp),
     jnp.exp,
     short,
     _exp_slopes,
 )
 exp2 = kernel(
     "exp2_difference",
-    _chosen(short, lambda x, y, d: jnp.exp2(y) * jnp.expm1(_LOG2 * d), jnp.exp2),
+    chosen(short, lambda x, y, d: jnp.exp2(y) * jnp.expm1(_LOG2 * d), jnp.exp2),
     lambda x: _LOG2 * jnp.exp2(x),
     short,
     lambda x, y, d: _LOG2 * exp2(x, y, d),
@@ -321,161 +244,19 @@ def _sec2(x: Any) -> Any:
     return 1 / jnp.cos(x) ** 2
 
 
-sin = kernel("sin_difference", _chosen(short, _sin_formula, jnp.sin), jnp.cos, short, lambda x, y, d: cos(x, y, d))
+sin = kernel("sin_difference", chosen(short, _sin_formula, jnp.sin), jnp.cos, short, lambda x, y, d: cos(x, y, d))
 cos = kernel(
-    "cos_difference", _chosen(short, _cos_formula, jnp.cos), lambda x: -jnp.sin(x), short, lambda x, y, d: -sin(x, y, d)
+    "cos_difference", chosen(short, _cos_formula, jnp.cos), lambda x: -jnp.sin(x), short, lambda x, y, d: -sin(x, y, d)
 )
-sinh = kernel(
-    "sinh_difference", _chosen(short, _sinh_formula, jnp.sinh), jnp.cosh, short, lambda x, y, d: cosh(x, y, d)
-)
-cosh = kernel(
-    "cosh_difference", _chosen(short, _cosh_formula, jnp.cosh), jnp.sinh, short, lambda x, y, d: sinh(x, y, d)
-)
+sinh = kernel("sinh_difference", chosen(short, _sinh_formula, jnp.sinh), jnp.cosh, short, lambda x, y, d: cosh(x, y, d))
+cosh = kernel("cosh_difference", chosen(short, _cosh_formula, jnp.cosh), jnp.sinh, short, lambda x, y, d: sinh(x, y, d))
 tan = kernel(
     "tan_difference",
-    _chosen(short, lambda x, y, d: jnp.sin(d) / jnp.cos(x) / jnp.cos(y), jnp.tan),
+    chosen(short, lambda x, y, d: jnp.sin(d) / jnp.cos(x) / jnp.cos(y), jnp.tan),
     _sec2,
     short,
     lambda x, y, d: tan(x, y, d) * (jnp.tan(x) + jnp.tan(y)),
 )
-
-# --- inverse functions ---
-
-
-def _close(x: Any, y: Any, d: Any) -> Any:
-    return within(x, y, d) | short(x, y, d)
-
-
-def _same_sign(x: Any, y: Any) -> Any:
-    return (x > 0) & (y > 0) | (x < 0) & (y < 0)
-
-
-def root_above(x: Any) -> Any:
-    """sqrt(1 + x^2) without overflow."""
-    square = x * x
-    return jnp.where(1 + square == square, jnp.abs(x), jnp.sqrt(1 + square))
-
-
-def _co_root(x: Any) -> Any:
-    """sqrt(1 - x^2)."""
-    return jnp.sqrt((1 - x) * (1 + x))
-
-
-def _sine_of_difference(root: Function) -> Function:
-    """(x^2 - y^2) / (x root(y) + y root(x)), for x y > 0."""
-
-    def argument(x: Any, y: Any, d: Any) -> Any:
-        total = jnp.where(_same_sign(x, y), x + y, 1.0)
-        below = (x / total) * root(y) + (y / total) * root(x)
-        return _over(d, below)
-
-    return argument
-
-
-def _atan_value(x: Any, y: Any, d: Any) -> Any:
-    product = x * y
-    ratio = jnp.where(jnp.abs(product) > 4 / np.finfo(product.dtype).eps, (d / x) / y, d / (1 + product))
-    return jnp.where(product > -0.5, jnp.arctan(ratio), jnp.arctan(x) - jnp.arctan(y))
-
-
-def _atan_slope(x: Any) -> Any:
-    return (1 / root_above(x)) / root_above(x)
-
-
-def _atan_slopes(x: Any, y: Any, d: Any) -> Any:
-    a, b = root_above(x), root_above(y)
-    return -(((d / a) / b) * (x / a / b + y / a / b))
-
-
-def _atanh_formula(x: Any, y: Any, d: Any) -> Any:
-    return jnp.arctanh(d / ((1 - x) + x * (1 - y)))
-
-
-def _atanh_slopes(x: Any, y: Any, d: Any) -> Any:
-    return d * (x + y) / ((1 - x) * (1 + x)) / ((1 - y) * (1 + y))
-
-
-def _asinh_value(x: Any, y: Any, d: Any) -> Any:
-    formula = jnp.arcsinh(_sine_of_difference(root_above)(x, y, d))
-    return jnp.where(_same_sign(x, y), formula, jnp.arcsinh(x) - jnp.arcsinh(y))
-
-
-def _asinh_slopes(x: Any, y: Any, d: Any) -> Any:
-    a, b = root_above(x), root_above(y)
-    return -((d / (a + b)) * ((x + y) / a)) / b
-
-
-def _asin_value(x: Any, y: Any, d: Any) -> Any:
-    formula = jnp.arcsin(jnp.clip(_sine_of_difference(_co_root)(x, y, d), -1.0, 1.0))
-    return jnp.where(_same_sign(x, y), formula, jnp.arcsin(x) - jnp.arcsin(y))
-
-
-def _asin_slopes(x: Any, y: Any, d: Any) -> Any:
-    a, b = _co_root(x), _co_root(y)
-    return d * (x + y) / (a + b) / a / b
-
-
-atan = kernel("atan_difference", _atan_value, _atan_slope, _close, _atan_slopes)
-atanh = kernel(
-    "atanh_difference",
-    _chosen(lambda x, y, d: _same_sign(x, y), _atanh_formula, jnp.arctanh),
-    lambda x: 1 / ((1 - x) * (1 + x)),
-    lambda x, y, d: jnp.abs(d) <= 0.5 * jnp.minimum(1 - jnp.abs(x), 1 - jnp.abs(y)),
-    _atanh_slopes,
-)
-asinh = kernel(
-    "asinh_difference",
-    _asinh_value,
-    lambda x: 1 / root_above(x),
-    _close,
-    _asinh_slopes,
-)
-asin = kernel(
-    "asin_difference",
-    _asin_value,
-    lambda x: 1 / _co_root(x),
-    lambda x, y, d: jnp.abs(d) <= 0.5 * jnp.minimum(1 - jnp.abs(x), 1 - jnp.abs(y)),
-    _asin_slopes,
-)
-
-# --- error functions: an integral over [y, x] by Gauss and Legendre ---
-
-_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(10)
-
-
-def _bell_erf(x: Any) -> Any:
-    power, rest = exact_product(x, x)
-    return 2 / math.sqrt(math.pi) * (jnp.exp(-power) * (1 - rest))
-
-
-def _near_erf(x: Any, y: Any, d: Any) -> Any:
-    return jnp.abs(d) * (1 + jnp.abs(x) + jnp.abs(y)) <= 1
-
-
-def _erf_formula(x: Any, y: Any, d: Any) -> Any:
-    steps = [0.5 * (1 + point) * d for point in _POINTS]
-    total = sum(0.5 * w * jnp.exp(-(h * (2 * y + h))) for h, w in zip(steps, _WEIGHTS, strict=True))
-    return (d * _bell_erf(y) * total).astype(jnp.result_type(x, y))
-
-
-def _erf_value(x: Any, y: Any, d: Any) -> Any:
-    plain = jnp.where(
-        (x > 0.5) & (y > 0.5),
-        jax.scipy.special.erfc(y) - jax.scipy.special.erfc(x),
-        jnp.where(
-            (x < -0.5) & (y < -0.5),
-            jax.scipy.special.erfc(-x) - jax.scipy.special.erfc(-y),
-            jax.scipy.special.erf(x) - jax.scipy.special.erf(y),
-        ),
-    )
-    return jnp.where(_near_erf(x, y, d), _erf_formula(x, y, d), plain)
-
-
-def _erf_slopes(x: Any, y: Any, d: Any) -> Any:
-    return _bell_erf(y) * jnp.expm1(-d * (x + y))
-
-
-erf = kernel("erf_difference", _erf_value, _bell_erf, _near_erf, _erf_slopes)
 
 
 def _operation(function: Function, sign: float = 1.0) -> Operation:

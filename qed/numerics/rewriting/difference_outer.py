@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
-from qed.numerics.rewriting.difference_kernels import root_above
+from qed.numerics.rewriting.difference_inverses import root_above
 from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus, product
 
 if TYPE_CHECKING:

@@ -13,20 +13,20 @@ from math import isqrt
 
 import numpy as np
 
-from qed.graph.build import Builder, Node
+from qed.graph.build import Node
 from qed.numerics.rewriting import difference_kernels as kernels
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import difference_rules as rules
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_factors import coefficients, rational_roots
 from qed.numerics.rewriting.difference_quotients import removed
+from qed.numerics.rewriting.difference_reading import Reading
 from qed.numerics.rewriting.difference_rules import Found
 from qed.numerics.rewriting.difference_series import REST, SERIES
 from qed.numerics.rewriting.difference_terms import (
     ONE,
     Monomial,
     Polynomial,
-    Terms,
     common,
     denominator,
     plus,
@@ -36,14 +36,13 @@ from qed.numerics.rewriting.difference_terms import (
     spelled,
     times,
 )
-from qed.numerics.rewriting.forms import Algebra
-from qed.numerics.rewriting.signs import MOVES, Sign, Signs
+from qed.numerics.rewriting.signs import MOVES
 
 DEEPEST = 12
 LINEAR = MOVES | {"reduce_sum", "cumsum"}
 
 
-class Difference:
+class Difference(Reading):
     """D(p) = p without cancellation.
 
     Args:
@@ -61,19 +60,6 @@ class Difference:
         >>> difference(difference.terms(output), output)[0].operation
         'expm1'
     """
-
-    def __init__(self, builder: Builder, terms: Terms | None = None, *, pairs: bool = True) -> None:
-        self.pairs = pairs
-        self.builder = builder
-        self.emit = builder.emit
-        self.algebra = Algebra(builder)
-        self.terms = terms or Terms()
-        self.deep = self.terms if self.terms.deep else Terms(deep=True)
-        self.deep.nodes = self.terms.nodes
-        self.sign = Signs()
-        self.steps = 0
-        self._known: dict[object, Found | None] = {}
-        self._depth = 0
 
     def __call__(self, polynomial: Polynomial, like: Node) -> Found | None:
         """A node equal to the polynomial and the laws used, or None if no rule helps."""
@@ -102,148 +88,6 @@ class Difference:
                 return found
         return None
 
-    # --- what rules ask ---
-
-    def node(self, number: int) -> Node:
-        """A generator."""
-        return self.terms.nodes[number]
-
-    def single(self, monomial: Monomial, power: int) -> Node | None:
-        """The generator of which a monomial is this power, read as what it stands for if it is none that rules know."""
-        if len(monomial) != 1 or monomial[0][1] != power:
-            return None
-        return known(self.node(monomial[0][0]))
-
-    def number(self, value: Fraction, like: Node) -> Node:
-        """A constant."""
-        return self.algebra.number(float(value), like)
-
-    def known(self, node: Node) -> Node:
-        """The node, or what it stands for where no rule knows its own operation."""
-        return known(node)
-
-    def deeper(self, node: Node) -> Polynomial:
-        """The polynomial of what a node stands for."""
-        return self.deep(node)
-
-    def exponent(self, monomial: Monomial) -> Polynomial | None:
-        """u, where a monomial is exp(u); 0 for the number 1."""
-        if monomial == ONE:
-            return {}
-        total: Polynomial = {}
-        for number, power in monomial:
-            g = self.node(number)
-            if g.operation != "exp":
-                return None
-            total = plus(total, self.terms(g.children[0]), power)
-        return total
-
-    def minus_of(self, node: Node) -> Node:
-        """-node."""
-        return self.algebra.negative(node)
-
-    def minus(self, x: Node, y: Node) -> Polynomial:
-        """x - y."""
-        return self.multiplied(plus(self.terms(x), self.terms(y), -1))
-
-    def plus(self, x: Node, y: Node) -> Polynomial:
-        """x + y."""
-        return self.multiplied(plus(self.terms(x), self.terms(y)))
-
-    def shifted(self, x: Node, number: Fraction) -> Polynomial:
-        """x - number."""
-        return plus(self.terms(x), {ONE: number}, -1)
-
-    def multiplied(self, polynomial: Polynomial) -> Polynomial:
-        """Multiplied out where that leaves fewer terms."""
-        found = self.terms.expanded(polynomial)
-        return found if found is not None and len(found) < len(polynomial) else polynomial
-
-    def exact(self, node: Node) -> bool:
-        """Whether a computed value is the real one: an input or a constant, wherever it was moved to."""
-        while node.operation in MOVES and node.children:
-            node = node.children[0]
-        if node.operation == "convert_element_type":
-            inner = node.children[0]
-            return getattr(inner.dtype, "kind", "") in "iub" or (inner.dtype == node.dtype and self.exact(inner))
-        return node.operation in ("input", "constant", "iota", "stop_gradient") and node.operation != "stop_gradient"
-
-    def sharp(self, polynomial: Polynomial, like: Node) -> Found | None:
-        """The polynomial with a small relative error, or None if digits may be lost whatever is done."""
-        if len(polynomial) <= 1:
-            return self.plain(polynomial, like), ()
-        found = self(polynomial, like)
-        if found is not None:
-            return found
-        for each in (polynomial, self.terms.expanded(polynomial)):
-            if each and (self.adds(each) or (len(each) <= 2 and all(map(self._exact_term, each.items())))):
-                return self.plain(each, like), ()
-        return None
-
-    def _exact_term(self, term: tuple[Monomial, Fraction]) -> bool:
-        monomial, coefficient = term
-        if monomial == ONE:
-            return Fraction(float(coefficient)) == coefficient
-        power_of_two = abs(coefficient.numerator) & (abs(coefficient.numerator) - 1) == 0
-        power_of_two &= coefficient.denominator & (coefficient.denominator - 1) == 0
-        return len(monomial) == 1 and monomial[0][1] == 1 and power_of_two and self.exact(self.node(monomial[0][0]))
-
-    def adds(self, polynomial: Polynomial) -> bool:
-        """Whether all terms are known to have one sign, so that nothing cancels."""
-        signs = {self._sign(*term) for term in polynomial.items()}
-        return len(signs) == 1 and 0 not in signs
-
-    def _sign(self, monomial: Monomial, coefficient: Fraction) -> int:
-        for number, power in monomial:
-            if power % 2 and self.sign(self.node(number)) == Sign.UNKNOWN:
-                return 0
-        return 1 if coefficient > 0 else -1
-
-    # --- emission ---
-
-    def plain(self, polynomial: Polynomial, like: Node) -> Node:
-        """The sum as it stands."""
-        pairs: list[tuple[float, Node]] = []
-        for monomial, coefficient in polynomial.items():
-            if monomial == ONE:
-                pairs.append((1.0 if coefficient > 0 else -1.0, self.number(abs(coefficient), like)))
-            else:
-                pairs.append((float(coefficient), self.monomial(monomial, like)))
-        return self.algebra.total(pairs, like)
-
-    def monomial(self, monomial: Monomial, like: Node) -> Node:
-        """A product of powers; divisors one after the other, so that their product cannot overflow."""
-        value: Node | None = None
-        for number, power in monomial:
-            if power > 0:
-                factor = self.power(self.node(number), power)
-                value = factor if value is None else self.emit(stable.MUL, value, factor)
-        for number, power in monomial:
-            if power < 0:
-                value = value if value is not None else self.algebra.number(1.0, like)
-                divisor = self.node(number)
-                for _ in range(-power if power > -3 else 1):
-                    value = self.emit(stable.DIV, value, divisor if power > -3 else self.power(divisor, -power))
-        return value if value is not None else self.algebra.number(1.0, like)
-
-    def power(self, node: Node, power: int) -> Node:
-        """A power, at least the first, of a node."""
-        if power == 1:
-            return node
-        if power == 2:
-            return self.emit(stable.MUL, node, node)
-        return self.emit(rules.INTEGER_POW, node, y=power)
-
-    def by(self, found: Found, monomial: Monomial, like: Node) -> Found:
-        """A node times a monomial."""
-        node, used = found
-        above = tuple((number, power) for number, power in monomial if power > 0)
-        for number, power in monomial:
-            if power < 0:
-                for _ in range(-power):
-                    node = self.emit(stable.DIV, node, self.node(number))
-        return (self.emit(stable.MUL, self.monomial(above, like), node) if above else node), used
-
     # --- one attempt each ---
 
     def _factored(self, polynomial: Polynomial, factor: Monomial, like: Node) -> Found | None:
@@ -259,6 +103,9 @@ class Difference:
     def _remainder(self, polynomial: Polynomial, like: Node) -> Found | None:
         """c (f(u) - T_k(u)) for the Taylor polynomial T_k of f."""
         for monomial, coefficient in polynomial.items():
+            found = self._log_rest(polynomial, monomial, coefficient, like)
+            if found is not None:
+                return found
             g = self.single(monomial, 1)
             if g is None or g.operation not in SERIES or len(polynomial) > 4:
                 continue
@@ -270,6 +117,22 @@ class Difference:
                     if k == 2 and g.operation == "cos":
                         break
                     return self._rest(g, k, coefficient)
+        return None
+
+    def _log_rest(self, polynomial: Polynomial, monomial: Monomial, coefficient: Fraction, like: Node) -> Found | None:
+        """c (log(u) - (u - 1)), whatever u is, if u - 1 is found without cancellation."""
+        g = self.node(monomial[0][0]) if len(monomial) == 1 and monomial[0][1] == 1 else None
+        g = spelled(g) if g is not None and g.operation == "log_ratio" else g
+        if g is None or g.operation != "log":
+            return None
+        for read in (self.terms, self.deep):
+            below = plus(read(g.children[0]), {ONE: Fraction(1)}, -1)
+            if polynomial == plus({monomial: coefficient}, below, -coefficient):
+                gap = self.sharp(below, like)
+                if gap is None:
+                    return None
+                value = self.emit(REST, gap[0], f="log1p", k=2)
+                return self.algebra.times(float(coefficient), value), (laws.REMAINDER, *gap[1])
         return None
 
     def is_rest(self, polynomial: Polynomial, monomial: Monomial, coefficient: Fraction, u: Polynomial, k: int) -> bool:
@@ -388,7 +251,7 @@ class Difference:
         for monomial, coefficient in polynomial.items():
             term: Polynomial = {ONE: coefficient}
             for number, power in monomial:
-                g = known(self.node(number))
+                g = self.known(self.node(number))
                 if g.operation == "sqrt" and power == 2:
                     term = product(term, self.terms(g.children[0]))
                 else:
@@ -437,7 +300,8 @@ class Difference:
         if shorter and len(shorter) < len(polynomial):
             gap = self.sharp(shorter, like)
         if gap is None:
-            gap = self(above, like)
+            opposite = len(polynomial) == 2 and min(polynomial.values()) < 0 < max(polynomial.values())
+            gap = self.sharp(above, like) if opposite else self(above, like)
         if gap is None:
             return None
         without = self._without_zeros(gap[0], power_of(below, -1), like)
@@ -484,11 +348,6 @@ def _unlikely(pair: Polynomial) -> tuple[bool, bool]:
     """Terms of opposite sign first, numbers last."""
     first, second = pair.values()
     return first * second > 0, ONE in pair
-
-
-def known(node: Node) -> Node:
-    """The node, or the expression that it stands for where no rule knows its own operation."""
-    return node if node.operation in kernels.OPERATIONS or node.operation in rules.AGAINST else spelled(node)
 
 
 def _square_root(ratio: Fraction) -> Fraction | None:

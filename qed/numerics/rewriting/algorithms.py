@@ -1,0 +1,153 @@
+"""The algorithms that the table of substitutions puts in the place of formulas, each with its own derivative.
+
+A derivative is stated where differentiating the algorithm would cancel anew: of an arccosine c' / sqrt(1 - c^2) from
+1 - c and 1 + c; of the area of a triangle a (b^2 + c^2 - a^2) / (8 area); of (1 + u)^n in n the rest of a series.
+
+References: Kahan, *Miscalculating area and angles of a needle-like triangle*, 2014; Chan, Golub and LeVeque,
+*Algorithms for computing the sample variance*, 1983.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from qed.graph.build import Operation
+from qed.numerics.rewriting.difference_factory import exact_difference
+from qed.numerics.rewriting.difference_inverses import root_above
+from qed.numerics.rewriting.difference_series import remainder
+from qed.numerics.rewriting.guards import norm
+
+
+def _mean_square(x: Any, y: Any, axes: tuple[int, ...]) -> Any:
+    """sum (x - mean x)(y - mean y), the second mean correcting the rounding of the first."""
+    a = x - jnp.mean(x, axis=axes, keepdims=True)
+    b = a if y is x else y - jnp.mean(y, axis=axes, keepdims=True)
+    a = a - jnp.mean(a, axis=axes, keepdims=True)
+    return jnp.sum(a * (a if y is x else b), axis=axes)
+
+
+def _units(x: Any, y: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+    return tuple(v / jnp.expand_dims(norm(v, axes), axes) for v in (x, y))  # type: ignore[return-value]
+
+
+def _cosine(x: Any, y: Any, axes: tuple[int, ...]) -> Any:
+    u, v = _units(x, y, axes)
+    return jnp.sum(u * v, axis=axes)
+
+
+def _across(x: Any, y: Any, axes: tuple[int, ...]) -> Any:
+    """The part of y that is perpendicular to x, to its own digits: y - t x with the product exact, then once more."""
+
+    def along(v: Any) -> Any:
+        scale = jnp.expand_dims(norm(x, axes), axes)
+        return jnp.sum(v * (x / scale), axis=axes, keepdims=True) / scale
+
+    t = along(y)
+    rest = exact_difference(y, t, x)
+    return rest - along(rest) * x
+
+
+def _cosine_distance(x: Any, y: Any, axes: tuple[int, ...]) -> Any:
+    """1 - c = sin^2 / (1 + c) where c > 0."""
+
+    def value_of(x: Any, y: Any) -> Any:
+        c = _cosine(x, y, axes)
+        sine = norm(_across(x, y, axes), axes) / norm(y, axes)
+        return jnp.where(c > 0, sine * sine / (1 + jnp.where(c > 0, c, 0)), 1 - c).astype(c.dtype)
+
+    found = jax.custom_jvp(value_of)
+
+    @found.defjvp
+    def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        x, y = primals
+        a, b = (jnp.expand_dims(norm(v, axes), axes) for v in (x, y))
+        in_x, in_y = _across(x, y, axes) / b / a, _across(y, x, axes) / a / b
+        return found(x, y), -jnp.sum(in_x * tangents[0], axis=axes) - jnp.sum(in_y * tangents[1], axis=axes)
+
+    return found(x, y)
+
+
+@jax.custom_jvp
+def half_angle(low: Any, high: Any) -> Any:
+    """acos c from low = 1 - c and high = 1 + c."""
+    return 2 * jnp.arctan2(jnp.sqrt(jnp.maximum(low, 0)), jnp.sqrt(jnp.maximum(high, 0)))
+
+
+@half_angle.defjvp
+def _half_angle_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    low, high = primals
+    root = jnp.sqrt(low) * jnp.sqrt(high)
+    total = low + high
+    return half_angle(low, high), ((high / total) * tangents[0] - (low / total) * tangents[1]) / root
+
+
+@jax.custom_jvp
+def triangle(a: Any, b: Any, c: Any) -> Any:
+    """The area of a triangle by its sides."""
+    largest = jnp.maximum(jnp.maximum(a, b), c)
+    smallest = jnp.minimum(jnp.minimum(a, b), c)
+    middle = jnp.maximum(jnp.minimum(jnp.maximum(a, b), c), jnp.minimum(a, b))
+    p, q, r = largest, middle, smallest
+    return 0.25 * jnp.sqrt((p + (q + r)) * (r - (p - q)) * (r + (p - q)) * (p + (q - r)))
+
+
+@triangle.defjvp
+def _triangle_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """d area / da = a (b^2 + c^2 - a^2) / (8 area)."""
+    area = triangle(*primals)
+    tangent = jnp.zeros_like(area)
+    for k in range(3):
+        a, b, c = primals[k], primals[k - 1], primals[k - 2]
+        larger, smaller = jnp.maximum(b, c), jnp.minimum(b, c)
+        tangent = tangent + (a / area / 8) * (smaller * smaller - (a - larger) * (a + larger)) * tangents[k]
+    return area, tangent
+
+
+@jax.custom_jvp
+def growth_over(rho: Any, n: Any) -> Any:
+    """(1 + rho / n)^n."""
+    return _growth(1 + rho / n, rho / n, n)
+
+
+@growth_over.defjvp
+def _growth_over_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """In n: log(1 + u) - u / (1 + u) = u^2 (R_2 log1p(u) + 1 / (1 + u)), u = rho / n."""
+    rho, n = primals
+    u, value = rho / n, growth_over(rho, n)
+    small = jnp.abs(u) < 0.25
+    inner = jnp.where(small, u, 0).astype(value.dtype)
+    near = u * u * (remainder("log1p", 2)(inner) + 1 / (1 + inner))
+    in_n = jnp.where(small, near, jnp.log1p(u) - u / (1 + u))
+    return value, value * (tangents[0] / (1 + u) + in_n * tangents[1])
+
+
+def _growth(base: Any, r: Any, n: Any) -> Any:
+    near = jnp.abs(r) < 0.25
+    small, large = jnp.where(near, r, 0), jnp.where(near, 1, base)
+    return jnp.where(near, jnp.exp(n * jnp.log1p(small)), large**n).astype(base.dtype)
+
+
+@jax.custom_jvp
+def log1p_square(x: Any) -> Any:
+    """log(1 + x^2)."""
+    size = jnp.abs(x)
+    large = size > 1 / jnp.finfo(x.dtype).eps
+    return jnp.where(large, 2 * jnp.log(jnp.where(large, size, 1)), jnp.log1p(x * x))
+
+
+log1p_square.defjvp(lambda p, t: (log1p_square(*p), 2 * (p[0] / root_above(p[0])) / root_above(p[0]) * t[0]))
+
+CENTRED = Operation("sum_of_centred_products", _mean_square, whole=True)
+CENTRED_SQUARE = Operation("sum_of_centred_squares", lambda x, axes: _mean_square(x, x, axes), whole=True)
+SQUARED_DISTANCE = Operation("squared_distance", lambda x, y, axes: jnp.sum((x - y) ** 2, axis=axes), whole=True)
+COSINE_OF = Operation("cosine", _cosine, whole=True)
+COSINE_DISTANCE_OF = Operation("cosine_distance", _cosine_distance, whole=True)
+HALF_ANGLE = Operation("arccosine_from_complement", half_angle, whole=True)
+TRIANGLE = Operation("area_of_triangle", triangle, whole=True)
+GROWN_OVER = Operation("growth_over", growth_over, whole=True)
+LOG1P_SQUARE = Operation("log1p_square", log1p_square, whole=True)
+SLOGDET = Operation("slogdet", lambda a: jnp.linalg.slogdet(a)[1], whole=True)
+GROWN = Operation("power_near_one", _growth, whole=True)
