@@ -22,7 +22,7 @@ Without a rewriting the function is the original one: the same primitives on the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -84,6 +84,10 @@ class Builder:
         return {
             node.number: node.equation for node in self._nodes.values() if node.number in self._bodies and node.equation
         }
+
+    def nodes(self) -> Iterator[Node]:
+        """Every node that was made and can be found again."""
+        yield from self._nodes.values()
 
     # --- nodes ---
 
@@ -189,6 +193,10 @@ class Builder:
         if not several(equation):
             return [made]
         return [self._item(made, i) for i in range(len(equation.outputs))]
+
+    def item(self, node: Node, index: int) -> Node:
+        """One of the outputs of a node that an equation makes."""
+        return self._item(node, index) if node.equation is not None and several(node.equation) else node
 
     def _item(self, node: Node, index: int) -> Node:
         key = ("item", node.number, index)

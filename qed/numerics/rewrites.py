@@ -14,7 +14,7 @@ from qed.errors import QedError
 from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.graph import Graph
 from qed.graph.jaxpr import Reader, concrete, evaluate
-from qed.graph.untraceable import name_of
+from qed.graph.untraceable import definition, name_of
 from qed.numerics.rewriting.change import Change
 from qed.numerics.rewriting.derivative import Stable
 from qed.numerics.rewriting.measured import Bits, compared, equal
@@ -84,6 +84,7 @@ class _Question:
     arrays: tuple[Any, ...]
     moving: tuple[int, ...]
     changed: bool
+    span: Span | None
 
     def written(self, *inputs: Any) -> list[Any]:
         """The function as written."""
@@ -121,7 +122,9 @@ def rewrites(stabilized: Stabilized[Any, Any], args: Sequence[Any], kwargs: Mapp
         )
     _checked(stabilized, args, plan.moving)
     name = name_of(stabilized.fun)
-    asked = _Question(name, plan.stable, plan.stable.graph, arrays, plan.moving, plan.changed)
+    asked = _Question(
+        name, plan.stable, plan.stable.graph, arrays, plan.moving, plan.changed, definition(stabilized.fun)
+    )
     value = _value_bits(asked)
     gradient, derivative = _gradient_bits(asked)
     found = [(asked.stable.value, "value")] if plan.changed else []
@@ -210,7 +213,7 @@ def _answer(asked: _Question, found: Rewrites, differ: str) -> Answer[Rewrites]:
     shared: dict[str, Any] = {
         "reasons": tuple(_reason(rewrite) for rewrite in found.rewrites),
         "headline": _headline(asked, found),
-        "subject": "stabilize",
+        "subject": _subject(asked),
         "arithmetic": "ball",
     }
     if differ:
@@ -228,6 +231,17 @@ def _answer(asked: _Question, found: Rewrites, differ: str) -> Answer[Rewrites]:
         return points > 0 and not wrong
 
     return Answer(claim, Standing.MEASURED, found, recheck=again, **shared)
+
+
+def _subject(asked: _Question) -> str:
+    """The title line: function, file, size, dtype."""
+    parts = [asked.name]
+    if asked.span is not None:
+        parts.append(str(asked.span))
+    moved = [asked.arrays[i] for i in asked.moving]
+    size, dtypes = sum(a.size for a in moved), sorted({str(a.dtype) for a in moved})
+    parts.append(f"{size} number{'' if size == 1 else 's'}, {', '.join(dtypes)}")
+    return "   ".join(parts)
 
 
 def _headline(asked: _Question, found: Rewrites) -> str:

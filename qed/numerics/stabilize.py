@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
@@ -23,6 +23,7 @@ import jax
 from qed.errors import QedError
 from qed.graph.closed_over import lift
 from qed.graph.dtypes import is_real
+from qed.graph.graph import Graph
 from qed.graph.jaxpr import concrete
 from qed.graph.trace import NotNumeric, Traced, trace
 from qed.graph.untraceable import definition, name_of, why_not_traceable
@@ -183,7 +184,7 @@ class Stabilized(Generic[P, R]):
 
     def _made(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Plan:
         traced = _traced(self.fun, args, kwargs)
-        lifted, count = lift(traced, self.fun)
+        lifted, count = _lifted(traced, self.fun)
         stable = Stable(lifted.graph, self._only(), self.options.everywhere)
         changed = bool(stable.value.changes) or _derivative_changes(stable, lifted)
         closed_over = lifted.leaves[len(lifted.leaves) - count :]
@@ -199,10 +200,23 @@ class Stabilized(Generic[P, R]):
         return self._places
 
 
+def _lifted(traced: Traced, fun: Callable[..., Any]) -> tuple[Traced, int]:
+    """Arrays that are closed over stay constants, whose signs are known; what is traced is an input like any other."""
+    values = [value for graph in _graphs(traced.graph) for _, value in graph.constants]
+    return (traced, 0) if all(map(concrete, values)) else lift(traced, fun)
+
+
+def _graphs(graph: Graph) -> Iterator[Graph]:
+    yield graph
+    for equation in graph.walk():
+        if equation.call is not None:
+            yield from equation.call.graphs
+
+
 def _places(fun: Callable[..., Any], options: Options) -> frozenset[Any]:
     args, points = points_of(fun, options.at, options.box)
     traced = _traced(fun, args, {})
-    lifted, count = lift(traced, fun)
+    lifted, count = _lifted(traced, fun)
     stable = Stable(lifted.graph, everywhere=options.everywhere)
     closed_over = lifted.leaves[len(lifted.leaves) - count :]
     inputs = [[*_signature(point, {})[0], *closed_over] for point in points]

@@ -31,6 +31,14 @@ DEFAULT_BUDGET = 60.0
 Progress = Callable[[str, int, int], None]
 
 
+@dataclass(frozen=True, eq=False)
+class Form:
+    """A loss in another form: what to call, and what was changed."""
+
+    function: Callable[..., list[Any]]
+    changes: tuple[Any, ...]
+
+
 @dataclass(eq=False)
 class Clock:
     """The time that the answer may take."""
@@ -124,10 +132,18 @@ class Case:
 
     @cached_property
     def rewritten(self) -> Any:
-        """The loss with its logarithms rewritten, or None where nothing is to be rewritten."""
-        from qed.numerics.rewriting.logarithm import rewrite
+        """The loss in a stable form, value and gradient, or None where nothing is to be rewritten."""
+        from qed.numerics.rewriting.derivative import Stable
 
-        return rewrite(self.prepared.graph)
+        stable = Stable(self.prepared.graph)
+        moving = self.prepared.traced.free
+        changes = stable.value.changes
+        if not changes and moving and not stable.value.builder.effects:
+            try:
+                changes = stable.derivative(moving).rewritten.changes
+            except (NotImplementedError, TypeError, ValueError):  # no derivative
+                return None
+        return Form(stable, changes) if changes else None
 
     @cached_property
     def key_position(self) -> int | None:

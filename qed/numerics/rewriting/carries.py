@@ -367,6 +367,8 @@ def carried(log: Logarithm, loop: Loop, index: int) -> Form | None:
         return None
     if not any(node.operation in _EXPONENTIALS and node.equation for node in reachable(step.outputs)):
         return None
+    out = log.builder.item(loop.node, index)
+    log.sign.know(out, min(step.log.sign(step.outputs[index]), *(signs[i] for i in slots if i == index)))
     return _carried_form(log, loop, index, sorted(slots), step)
 
 
@@ -396,7 +398,7 @@ class _Step:
                 inner.know(values[position], Form((Term(node),), node.shape, laws=(laws.EXP,)))
                 inner.sign.know(values[position], signs[slot])
             elif not 0 <= slot < loop.carry:
-                inner.sign.know(node, log.sign(outside))
+                inner.sign.know(node, log.sign(outside), log.sign.varies(outside))
         outputs = builder.inline(loop.body, values)
         return None if builder.effects else cls(builder, inner, inputs, outputs)
 

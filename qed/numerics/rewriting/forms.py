@@ -202,18 +202,19 @@ class Algebra:
         scale = 0.5 if above else 1.0
         coefficients = tuple(scale * coefficient for coefficient, _ in ordered)
         nodes = [node for _, node in ordered]
-        if len(nodes) == 1:
-            power = self.emit(stable.EXP, self.times(coefficients[0], nodes[0]))
-        else:
-            power = self.emit(kernels.EXP_OF_SUM, *nodes, coefficients=coefficients)
-        result = power
         if above:
             ratio = above[0]
             for factor in above[1:]:
                 ratio = self.emit(stable.MUL, ratio, factor)
+            beside = ratio
             for divisor in below:
                 ratio = self.emit(stable.DIV, ratio, divisor)
+            power = self.emit(kernels.EXP_BESIDE, beside, *nodes, coefficients=coefficients)
             return self.emit(stable.MUL, self.emit(stable.MUL, power, ratio), power)
+        if len(nodes) == 1:
+            result = self.emit(stable.EXP, self.times(coefficients[0], nodes[0]))
+        else:
+            result = self.emit(kernels.EXP_OF_SUM, *nodes, coefficients=coefficients)
         for divisor in below:
             result = self.emit(stable.DIV, result, divisor)
         return result

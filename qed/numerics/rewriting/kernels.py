@@ -64,6 +64,13 @@ def _exp_of_sum_derivative(coefficients: tuple[float, ...], primals: Any, tangen
     return value, (value * slope).astype(value.dtype)
 
 
+def exp_beside(coefficients: tuple[float, ...], factor: Any, *terms: Any) -> Any:
+    """exp_of_sum, used twice beside a factor; 1 where that is 0 and the square of the exponential overflows."""
+    total = sum((c * t for c, t in zip(coefficients, terms, strict=True)), jnp.zeros_like(factor))
+    lost = (factor == 0) & ~(total < math.log(float(jnp.finfo(total.dtype).max)) / 2 - 1)
+    return exp_of_sum(coefficients, *(jnp.where(lost, 0, t).astype(t.dtype) for t in terms))
+
+
 @jax.custom_jvp
 def sigmoid(x: Any) -> Any:
     """1/(1 + exp(-x)), with s' = s(x) s(-x).
@@ -159,6 +166,7 @@ def _log_near_one_derivative(primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 EXP_OF_SUM = Operation("exp_of_sum", lambda *t, coefficients: exp_of_sum(coefficients, *t), whole=True)
+EXP_BESIDE = Operation("exp_beside", lambda w, *t, coefficients: exp_beside(coefficients, w, *t), whole=True)
 LOGISTIC = Operation("logistic", sigmoid, whole=True)
 SOFTMAX = Operation("softmax", lambda u, axes: softmax(u, axes), whole=True)
 LOG_COSH = Operation("log_cosh", log_cosh, whole=True)

@@ -139,6 +139,8 @@ class Logarithms:
         if use is None or node.equation is None or (self.only is not None and not self.only(node)):
             return None
         last = source_of(node.children[-1])
+        while last.operation in ("gather", "convert_element_type"):
+            last = source_of(last.children[0])
         if last.settled and last.equation is not None:  # the scaled sum of a log-sum-exp, in its derivative
             return None
         found = use(node)

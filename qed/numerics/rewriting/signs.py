@@ -40,6 +40,7 @@ MOVES = frozenset(
 _KEEPS_ZERO = frozenset(["log1p", "expm1", "tanh", "sinh", "asinh", "erf", "atan", "sqrt", "cbrt"])
 _SAME = frozenset("reduce_sum reduce_max reduce_min cumsum cummax cummin reduce_prod cumprod".split())
 _EMITTED = {
+    "exp_beside": Sign.POSITIVE,
     "exp_of_sum": Sign.POSITIVE,
     "log_cosh": Sign.NONNEGATIVE,
     "positive_part": Sign.NONNEGATIVE,
@@ -72,9 +73,10 @@ class Signs:
         """The sign of a node; the walk keeps its own stack, so that a deep graph is no matter."""
         return _memoised(node, self._known, self._rule)
 
-    def know(self, node: Node, sign: Sign) -> None:
-        """Remember the sign of a node that is known from elsewhere."""
+    def know(self, node: Node, sign: Sign, varies: bool = True) -> None:
+        """Remember the sign of a node that is known from elsewhere, and whether a derivative can flow through it."""
         self._known[node.number] = sign
+        self._varies[node.number] = varies and floating(node.dtype)
 
     def varies(self, node: Node) -> bool:
         """Whether a derivative can flow through the node: it depends on a floating-point input."""
@@ -104,7 +106,7 @@ class Signs:
         if name in _EMITTED:
             return _EMITTED[name]
         if name == "dot_general":
-            return min(*signs, Sign.NONNEGATIVE)
+            return min(*signs, Sign.POSITIVE if _contracts(node) else Sign.NONNEGATIVE)
         if name in facts.ARITHMETIC:
             return _of_arithmetic(name, signs, node)
         if name == "iota" or _counting(node.dtype):
@@ -127,6 +129,12 @@ class Signs:
         if lower < 0:
             return Sign.UNKNOWN
         return Sign.POSITIVE if 0.0 not in card.range else Sign.NONNEGATIVE
+
+
+def _contracts(node: Node) -> bool:
+    """Whether each element of a product of matrices is a sum of at least one product."""
+    ((left, _), _) = node.params["dimension_numbers"]
+    return all(node.children[0].shape[i] for i in left)
 
 
 def _memoised(node: Node, known: dict[int, Any], rule: Any) -> Any:
