@@ -368,7 +368,7 @@ def carried(log: Logarithm, loop: Loop, index: int) -> Form | None:
     if not any(node.operation in _EXPONENTIALS and node.equation for node in reachable(step.outputs)):
         return None
     out = log.builder.item(loop.node, index)
-    log.sign.know(out, min(step.log.sign(step.outputs[index]), *(signs[i] for i in slots if i == index)))
+    log.sign.know(out, min([step.log.sign(step.outputs[index]), *(signs[i] for i in slots if i == index)]))
     return _carried_form(log, loop, index, sorted(slots), step)
 
 

@@ -219,14 +219,16 @@ class Logarithms:
         return None
 
     def _mul(self, node: Node) -> _Found | None:
-        """exp(a) times what was 1/sum(exp(b)): a quotient, written in two steps."""
+        """exp(a) times what was 1/sum(exp(b)), and other factors whose logarithms cancel in part."""
         forms = [self.log.gained(child) for child in node.children]
         emitted = [source_of(child).number in self._inverse for child in node.children]
-        if None in forms or emitted.count(True) != 1 or any(form.fragile for form in forms if form):
+        known = [form for form in forms if form is not None and not form.fragile]
+        if len(known) < 2 or min(self.log.sign(child) for child in node.children) == Sign.UNKNOWN:
             return None
-        if min(self.log.sign(child) for child in node.children) == Sign.UNKNOWN:
-            return None
-        return self._exponential(linear(node.shape, *((1.0, f) for f in forms if f), law=laws.QUOTIENT), node)
+        form = linear(node.shape, *((1.0, form) for form in known), law=laws.QUOTIENT)
+        live = [term for term in self.log.algebra.simplified(form).terms if term.coefficient]
+        cancels = len(live) < sum(len(form.terms) for form in known)
+        return self._exponential(form, node) if emitted.count(True) == 1 or cancels else None
 
     def _weighted(self, weight: Node, form: Form, node: Node) -> _Found:
         """w exp(a) / exp(b) = w exp(a - b), w of any sign."""
@@ -245,18 +247,22 @@ class Logarithms:
         if a.operation != "reduce_sum":
             return None
         total, axes, child = source_of(only.node), tuple(a.params["axes"]), a.children[0]
-        found = scaled(self.log, child)
-        if total.operation != "logsumexp" or found is None or found[0] is None or len(found[1].terms) != 1:
+        if total.operation != "logsumexp" or total.params["axes"] != axes or child.operation != "mul":
             return None
-        term, u = found[1].terms[0], total.children[0]
-        if total.params["axes"] != axes or term.coefficient != 1 or only.node.shape != a.shape:
+        u = total.children[0]
+        values = [other for each, other in (child.children, child.children[::-1]) if self._is_exp(each, u)]
+        if not values or only.node.shape != a.shape or child.shape != u.shape:
             return None
         weights = self.builder.emit(kernels.SOFTMAX, u, axes=axes)
-        if term.node is not u or child.shape != u.shape:
-            return None
-        product = self.builder.emit(stable.MUL, weights, self.log.algebra.filled(found[0], child.shape))
+        product = self.builder.emit(stable.MUL, weights, self.log.algebra.filled(values[0], child.shape))
         value = self.builder.emit(stable.SUM, product, shape=a.shape, axes=axes)
         return value, replace(below, laws=(laws.WEIGHTS, *below.laws)), "mean"
+
+    def _is_exp(self, node: Node, u: Node) -> bool:
+        """Whether a node is known to be exp(u)."""
+        form = self.log.gained(node)
+        only = form.terms[0] if form is not None and len(form.terms) == 1 else None
+        return only is not None and only.node is u and only.coefficient == 1
 
     def _dot_mean(self, a: Node, below: Form, whole: Node) -> _Found | None:
         """exp(u) @ v / sum(exp(u)), u on either side."""
@@ -266,9 +272,7 @@ class Logarithms:
             return None
         u, axes = total.children[0], total.params["axes"]
         for side, child in enumerate(a.children):
-            form = self.log.gained(child)
-            only = form.terms[0] if form is not None and len(form.terms) == 1 else None
-            if only is None or only.node is not u or only.coefficient != 1 or tuple(contracted[side]) != axes:
+            if not self._is_exp(child, u) or tuple(contracted[side]) != axes:
                 continue
             lead = tuple(n for i, n in enumerate(u.shape) if i not in axes)
             free = [i for i in range(len(child.shape)) if i not in axes]

@@ -50,6 +50,16 @@ def _expm1(log: Logarithm, node: Node) -> Form | None:
     return Form((Term(x), Term(rest)), node.shape, fragile=fragile, laws=(laws.EXPM1,))
 
 
+def _neg(log: Logarithm, node: Node) -> Form | None:
+    """log(-expm1(x)) for x < 0."""
+    child = node.children[0]
+    if child.operation != "expm1":
+        return None
+    x = child.children[0]
+    value = log.emit(stable.LOG1MEXP, x)
+    return Form((Term(value),), node.shape, fragile=log.sign.varies(x), laws=(laws.SUB,))
+
+
 def _cosh(log: Logarithm, node: Node) -> Form | None:
     return Form((Term(log.emit(kernels.LOG_COSH, node.children[0])),), node.shape, laws=(laws.COSH,))
 
@@ -126,6 +136,7 @@ RULES: Mapping[str, Callable[[Logarithm, Node], Form | None]] = {
     "expm1": _expm1,
     "cosh": _cosh,
     "erfc": _erfc,
+    "neg": _neg,
     "mul": _mul,
     "div": _div,
     "pow": _pow,
