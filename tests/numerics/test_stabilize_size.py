@@ -62,7 +62,9 @@ DATA = jnp.arange(TOKENS) * 3 % WORDS
 
 def operations(fun, *args):
     found = jax.jit(fun).lower(*args).compile().cost_analysis()
-    return (found[0] if isinstance(found, list) else found)["flops"]
+    found = found[0] if isinstance(found, list) else found
+    assert found is not None
+    return found["flops"]
 
 
 def equations(fun, *args):
