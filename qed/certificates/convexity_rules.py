@@ -393,6 +393,26 @@ def _sum_of_largest(step: Check) -> None:
     step.premises([("convex", arg) for arg in args])
 
 
+def _spectrum(step: Check) -> None:
+    """Weighted eigenvalues of an affine symmetric matrix, singular values of an affine one (von Neumann; Ky Fan)."""
+    terms = step.form.terms
+    step.require(bool(terms) and all(atom.kind == "spectrum" for atom, _ in terms), "it is no sum of eigenvalues")
+    first = terms[0][0]
+    kind, _, rows, columns = first.data
+    same = all((a.data[0], a.data[2:], a.args) == (kind, first.data[2:], first.args) for a, _ in terms)
+    step.require(same and step.form.constant == 0, "the eigenvalues are of different matrices")
+    step.require(all(arg.affine and arg.lost is None for arg in first.args), "an entry is not affine")
+    weights = {atom.data[1]: c for atom, c in terms}
+    row = [weights.get(k, step.a.zero) for k in range(min(rows, columns))]
+    if kind == "symmetric":
+        entries = [first.args[i * columns : (i + 1) * columns] for i in range(rows)]
+        step.require(all(entries[i][j] is entries[j][i] for i in range(rows) for j in range(i)), "it is not symmetric")
+        step.require(all(x <= y for x, y in pairwise(row)), "a weight falls")
+    else:
+        step.require(kind == "singular" and all(x >= y for x, y in pairwise(row)) and row[-1] >= 0, "a weight rises")
+    step.premises([])
+
+
 # --- quadratic forms, by values at rational points ---------------------------------------------------------------
 
 
@@ -548,6 +568,7 @@ CONVEX: Mapping[str, Callable[[Check], None]] = {
     "quadratic over linear": _over_linear,
     "relative entropy": _relative_entropy,
     "second derivatives": second_derivatives,
+    "spectrum": _spectrum,
     "sum": _sum,
     "sum of largest": _sum_of_largest,
 }

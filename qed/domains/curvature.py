@@ -63,6 +63,7 @@ class Curvature(Forward):
 
     name = "curvature"
     special: ClassVar[Mapping[str, str]] = {
+        "eigh": "eigenvalues",
         "integer_pow": "power",
         "iota": "given",
         "polynomial": "polynomial",
@@ -71,6 +72,7 @@ class Curvature(Forward):
         "scatter_add": "scatter",
         "square": "squared",
         "stop_gradient": "linear",
+        "svd": "singular_values",
     }
 
     def __init__(self, ranges: str, algebra: Algebra | None = None, limit: int = LIMIT) -> None:
@@ -535,6 +537,29 @@ class Curvature(Forward):
             k = int(context.equation.params["k"])
             return (self._along(lambda row: self._ordered(row)[::-1][:k], x, -1), self._unknowns(context)[0])
         return self._unknowns(context)
+
+    def eigenvalues(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
+        """The eigenvalues of a symmetric matrix, smallest first; its vectors have no rule."""
+        x, params = inputs[0], context.equation.params
+        symmetric = x.ndim == 2 and all(x[i, j] is x[j, i] for i in range(len(x)) for j in range(i))
+        if not symmetric or not params.get("sort_eigenvalues", True) or params.get("subset_by_index") is not None:
+            return self._unknowns(context)
+        return self._spectrum(x, "symmetric", len(x), context)
+
+    def singular_values(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
+        """The singular values of a matrix, largest first."""
+        x, params = inputs[0], context.equation.params
+        if x.ndim != 2 or params.get("subset_by_index") is not None:
+            return self._unknowns(context)
+        return self._spectrum(x, "singular", min(x.shape), context)
+
+    def _spectrum(self, x: Array, kind: str, count: int, context: Context) -> Sequence[Any]:
+        a, args = self.algebra, tuple(x.ravel())
+        if not all(isinstance(form, Form) for form in args) or not count:
+            return self._unknowns(context)
+        values = _objects([a.of(a.atom("spectrum", (kind, k, *x.shape), args)) for k in range(count)], (count,))
+        lost = self._unknowns(context)
+        return tuple(values if v.shape == (count,) else u for v, u in zip(context.equation.outputs, lost, strict=True))
 
     def _along(self, rule: Any, x: Array, axis: int) -> Array:
         lines = np.moveaxis(x, axis, -1)

@@ -44,7 +44,7 @@ class Directions:
 
     def _atom(self, atom: Atom) -> Direction | None:
         if atom not in self._memo:
-            found: Direction | None = () if atom.kind != "opaque" else None
+            found: Direction | None = () if atom.kind not in ("opaque", "spectrum") else None
             for form in atom.args:
                 found = _same(found, self.of(form))
                 if found is None:

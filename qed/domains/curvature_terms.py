@@ -292,6 +292,8 @@ class Terms:
                 return min(low for low, _ in xs[1:]), max(high for _, high in xs[1:])
             case "compare":
                 return 0.0, 1.0
+            case "spectrum":
+                return (0.0, math.inf) if atom.data[0] == "singular" else WHOLE
             case "order":
                 k = atom.data[0]
                 return sorted(low for low, _ in xs)[k], sorted(high for _, high in xs)[k]

@@ -75,6 +75,15 @@ def _select(data: Any, xs: Sequence[Any]) -> Any:
     return np.where(np.asarray(xs[0]) > 0.5, xs[2], xs[1])
 
 
+def _spectrum(data: Any, xs: Sequence[Any]) -> Any:
+    kind, k, rows, columns = data
+    matrices = np.stack(np.broadcast_arrays(*xs), -1)
+    matrices = matrices.reshape((*matrices.shape[:-1], rows, columns))
+    if kind == "singular":
+        return np.linalg.svd(matrices, compute_uv=False)[..., k]
+    return np.linalg.eigvalsh(matrices)[..., k]
+
+
 _COMPARE = {"lt": np.less, "le": np.less_equal, "eq": np.equal}
 _NUMPY: dict[str, Callable[[Any, Sequence[Any]], Any]] = {
     "product": lambda data, xs: xs[0] * xs[1],
@@ -83,6 +92,7 @@ _NUMPY: dict[str, Callable[[Any, Sequence[Any]], Any]] = {
     "log_sum_exp": _log_sum_exp,
     "select": _select,
     "compare": lambda data, xs: _COMPARE[data](xs[0], 0.0).astype(float),
+    "spectrum": _spectrum,
     "order": lambda data, xs: np.sort(np.array(np.broadcast_arrays(*xs)), 0)[data[0]],
 }
 
@@ -123,7 +133,31 @@ class BallValues(Values):
             case "select":
                 return xs[2] if xs[0] == 1 else xs[1] if xs[0] == 0 else xs[1].union(xs[2])
             case "order":
-                lower = sorted((x.lower() for x in xs), key=float)[atom.data[0]]
-                upper = sorted((x.upper() for x in xs), key=float)[atom.data[0]]
-                return lower.union(upper)
+                return _ranked(xs, atom.data[0])
+            case "spectrum":
+                return _eigenvalue(atom.data, xs)
         raise NoValue(atom.kind)
+
+
+def _ranked(xs: Sequence[Any], k: int) -> Any:
+    """The k-th smallest of several balls."""
+    lower = sorted((x.lower() for x in xs), key=float)[k]
+    upper = sorted((x.upper() for x in xs), key=float)[k]
+    return lower.union(upper)
+
+
+def _eigenvalue(data: Any, xs: Sequence[Any]) -> Any:
+    """The k-th eigenvalue of a symmetric matrix of balls; of A^T A for the k-th largest singular value of A."""
+    kind, k, rows, columns = data
+    matrix = flint().arb_mat(rows, columns, list(xs))
+    if kind == "singular":
+        matrix = matrix.transpose() * matrix
+    try:
+        found = [value.real for value in flint().acb_mat(matrix).eig(multiple=True)]
+    except ValueError:
+        message = "eigenvalues"
+        raise NoValue(message) from None
+    if kind == "symmetric":
+        return _ranked(found, k)
+    square = _ranked([-value for value in found], k)
+    return (-square).nonnegative_part().sqrt()

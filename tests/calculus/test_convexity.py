@@ -23,7 +23,7 @@ CONVEX = {
     "form with a cross term": (lambda x: x[0] ** 2 + x[0] * x[1] + x[1] ** 2, PLANE),
     "norm": (lambda x: jnp.linalg.norm(x - 1.0), PLANE),
     "square over linear": (lambda x: x[0] ** 2 / x[1], QUADRANT),
-    "relative entropy": (lambda x: jsp.kl_div(x[0], x[1]), QUADRANT),
+    "relative entropy": (lambda x: x[0] * jnp.log(x[0] / x[1]) - x[0] + x[1], QUADRANT),
     "two largest": (lambda x: jnp.sum(jnp.sort(x)[-2:]), CUBE),
     "huber": (lambda x: jnp.sum(optax.huber_loss(x)), PLANE),
     "elu": (jax.nn.elu, (-3.0, 3.0)),
@@ -35,6 +35,8 @@ CONVEX = {
     ),
     "second derivatives": (lambda x: jnp.sum(x * x) + jnp.sin(x[0] * x[1]) / 4, (-np.ones(2), np.ones(2))),
     "bell outside": (lambda x: jnp.exp(-(x**2)), (0.75, 3.0)),
+    "largest eigenvalue": (lambda x: jnp.linalg.eigvalsh(x)[-1], (np.full((3, 3), -2.0), np.full((3, 3), 2.0))),
+    "nuclear norm": (lambda x: jnp.linalg.norm(x, "nuc"), (np.full((2, 3), -2.0), np.full((2, 3), 2.0))),
     "sum in a loop": (lambda x: jax.lax.fori_loop(0, 3, lambda i, c: c + x[i] ** 2, 0.0), CUBE),
 }
 NOT_CONVEX = {
@@ -45,6 +47,7 @@ NOT_CONVEX = {
     "one point above": (lambda x: jnp.where(x == 0.5, 3.0, x * x), (-1.0, 1.0)),
     "one point below": (lambda x: jnp.where(x == 0.5, -3.0, x * x), (-1.0, 1.0)),
     "far below a large number": (lambda x: 1e6 + x**4 - 2.0**-20 * x**2, (-1.0, 1.0)),
+    "middle eigenvalue": (lambda x: jnp.linalg.eigvalsh(x)[1], (np.full((3, 3), -2.0), np.full((3, 3), 2.0))),
     "indefinite form": (lambda x: x[0] ** 2 + 3 * x[0] * x[1] + x[1] ** 2, PLANE),
 }
 

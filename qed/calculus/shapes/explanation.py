@@ -33,6 +33,7 @@ TEXTS = {
     "quadratic form": "the matrix of second derivatives is positive semidefinite, in exact rational numbers",
     "quadratic over linear": "u^2/v is convex for v > 0",
     "relative entropy": "u log(u/v) is jointly convex",
+    "spectrum": "weights that do not fall on sorted eigenvalues of an affine symmetric matrix, or on singular values",
     "sum": "a sum of convex functions is convex",
     "sum of largest": "weights that do not fall, on sorted numbers, are a maximum over permutations",
 }

@@ -94,7 +94,7 @@ class Rules:
         """A sum whose terms are not all convex by themselves: what some of them are together."""
         rest = dict(zip([atom.index for atom, _ in parts], steps, strict=True))
         groups: list[tuple[Form, Step]] = []
-        looks = [self._shifted, self._entropies, self._ordered, self._quadratic]
+        looks = [self._shifted, self._entropies, self._ordered, self._spectral, self._quadratic]
         if self.deep and time.monotonic() < self.deadline:
             looks += [self._lines, self._smooth] if form is self.top else [self._lines]
         for look in looks:
@@ -439,6 +439,25 @@ class Rules:
             found.append((group, Step("convex", group, "sum of largest", premises, (), atom.place)))
         return found
 
+    def _spectral(self, parts: Sequence[tuple[Atom, Any]], steps: dict[int, Found]) -> list[tuple[Form, Step]]:
+        """Sums of eigenvalues with weights that do not fall, of singular values with weights >= 0 that do not rise."""
+        families: dict[Any, list[tuple[Atom, Any]]] = {}
+        for atom, c in parts:
+            if atom.kind == "spectrum" and all(arg.affine for arg in atom.args):
+                families.setdefault((atom.data[0], atom.data[2:], tuple(map(id, atom.args))), []).append((atom, c))
+        found = []
+        for (kind, shape, _), members in families.items():
+            weights = [self.a.zero] * min(shape)
+            for each, c in members:
+                weights[each.data[1]] = c
+            pairs = list(pairwise(weights))
+            falls, rises = any(x > y for x, y in pairs), any(x < y for x, y in pairs)
+            if falls if kind == "symmetric" else rises or weights[-1] < 0:
+                continue
+            group = self.a.form(members, self.a.zero)
+            found.append((group, Step("convex", group, "spectrum", (), (), members[0][0].place)))
+        return found
+
     def _lines(self, parts: Sequence[tuple[Atom, Any]], steps: dict[int, Found]) -> list[tuple[Form, Step]]:
         """Terms along one line, together: in pieces."""
         families: dict[Any, tuple[Any, list[tuple[Atom, Any]]]] = {}
@@ -554,6 +573,12 @@ def one_of_order(rules: Rules, form: Form, atom: Atom, sign: int) -> Found:
     return found[0][1] if found else None
 
 
+def one_of_spectrum(rules: Rules, form: Form, atom: Atom, sign: int) -> Found:
+    """The largest eigenvalue or singular value, or minus the smallest eigenvalue."""
+    found = rules._spectral([(atom, form.terms[0][1])], {})
+    return found[0][1] if found else None
+
+
 def _by_bends(card: facts.Card, low: float, high: float, bounds: Any, formulas: Formulas) -> Any:
     """The sign of f'' between neighbouring bends, from its sign at a point."""
     return _one_signed(card, low, high, bounds, formulas, 2)
@@ -596,4 +621,5 @@ _BY_KIND: dict[str, Sequence[Callable[[Rules, Form, Atom, int], Found]]] = {
     "max": (Rules.largest,),
     "log_sum_exp": (Rules.largest,),
     "order": (one_of_order,),
+    "spectrum": (one_of_spectrum,),
 }
