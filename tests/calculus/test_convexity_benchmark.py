@@ -1,7 +1,26 @@
-"""A small run of benchmarks/convexity.py counts what it says."""
+"""The committed result of benchmarks/convexity.py is sound and is what the README says; a small run counts."""
+
+import json
+from pathlib import Path
 
 from benchmarks import convexity
 from tests.calculus.corpus_shapes_all import CASES
+
+RESULT = Path(convexity.__file__).with_name("results") / "convexity.json"
+
+
+def test_the_committed_result_is_sound_and_told_as_it_is():
+    record = json.loads(RESULT.read_text(encoding="utf-8"))
+    assert convexity.sound(record)
+    assert set(record["results"]) == set(CASES)
+    assert record["summary"] == convexity.summary(record["results"])
+    for row in record["side_by_side"]:
+        assert row["linear"] == ["PROVED", "convex"] and row["hidden"][0] == "REFUTED"
+        assert 0 <= row["constant"] <= row["smallest_eigenvalue_of_2XX/n"] * (1 + 1e-6) + 1e-6
+    told = f"{convexity.rightly(record)} of {len(record['results'])} are decided rightly"
+    readme = (RESULT.parents[1] / "README.md").read_text(encoding="utf-8")
+    assert told in readme
+    assert convexity.holds(record) or told + ", not yet 92 %" in readme
 
 
 def test_a_small_run():

@@ -107,8 +107,9 @@ def _polished(function: OnBoxes, point: Array, face: Array, lower: Array, upper:
     for _ in range(4):
         jet = function.at(point[None], 2)
         assert jet.slope is not None and jet.hessian is not None
-        g = ((jet.slope.lower + jet.slope.upper) / 2)[0]
-        h = full((jet.hessian.lower + jet.hessian.upper) / 2, function.size)[0]
+        with np.errstate(invalid="ignore"):
+            g = ((jet.slope.lower + jet.slope.upper) / 2)[0]
+            h = full((jet.hessian.lower + jet.hessian.upper) / 2, function.size)[0]
         if not (np.all(np.isfinite(g)) and np.all(np.isfinite(h))):
             return None
         if not len(free):

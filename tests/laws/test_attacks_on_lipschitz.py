@@ -1,0 +1,100 @@
+"""Lipschitz constants of `qed.lipschitz` against difference quotients in 200-bit balls.
+
+|f(b) - f(a)| <= L |b - a| for the function, and |f(m + d) + f(m - d) - 2 f(m)| <= L |d|² where its gradient has the
+constant L (Nesterov, *Introductory Lectures on Convex Optimization*, 2004, lemma 1.2.3, twice).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import qed
+from qed.domains.precision import precision
+from tests.calculus.corpus_shapes import over
+from tests.laws.random_shapes import drawn, in_balls
+
+PLANE = over(-1.0, 2.0, 2)
+
+
+def ratio(fun, a, b, order, flint):
+    """A difference quotient that is at most the constant of an order, as a ball; None without a value."""
+    points = (a, b) if order == 0 else (a, b, (a + b) / 2)
+    found = [in_balls(fun, list(p)) for p in points]
+    if any(each is None or not each[1][()] for each in found):
+        return None
+    balls = [each[0][()] for each in found if each is not None]
+    square: Any = sum((flint.arb(float(y)) - flint.arb(float(x))) ** 2 for x, y in zip(a, b, strict=True))
+    if order == 0:
+        return abs(balls[1] - balls[0]) / square.sqrt()
+    return abs(balls[0] + balls[1] - 2 * balls[2]) / (square / 4)
+
+
+def exceeded(fun, box, order, constant, seed, count=60):
+    """Whether a pair of points of the box contradicts a constant."""
+    rng = np.random.default_rng(seed)
+    lower, upper = (np.float64(side).ravel() for side in box)
+    with precision(200) as flint:
+        for k in range(count):
+            share = rng.integers(0, 257, (2, lower.size)) / 256
+            a, b = lower + (upper - lower) * share
+            b = a + (b - a) * 2.0 ** -(k % 12)
+            if np.array_equal(a, b):
+                continue
+            quotient: Any = ratio(fun, a, b, order, flint)
+            if quotient is not None and quotient > flint.arb(float(constant)):
+                return a, b, quotient.str(12)
+    return None
+
+
+KNOWN = {
+    "form": (lambda x: x[0] ** 2 + x[0] * x[1] + x[1] ** 2, {1: 3.0}),
+    "saddle": (lambda x: 4 * x[0] * x[1], {1: 4.0, 0: 128**0.5}),
+    "affine": (lambda x: 3 * x[0] - 4 * x[1], {0: 5.0, 1: 0.0}),
+    "modulus": (lambda x: jnp.abs(x[0]) + x[1], {0: 2**0.5, 1: np.inf}),
+    "stopped": (lambda x: x[0] * lax.stop_gradient(x[0]) + x[1], {0: 17**0.5, 1: 2.0}),
+    "jump": (lambda x: jnp.where(x[0] > 0, x[0] + 1, x[0]), {0: np.inf, 1: np.inf}),
+    "one_point": (lambda x: jnp.where(x[0] == 0.5, 1.0, 0.0) + x[1], {0: np.inf, 1: np.inf}),
+    "staircase": (lambda x: jnp.floor(x[0]), {0: np.inf, 1: np.inf}),
+    "vertical": (lambda x: jnp.cbrt(x[0]), {0: np.inf, 1: np.inf}),
+    "straight_through": (lambda x: x[0] + lax.stop_gradient(jnp.round(x[0]) - x[0]), {0: np.inf, 1: np.inf}),
+    "relu": (lambda x: jax.nn.relu(x[0] - 2 * x[1]), {0: 5**0.5, 1: np.inf}),
+    "waves": (lambda x: jnp.sin(3 * x[0]), {0: 3.0, 1: 9.0}),
+}
+
+
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_constants_are_not_undercut(name, order):
+    fun, least = KNOWN[name]
+    answer = qed.lipschitz(fun, PLANE, order=order, budget=1.0)
+    if answer.unknown or order not in least:
+        return
+    found: Any = answer.value
+    assert answer.check()
+    assert float(getattr(found, "upper", found)) >= least[order] * (1 - 1e-6)
+
+
+def random_constants(k):
+    rng = np.random.default_rng([51, k])
+    variables, order = 1 + k % 2, (k // 2) % 2
+    fun = drawn(rng, int(rng.integers(1, 4)), variables)
+    lower = rng.integers(-256, 257, variables) / 128
+    box = np.float32(lower), np.float32(lower + rng.integers(1, 129, variables) / 128)
+    answer = qed.lipschitz(lambda x: fun([x[i] for i in range(variables)]), box, order=order, budget=1.0)
+    if answer.unknown:
+        return None
+    found: Any = answer.value
+    return exceeded(fun, box, order, getattr(found, "upper", found), k)
+
+
+def test_no_difference_quotient_exceeds_a_constant(law_examples):
+    assert [k for k in range(law_examples(8)) if random_constants(k) is not None] == []
+
+
+@pytest.mark.slow
+def test_no_difference_quotient_of_many_exceeds_a_constant(law_examples):
+    assert [k for k in range(100, 100 + law_examples(80)) if random_constants(k) is not None] == []
