@@ -71,7 +71,7 @@ def attack(problem, budget=BUDGET, tol=1e-4):
     if answer.unknown:
         return answer
     assert answer.proved and answer.check()
-    found = answer.value
+    found: Any = answer.value
     if problem.minimum is not None:
         slack = 1e-12 * abs(problem.minimum)
         assert found.lower <= problem.minimum + slack and problem.minimum - slack <= found.upper, "the minimum is lost"
@@ -145,6 +145,6 @@ def test_bounds_of_many_random_compositions(law_examples):
         fun, box = random_problem(k)
         answer = qed.minimize_globally(fun, box, budget=0.5, tol=1e-3)
         with precision(200) as flint:
-            bound = flint.arb(-np.inf if answer.unknown else answer.value.lower)
+            bound = flint.arb(-np.inf if answer.unknown else answer.lower)
             balls = values(fun, box, (), low_points(fun, box, (), seed=k, count=500))
             assert not any(ball < bound for ball in balls), k
