@@ -331,7 +331,8 @@ class Difference(Reading):
         if len(polynomial) < 3 or not self.pairs or self.builder.derivative:
             return None
         pairs = [dict(pair) for pair in combinations(polynomial.items(), 2)]
-        for pair in sorted(pairs, key=_unlikely):
+        likely = [pair for pair in pairs if min(pair.values()) < 0 < max(pair.values()) or ONE in pair]
+        for pair in sorted(likely, key=_unlikely):
             found = self(pair, like)
             if found is None:
                 continue
