@@ -23,8 +23,9 @@ from qed.certificates.enclosure import Enclosure, halves, prove_leaf
 from qed.domains.box import Interval, spread
 from qed.domains.interval import Interval as IntervalDomain
 from qed.domains.intervals import Intervals
-from qed.errors import CertificateError, QedError
-from qed.graph.trace import Traced, trace
+from qed.errors import CertificateError
+from qed.graph.function import read
+from qed.graph.trace import Traced
 from qed.graph.walk import TooLong, Unknown, Walker
 from qed.standing import Standing
 
@@ -66,7 +67,7 @@ def enclose(
 
     Raises:
         QedError: for what is no box (QED007, QED003), a function that cannot be traced (QED010) or returns no number
-            (QED002).
+            (QED002), as `qed.graph.function.read` says.
 
     >>> import jax.numpy as jnp
     >>> from qed.calculus.enclosure import enclose
@@ -75,7 +76,8 @@ def enclose(
     ('PROVED', 0.0183, 1.0, True)
     """
     example, lower, upper = spread(box)
-    traced = _traced(fun, example, args)
+    function = read(fun, example, *args, finite=False)
+    traced = function.traced
     deadline = time.monotonic() + budget
     try:
         root = _evaluated(traced, lower, upper)
@@ -105,25 +107,15 @@ def enclose(
         error=Enclosed(found.lower, found.upper),
         reasons=(Reason(rule, "f(X) encloses f(x) for all x in X", standing=Standing.PROVED, text=rule),),
         certificate=certificate,
-        headline=f"On this box the function stays between {outward(found.lower, -1, 6)} and "
+        headline=f"On this box {_called(function.name)} stays between {outward(found.lower, -1, 6)} and "
         f"{outward(found.upper, 1, 6)}.",
         subject="enclose",
     )
 
 
-def _traced(fun: Callable[..., Any], example: Any, args: tuple[Any, ...]) -> Traced:
-    try:
-        traced = trace(fun, example, *args)
-    except QedError:
-        raise
-    except Exception as error:
-        because = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        raise QedError("QED010", "the function cannot be traced", because, "see `qed explain QED010`") from error
-    outputs = [atom.shape for atom in traced.graph.outputs]
-    if outputs != [()]:
-        because = f"it returns arrays of shapes {outputs}" if outputs else "it returns nothing"
-        raise QedError("QED002", "fun(x) is no scalar", because, "return one number")
-    return traced
+def _called(name: str) -> str:
+    """The function in a sentence."""
+    return name if name.isidentifier() else "the function"
 
 
 def _affordable(traced: Traced, root: _Node, budget: float) -> int:

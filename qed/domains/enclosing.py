@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import jax.numpy as jnp
 import numpy as np
 from jax.lax import RoundingMethod
 
@@ -116,7 +117,7 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
             return value
         lower, upper = value.bounds
         kind = np.dtype(variable.dtype)
-        least, greatest = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+        least, greatest = (0, 1) if kind.kind == "b" else (jnp.iinfo(kind).min, jnp.iinfo(kind).max)
         outside = (lower < least) | (upper > greatest)
         if np.any(outside):
             wide = np.where(outside, float(least), lower), np.where(outside, float(greatest), upper)

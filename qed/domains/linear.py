@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from qed.domains import moving
@@ -107,7 +108,7 @@ class Linear(Base):
             return self.numbers.between(np.where(zero, 0.0, 1.0), np.where(zero & (lower == upper), 0.0, 1.0), doubt)
         if not is_real(source):
             return self.numbers.between(lower, upper, doubt)
-        ends = np.iinfo(np.dtype(target))
+        ends = jnp.iinfo(np.dtype(target))
         beyond = (lower <= float(ends.min) - 1) | (upper >= float(ends.max) + 1)
         doubt = doubt | Doubt(beyond)
         return self.numbers.between(np.trunc(lower), np.trunc(upper), doubt)
