@@ -6,6 +6,8 @@ names it writes benchmarks/results/global_minima.json, with versions and seed. S
 hand; its optimum is no bound, and `inside` says whether it lies in the enclosure.
 """
 
+# pyright: reportOptionalMemberAccess=false, reportMissingImports=false
+
 from __future__ import annotations
 
 import json

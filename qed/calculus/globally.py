@@ -17,7 +17,7 @@ import numpy as np
 
 from qed.answer import Answer, Enclosed, Missing, Reason
 from qed.calculus.bounding.boxes import Gap, OnBoxes
-from qed.calculus.bounding.result import GlobalMinimum, Minimizer, minimizers, preorder
+from qed.calculus.bounding.result import GlobalMinimum, Minimizer, minimizers, preorder, room
 from qed.calculus.bounding.search import Search
 from qed.calculus.expanding.words import outward
 from qed.certificates.global_minimum import GlobalMinimum as Certificate
@@ -28,6 +28,9 @@ from qed.graph.walk import TooLong
 from qed.standing import Standing
 
 Array = np.ndarray
+UNCONFIRMED = "not confirmed in balls: regions"
+SMALLER = 0.02
+"""By which factor regions of one minimiser are smaller in a second search, where balls did not confirm the first."""
 VERIFYING = 10.0
 """Seconds of verification at least, where the search took all of the budget."""
 LARGEST = 64
@@ -80,20 +83,28 @@ def minimize_globally(
     if function.size > LARGEST:
         what, because = f"{function.size} variables are too many", "the Hessian of each box would have to be enclosed"
         raise QedError("QED007", what, because, f"fix all but {LARGEST} of them")
-    ends = [np.concatenate([np.ravel(leaf) for leaf in side]) for side in (lower, upper)]
-    search = Search(function, ends[0], ends[1], tol, start + budget, seed, progress)
+    answer = _searched(function, tol, start + budget, seed, progress, 1.0, (fun, example, args), (lower, upper))
+    if answer.unknown and answer.missing[0].what.startswith(UNCONFIRMED):
+        answer = _searched(
+            function, tol, time.monotonic() + budget / 2, seed, progress, SMALLER, (fun, example, args), (lower, upper)
+        )
+    return answer
+
+
+def _searched(
+    function: OnBoxes, tol: float, deadline: float, seed: int, progress: Any, reach: float, subject: Any, box: Any
+) -> Answer[GlobalMinimum]:
+    """The answer of one search."""
+    ends = [np.concatenate([np.ravel(leaf) for leaf in side]) for side in box]
+    search = Search(function, ends[0], ends[1], tol, deadline, seed, progress, reach)
     try:
         search.run()
     except Gap as gap:
-        u = gap.unknown
-        return _unknown(
-            Missing(str(u), "a rule, see CONTRIBUTING.md", code="QED020", primitive=u.primitive, span=u.span)
-        )
+        lost, settle = gap.unknown, "a rule, see CONTRIBUTING.md"
+        return _unknown(Missing(str(lost), settle, code="QED020", primitive=lost.primitive, span=lost.span))
     except TooLong as error:
         return _unknown(Missing(str(error), "a shorter loop", code="QED020"))
-    if not np.isfinite(search.low):
-        return _no_bound(search)
-    return _answer(search, (fun, example, args), (lower, upper))
+    return _answer(search, subject, box) if np.isfinite(search.low) else _no_bound(search)
 
 
 def _positive(number: float, name: str) -> None:
@@ -128,6 +139,8 @@ def _answer(search: Search, subject: tuple[Any, Any, Any], box: tuple[Any, Any])
         return jax.tree.unflatten(jax.tree.structure(example), leaves)
 
     low, high = certificate.lower, certificate.upper
+    bounded = np.all(np.isfinite([search.lower, search.upper]))
+    least = "minimum" if bounded else "infimum"  # which need not be attained
     value = GlobalMinimum(
         low,
         high,
@@ -137,7 +150,7 @@ def _answer(search: Search, subject: tuple[Any, Any, Any], box: tuple[Any, Any])
         high - low <= 2 * search.tol,
     )
     return Answer(
-        f"the minimum of f on the box lies in [{low!r}, {high!r}], and every minimiser in one of {len(found)} boxes",
+        f"the {least} of f on the box lies in [{low!r}, {high!r}], and every minimiser in one of {len(found)} boxes",
         Standing.PROVED,
         value,
         arithmetic="reals",
@@ -158,16 +171,16 @@ def _confirmed(
     """
     assert search.witness is not None
     fun, example, args = subject
-    room = 2.0**-40 * max(1.0, abs(search.low), abs(search.best))
+    down = room(search)
     regions = [
-        (*map(_numbers, (r.lower, r.upper, r.point, r.face)), r.radius, r.one, r.bound - room) for r in search.regions
+        (*map(_numbers, (r.lower, r.upper, r.point, r.face)), r.radius, r.one, r.bound - down) for r in search.regions
     ]
     certificate = Certificate.about(
         fun,
         example,
         args,
         box=box,
-        bounds=(search.low - room, search.best),
+        bounds=(search.low - down, search.best),
         witness=search.witness,
         tree=preorder(search),
         regions=regions,

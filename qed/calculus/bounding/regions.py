@@ -16,7 +16,8 @@ import numpy as np
 
 from qed.calculus.bounding.boxes import OnBoxes, undefined
 from qed.calculus.bounding.forms import definite, krawczyk, mean_value
-from qed.certificates.boxes import around, reach
+from qed.certificates.boxes import around
+from qed.certificates.boxes import reach as reached
 from qed.domains.jet import Jet, full
 
 Array = np.ndarray
@@ -55,8 +56,8 @@ class Region:
         return np.all((lower >= self.lower) & (upper <= self.upper), -1)
 
 
-def region(function: OnBoxes, start: Array, lower: Array, upper: Array) -> Region | None:
-    """The largest region about a candidate that is proved, of a few sizes, or None.
+def region(function: OnBoxes, start: Array, lower: Array, upper: Array, reach: float = 1.0) -> Region | None:
+    """The largest region about a candidate that is proved, of a few sizes, times `reach`; or None.
 
     >>> import jax.numpy as jnp
     >>> import numpy as np
@@ -74,7 +75,7 @@ def region(function: OnBoxes, start: Array, lower: Array, upper: Array) -> Regio
     if point is None:
         return None
     scale = np.where(np.isfinite(upper - lower), upper - lower, 2.0 * (1.0 + np.abs(point)))
-    sizes = np.array(SHARES)[:, None] * scale
+    sizes = reach * np.array(SHARES)[:, None] * scale
     low, high = np.maximum(point - sizes, lower), np.minimum(point + sizes, upper)
     # second derivatives matter on the face alone: there the others are fixed
     on_low, on_high = np.where(face != 0, point, low), np.where(face != 0, point, high)
@@ -107,11 +108,10 @@ def _polished(function: OnBoxes, point: Array, face: Array, lower: Array, upper:
     for _ in range(4):
         jet = function.at(point[None], 2)
         assert jet.slope is not None and jet.hessian is not None
-        with np.errstate(invalid="ignore"):
-            g = ((jet.slope.lower + jet.slope.upper) / 2)[0]
-            h = full((jet.hessian.lower + jet.hessian.upper) / 2, function.size)[0]
-        if not (np.all(np.isfinite(g)) and np.all(np.isfinite(h))):
+        if not all(np.all(np.isfinite(end)) for part in (jet.slope, jet.hessian) for end in part.bounds):
             return None
+        g = ((jet.slope.lower + jet.slope.upper) / 2)[0]
+        h = full((jet.hessian.lower + jet.hessian.upper) / 2, function.size)[0]
         if not len(free):
             return point
         try:
@@ -147,7 +147,7 @@ def _finished(
             break
         there = function(s_low[None], s_high[None], 2)
         assert there.hessian is not None
-        if krawczyk(point[None], reach(point, radius, free)[None], jet.slope, there.hessian, free[None])[0]:
+        if krawczyk(point[None], reached(point, radius, free)[None], jet.slope, there.hessian, free[None])[0]:
             one, inner, found = True, (s_low, s_high), radius
     return Region(
         *box,

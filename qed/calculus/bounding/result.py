@@ -48,6 +48,11 @@ class GlobalMinimum:
     finished: bool
 
 
+def room(search: Search) -> float:
+    """By how much bounds are moved down, so that other arithmetic can confirm them."""
+    return 2.0**-40 * max(1.0, abs(search.low), abs(search.best))
+
+
 def preorder(search: Search) -> list[tuple[int, int]]:
     """The tree in the order in which a certificate walks it."""
     tree, found, waiting = search.tree, [], [0]
@@ -61,8 +66,8 @@ def preorder(search: Search) -> list[tuple[int, int]]:
 def minimizers(search: Search) -> list[tuple[Array, Array, bool]]:
     """The boxes that hold all minimisers: those of regions, and what is open, touching boxes joined."""
     used = {n for k, n in zip(search.tree.kind, search.tree.number, strict=True) if k == INSIDE}
-    regions = [r for k, r in enumerate(search.regions) if k in used and r.bound <= search.best]
-    found = [(r.inner_lower, r.inner_upper, r.one) for r in regions]
+    regions = [r for k, r in enumerate(search.regions) if k in used and r.bound - room(search) <= search.best]
+    found = [(r.inner_lower, r.inner_upper, True) if r.one else (r.lower, r.upper, False) for r in regions]
     leaves = [i for i, kind in enumerate(search.tree.kind) if kind == OPEN and not search.tree.children[i]]
     boxes = [(search.tree.lower[i], search.tree.upper[i]) for i in leaves]
     return found + [(low, high, False) for low, high in _joined(boxes)]

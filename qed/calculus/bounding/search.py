@@ -81,6 +81,7 @@ class Search:
         deadline: when to stop (time.monotonic()).
         seed: for the starting points of descent.
         progress: called with (what, done, total).
+        reach: by which factor regions are made smaller than they might be.
     """
 
     function: OnBoxes
@@ -90,6 +91,7 @@ class Search:
     deadline: float
     seed: int = 0
     progress: Callable[[str, int, int], Any] | None = None
+    reach: float = 1.0
     tree: Tree = field(default_factory=Tree)
     regions: list[Region] = field(default_factory=list)
     best: float = np.inf
@@ -174,7 +176,7 @@ class Search:
     def _region_at(self, point: Array) -> None:
         if any(r.holds(point, point) for r in self.regions) or len(self.regions) >= 64:
             return
-        found = region(self.function, point, self.lower, self.upper)
+        found = region(self.function, point, self.lower, self.upper, self.reach)
         if found is not None:
             self.regions.append(found)
             if found.value < self.best:
