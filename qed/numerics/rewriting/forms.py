@@ -172,8 +172,8 @@ class Algebra:
             if number is not None:
                 (above if term.coefficient > 0 else below).append(number)
             elif total is not None and shift is not None:
-                exponent.append((-1.0, shift))
-                below.append(total)
+                exponent.append((term.coefficient, shift))
+                below += [total] * int(-term.coefficient)
             else:
                 exponent.append((term.coefficient, term.node))
         if not exponent:
@@ -182,7 +182,7 @@ class Algebra:
 
     def _parts(self, term: Term) -> tuple[Node | None, Node | None]:
         """(shift, sum) of a log-sum-exp that is divided by: log = shift + log(sum)."""
-        if term.coefficient != -1:
+        if term.coefficient not in (-1, -2, -3):
             return None, None
         if term.node.operation == "softplus":
             x = term.node.children[0]

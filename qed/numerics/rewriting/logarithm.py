@@ -147,6 +147,10 @@ class Logarithms:
         if found is None:
             return None
         new, form, kind = found
+        known = self.log(node) if kind in ("weighted", "mean") else None
+        if known is not None:  # a logarithm of it goes back to what it was
+            self.log.know(new, known)
+            self.log.sign.know(new, self.log.sign(node), self.log.sign.varies(node))
         new.span = new.span or node.span
         self.changed.append((node, new, form, kind))
         return new
