@@ -70,6 +70,22 @@ def test_a_branch_that_rounding_takes_is_told():
     assert "another branch" in told(answer.answers[0])
 
 
+def one_pass_variance(x):
+    return jnp.mean(x**2) - jnp.mean(x) ** 2
+
+
+def the_same_in_a_branch(x):
+    return jax.lax.cond(jnp.sum(x) > 0, one_pass_variance, jnp.sum, x)
+
+
+@pytest.mark.parametrize("fun", [one_pass_variance, the_same_in_a_branch])
+def test_rounded_numbers_on_the_way_of_the_real_ones_take_no_other_branch(fun):
+    """The gradient is zero in its middle: there no two enclosures have the same midpoint."""
+    answer = qed.precision(fun, jnp.float32([10000.0, 10001.0, 10002.0]))
+    assert answer.bits_lost == 24 and answer.gradient_bits_lost > 3
+    assert all(part.refuted and "branch" not in told(part) for part in answer.answers)
+
+
 def test_a_tie_of_a_maximum_has_a_value_and_no_proved_gradient():
     answer = qed.precision(lambda x: jnp.max(x), jnp.float32([1.0, 1.0, 0.5]))
     value, gradient = answer.answers

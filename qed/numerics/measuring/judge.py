@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from qed.domains.balls import Balls
 from qed.domains.bits import Format, bits_lost, bits_of_array
 from qed.domains.precision import precision
 from qed.domains.rounding import entry_error
+from qed.graph.calls import Cond, While
 from qed.graph.dtypes import as_wide
 from qed.graph.graph import Graph
 from qed.graph.walk import TooLong
@@ -122,15 +124,20 @@ def _in_balls(
 
 
 def _same(beside: Run, found: Enclosed, outputs: Sequence[int]) -> bool:
-    """Whether the balls that followed the program meet those that went their own way."""
-    for k in outputs:
-        middle, other = found.middle(k), beside.truth(beside.tape.outputs[k])
-        if isinstance(other, np.ndarray):
-            size = np.maximum(np.abs(middle), np.finfo(np.float64).tiny)
-            with np.errstate(all="ignore"):
-                if not np.all((np.abs(middle - other) <= 1e-12 * size) | (middle == other)):
-                    return False
-    return True
+    """Whether the balls that followed the program meet those that went their own way.
+
+    Both enclose the same real numbers where every branch and every number of steps is the same; so only disjoint
+    balls show that they are not. A graph without branches and loops of open length has one way.
+    """
+    if not any(isinstance(equation.call, Cond | While) for equation in beside.graph.walk()):
+        return True
+    with precision(found.bits):
+        return all(
+            a.overlaps(b)
+            for k in outputs
+            if isinstance(other := beside.tape.outputs[k].values[1], Balls)
+            for a, b in zip(found.balls[k].ravel(), other.array.ravel(), strict=True)
+        )
 
 
 def leaf_of(name: str, result: Any, found: Enclosed, output: int, normwise: bool) -> tuple[Leaf, tuple[float, float]]:
