@@ -22,6 +22,7 @@ corpus    the corpus of tests/numerics/corpus_stability*.py in float32 and float
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import math
 import platform
@@ -119,8 +120,8 @@ def hamming(cores: Sequence[Core] = HAMMING, count: int = POINTS) -> list[dict[s
 def pytensor_function(rule: Rule, point: Any) -> Callable[[Any], tuple[Any, Any]] | None:
     """(x) -> value and gradient by PyTensor, compiled in its mode fast_run; None where it is not installed."""
     try:
-        import pytensor
-        import pytensor.tensor as pt
+        pytensor: Any = importlib.import_module("pytensor")
+        pt: Any = importlib.import_module("pytensor.tensor")
     except ImportError:
         return None
 
@@ -136,7 +137,7 @@ def pytensor_function(rule: Rule, point: Any) -> Callable[[Any], tuple[Any, Any]
         value = rule.fun(Symbols, x)
         mode = pytensor.compile.mode.Mode(linker="py", optimizer="fast_run")
         both = [pytensor.function([x], y, mode=mode) for y in (value, pytensor.grad(value, x))]
-    return lambda point: tuple(function(point) for function in both)
+    return lambda point: (both[0](point), both[1](point))
 
 
 def pytensor_list(rules: Sequence[Rule] = PYTENSOR) -> list[dict[str, Any]]:
@@ -266,7 +267,7 @@ def versions() -> dict[str, str]:
 
 def main() -> None:
     """Run the tables and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description="What qed.stabilize repairs.")
     parser.add_argument("--only", default="hamming,pytensor,ranum,corpus")
     only = parser.parse_args().only.split(",")
     tables = {"hamming": hamming, "pytensor": pytensor_list, "ranum": ranum, "corpus": corpus}
@@ -274,8 +275,8 @@ def main() -> None:
     record |= {"benchmark": "stability", "seed": SEED, "points": POINTS, "herbie": HERBIE, "versions": versions()}
     for name in only:
         record[name] = tables[name]()
-    report({name: record[name] for name in only})
-    RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        report({name: record[name]})
+        RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
