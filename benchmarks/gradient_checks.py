@@ -275,7 +275,7 @@ def examine(cases: Sequence[Case], checkers: Sequence[str]) -> dict[str, Any]:
     for name in checkers:
         module, run = CHECKERS[name]
         if module is not None and not have(module):
-            print(f"{name}: {module} is not installed (pip install 'qed[bench]'), left out", file=sys.stderr)
+            print(f"{name}: {module} is not installed (pip install -e '.[bench]'), left out", file=sys.stderr)
             continue
         print(name, file=sys.stderr, flush=True)
         found[name] = {d: {case.name: asked(run, case, d) for case in cases if d in case.dtypes} for d in DTYPES}

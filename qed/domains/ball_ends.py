@@ -229,8 +229,6 @@ class BallEnds(Enclosing):
         if name == "clamp":
             least, x, greatest = xs
             return _elementwise("min", _elementwise("max", x, least), greatest)
-        if name == "nextafter":
-            return xs[0]
         if name == "pow":
             return self.power(*xs)
         return _elementwise(name, *xs) if name in _PAIRS else None

@@ -223,8 +223,6 @@ class BallSeries(Enclosing):
             return None if inner is None else self.combine("min", [inner, greatest])
         if name == "pow":
             return self.power(*xs)
-        if name == "nextafter":
-            return xs[0]
         if name in ("max", "min"):
             return self.larger(name == "max", *xs)
         rule = _OPERATORS.get(name)

@@ -20,12 +20,13 @@ from qed import facts
 from qed.domains.adjoint import Adjoint
 from qed.domains.ball import Ball
 from qed.domains.curvature import Curvature
+from qed.domains.elements import Elements
 from qed.domains.interval import Interval
 from qed.domains.shadow import Shadow
 from qed.domains.taylor import Taylor
 from qed.domains.value import Value
 
-DOMAINS = (Value, Shadow, Adjoint, Taylor, Interval, Ball, Curvature)
+DOMAINS = (Value, Shadow, Adjoint, Taylor, Interval, Ball, Curvature, Elements)
 KINDS = ("derived", "special", "unknown")
 
 

@@ -43,9 +43,9 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
     """The class of arrays of enclosures."""
 
     gaps: ClassVar[frozenset[str]] = frozenset(
-        """approx_top_k complex conj cumlogsumexp fft from_edtype igamma_grad_a imag linear_call ragged_dot_general
-        random_gamma real reduce reduce_window select_and_gather_add select_and_scatter select_and_scatter_add
-        to_edtype""".split()
+        """approx_top_k complex conj cumlogsumexp fft from_edtype igamma_grad_a imag linear_call nextafter
+        ragged_dot_general random_gamma real reduce reduce_window select_and_gather_add select_and_scatter
+        select_and_scatter_add to_edtype""".split()
     )
     """Primitives for which there is no rule, although others of their class have one."""
 
@@ -55,6 +55,7 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
         "debug_print": "nothing",
         "inspect_sharding": "nothing",
         "polynomial": "polynomial",
+        "reduce_precision": "to_precision",
         "stop_gradient": "same",
         **dict.fromkeys(("iota", "empty", "empty2"), "given"),
     }
@@ -344,6 +345,13 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
         return tuple(self.constant(v, f) for v, f in zip(context.equation.outputs, found, strict=True))
 
     random = given = constant_almost_everywhere = by_bits
+
+    def to_precision(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
+        """The identity where the operand's own dtype is no finer; what rounds is a declared gap."""
+        params, kind = context.equation.params, jnp.finfo(context.equation.inputs[0].dtype)
+        if params["exponent_bits"] >= kind.nexp and params["mantissa_bits"] >= kind.nmant:
+            return self.same(inputs, context)
+        return (self.unknown(context.equation, context),)
 
     def nothing(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """Effects that only show something."""

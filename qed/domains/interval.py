@@ -274,7 +274,6 @@ COMBINATIONS: Mapping[str, Callable[..., Intervals]] = {
     "max": lambda x, y: x.maximum(y),
     "min": lambda x, y: x.minimum(y),
     "mul": lambda x, y: x * y,
-    "nextafter": lambda x, y: Intervals(x.lower, x.upper, x.doubt | Doubt(y.doubt.undefined, None, y.doubt.place)),
     "pow": power,
     "rem": remainder,
     "sub": lambda x, y: x - y,

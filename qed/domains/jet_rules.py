@@ -132,8 +132,6 @@ class Rules(Base):
             case "clamp":
                 inner = jet_choices.larger(self, True, xs[1], xs[0], xs[1].value.maximum(xs[0].value))
                 return jet_choices.larger(self, False, inner, xs[2], value)
-            case "nextafter":
-                return replace(xs[0], value=value)
             case "pow" if not xs[1].moves and (power := _constant(xs[1].value)) is not None:
                 found = facts.card("power", exponent=power)
                 assert found is not None

@@ -23,7 +23,7 @@ from qed.graph.walk import Context
 
 Base: Any = object  # of a part of `qed.domains.enclosing.Enclosing`, whose methods it uses
 
-_SAME = """copy device_put layout_constraint name optimization_barrier reduce_precision relayout reshard
+_SAME = """copy device_put layout_constraint name optimization_barrier relayout reshard
     sharding_constraint stage stop_gradient tie with_memory_space_constraint""".split()
 _ROUTED = "roll stack tile unstack".split()
 

@@ -97,7 +97,12 @@ class Function:
 
 
 def read(
-    fun: Callable[..., Any], x: Any, *args: Any, has_aux: bool = False, finite: bool = True, scalar: bool = True
+    fun: Callable[..., Any],
+    x: Any,
+    *args: Any,
+    has_aux: bool | None = None,
+    finite: bool = True,
+    scalar: bool = True,
 ) -> Function:
     """Trace and check ``fun(x, *args)``, a scalar to be differentiated in x.
 
@@ -105,7 +110,8 @@ def read(
         fun: the function; with `has_aux` it returns (scalar, auxiliary).
         x: any pytree with floating-point leaves.
         args: the data, any pytrees.
-        has_aux: whether the function returns a pair whose first part is the scalar.
+        has_aux: whether the function returns a pair whose first part is the scalar; None where the question cannot be
+            told so.
         finite: whether x must hold finite numbers only.
         scalar: whether it must return one number; without it, any tree of arrays, one of them of floats.
 
@@ -217,7 +223,7 @@ def _traced(fun: Callable[..., Any], arguments: Sequence[Any]) -> Traced:
         raise why_not_traceable(error, fun, arguments) from error
 
 
-def _check_output(traced: Traced, fun: Any, has_aux: bool) -> None:
+def _check_output(traced: Traced, fun: Any, has_aux: bool | None) -> None:
     name, span = name_of(fun), definition(fun)
     shape_of = jax.tree_util.tree_unflatten(traced.out_tree, list(traced.graph.outputs))
     value = shape_of
@@ -236,7 +242,9 @@ def _check_output(traced: Traced, fun: Any, has_aux: bool) -> None:
             "QED002",
             f"{name} returns a pair",
             "a loss is one number",
-            "give has_aux=True (--has-aux) if it is (loss, auxiliary)",
+            f"ask about lambda *given: {name}(*given)[0]"
+            if has_aux is None
+            else "give has_aux=True (--has-aux) if it is (loss, auxiliary)",
             span,
         )
     if value is None:

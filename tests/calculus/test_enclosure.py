@@ -54,6 +54,25 @@ def test_what_is_not_known_is_said(fun, box, primitive):
     assert primitive in (answer.missing[0].primitive, "lt")
 
 
+@pytest.mark.parametrize(
+    ("fun", "primitive"),
+    [
+        (lambda x: jax.lax.nextafter(x, jnp.full_like(x, 9.0)) - x, "nextafter"),
+        (lambda x: jax.lax.reduce_precision(x, 8, 7) - x, "reduce_precision"),
+    ],
+)
+def test_what_rounds_by_its_definition_is_not_taken_for_the_identity(fun, primitive):
+    answer = enclose(fun, (1.0, 2.0))
+    assert answer.unknown
+    assert answer.missing[0].primitive == primitive
+
+
+def test_a_reduction_to_the_own_precision_is_the_identity():
+    answer = enclose(lambda x: jax.lax.reduce_precision(x, 8, 23), (np.float32(1.0), np.float32(2.0)))
+    assert answer.proved
+    assert (answer.lower, answer.upper) == (1.0, 2.0)
+
+
 BAD = [
     ((1.0, -1.0), "QED007"),
     ((math.nan, 1.0), "QED007"),

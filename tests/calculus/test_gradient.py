@@ -469,3 +469,17 @@ def test_a_wrong_rule_made_with_equinox():
     f.def_bwd(lambda residuals, c, perturbed, x, y: c * jnp.cos(y))
     answer = qed.check_gradient(lambda w: jnp.sum(f(w, jnp.ones(4)) ** 2), jnp.asarray(W))
     assert answer.verdict == "disagrees"
+
+
+def test_advice_on_a_pair_names_only_what_the_question_can_be_told():
+    """`has_aux` belongs to `qed.why` alone."""
+
+    def pair(w):
+        return jnp.sum(w), w
+
+    with pytest.raises(qed.QedError, match=r"pair\(\*given\)\[0\]") as caught:
+        qed.check_gradient(pair, jnp.ones(2))
+    assert caught.value.code == "QED002"
+    assert "has_aux" not in str(caught.value)
+    with pytest.raises(qed.QedError, match="has_aux=True"):
+        qed.why(qed.Problem(pair, at=jnp.ones(2)))
