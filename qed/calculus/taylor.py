@@ -22,12 +22,13 @@ import numpy as np
 from qed.answer import Answer, Enclosed, Missing, Reason, Standing
 from qed.calculus.expanding.coefficients import LARGEST, NotExpandable, along, tensors
 from qed.calculus.expanding.comparison import compare
+from qed.calculus.expanding.cube import certified_tensors
 from qed.calculus.expanding.exact import exact_series
 from qed.calculus.expanding.model import TaylorModel, polynomial_text
 from qed.calculus.expanding.remainder import NotEnclosed, certified
 from qed.calculus.expanding.trust import reason as trusted
 from qed.calculus.expanding.trust import trust
-from qed.calculus.expanding.words import lagrange, outward, series_reasons, told
+from qed.calculus.expanding.words import lagrange, lagrange_on_cube, outward, series_reasons, told
 from qed.errors import QedError
 from qed.findings import Finding
 from qed.graph.function import Function, read
@@ -198,16 +199,17 @@ def _with_remainder(
     radius = model.radius
     assert radius is not None
     claim = f"{function.name} differs from its Taylor polynomial of order {model.order} by a bounded remainder"
-    if slopes is None:
-        missing = Missing("remainders are enclosed along a line", "a direction")
-        return Answer(claim, Standing.UNKNOWN, model, missing=(missing,), reasons=_reasons(model), **common)
     wrong = _not_finite(model)
     if wrong is not None:
         return Answer(claim, Standing.UNKNOWN, model, missing=(wrong,), **common)
     at = _as_the_program_has_it(model.at)
     along_it = jax.tree.map(_one, at) if model.direction is None else _as_the_program_has_it(model.direction)
+    proof: Any
     try:
-        proof = certified(function, at, args, along_it, slopes, model.coefficients, radius)
+        if slopes is None:
+            proof = certified_tensors(function, at, args, model.coefficients, radius)
+        else:
+            proof = certified(function, at, args, along_it, slopes, model.coefficients, radius)
     except NotEnclosed as lost:
         unknown = lost.unknown
         rule = unknown is not None and unknown.why == "no rule for"
@@ -215,13 +217,15 @@ def _with_remainder(
         missing = Missing(str(lost), "a smaller radius, or a rule", "QED020" if rule else None, primitive, span)
         return Answer(claim, Standing.UNKNOWN, model, missing=(missing,), reasons=_reasons(model), **common)
     model = dataclasses.replace(model, remainder=Enclosed(proof.lower, proof.upper))
+    where = f"|t| <= {told(radius)}" if slopes is not None else f"h with every |h_i| <= {told(radius)}"
     claim = (
-        f"for all |t| <= {told(radius)}{_as_typed(model, at)}, {function.name} minus its Taylor polynomial "
+        f"for all {where}{_as_typed(model, at)}, {function.name} minus its Taylor polynomial "
         f"of order {model.order} lies in [{outward(proof.lower, -1)}, {outward(proof.upper, 1)}]"
     )
     worst = max(abs(proof.lower), abs(proof.upper))
-    headline = f"{function.name} is {_written(model)}, off by at most {outward(worst, 1)} for |t| <= {told(radius)}."
-    reasons = (*_reasons(model), lagrange(function, model, slopes))
+    headline = f"{function.name} is {_written(model)}, off by at most {outward(worst, 1)} for all {where}."
+    shown = lagrange(function, model, slopes) if slopes is not None else lagrange_on_cube(function, model)
+    reasons = (*_reasons(model), shown)
     common = {**common, "arithmetic": "reals"}
     return Answer(claim, Standing.PROVED, model, certificate=proof, headline=headline, reasons=reasons, **common)
 

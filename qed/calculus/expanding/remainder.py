@@ -127,15 +127,29 @@ def _pieces(radius: float, count: int) -> list[Intervals]:
 
 def _enclosed(function: Function, slopes: Sequence[Any], t: Intervals, order: int) -> list[Intervals]:
     """The coefficients of s -> f(a + (t + s) d) for every t of an interval."""
+    directions = [Intervals.point(np.asarray(slope).astype(np.float64)) for slope in slopes]
+    points = [
+        Intervals.point(np.asarray(function.traced.leaves[i]).astype(np.float64)) + t * d
+        for i, d in zip(function.traced.free, directions, strict=True)
+    ]
+    return enclosed(function, points, directions, order)
+
+
+def enclosed(
+    function: Function, points: Sequence[Intervals], directions: Sequence[Intervals], order: int
+) -> list[Intervals]:
+    """The coefficients of s -> f(x + s d) for all points x and directions d of enclosures, one for each parameter.
+
+    Raises:
+        NotEnclosed: where a primitive has no rule, or the function may not be smooth.
+    """
     domain = Taylor(order, Enclosures(Interval()))
     values: list[Any] = [
         domain.constant(variable, leaf)
         for variable, leaf in zip(function.graph.inputs, function.traced.leaves, strict=True)
     ]
-    for i, slope in zip(function.traced.free, slopes, strict=True):
-        d = np.asarray(slope).astype(np.float64)
-        point = Intervals.point(np.asarray(function.traced.leaves[i]).astype(np.float64))
-        values[i] = domain.series((point + t * Intervals.point(d), Intervals.point(d)))
+    for i, point, d in zip(function.traced.free, points, directions, strict=True):
+        values[i] = domain.series((point, d))
     found = domain.walk(function.graph, values)[0]
     if isinstance(found, Unknown):
         raise NotEnclosed(str(found), found)

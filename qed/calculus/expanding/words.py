@@ -98,3 +98,37 @@ def lagrange(function: Function, model: TaylorModel, slopes: Sequence[Any]) -> R
         text=f"c_{n + 1} is enclosed on the segment: what is left lies in [{outward(low, -1)}, {outward(high, 1)}]; "
         f"the program shows {min(seen):.4g} to {max(seen):.4g} at nine points, in its own arithmetic",
     )
+
+
+def lagrange_on_cube(function: Function, model: TaylorModel) -> Reason:
+    """The remainder's bounds on a cube, and what the program shows at its corners and inside."""
+    assert model.remainder is not None and model.radius is not None
+    n, size = model.order, function.size
+    directions = np.random.default_rng(0).uniform(-1.0, 1.0, (9, size))
+    directions[::2] = np.sign(directions[::2])
+    point = np.concatenate([np.ravel(np.asarray(p).astype(np.float64)) for p in function.parameters])
+    tensors = [np.asarray(c, np.float64).reshape((size,) * k) for k, c in enumerate(model.coefficients)]
+    seen = []
+    for h in model.radius * directions:
+        parts = np.split(point + h, np.cumsum([int(np.size(p)) for p in function.parameters])[:-1])
+        moved = [
+            np.reshape(part, np.shape(p)).astype(p.dtype) for part, p in zip(parts, function.parameters, strict=True)
+        ]
+        step = np.concatenate([np.ravel(m).astype(np.float64) for m in moved]) - point
+        total = 0.0
+        for tensor in tensors:
+            for _ in range(np.ndim(tensor)):
+                tensor = tensor @ step
+            total += float(tensor)
+        seen.append(float(np.asarray(function.value(moved, function.data))) - total)
+    bounds = f"[{outward(model.remainder.lower, -1)}, {outward(model.remainder.upper, 1)}]"
+    return Reason(
+        "Lagrange's remainder",
+        f"R(h) = D^{n + 1} f(a + s h)[h, ..., h] / {n + 1}! for some s between 0 and 1",
+        f"R in {bounds} for |h_i| <= {told(model.radius)}",
+        predicted=f"within {bounds}",
+        observed=f"{min(seen):.4g} to {max(seen):.4g} at nine points",
+        role="because",
+        text=f"the derivative is enclosed for all h of the cube: what is left lies in {bounds}; "
+        f"the program shows {min(seen):.4g} to {max(seen):.4g} at nine points, in its own arithmetic",
+    )
