@@ -250,14 +250,29 @@ class BallSeries(Enclosing):
         return self.chosen(less, more, x, y) if largest else self.chosen(more, less, x, y)
 
     def power(self, x: SeriesOfBalls, y: SeriesOfBalls) -> SeriesOfBalls | None:
-        """A constant power."""
+        """A constant power; of a positive number also a power that moves, exp(y log x)."""
         exponents = {s[0] for s in y.array.ravel() if len(s.coeffs()) <= 1 and s[0].is_exact()}
         values = {float(e) for e in exponents}
-        if y.doubt or len(values) != 1 or any(len(s.coeffs()) > 1 or not s[0].is_exact() for s in y.array.ravel()):
+        moves = any(len(s.coeffs()) > 1 or not s[0].is_exact() for s in y.array.ravel())
+        if moves:
+            return self.exponential(x, y)
+        if y.doubt or len(values) != 1:
             return None
         card = facts.card("power", exponent=values.pop())
         assert card is not None
         return self.image(card, x)
+
+    def exponential(self, x: SeriesOfBalls, y: SeriesOfBalls) -> SeriesOfBalls:
+        """exp(y log x), where x is surely positive."""
+        shape = np.broadcast_shapes(x.shape, y.shape)
+        bad = np.broadcast_to(~marked(lambda s: s[0] > 0 and s[0].is_finite(), x.array), shape)
+        for value in (x, y):
+            bad = bad | (False if value.doubt.infinite is None else value.doubt.infinite)
+        nan = flint().arb_series([flint().arb.nan()])
+        found = each(lambda a, b, out: nan if out else (b * a.log()).exp(), x.array, y.array, bad)
+        lost = either(x.doubt.undefined, y.doubt.undefined)
+        place = x.doubt.place if x.doubt.place is not None else y.doubt.place
+        return SeriesOfBalls(found, Doubt(lost, None, place)).lost(bad)
 
     def certain(self, name: str, x: SeriesOfBalls, y: SeriesOfBalls) -> tuple[Any, Any]:
         """Comparisons that hold for all t of the piece, or for none."""

@@ -181,6 +181,15 @@ class Enclosures(Coefficients):
             raise Lost(UNDECIDED)
         return best
 
+    def order(self, value: Any, axis: int, descending: bool) -> np.ndarray:
+        """The order along an axis in which the elements surely are."""
+        lower, upper = value.bounds if not descending else tuple(-end for end in reversed(value.bounds))
+        order = np.argsort(lower, axis, kind="stable")
+        low, high = (np.moveaxis(np.take_along_axis(end, order, axis), axis, -1) for end in (lower, upper))
+        if not np.all(high[..., :-1] < low[..., 1:]):
+            raise Lost(UNDECIDED)
+        return order
+
 
 class _Values:
     """Enclosures as an arithmetic for the conditions on the cards."""

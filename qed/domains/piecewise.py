@@ -93,8 +93,10 @@ def chosen(domain: Taylor, xs: Sequence[Series], context: Context) -> list[Serie
 
 
 def _decided(domain: Taylor, xs: Sequence[Series], context: Context) -> list[Series]:
-    """A maximum or minimum of enclosures, where it is decided which element it is."""
+    """Maxima, minima and orders of enclosures, where it is decided which element comes first."""
     primitive, numbers = context.equation.primitive, domain.numbers
+    if primitive in ("sort", "top_k") and isinstance(numbers, Enclosures):
+        return _ordered(domain, numbers, xs, context)
     if primitive not in ("reduce_max", "reduce_min") or not isinstance(numbers, Enclosures):
         raise Lost
     (x,), axes = xs, tuple(context.equation.params["axes"])
@@ -107,6 +109,22 @@ def _decided(domain: Taylor, xs: Sequence[Series], context: Context) -> list[Ser
     rows = [moved(term, flat) for term in x.terms]
     best = numbers.winner(rows[0], -1, primitive == "reduce_max")
     return [domain.series([moved(row, lambda a: np.take_along_axis(a, best, -1)[..., 0]) for row in rows])]
+
+
+def _ordered(domain: Taylor, numbers: Enclosures, xs: Sequence[Series], context: Context) -> list[Series]:
+    """Rows in the order of their keys, which is the same on the whole segment."""
+    params, outputs = context.equation.params, context.equation.outputs
+    descending = context.equation.primitive == "top_k"
+    axis = (params.get("axis", -1) if descending else params["dimension"]) % xs[0].leading.ndim
+    if not descending and params["num_keys"] != 1:
+        raise Lost
+    order = numbers.order(xs[0].leading, axis, descending)
+    if descending:
+        order = np.take(order, np.arange(params["k"]), axis)
+    rows = [domain.series([moved(t, lambda a: np.take_along_axis(a, order, axis)) for t in x.terms]) for x in xs]
+    if descending:
+        rows.append(domain.series([numbers.certain(numbers.base.lift(order), outputs[1])]))
+    return rows
 
 
 def _linearised(fun: Callable[..., Any], at: Sequence[Any]) -> tuple[Any, Callable[..., Any]]:
