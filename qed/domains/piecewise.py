@@ -123,7 +123,7 @@ def _ordered(domain: Taylor, numbers: Enclosures, xs: Sequence[Series], context:
         order = np.take(order, np.arange(params["k"]), axis)
     rows = [domain.series([moved(t, lambda a: np.take_along_axis(a, order, axis)) for t in x.terms]) for x in xs]
     if descending:
-        rows.append(domain.series([numbers.certain(numbers.base.lift(order), outputs[1])]))
+        rows.append(domain.series([numbers.certain(numbers.enclosing.lift(order), outputs[1])]))
     return rows
 
 

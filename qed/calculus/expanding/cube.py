@@ -99,7 +99,7 @@ def _slack(function: Function, numbers: Sequence[np.ndarray], lines: Sequence[An
     """A bound of what rounding of the tensors makes on the cube."""
     order, size = len(numbers) - 1, function.size
     none = [np.zeros(size), np.zeros(size)]
-    found = {(): enclosed(function, *_moved(function, none, none), order)}
+    found: dict[tuple[int, ...], list[Intervals]] = {(): enclosed(function, *_moved(function, none, none), order)}
     for line in lines:
         d = np.bincount(np.array(line), minlength=size).astype(float)
         found[line] = enclosed(function, *_moved(function, [d, d], none), order)
@@ -127,7 +127,8 @@ def _moved(
     for parameter in function.parameters:
         shape, stop = np.shape(parameter), start + int(np.size(parameter))
         here = Intervals.point(np.asarray(parameter).astype(np.float64))
-        points.append(here + Intervals(*(end[start:stop].reshape(shape) for end in moved)))
-        along.append(Intervals(*(end[start:stop].reshape(shape) for end in slopes)))
+        near, steep = ([end[start:stop].reshape(shape) for end in ends] for ends in (moved, slopes))
+        points.append(here + Intervals(near[0], near[1]))
+        along.append(Intervals(steep[0], steep[1]))
         start = stop
     return points, along
