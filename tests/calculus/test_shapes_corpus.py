@@ -1,15 +1,19 @@
-"""The corpus of shapes: its labels, by an independent sampler."""
+"""The corpus of shapes: its labels, by an independent sampler, and the verdicts of `qed.convexity`."""
 
 import dataclasses
 from collections import Counter
 
 import pytest
 
+import qed
 from tests.calculus.corpus_shapes import AFFINE, CONCAVE, CONVEX, NEITHER
 from tests.calculus.corpus_shapes_all import CASES, PARTS
+from tests.calculus.corpus_shapes_judge import judged
 from tests.calculus.corpus_shapes_sampler import contradiction
 
 FEW = [name for i, name in enumerate(CASES) if i % 20 == 0]
+
+DECIDED = 0.92
 
 
 def labelled(names):
@@ -38,3 +42,29 @@ def test_the_sampler_contradicts_every_wrong_label():
         case = next(case for case in CASES.values() if case.label == label)
         for other in {CONVEX, CONCAVE, AFFINE, NEITHER} - {label}:
             assert contradiction(dataclasses.replace(case, label=other)) is not None, (case.name, other)
+
+
+def verdicts(names):
+    """The worth of each answer by name; what is proved or refuted is checked again by the other code."""
+    found = {}
+    for name in names:
+        case = CASES[name]
+        answer = qed.convexity(case.fun, case.box, *case.args)
+        if not answer.unknown:
+            assert answer.check(), name
+        found[name] = judged(case, str(answer.standing), str(answer.shape))
+    return found
+
+
+def test_no_verdict_on_a_few_is_wrong():
+    worth = verdicts(FEW)
+    assert [name for name, each in worth.items() if each == "wrong"] == []
+    assert sum(each != "unknown" for each in worth.values()) >= 0.75 * len(FEW)
+
+
+@pytest.mark.slow
+def test_no_verdict_is_wrong_and_nearly_all_are_decided():
+    found = verdicts(CASES)
+    assert [name for name, worth in found.items() if worth == "wrong"] == []
+    undecided = sorted(name for name, worth in found.items() if worth == "unknown")
+    assert len(undecided) <= (1 - DECIDED) * len(found), undecided
