@@ -1,4 +1,7 @@
-"""``qed convex FILE.py:FUNCTION --box NAME``: is the function convex on a box."""
+"""``qed convex FILE.py:FUNCTION --box NAME``: is the function convex on a box.
+
+With ``--at NAME`` numbers as ends are spread over the shape of that argument: ``--box -1,1 --at w``.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qed.cli.question import Args, AsJson, Budget, Strict, Target, Unfold, ask, find_point, find_subject
+from qed.cli.question import Args, AsJson, At, Budget, Strict, Target, Unfold, ask, find_point, find_subject
 from qed.errors import QedError
 
 Box = Annotated[
@@ -22,6 +25,7 @@ def command(
     box: Box = None,
     lower: Lower = None,
     upper: Upper = None,
+    at: At = None,
     args: Args = None,
     seed: Seed = 0,
     budget: Budget = "10s",
@@ -37,6 +41,9 @@ def command(
     found: Any = subject.x
     if second is not None:
         found = (subject.x, find_point(subject.module, subject.source, second))
+        if at is not None:
+            like = find_point(subject.module, subject.source, at)
+            found = tuple(_shaped(end, like) for end in found)
     limit = seconds(budget)
     import qed
 
@@ -48,6 +55,16 @@ def command(
     )
 
 
+def _shaped(end: Any, like: Any) -> Any:
+    """A number as arrays of the shapes of the argument `like`; arrays as they are."""
+    import jax
+    import numpy as np
+
+    if not isinstance(end, float):
+        return end
+    return jax.tree.map(lambda leaf: np.full(np.shape(leaf), end, getattr(leaf, "dtype", float)), like)
+
+
 def _ends(target: str, box: str | None, lower: str | None, upper: str | None) -> tuple[str, str | None]:
     """The names of the two ends, or that of the whole box."""
     if box is not None and lower is None and upper is None:
@@ -56,4 +73,4 @@ def _ends(target: str, box: str | None, lower: str | None, upper: str | None) ->
     if box is None and lower is not None and upper is not None:
         return lower, upper
     what, because = f"the box for {target} is not given", "convexity is a question about a box"
-    raise QedError("QED007", what, because, "write --box LOWER,UPPER or --box NAME, such as --box -5,5")
+    raise QedError("QED007", what, because, "write --box LOWER,UPPER or --box NAME, such as --box -5,5 --at w")

@@ -35,6 +35,13 @@ def test_not_convex(qed_command, target):
     assert "not convex" in found.out and "REFUTED" in found.out and "chord" in found.out
 
 
+def test_numbers_are_spread_over_the_shape_of_the_argument(qed_command, target):
+    found = qed_command("convex", f"{target}:saddle", "--box=-1,1", "--at", "low")
+    assert "not convex" in found.out and "REFUTED" in found.out
+    found = qed_command("convex", f"{target}:saddle", "--lower=-1", "--upper=1", "--at", "low")
+    assert "REFUTED" in found.out
+
+
 def test_no_box(qed_command, target):
     found = qed_command("convex", f"{target}:saddle")
     assert found.code == 2 and "QED007" in found.err
