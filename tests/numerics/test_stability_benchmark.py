@@ -1,9 +1,45 @@
-"""Small runs of benchmarks/stability.py, and its measure."""
+"""The committed result of benchmarks/stability.py, small runs of it, and its measure."""
+
+import json
+import statistics
 
 import numpy as np
+import pytest
 
 from benchmarks import stability
 from benchmarks.stability_cases import DEFECTS, HAMMING, PYTENSOR
+
+
+@pytest.fixture(scope="module")
+def record():
+    return json.loads(stability.RESULT.read_text(encoding="utf-8"))
+
+
+def test_hamming_in_the_committed_result(record):
+    rows = record["hamming"]
+    assert [row["name"] for row in rows] == [core.name for core in HAMMING]
+    assert all(row["after"] < row["before"] + 0.1 and row["points"] > 60 and row["seconds"] < 1 for row in rows)
+    before, after = (statistics.mean(row[key] for row in rows) for key in ("before", "after"))
+    assert before > 25 and after < 8  # Herbie's published 2.4 is not reached
+
+
+def right(row, system):
+    return max(row[system]) <= 3
+
+
+def test_the_list_of_pytensor_in_the_committed_result(record):
+    rows = record["pytensor"]
+    assert [row["name"] for row in rows] == [rule.name for rule in PYTENSOR]
+    counts = {system: sum(right(row, system) for row in rows) for system in ("jax", "xla", "pytensor", "qed")}
+    assert counts["qed"] >= 31 > counts["pytensor"] > counts["xla"]
+    assert all(right(row, "qed") for row in rows if right(row, "pytensor")), "what PyTensor does, qed does"
+
+
+def test_defects_in_the_committed_result(record):
+    rows = record["ranum"]
+    assert [row["name"] for row in rows] == [defect.name for defect in DEFECTS]
+    assert not any(right(row, "written") or right(row, "clipped") for row in rows)
+    assert all(right(row, "qed") for row in rows)
 
 
 def test_the_measure_counts_numbers_between():
