@@ -52,6 +52,7 @@ class Difference(Reading):
 
     Example:
         >>> import jax.numpy as jnp
+        >>> from qed.graph.build import Builder
         >>> from qed.graph.trace import trace
         >>> graph = trace(lambda x: jnp.exp(x) - 1, 1.0).graph
         >>> builder = Builder()
