@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import qed
+from qed.why import mistakes
 
 SMALL = jnp.array([1e-3, 2e-3, 5e-4], jnp.float32)
 LARGE = 1000.0 + jax.random.uniform(jax.random.key(0), (64,))
@@ -64,3 +65,51 @@ def test_what_keeps_enough_is_left_in_peace(name):
     fun, x = HEALTHY[name]
     answer = qed.why(qed.Problem(fun, x))
     assert not [f.code for f in answer.findings if f.code.startswith("QED20")], str(answer)
+
+
+# --- what the look costs --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def compiled():
+    """The names of what JAX compiles."""
+    seen = []
+    event = "/jax/core/compile/backend_compile_duration"
+
+    def listen(name, _, **about):
+        if name == event:
+            seen.append(about.get("fun_name", "?"))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield seen
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def layers(w):
+    h = jnp.tanh(LARGE.reshape(16, 4) / 2000 @ w["W"])
+    h = (h - h.mean(1, keepdims=True)) * jax.lax.rsqrt(h.var(1, keepdims=True) + 1e-5)
+    return jnp.mean((jax.nn.gelu(h) @ w["v"] - 0.5) ** 2)
+
+
+def embedding(w):
+    chosen = w["W"][jnp.arange(16) % 4] @ w["v"]
+    return jnp.mean(jax.nn.softplus(chosen) - chosen * (jnp.arange(16) % 2))
+
+
+@pytest.mark.parametrize("loss", [layers, embedding])
+def test_a_healthy_loss_costs_no_more_than_a_few_programs(loss, compiled, monkeypatch):
+    """Each primitive compiled by itself would be several dozen of them."""
+    begun, looked = [], []
+    plain = mistakes.lost_digits
+
+    def counted(case, run):
+        begun.append(len(compiled))
+        found = plain(case, run)
+        looked.append(len(compiled) - begun[-1])
+        return found
+
+    monkeypatch.setattr(mistakes, "lost_digits", counted)
+    weights = {"W": jnp.sin(jnp.arange(32.0).reshape(4, 8)), "v": jnp.cos(jnp.arange(8.0))}
+    jax.clear_caches()
+    qed.why(qed.Problem(loss, weights, step=0.1))
+    assert len(looked) == 1 and looked[0] <= 8, compiled[begun[0] :]

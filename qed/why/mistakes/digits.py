@@ -8,12 +8,13 @@ Near a minimum every gradient is a small difference of large terms, and near a r
 and the data alone would lose the same digits, and no other formula would keep them. What is told is therefore only what
 is lost beyond that, and only where less than half of the digits are left: a training step needs few, and library
 functions such as log_softmax near a certain class lose some. Digits are counted in the coarsest format of the program.
+Equation by equation only what a screen suspects is run (`qed.why.mistakes.screen`): that compiles every primitive.
+
 The remedy is a stable form of the same function (`qed.stabilize`), tried: bits lost before and after, and the run.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,7 +25,7 @@ import numpy as np
 from qed.answer import Advice, Answer, Standing, Trial
 from qed.domains.bits import Format
 from qed.domains.cost import count
-from qed.graph.dtypes import is_real, unit_roundoff
+from qed.graph.dtypes import unit_roundoff
 from qed.graph.graph import Graph
 from qed.graph.trace import Traced, trace
 from qed.numerics.measuring.gradient import gradient_graph
@@ -33,13 +34,11 @@ from qed.numerics.measuring.phenomenon import findings_of
 from qed.numerics.measuring.words import because, comparison
 from qed.numerics.stabilize import stabilize
 from qed.why.case import STEPS, Case
+from qed.why.mistakes.screen import BEYOND, Screen, coarsest, too_many
 from qed.why.trial import Run, Runner
 
-MOST = 0.5
-"""Which share of the bits of the coarsest format may be lost in peace."""
-
-BEYOND = 3.0
-"""How many more must be lost than rounding the inputs alone loses."""
+SHARE = 0.2
+"""Of the time that is left, what two more compilations may take."""
 
 LARGEST = 1_000_000
 """Programs of more operations are not compared."""
@@ -72,9 +71,14 @@ def lost_digits(case: Case, run: Run) -> list[Answer[Any]]:
     points = [("at the start", tuple(prepared.parameters))]
     if run.last is not None and run.steps:
         points.append((f"after {run.last.step} steps", tuple(run.last.parameters)))
+    if 2 * run.first > SHARE * case.clock.left:
+        return []
+    graph = replace(prepared.graph, outputs=prepared.graph.outputs[:1])
+    value = Screen(graph, normwise=False)
     derived = _derived(prepared.function.own or prepared.traced, prepared.function.fun)
+    gradient = None if derived is None else (Screen(derived[0], normwise=True), derived[1])
     for when, parameters in points:
-        lost = _lost(case, derived, when, parameters)
+        lost = _lost(case, value, gradient, when, parameters)
         if lost:
             advice = _stable_form(case, lost[0])
             return [_answer(each, advice if each is lost[0] else ()) for each in lost]
@@ -88,19 +92,19 @@ def _derived(own: Traced, fun: Any) -> tuple[Graph, list[Any]] | None:
         return None
 
 
-def _lost(case: Case, derived: Any, when: str, parameters: tuple[Any, ...]) -> list[_Lost]:
-    prepared = case.prepared
-    graph = replace(prepared.graph, outputs=prepared.graph.outputs[:1])
-    value = judge(graph, prepared.join(parameters, prepared.data), [""], normwise=False, blame=False)
-    found = [_Lost("the loss", when, value, parameters)] if _many(value) else []
-    if derived is not None and case.clock.left > 0:
-        gradient, inputs = derived
+def _lost(case: Case, value: Screen, gradient: Any, when: str, parameters: tuple[Any, ...]) -> list[_Lost]:
+    prepared, found = case.prepared, []
+    arrays = prepared.join(parameters, prepared.data)
+    if value.suspects(arrays, [case.runner("given").value(parameters, prepared.data)]):
+        judged = judge(value.graph, arrays, [""], normwise=False)
+        found.append(_Lost("the loss", when, judged, parameters))
+    if gradient is not None and case.clock.left > 0:
+        screen, inputs = gradient
         given = [*parameters, *inputs[len(parameters) :]]
-        judged = judge(gradient, given, list(prepared.paths), normwise=True, blame=False)
-        if _many(judged):
+        if screen.suspects(given, case.curvature("given").gradient(parameters, prepared.data)):
+            judged = judge(screen.graph, given, list(prepared.paths), normwise=True)
             found.append(_Lost("the gradient", when, judged, parameters))
-    accounted = [_accounted(each) for each in found]
-    return [each for each in accounted if _beyond(each.found)]
+    return [each for each in found if _beyond(each.found)]
 
 
 def _many(found: Judged) -> bool:
@@ -108,11 +112,7 @@ def _many(found: Judged) -> bool:
     if found.bits is None or found.run is None or found.worst is None:
         return False
     own = found.run.results[found.outputs[found.worst]].dtype
-    cells = [cell for entry in found.run.tape.entries for cell in entry.inputs]
-    units = {cell.dtype: unit_roundoff(cell.dtype) for cell in cells if is_real(cell.dtype)}
-    coarsest = max([unit_roundoff(own), *units.values()])
-    missing = math.log2(coarsest / unit_roundoff(own))  # digits that the program never had
-    return found.bits - missing > MOST * -math.log2(coarsest)
+    return too_many(found.bits, unit_roundoff(own), coarsest(found.run.graph))
 
 
 def _accounted(lost: _Lost) -> _Lost:
