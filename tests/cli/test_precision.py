@@ -29,6 +29,15 @@ def test_lost_digits(qed_command, target):
     assert data["value"]["equations"][0]["primitive"] == "cos"
 
 
+def test_the_title_names_what_was_asked_and_each_sentence_is_told_once(qed_command, write):
+    text = "x = jnp.float32([10000.0, 10001.0, 10002.0])\n\ndef variance(x):\n"
+    target = write("spread.py", text + "    return jnp.mean(x**2) - jnp.mean(x) ** 2\n")
+    told = " ".join(qed_command("precision", f"{target}:variance", "--at", "x").out.split())
+    assert told.startswith("variance(x) ") and ":5 3 parameters, float32" in told.split("variance loses")[0]
+    assert told.count("of 100020002 and 100020001") == 1 and told.count("bits cancel") == 2
+    assert told.count("of the error of the value") == 1 and told.count("of the error of the gradient") == 1
+
+
 def test_kept_digits(qed_command, target):
     found = qed_command("precision", f"{target}:fine", "--at", "0.5")
     assert found.code == 0 and "PROVED" in found.out

@@ -24,6 +24,9 @@ from qed.span import Span
 SHARE = 0.2
 """Equations with less than this share of the error are not worth a finding of their own."""
 
+LEAST = 0.05
+"""Equations with less than this share are not told of."""
+
 MANY = 16
 """From so many terms on a sum is a reduction."""
 
@@ -58,43 +61,77 @@ def number(value: float) -> str:
     return f"{value:.9g}"
 
 
-def sentence(blame: Blame, whose: str) -> str:
-    """What happened, in one sentence; `whose` is 'the value' or 'the gradient'."""
-    percent = f"{100 * blame.share:.0f} % of the error of {whose}"
+def event_of(blame: Blame) -> str:
+    """What happened, without how much of the error that is."""
     where = f" at step {'/'.join(map(str, blame.loop_steps))} of the loop" if blame.loop_steps else ""
     uncovered = blame.uncovered
     match code_of(blame):
         case "QED201":
-            return f"{blame.primitive} overflows{where}: {percent}"
+            return f"{blame.primitive} overflows{where}"
         case "QED202":
-            return f"{blame.primitive} returns 0 for a number that is not 0{where}: {percent}"
+            return f"{blame.primitive} returns 0 for a number that is not 0{where}"
         case "QED206":
-            return f"{blame.primitive} leaves its larger operand as it is, the smaller is lost{where}: {percent}"
+            return f"{blame.primitive} leaves its larger operand as it is, the smaller is lost{where}"
         case "QED207":
-            return f"{blame.primitive} adds {blame.terms} terms{where}, each rounded: {percent}"
+            return f"{blame.primitive} adds {blame.terms} terms{where}, each rounded"
         case "QED203" if uncovered is not None:
             left = f"{uncovered.bits:.0f} bits cancel" if math.isfinite(uncovered.bits) else "all bits cancel"
             of = ""
             if len(uncovered.operands) == 2:
                 of = f" of {number(uncovered.operands[0])} and {number(uncovered.operands[1])}"
-            return f"{left} in this {uncovered.primitive}{of}; rounded by {blame.primitive} before: {percent}"
-    return f"the rounding of {blame.primitive}{where} is magnified: {percent}"
+            return f"{left} in this {uncovered.primitive}{of}"
+    return f"the rounding of {blame.primitive}{where} is magnified"
+
+
+def shares_of(group: Sequence[Blame], whose: str) -> str:
+    """How much of the error of a result the same event is, by the primitives that rounded before it.
+
+    Example:
+        >>> from qed.numerics.measuring.blame import Uncovering
+        >>> lost = Uncovering("sub", None, (), 20.0, (2.0, 1.0), 1.0)
+        >>> parts = [("integer_pow", 0.4), ("reduce_sum", 0.35), ("integer_pow", 0.25)]
+        >>> shares_of([Blame(name, None, share, 9.0, uncovered=lost) for name, share in parts], "the value")
+        'rounded before: 65 % of the error of the value by integer_pow, 35 % by reduce_sum'
+        >>> shares_of([Blame("exp", None, 0.98, 9.0)], "the value")
+        '98 % of the error of the value'
+    """
+    if code_of(group[0]) != "QED203":
+        return f"{100 * sum(blame.share for blame in group):.0f} % of the error of {whose}"
+    home, parts = place_of(group[0]), dict[str, float]()
+    for blame in group:
+        away = "" if blame.span is None or home is None or str(blame.span) == str(home) else f" ({blame.span})"
+        parts[blame.primitive + away] = parts.get(blame.primitive + away, 0.0) + blame.share
+    (first, largest), *rest = sorted(parts.items(), key=lambda part: -part[1])
+    told = [f"{100 * largest:.0f} % of the error of {whose} by {first}"]
+    told += [f"{100 * share:.0f} % by {name}" for name, share in rest]
+    return f"rounded before: {', '.join(told)}"
+
+
+def together(equations: Sequence[Blame]) -> list[list[Blame]]:
+    """The equations of one event at one place together, the largest share first."""
+    groups: dict[tuple[str, str], list[Blame]] = {}
+    for blame in equations:
+        groups.setdefault((event_of(blame), str(place_of(blame))), []).append(blame)
+    return sorted(groups.values(), key=lambda group: -sum(blame.share for blame in group))
 
 
 def findings_of(equations: Sequence[Blame], whose: str, bits: float, result: float | None) -> list[Finding]:
     """A finding for each phenomenon with a share of the error that matters."""
     found: dict[str, Finding] = {}
-    for blame in equations:
+    for group in together([b for b in equations if b.share > LEAST] or equations):
+        blame, share = group[0], sum(b.share for b in group)
         code = code_of(blame)
-        if (blame.share < SHARE and found) or code in found:
+        if (share < SHARE and found) or code in found:
             continue
+        joint = ";" if code == "QED203" else ":"
         witness = {
             "bits_lost": bits,
-            "share": blame.share,
+            "share": share,
             "primitive": blame.primitive,
             "loop_steps": list(blame.loop_steps),
             "result": result,
             "line": None if blame.span is None else blame.span.line,
+            "note": event_of(blame),
         }
-        found[code] = Finding(code, sentence(blame, whose), place_of(blame), witness)
+        found[code] = Finding(code, f"{event_of(blame)}{joint} {shares_of(group, whose)}", place_of(blame), witness)
     return list(found.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +14,12 @@ from qed.answer import Measured as MeasuredError
 from qed.certificates.digits import Digits
 from qed.domains.bits import Format
 from qed.errors import CertificateError, QedError
+from qed.findings import Finding
 from qed.graph.dtypes import as_wide
+from qed.graph.function import Function
 from qed.numerics.measuring.blame import Blame
 from qed.numerics.measuring.judge import Judged, judge
-from qed.numerics.measuring.phenomenon import findings_of, number, sentence
+from qed.numerics.measuring.phenomenon import LEAST, event_of, findings_of, number, place_of, shares_of, together
 from qed.numerics.measuring.question import Question, Relation, compared
 from qed.numerics.measuring.result import Against, Leaf, Precision
 from qed.standing import combine
@@ -49,11 +52,20 @@ def answer(question: Question) -> Answer[Precision]:
         findings=tuple({(f.code, f.span): f for part in parts for f in part.findings}.values()),
         missing=missing,
         headline=_headline(question, found),
-        subject="precision",
+        subject=_subject(question.function),
         meta={"run": _where(), "jit": False, "seed": question.seed, "tried": question.tried},
         answers=tuple(parts),
         recheck=lambda: all(part.check() for part in parts if not part.unknown),
     )
+
+
+def _subject(function: Function) -> str:
+    """The title line: function, file, size, dtype."""
+    roots = dict.fromkeys(path.split("[")[0].split(".")[0] for path in function.paths)
+    parts = [f"{function.name}({', '.join(roots)})"]
+    if function.span is not None:
+        parts.append(str(function.span))
+    return "   ".join([*parts, f"{function.size} parameter{'' if function.size == 1 else 's'}, {function.dtype}"])
 
 
 def _where() -> str:
@@ -158,7 +170,8 @@ def _part(question: Question, found: Judged, claim: str, whose: str, notes: tupl
     blamed = found.account.equations if found.account is not None and lost else ()
     if question.relation is Relation.DIFFERS and gradient:
         blamed = ()
-    reasons += [because(b, whose) for b in blamed[:3] if b.share > 0.05]
+    findings = findings_of(blamed, whose, bits, leaf.result)
+    reasons += because(blamed, whose, findings)
     if lost and not found.follows:
         text = "rounded numbers take another branch than real ones, or end a loop at another step"
         reasons.append(Reason("control flow", role="because", text=text))
@@ -174,7 +187,7 @@ def _part(question: Question, found: Judged, claim: str, whose: str, notes: tupl
         arithmetic=form.name,
         error=MeasuredError(0.0, found.reference) if standing is Standing.MEASURED else Exact(),
         reasons=tuple(reasons),
-        findings=tuple(findings_of(blamed, whose, bits, leaf.result)),
+        findings=tuple(findings),
         certificate=certificate if standing is Standing.PROVED else None,
         meta={"reference": found.reference, "element": leaf.name},
         recheck=lambda: _again(question, found, certificate, gradient),
@@ -289,15 +302,33 @@ def _ulps(leaf: Leaf, form: Format) -> str:
     return f": {(2.0**leaf.bits_lost - 1) * mantissa:.3g} ulp"
 
 
-def because(blame: Blame, whose: str) -> Reason:
-    """What an equation did to the digits, as a reason."""
-    return Reason(
-        "local error, weighted by its adjoint",
-        formula="|adjoint(y)| * |y - f(x)|",
-        text=sentence(blame, whose) + ("" if blame.span is None else f" ({blame.span})"),
-        observed=blame.share,
-        span=blame.span,
-    )
+def because(blamed: Sequence[Blame], whose: str, findings: Sequence[Finding], most: int = 3) -> list[Reason]:
+    """What the equations did to the digits, one reason for an event; what a finding says at its line is not repeated.
+
+    Args:
+        blamed: the equations.
+        whose: 'the value' or 'the gradient'.
+        findings: what is printed beside the reasons; the first shows its note under the line.
+        most: how many reasons.
+    """
+    shown = findings[0] if findings and findings[0].span is not None else None
+    reasons = []
+    for group in together([b for b in blamed if b.share > LEAST])[:most]:
+        event, place, text = event_of(group[0]), place_of(group[0]), shares_of(group, whose)
+        if shown is None or (shown.witness or {}).get("note") != event or str(shown.span) != str(place):
+            text = f"{event}: {text}" + ("" if place is None else f" ({place})")
+        elif text[0].isdigit():
+            text = f"that is {text}"
+        reasons.append(
+            Reason(
+                "local error, weighted by its adjoint",
+                formula="|adjoint(y)| * |y - f(x)|",
+                text=text,
+                observed=sum(b.share for b in group),
+                span=group[0].span,
+            )
+        )
+    return reasons
 
 
 def _ill_conditioned(inherent: float, bits: float) -> Reason:

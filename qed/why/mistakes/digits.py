@@ -209,18 +209,23 @@ def _answer(lost: _Lost, advice: tuple[Advice, ...]) -> Answer[Any]:
     ball = found.reference == "ball"
     claim = f"{lost.whose} keeps its digits {lost.when}" if ball else f"{lost.whose} loses digits {lost.when}"
     blamed = found.account.equations
-    told = [b for b in blamed[:2] if b.share > 0.05]
     how_many = f"{lost.bits:.0f} of the {form.digits:.0f} bits of {lost.whose} are wrong {lost.when}"
+    found_here = findings_of(blamed, lost.whose, lost.bits, leaf.result)
+    reasons = (comparison(leaf, found, form, lost.whose), *because(blamed, lost.whose, found_here, most=2))
     findings = [
-        replace(each, message=f"{how_many}: {each.message}")
-        for each in findings_of(blamed, lost.whose, lost.bits, leaf.result)
+        replace(
+            each,
+            message=f"{how_many}: {each.message}",
+            witness={**(each.witness or {}), "note": f"{how_many}: {(each.witness or {})['note']}"},
+        )
+        for each in found_here
     ]
     return Answer(
         claim,
         Standing.REFUTED if ball else Standing.MEASURED,
         lost.bits,
         arithmetic=form.name,
-        reasons=(comparison(leaf, found, form, lost.whose), *(because(b, lost.whose) for b in told)),
+        reasons=reasons,
         findings=tuple(findings),
         advice=advice,
         meta={"reference": found.reference},
