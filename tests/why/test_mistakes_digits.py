@@ -87,12 +87,12 @@ def compiled():
 def layers(w):
     h = jnp.tanh(LARGE.reshape(16, 4) / 2000 @ w["W"])
     h = (h - h.mean(1, keepdims=True)) * jax.lax.rsqrt(h.var(1, keepdims=True) + 1e-5)
-    return jnp.mean((jax.nn.gelu(h) @ w["v"] - 0.5) ** 2)
+    return jnp.mean((jax.nn.gelu(h) @ w["v"] - w["weak"]) ** 2)
 
 
 def embedding(w):
     chosen = w["W"][jnp.arange(16) % 4] @ w["v"]
-    return jnp.mean(jax.nn.softplus(chosen) - chosen * (jnp.arange(16) % 2))
+    return jnp.mean(jax.nn.softplus(chosen) - w["weak"] * chosen * (jnp.arange(16) % 2))
 
 
 @pytest.mark.parametrize("loss", [layers, embedding])
@@ -108,7 +108,8 @@ def test_a_healthy_loss_costs_no_more_than_a_few_programs(loss, compiled, monkey
         return found
 
     monkeypatch.setattr(mistakes, "lost_digits", counted)
-    weights = {"W": jnp.sin(jnp.arange(32.0).reshape(4, 8)), "v": jnp.cos(jnp.arange(8.0))}
+    weights = {"W": jnp.sin(jnp.arange(32.0).reshape(4, 8)), "v": jnp.cos(jnp.arange(8.0)), "weak": jnp.asarray(0.5)}
+    assert weights["weak"].weak_type
     jax.clear_caches()
     qed.why(qed.Problem(loss, weights, step=0.1))
     assert len(looked) == 1 and looked[0] <= 8, compiled[begun[0] :]

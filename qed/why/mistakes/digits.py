@@ -68,7 +68,7 @@ def lost_digits(case: Case, run: Run) -> list[Answer[Any]]:
     counted = count(prepared.graph, prepared.traced.free)
     if counted.value > LARGEST or counted.equations > EQUATIONS or counted.open_loops or case.clock.left <= 0:
         return []
-    points = [("at the start", tuple(prepared.parameters))]
+    points = [("at the start", tuple(map(_strong, prepared.parameters)))]
     if run.last is not None and run.steps:
         points.append((f"after {run.last.step} steps", tuple(run.last.parameters)))
     if 2 * run.first > SHARE * case.clock.left:
@@ -83,6 +83,11 @@ def lost_digits(case: Case, run: Run) -> list[Answer[Any]]:
             advice = _stable_form(case, lost[0])
             return [_answer(each, advice if each is lost[0] else ()) for each in lost]
     return []
+
+
+def _strong(array: Any) -> Any:
+    """The array without JAX's weak type, so that what is compiled at the start serves at the end of the run too."""
+    return array.astype(array.dtype) if getattr(array, "weak_type", False) else array
 
 
 def _derived(own: Traced, fun: Any) -> tuple[Graph, list[Any]] | None:
