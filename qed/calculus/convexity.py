@@ -103,10 +103,10 @@ def convexity(fun: Callable[..., Any], box: Any, *args: Any, seed: int = 0, budg
     """
     deadline = time.monotonic() + budget
     example, lower, upper = spread(box)
-    read(fun, example, *args, finite=False)
+    title = read(fun, example, *args, finite=False).title()
     question = _Question(fun, example, args, lower, upper, seed, deadline)
     found = question.answer()
-    return replace(found, meta={**found.meta, "seed": seed})
+    return replace(found, meta={**found.meta, "seed": seed}, subject=title)
 
 
 CLAIM = "f is convex on the box"
@@ -286,7 +286,6 @@ def _answer(standing: Standing, value: Convexity, reasons: tuple[Reason, ...], *
         arithmetic="reals",
         reasons=reasons,
         headline=_headline(value),
-        subject="convexity",
         **rest,
     )
 

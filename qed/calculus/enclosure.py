@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from qed.domains.box import Interval, spread
 from qed.domains.interval import Interval as IntervalDomain
 from qed.domains.intervals import Intervals
 from qed.errors import CertificateError
-from qed.graph.function import read
+from qed.graph.function import Function, read
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong, Unknown, Walker
 from qed.standing import Standing
@@ -77,7 +77,12 @@ def enclose(
     """
     example, lower, upper = spread(box)
     function = read(fun, example, *args, finite=False)
-    traced = function.traced
+    found = _enclosed(function, (fun, example, args), (lower, upper), pieces, budget)
+    return replace(found, subject=function.title())
+
+
+def _enclosed(function: Function, subject: Any, box: Any, pieces: int, budget: float) -> Answer[Interval]:
+    (fun, example, args), (lower, upper), traced = subject, box, function.traced
     deadline = time.monotonic() + budget
     try:
         root = _evaluated(traced, lower, upper)
@@ -109,7 +114,6 @@ def enclose(
         certificate=certificate,
         headline=f"On this box {_called(function.name)} stays between {outward(found.lower, -1, 6)} and "
         f"{outward(found.upper, 1, 6)}.",
-        subject="enclose",
     )
 
 
@@ -208,6 +212,4 @@ def _widest(node: _Node) -> int | None:
 
 
 def _unknown(missing: Missing) -> Answer[Interval]:
-    return Answer(
-        "f(x) is bounded on the box", Standing.UNKNOWN, None, arithmetic="reals", missing=(missing,), subject="enclose"
-    )
+    return Answer("f(x) is bounded on the box", Standing.UNKNOWN, None, arithmetic="reals", missing=(missing,))

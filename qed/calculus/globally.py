@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -53,14 +54,16 @@ def minimize_globally(
         box: `qed.Box(lower, upper)` or the pair; None and infinities are open.
         args: the other arguments, as they are.
         tol: how wide the enclosure of the minimum may be, in the units of fun.
-        budget: seconds of search; the bounds found until then are proved too.
+        budget: seconds of search; the bounds found until then are proved too, if their certificate can be verified in
+            what is left of it, or in ten seconds.
         seed: of the points from which local descent starts.
         progress: called with (what, done, total) as the bounds improve.
 
     Returns:
         An answer whose value is a `GlobalMinimum`. PROVED, even where the budget ended first (`finished` is then
         False). UNKNOWN where no bound is known: a primitive without a rule, a function that may be undefined on the
-        box, or unbounded below; `missing` says which.
+        box, or unbounded below; and where bounds are known that were not verified in time (the value holds them).
+        `missing` says which.
 
     Raises:
         QedError: for what is no box (QED007, QED003), a function that cannot be traced (QED010) or returns no number
@@ -78,8 +81,8 @@ def minimize_globally(
     _positive(budget, "budget")
     start = time.monotonic()
     example, lower, upper = spread(box)
-    traced = read(fun, example, *args, finite=False).traced
-    function = OnBoxes.of(traced)
+    asked = read(fun, example, *args, finite=False)
+    function = OnBoxes.of(asked.traced)
     if function.size > LARGEST:
         what, because = f"{function.size} variables are too many", "the Hessian of each box would have to be enclosed"
         raise QedError("QED007", what, because, f"fix all but {LARGEST} of them")
@@ -88,7 +91,7 @@ def minimize_globally(
         answer = _searched(
             function, tol, time.monotonic() + budget / 2, seed, progress, SMALLER, (fun, example, args), (lower, upper)
         )
-    return answer
+    return replace(answer, subject=asked.title())
 
 
 def _searched(
@@ -114,7 +117,7 @@ def _positive(number: float, name: str) -> None:
 
 def _unknown(missing: Missing) -> Answer[GlobalMinimum]:
     claim = "f has a minimum on the box that is bounded below"
-    return Answer(claim, Standing.UNKNOWN, None, arithmetic="reals", missing=(missing,), subject="minimize_globally")
+    return Answer(claim, Standing.UNKNOWN, None, arithmetic="reals", missing=(missing,))
 
 
 def _no_bound(search: Search) -> Answer[GlobalMinimum]:
@@ -149,16 +152,20 @@ def _answer(search: Search, subject: tuple[Any, Any, Any], box: tuple[Any, Any])
         search.evaluated,
         high - low <= 2 * search.tol,
     )
+    claim = f"the {least} of f on the box lies in [{low!r}, {high!r}], and every minimiser in one of {len(found)} boxes"
+    shared = {"arithmetic": "reals", "certificate": certificate}
+    if not verified:
+        lost = Missing("the search ended, and its certificate was not verified to the end in time", "a longer budget")
+        text = _headline(value) + " That was found, and not verified."
+        return Answer(claim, Standing.UNKNOWN, value, missing=(lost,), headline=text, **shared)
     return Answer(
-        f"the {least} of f on the box lies in [{low!r}, {high!r}], and every minimiser in one of {len(found)} boxes",
+        claim,
         Standing.PROVED,
         value,
-        arithmetic="reals",
         error=Enclosed(low, high),
-        reasons=_reasons(search, verified),
-        certificate=certificate,
+        reasons=_reasons(search),
         headline=_headline(value),
-        subject="minimize_globally",
+        **shared,
     )
 
 
@@ -201,7 +208,7 @@ def _headline(value: GlobalMinimum) -> str:
     return f"The least value on the box is {span}; {where} every point that takes it.{late}"
 
 
-def _reasons(search: Search, verified: bool) -> tuple[Reason, ...]:
+def _reasons(search: Search) -> tuple[Reason, ...]:
     from qed.certificates.global_minimum import ABOVE, FACE, INSIDE, SLOPED
 
     kinds = search.tree.kind
@@ -231,7 +238,6 @@ def _reasons(search: Search, verified: bool) -> tuple[Reason, ...]:
             with_numbers=f"{len(kinds)} nodes",
             standing=Standing.PROVED,
             role="checked",
-            text=f"the tree of {len(kinds)} boxes, "
-            + ("verified in balls" if verified else "verified in part: answer.check() verifies all of it, at length"),
+            text=f"the tree of {len(kinds)} boxes, verified in balls",
         ),
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,11 +70,20 @@ def lipschitz(fun: Callable[..., Any], box: Any, *args: Any, order: int = 1, bud
         raise QedError("QED007", what, "a constant of f or of its gradient is asked for", "give order=0 or order=1")
     start = time.monotonic()
     example, lower, upper = spread(box)
-    function = OnBoxes.of(read(fun, example, *args, finite=False).traced)
-    ends = [np.concatenate([np.ravel(leaf) for leaf in side]) for side in (lower, upper)]
+    asked = read(fun, example, *args, finite=False)
+    return replace(
+        _judged(OnBoxes.of(asked.traced), (fun, example, args), (lower, upper), order, start + budget),
+        subject=asked.title,
+    )
+
+
+def _judged(
+    function: OnBoxes, subject: tuple[Any, Any, Any], box: tuple[Any, Any], order: int, deadline: float
+) -> Answer[float]:
+    ends = [np.concatenate([np.ravel(leaf) for leaf in side]) for side in box]
     try:
         pieces = _Pieces(function, order, *ends)
-        pieces.refine(start + budget)
+        pieces.refine(deadline)
     except Gap as gap:
         lost = gap.unknown
         return _unknown(order, Missing(str(lost), "a rule", code="QED020", primitive=lost.primitive, span=lost.span))
@@ -81,7 +91,7 @@ def lipschitz(fun: Callable[..., Any], box: Any, *args: Any, order: int = 1, bud
         return _unknown(order, Missing(str(error), "a shorter loop", code="QED020"))
     if not np.isfinite(pieces.bound):
         return _unknown(order, _why(pieces))
-    return _confirmed(pieces, (fun, example, args), (lower, upper))
+    return _confirmed(pieces, subject, box)
 
 
 def _confirmed(pieces: _Pieces, subject: tuple[Any, Any, Any], box: tuple[Any, Any]) -> Answer[float]:
@@ -119,7 +129,7 @@ def _claim(order: int, bound: float | None) -> str:
 
 def _unknown(order: int, missing: Missing) -> Answer[float]:
     claim = _claim(order, None)
-    return Answer(claim, Standing.UNKNOWN, None, arithmetic="reals", missing=(missing,), subject="lipschitz")
+    return Answer(claim, Standing.UNKNOWN, None, arithmetic="reals", missing=(missing,))
 
 
 def _answer(pieces: _Pieces, bound: float, certificate: Lipschitz) -> Answer[float]:
@@ -139,7 +149,6 @@ def _answer(pieces: _Pieces, bound: float, certificate: Lipschitz) -> Answer[flo
         certificate=certificate,
         headline=f"On this box the {'function' if order == 0 else 'gradient'} has the Lipschitz constant "
         f"{outward(bound, 1, 6)}.{after}",
-        subject="lipschitz",
     )
 
 

@@ -82,6 +82,16 @@ class Function:
         """The dtypes of the parameters, such as 'float32'."""
         return ", ".join(sorted({str(p.dtype) for p in self.parameters}))
 
+    def title(self, of: str = "number") -> str:
+        """The first line of an answer: the function, its place, how many numbers it is asked about.
+
+        Args:
+            of: what the numbers are called, in the singular.
+        """
+        place = "" if self.span is None else f"   {self.span}"
+        argument = self.paths[0].split("[")[0].split(".")[0] if self.paths else "x"
+        return f"{self.name}({argument}){place}   {self.size} {of}{'s' * (self.size != 1)}, {self.dtype}"
+
     def join(self, parameters: Sequence[Any], data: Sequence[Any] | None = None) -> list[Any]:
         """Parameters and data (by default the function's own) in the order of the graph's inputs."""
         full: list[Any] = [None] * len(self.traced.leaves)

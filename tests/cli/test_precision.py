@@ -33,7 +33,7 @@ def test_the_title_names_what_was_asked_and_each_sentence_is_told_once(qed_comma
     text = "x = jnp.float32([10000.0, 10001.0, 10002.0])\n\ndef variance(x):\n"
     target = write("spread.py", text + "    return jnp.mean(x**2) - jnp.mean(x) ** 2\n")
     told = " ".join(qed_command("precision", f"{target}:variance", "--at", "x").out.split())
-    assert told.startswith("variance(x) ") and ":5 3 parameters, float32" in told.split("variance loses")[0]
+    assert told.startswith("variance(x) ") and ":5 3 numbers, float32" in told.split("variance loses")[0]
     assert told.count("of 100020002 and 100020001") == 1 and told.count("bits cancel") == 2
     assert told.count("of the error of the value") == 1 and told.count("of the error of the gradient") == 1
 

@@ -18,9 +18,7 @@ _FEW_STAGES = 4
 
 def subject(function: Function) -> str:
     """The title line: the function, its place, how many parameters."""
-    place = "" if function.span is None else f"   {function.span}"
-    argument = function.paths[0].split("[")[0].split(".")[0] if function.paths else "x"
-    return f"{function.name}({argument}){place}   {plural(function.size, 'parameter')}, {function.dtype}"
+    return function.title("parameter")
 
 
 def headline(

@@ -304,8 +304,8 @@ class Search:
         width = (upper - lower) / scale
         with np.errstate(all="ignore"):
             steep = np.maximum(np.abs(jet.slope.lower), np.abs(jet.slope.upper)) * scale
-        plain = np.any(~np.isfinite(steep), -1, keepdims=True)
-        weight = np.where(plain, width, np.where(width > 0, width * np.where(plain, 1.0, steep), 0.0))
+            plain = np.any(~np.isfinite(steep), -1, keepdims=True)
+            weight = np.where(plain, width, np.where(width > 0, width * np.where(plain, 1.0, steep), 0.0))
         thin = width < FINEST
         return np.where(thin, -1.0, np.where(np.isfinite(weight), weight, np.finfo(float).max))
 

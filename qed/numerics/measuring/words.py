@@ -16,7 +16,6 @@ from qed.domains.bits import Format
 from qed.errors import CertificateError, QedError
 from qed.findings import Finding
 from qed.graph.dtypes import as_wide
-from qed.graph.function import Function
 from qed.numerics.measuring.blame import Blame
 from qed.numerics.measuring.judge import Judged, judge
 from qed.numerics.measuring.phenomenon import LEAST, event_of, findings_of, number, place_of, shares_of, together
@@ -52,20 +51,11 @@ def answer(question: Question) -> Answer[Precision]:
         findings=tuple({(f.code, f.span): f for part in parts for f in part.findings}.values()),
         missing=missing,
         headline=_headline(question, found),
-        subject=_subject(question.function),
+        subject=question.function.title(),
         meta={"run": _where(), "jit": False, "seed": question.seed, "tried": question.tried},
         answers=tuple(parts),
         recheck=lambda: all(part.check() for part in parts if not part.unknown),
     )
-
-
-def _subject(function: Function) -> str:
-    """The title line: function, file, size, dtype."""
-    roots = dict.fromkeys(path.split("[")[0].split(".")[0] for path in function.paths)
-    parts = [f"{function.name}({', '.join(roots)})"]
-    if function.span is not None:
-        parts.append(str(function.span))
-    return "   ".join([*parts, f"{function.size} parameter{'' if function.size == 1 else 's'}, {function.dtype}"])
 
 
 def _where() -> str:
