@@ -73,7 +73,7 @@ def lipschitz(fun: Callable[..., Any], box: Any, *args: Any, order: int = 1, bud
     asked = read(fun, example, *args, finite=False)
     return replace(
         _judged(OnBoxes.of(asked.traced), (fun, example, args), (lower, upper), order, start + budget),
-        subject=asked.title,
+        subject=asked.title(),
     )
 
 
