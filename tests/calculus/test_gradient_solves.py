@@ -125,3 +125,11 @@ def test_the_solves_of_jax_are_no_rules_of_the_user():
     answer, _ = check(lambda p: jnp.sum(jnp.linalg.solve(matrix_of(p), RIGHT)), [0.5, 0.3])
     assert answer.value.verdict == "agrees"
     assert answer.value.checked == answer.value.rules == 0
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "agrees"), (1.01, "disagrees")])
+def test_order_two_asks_for_the_solve_too(factor, verdict):
+    with jax.enable_x64(True):
+        fun = lambda p: jnp.sum(jnp.sin(solved(matrix_of(p), RIGHT, factor)))  # noqa: E731
+        answer = qed.check_gradient(fun, jnp.array([0.5, 0.3]), order=2)
+    assert answer.value.verdict == verdict

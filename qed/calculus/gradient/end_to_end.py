@@ -190,7 +190,7 @@ def untransposed(whole: Whole) -> Culprit | None:
     if along is None:
         return None
     v = np.concatenate([np.ravel(x) for x in whole.along])
-    gradient = whole.chain()
+    gradient = whole.chain()[: v.size]  # of order 2 the Hessian-vector product stands behind it
     found = float(np.sum(gradient * v))
     size = float(np.sum(np.abs(gradient * v)))
     if not (np.isfinite(found) and np.isfinite(along)) or abs(found - along) <= _loose(whole) * size:
