@@ -13,6 +13,7 @@ RIGHT = np.array([1.0, 2.0, 0.0])
 
 
 def solved(matrix, b, factor, back=None):
+    b = jnp.asarray(b, matrix.dtype)
     return jax.lax.custom_linear_solve(
         lambda v: matrix @ v,
         b,
@@ -77,7 +78,7 @@ def test_a_wrong_solve_in_a_branch_not_taken_is_latent():
 
 def test_a_generalised_inverse_of_a_singular_matrix_is_right_in_its_range():
     def fun(p):
-        inverse = jnp.linalg.pinv(LAPLACE)
+        inverse = jnp.linalg.pinv(jnp.asarray(LAPLACE, p.dtype))
         x = jax.lax.custom_linear_solve(
             lambda v: p * (jnp.asarray(LAPLACE, p.dtype) @ v),
             jnp.array([1.0, -2.0, 1.0], p.dtype) * jnp.exp(p),
@@ -122,7 +123,7 @@ def test_conjugate_gradients(skew, steps, verdict):
 
 
 def test_the_solves_of_jax_are_no_rules_of_the_user():
-    answer, _ = check(lambda p: jnp.sum(jnp.linalg.solve(matrix_of(p), RIGHT)), [0.5, 0.3])
+    answer, _ = check(lambda p: jnp.sum(jnp.linalg.solve(matrix_of(p), jnp.asarray(RIGHT, p.dtype))), [0.5, 0.3])
     assert answer.value.verdict == "agrees"
     assert answer.value.checked == answer.value.rules == 0
 
