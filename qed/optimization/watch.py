@@ -9,8 +9,8 @@ which for one loss is the mean of s.H s / s.s along s (the mean value theorem), 
 Where each gradient comes from its own batch the two batches are mixed: the number then carries their difference, and
 under plain gradient descent with rate r it is (1 - g+.g / g.g) / r, about 1 / r for gradients that share nothing.
 
-A row costs five products of the size of the parameters, about a nanosecond a parameter. Up to 16,384 parameters there
-is a row for every step; with n parameters one for every n / 16,384 steps, at most 32, so that the mean cost does not
+A row costs five products of the size of the parameters, about a nanosecond a parameter. Up to 8,192 parameters there
+is a row for every step; with n parameters one for every n / 8,192 steps, at most 32, so that the mean cost does not
 grow (qed/optimization/rows.py). A number that is not finite in the loss or in a small array of the gradient makes a row
 at once. The curvature needs the step before, one more copy of the parameters; beyond 1,048,576 of them it is
 recorded only where that is asked for.
@@ -189,7 +189,7 @@ def watch(
 
 _LATEST = -1
 
-EVERY_STEP = 1 << 14
+EVERY_STEP = 1 << 13
 """Up to so many parameters a row is made at every step; beyond, one in so many steps that the mean cost stays there."""
 
 LONGEST = 32
