@@ -1,9 +1,10 @@
 """What watching costs a training: `qed.watch` per step, and the recorder of `qed why script.py`, beside the plain run.
 
-The same jitted step is driven from Python with the plain optimizer and with `qed.watch(optimizer)` around it, in one
-process, in alternating rounds, so that what else the machine does falls on both; the ratio of a round's pair is taken,
-and the median of the ratios reported with their quartiles. The steps: a small network whose step takes about 0.1 ms,
-called from Python and inside a scan; a convolution whose step takes about 10 ms with few parameters; and perceptrons
+The same jitted step, which returns the loss, is driven from Python with the plain optimizer and with
+`qed.watch(optimizer)` around it, in one process, in alternating rounds, so that what else the machine does falls on
+both; the ratio of a round's pair is taken, and the median of the ratios reported with their quartiles. The steps: a
+small network whose step takes about 0.1 ms, called from Python and inside a scan; a convolution whose step takes
+about 10 ms with few parameters; and perceptrons
 with more of them, since what is recorded costs by the parameter, not by the row: up to 1.3 million, where
 much of the step is the optimizer's own.
 
@@ -107,18 +108,18 @@ def trainer(tx: Any, problem: Problem, scanned: bool) -> Callable[[int], float]:
     def step(w: Any, state: Any) -> Any:
         value, slope = jax.value_and_grad(loss)(w, *data)
         updates, state = tx.update(slope, state, w, value=value)
-        return optax.apply_updates(w, updates), state
+        return (optax.apply_updates(w, updates), state), value
 
     def hundred(w: Any, state: Any) -> Any:
-        return jax.lax.scan(lambda carry, _: (step(*carry), None), (w, state), None, length=100)[0]
+        return jax.lax.scan(lambda carry, _: step(*carry), (w, state), None, length=100)
 
     carry, run, each = [w, tx.init(w)], jax.jit(hundred if scanned else step), 100 if scanned else 1
 
     def train(steps: int) -> float:
         begun = time.perf_counter()
         for _ in range(steps // each):
-            carry[:] = run(*carry)
-        jax.block_until_ready(carry)
+            carry[:], value = run(*carry)
+        jax.block_until_ready((carry, value))
         return (time.perf_counter() - begun) / steps
 
     return train
