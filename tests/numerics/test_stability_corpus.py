@@ -97,7 +97,8 @@ WORSE = frozenset(
     """bernoulli_divergence binomial_from_logit complementary_log_log complex_reciprocal_real_part
     compound_interest difference_of_squares effective_rate gumbel_softmax_entropy
     inverse_cotangent_gap inverse_mills_ratio langevin_function logistic_log_density
-    policy_ratio_penalty sigmoid_derivative_by_exp""".split()
+    normalised_weights_in_scan policy_ratio_penalty side_by_law_of_cosines
+    sigmoid_derivative_by_exp""".split()
 )
 """What was seen to lose more bits somewhere after the rewriting than before: promised never, and not yet held."""
 
