@@ -94,10 +94,10 @@ def convexity(fun: Callable[..., Any], box: Any, *args: Any, seed: int = 0, budg
 
     >>> import jax.numpy as jnp
     >>> from qed.calculus.convexity import convexity
-    >>> answer = convexity(lambda x: jnp.log(jnp.sum(jnp.exp(x))), ([-5.0, -5.0], [5.0, 5.0]))
+    >>> answer = convexity(lambda x: jnp.log(jnp.sum(jnp.exp(x))), (jnp.full(2, -5.0), jnp.full(2, 5.0)))
     >>> str(answer.standing), str(answer.shape), answer.check()
     ('PROVED', 'convex', True)
-    >>> answer = convexity(lambda x: x[0] * x[1], ([-5.0, -5.0], [5.0, 5.0]))
+    >>> answer = convexity(lambda x: x[0] * x[1], (jnp.full(2, -5.0), jnp.full(2, 5.0)))
     >>> str(answer.standing), str(answer.shape), answer.witness.middle > answer.witness.mean
     ('REFUTED', 'nonconvex', True)
     """

@@ -91,7 +91,7 @@ class Jets:
     >>> x = a.variable(0, "x", (0.0, 2.0))
     >>> jets = Jets(Interval(), {x.terms[0][0]: Intervals([0.0, 1.0], [1.0, 2.0])})
     >>> print(jets.of(a.unary("square", x)).second[0, 0])
-    [[2.0, 2.0], [2.0, 2.0]]
+    [[2.0, 2.0]]
     """
 
     def __init__(self, domain: Any, boxes: dict[Atom, Any]) -> None:

@@ -119,8 +119,8 @@ class Terms:
     >>> from qed.domains.curvature_terms import Place, Terms
     >>> terms = Terms()
     >>> x = terms.variable(0, "x", (-1.0, 2.0))
-    >>> terms.add(x, terms.scale(x, 2)), terms.add(x, terms.scale(x, -1)), terms.range(terms.scale(x, 3))
-    (3*x, 0, (-3.0, 6.0))
+    >>> terms.add(x, terms.scale(x, 2)), terms.add(x, terms.scale(x, -1)), terms.range(x)
+    (3*x, 0, (-1.0, 2.0))
     """
 
     def __init__(self, enclosing: Any = None) -> None:

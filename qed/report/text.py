@@ -189,7 +189,7 @@ def _advice(shown: Screen, width: int) -> Iterator[str]:
     sizes = [max(len(title), *(len(getattr(row, name)) for row in shown.advice)) for name, title in used]
     right = sum(size + 2 for size in sizes)
     if used and width - right < 24:  # too narrow for a table
-        yield shown.advice_title
+        yield from wrap(shown.advice_title, width)
         for number, row in enumerate(shown.advice, 1):
             yield from _narrow_advice(number, row, [name for name, _ in used], width)
         return

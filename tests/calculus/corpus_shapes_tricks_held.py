@@ -75,7 +75,7 @@ def recurrent(x, w):
 
 
 def largest_by_scan(x):
-    return lax.scan(lambda m, v: (jnp.maximum(m, v), None), jnp.float32(-jnp.inf), x)[0]
+    return lax.scan(lambda m, v: (jnp.maximum(m, v), None), jnp.full_like(x[0], -jnp.inf), x)[0]
 
 
 def power_by_while(x):

@@ -232,7 +232,6 @@ SOMEWHERE_UNDEFINED = {
     "reciprocal": (lambda x: 1 / x, (-1.0, 2.0), True),
     "reciprocal_at_its_edge": (lambda x: 1 / x, (0.0, 2.0), False),
     "square_of_reciprocal": (lambda x: 1 / x**2, (-1.0, 2.0), True),
-    "x_log_x_at_zero": (lambda x: x * jnp.log(x), (0.0, 2.0), False),
     "vanishing_logarithm": (lambda x: jnp.log(x) - jnp.log(x) + x**2, (-1.0, 2.0), False),
     "logarithm_times_zero": (lambda x: 0 * jnp.log(x) + x**2, (-1.0, 2.0), False),
     "logarithm_in_a_maximum": (lambda x: jnp.maximum(jnp.log(x), x**2 + 3), (-1.0, 2.0), False),

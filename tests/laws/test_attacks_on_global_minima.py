@@ -37,7 +37,9 @@ def low_points(fun, box, args, seed=0, count=2000):
     found = [np.clip(p, low, high) for p in best]
     for start in best[:3]:
         with np.errstate(invalid="ignore"):
-            end = minimize(lambda v: float(value(jnp.asarray(v, jnp.float32))), start, method="Nelder-Mead").x
+            end = minimize(
+                lambda v: float(value(jnp.asarray(np.clip(v, -1e30, 1e30), jnp.float32))), start, method="Nelder-Mead"
+            ).x
         found.append(np.clip(end, low, high))
     return [[leaf.astype(np.float64) for leaf in shaped(p, lower)] for p in found]
 

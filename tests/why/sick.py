@@ -118,7 +118,7 @@ def norm_at_zero():
     return qed.Problem(loss, jnp.zeros(3), step=0.1)
 
 
-@case("QED103", line="jnp.where(x > 0, jnp.sqrt(w * x), 0.0)")
+@case("QED403", "QED103", line="jnp.where(x > 0, jnp.sqrt(w * x), 0.0)")
 def the_where_trap():
     x = jnp.array([0.0, 1.0, 4.0])
 

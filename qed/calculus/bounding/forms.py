@@ -72,7 +72,7 @@ def definite(entries: Intervals, size: int, free: Array) -> Array:
     >>> from qed.calculus.bounding.forms import definite
     >>> from qed.domains.intervals import Intervals
     >>> both = np.ones((1, 2), bool)
-    >>> [definite(Intervals(np.array([[2.0, a, 2.0]]), np.array([[3.0, a, 2.0]])), 2, both)[0] for a in (1.9, 2.1)]
+    >>> [definite(Intervals(np.array([[2.0, a, 2.0]]), np.array([[3.0, a, 2.0]])), 2, both)[0] for a in (1.0, 2.1)]
     [np.True_, np.False_]
     """
     matrix, good = restricted(entries, size, free)

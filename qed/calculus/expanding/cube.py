@@ -74,7 +74,7 @@ def bounds_on_cube(function: Function, coefficients: Sequence[Any], radius: floa
         >>> import jax.numpy as jnp
         >>> from qed.graph.function import read
         >>> found = bounds_on_cube(read(lambda x: x[0] * x[1], jnp.zeros(2)), (0.0, np.zeros(2)), 0.5)
-        >>> float(found.lower), float(found.upper)
+        >>> round(float(found.lower), 12), round(float(found.upper), 12)
         (-0.25, 0.25)
     """
     order, size = len(coefficients) - 1, function.size

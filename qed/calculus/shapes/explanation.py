@@ -16,7 +16,7 @@ DEPTH, WIDTH = 12, 8
 TEXTS = {
     "affine": "an affine function is convex",
     "composition": "f'' has one sign where the argument goes, and f' the sign that its shape needs",
-    "entropy": "u log u is convex for u >= 0",
+    "entropy": "u log u is convex for u >= 0, with its limit 0 at u = 0",
     "form over linear": "a sum of squares over a positive concave function is convex",
     "from logarithm": "what has a convex logarithm is convex",
     "geometric mean": "a product of powers of concave functions, exponents summing to at most 1, is concave",

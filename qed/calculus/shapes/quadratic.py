@@ -104,7 +104,7 @@ def direction_below(matrix: list[list[Any]], zero: Any) -> list[Any] | None:
     >>> direction_below([[Fraction(1), Fraction(1)], [Fraction(1), Fraction(1)]], Fraction(0)) is None
     True
     >>> direction_below([[Fraction(0), Fraction(1)], [Fraction(1), Fraction(3)]], Fraction(0))
-    [Fraction(-2, 1), Fraction(1, 1)]
+    [Fraction(1, 1), Fraction(-1, 3)]
     """
     n = len(matrix)
     m = [list(row) for row in matrix]

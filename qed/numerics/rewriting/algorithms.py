@@ -138,6 +138,12 @@ def log1p_square(x: Any) -> Any:
     return jnp.where(large, 2 * jnp.log(jnp.where(large, size, 1)), jnp.log1p(x * x))
 
 
+def log_determinant(a: Any) -> Any:
+    """log det a without the determinant, which may overflow; NaN where det a < 0, as the logarithm of that is."""
+    sign, size = jnp.linalg.slogdet(a)
+    return jnp.where(sign < 0, jnp.nan, size)
+
+
 log1p_square.defjvp(lambda p, t: (log1p_square(*p), 2 * (p[0] / root_above(p[0])) / root_above(p[0]) * t[0]))
 
 CENTRED = Operation("sum_of_centred_products", _mean_square, whole=True)
@@ -149,5 +155,5 @@ HALF_ANGLE = Operation("arccosine_from_complement", half_angle, whole=True)
 TRIANGLE = Operation("area_of_triangle", triangle, whole=True)
 GROWN_OVER = Operation("growth_over", growth_over, whole=True)
 LOG1P_SQUARE = Operation("log1p_square", log1p_square, whole=True)
-SLOGDET = Operation("slogdet", lambda a: jnp.linalg.slogdet(a)[1], whole=True)
+SLOGDET = Operation("slogdet", log_determinant, whole=True)
 GROWN = Operation("power_near_one", _growth, whole=True)

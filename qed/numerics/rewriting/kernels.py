@@ -44,8 +44,9 @@ def exp_of_sum(coefficients: tuple[float, ...], *terms: Any) -> Any:
     Example:
         >>> import jax.numpy as jnp
         >>> a, b = jnp.float32(80.1), jnp.float32(-0.3)
-        >>> print(exp_of_sum((1.0, -1.0), a, b), jnp.exp(a) / jnp.exp(b))
-        8.265309e+34 8.2653085e+34
+        >>> value, true = float(exp_of_sum((1.0, -1.0), a, b)), math.exp(float(a) - float(b))
+        >>> abs(value / true - 1) < 3e-7, abs(float(jnp.exp(a - b)) / true - 1) > 1e-6
+        (True, True)
     """
     parts = [t if c == 1 else jnp.asarray(c, t.dtype) * t for c, t in zip(coefficients, terms, strict=True)]
     total, error = parts[0], jnp.zeros_like(parts[0])
@@ -77,8 +78,8 @@ def sigmoid(x: Any) -> Any:
 
     Example:
         >>> import jax
-        >>> print(jax.grad(sigmoid)(30.0), jax.grad(jax.nn.sigmoid)(30.0))
-        9.357623e-14 0.0
+        >>> print(f"{jax.grad(sigmoid)(30.0):.5g}", jax.grad(jax.nn.sigmoid)(30.0))
+        9.3576e-14 0.0
     """
     return jax.nn.sigmoid(x)
 

@@ -26,8 +26,8 @@ def log_product(x: Any, axes: tuple[int, ...]) -> Any:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> print(log_product(jnp.full(1000, -0.5), (0,)), log_product(jnp.array([1e30, 1e-30]), (0,)))
-        -693.14716 1.1920929e-07
+        >>> print(log_product(jnp.full(1000, -0.5), (0,)), abs(log_product(jnp.array([1e30, 1e-30]), (0,))) < 1e-6)
+        -693.14716 True
     """
     kept = [a for a in range(x.ndim) if a not in axes]
     rows = jnp.transpose(x, (*axes, *kept)).reshape((-1, *(x.shape[a] for a in kept)))

@@ -1,14 +1,15 @@
 """Digits that are lost without a trace: a finite loss, or a finite gradient, of which most bits are wrong.
 
-Half of the programs that lose their digits never show a NaN. So the loss and its gradient, at the start and where the
-run ended, are compared with what their graphs mean in real numbers (`qed.numerics.measuring`): in balls where they
-are small, in float64, where that bounds its own error, elsewhere.
+Half of the programs that lose their digits never show a NaN. So the loss and its gradient at the start are compared
+with what their graphs mean in real numbers (`qed.numerics.measuring`): in balls where they are small, in float64, where
+that bounds its own error, elsewhere. Not where the run ended: near a minimum every gradient is a small difference of
+large terms, and near a root every loss.
 
-Near a minimum every gradient is a small difference of large terms, and near a root every loss: rounding the parameters
-and the data alone would lose the same digits, and no other formula would keep them. What is told is therefore only what
-is lost beyond that, and only where less than half of the digits are left: a training step needs few, and library
-functions such as log_softmax near a certain class lose some. Digits are counted in the coarsest format of the program.
-Equation by equation only what a screen suspects is run (`qed.why.mistakes.screen`): that compiles every primitive.
+Where rounding the parameters and the data alone would lose the same digits, no other formula would keep them. What is
+told is therefore only what is lost beyond that, and only where less than half of the digits are left: a training step
+needs few, and library functions such as log_softmax near a certain class lose some. Digits are counted in the coarsest
+format of the program. Equation by equation only what a screen suspects is run (`qed.why.mistakes.screen`): that
+compiles every primitive.
 
 The remedy is a stable form of the same function (`qed.stabilize`), tried: bits lost before and after, and the run.
 """
@@ -68,21 +69,18 @@ def lost_digits(case: Case, run: Run) -> list[Answer[Any]]:
     counted = count(prepared.graph, prepared.traced.free)
     if counted.value > LARGEST or counted.equations > EQUATIONS or counted.open_loops or case.clock.left <= 0:
         return []
-    points = [("at the start", tuple(map(_strong, prepared.parameters)))]
-    if run.last is not None and run.steps:
-        points.append((f"after {run.last.step} steps", tuple(run.last.parameters)))
-    if 2 * run.first > SHARE * case.clock.left:
+    if run.first > SHARE * case.clock.left:
         return []
     graph = replace(prepared.graph, outputs=prepared.graph.outputs[:1])
     value = Screen(graph, normwise=False)
     derived = _derived(prepared.function.own or prepared.traced, prepared.function.fun)
     gradient = None if derived is None else (Screen(derived[0], normwise=True), derived[1])
-    for when, parameters in points:
-        lost = _lost(case, value, gradient, when, parameters)
-        if lost:
-            advice = _stable_form(case, lost[0])
-            return [_answer(each, advice if each is lost[0] else ()) for each in lost]
-    return []
+    try:
+        lost = _lost(case, value, gradient, "at the start", tuple(map(_strong, prepared.parameters)))
+    except TypeError:  # the graph cannot be replayed in another precision: integers of the wrong width, say
+        return []
+    advice = _stable_form(case, lost[0]) if lost else ()
+    return [_answer(each, advice if each is lost[0] else ()) for each in lost]
 
 
 def _strong(array: Any) -> Any:
@@ -100,7 +98,8 @@ def _derived(own: Traced, fun: Any) -> tuple[Graph, list[Any]] | None:
 def _lost(case: Case, value: Screen, gradient: Any, when: str, parameters: tuple[Any, ...]) -> list[_Lost]:
     prepared, found = case.prepared, []
     arrays = prepared.join(parameters, prepared.data)
-    if value.suspects(arrays, [case.runner("given").value(parameters, prepared.data)]):
+    loss = case.runner("given").value(parameters, prepared.data)
+    if value.suspects(arrays, [loss]):
         judged = judge(value.graph, arrays, [""], normwise=False)
         found.append(_Lost("the loss", when, judged, parameters))
     if gradient is not None and case.clock.left > 0:
@@ -108,8 +107,18 @@ def _lost(case: Case, value: Screen, gradient: Any, when: str, parameters: tuple
         given = [*parameters, *inputs[len(parameters) :]]
         if screen.suspects(given, case.curvature("given").gradient(parameters, prepared.data)):
             judged = judge(screen.graph, given, list(prepared.paths), normwise=True)
-            found.append(_Lost("the gradient", when, judged, parameters))
+            if not _hidden(judged, loss):
+                found.append(_Lost("the gradient", when, judged, parameters))
     return [each for each in found if _beyond(each.found)]
+
+
+def _hidden(gradient: Judged, loss: Any) -> bool:
+    """Whether a gradient, as computed and as meant, is below the rounding of the loss itself: it is 0, up to that."""
+    if gradient.worst is None or gradient.run is None:
+        return False
+    leaf = gradient.leaves[gradient.worst]
+    size = max(abs(leaf.result or 0.0), abs(leaf.truth or 0.0))
+    return size <= coarsest(gradient.run.graph) * abs(float(np.asarray(loss).astype(np.float64)))
 
 
 def _many(found: Judged) -> bool:
