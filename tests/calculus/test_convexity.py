@@ -142,3 +142,11 @@ def test_bad_boxes_are_told():
 def test_it_says_the_same_with_the_same_seed():
     first, second = (qed.convexity(lambda x: x[0] * x[1], PLANE, seed=3) for _ in range(2))
     assert np.array_equal(first.witness.x, second.witness.x) and first.meta["seed"] == 3
+
+
+def test_a_function_that_has_a_limit_at_an_end_is_judged_by_its_values_inside():
+    """x log x has no value at 0 as written and the limit 0; -log x has no limit there."""
+    answer = qed.convexity(lambda x: x * jnp.log(x), (0.0, 2.0))
+    assert answer.proved and answer.shape == "convex" and answer.check()
+    answer = qed.convexity(lambda x: -jnp.log(x), (0.0, 2.0))
+    assert answer.unknown and answer.missing[0].primitive == "log"
