@@ -88,6 +88,9 @@ def convexity(fun: Callable[..., Any], box: Any, *args: Any, seed: int = 0, budg
         fails. It speaks about the real function that the program means; AD sees another one where a
         `stop_gradient` or a custom rule stands.
 
+        Where a function has no value at an end of the box and a finite limit (u log u at u = 0), the claim is about
+        the points at which it has one, and is as true of the limit.
+
     Raises:
         QedError: for what is no box (QED007, QED003), a function that cannot be traced (QED010) or returns no number
             (QED002).
