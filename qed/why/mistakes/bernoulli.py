@@ -34,8 +34,8 @@ ELEMENTWISE = frozenset(
 )
 
 
-def is_likelihood(case: Case, flat: Flat, terms: Variable, negative: bool) -> bool:
-    """Whether the terms (their negatives, if `negative`) are log-likelihoods of labels of both kinds."""
+def score_of(case: Case, flat: Flat, terms: Variable, negative: bool) -> Variable | None:
+    """The score whose labels of both kinds have the terms (their negatives, if `negative`) as log-likelihoods."""
     prepared = case.prepared
     for score in _scores(flat, terms):
 
@@ -48,8 +48,8 @@ def is_likelihood(case: Case, flat: Flat, terms: Variable, negative: bool) -> bo
 
         found = [np.asarray(t).astype(np.float64) for t in values(prepared.parameters, prepared.data)]
         if _both_sides(np.stack([-t if negative else t for t in found])):
-            return True
-    return False
+            return score
+    return None
 
 
 def _both_sides(t: np.ndarray) -> bool:

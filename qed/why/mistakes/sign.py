@@ -24,7 +24,7 @@ import numpy as np
 from qed.answer import Advice, Answer, Finding, Reason, Standing
 from qed.graph.graph import Atom, Equation, Variable
 from qed.why.case import STEPS, Case
-from qed.why.mistakes.bernoulli import is_likelihood
+from qed.why.mistakes.bernoulli import score_of
 from qed.why.mistakes.flat import SAME, VIEWS, Flat, compute, literal
 from qed.why.mistakes.labels import are_rows, log_probabilities
 from qed.why.mistakes.softmax import sum_of_exp
@@ -60,10 +60,11 @@ def wrong_sign(case: Case, flat: Flat, run: Run) -> list[Answer[Any]]:
         return []
     found = (_errors(flat, terms) if terms.negative else None) or _likelihood(flat, terms)
     found = found or (None if terms.negative else _of_rows(case, flat, terms))
-    found = found or (terms if is_likelihood(case, flat, terms.terms, terms.negative) else None)
+    score = score_of(case, flat, terms.terms, terms.negative) if found is None else None
+    found = found or (terms if score is not None else None)
     if found is None or (found.residual is not None and not _confirmed(case, flat, found)):
         return []
-    if not _falls_further(case, run):
+    if not _falls_further(case, flat, run, score):
         return []
     return [_answer(case, flat, found, run)]
 
@@ -75,14 +76,28 @@ def _falls_below_zero(run: Run) -> bool:
     return run.steps > 0 and run.settled < 10 * min(run.start, 0.0) and run.settled < run.start
 
 
-def _falls_further(case: Case, run: Run) -> bool:
-    """Whether the loss is far lower still where the way of the run is ten times as long."""
+def _falls_further(case: Case, flat: Flat, run: Run, score: Variable | None) -> bool:
+    """Whether the loss is far lower still where the way of the run is ten times as long, or the score far larger.
+
+    The score tells where a guard holds the logarithm: log(p + 1e-12) ends at -27.6, however wrong the prediction.
+    """
     if run.failure is not None or run.last is None:
         return True
-    ends = zip(case.prepared.parameters, run.last.parameters, strict=True)
+    ends = list(zip(case.prepared.parameters, run.last.parameters, strict=True))
     ahead = tuple(start + AHEAD * (end - start) for start, end in ends)
     value = float(case.runner("given").value(ahead, case.prepared.data))
-    return not np.isfinite(value) or value < 3 * run.settled
+    if not np.isfinite(value) or value < 3 * run.settled:
+        return True
+    if score is None or not value < 0.9 * run.settled:
+        return False
+    at_end, further = (_size(case, flat, score, at) for at in (run.last.parameters, ahead))
+    return further > 3 * at_end
+
+
+def _size(case: Case, flat: Flat, score: Variable, parameters: Any) -> float:
+    """The root mean square of the score."""
+    (value,) = compute(flat, case.prepared.join(parameters, case.prepared.data), [score])
+    return float(np.sqrt(np.mean(np.square(np.asarray(value).astype(np.float64)))))
 
 
 def _terms(flat: Flat) -> _Terms | None:
