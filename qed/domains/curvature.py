@@ -18,14 +18,14 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from qed import facts
-from qed.domains import moving
-from qed.domains.contraction import of_convolution, of_dot_general
+from qed.domains import curvature_library, curvature_moves
 from qed.domains.curvature_algebra import Algebra
+from qed.domains.curvature_library import TooMany
+from qed.domains.curvature_limits import INFINITE, fold, objects
 from qed.domains.curvature_terms import Form, Place
 from qed.domains.forward import Forward, Unknown
 from qed.domains.known import Known
 from qed.domains.value import Value
-from qed.domains.windows import pooled
 from qed.graph.dtypes import is_extended, is_real
 from qed.graph.graph import Atom, Equation, Variable
 from qed.graph.walk import Context
@@ -33,16 +33,6 @@ from qed.graph.walk import Context
 Array = np.ndarray
 LIMIT = 1_000_000
 """How many operations between numbers are done at most."""
-
-_SAME = frozenset(
-    """copy device_put layout_constraint name optimization_barrier reduce_precision relayout reshard
-    sharding_constraint stage stop_gradient tie with_memory_space_constraint real""".split()
-)
-_INDEXED = frozenset("gather dynamic_slice dynamic_update_slice roll stack tile unstack split".split())
-
-
-class TooMany(Exception):
-    """A program has more numbers than the domain takes apart."""
 
 
 @final
@@ -98,7 +88,7 @@ class Curvature(Forward):
         array = np.asarray(array)
         if array.dtype.kind not in "fiub":
             array = array.astype(np.float64)
-        return _objects([self._number(value) for value in array.ravel().tolist()], array.shape)
+        return objects([self._number(value) for value in array.ravel().tolist()], array.shape)
 
     def _number(self, value: Any) -> Any:
         if isinstance(value, float) and not np.isfinite(value):
@@ -212,7 +202,7 @@ class Curvature(Forward):
             make = lambda: self.algebra.of(self.algebra.fixed(equation.primitive))  # noqa: E731
         else:
             make = lambda: self._opaque(used[:64], equation.primitive)  # noqa: E731
-        return _objects([make() for _ in range(int(np.prod(shape)))], shape)
+        return objects([make() for _ in range(int(np.prod(shape)))], shape)
 
     def _opaque(self, args: Sequence[Form], name: str) -> Form:
         return self.algebra.of(self.algebra.opaque(tuple(args), name))
@@ -222,7 +212,7 @@ class Curvature(Forward):
     def _each(self, operation: Any, *arrays: Any) -> Array:
         wide = np.broadcast_arrays(*arrays)
         rows = zip(*(a.ravel() for a in wide), strict=True)
-        return _objects([self._apply(operation, row) for row in rows], wide[0].shape)
+        return objects([self._apply(operation, row) for row in rows], wide[0].shape)
 
     def _apply(self, operation: Any, row: Sequence[Any]) -> Any:
         """One operation; between infinite constants it is NumPy's."""
@@ -279,8 +269,8 @@ class Curvature(Forward):
         rule = rules.get(card.name)
         if rule is None:
             return self.unknown(context.equation, context)
-        if card.name in _INFINITE:
-            rule.infinite = _INFINITE[card.name]
+        if card.name in INFINITE:
+            rule.infinite = INFINITE[card.name]
         return self._each(rule, *xs)
 
     def _powers(self, x: Form, y: Form) -> Any:
@@ -310,7 +300,7 @@ class Curvature(Forward):
         name, a = context.equation.primitive.removesuffix("_to"), self.algebra
         if name in ("reduce_and", "reduce_or"):
             rule = self._both if name == "reduce_and" else self._either
-            return (self._reduced(lambda row: _fold(rule, row), inputs[0], context),)
+            return (curvature_moves.reduced(self, lambda row: fold(rule, row), inputs[0], context),)
         if name == "is_finite":
             return (self._each(lambda x: a.number(1), inputs[0]),)
         if name in ("eq", "ne", "lt", "le", "gt", "ge"):
@@ -367,256 +357,8 @@ class Curvature(Forward):
         found = self._opaque([form for form in (which, *cases) if isinstance(form, Form)], "select_n")
         return found if real else self.algebra.lose(found)
 
-    # --- sums and moves ---
+    # --- arrays ---
 
-    def linear(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        """Moves, sums, conversions."""
-        name, params, equation = context.equation.primitive, context.equation.params, context.equation
-        if name in _SAME:
-            return tuple(inputs[: len(equation.outputs)])
-        if name == "convert_element_type":
-            exact = is_real(equation.outputs[0].dtype) or np.dtype(equation.inputs[0].dtype).kind == "b"
-            return (inputs[0] if exact else self.unknown(equation, context),)
-        if name == "add_any":
-            return (self.nary(facts.ARITHMETIC["add"], inputs, context),)
-        if name == "zeros_like":
-            return (self.numbers(np.zeros(equation.outputs[0].shape)),)
-        if name == "reduce_sum":
-            return (self._reduced(self._sum, inputs[0], context),)
-        if name == "cumsum":
-            return (self._cumulated(lambda x, y: self.algebra.add(x, y), inputs[0], context),)
-        if name == "reduce_window_sum":
-            index = pooled(equation.inputs[0].shape, params)
-            flat, zero = np.ravel(inputs[0]).tolist(), self.algebra.number(0)
-            rows = [[flat[i] if i >= 0 else zero for i in row] for row in index.reshape((-1, index.shape[-1]))]
-            return (_objects([self._sum(row) for row in rows], equation.outputs[0].shape),)
-        if name in moving.MOVES:
-            return (moving.MOVES[name](inputs[0], 0, params),)
-        if name == "pad":
-            return (moving.pad(0, params)(*inputs),)
-        if name == "concatenate":
-            return (moving.concatenated(0, params)(*inputs),)
-        return self._routed(inputs, context) if name in _INDEXED else self._unknowns(context)
-
-    def index(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        """Elements taken from places that are known."""
-        return self._routed(inputs, context) if context.equation.primitive in _INDEXED else self._unknowns(context)
-
-    def _unknowns(self, context: Context) -> Sequence[Any]:
-        return (self.unknown(context.equation, context),) * len(context.equation.outputs)
-
-    def _routed(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        moved = [k for k, atom in enumerate(context.equation.inputs) if is_real(atom.dtype)]
-        others: list[Any] = [None if k in moved else self._integers(x) for k, x in enumerate(inputs)]
-        if not moved or any(x is None and k not in moved for k, x in enumerate(others)):
-            return self._unknowns(context)
-        dtypes = [atom.dtype for atom in context.equation.inputs]
-        others = [x if x is None else np.asarray(x).astype(d) for x, d in zip(others, dtypes, strict=True)]
-        routes = moving.routed(context.equation, moved, others)
-        if routes is None:
-            return self._unknowns(context)
-        flat = np.concatenate([np.ravel(inputs[k]) for k in moved])
-        given = context.equation.params.get("fill_value")
-        fill = self._number(float("nan") if given is None else np.asarray(given).item())
-        return tuple(_objects([flat[i] if i >= 0 else fill for i in r.ravel()], r.shape) for r in routes)
-
-    def _integers(self, x: Any) -> Array | None:
-        forms = np.ravel(x)
-        if not all(isinstance(form, Form) and not form.terms for form in forms):
-            return None
-        return np.array([int(form.constant.p) for form in forms], np.int64).reshape(np.shape(x))
-
-    def scatter(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        """Elements put, or added, at places that are known."""
-        operand, where, updates = inputs[0], self._integers(inputs[1]), inputs[2]
-        equation = context.equation
-        if where is None or equation.native is None or operand.size >= moving.COUNTABLE:
-            return self._unknowns(context)
-        targets = moving.scatter_targets(equation, where.astype(equation.inputs[1].dtype))
-        flat = operand.ravel().copy()
-        adds = equation.primitive != "scatter"
-        for target, update in zip(targets.ravel().tolist(), updates.ravel(), strict=True):
-            if target < 0:
-                continue
-            add = lambda x, y: self.algebra.add(x, y)  # noqa: E731
-            flat[target] = self._apply(add, (flat[target], update)) if adds else update
-        return (flat.reshape(operand.shape),)
-
-    def _sum(self, row: Sequence[Any]) -> Any:
-        if all(isinstance(x, Form) for x in row):
-            return self.algebra.total([(x, self.algebra.one) for x in row])
-        return _infinite_sum(row) or self._opaque([x for x in row if isinstance(x, Form)], "an infinity")
-
-    def _reduced(self, rule: Any, x: Array, context: Context) -> Array:
-        axes = tuple(context.equation.params["axes"])
-        shape = context.equation.outputs[0].shape
-        rows = np.moveaxis(x, axes, range(x.ndim - len(axes), x.ndim)).reshape((int(np.prod(shape)), -1))
-        self.done += x.size
-        return _objects([rule(list(row)) for row in rows], shape)
-
-    def _cumulated(self, rule: Any, x: Array, context: Context) -> Array:
-        params = context.equation.params
-        lines = np.moveaxis(x, params["axis"], -1)
-        found = np.empty(lines.shape, object)
-        step = -1 if params.get("reverse") else 1
-        for place in np.ndindex(lines.shape[:-1]):
-            total = None
-            out = []
-            for form in lines[place][::step]:
-                total = form if total is None else self._apply(rule, (total, form))
-                out.append(total)
-            found[place][::step] = out
-        return np.moveaxis(found, -1, params["axis"])
-
-    # --- products, orders ---
-
-    def bilinear(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        """Products of arrays, as sums of products."""
-        equation = context.equation
-        shapes = [atom.shape for atom in equation.inputs]
-        if equation.primitive == "dot_general":
-            forms = of_dot_general(shapes, 0, equation.params)
-        elif equation.primitive == "conv_general_dilated":
-            forms = of_convolution(shapes, 0, equation.params)
-        else:
-            forms = None
-        if forms is None:
-            return self._unknowns(context)
-        left, right = np.asarray(inputs[0], object), np.asarray(inputs[1], object)
-        if not all(isinstance(form, Form) for x in (left, right) for form in x.ravel()):
-            return self._unknowns(context)
-        if not left.size or not right.size:
-            return (self.numbers(np.zeros(equation.outputs[0].shape)),)
-        a, b = forms[0](left), forms[1](right)
-        if equation.primitive == "conv_general_dilated":  # windows reach into the padding
-            zero = self.algebra.number(0)
-            a = _objects([form if isinstance(form, Form) else zero for form in a.ravel()], a.shape)
-        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        found = np.empty((*lead, a.shape[-2], b.shape[-1]), object)
-        self.done += found.size * a.shape[-1]
-        if self.done > self.limit:
-            raise TooMany
-        a, b = np.broadcast_to(a, (*lead, *a.shape[-2:])), np.broadcast_to(b, (*lead, *b.shape[-2:]))
-        for place in np.ndindex(found.shape):
-            row, column = a[(*place[:-2], place[-2])], b[(*place[:-2], slice(None), place[-1])]
-            found[place] = self._scalar_product(row, column)
-        return (forms[2](found),)
-
-    def _scalar_product(self, row: Array, column: Array) -> Form:
-        pairs = []
-        for x, y in zip(row, column, strict=True):
-            if not x.terms:
-                pairs.append((y, x.constant))
-            elif not y.terms:
-                pairs.append((x, y.constant))
-            else:
-                pairs.append((self.algebra.multiply(x, y), self.algebra.one))
-        return self.algebra.total([(form, c) for form, c in pairs if c != 0 or self._dropped(form)])
-
-    def _dropped(self, form: Form) -> bool:
-        self.algebra.drop(form.lost)
-        return False
-
-    def reduce(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        """Extremes, products, sorted arrays."""
-        name, a, x = context.equation.primitive, self.algebra, inputs[0]
-        extremes = {"max": a.maximum, "min": a.minimum}
-        if name in ("reduce_max", "reduce_min") and all(isinstance(form, Form) for form in x.ravel()) and x.size:
-            return (self._reduced(lambda row: extremes[name[-3:]](row), x, context),)
-        if name == "reduce_prod":
-            return (self._reduced(lambda row: _fold(a.multiply, row) if row else a.number(1), x, context),)
-        if name in ("cummax", "cummin"):
-            return (self._cumulated(lambda u, v: extremes[name[-3:]]((u, v)), x, context),)
-        if name == "cumprod":
-            return (self._cumulated(a.multiply, x, context),)
-        if name == "cumlogsumexp":
-            return (self._cumulated(lambda u, v: a.log_sum_exp([(a.one, u), (a.one, v)]), x, context),)
-        if name == "sort" and len(inputs) == 1:
-            return (self._along(self._ordered, x, context.equation.params["dimension"]),)
-        if name == "top_k" and all(isinstance(form, Form) for form in x.ravel()):
-            k = int(context.equation.params["k"])
-            return (self._along(lambda row: self._ordered(row)[::-1][:k], x, -1), self._unknowns(context)[0])
-        return self._unknowns(context)
-
-    def eigenvalues(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        """The eigenvalues of a symmetric matrix, smallest first; its vectors have no rule."""
-        x, params = inputs[0], context.equation.params
-        symmetric = x.ndim == 2 and all(x[i, j] is x[j, i] for i in range(len(x)) for j in range(i))
-        if not symmetric or not params.get("sort_eigenvalues", True) or params.get("subset_by_index") is not None:
-            return self._unknowns(context)
-        return self._spectrum(x, "symmetric", len(x), context)
-
-    def singular_values(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        """The singular values of a matrix, largest first."""
-        x, params = inputs[0], context.equation.params
-        if x.ndim != 2 or params.get("subset_by_index") is not None:
-            return self._unknowns(context)
-        return self._spectrum(x, "singular", min(x.shape), context)
-
-    def _spectrum(self, x: Array, kind: str, count: int, context: Context) -> Sequence[Any]:
-        a, args = self.algebra, tuple(x.ravel())
-        if not all(isinstance(form, Form) for form in args) or not count:
-            return self._unknowns(context)
-        values = _objects([a.of(a.atom("spectrum", (kind, k, *x.shape), args)) for k in range(count)], (count,))
-        lost = self._unknowns(context)
-        return tuple(values if v.shape == (count,) else u for v, u in zip(context.equation.outputs, lost, strict=True))
-
-    def _along(self, rule: Any, x: Array, axis: int) -> Array:
-        lines = np.moveaxis(x, axis, -1)
-        rows = [rule(list(row)) for row in lines.reshape((-1, lines.shape[-1]))]
-        size = len(rows[0]) if rows else 0
-        flat = _objects([form for row in rows for form in row], (*lines.shape[:-1], size))
-        return np.moveaxis(flat, -1, axis)
-
-    def _ordered(self, row: list[Any]) -> list[Any]:
-        """The order statistics, smallest first."""
-        a = self.algebra
-        if not all(isinstance(form, Form) for form in row):
-            return [self._opaque([f for f in row if isinstance(f, Form)], "sort") for _ in row]
-        return a.ordered(row)
-
-
-def _objects(values: Sequence[Any], shape: tuple[int, ...]) -> Array:
-    found = np.empty(len(values), object)
-    found[:] = values
-    return found.reshape(shape)
-
-
-def _fold(rule: Any, row: Sequence[Any]) -> Any:
-    total = row[0]
-    for form in row[1:]:
-        total = rule(total, form)
-    return total
-
-
-def _sum_of_two(x: Any, y: Any) -> Any:
-    return _infinite_sum((x, y))
-
-
-def _infinite_sum(row: Sequence[Any]) -> Any:
-    """A sum with infinite constants of one sign, None where there are both."""
-    found = {x for x in row if isinstance(x, float)}
-    return found.pop() if len(found) == 1 and not any(np.isnan(x) for x in found) else None
-
-
-def _largest(x: Any, y: Any) -> Any:
-    finite = [v for v in (x, y) if isinstance(v, Form)]
-    infinite = [v for v in (x, y) if not isinstance(v, Form)]
-    if any(np.isnan(v) for v in infinite):
-        return None
-    return max(infinite) if not finite or max(infinite) == np.inf else finite[0]
-
-
-def _smallest(x: Any, y: Any) -> Any:
-    finite = [v for v in (x, y) if isinstance(v, Form)]
-    infinite = [v for v in (x, y) if not isinstance(v, Form)]
-    if any(np.isnan(v) for v in infinite):
-        return None
-    return min(infinite) if not finite or min(infinite) == -np.inf else finite[0]
-
-
-def _difference(x: Any, y: Any) -> Any:
-    return _infinite_sum((x, y if isinstance(y, Form) else -y))
-
-
-_INFINITE = {"add": _sum_of_two, "sub": _difference, "max": _largest, "min": _smallest}
+    linear, index, scatter = curvature_moves.linear, curvature_moves.index, curvature_moves.scatter
+    bilinear, reduce = curvature_library.bilinear, curvature_library.reduce
+    eigenvalues, singular_values = curvature_library.eigenvalues, curvature_library.singular_values

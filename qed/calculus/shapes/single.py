@@ -1,0 +1,226 @@
+"""One operation is convex because of the shapes of its operands: compositions, norms, quotients, means, maxima.
+
+For f(u) with u in U: f'' >= 0 on U, and u affine, or u convex and f' >= 0 on U, or u concave and f' <= 0 on U (Boyd
+and Vandenberghe, *Convex Optimization*, 2004, section 3.2.4); norms and maxima (3.1.5), u^2/v (3.2.6), geometric and
+harmonic means (3.1.5). Each rule takes the form, its only atom, and the sign of the atom's coefficient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from qed.calculus.shapes.groups import ordered, spectral
+from qed.calculus.shapes.powers import exponent, factors_of, times_its_logarithm
+from qed.calculus.shapes.quadratic import gram_is_definite, quadratic
+from qed.calculus.shapes.signs import signs
+from qed.domains.curvature_proof import Step
+from qed.domains.curvature_terms import Atom, Form
+
+if TYPE_CHECKING:
+    from qed.calculus.shapes.rules import Rules
+
+
+def composition(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    """sign * f(u) convex by the signs of f' and f'' on the range of u."""
+    card, u = atom.data, atom.args[0]
+    if card.name == "abs":
+        return _modulus(rules, form, atom, sign)
+    bounds = signs(rules, card, u)
+    if bounds is None:
+        return None
+    (d, e), (b, c) = bounds
+    if not (b >= 0 if sign > 0 else c <= 0):
+        return None
+    numbers = (*rules.a.range(u), d, e, b, c)
+    options: list[tuple[str, Step | None]] = []
+    if u.affine:
+        options.append(("affine", Step("convex", u, "affine")))
+    if (d >= 0) if sign > 0 else (e <= 0):
+        options.append(("convex", rules.convex(u)))
+    if (e <= 0) if sign > 0 else (d >= 0):
+        options.append(("concave", rules.concave(u)))
+    for _, premise in options:
+        if premise is not None:
+            return Step("convex", form, "composition", (premise,), numbers, atom.place)
+    return None
+
+
+def _modulus(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    u = atom.args[0]
+    if sign > 0 and u.affine:
+        return Step("convex", form, "modulus", (Step("convex", u, "affine"),), (), atom.place)
+    return None
+
+
+def logarithm(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    """log of what is log-convex, minus log of what is log-concave."""
+    if atom.name not in ("log", "log2"):
+        return None
+    u = atom.args[0]
+    premise = rules.log_convex(u) if sign > 0 else rules.log_concave(u)
+    return premise and Step("convex", form, "logarithm", (premise,), (), atom.place)
+
+
+def root(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    """A norm: the root of a form in squares, or (sum of |u|^p)^q with p q >= 1."""
+    if sign < 0:
+        return None
+    u = atom.args[0]
+    if atom.name == "sqrt":
+        q = quadratic(rules.a, u)
+        if q is not None and gram_is_definite(rules.a, q):
+            return Step("convex", form, "norm", (), (), atom.place)
+    if atom.name in ("sqrt", "power"):
+        return _norm(rules, form, atom)
+    return None
+
+
+def _norm(rules: Rules, form: Form, atom: Atom) -> Step | None:
+    u, power = atom.args[0], exponent(rules.a, atom)
+    if power is None or not 0 < power < 1 or u.constant < 0:
+        return None
+    orders, premises = set(), []
+    for part, c in u.terms:
+        order = exponent(rules.a, part)
+        if c <= 0 or order is None or order < 1:
+            return None
+        orders.add(str(order))
+        v = part.args[0]
+        inner = _magnitude(rules, v, part)
+        if inner is None or order * power < 1:
+            return None
+        premises.append(inner)
+    if len(orders) != 1:
+        return None
+    return Step("convex", form, "p-norm", tuple(premises), (), atom.place)
+
+
+def _magnitude(rules: Rules, v: Form, part: Atom) -> Step | None:
+    """A proof that |v|, which stands under a power, is convex; an odd power of v is |v|^p for v >= 0 only."""
+    order = exponent(rules.a, part)
+    if part.name == "integer_pow" and order is not None and order.p % 2 and not rules.a.nonnegative(v):
+        return None
+    if v.affine:
+        return Step("convex", v, "affine")
+    return rules.convex(v) if rules.a.nonnegative(v) else None
+
+
+def largest(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    """A maximum, or log-sum-exp, of convex functions."""
+    if sign < 0:
+        return None
+    steps = [rules.convex(arg) for arg in atom.args]
+    if any(step is None for step in steps):
+        return None
+    rule = "maximum" if atom.kind == "max" else "log-sum-exp"
+    return Step("convex", form, rule, tuple(step for step in steps if step is not None), (), atom.place)
+
+
+def from_logarithm(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    """What is log-convex is convex."""
+    if sign < 0:
+        return None
+    premise = rules.log_convex(rules.a.of(atom))
+    return premise and Step("convex", form, "from logarithm", (premise,), (), atom.place)
+
+
+def quotient(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    """(a sum of squares of affine, or of convex nonnegative, functions) / (a concave positive one)."""
+    u, v = atom.args
+    if sign < 0 or not rules.a.positive(v):
+        return None
+    below = rules.concave(v)
+    if below is None:
+        return None
+    premises = [below]
+    if u.constant < 0:
+        return None
+    for part, c in u.terms:
+        order = exponent(rules.a, part)
+        if c <= 0 or order != 2:
+            return _quotient_of_form(rules, form, atom, below)
+        inner = _magnitude(rules, part.args[0], part)
+        if inner is None:
+            return None
+        premises.append(inner)
+    return Step("convex", form, "quadratic over linear", tuple(premises), (), atom.place)
+
+
+def _quotient_of_form(rules: Rules, form: Form, atom: Atom, below: Step) -> Step | None:
+    u = atom.args[0]
+    q = quadratic(rules.a, u)
+    if q is None or not gram_is_definite(rules.a, q):
+        return None
+    return Step("convex", form, "form over linear", (below,), (), atom.place)
+
+
+def mean(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    """A geometric mean: products of powers of concave nonnegative numbers, exponents summing to at most 1."""
+    if sign > 0 or atom.kind != "unary":
+        return None
+    power = exponent(rules.a, atom)
+    if power is None or not 0 < power < 1:
+        return None
+    factors = factors_of(rules.a, rules.a.of(atom))
+    if factors is None or sum((p for _, p in factors), rules.a.zero) > 1:
+        return None
+    if any(p <= 0 or not rules.a.nonnegative(u) for u, p in factors):
+        return None
+    steps = [rules.concave(u) for u, _ in factors]
+    if any(step is None for step in steps):
+        return None
+    return Step("convex", form, "geometric mean", tuple(s for s in steps if s is not None), (), atom.place)
+
+
+def harmonic(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    """1 / (1/u1 + ... + 1/un + c) of concave positive numbers is concave."""
+    if sign > 0 or atom.name != "reciprocal":
+        return None
+    u = atom.args[0]
+    if u.constant < 0 or not all(c > 0 and part.name == "reciprocal" for part, c in u.terms):
+        return None
+    if not all(rules.a.positive(part.args[0]) for part, _ in u.terms):
+        return None
+    steps = [rules.concave(part.args[0]) for part, _ in u.terms]
+    if any(step is None for step in steps):
+        return None
+    return Step("convex", form, "harmonic mean", tuple(s for s in steps if s is not None), (), atom.place)
+
+
+def entropy(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    """u log u, convex for affine u >= 0."""
+    u = times_its_logarithm(atom)
+    if sign < 0 or u is None or not u.affine:
+        return None
+    return Step("convex", form, "entropy", (), (), atom.place)
+
+
+def one_form(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    """A product or quotient that is a polynomial of degree 2."""
+    q = quadratic(rules.a, form)
+    return Step("convex", form, "quadratic form", (), (), atom.place) if q is not None and q.convex else None
+
+
+def one_of_order(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    """The largest, or minus the smallest."""
+    found = ordered(rules, [(atom, form.terms[0][1])], {})
+    return found[0][1] if found else None
+
+
+def one_of_spectrum(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    """The largest eigenvalue or singular value, or minus the smallest eigenvalue."""
+    found = spectral(rules, [(atom, form.terms[0][1])], {})
+    return found[0][1] if found else None
+
+
+BY_KIND: dict[str, Sequence[Callable[[Rules, Form, Atom, int], Step | None]]] = {
+    "unary": (composition, logarithm, root, from_logarithm, mean, harmonic),
+    "product": (entropy, one_form, from_logarithm),
+    "quotient": (quotient, from_logarithm),
+    "max": (largest,),
+    "log_sum_exp": (largest,),
+    "order": (one_of_order,),
+    "spectrum": (one_of_spectrum,),
+}
+"""By the kind of an atom: the rules for it, tried in this order."""

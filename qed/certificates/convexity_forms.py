@@ -1,0 +1,79 @@
+"""Quadratic forms for those who verify: the Hessian from values at rational points, its sign by plain elimination."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from qed.domains.curvature_algebra import Algebra
+from qed.domains.curvature_terms import Atom, Form
+
+if TYPE_CHECKING:
+    from qed.certificates.convexity_rules import Check
+
+
+def hessian_of(step: Check, form: Form) -> tuple[list[Atom], list[list[Any]]]:
+    """The variables of a polynomial of degree 2, and its matrix of second derivatives, from values at e_i + e_j."""
+    variables: dict[int, Atom] = {}
+    for atom, _ in form.terms:
+        for inner in atom.args if atom.kind == "product" or atom.name == "square" else (step.a.of(atom),):
+            for each, _ in inner.terms:
+                step.require(each.kind == "variable", "it is no polynomial of degree 2 in the variables")
+                variables[each.index] = each
+    names = [variables[i] for i in sorted(variables)]
+    a = step.a
+    at = [{}, *({v: a.one} for v in names)]
+    single = [_value(form, p, a) for p in at]
+    origin, first = single[0], single[1:]
+    minus = [_value(form, {v: -a.one}, a) for v in names]
+    rows = [[a.zero] * len(names) for _ in names]
+    for i, u in enumerate(names):
+        rows[i][i] = first[i] + minus[i] - 2 * origin
+        for j in range(i):
+            both = _value(form, {u: a.one, names[j]: a.one}, a)
+            rows[i][j] = rows[j][i] = both - first[i] - first[j] + origin
+    return names, rows
+
+
+def _value(form: Form, point: Mapping[Atom, Any], a: Algebra) -> Any:
+    total = form.constant
+    for atom, c in form.terms:
+        if atom.kind == "variable":
+            total = total + c * point.get(atom, a.zero)
+            continue
+        factors = [_value(arg, point, a) for arg in atom.args]
+        total = total + c * (factors[0] * factors[-1])
+    return total
+
+
+def definite(step: Check, form: Form, bordered: bool) -> bool:
+    """Whether the matrix of second derivatives is positive semidefinite; `bordered`: the form is a sum of squares."""
+    names, rows = hessian_of(step, form)
+    if bordered:
+        a = step.a
+        origin = _value(form, {}, a)
+        slopes = [(_value(form, {v: a.one}, a) - _value(form, {v: -a.one}, a)) / 2 for v in names]
+        rows = [[*row, b] for row, b in zip(rows, slopes, strict=True)] + [[*slopes, 2 * origin]]
+    return semidefinite(rows)
+
+
+def semidefinite(rows: Sequence[Sequence[Any]]) -> bool:
+    """Elimination in the given order: no pivot is negative, and beside a zero pivot there are only zeros.
+
+    >>> from fractions import Fraction
+    >>> semidefinite([[Fraction(1), Fraction(1)], [Fraction(1), Fraction(1)]])
+    True
+    """
+    m = [list(row) for row in rows]
+    for k in range(len(m)):
+        pivot = m[k][k]
+        if pivot < 0 or (pivot == 0 and any(m[k][j] != 0 for j in range(k, len(m)))):
+            return False
+        if pivot == 0:
+            continue
+        for i in range(k + 1, len(m)):
+            if m[i][k] != 0:
+                share = m[i][k] / pivot
+                for j in range(k + 1, len(m)):
+                    m[i][j] = m[i][j] - share * m[k][j]
+    return True

@@ -1,0 +1,181 @@
+"""Choices between forms: comparisons, cases, the largest of several, sorted numbers.
+
+A comparison that the ranges decide is a number; a case is made again with the comparison decided, so that cases which
+agree are one; max(a, b) = (a + b)/2 + |a - b|/2 where a - b is affine; what is surely below another number is no
+candidate for the largest. Each function is a method of `qed.domains.curvature_algebra.Algebra`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from qed.domains.curvature_terms import Atom, Form
+
+if TYPE_CHECKING:
+    from qed.domains.curvature_algebra import Algebra
+
+
+def compare(a: Algebra, name: str, x: Form, y: Form) -> Form:
+    """1 where x < y (lt), x <= y (le), x = y (eq) and so on, else 0."""
+    if name in ("gt", "ge"):
+        return a.compare({"gt": "lt", "ge": "le"}[name], y, x)
+    if name == "ne":
+        return a.combine(((a.compare("eq", x, y), -a.one),), 1)
+    difference = a.subtract(x, y)
+    if not difference.terms:
+        zero = difference.constant
+        return a.number({"lt": zero < 0, "le": zero <= 0, "eq": zero == 0}[name])
+    low, high = a.range(difference)
+    above, below = a.positive(difference), a.positive(a.scale(difference, -1))
+    yes = below or (high <= 0 and name == "le") if name != "eq" else False
+    no = above or (name == "lt" and low >= 0) or (name == "eq" and below)
+    if yes or no:
+        a.drop(difference.lost)
+        return a.number(int(yes))
+    u, c = a.normalised(difference)
+    if name != "eq" and c < 0:  # -u < 0 is u > 0, that is not u <= 0
+        flipped = a.atom("compare", {"lt": "le", "le": "lt"}[name], (u,))
+        return a.combine(((a.of(flipped), -a.one),), 1)
+    return a.of(a.atom("compare", name, (u,)))
+
+
+def choose(a: Algebra, which: Form, zero: Form, one: Form) -> Form:
+    """`zero` where the truth value is 0, `one` where it is 1."""
+    if not which.terms:
+        return zero if which.constant == 0 else one
+    if zero is one:
+        a.drop(which.lost)
+        return zero
+    atom, c = which.terms[0]
+    if c < 0:
+        zero, one = one, zero
+    zero, one = _given(a, zero, atom, 1), _given(a, one, atom, 2)
+    if zero is one:
+        a.drop(which.lost)
+        return zero
+    if atom.data == "eq" and _at_zero(a, zero, atom.args[0]) is one:  # where u is 0 both are the same
+        a.drop(which.lost)
+        return zero
+    found = a.atom("select", None, (a.of(atom), zero, one))
+    return a.of(found)
+
+
+def _given(a: Algebra, form: Form, condition: Atom, case: int) -> Form:
+    """A case of a choice, in which choices by the same condition are made."""
+    parts = []
+    changed = False
+    for atom, c in form.terms:
+        if atom.kind == "select" and atom.args[0].terms[0][0] is condition:
+            parts.append((_given(a, atom.args[case], condition, case), c))
+            changed = True
+        elif atom.kind in ("unary", "product", "quotient") and _chooses(atom, condition, 6):
+            inner = [_given(a, arg, condition, case) for arg in atom.args]
+            operations = {"product": a.multiply, "quotient": a.divide}
+            new = a.image(atom.data, inner[0]) if atom.kind == "unary" else operations[atom.kind](*inner)
+            parts.append((new, c))
+            changed = True
+        else:
+            parts.append((a.of(atom), c))
+    if not changed:
+        return form
+    found = a.total([*parts, (a.number(form.constant), a.one)])
+    return found if found.lost is None or form.lost is not None else form
+
+
+def _at_zero(a: Algebra, form: Form, u: Form) -> Form | None:
+    """What a form is where u is 0, if it is a continuous function of u that is defined there."""
+    if not form.terms or form.lost is not None:
+        return form if form.lost is None else None
+    if len(form.terms) == len(u.terms):
+        c = form.terms[0][1] / u.terms[0][1]
+        if a.subtract(form, a.scale(u, c)).terms == ():
+            return a.number(form.constant - c * u.constant)
+    total = a.number(form.constant)
+    for atom, c in form.terms:
+        if atom.kind != "unary" or atom.data.jumps:
+            return None
+        inner = _at_zero(a, atom.args[0], u)
+        value = None if inner is None or inner.terms else a._exact(atom.data, inner)
+        if value is None:
+            return None
+        total = a.combine(((total, a.one), (value, c)))
+    return total
+
+
+def maximum(a: Algebra, forms: Sequence[Form]) -> Form:
+    """The largest of several numbers."""
+    args: dict[int, Form] = {}
+    for form in forms:
+        atom = form.single
+        inner = atom[0].args if atom is not None and atom[0].kind == "max" and atom[1] == 1 else (form,)
+        args.update((id(each), each) for each in inner)
+    floor = max(a.range(form)[0] for form in args.values())
+    kept = [form for form in args.values() if a.range(form)[1] > floor or a.range(form)[0] >= floor]
+    for form in args.values():
+        if form not in kept:
+            a.drop(form.lost)
+    if a.ends is not None or len(kept) == 2:
+        kept = _undominated(a, kept)
+    if len(kept) == 1:
+        return kept[0]
+    if len(kept) == 2:
+        difference = a.subtract(*kept)
+        if difference.affine:
+            half = a.q(1, 2)
+            modulus = a.unary("abs", difference)
+            return a.combine(((kept[0], half), (kept[1], half), (modulus, half)))
+    return a.of(a.atom("max", None, tuple(sorted(kept, key=order))))
+
+
+def _undominated(a: Algebra, forms: list[Form]) -> list[Form]:
+    """Those that are not surely below another one."""
+    kept: list[Form] = []
+    for form in forms:
+        if any(a.nonnegative(a.subtract(other, form)) for other in kept):
+            a.drop(form.lost)
+            continue
+        for other in [other for other in kept if a.nonnegative(a.subtract(form, other))]:
+            a.drop(other.lost)
+            kept.remove(other)
+        kept.append(form)
+    return kept
+
+
+def ordered(a: Algebra, forms: Sequence[Form]) -> list[Form]:
+    """The order statistics, smallest first."""
+    if all(not form.terms for form in forms):
+        return sorted(forms, key=lambda form: form.constant)
+    if len(forms) < 2:
+        return list(forms)
+    if a.ends is not None:
+        chain = _chain(a, list(forms))
+        if chain is not None:
+            return chain
+    args = tuple(sorted(forms, key=order))
+    return [a.of(a.atom("order", (k, len(args)), args)) for k in range(len(args))]
+
+
+def _chain(a: Algebra, forms: list[Form]) -> list[Form] | None:
+    """The numbers in order, where every two can be compared."""
+    done: list[Form] = []
+    for form in forms:
+        k = 0
+        while k < len(done) and a.nonnegative(a.subtract(form, done[k])):
+            k += 1
+        if not all(a.nonnegative(a.subtract(other, form)) for other in done[k:]):
+            return None
+        done.insert(k, form)
+    return done
+
+
+def _chooses(atom: Atom, condition: Atom, depth: int) -> bool:
+    """Whether a choice by the condition stands inside, not too deep."""
+    if atom.kind == "select" and atom.args[0].terms[0][0] is condition:
+        return True
+    return depth > 0 and any(_chooses(each, condition, depth - 1) for arg in atom.args for each, _ in arg.terms)
+
+
+def order(form: Form) -> Any:
+    """By which operands that commute are sorted."""
+    return [atom.index for atom, _ in form.terms], [str(c) for _, c in form.terms], str(form.constant)

@@ -1,0 +1,200 @@
+"""What the argument of one function makes simpler: identities of real functions between forms.
+
+log1p(u) is log(1 + u); exp(log u + v) = u exp(v); the logarithm of a sum of exponentials is one atom,
+
+    log(w1 e^a1 + ... + wn e^an) = a1 + log(w1 + w2 e^(a2-a1) + ... + wn e^(an-a1)),
+
+so that log-sum-exp with *any* shift c, log(sum e^(a_i - c)) + c, is the same term as without, and
+log(1 + e^-|u|) = log(1 + e^u) - u/2 - |u|/2, so that every stable spelling of softplus and of log-cosh is one, too.
+Each identity holds for all real numbers for which its left side is defined (NIST DLMF, 4.4 and 4.8).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from qed import facts
+from qed.domains.curvature_terms import Atom, Form
+
+if TYPE_CHECKING:
+    from qed.domains.curvature_algebra import Algebra
+
+
+def _log1p(a: Algebra, card: facts.Card, x: Form) -> Form:
+    return a.unary("log", a.combine(((x, a.one),), 1))
+
+
+def _expm1(a: Algebra, card: facts.Card, x: Form) -> Form:
+    return a.combine(((a.unary("exp", x), a.one),), -1)
+
+
+def _neg(a: Algebra, card: facts.Card, x: Form) -> Form:
+    return a.scale(x, -1)
+
+
+def _exp(a: Algebra, card: facts.Card, x: Form) -> Form | None:
+    """exp(log u + v) = u exp(v), and a sum of exponentials from its logarithm."""
+    for atom, c in x.terms:
+        if c == 1 and atom.name in ("log", "log_sum_exp") and atom.lost is None:
+            rest = a.combine(((x, a.one), (a.of(atom), -a.one)))
+            if atom.name == "log":
+                return a.multiply(atom.args[0], a.unary("exp", rest)) if rest.terms or rest.constant else atom.args[0]
+            parts = [(a.unary("exp", a.add(form, rest)), w) for form, w in zip(atom.args, atom.data, strict=True)]
+            return a.combine(parts)
+    return None
+
+
+def _abs(a: Algebra, card: facts.Card, x: Form) -> Form | None:
+    low, high = a.range(x)
+    if low >= 0 or a.positive(x):
+        return x
+    if high <= 0 or a.positive(a.scale(x, -1)):
+        return a.scale(x, -1)
+    return None
+
+
+def _sign(a: Algebra, card: facts.Card, x: Form) -> Form | None:
+    for s in (1, -1):
+        if a.positive(a.scale(x, s)):
+            a.drop(x.lost)
+            return a.number(s)
+    return None
+
+
+def _square(a: Algebra, card: facts.Card, x: Form) -> Form | None:
+    """|u|^2 = u^2, and the square of a root."""
+    if a.boolean(x):
+        return x
+    if x.single is None:
+        return None
+    atom, c = x.single
+    if atom.name == "abs":
+        return a.scale(a.unary("square", atom.args[0]), c * c)
+    return a.scale(atom.args[0], c * c) if atom.name == "sqrt" else None
+
+
+def _integer_pow(a: Algebra, card: facts.Card, x: Form) -> Form | None:
+    n = int(dict(card.parameters)["y"])
+    if n == 0:
+        a.drop(x.lost)
+        return a.number(1)
+    if n == 1:
+        return x
+    if n in (2, -1):
+        return a.unary({2: "square", -1: "reciprocal"}[n], x)
+    if a.boolean(x) and n > 0:
+        return x
+    if x.single is not None and n % 2 == 0 and x.single[0].name == "abs":
+        return a.scale(a.unary("integer_pow", x.single[0].args[0], y=n), x.single[1] ** n)
+    return None
+
+
+def _reciprocal(a: Algebra, card: facts.Card, x: Form) -> Form | None:
+    if x.single is not None and x.single[0].name == "exp":
+        atom, c = x.single
+        return a.scale(a.unary("exp", a.scale(atom.args[0], -1)), 1 / c)
+    if x.single is not None and x.single[0].name == "reciprocal":
+        atom, c = x.single
+        return a.scale(atom.args[0], 1 / c)
+    if x.terms:
+        u, c = a.normalised(x)
+        if c != 1:
+            return a.scale(a.image(card, u), 1 / c)
+    return None
+
+
+def _sqrt(a: Algebra, card: facts.Card, x: Form) -> Form | None:
+    if x.single is None:
+        return None
+    atom, c = x.single
+    root = _root(a, c)
+    if root is None or atom.name != "square":
+        return None
+    return a.scale(a.unary("abs", atom.args[0]), root)
+
+
+def _root(a: Algebra, c: Any) -> Any:
+    if c <= 0:
+        return None
+    p, q = math.isqrt(int(c.p)), math.isqrt(int(c.q))
+    return a.q(p, q) if p * p == c.p and q * q == c.q else None
+
+
+def _log(a: Algebra, card: facts.Card, x: Form) -> Form | None:
+    """The logarithm of exponentials, of their sums, of products, quotients and powers of positive numbers."""
+    if not x.terms or not a.positive(x):
+        return None
+    one = x.terms[0][0]
+    if len(x.terms) == 1 and one.name == "logistic" and x.terms[0][1] == -1 and x.constant == 1:
+        return a.scale(a.log_sum_exp([(a.one, a.number(0)), (a.one, one.args[0])]), -1)
+    if all(atom.name == "exp" and c > 0 for atom, c in x.terms) and x.constant >= 0:
+        parts = [(c, atom.args[0]) for atom, c in x.terms]
+        return a.log_sum_exp([*([(x.constant, a.number(0))] if x.constant > 0 else []), *parts])
+    if x.single is None or x.single[1] < 0:
+        return None
+    atom, c = x.single
+    found = _log_of(a, atom)
+    if found is None:
+        return None
+    return found if c == 1 else a.add(found, a.unary("log", a.number(c)))
+
+
+def _log_of(a: Algebra, atom: Atom) -> Form | None:
+    u = atom.args[0] if atom.args else None
+    if u is None:
+        return None
+    if atom.name == "logistic":
+        return a.scale(a.log_sum_exp([(a.one, a.number(0)), (a.one, a.scale(u, -1))]), -1)
+    if atom.kind in ("product", "quotient") and all(a.positive(form) for form in atom.args):
+        sign = 1 if atom.kind == "product" else -1
+        return a.combine(((a.unary("log", u), a.one), (a.unary("log", atom.args[1]), a.q(sign))))
+    powers = {"sqrt": a.q(1, 2), "rsqrt": a.q(-1, 2), "reciprocal": a.q(-1), "square": a.q(2)}
+    power = powers.get(atom.name)
+    if atom.name in ("integer_pow", "power"):
+        exponent = next(iter(dict(atom.data.parameters).values()))
+        power = a.q(exponent.numerator, exponent.denominator)
+    return a.scale(a.unary("log", u), power) if power is not None and a.positive(u) else None
+
+
+def log_sum_exp(a: Algebra, parts: Sequence[tuple[Any, Form]]) -> Form:
+    """The logarithm of the sum of w exp(u) over (w, u), all w > 0: relative to the first exponent."""
+    merged: dict[int, tuple[Any, Form]] = {}
+    base = parts[0][1]
+    for w, form in parts:
+        relative = a.subtract(form, base)
+        key = id(relative)
+        merged[key] = (merged[key][0] + w if key in merged else w, relative)
+    rows = list(merged.values())
+    if len(rows) == 1:
+        return a.add(base, a.unary("log", a.number(rows[0][0])))
+    if len(rows) == 2:
+        (w0, _), (w1, u) = rows
+        modulus = u.single
+        if modulus is not None and modulus[0].name == "abs" and modulus[1] < 0 and w0 == w1:
+            v = a.scale(modulus[0].args[0], -modulus[1])
+            inner = log_sum_exp(a, [(w0, a.number(0)), (w1, v)])
+            half = a.q(1, 2)
+            return a.total(((base, a.one), (inner, a.one), (v, -half), (a.scale(u, -1), -half)))
+        if u.terms and u.terms[0][1] < 0:  # e^0 and e^u relative to the other
+            rows = [(w1, a.number(0)), (w0, a.scale(u, -1))]
+            base = a.add(base, u)
+    atom = a.atom("log_sum_exp", tuple(w for w, _ in rows), tuple(form for _, form in rows))
+    return a.add(base, a.of(atom))
+
+
+RULES: dict[str, Callable[[Algebra, facts.Card, Form], Form | None]] = {
+    "abs": _abs,
+    "exp": _exp,
+    "expm1": _expm1,
+    "integer_pow": _integer_pow,
+    "log": _log,
+    "log1p": _log1p,
+    "neg": _neg,
+    "reciprocal": _reciprocal,
+    "sign": _sign,
+    "sqrt": _sqrt,
+    "square": _square,
+}
+"""By card: the form that f(x) is, or None where it is an atom of its own."""
