@@ -89,8 +89,13 @@ def record(
 
 
 def _seems_finite(step: Step) -> jax.Array:
-    """Whether the loss and the small arrays of the gradient are finite."""
+    """Whether the loss and the small arrays of the gradient are finite.
+
+    A bias's gradient is itself a sum over the rows of the batch. The barrier keeps XLA from making one sum of the two,
+    which would read the whole batch again at every step.
+    """
     small, _ = Packing.of(step.gradients).pack(step.gradients)
+    small = lax.optimization_barrier(small)
     probe = sum((jnp.sum(matrix) for matrix in small), jnp.float32(0))
     return jnp.isfinite(probe if step.value is None else probe + 0 * scalar(step.value))
 
