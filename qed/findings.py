@@ -1,8 +1,8 @@
 """What qed can find, as one table of codes, and a finding: one row of it met at one place.
 
 A code is QED and three digits; the hundred is the subject: 0xx use of qed itself, 1xx derivatives, 2xx
-numbers, 4xx descent, 6xx probability. Its name says the phenomenon, never the cure, and a number is never
-used again for something else. The level says whether the phenomenon stands against the run (error,
+numbers, 3xx landscape, 4xx descent, 6xx probability. Its name says the phenomenon, never the cure, and a number
+is never used again for something else. The level says whether the phenomenon stands against the run (error,
 warning) or is merely worth knowing (note); it is no standing: how surely it was found is the business of the
 answer that carries the finding.
 
@@ -88,6 +88,7 @@ CODES: Mapping[str, Code] = {
         Code("QED211", "rows-against-columns", _WARNING, "Each prediction is compared with every label."),
         Code("QED212", "integer-arithmetic", _WARNING, "Integer arithmetic on the data loses their numbers."),
         Code("QED213", "promoted-to-double", _NOTE, "Parameters are float32, and the loss is computed in float64."),
+        Code("QED302", "not-convex", _WARNING, "Between two points the function lies above its chord."),
         Code("QED306", "unbounded-below", _WARNING, "The loss falls faster and faster: it has no lower bound."),
         Code("QED401", "step-beyond-stability", _ERROR, "The step is too large: a smaller one ends lower."),
         Code("QED402", "beyond-local-limit", _NOTE, "The step exceeds a local limit, harmlessly here."),

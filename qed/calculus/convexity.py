@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Answer, Reason
-from qed.calculus.shapes.explanation import death, reason_of, witness_reason
+from qed.calculus.shapes.explanation import culprit, death, not_convex, reason_of, witness_reason
 from qed.calculus.shapes.found import Term, strong_constant, term
 from qed.calculus.shapes.refutation import Search, split
 from qed.calculus.shapes.rules import Rules
@@ -84,9 +84,9 @@ def convexity(fun: Callable[..., Any], box: Any, *args: Any, seed: int = 0, budg
 
     Returns:
         An answer to the claim "f is convex on the box": PROVED with a certificate (shape convex or affine), REFUTED
-        with two points (shape concave or nonconvex), or UNKNOWN (undecided) with the first number where the argument
-        fails. It speaks about the real function that the program means; AD sees another one where a
-        `stop_gradient` or a custom rule stands.
+        with two points (shape concave or nonconvex) and the finding QED302 at the equation where the argument for it
+        fails, or UNKNOWN (undecided) with the first number where the argument fails. It speaks about the real
+        function that the program means; AD sees another one where a `stop_gradient` or a custom rule stands.
 
         Where a function has no value at an end of the box and a finite limit (u log u at u = 0), the claim is about
         the points at which it has one, and is as true of the limit.
@@ -250,8 +250,14 @@ class _Question:
         parts: tuple[Answer[Any], ...] = ()
         if concave is not None:
             parts = (Answer("f is concave on the box", Standing.PROVED, None, arithmetic="reals", certificate=concave),)
+        found = not_convex(chord, (witness.first, witness.second), culprit(self.term, self.rules))
         return _answer(
-            Standing.REFUTED, Convexity(shape, witness=chord), reasons, recheck=witness.verify, answers=parts
+            Standing.REFUTED,
+            Convexity(shape, witness=chord),
+            reasons,
+            recheck=witness.verify,
+            answers=parts,
+            findings=(found,),
         )
 
     def _chord(self, witness: ConvexityWitness) -> Chord:

@@ -150,3 +150,16 @@ def test_a_function_that_has_a_limit_at_an_end_is_judged_by_its_values_inside():
     assert answer.proved and answer.shape == "convex" and answer.check()
     answer = qed.convexity(lambda x: -jnp.log(x), (0.0, 2.0))
     assert answer.unknown and answer.missing[0].primitive == "log"
+
+
+def test_what_is_not_convex_is_found_at_its_line():
+    def network(w):
+        hidden = w[0] * w[1]
+        return jnp.abs(hidden) + w[0] ** 2
+
+    answer = qed.convexity(network, (-jnp.ones(2), jnp.ones(2)))
+    (finding,) = answer.findings
+    assert finding.code == "QED302" and answer.refuted
+    assert finding.span is not None and finding.span.line == network.__code__.co_firstlineno + 1
+    assert finding.witness is not None and finding.witness["gap"] == answer.witness.gap > 0
+    assert not qed.convexity(lambda w: jnp.sum(w**2), (-jnp.ones(2), jnp.ones(2))).findings

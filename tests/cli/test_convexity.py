@@ -14,6 +14,12 @@ def bowl(x, c):
 
 def saddle(x):
     return x[0] * x[1]
+
+def cap(x):
+    return -jnp.sum(x * x)
+
+def nowhere(x):
+    return jnp.log(x[0] - 3.0)
 """
 
 
@@ -33,6 +39,14 @@ def test_convex(qed_command, target):
 def test_not_convex(qed_command, target):
     found = qed_command("convex", f"{target}:saddle", "--box", "box")
     assert "not convex" in found.out and "REFUTED" in found.out and "chord" in found.out
+    assert found.code == 1 and "QED302" in found.out and "return x[0] * x[1]" in found.out
+
+
+def test_exit_codes(qed_command, target):
+    assert qed_command("convex", f"{target}:bowl", "--box", "box", "--args", "c").code == 0
+    assert qed_command("convex", f"{target}:cap", "--box", "box").code == 1
+    assert qed_command("convex", f"{target}:nowhere", "--box", "box", "--budget", "1s").code == 0
+    assert qed_command("convex", f"{target}:nowhere", "--box", "box", "--budget", "1s", "--strict").code == 3
 
 
 def test_numbers_are_spread_over_the_shape_of_the_argument(qed_command, target):

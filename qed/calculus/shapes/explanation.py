@@ -8,7 +8,8 @@ from qed.answer import Missing, Reason
 from qed.calculus.shapes.found import Term
 from qed.calculus.shapes.rules import Rules
 from qed.domains.curvature_proof import Step
-from qed.domains.curvature_terms import Form
+from qed.domains.curvature_terms import Form, Place
+from qed.findings import Finding
 from qed.standing import Standing
 
 DEPTH, WIDTH = 12, 8
@@ -96,6 +97,29 @@ def death(term: Term, rules: Rules, problem: str | None) -> Missing:
     where = ", ".join(f"[{low:.6g}, {high:.6g}]" for low, high in bounds[:4])
     what = f"no rule gives the shape of {atom.place.primitive} where its arguments lie in {where}"
     return Missing(what, "a smaller box, or the Hessian there", "QED020", atom.place.primitive, atom.place.span)
+
+
+def culprit(term: Term, rules: Rules) -> Place | None:
+    """The equation at which a function that is not convex stops being convex; None where there is no form."""
+    if term.form is None:
+        return None
+    form = first_failure(rules, term.form, set())
+    parts = [(atom, rules.a.form(((atom, c),), rules.a.zero)) for atom, c in form.terms if not atom.affine]
+    return next((atom.place for atom, part in parts if rules.convex(part) is None), None)
+
+
+def not_convex(chord: Any, points: Any, place: Place | None) -> Finding:
+    """The finding that two points refute convexity, at the equation where the argument for it fails."""
+    first, second = points
+    numbers: dict[str, Any] = {"x": [list(leaf) for leaf in first], "y": [list(leaf) for leaf in second]}
+    numbers |= {"middle": chord.middle, "mean": chord.mean, "gap": chord.gap}
+    if place is not None:
+        numbers["note"] = "the first part that has not the shape which convexity needs"
+    message = (
+        f"at the middle of two points of the box the function is {chord.middle:.6g}, and the mean of its values at "
+        f"them {chord.mean:.6g}: it lies above its chord by {chord.gap:.6g}"
+    )
+    return Finding("QED302", message, place.span if place is not None else None, numbers)
 
 
 def first_failure(rules: Rules, form: Form, seen: set[int]) -> Form:
