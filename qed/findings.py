@@ -63,7 +63,7 @@ CODES: Mapping[str, Code] = {
         Code("QED010", "not-traceable", _ERROR, "The function cannot be turned into a graph."),
         Code("QED011", "no-gradient-seen", _ERROR, "The script ran, and no gradient was seen."),
         Code("QED012", "import-trains", _ERROR, "The file trains while it is imported."),
-        Code("QED013", "missing-extra", _ERROR, "What the question needs is an extra that is not installed."),
+        Code("QED013", "missing-extra", _ERROR, "What the question needs is a library that is not installed."),
         Code("QED014", "subnormals-flushed", _ERROR, "This process rounds the smallest numbers to zero."),
         Code("QED020", "no-rule", _ERROR, "A primitive has no rule in the domain that the question needs."),
         Code("QED021", "check-failed", _ERROR, "What was checked again did not come out as claimed."),

@@ -20,7 +20,6 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 EXTRAS = {
-    "proofs": "flint",
     "sklearn": "sklearn",
     "flax": "flax",
     "equinox": "equinox",

@@ -109,7 +109,9 @@ def convexity(fun: Callable[..., Any], box: Any, *args: Any, seed: int = 0, budg
     title = read(fun, example, *args, finite=False).title()
     question = _Question(fun, example, args, lower, upper, seed, deadline)
     found = question.answer()
-    return replace(found, meta={**found.meta, "seed": seed}, subject=title)
+    place = "Everywhere" if all(np.isinf(end).all() for end in (*lower, *upper)) else "On this box"
+    headline = found.headline if found.value is None else _headline(found.value, place)
+    return replace(found, meta={**found.meta, "seed": seed}, subject=title, headline=headline)
 
 
 CLAIM = "f is convex on the box"
@@ -294,19 +296,18 @@ def _answer(standing: Standing, value: Convexity, reasons: tuple[Reason, ...], *
         value,
         arithmetic="reals",
         reasons=reasons,
-        headline=_headline(value),
         **rest,
     )
 
 
-def _headline(value: Convexity) -> str:
+def _headline(value: Convexity, place: str) -> str:
     if value.shape is Shape.CONVEX:
         more = f", strongly with constant {value.strong:.6g}" if value.strong else ""
-        return f"On this box the function is convex{more}: every stationary point is a minimum."
+        return f"{place} the function is convex{more}: every stationary point is a minimum."
     if value.shape is Shape.AFFINE:
-        return "On this box the function is affine: convex and concave."
+        return f"{place} the function is affine: convex and concave."
     if value.shape is Shape.CONCAVE:
-        return "On this box the function is concave, and not convex."
+        return f"{place} the function is concave, and not convex."
     if value.witness is not None:
-        return "On this box the function is not convex: at two points the chord lies below the graph."
+        return f"{place} the function is not convex: at two points the chord lies below the graph."
     return "Neither a proof of convexity nor two points against it were found."

@@ -45,10 +45,10 @@ qed answers questions about a differentiable function, and gives every answer wi
   How does the gradient come about?             qed backprop train.py:loss --at w
   What is the derivative, by which rules?       qed derive train.py:loss --at w
   Is my gradient right?                         qed check train.py:loss --at w
-  Between which numbers does it stay?           qed enclose train.py:loss --lower 0 --upper 1
-  Is it convex?                                 qed convex train.py:loss --box low,high
+  Between which numbers does it stay?           qed enclose train.py:loss --box 0,1
+  Is it convex?                                 qed convex train.py:loss --at w
   How many digits are lost, and where?          qed precision train.py:loss --at w
-  Where is its least value on a box?            qed globally train.py:loss --lower 0 --upper 1
+  Where is its least value on a box?            qed globally train.py:loss --box 0,1
   Which polynomial is it nearby?                qed taylor train.py:loss --at w --order 2
   Does it keep its digits, and how would it?    qed stabilize train.py:loss --at w
   What does a code mean?                        qed explain QED201

@@ -1,4 +1,4 @@
-"""``qed minimize_globally FILE.py:FUNCTION --lower NAME --upper NAME``: the least value on a box, and all places."""
+"""``qed minimize_globally FILE.py:FUNCTION --box LOWER,UPPER``: the least value on a box, and all places."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from typing import Annotated
 
 import typer
 
-from qed.cli.enclose import Lower, Upper
+from qed.cli.box import InBox, Like, Lower, Upper, find_on_box
 from qed.cli.output import seconds
-from qed.cli.question import Args, AsJson, Budget, Quiet, Strict, Target, Unfold, ask, find_point, find_subject
+from qed.cli.question import Args, AsJson, Budget, Quiet, Strict, Target, Unfold, ask
 
 Tolerance = Annotated[float, typer.Option("--tol", metavar="T", help="How wide the bounds of the minimum may be.")]
 
 
 def command(
     target: Target,
-    lower: Lower,
-    upper: Upper,
+    box: InBox = None,
+    lower: Lower = None,
+    upper: Upper = None,
+    at: Like = None,
     args: Args = None,
     tol: Tolerance = 1e-6,
     budget: Budget = "60s",
@@ -26,8 +28,7 @@ def command(
     strict: Strict = False,
 ) -> None:
     """Where is the least value of the function on a box: proved bounds, and boxes with all minimisers."""
-    subject = find_subject(target, lower, args)
-    end = find_point(subject.module, subject.source, upper)
+    subject, found = find_on_box(target, args, box, lower, upper, at)
     import qed
     from qed.cli.progress import Reporter
 
@@ -35,7 +36,7 @@ def command(
         ask(
             lambda: qed.minimize_globally(
                 subject.fun,
-                qed.Box(subject.x, end),
+                found,
                 *subject.args,
                 tol=tol,
                 budget=seconds(budget),

@@ -1,4 +1,4 @@
-"""``qed lipschitz FILE.py:FUNCTION --lower NAME --upper NAME``: how fast the function, or its gradient, can change."""
+"""``qed lipschitz FILE.py:FUNCTION --box LOWER,UPPER``: how fast the function, or its gradient, can change."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from typing import Annotated
 
 import typer
 
-from qed.cli.enclose import Lower, Upper
+from qed.cli.box import InBox, Like, Lower, Upper, find_on_box
 from qed.cli.output import seconds
-from qed.cli.question import Args, AsJson, Budget, Strict, Target, Unfold, ask, find_point, find_subject
+from qed.cli.question import Args, AsJson, Budget, Strict, Target, Unfold, ask
 
 Order = Annotated[int, typer.Option("--order", metavar="N", help="0: of the function; 1: of its gradient.")]
 
 
 def command(
     target: Target,
-    lower: Lower,
-    upper: Upper,
+    box: InBox = None,
+    lower: Lower = None,
+    upper: Upper = None,
+    at: Like = None,
     args: Args = None,
     order: Order = 1,
     budget: Budget = "10s",
@@ -25,13 +27,11 @@ def command(
     strict: Strict = False,
 ) -> None:
     """How fast can the function, or its gradient, change on a box: a proved Lipschitz constant."""
-    subject = find_subject(target, lower, args)
-    end = find_point(subject.module, subject.source, upper)
+    subject, found = find_on_box(target, args, box, lower, upper, at)
     import qed
 
-    box = qed.Box(subject.x, end)
     ask(
-        lambda: qed.lipschitz(subject.fun, box, *subject.args, order=order, budget=seconds(budget)),
+        lambda: qed.lipschitz(subject.fun, found, *subject.args, order=order, budget=seconds(budget)),
         as_json,
         unfold,
         strict,

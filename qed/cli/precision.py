@@ -6,12 +6,8 @@ from typing import Annotated
 
 import typer
 
-from qed.cli.question import Args, AsJson, At, Budget, Strict, Target, Unfold, ask, find_point, find_subject
-from qed.errors import QedError
-
-InBox = Annotated[
-    str | None, typer.Option("--box", metavar="LOWER,UPPER", help="Look for the worst point between: names or numbers.")
-]
+from qed.cli.box import InBox, Lower, Upper, find_box
+from qed.cli.question import Args, AsJson, At, Budget, Strict, Target, Unfold, ask, find_subject
 
 
 def command(
@@ -19,24 +15,22 @@ def command(
     at: At = None,
     args: Args = None,
     box: InBox = None,
+    lower: Lower = None,
+    upper: Upper = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the search in the box.")] = 0,
     budget: Budget = "",
     as_json: AsJson = False,
     unfold: Unfold = False,
     strict: Strict = False,
 ) -> None:
-    """How many digits of the value and of the gradient are lost, and by which lines."""
+    """How many digits of the value and of the gradient are lost, and by which lines.
+
+    With a box the worst point in it is looked for.
+    """
     from qed.cli.output import seconds
 
     subject = find_subject(target, at, args)
-    limits = None
-    if box is not None:
-        ends = [part.strip() for part in box.split(",")]
-        if len(ends) != 2:
-            raise QedError(
-                "QED007", f"--box {box} names no two ends", "a box has a lower and an upper end", "--box 0,1"
-            )
-        limits = tuple(find_point(subject.module, subject.source, end) for end in ends)
+    limits = find_box(subject, box, lower, upper)
     import qed
 
     time = seconds(budget) if budget else None

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from qed.cli.question import Args, AsJson, At, Strict, Target, Unfold, find_point, find_subject
+from qed.cli.box import InBox, Lower, Upper, find_box
+from qed.cli.question import Args, AsJson, At, Strict, Target, Unfold, find_subject
 
-Side = Annotated[str | None, typer.Option(metavar="NAME", help="Only what can lose digits in a box: its ends.")]
 Everywhere = Annotated[bool, typer.Option("--everywhere", help="Rewrite also what keeps its digits.")]
 
 
@@ -18,14 +18,18 @@ def command(
     target: Target,
     at: At = None,
     args: Args = None,
-    lower: Side = None,
-    upper: Side = None,
+    box: InBox = None,
+    lower: Lower = None,
+    upper: Upper = None,
     everywhere: Everywhere = False,
     as_json: AsJson = False,
     unfold: Unfold = False,
     strict: Strict = False,
 ) -> None:
-    """Which expressions lose digits, what to write instead, and the bits before and after."""
+    """Which expressions lose digits, what to write instead, and the bits before and after.
+
+    With a box only what can lose digits there is rewritten.
+    """
     from qed.cli.output import finish, show
     from qed.report import exit_code
 
@@ -33,9 +37,8 @@ def command(
     import qed
 
     options: dict[str, Any] = {"everywhere": True} if everywhere else {}
-    if lower is not None and upper is not None:
-        ends = [find_point(subject.module, subject.source, end) for end in (lower, upper)]
-        options |= {"box": tuple(ends), "at": (subject.x, *subject.args) if subject.args else subject.x}
+    if (limits := find_box(subject, box, lower, upper)) is not None:
+        options |= {"box": limits, "at": (subject.x, *subject.args) if subject.args else subject.x}
     with contextlib.redirect_stdout(sys.stderr):
         answer = qed.stabilize(subject.fun, **options).rewrites(subject.x, *subject.args)
     if answer.value is not None and answer.value.patch and not as_json:

@@ -31,7 +31,7 @@ def flint() -> Any:
         return importlib.import_module("flint")
     except ModuleNotFoundError:
         what, because = "proofs need ball arithmetic", "python-flint is not installed"
-        raise QedError("QED013", what, because, "pip install python-flint (the extra 'proofs')") from None
+        raise QedError("QED013", what, because, "pip install python-flint, which qed depends on") from None
 
 
 @contextmanager

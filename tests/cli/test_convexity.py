@@ -59,3 +59,17 @@ def test_numbers_are_spread_over_the_shape_of_the_argument(qed_command, target):
 def test_no_box(qed_command, target):
     found = qed_command("convex", f"{target}:saddle")
     assert found.code == 2 and "QED007" in found.err
+
+
+def test_without_a_box_the_question_is_about_the_whole_space(qed_command, target):
+    found = qed_command("convex", f"{target}:bowl", "--at", "low", "--args", "c")
+    assert "Everywhere the function is convex" in found.out and "PROVED" in found.out
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [("--box", "0"), ("--box", "low,high,c"), ("--box", "low,"), ("--lower", "low"), ("--box", "box", "--upper", "1")],
+)
+def test_half_a_box(qed_command, target, ends):
+    found = qed_command("convex", f"{target}:saddle", *ends)
+    assert found.code == 2 and "QED007" in found.err

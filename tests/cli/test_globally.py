@@ -46,3 +46,12 @@ def test_what_is_not_defined_everywhere(qed_command, target, verb):
     assert found.code == 0 and "UNKNOWN" in found.out
     assert qed_command(verb, f"{target}:pole", *ends, "--strict").code == 3
     assert qed_command(verb, f"{target}:pole", "--lower", "high", "--upper", "low").code == 2
+
+
+@pytest.mark.parametrize("verb", ["enclose", "lipschitz", "globally"])
+def test_the_box_is_given_as_two_ends_or_as_an_object(qed_command, target, verb):
+    by_name = qed_command(verb, f"{target}:bowl", "--box", "low,high", "--json")
+    by_number = qed_command(verb, f"{target}:bowl", "--box=-2,2", "--at", "low", "--json")
+    assert by_name.code == by_number.code == 0
+    assert json.loads(by_name.out)["standing"] == json.loads(by_number.out)["standing"] == "PROVED"
+    assert qed_command(verb, f"{target}:bowl", "--at", "low").code == 2
