@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ class Formula:
             number = constant_of(term.node)
             if number is not None:
                 value = term.coefficient * number
-                pieces.append((value < 0, (f"{abs(value):.6g}", 3)))
+                pieces.append((value < 0, (shortest(abs(value), term.node.dtype), 3)))
                 continue
             text = self._operation(term.node, depth) if term.node is new else self._text(term.node, depth)
             pieces.append((negative, self._scaled(size, text)))
@@ -147,10 +148,22 @@ def _order(term: Term) -> tuple[bool, bool]:
 def _constant(node: Node) -> str:
     if np.size(node.value) == 1:
         try:
-            return f"{float(np.asarray(node.value).reshape(())):.6g}"
+            return shortest(float(np.asarray(node.value).reshape(())), node.dtype)
         except (TypeError, ValueError):
             return "constant"
     return "constant"
+
+
+def shortest(number: float, dtype: Any) -> str:
+    """The shortest text from which the dtype reads the same number.
+
+    >>> import numpy as np
+    >>> shortest(np.log(4.0), np.float32), shortest(0.5, np.float64), shortest(1e-12, np.float32)
+    ('1.3862944', '0.5', '1e-12')
+    """
+    kind = np.dtype(dtype).type
+    digits = range(1, 18)
+    return next((text for k in digits if kind(float(text := f"{number:.{k}g}")) == kind(number)), repr(number))
 
 
 def _binding(name: str) -> int:
