@@ -2,8 +2,9 @@
 
 The natural extension encloses the range on any box, the more closely the smaller the box is: its excess width is of
 first order in the box's, of second order in the mean value form (Moore, Kearfott and Cloud, *Introduction to Interval
-Analysis*, SIAM 2009, chapters 5 and 6). So the box is halved, again and again where the enclosure is widest, and the
-range is the hull over the pieces. The pieces are the certificate's tree; it is verified in other arithmetic.
+Analysis*, SIAM 2009, chapters 5 and 6). So the box is halved where the bound is lowest, and pressed on a face where a
+partial derivative has one sign (`qed.calculus.bounding.ranging`), once for each end of the range. The boxes are the
+certificate's trees; they are verified in other arithmetic.
 """
 
 from __future__ import annotations
@@ -11,63 +12,66 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
 import numpy as np
 
 from qed.answer import Answer, Enclosed, Missing, Reason
+from qed.calculus.bounding.boxes import Gap, OnBoxes
+from qed.calculus.bounding.ranging import Side
 from qed.calculus.expanding.words import outward
-from qed.certificates.certificate import placed
-from qed.certificates.enclosure import Enclosure, halves, prove_leaf
+from qed.certificates.boxes import OutOfTime, Prover
+from qed.certificates.enclosure import Enclosure, Enclosures
 from qed.domains.box import Interval, spread
-from qed.domains.interval import Interval as IntervalDomain
-from qed.domains.intervals import Intervals
-from qed.errors import CertificateError
+from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
 from qed.graph.trace import Traced
-from qed.graph.walk import TooLong, Unknown, Walker
+from qed.graph.walk import TooLong
 from qed.standing import Standing
 
-PIECES = 64
-TOLERANCE = 1e-3
-ROOM = (0.0, 2.0**-40)
+Array = np.ndarray
+Progress = Callable[[str, int, int], Any]
+CLOSE = 1e-3
+"""How far the bounds may lie beyond the range where no width is asked for, in parts of the range."""
+FEW, MANY = 64, 4096
+"""How many leaves each tree has at most: where no width is asked for, and where one is."""
+ROOM = (0.0, 2.0**-46, 2.0**-34, 2.0**-24)
 """By which parts of themselves bounds are widened, until they are confirmed."""
-
-
-@dataclass(eq=False)
-class _Node:
-    lower: list[np.ndarray]
-    upper: list[np.ndarray]
-    bounds: tuple[float, float]
-    gap: Unknown | None
-    coordinate: int = -1
-    children: list[_Node] = field(default_factory=list)
-
-    def order(self) -> list[int]:
-        """The tree as a certificate writes it."""
-        return [self.coordinate, *(n for child in self.children for n in child.order())]
+LARGEST = {1: 2**20, 2: 2**17}
+"""How many numbers one box may hold, for jets of an order to be used."""
+HESSIANS = 16
+"""In how many variables second derivatives are enclosed at most."""
 
 
 def enclose(
-    fun: Callable[..., Any], box: Any, *args: Any, pieces: int = PIECES, budget: float = 5.0
+    fun: Callable[..., Any],
+    box: Any,
+    *args: Any,
+    width: float | None = None,
+    budget: float = 5.0,
+    progress: Progress | None = None,
 ) -> Answer[Interval]:
     """Bounds of fun(x, *args) for all x of a box, proved.
 
     Args:
-        fun: a function of a tree of arrays that returns a number.
+        fun: a function of a tree of arrays that returns a number; of an array each component is enclosed.
         box: `qed.Box(lower, upper)` or the pair; None and infinities are open.
         args: the other arguments, as they are.
-        pieces: into how many pieces the box is cut at most.
-        budget: seconds after which no piece is cut any more.
+        width: how wide the bounds may be, or how far they may lie beyond the range, both ends together, in the units of
+            fun; None for about a thousandth of the range.
+        budget: seconds, of which half are for the search; the bounds found until then are proved.
+        progress: called with (what, done, total) as the bounds improve.
 
     Returns:
-        An answer whose value is an `Interval`, with the certificate of the proof. It is UNKNOWN where the function may
-        be undefined somewhere on the box, or holds a primitive without a rule: `missing` names it.
+        An answer whose value is an `Interval`, with the certificate of the proof; for an array its ends are arrays. It
+        is UNKNOWN where the function may be undefined somewhere on the box, or holds a primitive without a rule:
+        `missing` names it.
 
     Raises:
-        QedError: for what is no box (QED007, QED003), a function that cannot be traced (QED010) or returns no number
-            (QED002), as `qed.graph.function.read` says.
+        QedError: for what is no box (QED007, QED003), a width that is none (QED007), a function that cannot be traced
+            (QED010) or returns neither a number nor an array (QED002), as `qed.graph.function.read` says.
 
     >>> import jax.numpy as jnp
     >>> from qed.calculus.enclosure import enclose
@@ -75,80 +79,217 @@ def enclose(
     >>> str(answer.standing), round(answer.value.lower, 4), answer.value.upper, answer.check()
     ('PROVED', 0.0183, 1.0, True)
     """
+    if width is not None and not (isinstance(width, int | float) and 0 < width < np.inf):
+        what = f"width={width!r} is no width"
+        raise QedError("QED007", what, "it is a positive number in the units of the function", "give width=0.01, say")
+    start = time.monotonic()
     example, lower, upper = spread(box)
-    function = read(fun, example, *args, finite=False)
-    found = _enclosed(function, (fun, example, args), (lower, upper), pieces, budget)
+    function = read(fun, example, *args, finite=False, scalar=False)
+    shape = _shape(function, fun, example, args)
+    asked = _Asked((fun, example, args), (lower, upper), width, budget, progress, _called(function.name))
+    if shape == ():
+        found = _of_number(asked, function.traced, start + budget)
+    else:
+        found = _of_array(asked, shape, start + budget)
     return replace(found, subject=function.title())
 
 
-def _enclosed(function: Function, subject: Any, box: Any, pieces: int, budget: float) -> Answer[Interval]:
-    (fun, example, args), (lower, upper), traced = subject, box, function.traced
-    deadline = time.monotonic() + budget
-    try:
-        root = _evaluated(traced, lower, upper)
-        if root.gap is None or "undefined" in root.gap.why:
-            pieces = min(pieces, _affordable(traced, root, budget))
-        leaves = _refined(traced, root, pieces, deadline)
-    except TooLong as error:
-        return _unknown(Missing(str(error), "a shorter loop", code="QED020"))
-    gap = next((leaf.gap for leaf in leaves if leaf.gap is not None), None)
-    if gap is not None:
-        settle = "a box on which it is defined" if "undefined" in gap.why else "a rule, see CONTRIBUTING.md"
-        return _unknown(Missing(str(gap), settle, code="QED020", primitive=gap.primitive, span=gap.span))
-    found = Interval(min(leaf.bounds[0] for leaf in leaves), max(leaf.bounds[1] for leaf in leaves))
-    if np.isinf(found.lower) and np.isinf(found.upper):
-        return _unknown(Missing("no bound was found", "a smaller box", code="QED020"))
-    try:
-        certificate = _confirmed(fun, example, args, root, found)
-    except CertificateError as error:
-        return _unknown(Missing(f"not confirmed in balls: {error.node}: {error.why}", "a rule", code="QED020"))
-    found = Interval(certificate.lower, certificate.upper)
-    rule = f"natural extension on {len(leaves)} piece" + "s" * (len(leaves) > 1)
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked: (fun, example, args), the box as two lists of arrays, and how closely."""
+
+    subject: tuple[Any, Any, Any]
+    box: tuple[list[Array], list[Array]]
+    width: float | None
+    budget: float
+    progress: Progress | None
+    name: str
+
+
+def _shape(function: Function, fun: Callable[..., Any], example: Any, args: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape of the one array that a function returns."""
+    if len(function.graph.outputs) != 1:
+        read(fun, example, *args, finite=False)  # says what it returns instead
+        because = "it returns several arrays"
+        raise QedError("QED002", f"{function.name} returns no number", because, "return one of them")
+    return tuple(function.graph.outputs[0].shape)
+
+
+# --- arrays ---------------------------------------------------------------------------------------------------
+
+
+def _of_array(asked: _Asked, shape: tuple[int, ...], deadline: float) -> Answer[Interval]:
+    """The range of each component, with an equal share of the time that is left."""
+    fun, example, args = asked.subject
+    count = int(np.prod(shape))
+    quiet = replace(asked, progress=None)
+    found: list[Answer[Interval]] = []
+    for number in range(count):
+        if asked.progress is not None:
+            asked.progress("components", number, count)
+        share = max(0.0, deadline - time.monotonic()) / (count - number)
+        part = _component(fun, number)
+        traced = read(part, example, *args, finite=False).traced
+        one = _of_number(replace(quiet, subject=(part, example, args), budget=share), traced, time.monotonic() + share)
+        if not one.proved:
+            place = f"component {tuple(int(i) for i in np.unravel_index(number, shape))}"
+            return _unknown(replace(one.missing[0], what=f"{place}: {one.missing[0].what}"))
+        found.append(one)
+    ends: Any = [np.array([getattr(one, side) for one in found]).reshape(shape) for side in ("lower", "upper")]
+    low, high = float(np.min(ends[0], initial=np.inf)), float(np.max(ends[1], initial=-np.inf))
+    rule = f"each of {count} components by itself"
     return Answer(
-        f"f(x) lies in [{found.lower!r}, {found.upper!r}] for all x of the box",
+        f"each of {count} components of f lies between its bounds for all x of the box",
         Standing.PROVED,
-        found,
+        Interval(*ends),
         arithmetic="reals",
-        error=Enclosed(found.lower, found.upper),
+        error=Enclosed(*ends),
         reasons=(Reason(rule, "f(X) encloses f(x) for all x in X", standing=Standing.PROVED, text=rule),),
-        certificate=certificate,
-        headline=f"On this box {_called(function.name)} stays between {outward(found.lower, -1, 6)} and "
-        f"{outward(found.upper, 1, 6)}.",
+        certificate=Enclosures.of([one.certificate for one in found], asked.subject, asked.box),
+        headline=f"On this box the {count} components of {asked.name} stay between {outward(low, -1, 6)} and "
+        f"{outward(high, 1, 6)}.",
     )
 
 
-def _called(name: str) -> str:
-    """The function in a sentence."""
-    return name if name.isidentifier() else "the function"
+def _component(fun: Callable[..., Any], number: int) -> Callable[..., Any]:
+    """The function that returns one number of an array."""
+
+    def component(*args: Any) -> Any:
+        return jax.numpy.ravel(fun(*args))[number]
+
+    return component
 
 
-def _affordable(traced: Traced, root: _Node, budget: float) -> int:
-    """How many pieces can be verified in about that many seconds."""
-    start = time.monotonic()
-    with contextlib.suppress(CertificateError):
-        prove_leaf(traced, (root.lower, root.upper), root.bounds, "box")
-    return 1 + int(budget / max(time.monotonic() - start, 1e-9))
+# --- numbers --------------------------------------------------------------------------------------------------
 
 
-def _confirmed(fun: Callable[..., Any], example: Any, args: tuple[Any, ...], root: _Node, found: Interval) -> Enclosure:
+def _of_number(asked: _Asked, traced: Traced, deadline: float) -> Answer[Interval]:
+    """The range of a function that returns a number: by derivatives, or without them where that is not confirmed."""
+    function = OnBoxes.of(traced)
+    ends: Any = [np.concatenate([np.ravel(leaf) for leaf in side]) for side in asked.box]
+    problem = ""
+    for order in dict.fromkeys((_order(function), 0)):
+        last = order == 0
+        try:
+            search = _Search(asked, function, ends, order, deadline)
+            search.run()
+        except (Gap, TooLong) as lost:
+            if not last:
+                continue
+            return _unknown(_not_found(lost))
+        gap = search.gap
+        if gap is not None:
+            if not last and not isinstance(gap, str) and "undefined" not in gap.why:
+                continue
+            return _unknown(_undefined(gap))
+        if not np.isfinite(search.lower) and not np.isfinite(search.upper):
+            return _unknown(Missing("no bound was found", "a smaller box", code="QED020"))
+        try:
+            return _answer(asked, search, _confirmed(asked, search, np.inf if last else deadline + asked.budget))
+        except CertificateError as error:
+            problem = f"not confirmed in balls: {error.node}: {error.why}"
+        except OutOfTime:
+            problem = "not confirmed in balls in time"
+    return _unknown(Missing(problem, "a rule", code="QED020"))
+
+
+def _order(function: OnBoxes) -> int:
+    """The order of the jets that are small enough to be carried on many boxes."""
+    n = function.size
+    if n <= HESSIANS and function.weight * n * (n + 1) // 2 <= LARGEST[2]:
+        return 2
+    return 1 if function.weight * n <= LARGEST[1] else 0
+
+
+class _Search:
+    """Both ends of the range."""
+
+    def __init__(
+        self, asked: _Asked, function: OnBoxes, ends: tuple[Array, Array], order: int, deadline: float
+    ) -> None:
+        self.asked, self.order = asked, order
+        self.until = time.monotonic() + max(0.0, deadline - time.monotonic()) / 2
+        most = min(FEW if asked.width is None else MANY, self._affordable(function, ends))
+        self.sides = [Side(function, sign, *ends, order, most) for sign in (1, -1)]
+
+    def _affordable(self, function: OnBoxes, ends: tuple[Array, Array]) -> int:
+        """How many leaves can be verified in half of the budget, about."""
+        prover = Prover(function.traced, parts=0)
+        took = [0.0, 0.0]
+        for k in range(2):  # the first time something may be imported
+            start = time.monotonic()
+            with contextlib.suppress(CertificateError):
+                prover.at_least(*ends, np.inf, "box")
+            took[k] = time.monotonic() - start
+        return 1 + int(self.asked.budget / 4 / max(min(took), 1e-9))
+
+    @property
+    def lower(self) -> float:
+        """The lower bound."""
+        return self.sides[0].bound
+
+    @property
+    def upper(self) -> float:
+        """The upper bound."""
+        return -self.sides[1].bound
+
+    @property
+    def seen(self) -> tuple[float, float]:
+        """Values that f takes, rounded inward: the lowest and the highest."""
+        return self.sides[0].seen, -self.sides[1].seen
+
+    @property
+    def gap(self) -> Any:
+        """Where f may be undefined."""
+        return next((node.gap for side in self.sides for node in side.leaves if node.gap is not None), None)
+
+    @property
+    def goal(self) -> float:
+        """How far each bound may lie beyond the range."""
+        if self.asked.width is not None:
+            return self.asked.width / 2
+        low, high = self.seen
+        return CLOSE / 2 * (high - low) if np.isfinite(high - low) else 0.0
+
+    @property
+    def finished(self) -> bool:
+        """Whether the bounds are as close as is asked for."""
+        wide = self.asked.width is not None and self.upper - self.lower <= self.asked.width
+        return wide or all(side.excess <= self.goal for side in self.sides)
+
+    def run(self) -> None:
+        """Improve both bounds in turn, until they are close, or the time is over."""
+        busy = [True, True]
+        while any(busy) and not self.finished and time.monotonic() < self.until:
+            for k, side in enumerate(self.sides):
+                busy[k] = busy[k] and side.improve(self.goal)
+            if self.asked.progress is not None:
+                said = f"range in [{self.lower:.6g}, {self.upper:.6g}]"
+                self.asked.progress(said, sum(len(side.leaves) for side in self.sides), 0)
+
+
+def _confirmed(asked: _Asked, search: _Search, deadline: float) -> Enclosure:
     """The certificate, verified: of these bounds, or of slightly wider ones that leave room for roundings.
 
-    Raises CertificateError where it cannot be verified.
+    Raises CertificateError where it cannot be verified, OutOfTime where that takes too long.
     """
+    fun, example, args = asked.subject
     problem: CertificateError | None = None
     for room in ROOM:
-        ends = [float(end) for end in (found.lower, found.upper)]
-        margin = room * max([abs(end) for end in ends if np.isfinite(end)], default=0.0)
+        ends = [search.lower, search.upper]
+        margin = room * max([abs(end) for end in (*ends, *search.seen) if np.isfinite(end)], default=0.0)
+        bounds = ends[0] - margin, ends[1] + margin
         certificate = Enclosure.about(
             fun,
             example,
             args,
-            box=(root.lower, root.upper),
-            tree=root.order(),
-            bounds=(ends[0] - margin, ends[1] + margin),
+            box=asked.box,
+            tree=search.sides[0].tree(bounds[0] + margin),
+            above=search.sides[1].tree(margin - bounds[1]),
+            bounds=bounds,
         )
         try:
-            certificate.verify()
+            certificate.confirm(deadline)
         except CertificateError as error:
             problem = error
         else:
@@ -157,58 +298,57 @@ def _confirmed(fun: Callable[..., Any], example: Any, args: tuple[Any, ...], roo
     raise problem
 
 
-def _evaluated(traced: Traced, lower: list[np.ndarray], upper: list[np.ndarray]) -> _Node:
-    box = [Intervals(a, b) for a, b in zip(lower, upper, strict=True)]
-    domain = IntervalDomain()
-    value = Walker([domain]).run(traced.graph, placed(traced, box))[0].values[0]
-    if isinstance(value, Unknown):
-        return _Node(lower, upper, (-np.inf, np.inf), value)
-    value = domain.number(value)
-    gap = None
-    if value.doubt:
-        gap = value.doubt.place or Unknown("interval", "an infinite constant", None, "the value may be infinite:")
-    return _Node(lower, upper, (float(value.lower), float(value.upper)), gap)
+# --- words ----------------------------------------------------------------------------------------------------
 
 
-def _refined(traced: Traced, root: _Node, pieces: int, deadline: float) -> list[_Node]:
-    """Halve the piece that reaches furthest out, until that pays no more."""
-    leaves = [root]
-    stuck: set[int] = set()
-    while len(leaves) < pieces and time.monotonic() < deadline:
-        chosen = _outermost([leaf for leaf in leaves if id(leaf) not in stuck])
-        if chosen is None:
-            break
-        coordinate = _widest(chosen)
-        if coordinate is None or (chosen.gap is not None and "undefined" not in chosen.gap.why):
-            stuck.add(id(chosen))
-            continue
-        chosen.coordinate = coordinate
-        chosen.children = [_evaluated(traced, *half) for half in halves(chosen.lower, chosen.upper, coordinate)]
-        leaves = [leaf for leaf in leaves if leaf is not chosen] + chosen.children
-        before, after = chosen.bounds, [child.bounds for child in chosen.children]
-        gained = (min(a for a, _ in after) - before[0]) + (before[1] - max(b for _, b in after))
-        if chosen.gap is None and not gained > TOLERANCE * (before[1] - before[0]) and len(leaves) >= 8:
-            stuck |= {id(child) for child in chosen.children}
-    return leaves
+def _answer(asked: _Asked, search: _Search, certificate: Enclosure) -> Answer[Interval]:
+    found = Interval(certificate.lower, certificate.upper)
+    late = "" if asked.width is None or search.finished else " That is wider than asked for: the budget ended."
+    counts = [sum(node != -1 for node in tree) and len(tree) for tree in (certificate.tree, certificate.above)]
+    forms = ("natural extension", "mean value form", "forms of first and second order")[search.order]
+    pieces = max(1, *counts)
+    rule = f"{forms} on {pieces} box" + "es" * (pieces > 1)
+    low, high = search.seen
+    inner = Reason(
+        "values that are taken",
+        f"{low:.6g} and {high:.6g}",
+        role="observed",
+        standing=Standing.MEASURED,
+        predicted=found.width,
+        observed=high - low,
+        text=f"among the values taken are {low:.6g} and {high:.6g}",
+    )
+    proof = Reason(rule, "f(X) encloses f(x) for all x in X", standing=Standing.PROVED, text=rule)
+    return Answer(
+        f"f(x) lies in [{found.lower!r}, {found.upper!r}] for all x of the box",
+        Standing.PROVED,
+        found,
+        arithmetic="reals",
+        error=Enclosed(found.lower, found.upper),
+        reasons=(proof, inner) if np.isfinite(high - low) else (proof,),
+        certificate=certificate,
+        headline=f"On this box {asked.name} stays between {outward(found.lower, -1, 6)} and "
+        f"{outward(found.upper, 1, 6)}.{late}",
+    )
 
 
-def _outermost(leaves: list[_Node]) -> _Node | None:
-    """A piece with a gap, else the one with the lowest or the highest bound, whichever is wider."""
-    if not leaves:
-        return None
-    broken = next((leaf for leaf in leaves if leaf.gap is not None), None)
-    if broken is not None:
-        return broken
-    low, high = min(leaves, key=lambda leaf: leaf.bounds[0]), max(leaves, key=lambda leaf: leaf.bounds[1])
-    return max((low, high), key=lambda leaf: leaf.bounds[1] - leaf.bounds[0])
+def _called(name: str) -> str:
+    """The function in a sentence."""
+    return name if name.isidentifier() else "the function"
 
 
-def _widest(node: _Node) -> int | None:
-    """The coordinate with the longest side, if it can be halved."""
-    sides = np.concatenate([(b - a).ravel() for a, b in zip(node.lower, node.upper, strict=True)] or [np.zeros(0)])
-    if not sides.size or not np.all(np.isfinite(sides)) or not sides.max() > 0:
-        return None
-    return int(np.argmax(sides))
+def _not_found(lost: Gap | TooLong) -> Missing:
+    if isinstance(lost, TooLong):
+        return Missing(str(lost), "a shorter loop", code="QED020")
+    gap = lost.unknown
+    return Missing(str(gap), "a rule, see CONTRIBUTING.md", code="QED020", primitive=gap.primitive, span=gap.span)
+
+
+def _undefined(gap: Any) -> Missing:
+    if isinstance(gap, str):
+        return Missing(gap, "a smaller box", code="QED020")
+    settle = "a box on which it is defined" if "undefined" in gap.why else "a rule, see CONTRIBUTING.md"
+    return Missing(str(gap), settle, code="QED020", primitive=gap.primitive, span=gap.span)
 
 
 def _unknown(missing: Missing) -> Answer[Interval]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth, rounded
+from qed.domains.ball_boxes import BITS, BallBoxes, Negative, NotSmooth, rounded
 from qed.domains.balls import between
 from qed.domains.precision import precision
 from qed.errors import CertificateError
@@ -32,11 +32,19 @@ class OutOfTime(Exception):
 class Prover:
     """A traced function, questioned on boxes; what is not proved raises CertificateError with the name given.
 
-    OutOfTime is raised after the deadline (time.monotonic()); a box is cut into so many parts at most.
+    OutOfTime is raised after the deadline (time.monotonic()); a box is cut into so many parts at most. Where `negative`
+    is set the questions are about -f, and of an array about one component of it.
     """
 
-    def __init__(self, traced: Traced, deadline: float = np.inf, parts: int = COUNT) -> None:
-        self.f = BallBoxes(traced)
+    def __init__(
+        self,
+        traced: Traced,
+        deadline: float = np.inf,
+        parts: int = COUNT,
+        negative: bool = False,
+        component: int | None = None,
+    ) -> None:
+        self.f = (Negative if negative else BallBoxes)(traced, component)
         self.deadline, self.parts = deadline, parts
 
     # --- bounds ---

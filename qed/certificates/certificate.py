@@ -120,6 +120,27 @@ class Certificate(ABC):
         """Prove the claim for a traced function, or raise CertificateError."""
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Boxed(Certificate):
+    """A claim about a box; `box_lower` and `box_upper` are the numbers of each array of the argument."""
+
+    box_lower: tuple[tuple[float, ...], ...]
+    box_upper: tuple[tuple[float, ...], ...]
+
+    def ends(self, traced: Traced) -> tuple[np.ndarray, np.ndarray]:
+        """The ends of the box as vectors, the arrays of the argument laid end to end.
+
+        Raises CertificateError where they are no box of the function's argument.
+        """
+        sides = [
+            np.concatenate([np.ravel(leaf) for leaf in shaped(side, traced, name)] or [np.zeros(0)])
+            for side, name in ((self.box_lower, "box_lower"), (self.box_upper, "box_upper"))
+        ]
+        if np.any(sides[0] > sides[1]):
+            raise CertificateError("box_lower", "an end of the box is above the other")
+        return sides[0], sides[1]
+
+
 def flat(leaves: Any) -> tuple[tuple[float, ...], ...]:
     """Arrays as tuples of their numbers."""
     return tuple(tuple(np.asarray(leaf).astype(np.float64).ravel().tolist()) for leaf in leaves)

@@ -1,34 +1,40 @@
 """The certificate of a range: f is defined on the whole box, and lies in [lower, upper] there.
 
-The proof is a tree of halvings of the box: on each of its leaves the natural extension of f lies in the claimed range
-(Moore, Kearfott and Cloud, *Introduction to Interval Analysis*, SIAM 2009, chapter 6). The tree is written in the
-order in which it is walked: k >= 0 halves coordinate k (counted over all arrays of the argument), -1 is a leaf.
-Verification evaluates f on each leaf in intervals whose ends are numbers of python-flint (`qed.domains.ball_ends`).
+The proof is two trees of boxes, one for each end of the range. On the leaves of `tree` a form of f is at least `lower`,
+on those of `above` at most `upper` (Moore, Kearfott and Cloud, *Introduction to Interval Analysis*, SIAM 2009, chapter
+6). A tree is written in the order in which it is walked:
+
+    k >= 0     halves coordinate k, counted over all arrays of the argument
+    -1         a leaf
+    -2 - 2 k   the partial derivative in coordinate k has one sign on the box: its face at the lower end follows
+    -3 - 2 k   the same, its face at the upper end
+
+Verification evaluates f in intervals whose ends are numbers of python-flint (`qed.domains.ball_ends`), its derivatives
+as series of balls (`qed.domains.ball_boxes`), and halves a leaf further where that does not suffice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from qed.certificates.certificate import Certificate, Subject, flat, placed, shaped
+from qed.certificates.boxes import Prover, split
+from qed.certificates.certificate import Boxed, Subject, flat
 from qed.certificates.fingerprint import fingerprint
-from qed.domains.ball_ends import BallEnds, Ends
-from qed.domains.precision import precision
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
-from qed.graph.walk import Unknown, Walker
 
-Leaf = tuple[list[np.ndarray], list[np.ndarray]]
+Array = np.ndarray
+LEAF = -1
 
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Enclosure(Certificate):
-    """A range on a box; `box_lower` and `box_upper` are the numbers of each array of the argument.
+class Enclosure(Boxed):
+    """A range on a box.
 
     >>> import jax.numpy as jnp
     >>> from qed.certificates.enclosure import Enclosure
@@ -40,9 +46,8 @@ class Enclosure(Certificate):
     """
 
     kind: ClassVar[str] = "enclosure"
-    box_lower: tuple[tuple[float, ...], ...]
-    box_upper: tuple[tuple[float, ...], ...]
     tree: tuple[int, ...]
+    above: tuple[int, ...]
     lower: float
     upper: float
 
@@ -56,8 +61,12 @@ class Enclosure(Certificate):
         box: tuple[Sequence[Any], Sequence[Any]],
         tree: Sequence[int],
         bounds: tuple[float, float],
+        above: Sequence[int] | None = None,
     ) -> Self:
-        """The certificate of a range that was found; the box is two lists of arrays, as the leaves of `at`."""
+        """The certificate of a range that was found; the box is two lists of arrays, as the leaves of `at`.
+
+        `above` is `tree` if it is left out.
+        """
         subject = Subject(fun, at, tuple(args))
         return cls(
             function=fingerprint(subject.traced().graph),
@@ -65,85 +74,142 @@ class Enclosure(Certificate):
             box_lower=flat(box[0]),
             box_upper=flat(box[1]),
             tree=tuple(map(int, tree)),
+            above=tuple(map(int, tree if above is None else above)),
             lower=float(bounds[0]),
             upper=float(bounds[1]),
         ).sealed()
 
     def prove(self, traced: Traced) -> None:
-        """Prove the claim on every leaf of the tree."""
-        lower = shaped(self.box_lower, traced, "box_lower")
-        upper = shaped(self.box_upper, traced, "box_upper")
-        if any(np.any(a > b) for a, b in zip(lower, upper, strict=True)):
-            raise CertificateError("box_lower", "an end of the box is above the other")
-        found = []
-        for number, leaf in enumerate(leaves(self.tree, lower, upper)):
-            found.append(prove_leaf(traced, leaf, (self.lower, self.upper), f"tree, leaf {number}"))
-        if not found:
-            raise CertificateError("tree", "it has no leaf")
+        """Prove the claim on every leaf of the trees."""
+        prove_range(traced, self.ends(traced), (self.tree, self.above), (self.lower, self.upper))
+
+    def confirm(self, deadline: float) -> None:
+        """Verify until a time (time.monotonic()), after which OutOfTime is raised."""
+        assert self.subject is not None
+        traced = self.subject.traced()
+        prove_range(traced, self.ends(traced), (self.tree, self.above), (self.lower, self.upper), deadline)
 
 
-def prove_leaf(traced: Traced, leaf: Leaf, bounds: tuple[float, float], node: str) -> None:
-    """Prove that the function lies within bounds on a box, or raise CertificateError with the name `node`."""
-    domain = BallEnds()
-    with precision(domain.bits):
-        box = [Ends.between(a, b) for a, b in zip(*leaf, strict=True)]
-    (cell, *_) = Walker([domain]).run(traced.graph, placed(traced, box))
-    value = cell.values[0]
-    if isinstance(value, Unknown):
-        raise CertificateError(node, str(value))
-    with precision(domain.bits) as flint:
-        value = domain.number(value)
-        if value.shape != ():
-            raise CertificateError("function", f"it returns an array of shape {value.shape}, not a number")
-        if value.doubt:
-            place = value.doubt.place
-            raise CertificateError(node, str(place) if place else "the value may be infinite")
-        low, high = value.lower.item(), value.upper.item()
-        if not low >= flint.arb(bounds[0]):
-            raise CertificateError(node, f"the value may be {low.str(17)}, below {bounds[0]!r}")
-        if not high <= flint.arb(bounds[1]):
-            raise CertificateError(node, f"the value may be {high.str(17)}, above {bounds[1]!r}")
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Enclosures(Boxed):
+    """The ranges of the components of an array, in row-major order; a part is (tree, above, lower, upper)."""
+
+    kind: ClassVar[str] = "enclosures"
+    parts: tuple[tuple[Any, ...], ...]
+
+    @classmethod
+    def of(cls, parts: Sequence[Enclosure], subject: tuple[Any, Any, Any], box: tuple[Any, Any]) -> Self:
+        """The certificate made of those of the components; `subject` is (fun, at, args), of the array."""
+        about = Subject(subject[0], subject[1], tuple(subject[2]))
+        return cls(
+            function=fingerprint(about.traced().graph),
+            subject=about,
+            box_lower=flat(box[0]),
+            box_upper=flat(box[1]),
+            parts=tuple((part.tree, part.above, part.lower, part.upper) for part in parts),
+        ).sealed()
+
+    def prove(self, traced: Traced) -> None:
+        """Prove the range of every component."""
+        box = self.ends(traced)
+        count = int(np.prod(traced.graph.outputs[0].shape))
+        if len(traced.graph.outputs) != 1 or len(self.parts) != count:
+            raise CertificateError("parts", f"they are {len(self.parts)}, and the function returns {count} numbers")
+        for number, part in enumerate(self.parts):
+            try:
+                tree, above, lower, upper = part
+                bounds = float(lower), float(upper)
+            except (TypeError, ValueError):
+                node = f"parts[{number}]"
+                raise CertificateError(node, "it is not (tree, above, lower, upper)") from None
+            prove_range(traced, box, (tree, above), bounds, component=number)
 
 
-def halves(lower: list[np.ndarray], upper: list[np.ndarray], coordinate: int) -> tuple[Leaf, Leaf]:
-    """The two halves of a box; the middle of a coordinate is a/2 + b/2 in float64.
+def prove_range(
+    traced: Traced,
+    box: tuple[Array, Array],
+    trees: tuple[Sequence[int], Sequence[int]],
+    bounds: tuple[float, float],
+    deadline: float = np.inf,
+    component: int | None = None,
+) -> None:
+    """Prove that f lies within bounds on a box, or raise CertificateError; of an array, one component."""
+    for field, tree, bound in (("tree", trees[0], bounds[0]), ("above", trees[1], -bounds[1])):
+        prover = Prover(traced, deadline, negative=field == "above", component=component)
 
-    Raises CertificateError where the coordinate does not exist or cannot be halved.
+        def pressed(a: Array, b: Array, i: int, up: bool, name: str, prover: Prover = prover) -> None:
+            prover.sloped(a, b, i, up, name)
+
+        for name, a, b in leaves(tree, *box, field, pressed):
+            prover.at_least(a, b, bound, name)
+
+
+def face(lower: Array, upper: Array, code: int) -> tuple[Array, Array]:
+    """Return the face of a box that a node of a tree names.
+
+    Raises CertificateError where there is none, or none at a finite place.
     """
-    for k, (a, b) in enumerate(zip(lower, upper, strict=True)):
-        if coordinate < a.size:
-            low, high = float(a.flat[coordinate]), float(b.flat[coordinate])
-            middle = low / 2 + high / 2
-            if not low <= middle <= high:
-                raise CertificateError("tree", f"[{low!r}, {high!r}] cannot be halved")
-            left, right = [x.copy() for x in upper], [x.copy() for x in lower]
-            left[k].flat[coordinate] = right[k].flat[coordinate] = middle
-            return (lower, left), (right, upper)
-        coordinate -= a.size
-    raise CertificateError("tree", "it halves a coordinate that does not exist")
+    i, last = divmod(-2 - code, 2)
+    if i >= lower.size:
+        raise CertificateError("tree", "it presses a coordinate that does not exist")
+    end = upper[i] if last else lower[i]
+    if not np.isfinite(end):
+        raise CertificateError("tree", "there is no face at infinity")
+    low, high = lower.copy(), upper.copy()
+    low[i] = high[i] = end
+    return low, high
 
 
-def leaves(tree: Sequence[int], lower: list[np.ndarray], upper: list[np.ndarray]) -> list[Leaf]:
-    """The leaves of a tree of halvings, which cover the box.
+def leaves(
+    tree: Sequence[int],
+    lower: Array,
+    upper: Array,
+    field: str = "tree",
+    pressed: Callable[[Array, Array, int, bool, str], None] | None = None,
+) -> Iterator[tuple[str, Array, Array]]:
+    """Yield the leaves of a tree, which cover the box; each with its name.
+
+    Args:
+        tree: the nodes.
+        lower: the lower ends of the box (n,).
+        upper: its upper ends.
+        field: what the tree is called.
+        pressed: asked to prove, or to raise CertificateError, that the partial derivative in a coordinate is positive
+            on a box, or negative where the flag is set; without it there are no faces.
 
     >>> import numpy as np
     >>> from qed.certificates.enclosure import leaves
-    >>> [(float(a[0]), float(b[0])) for a, b in leaves((0, -1, -1), [np.array(0.0)], [np.array(1.0)])]
+    >>> [(float(a[0]), float(b[0])) for _, a, b in leaves((0, -1, -1), np.zeros(1), np.ones(1))]
     [(0.0, 0.5), (0.5, 1.0)]
     """
-    waiting: list[Leaf] = [(lower, upper)]
-    found: list[Leaf] = []
-    for node in tree:
+    waiting = [(lower, upper)]
+    for place, node in enumerate(tree):
         if not waiting:
-            raise CertificateError("tree", "it goes on behind its last leaf")
-        box = waiting.pop()
-        if node == -1:
-            found.append(box)
-            continue
-        if node < 0:
-            raise CertificateError("tree", f"{node} is no coordinate")
-        first, second = halves(*box, node)
-        waiting += [second, first]
+            raise CertificateError(field, "it goes on behind its last leaf")
+        low, high = waiting.pop()
+        name = f"{field}[{place}]"
+        if node == LEAF:
+            yield name, low, high
+        elif node >= 0:
+            waiting += _halves(low, high, node, field)
+        elif pressed is None:
+            raise CertificateError(name, f"{node} is no coordinate")
+        else:
+            waiting.append(face(low, high, node))
+            i, last = divmod(-2 - node, 2)
+            pressed(low, high, i, bool(last), name)
     if waiting:
-        raise CertificateError("tree", "a half of the box has no leaf")
-    return found
+        raise CertificateError(field, "a part of the box has no leaf")
+
+
+def _halves(low: Array, high: Array, i: int, field: str) -> list[tuple[Array, Array]]:
+    """The second half of a box and the first."""
+    if i >= low.size:
+        raise CertificateError(field, "it halves a coordinate that does not exist")
+    middle = split(float(low[i]), float(high[i]))
+    if not low[i] <= middle <= high[i]:
+        raise CertificateError(field, f"[{low[i]!r}, {high[i]!r}] cannot be halved")
+    left, right = high.copy(), low.copy()
+    left[i] = right[i] = middle
+    return [(right, high), (low, left)]

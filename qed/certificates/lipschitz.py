@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.boxes import Prover
-from qed.certificates.certificate import Certificate, Subject, flat, shaped
+from qed.certificates.certificate import Boxed, Subject, flat
 from qed.certificates.enclosure import leaves
 from qed.certificates.fingerprint import fingerprint
 from qed.errors import CertificateError
@@ -26,7 +26,7 @@ Array = np.ndarray
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Lipschitz(Certificate):
+class Lipschitz(Boxed):
     """A Lipschitz constant `bound` of f (order 0) or of its gradient (order 1) on a box.
 
     >>> import jax.numpy as jnp
@@ -39,8 +39,6 @@ class Lipschitz(Certificate):
     """
 
     kind: ClassVar[str] = "lipschitz"
-    box_lower: tuple[tuple[float, ...], ...]
-    box_upper: tuple[tuple[float, ...], ...]
     tree: tuple[int, ...]
     order: int
     bound: float
@@ -75,13 +73,7 @@ class Lipschitz(Certificate):
     def _prove(self, traced: Traced, prover: Prover) -> None:
         if self.order not in (0, 1):
             raise CertificateError("order", f"{self.order} is neither 0 nor 1")
-        lower = shaped(self.box_lower, traced, "box_lower")
-        upper = shaped(self.box_upper, traced, "box_upper")
-        if any(np.any(a > b) for a, b in zip(lower, upper, strict=True)):
-            raise CertificateError("box_lower", "an end of the box is above the other")
-        for number, leaf in enumerate(leaves(self.tree, lower, upper)):
-            low, high = (np.concatenate([np.ravel(part) for part in side]) for side in leaf)
-            name = f"tree, leaf {number}"
+        for name, low, high in leaves(self.tree, *self.ends(traced)):
             if self.order == 0:
                 prover.gradient_within(low, high, self.bound, name)
             else:

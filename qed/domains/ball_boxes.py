@@ -33,6 +33,8 @@ class NotSmooth(Exception):
 class BallBoxes:
     """A traced function of one value on boxes, given by vectors: the arrays of its argument laid end to end.
 
+    Of a function that returns an array, one component is looked at, counted in row-major order.
+
     >>> import jax.numpy as jnp
     >>> import numpy as np
     >>> from qed.domains.ball_boxes import BallBoxes
@@ -43,8 +45,8 @@ class BallBoxes:
     (['1.000', '2.250'], ['2.000', '1.000'])
     """
 
-    def __init__(self, traced: Traced) -> None:
-        self.traced = traced
+    def __init__(self, traced: Traced, component: int | None = None) -> None:
+        self.traced, self.component = traced, component
         self.shapes = [np.shape(leaf) for leaf in traced.parameters]
         self.size = sum(int(np.prod(shape)) for shape in self.shapes)
 
@@ -74,7 +76,7 @@ class BallBoxes:
             box = [Ends.between(a, b) for a, b in zip(self._pieces(lower), self._pieces(upper), strict=True)]
         value = self._walked(domain, box)
         with precision(BITS):
-            value = domain.number(value)
+            value = self._one(domain.number(value))
         if value.doubt:
             raise NotSmooth(str(value.doubt.place or "the value may be infinite"))
         return value.lower.item(), value.upper.item()
@@ -107,13 +109,18 @@ class BallBoxes:
             if isinstance(value, Unknown):
                 raise NotSmooth(str(value))
             with precision(BITS, order + 1):
-                number: Any = part.number(value)
+                number = self._one(part.number(value), part.batch)
             if number.doubt:
                 raise NotSmooth(str(number.doubt.place or "the function may not be smooth there"))
             found.append(number)
         rows = np.broadcast_to(found[1].array, (len(directions),))
         with precision(BITS, order + 1):
             return (found[0].lower.item(), found[0].upper.item()), [[s[j] for j in range(order + 1)] for s in rows]
+
+    def _one(self, value: Any, batch: int = 0) -> Any:
+        """The one number of the value, or the one component of it."""
+        k = self.component
+        return value if k is None else value.map(lambda a: a.reshape((*a.shape[:batch], -1))[..., k])
 
     def _walked(self, domain: Any, box: Sequence[Any]) -> Any:
         (cell, *_) = Walker([domain]).run(self.traced.graph, self._placed(box))
@@ -146,6 +153,22 @@ class BallBoxes:
     def _exact_sums(self, basis: Array, pairs: Sequence[tuple[int, int]]) -> list[bool]:
         """Whether the sums of two directions are exact in float64; the identity above needs it."""
         return [bool(np.all((basis[i] + basis[j]) - basis[j] == basis[i])) for i, j in pairs]
+
+
+class Negative(BallBoxes):
+    """The same of -f."""
+
+    def range(self, lower: Array, upper: Array) -> tuple[Any, Any]:
+        """Exact bounds of the values of -f on a box."""
+        low, high = super().range(lower, upper)
+        return -high, -low
+
+    def series(
+        self, lower: Array, upper: Array, directions: Array, order: int
+    ) -> tuple[tuple[Any, Any], list[list[Any]]]:
+        """Bounds of the values of -f, and the coefficients along each direction."""
+        (low, high), rows = super().series(lower, upper, directions, order)
+        return (-high, -low), [[-coefficient for coefficient in row] for row in rows]
 
 
 def rounded(basis: Array, bits: int = 20) -> Array:

@@ -94,7 +94,7 @@ def test_bad_boxes(box, code):
 
 def test_bad_functions():
     with pytest.raises(QedError) as found:
-        enclose(jnp.exp, (np.zeros(2), np.ones(2)))
+        enclose(lambda x: (x, x), (0.0, 1.0))
     assert found.value.code == "QED002"
     with pytest.raises(QedError) as found:
         enclose(lambda x: float(x), (0.0, 1.0))
@@ -103,3 +103,60 @@ def test_bad_functions():
 
 def test_whole_numbers_are_numbers():
     assert enclose(lambda x: x * 2, (0, 1)).upper == 2.0
+
+
+CLOSE = {
+    "dependent": (lambda x: x**2 + x * jnp.exp(x) - jnp.sin(x), (-1.0, 1.0)),
+    "quartic": (lambda x: jnp.sum(x**4 - x), (-np.ones(2), np.ones(2))),
+    "rosenbrock": (lambda x: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2, (-np.ones(2), np.ones(2))),
+    "product": (lambda x: x[0] * x[1] - x[1] * x[2], (-np.ones(3), np.ones(3))),
+    "kink": (lambda x: jnp.abs(x) - x, (-1.0, 2.0)),
+}
+
+
+@pytest.mark.parametrize("name", CLOSE)
+def test_the_bounds_are_as_close_as_is_asked_for(name):
+    fun, (lower, upper) = CLOSE[name]
+    answer = enclose(fun, (lower, upper), width=0.02, budget=20)
+    assert answer.proved and answer.check()
+    grid = np.meshgrid(*(np.linspace(a, b, 41) for a, b in zip(np.ravel(lower), np.ravel(upper), strict=True)))
+    points = np.stack([g.ravel() for g in grid], -1).reshape((-1, *np.shape(lower)))
+    values = np.asarray(jax.vmap(fun)(points.astype(np.float32)))
+    assert answer.lower <= values.min() + 1e-5 and answer.upper >= values.max() - 1e-5
+    assert answer.upper - answer.lower <= values.max() - values.min() + 0.02 + 0.01
+
+
+def test_a_coordinate_in_which_the_function_is_monotone_is_set_to_its_end():
+    answer = enclose(lambda x: x[0] ** 2 - x[0] * x[1], (np.array([2.0, 1.0]), np.array([3.0, 2.0])))
+    assert answer.certificate.tree == (-2, -1)
+    assert -1e-6 < answer.lower <= 0.0 and 6.0 <= answer.upper < 6.0 + 1e-6
+
+
+def test_the_bounds_hold_when_the_budget_ends_at_once():
+    answer = enclose(lambda x: jnp.sum(jnp.sin(7 * x)) * x[0], (-np.ones(4), np.ones(4)), width=1e-9, budget=0.01)
+    assert answer.proved and answer.check()
+    assert "wider than asked for" in str(answer.headline)
+
+
+def test_arrays_are_enclosed_component_by_component():
+    rows = lambda x: (x[0] * x[1], jnp.sin(x[0]), jax.nn.relu(x[1]), 3.0 + 0 * x[0])  # noqa: E731
+    fun = lambda x: jnp.stack(rows(x)).reshape((2, 2))  # noqa: E731
+    answer = enclose(fun, (-np.ones(2), np.ones(2)))
+    assert answer.proved and answer.check()
+    assert np.allclose(answer.lower, [[-1, -math.sin(1)], [0, 3]]) and np.all(answer.lower[0, 0] <= -1)
+    assert np.allclose(answer.upper, [[1, math.sin(1)], [1, 3]])
+    broken = enclose(lambda x: jnp.log(x), (np.array([1.0, -1.0]), np.array([2.0, 1.0])))
+    assert broken.unknown and "undefined" in broken.missing[0].what
+
+
+@pytest.mark.parametrize("width", [0, -1.0, math.nan, math.inf, "a"])
+def test_bad_widths(width):
+    with pytest.raises(QedError) as found:
+        enclose(jnp.sin, (0.0, 1.0), width=width)
+    assert found.value.code == "QED007"
+
+
+def test_progress_is_told():
+    said = []
+    enclose(lambda x: jnp.sin(9 * x) * x, (-2.0, 2.0), progress=lambda *told: said.append(told))
+    assert said and all(text.startswith("range in [") for text, _, _ in said)

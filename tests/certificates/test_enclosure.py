@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qed.certificates.certificate import Certificate
-from qed.certificates.enclosure import Enclosure, leaves
+from qed.certificates.enclosure import Enclosure, Enclosures, leaves
 from qed.certificates.fingerprint import fingerprint
 from qed.errors import CertificateError
 from qed.graph.trace import trace
@@ -29,7 +29,15 @@ def of_a_vector():
     return Enclosure.about(fun, jnp.zeros(2), (), box=box, tree=(-1,), bounds=(low, high))
 
 
-CERTIFICATES = {"cubic": cubic, "of_a_vector": of_a_vector}
+def pressed():
+    """x^2 + x y on [1, 2]^2: least at the lower ends, greatest at the upper ones."""
+    fun = lambda x: x[0] * x[0] + x[0] * x[1]  # noqa: E731
+    box = ([np.ones(2)], [2 * np.ones(2)])
+    tree, above = (-2, -4, -1), (-3, -5, -1)
+    return Enclosure.about(fun, jnp.zeros(2), (), box=box, tree=tree, above=above, bounds=(2.0, 8.0))
+
+
+CERTIFICATES = {"cubic": cubic, "of_a_vector": of_a_vector, "pressed": pressed}
 
 
 @pytest.mark.parametrize("name", CERTIFICATES)
@@ -38,6 +46,7 @@ def test_it_verifies_and_survives_json(name):
     assert certificate.verify()
     again = Certificate.from_json(json.dumps(certificate.to_json()))
     subject = certificate.subject
+    assert subject is not None
     assert again.verify(subject.fun, subject.at)
 
 
@@ -55,7 +64,7 @@ def altered(value):
         yield value * 1.5 + 0.125
 
 
-@pytest.mark.parametrize("field", ["function", "seal", "box_lower", "box_upper", "tree", "lower", "upper"])
+@pytest.mark.parametrize("field", ["function", "seal", "box_lower", "box_upper", "tree", "above", "lower", "upper"])
 @pytest.mark.parametrize("name", CERTIFICATES)
 def test_every_altered_field_is_noticed(name, field):
     certificate = CERTIFICATES[name]()
@@ -67,7 +76,7 @@ def test_every_altered_field_is_noticed(name, field):
 FALSE = {
     "box_lower": ((-0.125,),),
     "box_upper": ((1.001,),),
-    "tree": (0, -1, 0, -1, -1),
+    "tree": (0, -1, 0, -1),
     "lower": -0.2499,
     "upper": -1e-9,
     "function": "0" * 64,
@@ -84,6 +93,40 @@ def test_a_false_claim_with_a_fresh_seal_is_not_believed(field):
 def test_a_tree_that_does_not_cover_the_box(tree):
     with pytest.raises(CertificateError):
         replace(cubic(), tree=tree).sealed().verify()
+
+
+PRESSED = {
+    "tree": [(-3, -4, -1), (-2, -5, -1), (-2, -4), (-2, -6, -1), (-4, -4, -2), (-2,)],
+    "above": [(-2, -5, -1), (-3, -4, -1), (-1, -1), (-3, -3, -5)],
+    "lower": [2.001, 2.5],
+    "upper": [7.999],
+    "box_lower": [((-2.0, 1.0),), ((1.0, -4.0),), ((-np.inf, 1.0),)],
+}
+
+
+@pytest.mark.parametrize("field", PRESSED)
+def test_a_face_that_is_not_the_least_is_not_believed(field):
+    for value in PRESSED[field]:
+        with pytest.raises(CertificateError):
+            replace(pressed(), **{field: value}).sealed().verify()
+
+
+def test_the_certificate_of_an_array_holds_for_each_component():
+    fun = lambda x: jnp.stack([x * x, jnp.abs(x)])  # noqa: E731
+    box = ([np.array(-1.0)], [np.array(2.0)])
+    at = jnp.float32(0)
+    parts = [
+        Enclosure.about(lambda x, k=k: fun(x)[k], at, (), box=box, tree=(-1,), bounds=bounds)
+        for k, bounds in enumerate([(0.0, 4.0), (0.0, 2.0)])
+    ]
+    certificate = Enclosures.of(parts, (fun, at, ()), box)
+    assert certificate.verify()
+    assert Certificate.from_json(json.dumps(certificate.to_json())).verify(fun, at)
+    first, second = certificate.parts
+    swapped = (second, first)
+    for wrong in (swapped, (first,), (first, second, second), (first, (*second[:3], 1.5)), (first, second[:3]), (1, 2)):
+        with pytest.raises(CertificateError):
+            replace(certificate, parts=wrong).sealed().verify()
 
 
 def test_another_function_is_noticed():
@@ -106,5 +149,5 @@ def test_an_undefined_function_is_noticed(fun):
 
 
 def test_leaves_cover_the_box():
-    found = leaves((0, 1, -1, -1, 0, -1, -1), [np.zeros(2)], [np.ones(2)])
-    assert sum(np.prod(b[0] - a[0]) for a, b in found) == 1.0
+    found = leaves((0, 1, -1, -1, 0, -1, -1), np.zeros(2), np.ones(2))
+    assert sum(np.prod(b - a) for _, a, b in found) == 1.0
