@@ -25,6 +25,7 @@ import numpy as np
 from qed import facts
 from qed.domains.ball import inside
 from qed.domains.ball_ends import Ends
+from qed.domains.ball_functions import rule_of
 from qed.domains.balls import between, each, marked, objects
 from qed.domains.doubt import NONE, Doubt, either, moved
 from qed.domains.enclosing import Enclosing
@@ -32,7 +33,6 @@ from qed.domains.ends import floats
 from qed.domains.hull import poles_meet
 from qed.domains.intervals import combined
 from qed.domains.precision import flint, precision
-from qed.facts.expression import parse
 from qed.graph.graph import Atom, Equation
 from qed.graph.walk import Context
 
@@ -196,7 +196,7 @@ class BallSeries(Enclosing):
 
     def image(self, card: facts.Card, x: SeriesOfBalls) -> SeriesOfBalls:
         """The card's function of a series, where it is smooth."""
-        rule = _rule(card)
+        rule = rule_of(card)
         leading = x.leading
         bad = ~marked(lambda ball: ball.is_finite() and inside(card, ball), leading) | self.rough(card, leading)
         if rule is None:
@@ -328,95 +328,3 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "ne": lambda x, y: x != y,
 }
 _OPPOSITE = {"lt": "ge", "le": "gt", "gt": "le", "ge": "lt", "eq": "ne", "ne": "eq"}
-
-
-# --- functions of one series -----------------------------------------------------------------------------------
-
-_NATIVE = "acos asin atan cos erf erfc exp log sin sqrt tan".split()
-_FORMULAS = {
-    "acosh": "log(x + sqrt(x*x - 1))",
-    "atanh": "(log(1 + x) - log(1 - x))/2",
-    "cosh": "(exp(x) + exp(-x))/2",
-    "expm1": "exp(x) - 1",
-    "log1p": "log(1 + x)",
-    "sinh": "(exp(x) - exp(-x))/2",
-    "tanh": "1 - 2/(exp(2*x) + 1)",
-}
-
-
-class _OfSeries:
-    """The arithmetic of formulas in series."""
-
-    def constant(self, value: float) -> Any:
-        return flint().arb_series([flint().arb(value)])
-
-    def call(self, name: str, *operands: Any, **parameters: Any) -> Any:
-        if name == "pi":
-            return flint().arb_series([flint().arb.pi()])
-        card = facts.card(name, **parameters)
-        rule = None if card is None else _rule(card)
-        if rule is None:
-            raise KeyError(name)
-        return rule(*operands)
-
-    def select(self, comparison: str, left: Any, right: Any, then: Any, otherwise: Any) -> Any:
-        raise KeyError(comparison)
-
-
-def _rule(card: facts.Card) -> Callable[[Any], Any] | None:
-    """How a function acts on a series about a place where it is smooth."""
-    name, parameters = card.name, dict(card.parameters)
-    if name in _NATIVE:
-        return lambda s: getattr(s, name)()
-    if name in _FORMULAS:
-        return lambda s: parse(_FORMULAS[name]).evaluate(arithmetic=_OfSeries(), x=s)
-    if name == "integer_pow":
-        return lambda s: _integer_power(s, int(parameters["y"]))
-    if name == "power":
-        exponent = parameters["exponent"]
-        return lambda s: s ** flint().arb(flint().fmpq(exponent.numerator, exponent.denominator))
-    if name in ("digamma", "psi"):
-        return lambda s: _polygamma(s, int(parameters.get("m", 0)))
-    if card.value.definition is not None:
-        definition = card.value.definition
-        return lambda s: definition.evaluate(arithmetic=_OfSeries(), x=s)
-    return _SPECIAL.get(name)
-
-
-def _integer_power(s: Any, n: int) -> Any:
-    result = flint().arb_series([1])
-    for _ in range(abs(n)):
-        result = result * s
-    return result if n >= 0 else 1 / result
-
-
-def _polygamma(s: Any, m: int) -> Any:
-    """The m-th derivative of digamma: derivatives of the series of log-gamma at the leading coefficient, composed."""
-    library = flint()
-    cap = library.ctx.cap
-    try:
-        library.ctx.cap = cap + m + 1
-        outer = library.arb_series([s[0], 1]).lgamma()
-        for _ in range(m + 1):
-            outer = outer.derivative()
-    finally:
-        library.ctx.cap = cap
-    outer = library.arb_series(outer.coeffs())
-    inner = library.arb_series([0, *s.coeffs()[1:]])
-    return outer(inner) if inner.length() else library.arb_series([outer[0]])  # it does not compose with the series 0
-
-
-def _odd(s: Any, positive: Callable[[Any], Any]) -> Any:
-    return -positive(-s) if s[0] < 0 else positive(s)
-
-
-_SPECIAL: Mapping[str, Callable[[Any], Any]] = {
-    "abs": lambda s: -s if s[0] < 0 else s,
-    "asinh": lambda s: _odd(s, lambda u: (u + (u * u + 1).sqrt()).log()),
-    "cbrt": lambda s: _odd(s, lambda u: u ** (flint().arb(1) / 3)),
-    "ceil": lambda s: flint().arb_series([s[0].ceil()]),
-    "floor": lambda s: flint().arb_series([s[0].floor()]),
-    "lgamma": lambda s: s.lgamma() if s[0] > 0 else flint().arb_series([flint().arb.nan()]),
-    "round": lambda s: flint().arb_series([(s[0] + 0.5).floor()]),
-    "sign": lambda s: flint().arb_series([s[0].sgn()]),
-}
