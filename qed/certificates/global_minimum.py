@@ -15,8 +15,9 @@ A region is a box N with a point p: in the coordinates of `face` the slope point
 the Hessian is positive definite on the face of N, so that f lies above its tangent at p there, which is >= `bound`;
 where it is said to hold `one` minimiser, Krawczyk's test finds a stationary point within `radius` of p.
 
-Verification computes values in intervals with exact ends and derivatives as series of balls (`qed.domains.ball_boxes`),
-and halves a box further where that does not suffice. References: qed.calculus.bounding.
+Verification asks all leaves together in padded float64 intervals (`qed.certificates.boxes_together`), and what those
+do not settle one by one, in balls (`qed.certificates.boxes`); both halve a box further where that is needed. At a
+corner of f a slope stands for all generalised gradients. References: qed.calculus.bounding.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from qed.certificates.boxes import OutOfTime, Prover, around, reach, split
+from qed.certificates.boxes import OutOfTime, around, reach, split
+from qed.certificates.boxes_questions import Questions
 from qed.certificates.certificate import Certificate, Subject, flat, shaped
 from qed.certificates.fingerprint import fingerprint
 from qed.errors import CertificateError
@@ -85,19 +87,19 @@ class GlobalMinimum(Certificate):
 
     def prove(self, traced: Traced) -> None:
         """Prove the claim on every leaf of the tree and on every region."""
-        self._prove(traced, Prover(traced))
+        self._prove(traced, Questions(traced))
 
     def verified_within(self, seconds: float) -> bool:
         """Verify for some seconds; returns whether that was enough, and raises CertificateError where it fails."""
         assert self.subject is not None
         traced = self.subject.traced()
         try:
-            self._prove(traced, Prover(traced, time.monotonic() + seconds))
+            self._prove(traced, Questions(traced, time.monotonic() + seconds))
         except OutOfTime:
             return False
         return True
 
-    def _prove(self, traced: Traced, prover: Prover) -> None:
+    def _prove(self, traced: Traced, ask: Questions) -> None:
         ends = [
             shaped(side, traced, name) for side, name in ((self.box_lower, "box_lower"), (self.box_upper, "box_upper"))
         ]
@@ -107,14 +109,15 @@ class GlobalMinimum(Certificate):
         witness = _vector(self.witness, len(lower), "witness")
         if np.any(witness < lower) or np.any(witness > upper):
             raise CertificateError("witness", "it lies outside the box")
-        prover.at_most(witness, self.upper, "witness")
+        ask.balls.at_most(witness, self.upper, "witness")
         boxes = [_box(b, len(lower), f"minimizers[{k}]") for k, b in enumerate(self.minimizers)]
-        used = self._tree(prover, lower, upper, boxes)
-        proved = [self._region(prover, k, lower, upper) if k in used else None for k in range(len(self.regions))]
+        used = self._tree(ask, lower, upper, boxes)
+        ask.settle()
+        proved = [self._region(ask, k, lower, upper) if k in used else None for k in range(len(self.regions))]
         self._listed(proved, boxes)
 
-    def _tree(self, prover: Prover, lower: Array, upper: Array, boxes: Sequence[Any]) -> set[int]:
-        """Prove every leaf; returns which regions are used."""
+    def _tree(self, ask: Questions, lower: Array, upper: Array, boxes: Sequence[Any]) -> set[int]:
+        """Ask what proves every leaf; returns which regions are used."""
         waiting = [(lower, upper)]
         used: set[int] = set()
         for place, node in enumerate(self.tree):
@@ -124,15 +127,15 @@ class GlobalMinimum(Certificate):
             kind, number = _node(node, name)
             low, high = waiting.pop()
             if kind == OPEN:
-                prover.at_least(low, high, self.lower, name)
+                ask.at_least(low, high, self.lower, name)
                 if not any(np.all(low >= a) and np.all(high <= b) for a, b, _ in boxes):
                     raise CertificateError(name, "an open box lies in no box of minimizers")
             elif kind == HALVED:
                 waiting += reversed(_halves(low, high, number, name))
             elif kind == ABOVE:
-                prover.at_least(low, high, self.upper, name, strictly=True)
+                ask.at_least(low, high, self.upper, name, strictly=True)
             elif kind in (SLOPED, FACE):
-                waiting += self._sloped(prover, (low, high), (lower, upper), (kind, number), name)
+                waiting += self._sloped(ask, (low, high), (lower, upper), (kind, number), name)
             elif kind == INSIDE:
                 if not 0 <= number < len(self.regions):
                     raise CertificateError(name, "there is no such region")
@@ -146,12 +149,12 @@ class GlobalMinimum(Certificate):
             raise CertificateError("tree", "a part of the box has no leaf")
         return used
 
-    def _sloped(self, prover: Prover, box: Any, domain: Any, node: tuple[int, int], name: str) -> list[Any]:
+    def _sloped(self, ask: Questions, box: Any, domain: Any, node: tuple[int, int], name: str) -> list[Any]:
         (low, high), (kind, number) = box, node
         i, down = divmod(number, 2)
         if not 0 <= i < len(low):
             raise CertificateError(name, "there is no such coordinate")
-        prover.sloped(low, high, i, bool(down), name)
+        ask.sloped(low, high, i, bool(down), name)
         if kind == SLOPED:
             end, limit = (high[i], domain[1][i]) if down else (low[i], domain[0][i])
             if end == limit or low[i] == high[i]:
@@ -163,7 +166,7 @@ class GlobalMinimum(Certificate):
             raise CertificateError(name, "there is no face at infinity")
         return [(low, high)]
 
-    def _region(self, prover: Prover, k: int, lower: Array, upper: Array) -> Any:
+    def _region(self, ask: Questions, k: int, lower: Array, upper: Array) -> Any:
         """Prove a region; returns its box, its small box, whether it holds one, and its bound."""
         name = f"regions[{k}]"
         n = len(lower)
@@ -179,16 +182,17 @@ class GlobalMinimum(Certificate):
         if np.any(pressed & (point != np.where(face < 0, lower, upper))) or np.any(~np.isin(face, (-1.0, 0.0, 1.0))):
             raise CertificateError(name, "the point is not on the face")
         for i in np.flatnonzero(pressed):
-            prover.sloped(low, high, int(i), bool(face[i] > 0), name)
+            ask.sloped(low, high, int(i), bool(face[i] > 0), name)
+        ask.settle()
         on_low, on_high = np.where(pressed, point, low), np.where(pressed, point, high)
-        prover.convex(on_low, on_high, point, free, name)
-        prover.tangent(on_low, on_high, point, bound, name)
+        ask.convex(on_low, on_high, point, free, name)
+        ask.balls.tangent(on_low, on_high, point, bound, name)
         inner = (low, high)
         if one:
             inner = around(point, radius, free)
             if np.any(inner[0] < on_low) or np.any(inner[1] > on_high):
                 raise CertificateError(name, "the point is too close to the region's end")
-            prover.stationary(point, reach(point, radius, free), inner, free, name)
+            ask.balls.stationary(point, reach(point, radius, free), inner, free, name)
         return inner, bool(one), bound
 
     def _listed(self, proved: Sequence[Any], boxes: Sequence[Any]) -> None:
