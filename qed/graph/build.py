@@ -98,6 +98,10 @@ class Builder:
             for variable in graph.inputs
         ]
 
+    def free(self, shape: tuple[int, ...], dtype: Any) -> Node:
+        """One more input, which no graph has."""
+        return self._new("input", (), {}, shape, dtype, unevaluated)
+
     def constant(self, value: Any, dtype: Any = None, shape: tuple[int, ...] | None = None) -> Node:
         """A concrete array or number; small equal ones are one node."""
         if dtype is not None and not isinstance(value, jax.Array) and not extended(dtype):

@@ -93,13 +93,7 @@ def test_verdicts():
 # --- the corpus ----------------------------------------------------------------------------------------------------
 
 
-WORSE = frozenset(
-    """bernoulli_divergence binomial_from_logit complementary_log_log complex_reciprocal_real_part
-    compound_interest difference_of_squares effective_rate gumbel_softmax_entropy
-    inverse_cotangent_gap inverse_mills_ratio langevin_function logistic_log_density
-    normalised_weights_in_scan policy_ratio_penalty side_by_law_of_cosines
-    sigmoid_derivative_by_exp""".split()
-)
+WORSE = frozenset("complex_reciprocal_real_part inverse_cotangent_gap langevin_function".split())
 """What was seen to lose more bits somewhere after the rewriting than before: promised never, and not yet held."""
 
 

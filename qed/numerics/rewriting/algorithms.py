@@ -38,6 +38,41 @@ def _cosine(x: Any, y: Any, axes: tuple[int, ...]) -> Any:
     return jnp.sum(u * v, axis=axes)
 
 
+@jax.custom_jvp
+def side(square: Any, a: Any, b: Any, angle: Any) -> Any:
+    """sqrt(a^2 + b^2 - 2 a b cos(angle)), given the square as it stands, which is used where a b <= 0."""
+    usable, top, gap, across = _side_parts(a, b, angle)
+    scaled = top * jnp.sqrt((gap / top) ** 2 + (across / top) ** 2)
+    return jnp.where(usable, scaled, jnp.sqrt(jnp.where(usable, 1, square))).astype(square.dtype)
+
+
+def _side_parts(a: Any, b: Any, angle: Any) -> tuple[Any, Any, Any, Any]:
+    """Whether a b > 0, and the sides a - b and 2 sqrt(a b) sin(angle/2) of a right triangle, with their scale."""
+    usable = (a > 0) == (b > 0)
+    usable &= (a != 0) & (b != 0)
+    across = 2 * jnp.sqrt(jnp.where(usable, jnp.abs(a), 1)) * jnp.sqrt(jnp.where(usable, jnp.abs(b), 1))
+    across = across * jnp.sin(0.5 * angle)
+    gap = a - b
+    top = jnp.maximum(jnp.abs(gap), jnp.abs(across))
+    return usable, jnp.where((top > 0) & jnp.isfinite(top), top, 1).astype(top.dtype), gap, across
+
+
+@side.defjvp
+def _side_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    square, a, b, angle = primals
+    along, along_a, along_b, along_angle = tangents
+    value = side(square, a, b, angle)
+    usable, _, gap, _ = _side_parts(a, b, angle)
+    safe = jnp.where(value == 0, 1, value)
+    half = jnp.sin(0.5 * angle)
+    in_a = gap / safe + 2 * ((b / safe) * half) * half
+    in_b = 2 * ((a / safe) * half) * half - gap / safe
+    in_angle = 2 * (((a / safe) * b) * half) * jnp.cos(0.5 * angle)
+    parts = in_a * along_a + in_b * along_b + in_angle * along_angle
+    plain = (0.5 / jnp.where(usable, 1, value)) * along
+    return value, jnp.where(usable, jnp.where(value == 0, 0, parts), plain).astype(value.dtype)
+
+
 def _across(x: Any, y: Any, axes: tuple[int, ...]) -> Any:
     """The part of y that is perpendicular to x, to its own digits: y - t x with the product exact, then once more."""
 
@@ -152,6 +187,7 @@ SQUARED_DISTANCE = Operation("squared_distance", lambda x, y, axes: jnp.sum((x -
 COSINE_OF = Operation("cosine", _cosine, whole=True)
 COSINE_DISTANCE_OF = Operation("cosine_distance", _cosine_distance, whole=True)
 HALF_ANGLE = Operation("arccosine_from_complement", half_angle, whole=True)
+SIDE = Operation("side", side, whole=True)
 TRIANGLE = Operation("area_of_triangle", triangle, whole=True)
 GROWN_OVER = Operation("growth_over", growth_over, whole=True)
 LOG1P_SQUARE = Operation("log1p_square", log1p_square, whole=True)

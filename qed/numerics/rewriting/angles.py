@@ -11,12 +11,13 @@ Reference: Kahan, *Miscalculating area and angles of a needle-like triangle*, 20
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from itertools import permutations
 
 from qed.graph.build import Node
 from qed.numerics.rewriting import stable
-from qed.numerics.rewriting.algorithms import COSINE_DISTANCE_OF, HALF_ANGLE, TRIANGLE
+from qed.numerics.rewriting.algorithms import COSINE_DISTANCE_OF, HALF_ANGLE, SIDE, TRIANGLE
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.difference_rules import COS, SIN, Found
 from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus, product, scaled, times
@@ -26,6 +27,9 @@ COSINE_DISTANCE = Law("1 - sum(x y) / (|x| |y|) = sum((x/|x| - y/|y|)**2) / 2", 
 ARCCOSINE = Law("acos(c) = 2 atan2(sqrt(1 - c), sqrt(1 + c))", "-1 <= c <= 1, as for the original")
 HAVERSINE = Law("1 - cos(angle) = 2 sin((a - b)/2)**2 + 2 cos(a) cos(b) sin(d/2)**2", "always")
 LAW_OF_COSINES = Law("1 -+ (a**2 + b**2 - c**2)/(2 a b) = +-(c**2 - (a -+ b)**2)/(2 a b)", "as for the original")
+SIDE_OF_COSINES = Law(
+    "sqrt(a**2 + b**2 - 2 a b cos(t)) = sqrt((a - b)**2 + 4 a b sin(t/2)**2)", "a b > 0; elsewhere as it is"
+)
 HERON = Law("s (s - a) (s - b) (s - c) = (a + (b + c)) (c - (a - b)) (c + (a - b)) (a + (b - c)) / 16", "always")
 
 
@@ -139,6 +143,27 @@ def _sides(difference: Difference, polynomial: Polynomial) -> tuple[Node, Node, 
         if expected == polynomial:
             return difference.node(a), difference.node(b), difference.node(c)
     return None
+
+
+def side(difference: Difference, node: Node) -> Found | None:
+    """The third side of a triangle, from two sides and the angle between them."""
+    polynomial = difference.deeper(node.children[0])
+    squares = [m for m, c in polynomial.items() if len(m) == 1 and m[0][1] == 2]
+    if len(polynomial) != 3 or len(squares) != 2:
+        return None
+    (a,), (b,) = squares
+    ((mixed, coefficient),) = ((m, c) for m, c in polynomial.items() if m not in squares)
+    scale = polynomial[(a,)]
+    rest = times(mixed, ((a[0], -1),))
+    rest = times(rest, ((b[0], -1),))
+    if scale != polynomial[(b,)] or scale <= 0 or coefficient != -2 * scale or len(rest) != 1 or rest[0][1] != 1:
+        return None
+    cosine, sides = difference.node(rest[0][0]), [difference.node(number) for number, _ in (a, b)]
+    if cosine.operation != "cos" or any(not difference.exact(each) for each in sides):
+        return None
+    square = node.children[0] if scale == 1 else difference.algebra.times(float(1 / scale), node.children[0])
+    value = difference.emit(SIDE, square, *sides, cosine.children[0])
+    return difference.algebra.times(math.sqrt(scale), value), (SIDE_OF_COSINES,)
 
 
 def triangle_area(difference: Difference, node: Node) -> Found | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qed.graph.build import Node
+from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import laws, stable
 from qed.numerics.rewriting.forms import Form, Term
 from qed.numerics.rewriting.log_product import LOG_PRODUCT
@@ -48,9 +48,9 @@ def _rest_as_log(log: Logarithm, term: Term, old: Term, of: Node) -> Term:
     """The moved rest written as log of the moved sum, which is the same and can be divided by."""
     if old.rest is None or term.rest is None or old.rest.operation != "log" or term.rest.equation is None:
         return term
-    total = log.algebra.filled(old.rest.children[0], of.shape)
-    total = log.builder.apply(term.rest.equation, [total, *term.rest.children[1:]])[0]
-    return replace(term, rest=log.emit(stable.LOG, total))
+    move, others = term.rest.equation, term.rest.children[1:]
+    parts = [log.builder.apply(move, [log.algebra.filled(n, of.shape), *others])[0] for n in old.rest.children]
+    return replace(term, rest=log.emit(Operation("log", old.rest.evaluate, old.rest.settled), *parts))
 
 
 def _max(log: Logarithm, node: Node) -> Form | None:

@@ -12,7 +12,10 @@ digits, and the sign is that of m. log c = log m + e log 2. This is Rabiner's sc
 (*A tutorial on hidden Markov models*, 1989, section V.A).
 
 *Logarithm*. Where the body multiplies by exponentials, or adds them up, and the graph shows the carry to be positive,
-the logarithm itself is carried: l' = log f(exp l) by the rules of the logarithm.
+the logarithm itself is carried: l' = log f(exp l) by the rules of the logarithm. A rounded l would cost log2 |l| bits
+of exp l, so it is carried in two parts, a shift and a small rest: those of a log-sum-exp, the running maximum and the
+logarithm of a sum in [1, n] (Milakov and Gimelshein, *Online normalizer calculation for softmax*, 2018), or a rounded
+sum and what its rounding left out.
 
 Neither is tried where the body has effects. The original loop stays for whatever else is made of its values.
 """
@@ -378,29 +381,33 @@ def _fragile(log: Logarithm, node: Node) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """The body at a carry whose chosen parts are exp(l)."""
+    """The body at a carry whose chosen parts are exp(l); `rests` are the second parts of l, in order of the slots."""
 
     builder: Builder
     log: Logarithm
     inputs: list[Node]
     outputs: list[Node]
+    rests: list[Node]
 
     @classmethod
     def read(cls, log: Logarithm, loop: Loop, slots: set[int], signs: dict[int, Sign]) -> _Step | None:
         builder = Builder()
         inner = type(log)(builder)
         inputs = builder.inputs(loop.body)
-        values = list(inputs)
+        values, rests = list(inputs), []
         for position, (node, outside) in enumerate(zip(inputs, loop.given, strict=True)):
             slot = position - loop.constants
             if slot in slots:
-                values[position] = builder.emit(stable.EXP, node)
-                inner.know(values[position], Form((Term(node),), node.shape, laws=(laws.EXP,)))
+                rests.append(builder.free(node.shape, node.dtype))
+                whole = builder.emit(stable.ADD, node, rests[-1])
+                values[position] = builder.emit(stable.EXP, whole)
+                known = Form((Term(whole, 1.0, node, rests[-1]),), node.shape, laws=(laws.EXP,))
+                inner.know(values[position], known)
                 inner.sign.know(values[position], signs[slot])
             elif not 0 <= slot < loop.carry:
                 inner.sign.know(node, log.sign(outside), log.sign.varies(outside))
         outputs = builder.inline(loop.body, values)
-        return None if builder.effects else cls(builder, inner, inputs, outputs)
+        return None if builder.effects else cls(builder, inner, inputs, outputs, rests)
 
     def usable(self, node: Node) -> bool:
         """Whether the logarithm of an output is known, and has a derivative."""
@@ -410,35 +417,40 @@ class _Step:
 
 def _carried_form(log: Logarithm, loop: Loop, index: int, slots: list[int], step: _Step) -> Form:
     forms = {i: step.log.plain(step.outputs[i]) for i in {*slots, index}}
-    wholes = {i: step.log.whole(form, step.outputs[i]) for i, form in forms.items()}
-    state = [wholes[i] if i in slots else step.outputs[i] for i in range(loop.carry)]
-    rows = [wholes[index]] if index >= loop.carry else []
-    function = step.builder.function([*state, *rows], step.inputs)
-    starts = [log.whole(log.plain(loop.start[i]), loop.start[i]) for i in slots]
+    parts = {i: step.log.algebra.split(form, step.outputs[i]) for i, form in forms.items()}
+    state = [parts[i][0] if i in slots else step.outputs[i] for i in range(loop.carry)]
+    small = [parts[i][1] for i in slots]
+    rows = list(parts[index]) if index >= loop.carry else []
+    function = step.builder.function([*state, *small, *rows], [*step.inputs, *step.rests])
+    starts = [log.algebra.split(log.plain(loop.start[i]), loop.start[i]) for i in slots]
     first = loop.before + loop.constants
 
     def evaluate(*values: Any, of: int) -> Any:
-        given, logs = values[: -len(slots)], values[-len(slots) :]
+        given, logs = values[: -2 * len(slots)], values[-2 * len(slots) :]
         start = [jnp.asarray(v) for v in given[first : first + loop.carry]]
-        for i, value in zip(slots, logs, strict=True):
+        for i, value in zip(slots, logs[: len(slots)], strict=True):
             start[i] = value
 
         def body(fixed: Any, carry: Any, sliced: Any) -> Any:
-            outs = function(*fixed, *carry, *sliced)
-            new = [o.astype(s.dtype) for o, s in zip(outs[: loop.carry], carry, strict=True)]
-            return new, outs[loop.carry :]
+            outs = function(*fixed, *carry[0], *sliced, *carry[1])
+            old = [*carry[0], *carry[1]]
+            new = [o.astype(s.dtype) for o, s in zip(outs[: len(old)], old, strict=True)]
+            return (new[: loop.carry], new[loop.carry :]), outs[len(old) :]
 
         def original(carry: Any) -> list[Any]:
-            return [jnp.exp(c) if i in slots else c for i, c in enumerate(carry)]
+            rests = dict(zip(slots, carry[1], strict=True))
+            return [jnp.exp(c + rests[i]) if i in rests else c for i, c in enumerate(carry[0])]
 
-        final, stacked = loop.run(body, start, given, original)
-        return final[index] if index < loop.carry else stacked[0]
+        final, stacked = loop.run(body, (start, list(logs[len(slots) :])), given, original)
+        return (final[0][index], final[1][slots.index(index)]) if index < loop.carry else tuple(stacked)
 
     out = loop.node.equation.outputs[index] if loop.node.equation is not None else None
     assert out is not None
     operation = Operation("log_loop", evaluate, whole=True)
-    value = log.emit(operation, *loop.node.children, *starts, shape=out.shape, dtype=out.dtype, of=_key(loop, index))
-    form = Form((Term(value),), out.shape)
+    logs = [*(high for high, _ in starts), *(low for _, low in starts)]
+    pair = log.emit(operation, *loop.node.children, *logs, shape=out.shape, dtype=out.dtype, of=_key(loop, index))
+    high, low = (log.emit(_item(k), pair, shape=out.shape, dtype=out.dtype) for k in (0, 1))
+    form = Form((Term(log.emit(stable.ADD, high, low), 1.0, high, low),), out.shape)
     used = [law for inner in forms.values() for law in inner.laws]
     return replace(form, laws=tuple(dict.fromkeys((laws.CARRY, *used))))
 

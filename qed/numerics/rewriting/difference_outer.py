@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from qed.graph.build import Node, Operation
+from qed.numerics import logspace
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_inverses import root_above
@@ -35,7 +36,7 @@ def _near(a: Any, b: Any, d: Any) -> Any:
 @jax.custom_jvp
 def log_ratio(a: Any, b: Any, d: Any) -> Any:
     """log(a / b) from d = a - b."""
-    return jnp.where(_near(a, b, d), jnp.log1p(d / b), jnp.log(a / b))
+    return jnp.where(_near(a, b, d), logspace.log1p(d / b), jnp.log(a / b))
 
 
 @log_ratio.defjvp

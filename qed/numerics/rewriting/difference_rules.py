@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.graph.build import Node, Operation
+from qed.numerics import logspace
 from qed.numerics.rewriting import difference_kernels as kernels
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
@@ -54,7 +55,7 @@ def power_minus_one(exact: bool) -> Callable[..., jax.Array]:
 
     def parts(x: jax.Array, d: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
         close = jnp.abs(d) < 0.5
-        log = jnp.where(close, jnp.log1p(jnp.where(close, d, 0)), jnp.log(jnp.where(x > 0, x, 1)))
+        log = jnp.where(close, logspace.log1p(jnp.where(close, d, 0)), jnp.log(jnp.where(x > 0, x, 1)))
         small = jnp.abs(k * log) < 1
         return log, (x > 0) & (small if exact else close | small)
 

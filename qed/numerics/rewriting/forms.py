@@ -151,6 +151,20 @@ class Algebra:
             self.forms.setdefault(result.number, form)
         return result
 
+    def split(self, form: Form, like: Node) -> tuple[Node, Node]:
+        """The form as a large part and a small one, which takes up what rounding the first leaves out."""
+        form = self.simplified(form)
+        live = [t for t in form.terms if t.coefficient]
+        large = [(t.coefficient, t.node if t.shift is None else t.shift) for t in live] + self._cancelled(form)
+        small = [(t.coefficient, t.rest) for t in live if t.rest is not None]
+        if len(large) > 1:
+            coefficients, nodes = tuple(c for c, _ in large), [self.filled(n, form.shape) for _, n in large]
+            high = self.emit(kernels.SUM_HIGH, *nodes, coefficients=coefficients)
+            small.append((1.0, self.emit(kernels.SUM_LOW, *nodes, coefficients=coefficients)))
+        else:
+            high = self.total(large, like)
+        return self.filled(high, form.shape), self.filled(self.total(small, like), form.shape)
+
     def exponential(self, form: Form, like: Node) -> Node:
         """exp of the form, as a product where that keeps more digits than a sum in the exponent.
 
@@ -174,6 +188,8 @@ class Algebra:
             elif total is not None and shift is not None:
                 exponent.append((term.coefficient, shift))
                 below += [total] * int(-term.coefficient)
+            elif term.shift is not None and term.rest is not None:
+                exponent += [(term.coefficient, term.shift), (term.coefficient, term.rest)]
             else:
                 exponent.append((term.coefficient, term.node))
         if not exponent:
@@ -194,6 +210,8 @@ class Algebra:
             return term.shift, term.rest.children[0]
         if term.rest.operation == "rest_two":
             return term.shift, self.emit(kernels.SUM_TWO, *term.rest.children)
+        if term.rest.operation == "rest_split":
+            return term.shift, self.emit(stable.SUM_SPLIT, *term.rest.children)
         return None, None
 
     def _product(self, exponent: list[tuple[float, Node]], above: list[Node], below: list[Node], like: Node) -> Node:

@@ -37,6 +37,21 @@ def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
     return s, (a - (s - of_b)) + (b - of_b)
 
 
+def _compensated(coefficients: tuple[float, ...], terms: Any) -> tuple[Any, Any]:
+    """A linear combination and what its additions round off."""
+    parts = [t if c == 1 else jnp.asarray(c, t.dtype) * t for c, t in zip(coefficients, terms, strict=True)]
+    total, error = parts[0], jnp.zeros_like(parts[0])
+    for part in parts[1:]:
+        total, more = _two_sum(total, part)
+        error = error + more
+    return total, error
+
+
+def _rounded_off(coefficients: tuple[float, ...], terms: Any) -> Any:
+    total, error = _compensated(coefficients, terms)
+    return jax.lax.stop_gradient(jnp.where(jnp.isfinite(total) & jnp.isfinite(error), error, 0).astype(total.dtype))
+
+
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def exp_of_sum(coefficients: tuple[float, ...], *terms: Any) -> Any:
     """exp(c1 t1 + c2 t2 + ...), with the rounding error of the sum put back.
@@ -48,11 +63,7 @@ def exp_of_sum(coefficients: tuple[float, ...], *terms: Any) -> Any:
         >>> abs(value / true - 1) < 3e-7, abs(float(jnp.exp(a - b)) / true - 1) > 1e-6
         (True, True)
     """
-    parts = [t if c == 1 else jnp.asarray(c, t.dtype) * t for c, t in zip(coefficients, terms, strict=True)]
-    total, error = parts[0], jnp.zeros_like(parts[0])
-    for part in parts[1:]:
-        total, more = _two_sum(total, part)
-        error = error + more
+    total, error = _compensated(coefficients, terms)
     value = jnp.exp(total)
     small = jnp.isfinite(total) & jnp.isfinite(value)
     return jnp.where(small, value + value * jnp.where(small, error, 0).astype(value.dtype), value)
@@ -139,7 +150,7 @@ def log_erfc(x: Any) -> Any:
     near = jnp.where(far, FAR, x).astype(x.dtype)
     large = jnp.where(far, x, FAR).astype(x.dtype)
     tail = -(large * large) - jnp.log(_fraction(large) * jnp.asarray(math.sqrt(math.pi), x.dtype))
-    head = jnp.where(jnp.abs(near) < 0.5, jnp.log1p(-jax.lax.erf(near)), jnp.log(jax.lax.erfc(near)))
+    head = jnp.where(jnp.abs(near) < 0.5, logspace.log1p(-jax.lax.erf(near)), jnp.log(jax.lax.erfc(near)))
     return jnp.where(far, tail, head)
 
 
@@ -153,11 +164,28 @@ def _log_erfc_derivative(primals: Any, tangents: Any) -> tuple[Any, Any]:
     return log_erfc(x), -2 * jnp.where(far, tail, head) * t
 
 
+def _erfc_shift(x: Any) -> Any:
+    return jnp.where(x > FAR, -(x * x), 0).astype(x.dtype)
+
+
+def _scaled_erfc(x: Any) -> Any:
+    """erfc(x), divided by exp(-x^2) where x > FAR."""
+    far = x > FAR
+    tail = 1 / (_fraction(jnp.where(far, x, FAR).astype(x.dtype)) * jnp.asarray(math.sqrt(math.pi), x.dtype))
+    return jnp.where(far, tail, jax.lax.erfc(jnp.where(far, FAR, x).astype(x.dtype)))
+
+
+def _scaled_erfc_minus_one(x: Any) -> Any:
+    far = x > FAR
+    near = jnp.where(far, FAR, x).astype(x.dtype)
+    return jnp.where(far, _scaled_erfc(x) - 1, -jax.lax.erf(near))
+
+
 @jax.custom_jvp
 def log_near_one(n: Any, v: Any) -> Any:
     """log(n) for n = 1 + v, v known to more digits: log1p(v) where |v| < 1/2."""
     near = jnp.abs(v) < 0.5
-    return jnp.where(near, jnp.log1p(jnp.where(near, v, 0).astype(v.dtype)), jnp.log(jnp.where(near, 1, n)))
+    return jnp.where(near, logspace.log1p(jnp.where(near, v, 0).astype(v.dtype)), jnp.log(jnp.where(near, 1, n)))
 
 
 @log_near_one.defjvp
@@ -169,9 +197,14 @@ def _log_near_one_derivative(primals: Any, tangents: Any) -> tuple[Any, Any]:
 EXP_OF_SUM = Operation("exp_of_sum", lambda *t, coefficients: exp_of_sum(coefficients, *t), whole=True)
 EXP_BESIDE = Operation("exp_beside", lambda w, *t, coefficients: exp_beside(coefficients, w, *t), whole=True)
 LOGISTIC = Operation("logistic", sigmoid, whole=True)
+SUM_HIGH = Operation("sum_high", lambda *t, coefficients: _compensated(coefficients, t)[0], whole=True)
+SUM_LOW = Operation("sum_low", lambda *t, coefficients: _rounded_off(coefficients, t), whole=True)
 SOFTMAX = Operation("softmax", lambda u, axes: softmax(u, axes), whole=True)
 LOG_COSH = Operation("log_cosh", log_cosh, whole=True)
 LOG_ERFC = Operation("log_erfc", log_erfc, whole=True)
+ERFC_SHIFT = Operation("erfc_shift", _erfc_shift, whole=True)
+SCALED_ERFC = Operation("scaled_erfc", _scaled_erfc, whole=True)
+SCALED_ERFC_MINUS_ONE = Operation("scaled_erfc_minus_one", _scaled_erfc_minus_one, whole=True)
 LOG_NEAR_ONE = Operation("log", log_near_one, whole=True)
 SUM_TWO = Operation(
     "sum_two", lambda a, b, m: jnp.exp(logspace.relative(a, m)) + jnp.exp(logspace.relative(b, m)), whole=True

@@ -65,7 +65,11 @@ def _cosh(log: Logarithm, node: Node) -> Form | None:
 
 
 def _erfc(log: Logarithm, node: Node) -> Form | None:
-    return Form((Term(log.emit(kernels.LOG_ERFC, node.children[0])),), node.shape, laws=(laws.ERFC,))
+    x = node.children[0]
+    scaled = log.emit(kernels.SCALED_ERFC, x)
+    rest = log.emit(kernels.LOG_NEAR_ONE, scaled, log.emit(kernels.SCALED_ERFC_MINUS_ONE, x))
+    term = Term(log.emit(kernels.LOG_ERFC, x), 1.0, log.emit(kernels.ERFC_SHIFT, x), rest)
+    return Form((term,), node.shape, laws=(laws.ERFC,))
 
 
 def _mul(log: Logarithm, node: Node) -> Form | None:

@@ -5,11 +5,11 @@ log-sum-exp and softmax functions*, 2021)::
 
     log sum_i exp u_i  =  M + log sum_i exp(u_i - M),      M = max_i u_i
 
-the sum on the right lies in [1, n]: it can neither overflow nor vanish, and the two parts are kept apart,
-so that z - logsumexp(u) is computed as (z - M) - log(sum): a difference of large numbers first, which is
-nearly exact, then a small correction. Where M is infinite, u - M would be NaN; there the elements that
-reach M count as 0 and the others as -inf. A row of -inf gives -inf with a zero gradient, a row with +inf
-gives inf.
+the sum on the right lies in [1, n]: it can neither overflow nor vanish. Its largest term is 1, and its logarithm is
+log1p of the sum of the others. Shift and logarithm are kept apart, so that z - logsumexp(u) is computed as
+(z - M) - log(sum): a difference of large numbers first, which is nearly exact, then a small correction. Where M is
+infinite, u - M would be NaN; there the elements that reach M count as 0 and the others as -inf. A row of -inf gives
+-inf with a zero gradient, a row with +inf gives inf.
 
     log(1 - exp x) = log(-expm1 x)  for x > -log 2,   log1p(-exp x)  otherwise      (Maechler, 2012)
 """
@@ -23,14 +23,42 @@ import jax.numpy as jnp
 
 from qed.graph.build import Operation
 from qed.numerics import logspace
+from qed.numerics.rewriting.smooth import sigmoid, smooth
 
 
 def _shift_two(a: Any, b: Any) -> Any:
     return jax.lax.stop_gradient(jnp.maximum(a, b))
 
 
+softplus = smooth(jax.nn.softplus, sigmoid)
+
+
+@jax.custom_jvp
+def logaddexp(a: Any, b: Any) -> Any:
+    """log(exp a + exp b); its derivative is sigmoid(a - b), while exp(a - log(exp a + exp b)) loses log2 |a| bits."""
+    return jnp.logaddexp(a, b)
+
+
+@logaddexp.defjvp
+def _logaddexp_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    a, b = primals
+    value = logaddexp(a, b)
+    gap = jnp.where(a == b, 0, a - b).astype(value.dtype)
+    nothing = value == -jnp.inf
+    first, second = (jnp.where(nothing, 0, sigmoid(g)).astype(value.dtype) for g in (gap, -gap))
+    return value, first * tangents[0] + second * tangents[1]
+
+
 def _rest_two(a: Any, b: Any, shift: Any) -> Any:
-    return jnp.logaddexp(logspace.relative(a, shift), logspace.relative(b, shift))
+    return logaddexp(logspace.relative(a, shift), logspace.relative(b, shift))
+
+
+def _rest_split(a: Any, b: Any, shift: Any, more_a: Any, more_b: Any) -> Any:
+    return logaddexp(logspace.relative(a, shift) + more_a, logspace.relative(b, shift) + more_b)
+
+
+def _sum_split(a: Any, b: Any, shift: Any, more_a: Any, more_b: Any) -> Any:
+    return jnp.exp(logspace.relative(a, shift) + more_a) + jnp.exp(logspace.relative(b, shift) + more_b)
 
 
 def _weighted_shift(w: Any, u: Any, axes: tuple[int, ...]) -> Any:
@@ -68,10 +96,10 @@ NEG = Operation("neg", jnp.negative)
 ABS = Operation("abs", jnp.abs)
 EXP = Operation("exp", jnp.exp)
 LOG = Operation("log", jnp.log)
-LOG1P = Operation("log1p", jnp.log1p)
+LOG1P = Operation("log1p", logspace.log1p)
 MAX = Operation("max", jnp.maximum)
 MIN = Operation("min", jnp.minimum)
-SOFTPLUS = Operation("softplus", jax.nn.softplus, whole=True)
+SOFTPLUS = Operation("softplus", softplus, whole=True)
 LOG1MEXP = Operation("log1mexp", logspace.log1mexp, whole=True)
 LOG_NDTR = Operation("log_ndtr", jax.scipy.special.log_ndtr, whole=True)
 FILL = Operation("fill", lambda x, to: jnp.broadcast_to(x, to))
@@ -85,10 +113,14 @@ CUMULATIVE = Operation("cumlogsumexp", lambda x, axis, reverse: jax.lax.cumlogsu
 
 LOGSUMEXP = Operation("logsumexp", lambda u, axes: logspace.logsumexp(u, axes), whole=True)
 SHIFT = Operation("shift", logspace.largest, whole=True)
-SUM_EXP = Operation("sum_exp", logspace.sum_exp, whole=True)
-LOGADDEXP = Operation("logaddexp", jnp.logaddexp, whole=True)
+OTHERS = Operation("others", logspace.sum_exp_minus_one, whole=True)
+SUM_EXP = Operation("sum_exp", lambda others: 1 + others, whole=True)
+LOG_SUM = Operation("log", lambda total, others: logspace.log1p(others), whole=True)
+LOGADDEXP = Operation("logaddexp", logaddexp, whole=True)
 SHIFT_TWO = Operation("shift_two", _shift_two, whole=True)
 REST_TWO = Operation("rest_two", _rest_two, whole=True)
+REST_SPLIT = Operation("rest_split", _rest_split, whole=True)
+SUM_SPLIT = Operation("sum_two", _sum_split, whole=True)
 
 WEIGHTED = Operation(
     "weighted_logsumexp",

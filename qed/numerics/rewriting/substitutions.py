@@ -11,6 +11,9 @@ great circle      acos(sin a sin b + cos a cos b cos d)       2 asin sqrt(sin((a
 law of cosines    acos((a^2 + b^2 - c^2) / (2 a b))           2 atan2 of roots of differences of the sides
 triangle          sqrt(s (s-a) (s-b) (s-c))                   Kahan: sides sorted, parentheses kept
 determinant       log(det A)                                  slogdet
+side              sqrt(a^2 + b^2 - 2 a b cos t)               sqrt((a - b)^2 + 4 a b sin(t/2)^2)
+inverse Mills     exp(-z^2) / erfc(z)                         Laplace's continued fraction
+divergence        sum a log(a/b), sum a = sum b               sum (a log(a/b) - a + b)
 growth            (1 + r)^n                                   exp(n log1p r), |r| small
 ================  ==========================================  ==========================================================
 
@@ -40,15 +43,17 @@ from qed.numerics.rewriting.algorithms import (
     SLOGDET,
     SQUARED_DISTANCE,
 )
-from qed.numerics.rewriting.angles import COSINE_DISTANCE, arccosine, triangle_area
+from qed.numerics.rewriting.angles import COSINE_DISTANCE, arccosine, side, triangle_area
 from qed.numerics.rewriting.change import Change
 from qed.numerics.rewriting.difference import Rewrite, described
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, plus, product, times
+from qed.numerics.rewriting.entropies import divergence
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.signs import MOVES, floating
+from qed.numerics.rewriting.tails import mills
 
 VARIANCE = Law("mean(x**2) - mean(x)**2 = mean((x - mean(x))**2)", "always")
 COVARIANCE = Law("mean(x y) - mean(x) mean(y) = mean((x - mean(x)) (y - mean(y)))", "always")
@@ -116,9 +121,9 @@ class Substitutions:
         rules = {
             "sub": self._sum,
             "add": self._sum,
-            "div": self._cosine,
+            "div": lambda n: mills(self.difference, n) or self._cosine(n),
             "acos": lambda n: arccosine(self.difference, n),
-            "sqrt": lambda n: triangle_area(self.difference, n),
+            "sqrt": lambda n: triangle_area(self.difference, n) or side(self.difference, n),
             "log": self._log,
             "pow": self._grown,
             "integer_pow": self._grown,
@@ -147,8 +152,9 @@ class Substitutions:
 
     def _sum(self, node: Node) -> Found | None:
         polynomial = self.difference.terms(node)
-        if len(polynomial) not in (2, 3):
-            return None
+        entropy = divergence(self.difference, polynomial) if len(polynomial) > 1 else None
+        if len(polynomial) not in (2, 3) or entropy is not None:
+            return entropy
         return (
             self._cosine_distance(polynomial, node)
             or self._moments(polynomial, node)

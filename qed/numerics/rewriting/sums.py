@@ -47,9 +47,24 @@ def _add(log: Logarithm, node: Node) -> Form | None:
     if v.operation == "neg" and v.children[0] is u:
         terms = (Term(log.emit(kernels.LOG_COSH, u)), Term(log.algebra.number(math.log(2.0), u)))
         return Form(terms, node.shape, laws=together((laws.COSH,), used))
-    shift = log.emit(stable.SHIFT_TWO, u, v)
-    term = Term(log.emit(stable.LOGADDEXP, u, v), 1.0, shift, log.emit(stable.REST_TWO, u, v, shift))
+    term = Term(log.emit(stable.LOGADDEXP, u, v), 1.0, *_shift_and_rest(log, (first, u), (second, v)))
     return Form((term,), node.shape, laws=together((laws.ADD,), used))
+
+
+def _shift_and_rest(log: Logarithm, *parts: tuple[Form, Node]) -> tuple[Node, Node]:
+    """The larger shift of two logarithms, and what is left of log(exp u + exp v)."""
+    shifts, rests = [], []
+    for form, whole in parts:
+        only = form.terms[0] if len(form.terms) == 1 else None
+        split = only is not None and only.coefficient == 1 and only.shift is not None and only.rest is not None
+        shifts.append(only.shift if only is not None and split else whole)
+        rests.append(only.rest if only is not None and split else None)
+    (a, b) = (log.algebra.filled(node, form.shape) for node, (form, _) in zip(shifts, parts, strict=True))
+    shift = log.emit(stable.SHIFT_TWO, a, b)
+    if rests == [None, None]:
+        return shift, log.emit(stable.REST_TWO, a, b, shift)
+    more = [rest if rest is not None else log.algebra.number(0.0, shift) for rest in rests]
+    return shift, log.emit(stable.REST_SPLIT, a, b, shift, *more)
 
 
 def _weighted_two(log: Logarithm, node: Node, a: Node, b: Node, sign: float) -> Form | None:
@@ -156,7 +171,8 @@ def _reduce_sum(log: Logarithm, node: Node) -> Form | None:
 
 def _sum_of(log: Logarithm, u: Node, node: Node, axes: tuple[int, ...], used: tuple[laws.Law, ...]) -> Form:
     shift = log.emit(stable.SHIFT, u, shape=node.shape, axes=axes)
-    rest = log.emit(stable.LOG, log.emit(stable.SUM_EXP, u, shift, shape=node.shape, axes=axes))
+    others = log.emit(stable.OTHERS, u, shift, shape=node.shape, axes=axes)
+    rest = log.emit(stable.LOG_SUM, log.emit(stable.SUM_EXP, others), others)
     term = Term(log.emit(stable.LOGSUMEXP, u, shape=node.shape, axes=axes), 1.0, shift, rest)
     return Form((term,), node.shape, laws=used)
 

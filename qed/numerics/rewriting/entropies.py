@@ -1,0 +1,132 @@
+"""Relative entropies: a sum of a log(a / b) in which the a and the b have the same sum.
+
+::
+
+    sum a_i log(a_i / b_i) = sum (a_i log(a_i / b_i) - a_i + b_i)     where sum a_i = sum b_i
+
+Near a = b the terms on the left cancel: each is of the size of a - b, their sum of its square. Each term on the right
+is >= 0 for positive a and b, so nothing cancels between them, and each is found with all its digits from d = a - b::
+
+    a log(a / b) - a + b = b psi(d / b),    psi(t) = (1 + t) log(1 + t) - t = t^2/2 - t^3/6 + ...
+
+Its derivatives are log(a / b) and -d / b. The Kullback-Leibler divergence of two coins is such a sum: p + (1 - p) =
+q + (1 - q).
+
+Reference: Csiszar, *Why least squares and maximum entropy?*, Annals of Statistics 19, 1991 (the terms as a distance).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from qed.graph.build import Node, Operation
+from qed.numerics import logspace
+from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.difference_recursion import Difference
+from qed.numerics.rewriting.difference_rules import Found
+from qed.numerics.rewriting.difference_terms import Monomial, Polynomial, plus, times
+from qed.numerics.rewriting.laws import Law
+
+ENTROPY = Law("sum(a log(a / b)) = sum(a log(a / b) - a + b) for sum(a) = sum(b)", "a / b > 0, as for the original")
+
+SERIES = 0.3
+"""Up to which |t| the series of psi is summed."""
+TERMS = 44
+
+
+def _psi(t: Any) -> Any:
+    """(1 + t) log(1 + t) - t, for |t| <= SERIES: sum over k >= 2 of (-t)^k / (k (k - 1))."""
+    total = jnp.zeros_like(t)
+    for k in range(TERMS if t.dtype == jnp.float64 else 22, 1, -1):
+        total = (-1) ** k / (k * (k - 1)) + total * t
+    return total * t * t
+
+
+@jax.custom_jvp
+def relative_entropy(a: Any, b: Any, d: Any) -> Any:
+    """a log(a / b) - a + b, from d = a - b.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> a, b = jnp.float32(0.5), jnp.float32(0.5001)
+        >>> print(f"{relative_entropy(a, b, a - b):.4g}", f"{a * jnp.log(a / b) - a + b:.1g}")  # (a - b)^2 / 2b
+        1e-08 0
+    """
+    ratio = d / b
+    near = jnp.abs(ratio) <= SERIES
+    small = b * _psi(jnp.where(near, ratio, 0).astype(ratio.dtype))
+    return jnp.where(near, small, a * jnp.log(jnp.where(near, 1, a / b)) - d)
+
+
+@relative_entropy.defjvp
+def _relative_entropy_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    a, b, d = primals
+    along_a, along_b, _ = tangents
+    near = jnp.abs(d / b) <= SERIES
+    ratio = jnp.where(near, d / b, 0).astype(d.dtype)
+    slope = jnp.where(near, logspace.log1p(ratio), jnp.log(jnp.where(near, 1, a / b)))
+    return relative_entropy(a, b, d), slope * along_a - (d / b) * along_b
+
+
+RELATIVE_ENTROPY = Operation("relative_entropy", relative_entropy, whole=True)
+
+
+def divergence(difference: Difference, polynomial: Polynomial) -> Found | None:
+    """The sum of c a log(a / b) over two or more terms, in which the a and the b have the same sum."""
+    if len(polynomial) < 2:
+        return None
+    parts: list[tuple[Node, Node]] = []
+    total: Polynomial = {}
+    weights = {abs(c) for c in polynomial.values()}
+    if len(weights) != 1:
+        return None
+    (weight,) = weights
+    signs: set[int] = set()
+    for monomial, coefficient in polynomial.items():
+        pair = _logarithm(difference, monomial)
+        if pair is None:
+            return None
+        a, b, sign = pair
+        signs.add(sign if coefficient > 0 else -sign)
+        parts.append((a, b))
+        total = plus(total, plus(difference.terms(a), difference.terms(b), -1))
+    if difference.multiplied(total) or len(signs) != 1:
+        return None
+    value: Node | None = None
+    used: tuple[Law, ...] = (ENTROPY,)
+    for a, b in parts:
+        gap = difference.sharp(difference.minus(a, b), a)
+        if gap is None:
+            return None
+        term = difference.emit(RELATIVE_ENTROPY, a, b, gap[0])
+        used += gap[1]
+        value = term if value is None else difference.emit(stable.ADD, value, term)
+    assert value is not None
+    return difference.algebra.times(float(weight) * signs.pop(), value), used
+
+
+def _logarithm(difference: Difference, monomial: Monomial) -> tuple[Node, Node, int] | None:
+    """a, b and 1 where a monomial is a log(a / b); -1 where it is a log(b / a)."""
+    for number, power in monomial:
+        ratio = _ratio(difference.node(number)) if power == 1 else None
+        if ratio is None:
+            continue
+        rest: Polynomial = {times(monomial, ((number, -1),)): Fraction(1)}
+        for a, b, sign in ((*ratio, 1), (*ratio[::-1], -1)):
+            if difference.terms.generator(a) == rest or difference.terms(a) == rest:
+                return a, b, sign
+    return None
+
+
+def _ratio(node: Node) -> tuple[Node, Node] | None:
+    """a and b, where a node is log(a / b) or log(a) - log(b)."""
+    if node.operation in ("log_ratio", "log_difference"):
+        return node.children[0], node.children[1]
+    inner = node.children[0] if node.operation == "log" and node.equation is not None else None
+    if inner is None or inner.operation != "div" or any(child.shape != node.shape for child in inner.children):
+        return None
+    return inner.children[0], inner.children[1]

@@ -1,0 +1,118 @@
+"""Densities over tails: exp(-z^2) / erfc(z), the inverse Mills ratio.
+
+Numerator and denominator vanish together beyond z = 5 (float32) or 26 (float64), and exp(-z^2) and erfc(z) round the
+exponent z^2 by themselves. Laplace's continued fraction has no exponent::
+
+    m(z) = exp(-z^2) / erfc(z) = sqrt(pi) (z + r(z)),    r(z) = (1/2)/(z + 1/(z + (3/2)/(z + ...))),    z > 0
+    m'(z) = 2 m(z) (m(z)/sqrt(pi) - z) = 2 m(z) r(z)
+
+In the derivative, z cancels: it is r that is wanted. Up to `FAR` the quotient stays as it is, where nothing vanishes.
+
+Reference: Abramowitz and Stegun, *Handbook of Mathematical Functions*, 7.1.14; Gautschi, *Computational aspects of
+three-term recurrence relations*, SIAM Review 9, 1967, for the convergence.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from qed.graph.build import Node, Operation
+from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.difference_recursion import Difference
+from qed.numerics.rewriting.difference_rules import Found
+from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus, product, times
+from qed.numerics.rewriting.laws import Law
+
+MILLS = Law("exp(-a**2) / erfc(a) = sqrt(pi) (a + (1/2)/(a + 1/(a + ...)))", "a > 0; elsewhere as it is")
+
+FAR = 2.0
+TERMS = 60
+ROOT_PI = math.sqrt(math.pi)
+SMALLEST = Fraction(1, 2**20)
+"""A coefficient below it is the rounding of a constant: of 1/sqrt(2), say."""
+
+
+def _rest(z: Any) -> Any:
+    """r(z), for z >= FAR."""
+    found = z
+    for k in range(TERMS, 1, -1):
+        found = z + (k / 2) / found
+    return 0.5 / found
+
+
+def _split(z: Any) -> tuple[Any, Any, Any]:
+    far = z > FAR
+    return far, jnp.where(far, z, FAR).astype(z.dtype), jnp.where(far, FAR, z).astype(z.dtype)
+
+
+@jax.custom_jvp
+def inverse_mills(z: Any) -> Any:
+    """exp(-z^2) / erfc(z).
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> z = jnp.float32(30.0)
+        >>> print(f"{inverse_mills(z):.6g}", jnp.exp(-z * z) / jax.scipy.special.erfc(z))  # 30.0166 sqrt(pi)
+        53.2031 nan
+    """
+    far, large, small = _split(z)
+    return jnp.where(far, ROOT_PI * (large + _rest(large)), jnp.exp(-(small * small)) / jax.lax.erfc(small))
+
+
+@inverse_mills.defjvp
+def _inverse_mills_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (z,), (along,) = primals, tangents
+    value = inverse_mills(z)
+    far, large, _ = _split(z)
+    gap = jnp.where(far, _rest(large), value / ROOT_PI - z)
+    return value, 2 * value * gap.astype(value.dtype) * along
+
+
+INVERSE_MILLS = Operation("inverse_mills", inverse_mills, whole=True)
+
+
+def mills(difference: Difference, node: Node) -> Found | None:
+    """c exp(-z^2) / erfc(z), other factors left as they are."""
+    polynomial = difference.terms(node)
+    if len(polynomial) != 1:
+        return None
+    ((monomial, coefficient),) = polynomial.items()
+    powers = {number: power for number, power in monomial if abs(power) == 1}
+    above = [n for n, power in powers.items() if power == 1 and difference.node(n).operation == "exp"]
+    below = [n for n, power in powers.items() if power == -1 and difference.node(n).operation == "erfc"]
+    if len(above) != 1 or len(below) != 1:
+        return None
+    z, exponent = difference.node(below[0]).children[0], difference.node(above[0]).children[0]
+    square = difference.terms(z)
+    if len(square) != 1 or ONE in square or z.shape != node.shape:
+        return None
+    rest = plus(difference.terms(exponent), _without_roots(difference, product(square, square)))
+    if any(abs(c) > SMALLEST or m == ONE for m, c in rest.items()):
+        return None
+    value = difference.emit(INVERSE_MILLS, z)
+    if rest:
+        value = difference.emit(stable.MUL, value, difference.emit(stable.EXP, difference.plain(rest, z)))
+    others = times(times(monomial, ((above[0], -1),)), ((below[0], 1),))
+    found = difference.by((value, (MILLS,)), others, node)
+    return difference.algebra.times(float(coefficient), found[0]), found[1]
+
+
+def _without_roots(difference: Difference, polynomial: Polynomial) -> Polynomial:
+    """The polynomial with even powers of square roots of numbers written as numbers."""
+    result: Polynomial = {}
+    for monomial, coefficient in polynomial.items():
+        kept = []
+        for number, power in monomial:
+            node = difference.node(number)
+            inner = difference.terms(node.children[0]) if node.operation == "sqrt" and power % 2 == 0 else {}
+            if list(inner) == [ONE]:
+                coefficient *= inner[ONE] ** (power // 2)
+            else:
+                kept.append((number, power))
+        result = plus(result, {tuple(kept): coefficient})
+    return result
