@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the names once more, for editors and type checkers; a test 
     from qed.answer import Reason as Reason
     from qed.calculus.backprop import backprop as backprop
     from qed.calculus.convexity import convexity as convexity
+    from qed.calculus.critical import critical_point as critical_point
     from qed.calculus.derivation import Derivation as Derivation
     from qed.calculus.derivation import derive as derive
     from qed.calculus.enclosure import enclose as enclose

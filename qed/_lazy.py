@@ -33,6 +33,7 @@ TABLE: dict[str, str] = {
     "backprop": "qed.calculus.backprop:backprop",
     "check_gradient": "qed.calculus.gradient.check:check_gradient",
     "convexity": "qed.calculus.convexity:convexity",
+    "critical_point": "qed.calculus.critical:critical_point",
     "derive": "qed.calculus.derivation:derive",
     "enclose": "qed.calculus.enclosure:enclose",
     "lipschitz": "qed.calculus.lipschitz:lipschitz",

@@ -89,6 +89,8 @@ CODES: Mapping[str, Code] = {
         Code("QED212", "integer-arithmetic", _WARNING, "Integer arithmetic on the data loses their numbers."),
         Code("QED213", "promoted-to-double", _NOTE, "Parameters are float32, and the loss is computed in float64."),
         Code("QED302", "not-convex", _WARNING, "Between two points the function lies above its chord."),
+        Code("QED303", "saddle", _WARNING, "The critical point is a saddle: the loss still falls in some direction."),
+        Code("QED304", "flat-direction", _NOTE, "In some direction the loss does not bend at the critical point."),
         Code("QED306", "unbounded-below", _WARNING, "The loss falls faster and faster: it has no lower bound."),
         Code("QED401", "step-beyond-stability", _ERROR, "The step is too large: a smaller one ends lower."),
         Code("QED402", "beyond-local-limit", _NOTE, "The step exceeds a local limit, harmlessly here."),

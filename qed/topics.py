@@ -8,7 +8,18 @@ otherwise it is shown as planned.
 from dataclasses import dataclass
 
 BUILT = frozenset(
-    {"backprop", "check_gradient", "convexity", "derive", "logspace", "minimize_globally", "stabilize", "taylor", "why"}
+    {
+        "backprop",
+        "check_gradient",
+        "convexity",
+        "critical_point",
+        "derive",
+        "logspace",
+        "minimize_globally",
+        "stabilize",
+        "taylor",
+        "why",
+    }
 )
 """The verbs of the table below that this version answers."""
 

@@ -7,7 +7,7 @@ coordinate along which the function varies most.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -202,21 +202,8 @@ class Prover:
             forms = self.f.forms(*box, units)
         except NotSmooth as error:
             raise CertificateError(name, str(error)) from None
-        matrix = np.array([[float(x.mid()) for x in row] for row in forms])
-        try:
-            inverse = np.linalg.inv(matrix)
-        except np.linalg.LinAlgError:
-            raise CertificateError(name, "the Hessian is singular") from None
-        with precision(BITS) as flint:
-            y = [[flint.arb(float(v)) for v in row] for row in inverse]
-            r = [flint.arb(0, float(radius[i])) for i in index]
-            for i in range(len(index)):
-                moved = -sum((y[i][k] * slopes[k] for k in range(len(index))), flint.arb(0))
-                for j in range(len(index)):
-                    entry = sum((y[i][k] * forms[k][j] for k in range(len(index))), flint.arb(0))
-                    moved = moved + (flint.arb(int(i == j)) - entry) * r[j]
-                if not abs(moved) < flint.arb(float(radius[index[i]])):
-                    raise CertificateError(name, "no stationary point is found near its point")
+        if not krawczyk(slopes, forms, [float(radius[i]) for i in index]):
+            raise CertificateError(name, "no stationary point is found near its point")
 
     # --- bounds of derivatives ---
 
@@ -296,6 +283,39 @@ class Prover:
             left, right = high.copy(), low.copy()
             left[i] = right[i] = middle
             waiting += [(low, left, depth + 1), (right, high, depth + 1)]
+
+
+def krawczyk(slopes: Sequence[Any], forms: Sequence[Sequence[Any]], radius: Sequence[float]) -> bool:
+    """Whether exactly one point with slope zero is proved to lie within `radius` of a point.
+
+    -Y grad f(p) + (I - Y H) (S - p) lies in the interior of S - p, with S = p -+ radius and Y about the inverse of H's
+    middle (Krawczyk 1969).
+
+    Args:
+        slopes: balls of the slopes at the point.
+        forms: balls of the Hessian on a box that holds S.
+        radius: of S, in each coordinate.
+
+    >>> from qed.certificates.boxes import krawczyk
+    >>> from qed.domains.precision import precision
+    >>> with precision(60) as flint:
+    ...     krawczyk([flint.arb(1e-9)], [[flint.arb(2)]], [1e-9]), krawczyk([flint.arb(1)], [[flint.arb(2)]], [1e-9])
+    (True, False)
+    """
+    n = len(slopes)
+    try:
+        inverse = np.linalg.inv(np.array([[float(x.mid()) for x in row] for row in forms]))
+    except np.linalg.LinAlgError:
+        return False
+    if not np.all(np.isfinite(inverse)):
+        return False
+    with precision(BITS) as flint:
+        y = flint.arb_mat(n, n, [flint.arb(float(v)) for v in inverse.ravel()])
+        h = flint.arb_mat(n, n, [x for row in forms for x in row])
+        step = y * flint.arb_mat(n, 1, list(slopes))
+        one = flint.arb_mat(n, n, [flint.arb(int(i == j)) for i in range(n) for j in range(n)])
+        moved = (one - y * h) * flint.arb_mat(n, 1, [flint.arb(0, r) for r in radius]) - step
+        return all(bool(abs(moved[i, 0]) < flint.arb(radius[i])) for i in range(n))
 
 
 def reach(point: Array, radius: float, free: Array) -> Array:

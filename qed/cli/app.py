@@ -17,6 +17,7 @@ from qed.cli import (
     backprop,
     check_gradient,
     convexity,
+    critical,
     derive,
     enclose,
     globally,
@@ -46,6 +47,7 @@ qed answers questions about a differentiable function, and gives every answer wi
   What is the derivative, by which rules?       qed derive train.py:loss --at w
   Is my gradient right?                         qed check train.py:loss --at w
   Between which numbers does it stay?           qed enclose train.py:loss --box 0,1
+  Is it a minimum, a saddle, or neither?        qed critical train.py:loss --at w
   Is it convex?                                 qed convex train.py:loss --at w
   How many digits are lost, and where?          qed precision train.py:loss --at w
   Where is its least value on a box?            qed globally train.py:loss --box 0,1
@@ -125,6 +127,8 @@ def why(
 app.command("backprop")(backprop.command)
 app.command("convex")(convexity.command)
 app.command("convexity", hidden=True)(convexity.command)
+app.command("critical")(critical.command)
+app.command("critical_point", hidden=True)(critical.command)
 app.command("derive")(derive.command)
 app.command("enclose")(enclose.command)
 app.command("precision")(precision.command)

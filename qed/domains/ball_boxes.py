@@ -95,8 +95,10 @@ class BallBoxes:
         with precision(BITS, order + 1) as library:
             balls = [between(float(a), float(b)) for a, b in zip(lower, upper, strict=True)]
             lines = np.empty(directions.shape, object)
+            still = [library.arb_series([ball, 0]) for ball in balls]  # one object each: computed with once
             for k, i in np.ndindex(directions.shape):
-                lines[k, i] = library.arb_series([balls[i], library.arb(float(directions[k, i]))])
+                d = float(directions[k, i])
+                lines[k, i] = library.arb_series([balls[i], library.arb(d)]) if d else still[i]
             box = [SeriesOfBalls(objects(list(part.ravel()), part.shape)) for part in self._pieces(lines)]
             exact = [Ends.between(a, b) for a, b in zip(self._pieces(lower), self._pieces(upper), strict=True)]
         walker = Walker([ends, domain])

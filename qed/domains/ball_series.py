@@ -207,6 +207,8 @@ class BallSeries(Enclosing):
 
     def rough(self, card: facts.Card, leading: Array) -> Array:
         """Where a ball may hold a kink or a jump, or reach the end of the domain."""
+        if not (card.kinks or card.jumps) and card.domain.lower.infinite and card.domain.upper.infinite:
+            return np.zeros(leading.shape, bool)
         lower, upper = (end.reshape(leading.shape) for end in floats(leading.ravel()))
         found = np.zeros(leading.shape, bool)
         for points in (card.kinks, card.jumps):

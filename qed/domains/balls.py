@@ -31,7 +31,34 @@ def objects(values: Any, shape: tuple[int, ...]) -> Array:
 def each(function: Callable[..., Any], *arrays: Array) -> Array:
     """Return the array of function(x, y, ...) over all elements; of the shape that the arrays broadcast to."""
     wide = np.broadcast_arrays(*arrays)
-    return objects([function(*items) for items in zip(*(a.ravel() for a in wide), strict=True)], wide[0].shape)
+    columns = [a.ravel() for a in wide]
+    if wide[0].size > FEW and all(column.dtype.kind in "Ob" for column in columns):
+        return objects(_once(function, columns), wide[0].shape)
+    return objects([function(*items) for items in zip(*columns, strict=True)], wide[0].shape)
+
+
+FEW = 64
+"""How many elements are computed one by one; among more, equal operands are looked for."""
+
+
+def _once(function: Callable[..., Any], columns: list[Array]) -> list[Any]:
+    """The values of a function, computed once for the same objects; the arrays keep them alive meanwhile."""
+    found: list[Any] = []
+    if len(columns) == 1:
+        seen: dict[int, Any] = {}
+        for item in columns[0]:
+            key = id(item)
+            if key not in seen:
+                seen[key] = function(item)
+            found.append(seen[key])
+        return found
+    known: dict[tuple[int, ...], Any] = {}
+    places = zip(*(map(id, column) for column in columns), strict=True)
+    for items, place in zip(zip(*columns, strict=True), places, strict=True):
+        if place not in known:
+            known[place] = function(*items)
+        found.append(known[place])
+    return found
 
 
 def marked(test: Callable[..., bool], *arrays: Array) -> Array:

@@ -142,8 +142,8 @@ class Jets(Rules, Forward):
         if not any(x.moves for x in inputs) and self.rule(equation.primitive) is not None:
             return self.values(equation, inputs, context)
         return [
-            out if isinstance(out, Unknown) else Jet(out.value, *map(clean, out.parts))
-            for out in super().apply(equation, inputs, context)
+            out if isinstance(out, Unknown) else Jet(out.value, *(spread(clean(part), atom) for part in out.parts))
+            for out, atom in zip(super().apply(equation, inputs, context), equation.outputs, strict=False)
         ]
 
     def values(self, equation: Equation, inputs: Sequence[Jet], context: Context) -> list[Any]:
@@ -253,6 +253,13 @@ class Jets(Rules, Forward):
     def reduce(self, inputs: Sequence[Jet], context: Context) -> Sequence[Any]:
         """Maxima, products, orders."""
         return jet_choices.reduced(self, inputs, context)
+
+
+def spread(part: Intervals | None, atom: Atom) -> Intervals | None:
+    """A derivative with an entry for each element: of x - y, x of one element, the Hessian may be that of x alone."""
+    if part is None or part.shape[2:] == tuple(atom.shape):
+        return part
+    return part.map(lambda a: np.broadcast_to(a, (*a.shape[:2], *atom.shape)))
 
 
 def jets_on(

@@ -8,6 +8,7 @@ Reference: Johansson, "Arb: efficient arbitrary-precision midpoint-radius interv
 from __future__ import annotations
 
 import importlib
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ def flint() -> Any:
     >>> flint().arb(2) + 1
     3.00000000000000
     """
+    known = sys.modules.get("flint")
+    if known is not None:
+        return known
     try:
         return importlib.import_module("flint")
     except ModuleNotFoundError:

@@ -43,7 +43,7 @@ class Point:
         """Return the point that a text such as `3*pi/2` is."""
         return _point(text)
 
-    @property
+    @cached_property
     def infinite(self) -> bool:
         """Whether it is -inf or inf."""
         return "inf" in self.expression.symbols

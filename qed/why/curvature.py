@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from qed.calculus.hessian import flatten, hessian_product, unflatten
+from qed.calculus.shares import shares as named
 from qed.calculus.spectrum import EigenPair, steepest
 from qed.optimization.step import StepRule
 from qed.why.prepare import Prepared
@@ -91,43 +92,6 @@ class Curvature:
 
 
 def shares(vector: np.ndarray, prepared: Prepared, most: int = 3) -> tuple[tuple[str, float], ...]:
-    """Which parameters a unit vector consists of: the axis along which it is most concentrated, with its names.
-
-    For a matrix the rows, the columns and the single entries are looked at; for others the whole array or its
-    entries. What is named explains the largest share with one name.
-    """
-    found: list[tuple[str, float, bool]] = []
-    start = 0
-    for path, value, names in zip(prepared.paths, prepared.parameters, prepared.axis_names, strict=True):
-        size = int(np.prod(value.shape, dtype=np.int64))
-        part = np.square(vector[start : start + size]).reshape(value.shape)
-        start += size
-        found += _of_array(part, path, names)
-    found.sort(key=lambda item: -item[1])
-    return tuple((name, share) for name, share, _ in found[:most])
-
-
-def _of_array(part: np.ndarray, path: str, names: Any) -> list[tuple[str, float, bool]]:
-    total = float(part.sum())
-    if part.ndim == 0 or part.size == 1:
-        return [(_label(path, names, part.ndim, {}, part.shape), total, False)]
-    candidates = []
-    for axis in range(part.ndim):
-        along = part.sum(axis=tuple(i for i in range(part.ndim) if i != axis))
-        uniform = total / along.size
-        candidates.append((float(along.max()) - uniform, axis, along))
-    _, axis, along = max(candidates, key=lambda c: (c[0], -c[1]))
-    order = np.argsort(-along, kind="stable")[:3]
-    if total > 0 and along[order[0]] < 0.3 * total:  # spread out: the array as a whole says more
-        return [(path, total, False)]
-    return [(_label(path, names, part.ndim, {axis: int(i)}, part.shape), float(along[i]), True) for i in order]
-
-
-def _label(path: str, names: Any, ndim: int, where: dict[int, int], shape: tuple[int, ...]) -> str:
-    for axis, index in where.items():
-        if names is not None and axis < len(names) and names[axis] is not None:
-            return f"{path} '{names[axis][index]}'" if ndim == 1 else names[axis][index]
-    if not where:
-        return path
-    text = ", ".join(str(where[axis]) if axis in where else ":" for axis in range(ndim))
-    return f"{path}[{text}]"
+    """Which parameters a unit vector consists of, with the user's names (`qed.calculus.shares`)."""
+    shapes = [np.shape(value) for value in prepared.parameters]
+    return named(vector, prepared.paths, shapes, prepared.axis_names, most)

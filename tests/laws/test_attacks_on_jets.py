@@ -5,6 +5,8 @@ f(m + d) + f(m - d) - 2 f(m) in d'Hd for some matrix between the ends of the int
 the Loewner bound A. Values are taken in 200-bit balls, the bounds in exact fractions.
 """
 
+# pyright: reportGeneralTypeIssues=false, reportOptionalMemberAccess=false, reportOptionalIterable=false
+
 from fractions import Fraction
 
 import jax.numpy as jnp
@@ -90,3 +92,11 @@ def test_no_segment_leaves_a_jet(variables, law_examples):
 def test_no_segment_of_many_leaves_a_jet(law_examples):
     for k in range(1000, 1000 + law_examples(250)):
         assert misses(k, 1 + k % 3)[1] is None
+
+
+def test_a_derivative_has_an_entry_for_each_element():
+    """Of s - x the Hessian is that of the one number s, at each element of x: three times in the sum."""
+    for fun, bend in ((lambda x: jnp.sum(jnp.sum(x**2) - x), 6.0), (lambda x: jnp.sum(x - jnp.sum(x**2)), -6.0)):
+        jet = jets_on(trace(fun, jnp.zeros(3)), [np.ones((1, 3))], [np.ones((1, 3))], loewner=True)
+        for part in (jet.hessian, jet.least, jet.most):
+            assert part.lower[0].tolist() == part.upper[0].tolist() == [bend, 0, 0, bend, 0, bend]

@@ -1,0 +1,238 @@
+"""What a point is: a minimum, a maximum, a saddle, degenerate, or not critical at all.
+
+Where grad f(x) = 0 the curvatures, the eigenvalues of the Hessian, decide: all positive, a strict local minimum; all
+negative, a strict local maximum; of both signs, a saddle (Apostol, *Mathematical Analysis*, 2nd ed., 1974, theorem
+13.10). With one variable this is the second-derivative test. Two things stand between the theorem and a program. A
+float is hardly ever the critical point itself: the gradient is compared with its rounding errors, and what is proved
+names the true critical point and its distance (`qed.calculus.points.located`). And an eigenvalue that is zero cannot be
+told from one that is not by floats alone: there derivatives of higher order are asked (`qed.calculus.points.flat`), and
+what the function does not see (`qed.calculus.points.symmetries`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from qed.answer import Answer, Missing
+from qed.calculus.bounding.boxes import Gap
+from qed.calculus.points import words
+from qed.calculus.points.case import Case
+from qed.calculus.points.degenerate import degenerate
+from qed.calculus.points.located import Local, Located, local, located, refined
+from qed.calculus.points.result import CriticalPoint, Kind, kind_of
+from qed.calculus.points.rounding import explained
+from qed.certificates.critical_point import CriticalPoint as Certificate
+from qed.certificates.slope import Slope
+from qed.domains.ball_boxes import NotSmooth
+from qed.errors import CertificateError
+from qed.findings import Finding
+from qed.graph.function import read
+from qed.graph.walk import TooLong
+from qed.standing import Standing
+
+Array = np.ndarray
+LARGEST = 100
+"""How many variables there may be for a proof: n (n + 1) / 2 second derivatives are enclosed."""
+MOST = 2**24
+"""How many numbers an enclosure of all second derivatives may hold at one equation."""
+
+
+def critical_point(fun: Callable[..., Any], x: Any, *args: Any) -> Answer[CriticalPoint]:
+    """What the point x is to the function fun(x, *args): its claim names a true critical point and its distance from x.
+
+    Args:
+        fun: a function of a tree of arrays that returns a number.
+        x: the point, a tree with floating-point arrays.
+        args: the other arguments, held constant.
+
+    Returns:
+        An answer whose value is a `CriticalPoint`; `kind` is minimum, maximum, saddle, degenerate, not_critical or
+        undecided. PROVED for a critical point all of whose curvatures have a sign, for one variable also where exact
+        derivatives of higher order decide, and for a gradient that is no rounding error; MEASURED for curvatures that
+        are zero up to rounding; UNKNOWN, and `undecided`, at a corner, where the value is not finite, and where a rule
+        is missing. Curvatures and distances are in the units of x.
+
+    Raises:
+        QedError: QED002, QED003, QED004, QED006, QED007, QED010, as `qed.graph.function.read` does.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> answer = critical_point(lambda x: x[0] ** 2 - jnp.cos(x[1]), jnp.array([0.0, 0.0]))
+        >>> str(answer.standing), str(answer.kind), answer.distance, answer.check()
+        ('PROVED', 'minimum', 0.0, True)
+        >>> str(critical_point(lambda x: x**4, 0.0).kind), critical_point(lambda x: x**4, 0.0).nature
+        ('degenerate', 'minimum')
+    """
+    started = time.perf_counter()
+    function = read(fun, x, *args)
+    case = Case(fun, x, args, function)
+    meta = {"dtype": function.dtype}
+    answer = replace(_judged(case), subject=function.title())
+    return replace(answer, meta={**meta, "seconds": time.perf_counter() - started})
+
+
+def _judged(case: Case) -> Answer[CriticalPoint]:
+    value = float(np.asarray(case.function.value(case.function.parameters)).astype(np.float64))
+    if not np.isfinite(value):
+        what = f"the value at the point is {value}"
+        return undecided(Missing(what, "a point where the function is finite", "QED210"), "QED210")
+    n = case.function.size
+    if n > LARGEST or case.boxes.weight * n * (n + 1) // 2 > MOST:
+        what = f"{n} variables are more than second derivatives are enclosed of"
+        return undecided(Missing(what, f"at most {LARGEST} variables"))
+    try:
+        here = local(case.boxes, case.point, case.point)
+        return _at(case, here) if here.smooth else _rough(case)
+    except Gap as gap:
+        lost = gap.unknown
+        return undecided(Missing(str(lost), "a rule", "QED020", lost.primitive, lost.span))
+    except TooLong as error:
+        return undecided(Missing(str(error), "a shorter loop", "QED020"))
+
+
+def undecided(missing: Missing, code: str | None = None, **values: Any) -> Answer[CriticalPoint]:
+    """The answer where nothing is decided."""
+    findings = () if code is None else (Finding(code, missing.what, missing.span),)
+    claim = "the point is a minimum, a maximum, a saddle, degenerate, or not critical"
+    value = CriticalPoint(Kind.UNDECIDED, **values)
+    headline = f"Undecided: {missing.what}."
+    return Answer(
+        claim, Standing.UNKNOWN, value, arithmetic="reals", missing=(missing,), findings=findings, headline=headline
+    )
+
+
+def _rough(case: Case) -> Answer[CriticalPoint]:
+    """At a corner, a jump, or the end of the domain."""
+    try:
+        case.balls.series(case.point, case.point, np.eye(case.function.size)[:1], 2)
+        why = "a second derivative is not known to exist"
+    except NotSmooth as error:
+        why = str(error)
+    what = f"f has no second derivative at the point, or none that is known: {why}"
+    return undecided(Missing(what, "a point off the corner", "QED104"), "QED104")
+
+
+def _at(case: Case, here: Local) -> Answer[CriticalPoint]:
+    """The answer at a point where f is smooth."""
+    point, n = case.point, case.function.size
+    gradient = float(np.linalg.norm(here.gradient))
+    bound = 0.0
+    if gradient > 0:
+        unit = here.gradient / gradient
+        bound = explained(case.function, unit, here.matrix @ unit, point)
+    center, at = refined(case.boxes, point)
+    found = located(case.boxes, center, at)
+    surely = np.maximum(np.maximum(here.slope.lower, -here.slope.upper), 0.0)
+    common: dict[str, Any] = {"gradient": gradient, "rounding": bound}
+    nearest = None if found is None else _near(case, found, at, common)
+    if float(np.linalg.norm(surely)) > bound and np.any(surely > 0):
+        return _not_critical(case, surely, nearest, common)
+    if nearest is not None:
+        return nearest
+    answer = degenerate(case, center, at, common)
+    if answer is not None:
+        return answer
+    values = np.linalg.eigvalsh(at.matrix)
+    what = f"the curvatures, {values[0]:.3g} to {values[-1]:.3g} as computed, are too uncertain" if n > 1 else "f'' is"
+    missing = Missing(f"{what} for a proof in float64", "a better scaled function")
+    return undecided(missing, gradient=gradient, rounding=bound, curvatures=values)
+
+
+def _near(case: Case, found: Located, at: Local, common: dict[str, Any]) -> Answer[CriticalPoint] | None:
+    """The answer about a critical point all of whose curvatures have a sign."""
+    if found.signs is None:
+        return None
+    still = bool(np.all(at.slope.lower == 0) and np.all(at.slope.upper == 0))
+    distance = 0.0 if still and np.array_equal(found.center, case.point) else _distance(case.point, found)
+    certificate = Certificate.about(
+        case.fun, case.x, case.args, center=found.center.tolist(), radius=found.radius.tolist(), signs=found.signs,
+        distance=distance,
+    )  # fmt: skip
+    standing, missing = Standing.PROVED, ()
+    try:
+        certificate.verify()
+    except CertificateError as error:
+        standing = Standing.MEASURED
+        missing = (Missing(f"intervals find it, balls do not confirm it: {error.why}", "a rule", "QED020"),)
+    negative, positive = found.signs
+    kind = kind_of(negative, positive)
+    values, vectors = np.linalg.eigh(found.box.matrix)
+    falls = (case.direction(vectors[:, 0], float(values[0])),) if negative else ()
+    value = CriticalPoint(
+        kind, point=case.tree(found.center), distance=distance, negative=negative, positive=positive,
+        curvatures=values, directions=falls, **common,
+    )  # fmt: skip
+    reasons = (
+        words.tested(kind, found, len(values), standing),
+        words.krawczyk(distance, standing),
+        *(words.fall(d) for d in falls if kind is Kind.SADDLE),
+        words.rounding(common["gradient"], common["rounding"]),
+    )
+    proved = standing is Standing.PROVED
+    return Answer(
+        words.claim(kind, distance, negative, positive),
+        standing,
+        value,
+        arithmetic="reals",
+        certificate=certificate if proved else None,
+        reasons=reasons,
+        missing=missing,
+        findings=_found(kind, value),
+        headline=words.headline(kind, distance, negative, positive),
+        recheck=None if proved else lambda: located(case.boxes, found.center, at) is not None,
+    )
+
+
+def _found(kind: Kind, value: CriticalPoint) -> tuple[Finding, ...]:
+    if kind is not Kind.SADDLE:
+        return ()
+    way = value.directions[0]
+    return (Finding("QED303", f"f falls along {way.named()}: v'Hv = {way.curvature:.6g}"),)
+
+
+def _distance(point: Array, found: Located) -> float:
+    """A distance within which all points of the box are."""
+    away = np.abs(found.center - point) * (1 + 2.0**-50) + found.radius
+    return float(np.nextafter(np.linalg.norm(away) * (1 + 2.0**-40), np.inf))
+
+
+def _not_critical(
+    case: Case, surely: Array, nearest: Answer[CriticalPoint] | None, common: dict[str, Any]
+) -> Answer[CriticalPoint]:
+    """The answer where the gradient is more than rounding explains."""
+    i = int(np.argmax(surely))
+    bound = float(surely[i]) * (1 - 2.0**-40)
+    value = CriticalPoint(Kind.NOT_CRITICAL, **common)
+    text = (
+        f"Not critical: the gradient is {common['gradient']:.3g} long, and rounding explains {common['rounding']:.3g}."
+    )
+    if nearest is not None:
+        assert nearest.value is not None
+        text += f" Near it lies {words.CALLED[nearest.value.kind]}, {words.place(nearest.value.distance)}."
+        value = replace(value, point=nearest.value.point, distance=nearest.value.distance)
+    certificate = Slope.about(case.fun, case.x, case.args, index=i, bound=bound)
+    standing, missing = Standing.PROVED, ()
+    try:
+        certificate.verify()
+    except CertificateError as error:
+        standing, missing = Standing.MEASURED, (Missing(f"balls do not confirm it: {error.why}", "a rule", "QED020"),)
+    unit = np.eye(case.function.size)[i]
+    name = case.direction(unit, 0.0).shares[0][0]
+    proved = standing is Standing.PROVED
+    return Answer(
+        f"the point is not critical: the derivative by {name} is at least {bound:.6g} in size",
+        standing,
+        value,
+        arithmetic="reals",
+        certificate=certificate if proved else None,
+        missing=missing,
+        reasons=(words.rounding(common["gradient"], common["rounding"]),),
+        headline=text,
+        answers=() if nearest is None else (replace(nearest, findings=()),),
+        recheck=None if proved else lambda: float(np.max(surely)) > 0,
+    )

@@ -1,0 +1,1 @@
+"""What a critical point is found and judged with: Newton and Krawczyk, curvatures, rounding, flat directions."""

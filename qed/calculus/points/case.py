@@ -1,0 +1,84 @@
+"""A function at a point, in the forms that judging it needs: a program, enclosures on boxes, vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+
+from qed.calculus.bounding.boxes import OnBoxes
+from qed.calculus.hessian import flatten
+from qed.calculus.points.result import Direction
+from qed.calculus.shares import shares
+from qed.domains.ball_boxes import BallBoxes
+from qed.domains.widened import Widened, compiled
+from qed.graph.function import Function
+from qed.graph.trace import is_float
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A function and a point; vectors are the floating-point arrays of the argument laid end to end.
+
+    Args:
+        fun, x, args: what was given.
+        function: it, traced and checked.
+    """
+
+    fun: Callable[..., Any]
+    x: Any
+    args: tuple[Any, ...]
+    function: Function
+
+    @cached_property
+    def point(self) -> Array:
+        """The point, exact."""
+        return flatten(self.function.parameters)
+
+    @cached_property
+    def boxes(self) -> OnBoxes:
+        """Enclosures by intervals."""
+        return OnBoxes.of(self.function.traced)
+
+    @cached_property
+    def balls(self) -> BallBoxes:
+        """Enclosures by balls."""
+        return BallBoxes(self.function.traced)
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the arrays."""
+        return tuple(tuple(np.shape(p)) for p in self.function.parameters)
+
+    def pieces(self, vector: Array) -> list[Array]:
+        """A vector as arrays of those shapes."""
+        ends = np.cumsum([int(np.prod(shape, dtype=np.int64)) for shape in self.shapes])
+        return [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), self.shapes, strict=True)]
+
+    def tree(self, vector: Array) -> Any:
+        """A vector as a tree like the argument; leaves that are no floating-point arrays are the argument's own."""
+        leaves, structure = jax.tree.flatten(self.x)
+        parts = iter(self.pieces(vector))
+        return jax.tree.unflatten(structure, [next(parts) if is_float(leaf) else leaf for leaf in leaves])
+
+    def vector(self, tree: Any) -> Array:
+        """A tree like the argument as a vector."""
+        return flatten([leaf for leaf in jax.tree.leaves(tree) if is_float(leaf)])
+
+    @cached_property
+    def value(self) -> Callable[[Array], float]:
+        """The function of a vector, computed in float64."""
+        run = compiled(lambda leaves: Widened()(self.function.graph, self.function.join(leaves))[0])
+        return lambda vector: float(run(self.pieces(vector)))
+
+    def direction(self, vector: Array, curvature: float, why: str = "", **derivatives: Any) -> Direction:
+        """A direction with the names of its parameters."""
+        unit = vector / np.linalg.norm(vector)
+        named = shares(unit, self.function.paths, self.shapes)
+        return Direction(self.tree(unit), curvature, named, why, **derivatives)

@@ -1,0 +1,243 @@
+"""A critical point some of whose curvatures are zero, up to rounding.
+
+A zero eigenvalue can be proved only where nothing is rounded (`qed.certificates.flat_direction`). Otherwise it is
+measured: smaller than the errors of the enclosure at the point to which Newton's method led. Each flat direction is
+compared with the motions that the function does not see, and derivatives of higher order are taken along it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from qed.answer import Answer, Reason
+from qed.calculus.points import words
+from qed.calculus.points.case import Case
+from qed.calculus.points.flat import Higher, in_one_variable, in_several
+from qed.calculus.points.located import Local
+from qed.calculus.points.result import CriticalPoint, Direction, Kind
+from qed.calculus.points.symmetries import Motion, symmetries
+from qed.certificates.flat_direction import FlatDirection
+from qed.domains.ball_boxes import NotSmooth
+from qed.errors import CertificateError
+from qed.findings import Finding
+from qed.standing import Standing
+
+Array = np.ndarray
+SHOWN = 4
+"""How many flat directions are named."""
+
+
+def degenerate(case: Case, center: Array, at: Local, common: dict[str, Any]) -> Answer[CriticalPoint] | None:
+    """The answer at a degenerate point; None where no curvature is zero up to rounding.
+
+    Args:
+        case: the function.
+        center: a point where the gradient vanishes up to rounding.
+        at: the derivatives there.
+        common: gradient and rounding at the given point.
+    """
+    values, vectors = np.linalg.eigh(at.matrix)
+    room = zero(values, at)
+    flat = np.abs(values) <= room
+    negative, positive = int(np.sum(values < -room)), int(np.sum(values > room))
+    if not np.any(flat) or float(np.linalg.norm(at.gradient)) > max(1e-9 * common["gradient"], _still(at, center)):
+        return None
+    kind = Kind.SADDLE if negative and positive else Kind.DEGENERATE
+    basis = vectors[:, flat]
+    motions = symmetries(case, center, basis)
+    try:
+        found = Higher("") if kind is Kind.SADDLE else _higher(case, center, basis, vectors[:, ~flat], values[~flat])
+    except NotSmooth:
+        found = Higher("")
+    ways = _ways(case, basis, motions, found)
+    falls = (case.direction(vectors[:, 0], float(values[0])),) if negative else ()
+    distance = float(np.linalg.norm(center - case.point))
+    value = CriticalPoint(
+        kind, found.nature if kind is Kind.DEGENERATE else "", case.tree(center), distance, negative=negative,
+        positive=positive, flat=int(flat.sum()), curvatures=values, directions=(*falls, *ways), **common,
+    )  # fmt: skip
+    certificate = None if kind is Kind.SADDLE else _exact(case, center, at, basis, found)
+    return _answer(case, value, found, motions, room, certificate)
+
+
+def zero(values: Array, at: Local) -> float:
+    """Below which size an eigenvalue is zero up to rounding."""
+    largest = float(np.max(np.abs(values), initial=0.0))
+    return 4 * at.spread() + 64 * len(values) * float(np.finfo(float).eps) * largest
+
+
+def _still(at: Local, center: Array) -> float:
+    """How long a gradient may be that is zero up to rounding."""
+    width = float(np.linalg.norm(at.slope.upper - at.slope.lower))
+    moved = float(np.linalg.norm(np.abs(at.matrix) @ np.abs(center))) * float(np.finfo(float).eps)
+    return 4 * (width + moved)
+
+
+def _higher(case: Case, center: Array, flat: Array, others: Array, curvatures: Array) -> Higher:
+    if case.function.size == 1:
+        return in_one_variable(case, center)
+    return in_several(case, center, flat, others, curvatures)
+
+
+def _ways(case: Case, basis: Array, motions: list[Motion], found: Higher) -> tuple[Direction, ...]:
+    """The flat directions: first those that a motion explains, then what is left."""
+    ways = [case.direction(m.generator, 0.0, m.name) for m in motions[:SHOWN]]
+    if not motions:
+        for k in range(min(SHOWN, basis.shape[1])):
+            third = found.third[k] if k < len(found.third) else None
+            fourth = found.fourth[k] if k < len(found.fourth) else None
+            ways.append(case.direction(basis[:, k], 0.0, third=third, fourth=fourth))
+        return tuple(ways)
+    known, _ = np.linalg.qr(np.column_stack([m.generator / np.linalg.norm(m.generator) for m in motions]))
+    rest = basis - known @ (known.T @ basis)
+    left, sizes, _ = np.linalg.svd(rest, full_matrices=False)
+    return (*ways, *(case.direction(left[:, k], 0.0) for k in np.flatnonzero(sizes > 0.5)[:SHOWN]))
+
+
+def _exact(case: Case, center: Array, at: Local, basis: Array, found: Higher) -> FlatDirection | None:
+    """A certificate, where nothing is rounded."""
+    still = bool(np.all(at.slope.lower == 0) and np.all(at.slope.upper == 0))
+    if not still or not np.array_equal(center, case.point):
+        return None
+    for direction in _short(basis, found):
+        along = found.order if found.order and (case.function.size == 1 or found.order == 3) else 0
+        same = found.direction is not None and _parallel(direction, found.direction)
+        order = along if same else 0
+        sign = int(np.sign(found.coefficient * (1 if order % 2 == 0 else _turned(direction, found)))) if order else 0
+        certificate = FlatDirection.about(
+            case.fun, case.x, case.args, direction=direction.tolist(), order=order, sign=sign
+        )
+        try:
+            certificate.verify()
+        except CertificateError:
+            continue
+        return certificate
+    return None
+
+
+def _short(basis: Array, found: Higher) -> Iterator[Array]:
+    """Directions among the flat ones whose numbers are short."""
+    if found.direction is not None and found.order:
+        yield _rounded(found.direction)
+    for unit in np.eye(len(basis)):
+        if np.linalg.norm(unit - basis @ (basis.T @ unit)) < 1e-9:
+            yield unit
+    for k in range(min(SHOWN, basis.shape[1])):
+        yield _rounded(basis[:, k])
+
+
+def _rounded(direction: Array) -> Array:
+    return np.round(direction / np.max(np.abs(direction)) * 2.0**10) / 2.0**10
+
+
+def _parallel(direction: Array, other: Array) -> bool:
+    return bool(np.max(np.abs(_rounded(direction)) - np.abs(_rounded(other))) == 0)
+
+
+def _turned(direction: Array, found: Higher) -> float:
+    assert found.direction is not None
+    return float(np.sign(direction @ found.direction))
+
+
+def _count(value: CriticalPoint) -> int:
+    return value.negative + value.positive + value.flat
+
+
+def _answer(
+    case: Case, value: CriticalPoint, found: Higher, motions: list[Motion], room: float, proof: FlatDirection | None
+) -> Answer[CriticalPoint]:
+    n = case.function.size
+    decided = proof is not None and (n == 1 or (found.nature == "neither" and proof.order == 3))
+    standing = Standing.PROVED if proof is not None else Standing.MEASURED
+    test = words.higher(found, n, Standing.PROVED if decided else Standing.MEASURED)
+    saddle = value.kind is Kind.SADDLE
+    shares = ", ".join(d.named() for d in value.directions if d.curvature == 0)
+    findings = (Finding("QED304", f"f is flat to second order along {shares}"),)
+    if saddle:
+        way = value.directions[0]
+        findings = (Finding("QED303", f"f falls along {way.named()}: v'Hv = {way.curvature:.6g}"), *findings)
+    return Answer(
+        _claim(value, proof, decided, found),
+        standing,
+        value,
+        arithmetic="reals" if proof is not None else "float64",
+        certificate=proof,
+        reasons=(
+            _counted(value, room, proof is not None),
+            *(() if saddle else (test,)),
+            *_named(value, motions),
+            words.rounding(value.gradient, value.rounding),
+        ),
+        findings=findings,
+        headline=_headline(value, motions, n),
+        recheck=None if proof is not None else _again(case, value, room),
+    )
+
+
+def _counted(value: CriticalPoint, room: float, exactly: bool) -> Reason:
+    """How many curvatures are zero, and how nearly."""
+    n = _count(value)
+    what = "f'' is zero" if n == 1 else f"{value.flat} of {n} curvatures {'is' if value.flat == 1 else 'are'} zero"
+    assert value.curvatures is not None
+    return Reason(
+        "curvatures that are zero",
+        "H v = 0" if exactly else "|l| <= errors of the enclosure",
+        standing=Standing.PROVED if exactly else Standing.MEASURED,
+        text=what + ("; grad f = 0 and H v = 0 exactly" if exactly else f" up to {room:.1g}"),
+        predicted=0.0,
+        observed=float(np.min(np.abs(value.curvatures))),
+    )
+
+
+def _named(value: CriticalPoint, motions: list[Motion]) -> tuple[Reason, ...]:
+    """What leaves the function as it is, and the flat directions that nothing is known of."""
+    names = [Reason("symmetry", text=m.name, role="flat", with_numbers="moved along") for m in motions[:SHOWN]]
+    if len(motions) > SHOWN:
+        names.append(Reason("symmetry", text=f"and {len(motions) - SHOWN} more such motions", role="flat"))
+    ways = [d for d in value.directions if not d.why and d.curvature == 0]
+    if ways:
+        names.append(Reason("flat direction", text=f"no symmetry that is known: {ways[0].named()}", role="flat"))
+    return tuple(names)
+
+
+def _again(case: Case, value: CriticalPoint, room: float) -> Any:
+    """Measures the curvatures once more, in balls."""
+
+    def measured() -> bool:
+        flat = [d for d in value.directions if d.curvature == 0]
+        center = case.vector(value.point)
+        lines = np.array([case.vector(d.vector) for d in flat])
+        _, rows = case.balls.series(center, center, lines, 2)
+        return all(abs(2 * float(row[2].mid())) <= 4 * room + 1e-12 for row in rows)
+
+    return measured
+
+
+def _claim(value: CriticalPoint, proof: FlatDirection | None, decided: bool, found: Higher) -> str:
+    if value.kind is Kind.SADDLE:
+        return (
+            f"grad f is zero up to rounding, where {value.negative} curvatures are negative and {value.positive} "
+            f"positive: a saddle"
+        )
+    after = ""
+    if proof is not None and decided and found.nature:
+        after = f"; the derivative of order {found.order} along it is not: {words.NATURES[found.nature]}"
+    if proof is not None:
+        return f"grad f is zero at the point, and the second derivatives along a direction are{after}"
+    return f"grad f and {value.flat} of {_count(value)} curvatures are zero up to rounding"
+
+
+def _headline(value: CriticalPoint, motions: list[Motion], n: int) -> str:
+    if value.kind is Kind.SADDLE:
+        flat = f"{value.flat} {'is' if value.flat == 1 else 'are'} zero up to rounding"
+        return f"A saddle: {value.negative} of {n} curvatures are negative, {value.positive} positive, {flat}."
+    which = "f'' is zero" if n == 1 else f"{value.flat} of {n} curvatures {'is' if value.flat == 1 else 'are'} zero"
+    told = f"; higher derivatives: {words.NATURES[value.nature]}" if value.nature else ", and cannot tell"
+    why = ""
+    if motions:
+        count = "all" if len(motions) >= value.flat else f"{len(motions)}"
+        why = f" Symmetries of the function explain {count} of them." if value.flat > 1 else " A symmetry explains it."
+    return f"Degenerate: {which}{told}.{why}"

@@ -1,0 +1,133 @@
+"""What derivatives of higher order say where second derivatives are zero.
+
+In one variable the first derivative that is not zero decides: of even order, a minimum where it is positive and a
+maximum where it is negative; of odd order, neither (Apostol, *Calculus*, volume 1, 1967, theorem 7.8). In several, let
+v be a flat direction and w_k the others, with curvatures l_k: near the point
+
+    f = sum_k l_k s_k^2 / 2 + c_3 t^3 + t^2 sum_k B_k s_k + c_4 t^4 + ...,   c_k = D^k f[v, .., v] / k!,
+    B_k = D^3 f[v, v, w_k] / 2.
+
+With c_3 not zero f takes both signs along v: neither. Otherwise on the curve s_k = -t^2 B_k / l_k f is q t^4 + ... with
+q = c_4 - sum_k B_k^2 / (2 l_k), which decides where it is not zero and v is the only flat direction (the splitting
+lemma: Poston and Stewart, *Catastrophe Theory and its Applications*, 1978, section 4.5). The fourth derivative along v
+by itself does not: (y - x^2)^2 is zero on a parabola.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from qed.calculus.points.case import Case
+from qed.certificates.flat_direction import HIGHEST
+
+Array = np.ndarray
+MOST = 4
+"""How many flat directions are looked at."""
+ZERO = 1e-9
+"""Which part of the largest coefficient is taken for zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class Higher:
+    """What higher derivatives say.
+
+    Args:
+        nature: 'minimum', 'maximum', 'neither', or '' where they do not tell.
+        order: of the derivative that decided; 0 where none did.
+        coefficient: it divided by order!, along `direction`; of order 4 the corrected one, q.
+        direction: along which.
+        third, fourth: per flat direction looked at, the third and fourth derivative along it.
+    """
+
+    nature: str
+    order: int = 0
+    coefficient: float = 0.0
+    direction: Array | None = None
+    third: tuple[float, ...] = ()
+    fourth: tuple[float, ...] = ()
+
+
+def in_one_variable(case: Case, point: Array, highest: int = HIGHEST) -> Higher:
+    """The first derivative from the second on that is not zero, in balls of 100 bits.
+
+    >>> import jax.numpy as jnp
+    >>> from qed.calculus.points.case import Case
+    >>> from qed.graph.function import read
+    >>> for f in (lambda x: x**4, lambda x: x**3, lambda x: jnp.cos(x) - 1 + x**2 / 2 - x**6):
+    ...     found = in_one_variable(Case(f, 0.0, (), read(f, 0.0)), np.zeros(1))
+    ...     print(found.nature, found.order, round(found.coefficient, 4))
+    minimum 4 1.0
+    neither 3 1.0
+    minimum 4 0.0417
+    """
+    line = _series(case, point, np.ones((1, 1)), highest)[0]
+    room = ZERO * max(map(abs, line[1:]), default=0.0)
+    order = next((k for k in range(2, highest + 1) if abs(line[k]) > room), 0)
+    if not order:
+        return Higher("", third=(6 * line[3],), fourth=(24 * line[4],))
+    nature = "neither" if order % 2 else "minimum" if line[order] > 0 else "maximum"
+    return Higher(nature, order, line[order], np.ones(1), (6 * line[3],), (24 * line[4],))
+
+
+def in_several(case: Case, point: Array, flat: Array, others: Array, curvatures: Array) -> Higher:
+    """The third and the corrected fourth derivative along flat directions.
+
+    Args:
+        case: the function.
+        point: the critical point.
+        flat: flat directions, orthonormal columns.
+        others: the other eigenvectors, as columns.
+        curvatures: their eigenvalues.
+
+    >>> from qed.calculus.points.case import Case
+    >>> from qed.graph.function import read
+    >>> import jax.numpy as jnp
+    >>> x, (flat, stiff) = jnp.zeros(2), np.hsplit(np.eye(2), 2)
+    >>> for f in (lambda x: (x[1] - x[0] ** 2) ** 2 + x[0] ** 4, lambda x: x[1] ** 2 + x[1] * x[0] ** 2):
+    ...     found = in_several(Case(f, x, (), read(f, x)), np.zeros(2), flat, stiff, np.array([2.0]))
+    ...     print(found.nature, found.order, found.coefficient)
+    minimum 4 1.0
+    neither 4 -0.25
+    """
+    looked = flat[:, :MOST]
+    count = looked.shape[1]
+    mixed = [signs for signs in itertools.product((0, 1, -1), repeat=count) if sum(map(abs, signs)) > 1]
+    sums = [looked @ np.array(signs, float) for signs in mixed if next(s for s in signs if s) > 0]
+    lines = np.array([*looked.T, *(s / np.linalg.norm(s) for s in sums)])
+    found = np.array(_series(case, point, lines, 4))
+    third, fourth = tuple(6 * found[:count, 3]), tuple(24 * found[:count, 4])
+    size = max(float(np.max(np.abs(found[:, 2:]), initial=0.0)), float(np.max(np.abs(curvatures), initial=0.0)))
+    k = int(np.argmax(np.abs(found[:, 3])))
+    if abs(found[k, 3]) > ZERO * size:
+        return Higher("neither", 3, float(found[k, 3]), lines[k], third, fourth)
+    quartic = np.array(
+        [_corrected(case, point, v, row, others, curvatures) for v, row in zip(lines, found, strict=True)]
+    )
+    low, high = quartic.min() < -ZERO * size, quartic.max() > ZERO * size
+    down, up = bool(np.any(curvatures < 0)), bool(np.any(curvatures > 0))
+    if (low and (up or high)) or (high and down):
+        k = int(np.argmin(quartic)) if low and (up or high) else int(np.argmax(quartic))
+        return Higher("neither", 4, float(quartic[k]), lines[k], third, fourth)
+    if count == 1 == flat.shape[1] and (low or high):
+        return Higher("minimum" if high else "maximum", 4, float(quartic[0]), lines[0], third, fourth)
+    return Higher("", third=third, fourth=fourth)
+
+
+def _corrected(case: Case, point: Array, v: Array, row: Array, others: Array, curvatures: Array) -> float:
+    """q of the module's first paragraph."""
+    if not len(curvatures):
+        return float(row[4])
+    w = others.T
+    found = np.array(_series(case, point, np.concatenate([v + w, v - w, w]), 3))
+    plus, minus, alone = np.split(found[:, 3], 3)
+    mixed = (plus - minus) / 2 - alone
+    return float(row[4] - np.sum(mixed**2 / (2 * curvatures)))
+
+
+def _series(case: Case, point: Array, lines: Array, order: int) -> list[list[float]]:
+    """The coefficients of t -> f(point + t d), for each row d."""
+    _, rows = case.balls.series(point, point, lines, order)
+    return [[float(term.mid()) for term in row] for row in rows]

@@ -1,0 +1,157 @@
+"""A critical point near a given point: found by Newton's method in float64, enclosed by intervals.
+
+The numbers of a program are rounded, so that the gradient at a float x is hardly ever zero, where the true critical
+point x* is no float. From x, Newton's steps c <- c - H(c)^-1 grad f(c) lead near it; curvatures that are zero up to
+rounding take no part in the step. Krawczyk's test on a small box about c then proves that exactly one critical point
+lies in it (Neumaier, *Interval Methods for Systems of Equations*, 1990, theorem 5.1.8), and L D L' of the Hessian
+enclosed on that box has the signs of its curvatures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qed.calculus.bounding.boxes import OnBoxes, undefined
+from qed.calculus.bounding.forms import krawczyk
+from qed.calculus.points.inertia import inertia
+from qed.domains.intervals import Intervals
+from qed.domains.jet import Jet, full
+
+Array = np.ndarray
+STEPS = 40
+NOTHING = 1e-11
+"""Which part of the largest curvature is taken for none in a step."""
+RADII = tuple(10.0**-k for k in range(14, 3, -1))
+"""How large a box is tried, in relation to the point."""
+
+
+@dataclass(frozen=True, eq=False)
+class Local:
+    """Value, gradient and Hessian at a point, or on a box, enclosed.
+
+    Args:
+        value: of one box.
+        slope: (n,).
+        hessian: (n, n).
+        smooth: whether value and derivatives are all known and finite.
+    """
+
+    value: Intervals
+    slope: Intervals
+    hessian: Intervals
+    smooth: bool
+
+    @property
+    def gradient(self) -> Array:
+        """The middle of the gradient."""
+        return (self.slope.lower + self.slope.upper) / 2
+
+    @property
+    def matrix(self) -> Array:
+        """The middle of the Hessian."""
+        return (self.hessian.lower + self.hessian.upper) / 2
+
+    def spread(self) -> float:
+        """How far an eigenvalue of the Hessian may be from that of the middle, about."""
+        return float(np.max(np.sum(self.hessian.upper - self.hessian.lower, -1), initial=0.0)) / 2
+
+
+def local(function: OnBoxes, lower: Array, upper: Array) -> Local:
+    """The derivatives up to the second on a box."""
+    jet: Jet = function(lower[None], upper[None], 2)
+    assert jet.slope is not None and jet.hessian is not None
+    slope, hessian = jet.slope.map(lambda a: a[0]), jet.hessian.map(lambda a: full(a, function.size)[0])
+    ends = (jet.value.lower, jet.value.upper, slope.lower, slope.upper, hessian.lower, hessian.upper)
+    smooth = all(bool(np.all(np.isfinite(end))) for end in ends) and not np.any(undefined(jet.value))
+    return Local(jet.value, slope, hessian, smooth)
+
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """One critical point, enclosed.
+
+    Args:
+        center: the middle of its box.
+        radius: the half-widths of it.
+        signs: how many curvatures are negative, and positive; None where that is not decided.
+        box: the derivatives on the box.
+    """
+
+    center: Array
+    radius: Array
+    signs: tuple[int, int] | None
+    box: Local
+
+
+def refined(function: OnBoxes, start: Array) -> tuple[Array, Local]:
+    """Where Newton's steps from a point lead, and the derivatives there.
+
+    >>> import jax.numpy as jnp
+    >>> import numpy as np
+    >>> from qed.calculus.points.located import refined
+    >>> from qed.calculus.bounding.boxes import OnBoxes
+    >>> from qed.graph.trace import trace
+    >>> f = OnBoxes.of(trace(lambda x: jnp.sum(x**4 - x * x), np.zeros(1)))
+    >>> refined(f, np.array([0.7]))[0].round(9).tolist()
+    [0.707106781]
+    """
+    point, here = start, local(function, start, start)
+    best = (point, here)
+    for _ in range(STEPS):
+        if not here.smooth:
+            return best
+        step = newton(here)
+        size = float(np.linalg.norm(step))
+        if not np.isfinite(size) or size == 0:
+            return best
+        moved = point - step
+        new = local(function, moved, moved)
+        if not new.smooth or not np.linalg.norm(new.gradient) < np.linalg.norm(here.gradient):
+            return best
+        point, here = moved, new
+        best = (point, here)
+    return best
+
+
+def newton(here: Local) -> Array:
+    """Newton's step, in the directions whose curvature is more than rounding."""
+    values, vectors = np.linalg.eigh(here.matrix)
+    largest = float(np.max(np.abs(values), initial=0.0))
+    kept = np.abs(values) > max(NOTHING * largest, 4 * here.spread())
+    inner = vectors[:, kept]
+    return inner @ ((inner.T @ here.gradient) / values[kept])
+
+
+def located(function: OnBoxes, center: Array, here: Local) -> Located | None:
+    """The critical point that is proved to lie near a point where the gradient nearly vanishes, or None.
+
+    >>> import jax.numpy as jnp
+    >>> import numpy as np
+    >>> from qed.calculus.points.located import local, located
+    >>> from qed.calculus.bounding.boxes import OnBoxes
+    >>> from qed.graph.trace import trace
+    >>> f = OnBoxes.of(trace(lambda x: jnp.cosh(x[0]) - x[1] ** 2, np.zeros(2)))
+    >>> x = np.array([1e-12, 0.0])
+    >>> found = located(f, x, local(f, x, x))
+    >>> found.signs, bool(np.all(found.radius < 1e-10))
+    ((1, 1), True)
+    """
+    step = np.abs(newton(here))
+    every = np.ones((1, function.size), bool)
+    size = np.maximum(np.abs(center), 1e-3 * np.max(np.abs(center), initial=0.0) or 1.0)
+    first: Located | None = None
+    for share in RADII:
+        radius = np.maximum(share * size, 4 * step)
+        box = local(function, np.nextafter(center - radius, -np.inf), np.nextafter(center + radius, np.inf))
+        if not box.smooth:
+            return first
+        entries = box.hessian.map(lambda a: a[None][:, *np.triu_indices(function.size)])
+        if not krawczyk(center[None], radius[None], here.slope.map(lambda a: a[None]), entries, every)[0]:
+            continue
+        found = Located(center, radius, inertia(box.hessian), box)
+        if found.signs is not None:
+            return found
+        first = first or found
+    return first

@@ -1,0 +1,149 @@
+"""Motions of the parameters that leave a function as it is, and the flat directions they explain.
+
+Where f(g_t(w)) = f(w) for a motion g_t with generator A, H A w + A' grad f = 0, so that at a critical point the Hessian
+is zero along A w: the direction is flat because of what the function is, and not because of where the point lies. Three
+kinds of motion are looked for: a coordinate that f does not depend on nearby; a shift of all entries of an array, of a
+row or a column by one number (softmax does not see it); and scaling, of an array that is normalised later, or of what
+goes into a unit by c and what comes out of it by 1/c (Dinh, Pascanu, Bengio and Bengio, *Sharp minima can generalize
+for deep nets*, ICML 2017). Each is checked by moving along it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qed.calculus.points.case import Case
+
+Array = np.ndarray
+FLAT = 1e-5
+"""Which part of a generator may lie outside the flat directions."""
+SAME = 1e-9
+"""How much f may change in relation to its size, in float64."""
+BESIDE = 0.03
+"""How far from the point, in relation to it, the motions are tried too."""
+MOVES = (0.4, -0.3)
+"""How far along a motion f is looked at."""
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """A motion: what it is called, its generator at the point, and where it takes a point in a time t."""
+
+    name: str
+    generator: Array
+    move: Callable[[Array, float], Array]
+
+
+def symmetries(case: Case, point: Array, flat: Array) -> list[Motion]:
+    """The motions whose generators lie in the span of flat directions (columns) and that leave f as it is."""
+    rng = np.random.default_rng(0)
+    beside = [BESIDE * (np.abs(point) + 0.1) * rng.standard_normal(len(point)) for _ in range(2)]
+    starts = [(at, case.value(at)) for at in (point, *(point + away for away in beside))]
+    found: list[Motion] = []
+    explained = np.zeros((len(point), 0))
+    for motion in motions(case, point):
+        size = float(np.linalg.norm(motion.generator))
+        if size == 0 or explained.shape[1] == flat.shape[1]:
+            continue
+        unit = motion.generator / size
+        if np.linalg.norm(unit - flat @ (flat.T @ unit)) > FLAT:
+            continue
+        rest = unit - explained @ (explained.T @ unit)
+        if np.linalg.norm(rest) < 1e-6:
+            continue
+        if all(_same(case.value(motion.move(at, t)), value) for at, value in starts for t in MOVES):
+            found.append(motion)
+            explained = np.column_stack([explained, rest / np.linalg.norm(rest)])
+    return found
+
+
+def _same(value: float, base: float) -> bool:
+    return bool(abs(value - base) <= SAME * max(abs(base), 1e-3))
+
+
+def motions(case: Case, point: Array) -> Iterator[Motion]:
+    """The motions that are looked at."""
+    pieces = case.pieces(point)
+    starts = np.cumsum([0, *(piece.size for piece in pieces)])
+    index = [start + np.arange(piece.size).reshape(piece.shape) for start, piece in zip(starts, pieces, strict=False)]
+    names = case.function.paths
+    yield from _single(point, index, names)
+    yield from _shifts(point, index, names)
+    yield from _scalings(point, index, names)
+
+
+def _single(point: Array, index: Sequence[Array], names: Sequence[str]) -> Iterator[Motion]:
+    for name, places in zip(names, index, strict=True):
+        for where in np.ndindex(places.shape):
+            text = name + (f"[{', '.join(map(str, where))}]" if where else "")
+            yield _shift(point, places[where].reshape(1), f"nothing depends on {text} nearby")
+
+
+def _shift(point: Array, places: Array, name: str) -> Motion:
+    generator = np.zeros(len(point))
+    generator[places.ravel()] = 1.0
+    return Motion(name, generator, lambda at, t: at + t * generator)
+
+
+def _shifts(point: Array, index: Sequence[Array], names: Sequence[str]) -> Iterator[Motion]:
+    for name, places in zip(names, index, strict=True):
+        if places.ndim == 1 and places.size > 1:
+            yield _shift(point, places, f"adding one number to all of {name} changes nothing")
+        if places.ndim == 2:
+            for i in range(places.shape[0]):
+                yield _shift(point, places[i], f"adding one number to {name}[{i}, :] changes nothing")
+            for j in range(places.shape[1]):
+                yield _shift(point, places[:, j], f"adding one number to {name}[:, {j}] changes nothing")
+
+
+def _scaling(point: Array, up: Sequence[Array], down: Sequence[Array], name: str) -> Motion:
+    signs = np.zeros(len(point))
+    for places, sign in ((up, 1.0), (down, -1.0)):
+        for part in places:
+            signs[part.ravel()] = sign
+    return Motion(name, signs * point, lambda at, t: at * np.exp(t * signs))
+
+
+def _scalings(point: Array, index: Sequence[Array], names: Sequence[str]) -> Iterator[Motion]:
+    """Arrays by themselves; pairs as wholes; units between an array whose last axis is another's first."""
+    for name, places in zip(names, index, strict=True):
+        yield _scaling(point, [places], [], f"scaling {name} changes nothing")
+        for i in range(places.shape[0] if places.ndim == 2 else 0):
+            yield _scaling(point, [places[i]], [], f"scaling {name}[{i}, :] changes nothing")
+    for a, one in enumerate(index):
+        for b, other in enumerate(index):
+            if a == b:
+                continue
+            if a < b and one.ndim == other.ndim == 0:
+                text = f"scaling {names[a]} by c and {names[b]} by 1/c changes nothing"
+                yield _scaling(point, [one], [other], text)
+            for axis in range(other.ndim):
+                if one.ndim and one.shape[-1] == other.shape[axis]:
+                    yield from _units(point, index, names, (a, b, axis))
+    if len(index) == 1 and index[0].ndim == 1:
+        yield from _products(point, index[0], names[0])
+
+
+def _products(point: Array, places: Array, name: str) -> Iterator[Motion]:
+    """Two entries of one vector, one scaled up and one down."""
+    for i in range(min(len(places), 12)):
+        for j in range(i + 1, min(len(places), 12)):
+            text = f"scaling {name}[{i}] by c and {name}[{j}] by 1/c changes nothing"
+            yield _scaling(point, [places[i : i + 1]], [places[j : j + 1]], text)
+
+
+def _units(point: Array, index: Sequence[Array], names: Sequence[str], pair: tuple[int, int, int]) -> Iterator[Motion]:
+    a, b, axis = pair
+    one, other = index[a], np.moveaxis(index[b], axis, 0)
+    offsets = [
+        (k, part) for k, part in enumerate(index) if k not in (a, b) and part.shape == (one.shape[-1],) and one.ndim > 1
+    ]
+    for j in range(one.shape[-1]):
+        into, out = one[..., j], other[j]
+        text = f"scaling what enters unit {j} ({names[a]}) by c and what leaves it ({names[b]}) by 1/c changes nothing"
+        yield _scaling(point, [into], [out], text)
+        for _, part in offsets:
+            yield _scaling(point, [into, part[j]], [out], text)

@@ -1,0 +1,69 @@
+"""The certificate of a slope: at a point a partial derivative is not zero, and by how much.
+
+Claimed of a function f at a point x: |d f / d x_i (x)| >= `bound` > 0, so that x is no critical point (Fermat). The
+derivative is that of the function's values, enclosed by a series of balls in the direction of the coordinate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, final
+
+import numpy as np
+
+from qed.certificates.certificate import Certificate, Subject
+from qed.certificates.critical_point import given, vector
+from qed.certificates.fingerprint import fingerprint
+from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
+from qed.domains.precision import precision
+from qed.errors import CertificateError
+from qed.graph.trace import Traced
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Slope(Certificate):
+    """A partial derivative of at least `bound` in size, in coordinate `index` of the arrays laid end to end.
+
+    >>> import jax.numpy as jnp
+    >>> from qed.certificates.slope import Slope
+    >>> Slope.about(lambda x: x**2, jnp.float32(3.0), (), index=0, bound=5.9).verify()
+    True
+    """
+
+    kind: ClassVar[str] = "slope"
+    point: tuple[float, ...]
+    index: int
+    bound: float
+
+    @classmethod
+    def about(cls, fun: Callable[..., Any], at: Any, args: tuple[Any, ...], *, index: int, bound: float) -> Self:
+        """The certificate of a slope that was found."""
+        subject = Subject(fun, at, tuple(args))
+        traced = subject.traced()
+        return cls(
+            function=fingerprint(traced.graph),
+            subject=subject,
+            point=tuple(map(float, given(traced))),
+            index=int(index),
+            bound=float(bound),
+        ).sealed()
+
+    def prove(self, traced: Traced) -> None:
+        """Prove that the slope is at least as large."""
+        f = BallBoxes(traced)
+        point = vector(self.point, f.size, "point")
+        if not 0 <= self.index < f.size:
+            raise CertificateError("index", "there is no such coordinate")
+        if not self.bound > 0:
+            raise CertificateError("bound", "it is not positive")
+        direction = np.zeros((1, f.size))
+        direction[0, self.index] = 1.0
+        try:
+            slope = f.series(point, point, direction, 1)[1][0][1]
+        except NotSmooth as error:
+            raise CertificateError("point", str(error)) from None
+        with precision(BITS) as flint:
+            if not abs(slope) >= flint.arb(self.bound):
+                raise CertificateError("bound", f"the slope is {slope.str(8)}")

@@ -1,0 +1,165 @@
+"""qed.critical_point: the kinds of known points, what is proved of them, and what cannot be decided."""
+
+# pyright: reportArgumentType=false, reportOperatorIssue=false, reportOptionalOperand=false
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportOptionalSubscript=false
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed.calculus.bounding.boxes import OnBoxes
+from qed.calculus.points.inertia import inertia
+from qed.calculus.points.located import local, located, refined
+from qed.certificates.certificate import Certificate
+from qed.domains.intervals import Intervals
+from qed.errors import QedError
+from qed.graph.trace import trace
+from tests.calculus.corpus_critical import NETWORKS, ONE, POINTS, SEVERAL, float32, rosenbrock
+
+
+def ask(known):
+    return qed.critical_point(known.fun, known.at, *known.args)
+
+
+@pytest.mark.parametrize("known", [*ONE, *SEVERAL, *NETWORKS], ids=lambda known: known.name)
+def test_the_kind_of_a_known_point(known):
+    answer = ask(known)
+    assert answer.value.kind == known.kind
+    assert answer.value.nature in ("", known.nature)
+    assert answer.check()
+    if known.kind in ("minimum", "maximum", "saddle") and not answer.value.flat:
+        assert answer.proved
+        assert answer.value.negative + answer.value.positive == len(answer.value.curvatures)
+
+
+def test_enough_of_them_are_there():
+    assert len(POINTS) >= 40
+
+
+def test_degenerate_points_of_one_variable_are_decided_by_the_next_derivative():
+    for known in ONE:
+        if known.degenerate:
+            answer = ask(known)
+            assert answer.value.nature == known.nature
+            assert any("second-derivative test: f'' = 0" in reason.text for reason in answer.reasons)
+
+
+def test_the_claim_names_the_true_point_and_its_distance():
+    answer = qed.critical_point(jnp.cos, float32(np.pi)[0])
+    off = abs(float(np.float32(np.pi)) - np.pi)
+    assert off <= answer.value.distance <= off * 1.001
+    assert abs(float(answer.value.point) - np.pi) < 1e-15
+    assert "one point within" in answer.claim
+
+
+def test_a_point_that_is_the_critical_one_itself():
+    answer = qed.critical_point(rosenbrock, jnp.ones(3))
+    assert answer.value.distance == 0 and "the given point" in answer.claim
+
+
+def test_a_gradient_beyond_rounding_is_not_critical_and_the_next_point_is_named():
+    answer = qed.critical_point(lambda x: jnp.sum((x - 1) ** 2), float32(1.0, 1.001))
+    assert answer.proved and answer.value.kind == "not_critical"
+    assert answer.answers[0].value.kind == "minimum" and answer.answers[0].check()
+    assert abs(answer.value.distance - 0.001) < 1e-6
+    assert answer.value.gradient > answer.value.rounding
+
+
+def test_the_least_square_fit_in_float32_is_critical_up_to_rounding():
+    rng = np.random.default_rng(3)
+    data, target = rng.standard_normal((40, 4)), rng.standard_normal(40)
+    w = np.linalg.lstsq(data, target, rcond=None)[0]
+    loss = lambda w, data, target: jnp.mean((data @ w - target) ** 2)  # noqa: E731
+    given = [jnp.asarray(a, jnp.float32) for a in (w, data, target)]
+    answer = qed.critical_point(loss, *given)
+    assert answer.value.kind == "minimum" and answer.proved
+    assert 0 < answer.value.gradient <= answer.value.rounding
+
+
+def test_symmetries_are_named_and_false_ones_are_not():
+    answer = qed.critical_point(lambda p: (p["a"] * p["b"] - 2.0) ** 2, {"a": float32(1)[0], "b": float32(2)[0]})
+    assert [d.why for d in answer.value.directions] == ["scaling p['a'] by c and p['b'] by 1/c changes nothing"]
+    monkey = next(known for known in SEVERAL if known.name == "monkey saddle")
+    assert all(not d.why for d in ask(monkey).value.directions)
+
+
+def test_shifts_that_softmax_does_not_see():
+    def loss(b):
+        return jnp.log(jnp.sum(jnp.exp(b))) - jnp.mean(b)
+
+    answer = qed.critical_point(loss, jnp.zeros(3))
+    assert answer.value.kind == "degenerate" and answer.value.flat == 1
+    assert answer.value.directions[0].why == "adding one number to all of b changes nothing"
+
+
+def test_a_corner_is_undecided_with_a_code():
+    for fun, at in ((jnp.abs, 0.0), (lambda x: jnp.sum(jax.nn.relu(x) + x**2), jnp.zeros(2))):
+        answer = qed.critical_point(fun, at)
+        assert answer.unknown and answer.value.kind == "undecided"
+        assert [f.code for f in answer.findings] == ["QED104"]
+
+
+def test_a_value_that_is_no_number_is_undecided_with_a_code():
+    answer = qed.critical_point(lambda x: jnp.log(x - 1), 0.5)
+    assert answer.unknown and answer.missing[0].code == "QED210"
+
+
+@pytest.mark.parametrize(
+    ("at", "code"),
+    [(jnp.array([1, 2]), "QED003"), ({}, "QED004"), (float32(np.nan), "QED006"), (jnp.zeros((0,)), "QED004")],
+)
+def test_bad_input_is_coded(at, code):
+    with pytest.raises(QedError) as raised:
+        qed.critical_point(lambda x: 0.0, at)
+    assert raised.value.code == code
+
+
+def test_a_function_with_a_wrong_rule_is_judged_by_its_values():
+    @jax.custom_jvp
+    def square(x):
+        return x * x
+
+    square.defjvp(lambda primals, tangents: (primals[0] ** 2, -2 * primals[0] * tangents[0]))
+    answer = qed.critical_point(square, 0.0)
+    assert answer.value.kind == "minimum" and answer.proved
+    assert qed.critical_point(lambda x: jax.lax.stop_gradient(x**2), 1.0).value.kind == "not_critical"
+
+
+def test_certificates_survive_json_and_no_change():
+    for fun, at in ((lambda x: x[0] * x[1], jnp.zeros(2)), (lambda x: x**4, 0.0), (lambda x: x**2, 1.0)):
+        answer = qed.critical_point(fun, at)
+        data = answer.certificate.to_json()
+        assert Certificate.from_json(data).verify(fun, at)
+        with pytest.raises(QedError):
+            dataclasses.replace(answer.certificate, point=(0.5,) * np.size(at)).sealed().verify()
+
+
+def test_inertia_of_random_matrices_is_that_of_their_eigenvalues(law_examples):
+    rng = np.random.default_rng(5)
+    for _ in range(law_examples(200)):
+        n = int(rng.integers(1, 9))
+        basis, _ = np.linalg.qr(rng.standard_normal((n, n)))
+        values = rng.standard_normal(n) * 10.0 ** rng.uniform(-6, 3, n)
+        middle = basis @ np.diag(values) @ basis.T
+        middle = (middle + middle.T) / 2
+        radius = np.abs(values).min() * 10.0 ** rng.uniform(-4, 2)
+        found = inertia(Intervals(middle - radius, middle + radius))
+        for _ in range(4):
+            noise = rng.uniform(-radius, radius, (n, n))
+            inside = np.linalg.eigvalsh(middle + (noise + noise.T) / 2)
+            if np.abs(inside).min() > 1e-13 * np.abs(inside).max():
+                assert found in (None, (int(np.sum(inside < 0)), int(np.sum(inside > 0))))
+
+
+def test_newton_and_krawczyk_find_the_nearby_point():
+    function = OnBoxes.of(trace(lambda x: jnp.sum(jnp.cosh(x)) + x[0] * x[1] / 2, np.zeros(2)))
+    center, at = refined(function, np.array([0.3, -0.2]))
+    found = located(function, center, at)
+    assert found.signs == (0, 2) and np.all(np.abs(center) <= found.radius)
+    rising = OnBoxes.of(trace(lambda x: jnp.sum(jnp.exp(x)), np.zeros(2)))
+    away = np.array([0.3, -0.2])
+    assert located(rising, away, local(rising, away, away)) is None
