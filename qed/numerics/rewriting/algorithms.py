@@ -18,7 +18,7 @@ from qed.graph.build import Operation
 from qed.numerics.rewriting.difference_factory import exact_difference
 from qed.numerics.rewriting.difference_inverses import root_above
 from qed.numerics.rewriting.difference_series import remainder
-from qed.numerics.rewriting.guards import norm
+from qed.numerics.rewriting.lengths import norm, power_of_two, unit
 
 
 def _mean_square(x: Any, y: Any, axes: tuple[int, ...]) -> Any:
@@ -29,13 +29,8 @@ def _mean_square(x: Any, y: Any, axes: tuple[int, ...]) -> Any:
     return jnp.sum(a * (a if y is x else b), axis=axes)
 
 
-def _units(x: Any, y: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
-    return tuple(v / jnp.expand_dims(norm(v, axes), axes) for v in (x, y))  # type: ignore[return-value]
-
-
 def _cosine(x: Any, y: Any, axes: tuple[int, ...]) -> Any:
-    u, v = _units(x, y, axes)
-    return jnp.sum(u * v, axis=axes)
+    return jnp.sum(unit(x, axes) * unit(y, axes), axis=axes)
 
 
 @jax.custom_jvp
@@ -175,8 +170,11 @@ def log1p_square(x: Any) -> Any:
 
 def log_determinant(a: Any) -> Any:
     """log det a without the determinant, which may overflow; NaN where det a < 0, as the logarithm of that is."""
-    sign, size = jnp.linalg.slogdet(a)
-    return jnp.where(sign < 0, jnp.nan, size)
+    rows, by_rows = power_of_two(jnp.max(jnp.abs(a), axis=-1, keepdims=True))
+    columns, by_columns = power_of_two(jnp.max(jnp.abs(a * by_rows), axis=-2, keepdims=True))
+    sign, size = jnp.linalg.slogdet((a * by_rows) * by_columns)
+    scales = jnp.sum(jnp.log(rows), axis=(-2, -1)) + jnp.sum(jnp.log(columns), axis=(-2, -1))
+    return jnp.where(sign < 0, jnp.nan, size + scales)
 
 
 log1p_square.defjvp(lambda p, t: (log1p_square(*p), 2 * (p[0] / root_above(p[0])) / root_above(p[0]) * t[0]))

@@ -11,6 +11,7 @@
     asin   asin(d (x + y) / (x sqrt(1 - y^2) + y sqrt(1 - x^2))),  x y > 0
     asinh  asinh(d (x + y) / (x sqrt(1 + y^2) + y sqrt(1 + x^2))),  x y > 0
     x^k    y^k expm1(k log1p(d / y)),  x, y > 0
+    softplus   log1p(sigmoid(y) expm1(d))            log cosh   log1p(tanh(y) sinh(d) + 2 sinh(d/2)^2)
 
 (Addition theorems: Abramowitz and Stegun, *Handbook of Mathematical Functions*, 4.3, 4.4, 4.5, 4.6.) Both sides are
 equal as real functions. Where x and y are far apart nothing cancels and the formula may overflow: there f(x) - f(y)
@@ -35,6 +36,7 @@ import jax.numpy as jnp
 from qed.graph.build import Operation
 from qed.numerics.rewriting.difference_factory import Function, chosen, kernel, over, short, within
 from qed.numerics.rewriting.difference_inverses import asin, asinh, atan, atanh, erf
+from qed.numerics.rewriting.kernels import log_cosh as stable_log_cosh
 from qed.numerics.rewriting.smooth import sech2
 
 # --- powers ---
@@ -212,6 +214,20 @@ logistic = kernel(
     short,
     lambda x, y, d: -0.5 * logistic(x, y, d) * (jnp.tanh(0.5 * x) + jnp.tanh(0.5 * y)),
 )
+softplus = kernel(
+    "softplus_difference",
+    chosen(short, lambda x, y, d: jnp.log1p(jax.nn.sigmoid(y) * jnp.expm1(d)), jax.nn.softplus),
+    jax.nn.sigmoid,
+    short,
+    lambda x, y, d: logistic(x, y, d),
+)
+log_cosh = kernel(
+    "log_cosh_difference",
+    chosen(short, lambda x, y, d: jnp.log1p(jnp.tanh(y) * jnp.sinh(d) + 2 * jnp.sinh(d / 2) ** 2), stable_log_cosh),
+    jnp.tanh,
+    short,
+    lambda x, y, d: tanh(x, y, d),
+)
 
 # --- circular and hyperbolic functions ---
 
@@ -273,6 +289,8 @@ OPERATIONS = {
     "exp2": _operation(exp2),
     "log": _operation(log),
     "log1p": _operation(log1p),
+    "softplus": _operation(softplus),
+    "log_cosh": _operation(log_cosh),
     "tanh": _operation(tanh),
     "logistic": _operation(logistic),
     "sin": _operation(sin),

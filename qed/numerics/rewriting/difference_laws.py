@@ -25,6 +25,8 @@ ATOMS = {
     "exp2": Law("exp2(a) - exp2(b) = exp2(b) expm1(log(2) (a - b))", "always"),
     "log": Law("log(a) - log(b) = log1p((a - b) / b)", "a > 0 and b > 0, as for the original"),
     "log1p": Law("log1p(a) - log1p(b) = log1p((a - b) / (1 + b))", "a > -1 and b > -1, as for the original"),
+    "softplus": Law("softplus(a) - softplus(b) = log1p(sigmoid(b) expm1(a - b))", "always"),
+    "log_cosh": Law("log(cosh(a)) - log(cosh(b)) = log1p(tanh(b) sinh(a - b) + 2 sinh((a - b)/2)**2)", "always"),
     "tanh": Law("tanh(a) - tanh(b) = sinh(a - b) / (cosh(a) cosh(b))", "always"),
     "logistic": Law("sigmoid(a) - sigmoid(b) = (tanh(a/2) - tanh(b/2)) / 2", "always"),
     "sin": Law("sin(a) - sin(b) = 2 cos(b + (a - b)/2) sin((a - b)/2)", "always"),
@@ -65,6 +67,7 @@ TANH_QUOTIENT = Law("(exp(a) - exp(b)) / (exp(a) + exp(b)) = tanh((a - b)/2)", "
 POWERS = Law("a**b / a**c = a**(b - c)", "a != 0, as for the original")
 RATIO = Law("(exp(2 a) - 1) / (exp(a) - 1) = exp(a) + 1", "a != 0, as for the original")
 LOG1P = Law("log(a) = log1p(a - 1)", "a > 0, as for the original")
+UNIT = Law("a / |a| = (a / s) / |a / s|", "a != 0, as for the original")
 LOG_RATIO = Law("log(a / b) = log1p((a - b) / b)", "a / b > 0, as for the original")
 ASINH = Law("log(a + sqrt(a**2 + 1)) = asinh(a)", "always")
 ACOSH = Law("log(a + sqrt(a**2 - 1)) = acosh(a)", "a >= 1, as for the original")

@@ -102,7 +102,7 @@ def _near_one(difference: Difference, polynomial: Polynomial, child: Node) -> Fo
         found = difference.sharp(rest, child)
     if found is None:
         return None
-    if len(rest) == 1 and ONE in polynomial:
+    if len(rest) == 1 and ONE in polynomial and child.ghost is None:
         return difference.emit(stable.LOG1P, found[0]), (laws.LOG1P, *found[1])
     one = difference.algebra.number(1.0, child)
     return difference.emit(LOG_RATIO, child, one, found[0]), (laws.LOG1P, *found[1])

@@ -26,6 +26,8 @@ from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_series import REMAINDER, SERIES
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, common, plus, power_of, scaled, times
+from qed.numerics.rewriting.lengths import UNIT
+from qed.numerics.rewriting.scales import source_of, spread_along
 from qed.numerics.rewriting.smooth import EXPM1, TANH
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ VANISHES = {"sin", "tan", "tanh", "sinh", "atan", "asin", "asinh", "atanh", "log
 
 def quotient(difference: Difference, node: Node) -> Found | None:
     """A quotient whose parts vanish together, or overflow together; None for any other."""
-    found = _exponentials(difference, node)
+    found = _exponentials(difference, node) or _unit(difference, node)
     if found is not None:
         return found
     polynomial = difference.terms(node)
@@ -69,6 +71,19 @@ def quotient(difference: Difference, node: Node) -> Found | None:
     if found is not None or not _shares(difference, node):
         return found
     return difference.plain(polynomial, node), (laws.CANCEL,)
+
+
+def _unit(difference: Difference, node: Node) -> Found | None:
+    """x / |x|, the norm put back along its axes."""
+    x, below = node.children
+    source = source_of(below)
+    if source.operation != "norm" or source.children[0] is not x or difference.builder.derivative:
+        return None
+    axes = source.params["axes"]
+    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    if x.shape != node.shape or not spread_along(below, source, kept):
+        return None
+    return difference.emit(UNIT, x, axes=axes), (laws.UNIT,)
 
 
 def _shares(difference: Difference, node: Node) -> bool:

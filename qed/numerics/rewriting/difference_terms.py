@@ -165,7 +165,7 @@ class Terms:
         for monomial, coefficient in polynomial.items():
             term: Polynomial = {ONE: coefficient}
             for number, power in monomial:
-                inner = self._inside(self.nodes[number]) if depth else None
+                inner = self.inside(self.nodes[number]) if depth else None
                 if inner is None or power < 0:
                     term = scaled(term, Fraction(1), ((number, power),))
                     continue
@@ -183,7 +183,7 @@ class Terms:
                 return None
         return result
 
-    def _inside(self, node: Node) -> Polynomial | None:
+    def inside(self, node: Node) -> Polynomial | None:
         """The sum that a generator is, if it is one."""
         if node.number not in self._expanded:
             self._expanded[node.number] = self(node)

@@ -23,7 +23,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from qed.graph.build import Builder, Node, Operation
 from qed.numerics.rewriting import stable
@@ -32,6 +31,7 @@ from qed.numerics.rewriting.difference import Rewrite, described
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial
 from qed.numerics.rewriting.laws import Law
+from qed.numerics.rewriting.lengths import angle, hypot, norm, slope_angle
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.signs import Sign, floating
@@ -47,65 +47,6 @@ XLOGY = Law("u log(v) = u log(v)", "u != 0; 0 where u = 0")
 ANGLE = Law("atan2(a, b), its derivative without a**2 + b**2", "always")
 
 
-def _usable(total: Any) -> Any:
-    """Where a sum of squares neither overflowed nor lost terms below the smallest number."""
-    info = np.finfo(total.dtype)
-    return (total <= info.max) & (total >= float(info.tiny) / float(info.eps) ** 2)
-
-
-def norm(x: Any, axes: tuple[int, ...]) -> Any:
-    """sqrt(sum x^2) along axes, scaled where the sum would overflow or vanish; its derivative is x / norm, 0 at 0."""
-
-    def value_of(x: Any) -> Any:
-        total = jnp.sum(x * x, axis=axes)
-        size = jnp.max(jnp.abs(x), axis=axes, initial=0.0)
-        scale = jnp.where((size > 0) & jnp.isfinite(size), size, 1).astype(x.dtype)
-        scaled = scale * jnp.sqrt(jnp.sum((x / jnp.expand_dims(scale, axes)) ** 2, axis=axes))
-        usable = _usable(total)
-        return jnp.where(usable, jnp.sqrt(jnp.where(usable, total, 1)), scaled).astype(x.dtype)
-
-    found = jax.custom_jvp(value_of)
-
-    @found.defjvp
-    def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
-        (x,), (along,) = primals, tangents
-        value = found(x)
-        below = jnp.expand_dims(value, axes)
-        direction = jnp.where(below == 0, 0, x / jnp.where(below == 0, 1, below)).astype(x.dtype)
-        return value, jnp.sum(direction * along, axis=axes)
-
-    return found(x)
-
-
-def hypot(child: Any, rest: Any, *parts: Any) -> Any:
-    """sqrt(rest + sum of squares), from the plain sum too; its derivative does not divide by a square."""
-
-    def value_of(child: Any, rest: Any, *parts: Any) -> Any:
-        scale = jnp.sqrt(jnp.abs(rest))
-        for part in parts:
-            scale = jnp.maximum(scale, jnp.abs(part))
-        scale = jnp.where((scale > 0) & jnp.isfinite(scale), scale, 1).astype(child.dtype)
-        total = rest / scale / scale
-        for part in parts:
-            total = total + (part / scale) ** 2
-        usable = _usable(child) | (child < 0)
-        return jnp.where(usable, jnp.sqrt(jnp.where(usable, child, 1)), scale * jnp.sqrt(total)).astype(child.dtype)
-
-    found = jax.custom_jvp(value_of)
-
-    @found.defjvp
-    def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
-        value = found(*primals)
-        safe = jnp.where(value == 0, 1, value)
-        at_zero = jnp.where(value == 0, 0, 1).astype(value.dtype)
-        tangent = (0.5 / value) * tangents[1]
-        for part, along in zip(primals[2:], tangents[2:], strict=True):
-            tangent = tangent + at_zero * (part / safe) * along
-        return value, tangent.astype(value.dtype)
-
-    return found(child, rest, *parts)
-
-
 @jax.custom_jvp
 def xlog(u: Any, v: Any) -> Any:
     """u log v, 0 where u is 0."""
@@ -119,33 +60,6 @@ def _xlog_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     in_u = jnp.where(v == 0, 0, jnp.log(jnp.where(v == 0, 1, v)))
     in_v = jnp.where(u == 0, 0, u / jnp.where((u == 0) & ~positive, 1, v))
     return xlog(u, v), in_u * tangents[0] + in_v * tangents[1]
-
-
-@jax.custom_jvp
-def angle(y: Any, x: Any) -> Any:
-    """The angle of the vector (x, y)."""
-    return jnp.arctan2(y, x)
-
-
-@angle.defjvp
-def _angle_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    y, x = primals
-    size = jnp.maximum(jnp.abs(x), jnp.abs(y))
-    scale = jnp.where(size > 0, size, 1).astype(size.dtype)
-    a, b = y / scale, x / scale
-    square = a * a + b * b
-    return angle(y, x), (b / square / scale) * tangents[0] - (a / square / scale) * tangents[1]
-
-
-@jax.custom_jvp
-def slope_angle(y: Any, x: Any) -> Any:
-    """atan(y / x)."""
-    return jnp.arctan(y / x)
-
-
-@slope_angle.defjvp
-def _slope_angle_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    return slope_angle(*primals), jax.jvp(angle, primals, tangents)[1]
 
 
 NORM_OF = Operation("norm", norm, whole=True)

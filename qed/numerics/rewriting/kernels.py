@@ -3,9 +3,12 @@
 *Exponential of a sum.* exp(a - b) has the relative error of a - b times its size, which loses log2 |a - b| bits beside
 exp(a)/exp(b). So the rounding error e of the sum s is computed too (Knuth's two-sum), and exp(s)(1 + e) returned.
 
-*Softmax.* Its derivative J = diag(p) - p p^T = P^T diag(p) P with the projection P = I - 1 p^T. As p_i (t_i - p.t)
-it cancels where one p is near 1; projected from both sides what the first projection has lost is restored by the
-second (as orthogonalising twice is enough: Parlett, *The Symmetric Eigenvalue Problem*, 1980, section 6.9).
+*Softmax.* Its derivative J = diag(p) - p p^T, as p_i (t_i - p.t), cancels where one p is near 1. J 1 = 0, so that
+J = E^T J E with E t = t - t_r for any r: with r the largest p, J is applied to the differences t_i - t_r, of which that
+of r is exactly 0, and what r gets is minus the sum of the others. Forward and transposed it is the same formula.
+
+*p log p* of a p that is given by its logarithm: its derivative (log p + 1) p' goes through p alone. Through both
+factors it would be log p p' + p (log p)', in which two terms of size p cancel.
 
 *Sigmoid.* s'(x) = s(x) s(-x), while s(1 - s) is 0 where s rounds to 1.
 
@@ -114,8 +117,24 @@ def softmax(u: Any, axes: tuple[int, ...]) -> Any:
 def _softmax_derivative(axes: tuple[int, ...], primals: Any, tangents: Any) -> tuple[Any, Any]:
     (u,), (t,) = primals, tangents
     p = softmax(u, axes)
-    inner = p * (t - jnp.sum(p * t, axis=axes, keepdims=True))
-    return p, inner - p * jnp.sum(inner, axis=axes, keepdims=True)
+    first = (p == jnp.max(p, axis=axes, keepdims=True)).astype(p.dtype)
+    largest = jax.lax.stop_gradient(first / jnp.maximum(jnp.sum(first, axis=axes, keepdims=True), 1))
+    beside = t - jnp.sum(largest * t, axis=axes, keepdims=True)
+    inner = p * (beside - jnp.sum(p * beside, axis=axes, keepdims=True))
+    return p, inner - largest * jnp.sum(inner, axis=axes, keepdims=True)
+
+
+@jax.custom_jvp
+def x_log_x(x: Any, log: Any) -> Any:
+    """x log, for log = log x; 0 where x = 0."""
+    return jnp.where(x == 0, 0, x * jnp.where(x == 0, 0, log)).astype(x.dtype)
+
+
+@x_log_x.defjvp
+def _x_log_x_derivative(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    x, log = primals
+    slope = jnp.where(jnp.isfinite(log), log + 1, 0).astype(x.dtype)
+    return x_log_x(x, log), slope * tangents[0]
 
 
 @jax.custom_jvp
@@ -200,6 +219,7 @@ LOGISTIC = Operation("logistic", sigmoid, whole=True)
 SUM_HIGH = Operation("sum_high", lambda *t, coefficients: _compensated(coefficients, t)[0], whole=True)
 SUM_LOW = Operation("sum_low", lambda *t, coefficients: _rounded_off(coefficients, t), whole=True)
 SOFTMAX = Operation("softmax", lambda u, axes: softmax(u, axes), whole=True)
+X_LOG_X = Operation("x_log_x", x_log_x, whole=True)
 LOG_COSH = Operation("log_cosh", log_cosh, whole=True)
 LOG_ERFC = Operation("log_erfc", log_erfc, whole=True)
 ERFC_SHIFT = Operation("erfc_shift", _erfc_shift, whole=True)

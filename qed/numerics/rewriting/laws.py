@@ -30,11 +30,13 @@ ERFC = Law("log(erfc(a)) = -a**2 - log(sqrt(pi) (a + (1/2)/(a + 1/(a + ...))))",
 NEAR_ONE = Law("log(n) = log1p(n - 1)", "n > 0, as for the original")
 SOFTMAX = Law("exp(a) / sum(exp(a)) = exp(a - max(a)) / sum(exp(a - max(a)))", "always")
 WEIGHTS = Law("sum(exp(a) * v) / sum(exp(a)) = sum(softmax(a) * v)", "always")
+LOG_SQUARE = Law("log(c (1 + a**2)) = log(c) + log(1 + a**2), the latter 2 log|a| where a is large", "c > 0")
 PROD = Law("log(prod(a)) = sum(log(a))", "all a > 0")
 WEIGHTED = Law(
     "log(sum(w * exp(a))) = m + log(sum(w * exp(a - m)))",
     "wherever the original is defined; w may have any sign",
 )
+XLOGX = Law("a log(a), its derivative (log(a) + 1) a'", "a > 0; 0 where a = 0")
 MONOTONE = Law("log(max(a, b)) = max(log(a), log(b)), and the same for min", "a > 0 and b > 0")
 SELECT = Law("log(where(c, a, b)) = where(c, log(a), log(b))", "always")
 LOG1P = Law("log(1 + a) = log1p(a)", "always")

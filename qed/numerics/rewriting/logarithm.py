@@ -26,6 +26,7 @@ log-sum-exp.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -34,11 +35,13 @@ from qed.graph.build import Builder, Node, reachable
 from qed.graph.graph import Graph
 from qed.graph.names import assigned
 from qed.numerics.rewriting import kernels, laws, stable
+from qed.numerics.rewriting.algorithms import LOG1P_SQUARE
 from qed.numerics.rewriting.change import Change, Only
-from qed.numerics.rewriting.forms import Form, linear
+from qed.numerics.rewriting.difference_recursion import Difference
+from qed.numerics.rewriting.forms import Form, Term, linear
 from qed.numerics.rewriting.recursion import Logarithm
 from qed.numerics.rewriting.render import Formula
-from qed.numerics.rewriting.scales import constant_of, source_of
+from qed.numerics.rewriting.scales import constant_of, source_of, spread_along
 from qed.numerics.rewriting.signs import Sign
 from qed.numerics.rewriting.sums import complement, scaled
 
@@ -120,6 +123,7 @@ class Logarithms:
         self.only = only
         self.builder = builder
         self.log = Logarithm(builder)
+        self.difference = Difference(builder)
         self.changed: list[tuple[Node, Node, Form, str]] = []
         self._inverse: set[int] = set()
 
@@ -147,7 +151,7 @@ class Logarithms:
         if found is None:
             return None
         new, form, kind = found
-        known = self.log(node) if kind in ("weighted", "mean") else None
+        known = self.log(node) if kind in ("weighted", "mean") and new.operation != "x_log_x" else None
         if known is not None:  # a logarithm of it goes back to what it was
             self.log.know(new, known)
             self.log.sign.know(new, self.log.sign(node), self.log.sign.varies(node))
@@ -162,9 +166,28 @@ class Logarithms:
         form = self.log.gained(argument)
         if form is not None:
             return self._taken(form, node)
+        found = self._scaled_square(argument, node)
+        if found is not None:
+            return found
         if argument.operation in ("add", "sub") and argument.equation is not None:
             return self._near_one(argument, node)
         return None
+
+    def _scaled_square(self, argument: Node, node: Node) -> _Found | None:
+        """log(c (1 + a^2)) for a number c, where a^2 may overflow."""
+        polynomial = dict(self.difference.terms(argument))
+        c = polynomial.pop((), 0)
+        if len(polynomial) != 1 or c <= 0 or c == 1:
+            return None
+        ((square, factor),) = ((monomial, found / c) for monomial, found in polynomial.items())
+        if factor <= 0 or any(power % 2 or power < 0 for _, power in square):
+            return None
+        root = self.difference.monomial(tuple((number, power // 2) for number, power in square), argument)
+        algebra = self.log.algebra
+        value = self.builder.emit(LOG1P_SQUARE, algebra.times(math.sqrt(factor), root))
+        number = algebra.number(math.log(c), value)
+        form = Form((Term(algebra.filled(value, node.shape)), Term(number)), node.shape, laws=(laws.LOG_SQUARE,))
+        return self._taken(form, node)
 
     def _taken(self, form: Form, node: Node) -> _Found:
         return self.log.whole(form, node), form, "log"
@@ -223,7 +246,10 @@ class Logarithms:
         return None
 
     def _mul(self, node: Node) -> _Found | None:
-        """exp(a) times what was 1/sum(exp(b)), and other factors whose logarithms cancel in part."""
+        """p log p; exp(a) times what was 1/sum(exp(b)), and other factors whose logarithms cancel in part."""
+        found = self._x_log_x(node)
+        if found is not None:
+            return found
         forms = [self.log.gained(child) for child in node.children]
         emitted = [source_of(child).number in self._inverse for child in node.children]
         known = [form for form in forms if form is not None and not form.fragile]
@@ -233,6 +259,16 @@ class Logarithms:
         live = [term for term in self.log.algebra.simplified(form).terms if term.coefficient]
         cancels = len(live) < sum(len(form.terms) for form in known)
         return self._exponential(form, node) if emitted.count(True) == 1 or cancels else None
+
+    def _x_log_x(self, node: Node) -> _Found | None:
+        """p log p, for a p that is known by its logarithm."""
+        for p, log in (node.children, node.children[::-1]):
+            form = self.log.gained(p)
+            if form is None or form.fragile or p.shape != log.shape or self.builder.derivative:
+                continue
+            if self.log.whole(form, p) is log:
+                return self.builder.emit(kernels.X_LOG_X, p, log), replace(form, laws=(laws.XLOGX, *form.laws)), "mean"
+        return None
 
     def _weighted(self, weight: Node, form: Form, node: Node) -> _Found:
         """w exp(a) / exp(b) = w exp(a - b), w of any sign."""
@@ -309,7 +345,7 @@ class Logarithms:
         return self._exponential(linear(node.shape, (float(exponent), form), law=laws.POWER), node)
 
     def _exponential(self, form: Form, node: Node) -> _Found:
-        value = self._softmax(form) or self.log.algebra.exponential(form, node)
+        value = self._softmax(form) or self._sigmoid(form) or self.log.algebra.exponential(form, node)
         self.log.know(value, form)
         if all(term.coefficient < 0 for term in form.terms):
             self._inverse.add(value.number)
@@ -327,9 +363,25 @@ class Logarithms:
             return None
         axes = source.params["axes"]
         kept = tuple(1 if i in axes else n for i, n in enumerate(u.node.shape))
-        if source.children[0] is not u.node or form.shape != u.node.shape or not _spread(total.node, source, kept):
+        if source.children[0] is not u.node or form.shape != u.node.shape or not spread_along(total.node, source, kept):
             return None
         return self.builder.emit(kernels.SOFTMAX, u.node, axes=axes)
+
+    def _sigmoid(self, form: Form) -> Node | None:
+        """exp(u - log(exp(u) + exp(v))) = sigmoid(u - v)."""
+        form = self.log.algebra.simplified(form)
+        if len(form.terms) != 2:
+            return None
+        (u, total) = sorted(form.terms, key=lambda term: -term.coefficient)
+        if (u.coefficient, total.coefficient) != (1, -1) or total.node.operation != "logaddexp":
+            return None
+        pair = total.node.children
+        if u.node not in pair or u.node.shape != form.shape:
+            return None
+        other = pair[1] if u.node is pair[0] else pair[0]
+        gap = self.difference.sharp(self.difference.minus(u.node, other), u.node)
+        inner = gap[0] if gap is not None else self.builder.emit(stable.SUB, u.node, other)
+        return self.log.algebra.filled(self.builder.emit(kernels.LOGISTIC, inner), form.shape)
 
 
 def _leads(node: Node, source: Node, count: int) -> bool:
@@ -341,26 +393,6 @@ def _leads(node: Node, source: Node, count: int) -> bool:
         elif node.operation not in ("fill", "reshape", "stop_gradient", "copy"):
             return False
         elif node.operation in ("fill", "reshape") and count > 0:
-            return False
-        node = node.children[0]
-    return True
-
-
-def _spread(node: Node, source: Node, kept: tuple[int, ...]) -> bool:
-    """Whether a node is a reduced array with its axes put back, perhaps repeated along them."""
-    while node is not source:
-        shape = node.children[0].shape
-        if node.operation == "broadcast_in_dim":
-            at = node.params["broadcast_dimensions"]
-            whole = [i for i, n in enumerate(kept) if n != 1]
-            if len(shape) == len(kept) and at != tuple(range(len(kept))):
-                return False
-            if len(shape) < len(kept) and [i for i in at if kept[i] != 1] != whole:
-                return False
-        elif node.operation == "reshape":
-            if node.shape != kept:
-                return False
-        elif node.operation not in ("fill", "stop_gradient", "copy"):
             return False
         node = node.children[0]
     return True

@@ -64,6 +64,11 @@ def _cosh(log: Logarithm, node: Node) -> Form | None:
     return Form((Term(log.emit(kernels.LOG_COSH, node.children[0])),), node.shape, laws=(laws.COSH,))
 
 
+def _sech2(log: Logarithm, node: Node) -> Form | None:
+    """log(1 - tanh(x)^2)."""
+    return Form((Term(log.emit(kernels.LOG_COSH, node.children[0]), -2.0),), node.shape, laws=(laws.COSH,))
+
+
 def _erfc(log: Logarithm, node: Node) -> Form | None:
     x = node.children[0]
     scaled = log.emit(kernels.SCALED_ERFC, x)
@@ -140,6 +145,7 @@ RULES: Mapping[str, Callable[[Logarithm, Node], Form | None]] = {
     "expm1": _expm1,
     "cosh": _cosh,
     "erfc": _erfc,
+    "sech2": _sech2,
     "neg": _neg,
     "mul": _mul,
     "div": _div,

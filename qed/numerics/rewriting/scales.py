@@ -46,3 +46,23 @@ def source_of(node: Node) -> Node:
     while node.operation in MOVES:
         node = node.children[0]
     return node
+
+
+def spread_along(node: Node, source: Node, kept: tuple[int, ...]) -> bool:
+    """Whether a node is a reduced array with its axes put back, perhaps repeated along them."""
+    while node is not source:
+        shape = node.children[0].shape
+        if node.operation == "broadcast_in_dim":
+            at = node.params["broadcast_dimensions"]
+            whole = [i for i, n in enumerate(kept) if n != 1]
+            if len(shape) == len(kept) and at != tuple(range(len(kept))):
+                return False
+            if len(shape) < len(kept) and [i for i in at if kept[i] != 1] != whole:
+                return False
+        elif node.operation == "reshape":
+            if node.shape != kept:
+                return False
+        elif node.operation not in ("fill", "stop_gradient", "copy"):
+            return False
+        node = node.children[0]
+    return True

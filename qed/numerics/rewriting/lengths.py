@@ -1,0 +1,148 @@
+"""Lengths, directions and angles without overflow in the middle: everything divided by a power of two first.
+
+::
+
+    |x| = s |x / s|          d|x| = <u, dx>          u = x / |x|          du = (dx - u <u, dx>) / |x|
+
+with s = 2^e near the largest |x_i|. Scaling by a power of two is exact. It is a multiplication by 2^-e, because a
+compiler may turn (x / s) / s into x / (s s), which overflows where neither division does (XLA does).
+
+The derivative of a norm at the origin is 0, one of its subgradients; that of a direction is 0 there too.
+
+Reference: Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, section 27.8.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qed.graph.build import Operation
+
+
+def power_of_two(size: Any) -> tuple[Any, Any]:
+    """(s, 1/s) for s = 2^e near a size, both of them normal numbers; s = 1 where the size is 0 or not finite.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> tuple(map(float, power_of_two(jnp.float32(3.0))))
+        (4.0, 0.25)
+    """
+    dtype = jnp.result_type(size)
+    wide = jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
+    limit = int(jnp.finfo(dtype).maxexp) - 3
+    usable = (size > 0) & jnp.isfinite(size)
+    exponent = jnp.frexp(jnp.where(usable, size, 0.5).astype(wide))[1]
+    exponent = jnp.clip(exponent, -limit, limit)
+    one = jnp.ones((), wide)
+    scale, inverse = jnp.ldexp(one, exponent).astype(dtype), jnp.ldexp(one, -exponent).astype(dtype)
+    return jax.lax.stop_gradient(scale), jax.lax.stop_gradient(inverse)
+
+
+def _usable(total: Any) -> Any:
+    """Where a sum of squares neither overflowed nor lost terms below the smallest number."""
+    info = np.finfo(total.dtype)
+    return (total <= info.max) & (total >= float(info.tiny) / float(info.eps) ** 2)
+
+
+def norm(x: Any, axes: tuple[int, ...]) -> Any:
+    """sqrt(sum x^2) along axes, scaled where the sum would overflow or vanish; its derivative is x / norm, 0 at 0."""
+
+    def value_of(x: Any) -> Any:
+        total = jnp.sum(x * x, axis=axes)
+        scale, inverse = power_of_two(jnp.max(jnp.abs(x), axis=axes, initial=0.0))
+        scaled = scale * jnp.sqrt(jnp.sum((x * jnp.expand_dims(inverse, axes)) ** 2, axis=axes))
+        usable = _usable(total)
+        return jnp.where(usable, jnp.sqrt(jnp.where(usable, total, 1)), scaled).astype(x.dtype)
+
+    found = jax.custom_jvp(value_of)
+
+    @found.defjvp
+    def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        (x,), (along,) = primals, tangents
+        value = found(x)
+        below = jnp.expand_dims(value, axes)
+        direction = jnp.where(below == 0, 0, x / jnp.where(below == 0, 1, below)).astype(x.dtype)
+        return value, jnp.sum(direction * along, axis=axes)
+
+    return found(x)
+
+
+def unit(x: Any, axes: tuple[int, ...]) -> Any:
+    """x / |x| along axes; NaN at 0."""
+
+    def value_of(x: Any) -> Any:
+        return x / jnp.expand_dims(norm(x, axes), axes)
+
+    found = jax.custom_jvp(value_of)
+
+    @found.defjvp
+    def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        (x,), (along,) = primals, tangents
+        u, below = found(x), jnp.expand_dims(norm(x, axes), axes)
+        across = along - u * jnp.sum(u * along, axis=axes, keepdims=True)
+        return u, across / below
+
+    return found(x)
+
+
+def hypot(child: Any, rest: Any, *parts: Any) -> Any:
+    """sqrt(rest + sum of squares), from the plain sum too; its derivative does not divide by a square."""
+
+    def value_of(child: Any, rest: Any, *parts: Any) -> Any:
+        size = jnp.sqrt(jnp.abs(rest))
+        for part in parts:
+            size = jnp.maximum(size, jnp.abs(part))
+        scale, inverse = power_of_two(size)
+        total = (rest * inverse) * inverse
+        for part in parts:
+            total = total + (part * inverse) ** 2
+        usable = _usable(child) | (child < 0)
+        return jnp.where(usable, jnp.sqrt(jnp.where(usable, child, 1)), scale * jnp.sqrt(total)).astype(child.dtype)
+
+    found = jax.custom_jvp(value_of)
+
+    @found.defjvp
+    def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        value = found(*primals)
+        safe = jnp.where(value == 0, 1, value)
+        at_zero = jnp.where(value == 0, 0, 1).astype(value.dtype)
+        tangent = (0.5 / value) * tangents[1]
+        for part, along in zip(primals[2:], tangents[2:], strict=True):
+            tangent = tangent + at_zero * (part / safe) * along
+        return value, tangent.astype(value.dtype)
+
+    return found(child, rest, *parts)
+
+
+@jax.custom_jvp
+def angle(y: Any, x: Any) -> Any:
+    """The angle of the vector (x, y)."""
+    return jnp.arctan2(y, x)
+
+
+@angle.defjvp
+def _angle_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    y, x = primals
+    _, inverse = power_of_two(jnp.maximum(jnp.abs(x), jnp.abs(y)))
+    a, b = y * inverse, x * inverse
+    square = a * a + b * b
+    return angle(y, x), (b / square * inverse) * tangents[0] - (a / square * inverse) * tangents[1]
+
+
+@jax.custom_jvp
+def slope_angle(y: Any, x: Any) -> Any:
+    """atan(y / x)."""
+    return jnp.arctan(y / x)
+
+
+@slope_angle.defjvp
+def _slope_angle_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    return slope_angle(*primals), jax.jvp(angle, primals, tangents)[1]
+
+
+UNIT = Operation("unit_vector", unit, whole=True)
+"""x / |x| along axes as an operation of a rewriting."""
