@@ -29,6 +29,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 from qed.graph.build import Builder, Node, reachable
@@ -39,9 +40,10 @@ from qed.numerics.rewriting.algorithms import LOG1P_SQUARE
 from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.forms import Form, Term, linear
+from qed.numerics.rewriting.ratios import sigmoid, softmax
 from qed.numerics.rewriting.recursion import Logarithm
 from qed.numerics.rewriting.render import Formula
-from qed.numerics.rewriting.scales import constant_of, source_of, spread_along
+from qed.numerics.rewriting.scales import constant_of, source_of
 from qed.numerics.rewriting.signs import Sign
 from qed.numerics.rewriting.sums import complement, scaled
 
@@ -180,12 +182,13 @@ class Logarithms:
         if len(polynomial) != 1 or c <= 0 or c == 1:
             return None
         ((square, factor),) = ((monomial, found / c) for monomial, found in polynomial.items())
-        if factor <= 0 or any(power % 2 or power < 0 for _, power in square):
+        scale = _root(factor)
+        if scale is None or any(power % 2 or power < 0 for _, power in square):
             return None
         root = self.difference.monomial(tuple((number, power // 2) for number, power in square), argument)
         algebra = self.log.algebra
-        value = self.builder.emit(LOG1P_SQUARE, algebra.times(math.sqrt(factor), root))
-        number = algebra.number(math.log(c), value)
+        value = self.builder.emit(LOG1P_SQUARE, algebra.times(scale, root))
+        number = self.builder.emit(stable.LOG, algebra.number(float(c), value))
         form = Form((Term(algebra.filled(value, node.shape)), Term(number)), node.shape, laws=(laws.LOG_SQUARE,))
         return self._taken(form, node)
 
@@ -263,8 +266,10 @@ class Logarithms:
     def _x_log_x(self, node: Node) -> _Found | None:
         """p log p, for a p that is known by its logarithm."""
         for p, log in (node.children, node.children[::-1]):
+            if log.equation is not None or log.operation in ("input", "constant") or self.builder.derivative:
+                continue
             form = self.log.gained(p)
-            if form is None or form.fragile or p.shape != log.shape or self.builder.derivative:
+            if form is None or form.fragile or p.shape != log.shape:
                 continue
             if self.log.whole(form, p) is log:
                 return self.builder.emit(kernels.X_LOG_X, p, log), replace(form, laws=(laws.XLOGX, *form.laws)), "mean"
@@ -345,43 +350,16 @@ class Logarithms:
         return self._exponential(linear(node.shape, (float(exponent), form), law=laws.POWER), node)
 
     def _exponential(self, form: Form, node: Node) -> _Found:
-        value = self._softmax(form) or self._sigmoid(form) or self.log.algebra.exponential(form, node)
+        value = (
+            softmax(self.log, form)
+            or sigmoid(self.log, self.difference, form)
+            or self.log.algebra.exponential(form, node)
+        )
         self.log.know(value, form)
         if all(term.coefficient < 0 for term in form.terms):
             self._inverse.add(value.number)
         used = tuple(law for law in form.laws if law is not laws.QUOTIENT)
         return value, replace(form, laws=(laws.DIVIDE, *used)), "exp"
-
-    def _softmax(self, form: Form) -> Node | None:
-        """exp(u - logsumexp(u)) with the sum along axes that are kept."""
-        form = self.log.algebra.simplified(form)
-        if len(form.terms) != 2:
-            return None
-        (u, total) = sorted(form.terms, key=lambda term: -term.coefficient)
-        source = source_of(total.node)
-        if (u.coefficient, total.coefficient) != (1, -1) or source.operation != "logsumexp":
-            return None
-        axes = source.params["axes"]
-        kept = tuple(1 if i in axes else n for i, n in enumerate(u.node.shape))
-        if source.children[0] is not u.node or form.shape != u.node.shape or not spread_along(total.node, source, kept):
-            return None
-        return self.builder.emit(kernels.SOFTMAX, u.node, axes=axes)
-
-    def _sigmoid(self, form: Form) -> Node | None:
-        """exp(u - log(exp(u) + exp(v))) = sigmoid(u - v)."""
-        form = self.log.algebra.simplified(form)
-        if len(form.terms) != 2:
-            return None
-        (u, total) = sorted(form.terms, key=lambda term: -term.coefficient)
-        if (u.coefficient, total.coefficient) != (1, -1) or total.node.operation != "logaddexp":
-            return None
-        pair = total.node.children
-        if u.node not in pair or u.node.shape != form.shape:
-            return None
-        other = pair[1] if u.node is pair[0] else pair[0]
-        gap = self.difference.sharp(self.difference.minus(u.node, other), u.node)
-        inner = gap[0] if gap is not None else self.builder.emit(stable.SUB, u.node, other)
-        return self.log.algebra.filled(self.builder.emit(kernels.LOGISTIC, inner), form.shape)
 
 
 def _leads(node: Node, source: Node, count: int) -> bool:
@@ -396,6 +374,14 @@ def _leads(node: Node, source: Node, count: int) -> bool:
             return False
         node = node.children[0]
     return True
+
+
+def _root(number: Fraction) -> float | None:
+    """The square root of a square of a rational number."""
+    if number <= 0:
+        return None
+    above, below = math.isqrt(number.numerator), math.isqrt(number.denominator)
+    return above / below if (above**2, below**2) == (number.numerator, number.denominator) else None
 
 
 def at_lines(lines: Sequence[tuple[str, int]]) -> Callable[[Node], bool]:

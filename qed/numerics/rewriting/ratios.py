@@ -1,0 +1,55 @@
+"""Quotients of exponentials that have a name, read off the logarithm of the quotient.
+
+::
+
+    exp(u - logsumexp(u)) = softmax(u)          exp(u - log(exp u + exp v)) = sigmoid(u - v)
+
+Both are 1 up to a small rest where one exponential outweighs the others; their kernels have derivatives that keep the
+digits of that rest (`kernels`). u - v is formed without cancellation where the difference rewriting can.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qed.graph.build import Node
+from qed.numerics.rewriting import kernels, stable
+from qed.numerics.rewriting.difference_recursion import Difference
+from qed.numerics.rewriting.forms import Form
+from qed.numerics.rewriting.scales import source_of, spread_along
+
+if TYPE_CHECKING:
+    from qed.numerics.rewriting.recursion import Logarithm
+
+
+def softmax(log: Logarithm, form: Form) -> Node | None:
+    """exp(u - logsumexp(u)) with the sum along axes that are kept."""
+    form = log.algebra.simplified(form)
+    if len(form.terms) != 2:
+        return None
+    (u, total) = sorted(form.terms, key=lambda term: -term.coefficient)
+    source = source_of(total.node)
+    if (u.coefficient, total.coefficient) != (1, -1) or source.operation != "logsumexp":
+        return None
+    axes = source.params["axes"]
+    kept = tuple(1 if i in axes else n for i, n in enumerate(u.node.shape))
+    if source.children[0] is not u.node or form.shape != u.node.shape or not spread_along(total.node, source, kept):
+        return None
+    return log.emit(kernels.SOFTMAX, u.node, axes=axes)
+
+
+def sigmoid(log: Logarithm, difference: Difference, form: Form) -> Node | None:
+    """exp(u - log(exp(u) + exp(v))) = sigmoid(u - v)."""
+    form = log.algebra.simplified(form)
+    if len(form.terms) != 2:
+        return None
+    (u, total) = sorted(form.terms, key=lambda term: -term.coefficient)
+    if (u.coefficient, total.coefficient) != (1, -1) or total.node.operation != "logaddexp":
+        return None
+    pair = total.node.children
+    if u.node not in pair or u.node.shape != form.shape:
+        return None
+    other = pair[1] if u.node is pair[0] else pair[0]
+    gap = difference.sharp(difference.minus(u.node, other), u.node)
+    inner = gap[0] if gap is not None else log.emit(stable.SUB, u.node, other)
+    return log.algebra.filled(log.emit(kernels.LOGISTIC, inner), form.shape)
