@@ -1,7 +1,7 @@
 """Boxes: for each number of an argument an interval, the argument being any tree of arrays.
 
 `Box(lower, upper)` holds two trees; each side may be a prefix of the other (one number for a whole array, None or an
-infinity where nothing bounds), and scalars are broadcast.
+infinity where nothing bounds), and scalars are broadcast. Whole numbers are ends like others.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from qed.errors import QedError
@@ -144,6 +145,8 @@ def _number(end: Any, sign: int) -> np.ndarray:
     if isinstance(end, int) and not isinstance(end, bool):
         return np.array(float(end))
     array = np.asarray(end)
+    if array.dtype.kind in "iu" and np.all(np.abs(array.astype(np.float64)) <= 2.0**53):
+        return array.astype(np.float64)
     if not is_real(array.dtype):
         because = f"its dtype is {array.dtype}"
         raise QedError("QED003", "an end of the box is no floating-point number", because, "give floats")
@@ -154,7 +157,7 @@ def _example(leaf: Any) -> Any:
     """A value like the argument; where it lies is of no account, except that functions may look at its dtype."""
     if isinstance(leaf, int | float):
         return float(leaf)
-    return np.zeros(np.shape(leaf), leaf.dtype)
+    return np.zeros(np.shape(leaf), leaf.dtype if is_real(leaf.dtype) else jnp.result_type(float))
 
 
 def _wrong(because: str) -> QedError:
