@@ -177,7 +177,7 @@ class _Probe:
         decay = self._decay() if ridge is None else np.zeros_like(response)
         self._check(scale, response, decay, momentum, nesterov, ridge)
         rate = self._rate(scale, alive, response, momentum, nesterov)
-        factor, open_ = self._clipping(first)
+        factor, open_, ceiling = self._clipping(first)
         return LocalRule(
             momentum,
             nesterov,
@@ -189,6 +189,7 @@ class _Probe:
             factor,
             ridge,
             self.every,
+            ceiling,
         )
 
     def _scale(self) -> np.ndarray:
@@ -316,23 +317,25 @@ class _Probe:
         found = s[alive]
         return float(f"{np.median(found):.5g}") if np.ptp(found) <= 1e-2 * abs(np.median(found)) else None
 
-    def _clipping(self, first: np.ndarray) -> tuple[float, np.ndarray]:
-        """The factor on the gradient's norm, and 0 for the entries clipped by value."""
+    def _clipping(self, first: np.ndarray) -> tuple[float, np.ndarray, float | None]:
+        """The factor on the gradient's norm, 0 for the entries clipped by value, and the value they are cut to."""
         size = np.abs(self.gradient)
         seen = size > 1e-3 * size.max(initial=0.0)
         everywhere = np.ones_like(size)
         if not seen.any():
-            return 1.0, everywhere
+            return 1.0, everywhere, None
         if self.nu:
             entered = np.sqrt(self.call(self.gradient, nu=np.zeros_like(size))[2] / (1 - self.b2))
         else:
             entered = np.divide(np.abs(self.call(self.gradient)[0]), first, out=size.copy(), where=first > 0)
         ratio = np.divide(entered, size, out=everywhere.copy(), where=seen)
         if (ratio > 1 - CLOSE).all():
-            return 1.0, everywhere
+            return 1.0, everywhere, None
         if np.ptp(ratio[seen]) <= CLOSE * ratio[seen].max():
-            return float(np.median(ratio[seen])), everywhere
-        return 1.0, (ratio > 1 - CLOSE).astype(float)
+            return float(np.median(ratio[seen])), everywhere, None
+        cut = (ratio * size)[ratio <= 1 - CLOSE]
+        ceiling = float(np.median(cut)) if np.ptp(cut) <= CLOSE * cut.max() else None
+        return 1.0, (ratio > 1 - CLOSE).astype(float), ceiling
 
     def rates(self, steps: np.ndarray) -> np.ndarray:
         """The effective rate, up to one constant factor, with every counter but those of moments at each step."""

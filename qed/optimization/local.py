@@ -45,6 +45,7 @@ class LocalRule:
         clipped: the factor by which the gradient's norm is reduced at this state; 1 where it is not.
         ridge: R, what of the parameters is added to the gradient, one number per parameter; None where nothing is.
         every: how many gradients are averaged for one update.
+        ceiling: the size to which entries of the gradient are cut at this state; None where none is, or not to one.
     """
 
     momentum: float
@@ -57,6 +58,7 @@ class LocalRule:
     clipped: float = 1.0
     ridge: np.ndarray | None = None
     every: int = 1
+    ceiling: float | None = None
 
     @property
     def preconditioned(self) -> bool:

@@ -240,6 +240,10 @@ def _far_worse(run: Run, smaller: Run) -> bool:
 
 def _sentence(found: Limit) -> str:
     rate, limit, formula = found.rate, found.limit, found.local.limit_formula
+    if limit is not None and math.isinf(limit) and not found.local.response.any():
+        return (
+            f"every entry of the gradient is clipped {found.where}: its size does not reach the update, no limit there"
+        )
     if limit is not None and math.isinf(limit):
         return f"the curvature is not positive in any direction found {found.where}: no limit there"
     when = f"{found.where}, " if found.step else ""

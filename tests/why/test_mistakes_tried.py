@@ -336,6 +336,19 @@ def test_a_gradient_that_is_always_clipped_is_a_note_with_its_effective_rate():
     assert finding.witness["largest"] == pytest.approx(float(jnp.linalg.norm(jax.grad(loss)(jnp.zeros(4)))), rel=1e-4)
 
 
+@pytest.mark.parametrize("rule", [optax.sgd(0.1), optax.sgd(0.1, momentum=0.9), optax.adam(1e-3)])
+def test_entries_that_are_always_clipped(rule):
+    def clipped_to(bound):
+        step = optax.chain(optax.clip(bound), rule)
+        return qed.why(qed.Problem(lambda w: jnp.mean((X @ w - 50 * Y) ** 2), jnp.zeros(4), step=step))
+
+    answer = clipped_to(0.01)
+    assert codes(answer) == ("QED414",), str(answer)
+    assert answer.findings[0].witness["threshold"] == pytest.approx(0.01, rel=1e-2)
+    assert "not positive" not in str(answer)
+    assert "QED414" not in codes(clipped_to(1e4))
+
+
 @pytest.mark.parametrize("bound", [1.0, 1e3])
 def test_a_gradient_that_is_clipped_at_first_or_never_is_not(bound):
     rule = optax.chain(optax.clip_by_global_norm(bound), optax.sgd(0.1))

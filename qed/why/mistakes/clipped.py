@@ -8,6 +8,9 @@ large gradients but a rule of its own, normalised gradient descent with the effe
 whose steps have the same length however near the minimum is. (Behind a second moment the factor cancels, and only its
 changes from step to step are felt.) That may be what is wanted, and is a note.
 
+Clipping each entry to c makes steps of signs of it: where no entry is smaller, descent takes the direction sign(g).
+A gradient whose norm is above c sqrt(n) has an entry above c.
+
 The threshold is read from probing the rule where it was identified, and compared with the norm at every step.
 
 Reference: Zhang, He, Sra and Jadbabaie, *Why gradient clipping accelerates training*, 2020.
@@ -30,28 +33,46 @@ FEWEST = 20
 def always_clipped(case: Case, run: Run) -> list[Answer[Any]]:
     """A norm of the gradient beyond the clipping threshold at every step (QED414)."""
     norms = np.asarray(run.norms[: run.steps])
-    seen = [(step, local.clipped) for step, local in case.locals.items() if step < len(run.norms) and local.clipped < 1]
-    if run.failure is not None or len(norms) < FEWEST or not seen or not np.isfinite(norms).all():
+    if run.failure is not None or len(norms) < FEWEST or not np.isfinite(norms).all():
         return []
-    thresholds = [factor * run.norms[step] for step, factor in seen]
+    found = {step: local for step, local in case.locals.items() if step < len(run.norms)}
+    by_norm = [local.clipped * run.norms[step] for step, local in found.items() if local.clipped < 1]
+    by_entry = [local.ceiling for local in found.values() if local.ceiling is not None]
+    if by_norm:
+        return _told(case, norms, by_norm, entries=1)
+    return _told(case, norms, by_entry, entries=sum(np.size(leaf) for leaf in case.prepared.parameters))
+
+
+def _told(case: Case, norms: np.ndarray, thresholds: list[float], entries: int) -> list[Answer[Any]]:
+    """The finding; with more than one entry the threshold is that of each of them."""
+    if not thresholds or max(thresholds) > 1.02 * min(thresholds):
+        return []
     threshold = float(np.median(thresholds))
-    if max(thresholds) > 1.02 * min(thresholds) or not (norms > 1.001 * threshold).all():
+    reached = norms / np.sqrt(entries)
+    if not (reached > 1.001 * threshold).all():
         return []
-    factor = threshold / norms
     local = next(iter(case.locals.values()))
-    text = (
-        f"the gradient is clipped at every one of {plural(len(norms), 'step')}: its norm is "
-        f"{number(float(norms.min()))} to {number(float(norms.max()))}, the threshold {threshold:.3g}"
-    )
-    rate = (
-        ""
-        if local.rate is None or local.preconditioned
-        else (f"; rate {local.rate:.3g} acts as {local.rate * factor.min():.3g} to {local.rate * factor.max():.3g}")
-    )
+    if entries > 1:
+        text = (
+            f"entries of the gradient are clipped at every one of {plural(len(norms), 'step')}: the largest is above "
+            f"{number(float(reached.min()))}, the threshold {threshold:.3g}"
+        )
+        why = "a gradient of n entries has one of at least its norm over the root of n"
+        formula = "sign(g_i) min(|g_i|, c)"
+    else:
+        factor = threshold / norms
+        text = (
+            f"the gradient is clipped at every one of {plural(len(norms), 'step')}: its norm is "
+            f"{number(float(norms.min()))} to {number(float(norms.max()))}, the threshold {threshold:.3g}"
+        )
+        why = f"clipping multiplies the gradient by {factor.min():.3g} to {factor.max():.3g}, and never by 1"
+        if local.rate is not None and not local.preconditioned:
+            why += f"; rate {local.rate:.3g} acts as {local.rate * factor.min():.3g} to {local.rate * factor.max():.3g}"
+        formula = "g min(1, c / |g|)"
     reason = Reason(
         "the norm of the gradient at each step",
-        formula="g min(1, c / |g|)",
-        text=f"clipping multiplies the gradient by {factor.min():.3g} to {factor.max():.3g}, and never by 1{rate}",
+        formula=formula,
+        text=why,
         predicted="some steps below the threshold",
         observed=f"{len(norms)} of {len(norms)} above it",
         standing=Standing.MEASURED,
