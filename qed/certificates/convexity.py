@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.certificate import Certificate, Subject, flat, shaped
+from qed.certificates.convexity_matrices import matrices_are_definite
 from qed.certificates.convexity_rules import Check, Row, check
 from qed.certificates.convexity_terms import terms_of
 from qed.certificates.convexity_witness import value_at
@@ -92,6 +93,7 @@ class Convexity(Certificate):
         if (bool(self.rows), bool(self.below)) != (self.claim != "concave", self.claim != "convex"):
             raise CertificateError("rows", f"they do not prove that a function is {self.claim}")
         algebra, form = terms_of(traced, lower, upper)
+        matrices_are_definite(algebra)
         same_values(traced, algebra, form, lower, upper)
         for name, rows, sign in (("rows", self.rows, 1), ("below", self.below, -1)):
             if not rows:

@@ -23,25 +23,26 @@ def hessian_of(step: Check, form: Form) -> tuple[list[Atom], list[list[Any]]]:
     names = [variables[i] for i in sorted(variables)]
     a = step.a
     at = [{}, *({v: a.one} for v in names)]
-    single = [_value(form, p, a) for p in at]
+    single = [evaluated(form, p, a) for p in at]
     origin, first = single[0], single[1:]
-    minus = [_value(form, {v: -a.one}, a) for v in names]
+    minus = [evaluated(form, {v: -a.one}, a) for v in names]
     rows = [[a.zero] * len(names) for _ in names]
     for i, u in enumerate(names):
         rows[i][i] = first[i] + minus[i] - 2 * origin
         for j in range(i):
-            both = _value(form, {u: a.one, names[j]: a.one}, a)
+            both = evaluated(form, {u: a.one, names[j]: a.one}, a)
             rows[i][j] = rows[j][i] = both - first[i] - first[j] + origin
     return names, rows
 
 
-def _value(form: Form, point: Mapping[Atom, Any], a: Algebra) -> Any:
+def evaluated(form: Form, point: Mapping[Atom, Any], a: Algebra) -> Any:
+    """The value of a polynomial at a rational point; a variable that the point leaves out is 0."""
     total = form.constant
     for atom, c in form.terms:
         if atom.kind == "variable":
             total = total + c * point.get(atom, a.zero)
             continue
-        factors = [_value(arg, point, a) for arg in atom.args]
+        factors = [evaluated(arg, point, a) for arg in atom.args]
         total = total + c * (factors[0] * factors[-1])
     return total
 
@@ -51,8 +52,8 @@ def definite(step: Check, form: Form, bordered: bool) -> bool:
     names, rows = hessian_of(step, form)
     if bordered:
         a = step.a
-        origin = _value(form, {}, a)
-        slopes = [(_value(form, {v: a.one}, a) - _value(form, {v: -a.one}, a)) / 2 for v in names]
+        origin = evaluated(form, {}, a)
+        slopes = [(evaluated(form, {v: a.one}, a) - evaluated(form, {v: -a.one}, a)) / 2 for v in names]
         rows = [[*row, b] for row, b in zip(rows, slopes, strict=True)] + [[*slopes, 2 * origin]]
     return semidefinite(rows)
 

@@ -2,7 +2,8 @@
 
 A step names a form of the program, a claim, a rule and its premises. Every rule is a condition on the form's own parts,
 looked up in the program that was traced again, and has a function in `convexity_single` (one operation),
-`convexity_groups` (several terms), `convexity_logarithms`, or `convexity_pieces` (cuts and second derivatives).
+`convexity_groups` (several terms), `convexity_matrices`, `convexity_logarithms`, or `convexity_pieces` (cuts and second
+derivatives).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NoReturn
 
 from qed.certificates.convexity_groups import GROUPS
 from qed.certificates.convexity_logarithms import LOGARITHMIC
+from qed.certificates.convexity_matrices import MATRICES
 from qed.certificates.convexity_pieces import pieces, second_derivatives
 from qed.certificates.convexity_single import SINGLE
 from qed.domains.curvature_algebra import Algebra
@@ -109,6 +111,7 @@ _BY_PARTS = ("sum", "groups")
 CONVEX: Mapping[str, Callable[[Check], None]] = {
     **SINGLE,
     **GROUPS,
+    **MATRICES,
     "pieces": pieces,
     "second derivatives": second_derivatives,
 }

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from qed import facts
-from qed.domains import curvature_library, curvature_moves
+from qed.domains import curvature_library, curvature_matrices, curvature_moves
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_library import TooMany
 from qed.domains.curvature_limits import INFINITE, fold, objects
@@ -53,9 +53,13 @@ class Curvature(Forward):
 
     name = "curvature"
     special: ClassVar[Mapping[str, str]] = {
+        "cholesky": "cholesky",
+        "custom_linear_solve": "linear_solve",
         "eigh": "eigenvalues",
+        "gather": "gather",
         "integer_pow": "power",
         "iota": "given",
+        "lu": "lu",
         "polynomial": "polynomial",
         "scatter": "scatter",
         "scatter-add": "scatter",
@@ -63,6 +67,7 @@ class Curvature(Forward):
         "square": "squared",
         "stop_gradient": "linear",
         "svd": "singular_values",
+        "triangular_solve": "triangular_solve",
     }
 
     def __init__(self, ranges: str, algebra: Algebra | None = None, limit: int = LIMIT) -> None:
@@ -123,9 +128,9 @@ class Curvature(Forward):
         for place in np.ndindex(first.shape):
             a, b = first[place], second[place]
             if a is b or not (isinstance(a, Form) and isinstance(b, Form)):
-                found[place] = a if a is b else self._opaque((), "cond")
+                found[place] = a if a is b else self.opaque((), "cond")
                 continue
-            found[place] = self._opaque((a, b), "cond")
+            found[place] = self.opaque((a, b), "cond")
             self._joined[id(found[place])] = (a, b)
         return found
 
@@ -201,10 +206,11 @@ class Curvature(Forward):
         if not any(form.free for form in used):
             make = lambda: self.algebra.of(self.algebra.fixed(equation.primitive))  # noqa: E731
         else:
-            make = lambda: self._opaque(used[:64], equation.primitive)  # noqa: E731
+            make = lambda: self.opaque(used[:64], equation.primitive)  # noqa: E731
         return objects([make() for _ in range(int(np.prod(shape)))], shape)
 
-    def _opaque(self, args: Sequence[Form], name: str) -> Form:
+    def opaque(self, args: Sequence[Form], name: str) -> Form:
+        """A new number of which nothing is known."""
         return self.algebra.of(self.algebra.opaque(tuple(args), name))
 
     # --- elementwise ---
@@ -220,7 +226,7 @@ class Curvature(Forward):
             return operation(*row)
         special = getattr(operation, "infinite", None)
         found = special(*row) if special is not None else None
-        return self._opaque([x for x in row if isinstance(x, Form)], "an infinity") if found is None else found
+        return self.opaque([x for x in row if isinstance(x, Form)], "an infinity") if found is None else found
 
     def given(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """Numbers that the equation itself holds."""
@@ -285,7 +291,7 @@ class Curvature(Forward):
             return a.image(card, x)
         if a.positive(x):
             return a.unary("exp", a.multiply(y, a.unary("log", x)))
-        return self._opaque((x, y), "pow")
+        return self.opaque((x, y), "pow")
 
     def polynomial(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """c0 + c1 x + ..., by Horner."""
@@ -334,7 +340,7 @@ class Curvature(Forward):
         return self.algebra.combine(((x, -self.algebra.one),), 1)
 
     def _unsure(self, x: Form, y: Form) -> Form:
-        found = self._opaque((x, y), "a condition")
+        found = self.opaque((x, y), "a condition")
         self.algebra.note(found, 0.0, 1.0)
         return found
 
@@ -354,7 +360,7 @@ class Curvature(Forward):
         real = all(isinstance(case, Form) for case in cases)
         if real and len(cases) == 2 and isinstance(which, Form) and self.algebra.boolean(which):
             return self.algebra.choose(which, cases[0], cases[1])
-        found = self._opaque([form for form in (which, *cases) if isinstance(form, Form)], "select_n")
+        found = self.opaque([form for form in (which, *cases) if isinstance(form, Form)], "select_n")
         return found if real else self.algebra.lose(found)
 
     # --- arrays ---
@@ -362,3 +368,9 @@ class Curvature(Forward):
     linear, index, scatter = curvature_moves.linear, curvature_moves.index, curvature_moves.scatter
     bilinear, reduce = curvature_library.bilinear, curvature_library.reduce
     eigenvalues, singular_values = curvature_library.eigenvalues, curvature_library.singular_values
+    cholesky, lu, triangular_solve = (
+        curvature_matrices.cholesky,
+        curvature_matrices.lu,
+        curvature_matrices.triangular_solve,
+    )
+    gather, linear_solve = curvature_matrices.gather, curvature_matrices.linear_solve

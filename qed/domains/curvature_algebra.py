@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qed import facts
-from qed.domains import curvature_choices
+from qed.domains import curvature_choices, curvature_factors
 from qed.domains.curvature_identities import RULES, log_sum_exp
 from qed.domains.curvature_terms import Form, Place, Terms
 from qed.domains.precision import precision
@@ -34,6 +34,11 @@ class Algebra(Terms):
     >>> algebra.add(algebra.unary("log1p", algebra.unary("exp", shifted)), algebra.number(0))
     log_sum_exp(0, x + -1*square(x))
     """
+
+    # --- matrices ---
+
+    definite, regular = curvature_factors.definite, curvature_factors.regular
+    inverted, pivot, factor = curvature_factors.inverted, curvature_factors.pivot, curvature_factors.factor
 
     # --- definedness ---
 
@@ -233,6 +238,8 @@ class Algebra(Terms):
         """A sum in which max(a, b) and |a - b| that belong together are brought to one modulus."""
         found = self.combine(pairs)
         kinds = {atom.name for atom, _ in found.terms}
+        if "log" in kinds or "square" in kinds:
+            found = curvature_factors.gathered(self, found) or found
         if "max" not in kinds or "abs" not in kinds:
             return found
         coefficients = {atom.index: c for atom, c in found.terms}

@@ -29,7 +29,7 @@ def compare(a: Algebra, name: str, x: Form, y: Form) -> Form:
     low, high = a.range(difference)
     above, below = a.positive(difference), a.positive(a.scale(difference, -1))
     yes = below or (high <= 0 and name == "le") if name != "eq" else False
-    no = above or (name == "lt" and low >= 0) or (name == "eq" and below)
+    no = (name == "eq" and a.nonzero(difference)) or above or (name == "lt" and low >= 0) or (name == "eq" and below)
     if yes or no:
         a.drop(difference.lost)
         return a.number(int(yes))
@@ -110,6 +110,7 @@ def maximum(a: Algebra, forms: Sequence[Form]) -> Form:
         atom = form.single
         inner = atom[0].args if atom is not None and atom[0].kind == "max" and atom[1] == 1 else (form,)
         args.update((id(each), each) for each in inner)
+    args = _extreme_eigenvalues(args)
     floor = max(a.range(form)[0] for form in args.values())
     kept = [form for form in args.values() if a.range(form)[1] > floor or a.range(form)[0] >= floor]
     for form in args.values():
@@ -126,6 +127,26 @@ def maximum(a: Algebra, forms: Sequence[Form]) -> Form:
             modulus = a.unary("abs", difference)
             return a.combine(((kept[0], half), (kept[1], half), (modulus, half)))
     return a.of(a.atom("max", None, tuple(sorted(kept, key=order))))
+
+
+def _extreme_eigenvalues(args: dict[int, Form]) -> dict[int, Form]:
+    """Of the eigenvalues of one matrix, which are sorted, the largest (of their negatives: the smallest) only."""
+    best: dict[Any, tuple[int, int]] = {}
+    kept = dict(args)
+    for key, form in args.items():
+        if form.single is None or form.single[0].kind != "spectrum":
+            continue
+        atom, c = form.single
+        kind, k, *shape = atom.data
+        family = (kind, *shape, atom.args, c)
+        rank = k if (kind == "symmetric") == (c > 0) else -k
+        other = best.get(family)
+        if other is None or rank > other[0]:
+            best[family] = (rank, key)
+            key = key if other is None else other[1]
+        if best[family][1] != key:
+            del kept[key]
+    return kept
 
 
 def _undominated(a: Algebra, forms: list[Form]) -> list[Form]:

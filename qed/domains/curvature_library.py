@@ -20,6 +20,8 @@ from qed.domains.curvature_terms import Form
 from qed.graph.walk import Context
 
 Array = np.ndarray
+LARGEST = 10
+"""Up to which size eigenvalues are known to be positive where a matrix is definite."""
 
 
 class TooMany(Exception):
@@ -102,6 +104,8 @@ def eigenvalues(domain: Any, inputs: Sequence[Any], context: Context) -> Sequenc
     """The eigenvalues of a symmetric matrix, smallest first; its vectors have no rule."""
     x, params = inputs[0], context.equation.params
     symmetric = x.ndim == 2 and all(x[i, j] is x[j, i] for i in range(len(x)) for j in range(i))
+    if symmetric and len(x) <= LARGEST and all(isinstance(form, Form) for form in x.ravel()):
+        domain.algebra.definite(tuple(x.ravel()))
     if not symmetric or not params.get("sort_eigenvalues", True) or params.get("subset_by_index") is not None:
         return unknowns(domain, context)
     return _spectrum(domain, x, "symmetric", len(x), context)
@@ -136,5 +140,5 @@ def _ordered(domain: Any, row: list[Any]) -> list[Any]:
     """The order statistics, smallest first."""
     a = domain.algebra
     if not all(isinstance(form, Form) for form in row):
-        return [domain._opaque([f for f in row if isinstance(f, Form)], "sort") for _ in row]
+        return [domain.opaque([f for f in row if isinstance(f, Form)], "sort") for _ in row]
     return a.ordered(row)

@@ -23,6 +23,10 @@ End = Any
 """An exact rational number, or None where the line goes on for ever."""
 
 
+WIDE = ("cholesky", "forward", "inverse", "lu", "opaque", "permutation", "permuted", "pivot", "spectrum", "whitened")
+"""Kinds of atoms that are not made again on a line."""
+
+
 class Directions:
     """Along which line each form varies: () for a constant, None where along several."""
 
@@ -44,7 +48,7 @@ class Directions:
 
     def _atom(self, atom: Atom) -> Direction | None:
         if atom not in self._memo:
-            found: Direction | None = () if atom.kind not in ("opaque", "spectrum") else None
+            found: Direction | None = () if atom.kind not in WIDE else None
             for form in atom.args:
                 found = _same(found, self.of(form))
                 if found is None:

@@ -116,7 +116,7 @@ def total(domain: Any, row: Sequence[Any]) -> Any:
     """The sum of a row."""
     if all(isinstance(x, Form) for x in row):
         return domain.algebra.total([(x, domain.algebra.one) for x in row])
-    return infinite_sum(row) or domain._opaque([x for x in row if isinstance(x, Form)], "an infinity")
+    return infinite_sum(row) or domain.opaque([x for x in row if isinstance(x, Form)], "an infinity")
 
 
 def reduced(domain: Any, rule: Any, x: Array, context: Context) -> Array:

@@ -18,13 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from qed.domains.curvature_ranges import WHOLE, Range, down, ends, times
 from qed.domains.hull import image
 from qed.domains.intervals import Intervals
 from qed.domains.precision import flint, precision
 from qed.span import Span
-
-Range = tuple[float, float]
-WHOLE: Range = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -134,6 +132,8 @@ class Terms:
         self.lost: Place | None = None
         """The first equation whose value vanished from the forms although it may be undefined."""
         self.variables: list[Atom] = []
+        self.matrices: dict[tuple[int, ...], tuple[tuple[Form, ...], bool]] = {}
+        """Matrices that were asked about: their entries, and whether they are positive definite on the box."""
         self.ends: tuple[Any, Any] | None = None
         """On a line: the exact ends of the open piece that the only variable runs through, None for infinite ones."""
 
@@ -238,7 +238,7 @@ class Terms:
             return self.form((), self.zero)
         found = self.form(((atom, c * a) for atom, a in x.terms), c * x.constant)
         if len(x.terms) > 1 and (x.lower > -math.inf or x.upper < math.inf):
-            low, high = _times(c, (x.lower, x.upper))
+            low, high = times(c, (x.lower, x.upper))
             found.lower, found.upper = max(found.lower, low), min(found.upper, high)
         return found
 
@@ -265,8 +265,8 @@ class Terms:
         """Bounds of a form on the box."""
         lower, upper = ends(form.constant)
         for atom, c in form.terms:
-            low, high = _times(c, self.range_of(atom))
-            lower, upper = _down(lower, low), -_down(-upper, -high)
+            low, high = times(c, self.range_of(atom))
+            lower, upper = down(lower, low), -down(-upper, -high)
         if not form.terms:
             return lower, upper
         if len(form.terms) == 1 and form.constant == 0 and form.terms[0][1] == 1:
@@ -293,7 +293,11 @@ class Terms:
             case "compare":
                 return 0.0, 1.0
             case "spectrum":
-                return (0.0, math.inf) if atom.data[0] == "singular" else WHOLE
+                return (0.0, math.inf) if atom.data[0] == "singular" or self._is_definite(atom) else WHOLE
+            case "pivot":
+                return 0.0, xs[-1][1]
+            case "inverse":
+                return (0.0, math.inf) if atom.data[0] == atom.data[1] else WHOLE
             case "order":
                 k = atom.data[0]
                 return sorted(low for low, _ in xs)[k], sorted(high for _, high in xs)[k]
@@ -333,7 +337,24 @@ class Terms:
                 return False
         return sure
 
+    def _is_definite(self, atom: Atom) -> bool:
+        """Whether a spectrum is that of a matrix known to be positive definite on the box."""
+        known = self.matrices.get(tuple(id(form) for form in atom.args))
+        return atom.data[0] == "symmetric" and known is not None and known[1]
+
+    def nonzero(self, form: Form) -> bool:
+        """Whether it is a number of a factor that cannot be 0: a pivot of elimination with exchanges."""
+        return (
+            form.single is not None and form.single[0].kind == "lu" and form.single[0].data[0] == form.single[0].data[1]
+        )
+
     def _always_positive(self, atom: Atom) -> bool:
+        if atom.kind in ("pivot", "inverse"):
+            return atom.kind == "pivot" or atom.data[0] == atom.data[1]
+        if atom.kind == "spectrum":
+            return self._is_definite(atom)
+        if atom.name == "abs" and self.nonzero(atom.args[0]):
+            return True
         if atom.kind == "unary":
             low = atom.data.range.lower
             if low.value == 0 and not atom.data.range.lower_closed:
@@ -347,39 +368,6 @@ class Terms:
     def nonnegative(self, form: Form) -> bool:
         """Whether a form is surely not below 0 on the box."""
         return self.range(form)[0] >= 0 or self.positive(form)
-
-
-def ends(c: Any) -> Range:
-    """Float64 bounds of a rational number."""
-    try:
-        value = int(c.p) / int(c.q)
-    except OverflowError:
-        return (-math.inf, -1e308) if c < 0 else (1e308, math.inf)
-    if math.isfinite(value) and type(c)(*value.as_integer_ratio()) == c:
-        return value, value
-    return math.nextafter(value, -math.inf), math.nextafter(value, math.inf)
-
-
-def _times(c: Any, bounds: Range) -> Range:
-    """Bounds of a rational number times a number between bounds; 0 times an infinite end is 0."""
-    if c == 1:
-        return bounds
-    if c == -1:
-        return -bounds[1], -bounds[0]
-    corners = [0.0 if a == 0 or b == 0 else a * b for a in ends(c) for b in bounds]
-    return math.nextafter(min(corners), -math.inf), math.nextafter(max(corners), math.inf)
-
-
-def _down(a: float, b: float) -> float:
-    """A number not above a + b, of lower bounds."""
-    if a == 0 or b == 0:
-        return a + b
-    total = a + b
-    if math.isfinite(total):
-        other = total - a
-        if (a - (total - other)) + (b - other) == 0.0:  # the sum is exact (Knuth's TwoSum)
-            return total
-    return -math.inf if math.isnan(total) else math.nextafter(total, -math.inf)
 
 
 def _ends(x: Intervals) -> Range:

@@ -14,6 +14,9 @@ import numpy as np
 from qed.domains.curvature_terms import Atom, Form
 from qed.domains.precision import flint
 
+UNVALUED = ("forward", "lu", "opaque", "permutation", "permuted", "variable")
+"""Kinds of atoms without a value of their own: what an exchange of rows in a factorisation decides, among others."""
+
 
 class NoValue(Exception):
     """A form holds an atom of which only a range is known."""
@@ -33,6 +36,7 @@ class Values:
 
     def __init__(self, points: dict[Atom, Any]) -> None:
         self._memo: dict[Atom, Any] = dict(points)
+        self._shared: dict[Any, Any] = {}
 
     def number(self, c: Any) -> Any:
         """A rational number."""
@@ -52,7 +56,7 @@ class Values:
         return self._memo[atom]
 
     def _computed(self, atom: Atom, xs: Sequence[Any]) -> Any:
-        if atom.kind in ("opaque", "variable"):
+        if atom.kind in UNVALUED:
             raise NoValue(atom.name)
         return self.compute(atom, xs)
 
@@ -84,6 +88,33 @@ def _spectrum(data: Any, xs: Sequence[Any]) -> Any:
     return np.linalg.eigvalsh(matrices)[..., k]
 
 
+def _entry(kind: str) -> Callable[[Any, Sequence[Any]], Any]:
+    """A number of the inverse, of the Cholesky factor, or of L^-1 b, of many matrices."""
+
+    def value(data: Any, xs: Sequence[Any]) -> Any:
+        n = data[-1]
+        wide = np.stack(np.broadcast_arrays(*xs), -1)
+        matrices, right = wide[..., : n * n].reshape((*wide.shape[:-1], n, n)), wide[..., n * n :, None]
+        try:
+            if kind == "inverse":
+                return np.linalg.inv(matrices)[..., data[0], data[1]]
+            factor = np.linalg.cholesky(matrices)
+            return (
+                factor[..., data[0], data[1]] if kind == "cholesky" else np.linalg.solve(factor, right)[..., data[0], 0]
+            )
+        except np.linalg.LinAlgError:
+            return np.full(wide.shape[:-1], np.nan)
+
+    return value
+
+
+def _pivot(data: Any, xs: Sequence[Any]) -> Any:
+    n = data[0]
+    matrices = np.stack(np.broadcast_arrays(*xs), -1)
+    matrices = matrices.reshape((*matrices.shape[:-1], n, n))
+    return np.linalg.det(matrices) / np.linalg.det(matrices[..., : n - 1, : n - 1])
+
+
 _COMPARE = {"lt": np.less, "le": np.less_equal, "eq": np.equal}
 _NUMPY: dict[str, Callable[[Any, Sequence[Any]], Any]] = {
     "product": lambda data, xs: xs[0] * xs[1],
@@ -92,7 +123,11 @@ _NUMPY: dict[str, Callable[[Any, Sequence[Any]], Any]] = {
     "log_sum_exp": _log_sum_exp,
     "select": _select,
     "compare": lambda data, xs: _COMPARE[data](xs[0], 0.0).astype(float),
+    "cholesky": _entry("cholesky"),
+    "inverse": _entry("inverse"),
+    "pivot": _pivot,
     "spectrum": _spectrum,
+    "whitened": _entry("whitened"),
     "order": lambda data, xs: np.sort(np.array(np.broadcast_arrays(*xs)), 0)[data[0]],
 }
 
@@ -136,7 +171,49 @@ class BallValues(Values):
                 return _ranked(xs, atom.data[0])
             case "spectrum":
                 return _eigenvalue(atom.data, xs)
+            case "pivot" | "inverse" | "cholesky" | "whitened":
+                return self._of_matrix(atom, xs)
         raise NoValue(atom.kind)
+
+    def _of_matrix(self, atom: Atom, xs: Sequence[Any]) -> Any:
+        """A number of a factor or of the inverse; what all entries of one matrix share is computed once."""
+        n = atom.data[-1]
+        key = (atom.kind, atom.args)
+        if key not in self._shared:
+            matrix = flint().arb_mat(n, n, list(xs[: n * n]))
+            if atom.kind == "pivot":
+                smaller = flint().arb_mat(n - 1, n - 1, [xs[i * n + j] for i in range(n - 1) for j in range(n - 1)])
+                self._shared[key] = matrix.det() / smaller.det()
+            elif atom.kind == "inverse":
+                self._shared[key] = _solved(
+                    matrix, flint().arb_mat(n, n, [int(i == j) for i in range(n) for j in range(n)])
+                )
+            else:
+                factor = _cholesky(matrix, n)
+                right = flint().arb_mat(n, 1, list(xs[n * n :])) if atom.kind == "whitened" else None
+                self._shared[key] = factor if right is None else _solved(factor, right)
+        found = self._shared[key]
+        return found if atom.kind == "pivot" else found[atom.data[0], 0 if atom.kind == "whitened" else atom.data[1]]
+
+
+def _solved(matrix: Any, right: Any) -> Any:
+    try:
+        return matrix.solve(right)
+    except ZeroDivisionError:
+        message = "a matrix that may be singular"
+        raise NoValue(message) from None
+
+
+def _cholesky(matrix: Any, n: int) -> Any:
+    """The lower factor, row by row; a root of what may be negative is no number."""
+    found = flint().arb_mat(n, n)
+    for i in range(n):
+        for j in range(i + 1):
+            rest = matrix[i, j]
+            for k in range(j):
+                rest = rest - found[i, k] * found[j, k]
+            found[i, j] = rest.sqrt() if i == j else rest / found[j, j]
+    return found
 
 
 def _ranked(xs: Sequence[Any], k: int) -> Any:

@@ -22,6 +22,12 @@ from tests.calculus.corpus_shapes import over
 from tests.conftest import LAW_SCALE
 
 PLANE = over(-2.0, 2.0, 2)
+
+
+def coupled(x, c):
+    return jnp.array([[x[0], c], [c, x[1]]])
+
+
 POSITIVE = over(0.5, 2.0, 2)
 PROVED = {
     "form": (lambda x: x[0] ** 2 + x[0] * x[1] + x[1] ** 2, PLANE),
@@ -33,6 +39,9 @@ PROVED = {
     "mean": (lambda x: -jnp.sqrt(x[0] * x[1]), POSITIVE),
     "quotient": (lambda x: x[0] ** 2 / x[1], POSITIVE),
     "largest": (lambda x: jnp.sum(jnp.sort(x)[-1:]), PLANE),
+    "log det": (lambda x: -jnp.linalg.slogdet(coupled(x, 0.25))[1], POSITIVE),
+    "inverse": (lambda x: jnp.trace(jnp.linalg.inv(coupled(x, 0.25))), POSITIVE),
+    "eigenvalues": (lambda x: jnp.sum(jnp.exp(jnp.linalg.eigvalsh(coupled(x, x[0])))), PLANE),
 }
 REFUTED = {
     "saddle": (lambda x: x[0] * x[1], PLANE),
@@ -108,7 +117,7 @@ def test_a_constant_that_is_too_large_is_noticed(strong):
         replace(made, strong=strong).sealed().verify()
 
 
-@pytest.mark.parametrize("name", ["mean", "quotient"])
+@pytest.mark.parametrize("name", ["mean", "quotient", "log det", "inverse"])
 def test_a_larger_box_is_noticed(name):
     made = certificate(name)
     wide = tuple(tuple(x - 4 for x in leaf) for leaf in made.box_lower)

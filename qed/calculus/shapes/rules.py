@@ -16,6 +16,7 @@ from typing import Any
 
 from qed.calculus.shapes.groups import entropies, grouped, lines, ordered, quadratics, shifted, smooth, spectral
 from qed.calculus.shapes.logarithms import logarithmic
+from qed.calculus.shapes.matrices import fractions, of_spectrum
 from qed.calculus.shapes.single import BY_KIND
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_line import Directions
@@ -90,7 +91,7 @@ class Rules:
         """A sum whose terms are not all convex by themselves: what some of them are together."""
         rest = dict(zip([atom.index for atom, _ in parts], steps, strict=True))
         groups: list[tuple[Form, Step]] = []
-        looks = [shifted, entropies, ordered, spectral, quadratics]
+        looks = [of_spectrum, shifted, entropies, ordered, spectral, fractions, quadratics]
         if self.deep and time.monotonic() < self.deadline:
             looks += [lines, smooth] if form is self.top else [lines]
         for look in looks:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from qed.calculus.shapes.groups import ordered, spectral
+from qed.calculus.shapes.matrices import pivot
 from qed.calculus.shapes.powers import exponent, factors_of, times_its_logarithm
 from qed.calculus.shapes.quadratic import gram_is_definite, quadratic
 from qed.calculus.shapes.signs import signs
@@ -221,6 +222,7 @@ BY_KIND: dict[str, Sequence[Callable[[Rules, Form, Atom, int], Step | None]]] = 
     "max": (largest,),
     "log_sum_exp": (largest,),
     "order": (one_of_order,),
+    "pivot": (pivot,),
     "spectrum": (one_of_spectrum,),
 }
 """By the kind of an atom: the rules for it, tried in this order."""
