@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_terms import Atom, Form
+from qed.domains.precision import flint
 
 if TYPE_CHECKING:
     from qed.certificates.convexity_rules import Check
@@ -49,13 +51,32 @@ def evaluated(form: Form, point: Mapping[Atom, Any], a: Algebra) -> Any:
 
 def definite(step: Check, form: Form, bordered: bool) -> bool:
     """Whether the matrix of second derivatives is positive semidefinite; `bordered`: the form is a sum of squares."""
+    return semidefinite(border(step, form) if bordered else hessian_of(step, form)[1])
+
+
+def border(step: Check, form: Form) -> list[list[Any]]:
+    """Twice the matrix M with q(x) = z^T M z for z = (x, 1)."""
     names, rows = hessian_of(step, form)
-    if bordered:
-        a = step.a
-        origin = evaluated(form, {}, a)
-        slopes = [(evaluated(form, {v: a.one}, a) - evaluated(form, {v: -a.one}, a)) / 2 for v in names]
-        rows = [[*row, b] for row, b in zip(rows, slopes, strict=True)] + [[*slopes, 2 * origin]]
-    return semidefinite(rows)
+    a = step.a
+    origin = evaluated(form, {}, a)
+    slopes = [(evaluated(form, {v: a.one}, a) - evaluated(form, {v: -a.one}, a)) / 2 for v in names]
+    return [[*row, b] for row, b in zip(rows, slopes, strict=True)] + [[*slopes, 2 * origin]]
+
+
+def positive_eigenvalues(rows: Sequence[Sequence[Any]]) -> int:
+    """How many eigenvalues of a symmetric matrix of exact numbers are positive.
+
+    All roots of its characteristic polynomial are real, and then Descartes' rule of signs is exact.
+
+    >>> from qed.domains.precision import flint
+    >>> q = flint().fmpq
+    >>> positive_eigenvalues([[q(0), q(1)], [q(1), q(0)]]), positive_eigenvalues([[q(-1)]])
+    (1, 0)
+    """
+    n = len(rows)
+    polynomial = flint().fmpq_mat(n, n, [x for row in rows for x in row]).charpoly()
+    signs = [c > 0 for c in polynomial.coeffs() if c != 0]
+    return sum(a != b for a, b in pairwise(signs))
 
 
 def semidefinite(rows: Sequence[Sequence[Any]]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from qed.certificates.convexity_forms import border, positive_eigenvalues
 from qed.certificates.convexity_signs import power_of, sign_on
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ def _log_constant(step: Check) -> None:
 def _log_of_concave(step: Check) -> None:
     step.require(_positive(step) == "log-concave", "a concave function is log-concave")
     step.premises([("convex", step.negative(step.form))])
+
+
+def _log_of_hyperbolic(step: Check) -> None:
+    step.require(_positive(step) == "log-concave", "a hyperbolic form is log-concave")
+    step.require(positive_eigenvalues(border(step, step.form)) == 1, "it has not one positive direction")
+    step.premises([])
 
 
 def _log_sum(step: Check) -> None:
@@ -77,6 +84,7 @@ def _log_card(step: Check) -> None:
 LOGARITHMIC: Mapping[str, Callable[[Check], None]] = {
     "affine": _log_constant,
     "card": _log_card,
+    "hyperbolic form": _log_of_hyperbolic,
     "of concave": _log_of_concave,
     "power": _log_power,
     "product": _log_product,

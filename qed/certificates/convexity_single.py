@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from qed.certificates.convexity_forms import definite
+from qed.certificates.convexity_forms import border, definite, positive_eigenvalues
 from qed.certificates.convexity_signs import own_logarithm, power_of, sign_on
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_terms import Atom, Form
@@ -117,6 +117,13 @@ def _norm(step: Check) -> None:
     step.premises([])
 
 
+def _hyperbolic_root(step: Check) -> None:
+    atom, sign = step.atom
+    step.require(atom.name == "sqrt" and sign < 0 and step.a.positive(atom.args[0]), "it is no root of a positive form")
+    step.require(positive_eigenvalues(border(step, atom.args[0])) == 1, "it has not one positive direction")
+    step.premises([])
+
+
 def _geometric_mean(step: Check) -> None:
     atom, sign = step.atom
     step.require(sign < 0, "it is a positive multiple")
@@ -170,6 +177,7 @@ SINGLE: Mapping[str, Callable[[Check], None]] = {
     "form over linear": _form_over_linear,
     "from logarithm": _from_logarithm,
     "geometric mean": _geometric_mean,
+    "hyperbolic root": _hyperbolic_root,
     "harmonic mean": _harmonic_mean,
     "logarithm": _logarithm,
     "maximum": _maximum,

@@ -17,6 +17,13 @@ def even(x):
     return (x + x.T) / 2
 
 
+def two(x):
+    return jnp.array([[x[0], x[2]], [x[2], x[1]]])
+
+
+PAIR = (np.float32([0.5, 0.5, -0.25]), np.float32([2, 2, 0.25]))
+
+
 def whitened(x):
     return jsp.linalg.solve_triangular(jnp.linalg.cholesky(even(x)), x[0], lower=True)
 
@@ -28,6 +35,10 @@ CONVEX = {
         lambda x: -jnp.sum(jax.vmap(lambda t: jnp.linalg.slogdet(even(x) + t * jnp.eye(3))[1])(jnp.arange(2.0))),
         NEAR,
     ),
+    "two by two": (lambda x: -jnp.linalg.slogdet(two(x))[1], PAIR),
+    "log of det": (lambda x: -jnp.log(jnp.linalg.det(two(x))), PAIR),
+    "root of det": (lambda x: -jnp.sqrt(jnp.linalg.det(two(x))), PAIR),
+    "light cone": (lambda x: -jnp.log(4 * x[0] ** 2 - 0.125 * x[1] ** 2 - x[2] ** 2), PAIR),
     "half-infinite": (
         lambda d: -jnp.linalg.slogdet(jnp.diag(d) + 0.25 * jnp.ones((3, 3)))[1],
         (np.full(3, 0.125, np.float32), np.full(3, np.inf, np.float32)),
@@ -52,6 +63,7 @@ NOT_CONVEX = {
     "last of the factor": (lambda x: jnp.linalg.cholesky(x)[2, 2], NEAR, "concave"),
     "not symmetric": (lambda x: jnp.trace(jnp.linalg.inv(x)), NEAR, "nonconvex"),
     "off the diagonal": (lambda x: jnp.linalg.inv(even(x))[0, 1], NEAR, "nonconvex"),
+    "log of what is no determinant": (lambda x: -jnp.log(x[0] * x[1] + x[2] ** 2), PAIR, "nonconvex"),
     "two vectors": (lambda x: x[0] @ jnp.linalg.solve(even(x), x[1]), NEAR, "nonconvex"),
     "vector in another order": (lambda x: x[0] @ jnp.linalg.solve(even(x), x[0][::-1]), NEAR, "nonconvex"),
     "cubes of eigenvalues": (lambda x: jnp.sum(jnp.linalg.eigvalsh(x) ** 3), ALL, "nonconvex"),
@@ -67,6 +79,10 @@ NOT_CONVEX = {
     ),
 }
 NEVER = {
+    "two by two, singular at a corner": (
+        lambda x: -jnp.log(jnp.linalg.det(two(x))),
+        (np.float32([0.5, 0.5, -0.5]), np.float32([2, 2, 0.25])),
+    ),
     "slogdet, not symmetric": (lambda x: -jnp.linalg.slogdet(x)[1], NEAR),
     "one triangle of what is not symmetric": (
         lambda x: -jnp.sum(jnp.log(jnp.diagonal(jax.lax.linalg.cholesky(x, symmetrize_input=False)))),

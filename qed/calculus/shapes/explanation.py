@@ -24,6 +24,7 @@ TEXTS = {
     "geometric mean": "a product of powers of concave functions, exponents summing to at most 1, is concave",
     "groups": "each group of terms is convex",
     "harmonic mean": "1/(1/u + 1/v) is concave",
+    "hyperbolic root": "the root of a positive quadratic with one positive direction (ad - b^2) is concave",
     "log-sum-exp": "log-sum-exp of convex functions is convex, whatever is subtracted before and added after",
     "logarithm": "the logarithm of a log-convex function is convex, of a log-concave one concave",
     "matrix fraction": "w^T A^-1 w is jointly convex in w and a positive definite A",

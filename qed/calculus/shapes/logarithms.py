@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qed.calculus.shapes.powers import exponent
+from qed.calculus.shapes.quadratic import is_hyperbolic
 from qed.calculus.shapes.signs import signs
 from qed.domains.curvature_proof import Step
 from qed.domains.curvature_terms import Atom, Form
@@ -28,6 +29,8 @@ def logarithmic(rules: Rules, form: Form, sign: int) -> Step | None:
         found = _logarithm_of(rules, form, form.single[0], sign, claim)
         if found is not None:
             return found
+    if sign < 0 and is_hyperbolic(rules.a, form):
+        return Step(claim, form, "hyperbolic form")
     if sign < 0:
         premise = rules.concave(form)
         return premise and Step(claim, form, "of concave", (premise,))

@@ -7,6 +7,7 @@ and where all remaining diagonal entries are 0 the remaining matrix is 0 (Golub 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,14 +87,45 @@ def _add_product(total: Quadratic, u: Form, v: Form, c: Any) -> None:
             total.q[pair] = total.q.get(pair, 0) + c * k * m
 
 
-def gram_is_definite(a: Algebra, q: Quadratic) -> bool:
-    """Whether the quadratic is a sum of squares of affine functions plus a nonnegative constant."""
+def bordered(a: Algebra, q: Quadratic) -> tuple[list[int], list[list[Any]]]:
+    """Its variables x, and the matrix M of exact numbers with q(x) = z^T M z for z = (x, 1)."""
     names = sorted({*q.variables, *(i for i, c in q.linear.items() if c != 0)})
     rows = [[q.hessian(a.zero, names)[i][j] / 2 for j in range(len(names))] for i in range(len(names))]
     border = [a.q(q.linear.get(i, 0)) / 2 for i in names]
     matrix = [[*row, b] for row, b in zip(rows, border, strict=True)]
     matrix.append([*border, a.zero + q.constant])
-    return direction_below(matrix, a.zero) is None
+    return names, matrix
+
+
+def gram_is_definite(a: Algebra, q: Quadratic) -> bool:
+    """Whether the quadratic is a sum of squares of affine functions plus a nonnegative constant."""
+    return direction_below(bordered(a, q)[1], a.zero) is None
+
+
+def is_hyperbolic(a: Algebra, form: Form) -> bool:
+    """Whether a quadratic, positive on the whole box, has one positive direction only: then its root is concave.
+
+    With z = (x, 1), q = z^T M z and q(p) > 0, M has no second positive eigenvalue exactly if M p p^T M / q(p) - M is
+    positive semidefinite; the box lies in one of the two convex cones in which q > 0, where q(y)^(1/2) q(z)^(1/2) is at
+    most y^T M z (Garding, "An inequality for hyperbolic polynomials", 1959).
+    """
+    q = quadratic(a, form)
+    if q is None or not q.variables or not a.positive(form):
+        return False
+    names, m = bordered(a, q)
+    inside = {v.index: a.rational(_inside(v.lower, v.upper)) for v in a.variables}
+    point = [*(inside[i] for i in names), a.one]
+    image = [sum((c * p for c, p in zip(row, point, strict=True)), a.zero) for row in m]
+    value = sum((c * p for c, p in zip(image, point, strict=True)), a.zero)
+    if not value > 0:
+        return False
+    rows = [[x * y / value - c for y, c in zip(image, row, strict=True)] for x, row in zip(image, m, strict=True)]
+    return direction_below(rows, a.zero) is None
+
+
+def _inside(low: float, high: float) -> float:
+    """A number between two ends."""
+    return max(low, min(high, 0.0)) if math.isinf(high - low) else low / 2 + high / 2
 
 
 def direction_below(matrix: list[list[Any]], zero: Any) -> list[Any] | None:

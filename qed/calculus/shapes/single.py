@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from qed.calculus.shapes.groups import ordered, spectral
 from qed.calculus.shapes.matrices import pivot
 from qed.calculus.shapes.powers import exponent, factors_of, times_its_logarithm
-from qed.calculus.shapes.quadratic import gram_is_definite, quadratic
+from qed.calculus.shapes.quadratic import gram_is_definite, is_hyperbolic, quadratic
 from qed.calculus.shapes.signs import signs
 from qed.domains.curvature_proof import Step
 from qed.domains.curvature_terms import Atom, Form
@@ -66,7 +66,8 @@ def logarithm(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
 def root(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
     """A norm: the root of a form in squares, or (sum of |u|^p)^q with p q >= 1."""
     if sign < 0:
-        return None
+        good = atom.name == "sqrt" and is_hyperbolic(rules.a, atom.args[0])
+        return Step("convex", form, "hyperbolic root", (), (), atom.place) if good else None
     u = atom.args[0]
     if atom.name == "sqrt":
         q = quadratic(rules.a, u)
