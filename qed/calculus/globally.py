@@ -23,6 +23,7 @@ from qed.calculus.bounding.search import Search
 from qed.calculus.expanding.words import outward
 from qed.certificates.global_minimum import GlobalMinimum as Certificate
 from qed.domains.box import spread
+from qed.domains.padded_jets import PaddedBoxes
 from qed.errors import CertificateError, QedError
 from qed.graph.function import read
 from qed.graph.walk import TooLong
@@ -99,7 +100,8 @@ def _searched(
 ) -> Answer[GlobalMinimum]:
     """The answer of one search."""
     ends = [np.concatenate([np.ravel(leaf) for leaf in side]) for side in box]
-    search = Search(function, ends[0], ends[1], tol, deadline, seed, progress, reach)
+    corners = PaddedBoxes(function.traced).known
+    search = Search(function, ends[0], ends[1], tol, deadline, seed, progress, reach, corners)
     try:
         search.run()
     except Gap as gap:

@@ -40,6 +40,8 @@ CLEAR = 0.02
 FINEST = 2.0**-40
 NARROW = 1e-6
 """Boxes that may hold a minimiser are halved until they are so small a part of the domain, if there is time."""
+SMALL = 1e-2
+"""From here on few boxes on which f may be undefined are looked at together."""
 PATIENCE = 60
 """How many passes are made only to narrow such boxes,"""
 EFFORT = 2000
@@ -82,6 +84,7 @@ class Search:
         seed: for the starting points of descent.
         progress: called with (what, done, total).
         reach: by which factor regions are made smaller than they might be.
+        corners: whether slopes are used where f is not smooth; the verification must know all its primitives then.
     """
 
     function: OnBoxes
@@ -92,6 +95,7 @@ class Search:
     seed: int = 0
     progress: Callable[[str, int, int], Any] | None = None
     reach: float = 1.0
+    corners: bool = False
     tree: Tree = field(default_factory=Tree)
     regions: list[Region] = field(default_factory=list)
     best: float = np.inf
@@ -100,6 +104,7 @@ class Search:
     finished: bool = False
     gap: Any = None
     stuck: list[tuple[int, float]] = field(default_factory=list)
+    doubtful: dict[int, float] = field(default_factory=dict)
 
     def run(self) -> None:
         """Search until the bounds are within the tolerance, or the time is over."""
@@ -122,9 +127,9 @@ class Search:
                     return
             if self.progress is not None:
                 self.progress(f"minimum in [{low:.6g}, {self.best:.6g}]", self.evaluated, 0)
-            candidates = np.flatnonzero(wanted)
-            order = candidates[np.argsort(self.bounds[candidates], kind="stable")][: self._batch()]
-            self._treat(order)
+            if any(self.doubtful.get(int(i), np.inf) <= NARROW for i in self.ids):
+                return  # f has no value near some point, and so no bound
+            self._treat(self._next(np.flatnonzero(wanted)))
         self._discharge()
         self.finished = not np.any(self.bounds < self.best - self.tol)
 
@@ -133,6 +138,13 @@ class Search:
         """A lower bound of the minimum."""
         inside = [r.bound for r in self.regions]
         return float(min([self.best, *inside, *self.bounds.tolist(), *(bound for _, bound in self.stuck)]))
+
+    def _next(self, candidates: Array) -> Array:
+        """The boxes with the least bounds; of those on which f may be undefined the smallest, to see where it is."""
+        widths = np.array([self.doubtful.get(int(i), np.inf) for i in self.ids[candidates]])
+        order = np.lexsort((widths, self.bounds[candidates]))
+        count = 8 if widths.min() < SMALL else self._batch()
+        return candidates[order[:count]]
 
     def _batch(self) -> int:
         return BATCH if self.evaluated > 4 * BATCH else 32
@@ -177,7 +189,7 @@ class Search:
         if any(r.holds(point, point) for r in self.regions) or len(self.regions) >= 64:
             return
         found = region(self.function, point, self.lower, self.upper, self.reach)
-        if found is not None:
+        if found is not None and (found.one or found.bound >= self.best - self.tol):  # else its halves bound better
             self.regions.append(found)
             if found.value < self.best:
                 self.best, self.witness = found.value, found.point
@@ -201,10 +213,13 @@ class Search:
 
     def _wide(self) -> Array:
         """The open boxes that are not narrow."""
+        return np.array([self._width(i) > NARROW for i in self.ids], bool)
+
+    def _width(self, node: int) -> float:
+        """How wide a box is, in parts of the domain."""
         low, high = _finite(self.lower, self.upper)
         scale = np.where(high > low, high - low, 1.0)
-        widths = [np.max((self.tree.upper[i] - self.tree.lower[i]) / scale) for i in self.ids]
-        return np.array(widths) > NARROW if widths else np.zeros(0, bool)
+        return float(np.max((self.tree.upper[node] - self.tree.lower[node]) / scale))
 
     def _treat(self, order: Array) -> None:
         """Enclose the chosen boxes together, and decide on each."""
@@ -213,6 +228,8 @@ class Search:
         self.ids, self.bounds = self.ids[kept], self.bounds[kept]
         lower, upper = (np.array([side[i] for i in ids]) for side in (self.tree.lower, self.tree.upper))
         self.evaluated += len(ids)
+        for node in map(int, ids):
+            self.doubtful.pop(node, None)
         jet = self.function(lower, upper, 2)
         middle = _middle(lower, upper)
         centre = self.function.at(middle, 1)
@@ -229,13 +246,22 @@ class Search:
         if np.any(doubt) and self.gap is None:
             self.gap = jet.value.doubt.place
         value = mean_value(centre.value, jet.slope, middle, lower, upper)
-        better = np.maximum(value.lower, second_order(centre.value, centre.slope, jet.hessian, middle, lower, upper))
-        bounds = np.where(_smooth(jet, lower, upper), np.maximum(jet.value.lower, better), jet.value.lower)
+        better = second_order(centre.value, centre.slope, jet.hessian, middle, lower, upper)
+        bounds = np.where(self._steady(jet, lower, upper), np.fmax(jet.value.lower, value.lower), jet.value.lower)
+        bounds = np.where(_smooth(jet, lower, upper), np.maximum(bounds, better), bounds)
         free = lower < upper
         convex = definite(jet.hessian, self.function.size, free)
         tangent = mean_value(centre.value, centre.slope, middle, lower, upper)
         bounds = np.where(convex, np.maximum(bounds, tangent.lower), bounds)
         return np.where(doubt | np.isnan(bounds), -np.inf, bounds), convex & np.any(free, -1)
+
+    def _steady(self, jet: Jet, lower: Array, upper: Array) -> Array:
+        """On which boxes the mean value theorem holds with the slopes that are known."""
+        assert jet.slope is not None
+        if not self.corners:
+            return _smooth(jet, lower, upper)
+        ends = (lower, upper, *jet.slope.bounds)
+        return np.all([np.all(np.isfinite(end), -1) for end in ends], 0) & ~undefined(jet.value)
 
     def _near_minima(self, bounds: Array, convex: Array, middle: Array) -> None:
         """Descend from the lowest boxes on which f is convex, and look for a region there."""
@@ -248,7 +274,7 @@ class Search:
 
     def _decide(self, ids: Array, bounds: Array, jet: Jet, lower: Array, upper: Array) -> None:
         assert jet.slope is not None and jet.hessian is not None
-        smooth = _smooth(jet, lower, upper)
+        steady, doubt = self._steady(jet, lower, upper), undefined(jet.value)
         with np.errstate(all="ignore"):
             room = CLEAR * (jet.slope.upper - jet.slope.lower)
         up, down = jet.slope.lower > room, jet.slope.upper < -room
@@ -260,7 +286,7 @@ class Search:
             if bounds[k] > self.best + MARGIN * self.tol:
                 self.tree.close(node, ABOVE)
                 continue
-            sloped = np.flatnonzero(varies[k] & (up[k] | down[k])) if smooth[k] else ()
+            sloped = np.flatnonzero(varies[k] & (up[k] | down[k])) if steady[k] else ()
             done = False
             low, high = lower[k], upper[k]
             faces: list[int] = []
@@ -280,6 +306,8 @@ class Search:
                 new_bounds.append(float(bounds[k]))
                 continue
             for child in self._halved(node, weight[k], float(bounds[k])):
+                if doubt[k]:
+                    self.doubtful[child] = self._width(child)
                 new_ids.append(child)
                 new_bounds.append(float(bounds[k]))
         self.ids = np.concatenate([self.ids, np.array(new_ids, int)])
