@@ -161,7 +161,7 @@ def test_an_infinite_box():
     ("call", "code"),
     [
         (lambda: minimize_globally(jnp.sum, (np.ones(2), np.zeros(2))), "QED007"),
-        (lambda: minimize_globally(jnp.sum, (np.zeros(2, int), np.ones(2, int))), "QED003"),
+        (lambda: minimize_globally(jnp.sum, (np.zeros(2, complex), np.ones(2, complex))), "QED003"),
         (lambda: minimize_globally(jnp.exp, (np.zeros(2), np.ones(2))), "QED002"),
         (lambda: minimize_globally(jnp.sum, (np.zeros(100), np.ones(100))), "QED007"),
         (lambda: minimize_globally(jnp.sum, (np.zeros(2), np.ones(2)), tol=0.0), "QED007"),
@@ -231,3 +231,8 @@ def test_the_search_is_deterministic_and_cheap():
 
 def test_the_public_name():
     assert qed.minimize_globally is minimize_globally
+
+
+def test_whole_numbers_are_ends_of_a_box():
+    answer = minimize_globally(lambda x: jnp.sum(x**2 - x), (np.zeros(2, int), np.ones(2, int)), budget=60)
+    assert answer.proved and answer.lower <= -0.5 <= answer.upper
