@@ -2,10 +2,12 @@
 
 By the mean value theorem |f(y) - f(x)| <= L |y - x| with L the greatest |grad f| on a box, and |grad f(y) - grad f(x)|
 <= L |y - x| with L the greatest spectral norm of the Hessian: then a step of gradient descent below 2/L that stays in
-the box does not raise f (Nesterov, *Lectures on Convex Optimization*, 2018, lemma 1.2.3). Both are enclosed by interval
-jets. An interval matrix has no eigenvalue above t if t I - H is positive definite throughout; row sums (Gershgorin) and
-the Frobenius norm bound the spectral norm too. The box is halved where the bound is largest, until sampled points show
-that little is left to gain.
+the box does not raise f (Nesterov, *Lectures on Convex Optimization*, 2018, lemma 1.2.3). Losses on data are sums of
+functions of affine functions, whose constants follow from the ranges of these functions' derivatives, on the whole
+space too (`qed.calculus.bounding.ridges`). Else gradient and Hessian are enclosed by interval jets. An interval matrix
+has no eigenvalue above t if t I - H is positive definite throughout; row sums (Gershgorin) and the Frobenius norm bound
+the spectral norm too. The box is halved where the bound is largest, until sampled points show that little is left to
+gain.
 """
 
 from __future__ import annotations
@@ -20,15 +22,18 @@ import numpy as np
 from qed.answer import Answer, Enclosed, Missing, Reason
 from qed.calculus.bounding.boxes import Gap, OnBoxes, undefined
 from qed.calculus.bounding.forms import definite
+from qed.calculus.bounding.ridges import NoBound, constant
 from qed.calculus.expanding.words import outward
 from qed.certificates.boxes import split
 from qed.certificates.lipschitz import Lipschitz
+from qed.certificates.ridges import Ridges
 from qed.domains import rounding_outward as ro
 from qed.domains.box import spread
 from qed.domains.intervals import Intervals
 from qed.domains.jet import Jet, full, pairs, spectral_bound
 from qed.errors import CertificateError, QedError
 from qed.graph.function import read
+from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.standing import Standing
 
@@ -36,6 +41,12 @@ Array = np.ndarray
 PIECES = 32
 ROOM = ((2.0**-40, 2), (1e-2, 12), (0.5, 24))
 """By which parts of itself the constant is raised until it is confirmed, and in how many parts of each leaf."""
+LARGEST = 64
+"""In how many variables derivatives are enclosed on pieces of the box at most."""
+POINTS = 15
+"""At how many points norms are taken, to see whether a constant is close."""
+NEAR = 0.05
+"""The part of a proved constant that is not worth enclosing derivatives on pieces."""
 CLOSE = 1e-3
 """The part of the constant that is not worth another halving."""
 
@@ -53,7 +64,7 @@ def lipschitz(fun: Callable[..., Any], box: Any, *args: Any, order: int = 1, bud
     Returns:
         An answer whose value is the constant; `lower` is a norm that is taken on the box, `upper` the constant. UNKNOWN
         where the function may have a corner or a jump in the box, may be undefined, or has no bounded derivative there;
-        and where balls do not confirm the constant, as often for Hessians of several variables that vary much.
+        and where balls do not confirm the constant. The box may be infinite.
 
     Raises:
         QedError: for what is no box (QED007, QED003), an order that is not 0 or 1 (QED007), a function that cannot be
@@ -71,15 +82,101 @@ def lipschitz(fun: Callable[..., Any], box: Any, *args: Any, order: int = 1, bud
     start = time.monotonic()
     example, lower, upper = spread(box)
     asked = read(fun, example, *args, finite=False)
-    return replace(
-        _judged(OnBoxes.of(asked.traced), (fun, example, args), (lower, upper), order, start + budget),
-        subject=asked.title(),
-    )
+    subject, ends = (fun, example, args), (lower, upper)
+    found = _of_sum(asked.traced, subject, ends, order, start + budget / 2)
+    if not found.proved or _may_be_less(found, ends):
+        function = OnBoxes.of(asked.traced)
+        most = found.upper if found.proved else np.inf
+        other = _judged(function, subject, ends, order, start + budget, most)
+        found = found if found.proved and not other.proved else _with_reason(other, found)
+    return replace(found, subject=asked.title())
+
+
+def _may_be_less(found: Answer[float], box: tuple[Any, Any]) -> bool:
+    """Whether pieces are worth looking at: the box is bounded, and no norm close to the constant was seen."""
+    bounded = all(np.all(np.isfinite(x)) for side in box for x in side)
+    return bounded and found.lower < (1 - NEAR) * found.upper
+
+
+def _with_reason(other: Answer[float], found: Answer[float]) -> Answer[float]:
+    """The answer by pieces; where that is UNKNOWN too, with what speaks against a constant."""
+    if other.proved or not found.missing or "jump" not in found.missing[0].what:
+        return other
+    return replace(other, missing=(found.missing[0], *other.missing))
+
+
+# --- sums of functions of affine functions --------------------------------------------------------------------
+
+
+def _of_sum(
+    traced: Traced, subject: tuple[Any, Any, Any], box: tuple[Any, Any], order: int, deadline: float
+) -> Answer[float]:
+    """The constant of a sum of functions of affine functions; UNKNOWN where it is none, or is not confirmed."""
+    try:
+        found = constant(traced, *box, order, deadline)
+    except NoBound as error:
+        return _unknown(order, Missing(str(error), "another box", code="QED020"))
+    fun, example, args = subject
+    problem = ""
+    for room in (2.0**-40, 2.0**-24):
+        bound = found.bound * (1 + room) + float(np.finfo(float).tiny)
+        certificate = Ridges.about(fun, example, args, box=box, order=order, bound=bound, ranges=found.ranges)
+        try:
+            certificate.verify()
+        except CertificateError as error:
+            problem = f"{error.node}: {error.why}"
+            if error.node != "bound":
+                break
+        else:
+            text = f"a sum of {found.count} functions of affine functions" if found.count else "an affine function"
+            return _told(order, bound, _sampled(traced, order, box), certificate, text)
+    return _unknown(order, Missing(problem, "a box without corners", code="QED020"))
+
+
+def _sampled(traced: Traced, order: int, box: tuple[Any, Any]) -> float:
+    """A norm that the derivative takes at one of some points of the box, to float64's precision."""
+    function = OnBoxes.of(traced)
+    if function.size > LARGEST:
+        return 0.0
+    low, high = (np.concatenate([np.ravel(leaf) for leaf in side]) for side in box)
+    low, high = np.maximum(low, np.minimum(high, 1.0) - 2.0), np.minimum(high, np.maximum(low, -1.0) + 2.0)
+    random = np.random.default_rng(0)
+    points = np.array([low / 2 + high / 2, *random.uniform(low, high, (POINTS, low.size))])
+    try:
+        return norm_at(function, points, order)
+    except (Gap, TooLong):
+        return 0.0
+
+
+def norm_at(function: OnBoxes, points: Array, order: int) -> float:
+    """The greatest norm of gradient or Hessian at points, to float64's precision; 0 where they are not known."""
+    jet = function.at(points, order + 1)
+    part = jet.slope if order == 0 else jet.hessian
+    assert part is not None
+    good = np.all(np.isfinite(part.lower) & np.isfinite(part.upper), -1)
+    if not np.any(good):
+        return 0.0
+    middle = (part.lower[good] + part.upper[good]) / 2
+    if order == 0:
+        return float(np.max(np.linalg.norm(middle, axis=-1)))
+    return float(np.max(np.abs(np.linalg.eigvalsh(full(middle, function.size)))))
+
+
+# --- pieces of the box ----------------------------------------------------------------------------------------
 
 
 def _judged(
-    function: OnBoxes, subject: tuple[Any, Any, Any], box: tuple[Any, Any], order: int, deadline: float
+    function: OnBoxes,
+    subject: tuple[Any, Any, Any],
+    box: tuple[Any, Any],
+    order: int,
+    deadline: float,
+    most: float,
 ) -> Answer[float]:
+    """The constant by pieces of the box, if it is smaller than `most`."""
+    if function.size > LARGEST:
+        what = f"derivatives in {function.size} variables are not enclosed, {LARGEST} are the limit"
+        return _unknown(order, Missing(what, "fewer variables", code="QED020"))
     ends = [np.concatenate([np.ravel(leaf) for leaf in side]) for side in box]
     try:
         pieces = _Pieces(function, order, *ends)
@@ -91,6 +188,8 @@ def _judged(
         return _unknown(order, Missing(str(error), "a shorter loop", code="QED020"))
     if not np.isfinite(pieces.bound):
         return _unknown(order, _why(pieces))
+    if not pieces.bound < (1 - NEAR) * most:
+        return _unknown(order, Missing("no smaller constant was found"))
     return _confirmed(pieces, subject, box)
 
 
@@ -133,18 +232,23 @@ def _unknown(order: int, missing: Missing) -> Answer[float]:
 
 
 def _answer(pieces: _Pieces, bound: float, certificate: Lipschitz) -> Answer[float]:
-    order = pieces.order
+    count = len(pieces.leaves)
+    what = "gradient" if pieces.order == 0 else "Hessian"
+    text = f"the {what} is enclosed on {count} piece{'s' * (count > 1)} of the box"
+    return _told(pieces.order, bound, pieces.seen, certificate, text)
+
+
+def _told(order: int, bound: float, seen: float, certificate: Any, text: str) -> Answer[float]:
+    """The answer to a constant that is proved; `seen` is a norm that is taken."""
     rule = "mean value theorem"
     formula = "|f(y) - f(x)| <= max |grad f| |y - x|" if order == 0 else "|grad f(y) - grad f(x)| <= max |H| |y - x|"
-    count = len(pieces.leaves)
-    text = f"the {'gradient' if order == 0 else 'Hessian'} is enclosed on {count} piece{'s' * (count > 1)} of the box"
     after = f" Steps below {outward(2 / bound, -1)} that stay in the box never raise it." if order and bound > 0 else ""
     return Answer(
         _claim(order, bound),
         Standing.PROVED,
         bound,
         arithmetic="reals",
-        error=Enclosed(min(pieces.seen, bound), bound),
+        error=Enclosed(min(seen, bound), bound),
         reasons=(Reason(rule, formula, standing=Standing.PROVED, text=text),),
         certificate=certificate,
         headline=f"On this box the {'function' if order == 0 else 'gradient'} has the Lipschitz constant "
@@ -214,7 +318,7 @@ class _Pieces:
             middle = lower / 2 + upper / 2
         inside = middle[np.all(np.isfinite(middle), -1)]
         if len(inside):
-            self.seen = max(self.seen, self._least(self.function.at(inside, self.order + 1)))
+            self.seen = max(self.seen, norm_at(self.function, inside, self.order))
 
     def _norms(self, jet: Jet) -> Array:
         """Bounds of the norms on boxes."""
@@ -234,17 +338,6 @@ class _Pieces:
         ]
         tight = np.maximum(np.minimum(sides[0], sides[2]), np.minimum(sides[1], sides[3]))
         return np.where(smooth, np.minimum(plain, np.maximum(tight, 0.0)), np.inf)
-
-    def _least(self, jet: Jet) -> float:
-        """A norm that is taken at one of the points, to float64's precision."""
-        part = jet.slope if self.order == 0 else jet.hessian
-        assert part is not None
-        if not np.all(np.isfinite(part.lower) & np.isfinite(part.upper)):
-            return 0.0
-        middle = (part.lower + part.upper) / 2
-        if self.order == 0:
-            return float(np.max(np.linalg.norm(middle, axis=-1)))
-        return float(np.max(np.abs(np.linalg.eigvalsh(full(middle, self.function.size)))))
 
 
 def _greatest(entries: Intervals, size: int) -> Array:

@@ -138,6 +138,8 @@ class Boxed(Certificate):
         ]
         if np.any(sides[0] > sides[1]):
             raise CertificateError("box_lower", "an end of the box is above the other")
+        if np.any(np.isposinf(sides[0]) | np.isneginf(sides[1])):
+            raise CertificateError("box_lower", "no real number lies between two equal infinities")
         return sides[0], sides[1]
 
 

@@ -147,6 +147,8 @@ def _log_of(a: Algebra, atom: Atom) -> Form | None:
         return None
     if atom.name == "logistic":
         return a.scale(a.log_sum_exp([(a.one, a.number(0)), (a.one, a.scale(u, -1))]), -1)
+    if atom.name == "cosh":
+        return a.log_sum_exp([(a.q(1, 2), u), (a.q(1, 2), a.scale(u, -1))])
     if atom.kind in ("product", "quotient") and all(a.positive(form) for form in atom.args):
         sign = 1 if atom.kind == "product" else -1
         return a.combine(((a.unary("log", u), a.one), (a.unary("log", atom.args[1]), a.q(sign))))

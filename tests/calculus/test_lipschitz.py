@@ -12,6 +12,7 @@ import pytest
 
 import qed
 from qed.calculus.lipschitz import lipschitz
+from qed.certificates.lipschitz import Lipschitz
 from qed.errors import CertificateError, QedError
 
 X = jnp.asarray(np.random.default_rng(0).normal(size=(12, 3)), jnp.float32)
@@ -63,10 +64,69 @@ def test_corners_jumps_and_poles_are_not_bounded(fun, order):
     assert answer.missing
 
 
+Y = jnp.sign(X[:, 0] + 0.5)
+INF = np.full(3, np.inf, np.float32)
+OPEN = (-INF, INF)
+TOP = float(np.linalg.eigvalsh(np.asarray(X, float).T @ np.asarray(X, float))[-1])
+LOSSES = {
+    "least squares": (lambda w: jnp.mean((X @ w - Y) ** 2), TOP / 6),
+    "ridge regression": (lambda w: jnp.mean((X @ w - Y) ** 2) + 0.5 * jnp.sum(w**2), TOP / 6 + 1),
+    "log(1 + exp)": (lambda w: jnp.mean(jnp.log(1 + jnp.exp(-Y * (X @ w)))), TOP / 48),
+    "softplus": (lambda w: jnp.mean(jax.nn.softplus(-Y * (X @ w))), TOP / 48),
+    "log sigmoid": (lambda w: -jnp.mean(jnp.log(jax.nn.sigmoid(Y * (X @ w)))), TOP / 48),
+    "log cosh": (lambda w: jnp.mean(jnp.log(jnp.cosh(X @ w))), TOP / 12),
+    "pseudo-Huber": (lambda w: jnp.mean(jnp.sqrt(1 + (X @ w - Y) ** 2)), TOP / 12),
+    "Huber": (lambda w: jnp.mean(jnp.where(abs(X @ w) <= 1, (X @ w) ** 2 / 2, abs(X @ w) - 0.5)), TOP / 12),
+    "squared hinge": (lambda w: jnp.mean(jax.nn.relu(1 - Y * (X @ w)) ** 2), TOP / 6),
+    "tanh": (lambda w: jnp.mean(jnp.tanh(X @ w)), 0.7698004 * TOP / 12),
+    "one root": (lambda w: jnp.sqrt(1 + jnp.sum(w**2)), 1.0),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_on_data_have_their_constant_on_the_whole_space(name):
+    fun, truth = LOSSES[name]
+    answer = lipschitz(fun, OPEN)
+    assert answer.proved and answer.check()
+    assert truth * (1 - 1e-6) <= answer.value <= truth * (1 + (1e-2 if name == "tanh" else 1e-5))
+    assert answer.lower <= answer.value
+
+
+def test_softmax_regression_has_its_constant_on_the_whole_space():
+    labels = jnp.eye(3)[jnp.arange(12) % 3]
+    fun = lambda w: jnp.mean(jax.nn.logsumexp(X @ w, 1) - jnp.sum(labels * (X @ w), 1))  # noqa: E731
+    answer = lipschitz(fun, (np.full((3, 3), -np.inf, np.float32), np.full((3, 3), np.inf, np.float32)))
+    assert answer.proved and answer.check()
+    assert abs(answer.value - TOP / 24) <= 1e-5 * TOP
+
+
+@pytest.mark.parametrize("fun", [jax.nn.sigmoid, jnp.tanh, jax.nn.softplus, jnp.sin, jax.nn.elu])
+def test_the_line_is_a_box(fun):
+    for order in (0, 1):
+        answer = lipschitz(fun, (np.float32(-np.inf), np.float32(np.inf)), order=order, budget=5)
+        assert answer.proved and answer.check()
+        slope = jax.grad(fun) if order == 0 else jax.grad(jax.grad(fun))
+        seen = np.max(np.abs(jax.vmap(slope)(np.linspace(-5, 5, 400).astype(np.float32))))
+        assert seen * (1 - 1e-5) <= answer.value <= seen * 1.02
+
+
+def test_a_kink_on_the_whole_space_is_told():
+    answer = lipschitz(lambda w: jnp.mean(jnp.abs(X @ w)), OPEN, budget=2)
+    assert answer.unknown and "the slope may jump" in answer.missing[0].what
+    assert lipschitz(lambda w: jnp.mean(jnp.abs(X @ w)), OPEN, order=0).proved
+
+
 def test_an_altered_certificate_is_refused():
-    answer = lipschitz(lambda x: x * x, (-1.0, 2.0))
+    answer = lipschitz(lambda x: jnp.exp(x * x[0]).sum() * x[1], (np.ones(2), 2 * np.ones(2)))
     certificate = answer.certificate
-    changes = {"bound": certificate.bound / 2, "order": 2, "tree": (0, -1), "box_upper": ((np.nan,),), "function": "0"}
+    assert isinstance(certificate, Lipschitz)
+    changes = {
+        "bound": certificate.bound / 2,
+        "order": 2,
+        "tree": (0, -1),
+        "box_upper": ((np.nan, 1.0),),
+        "function": "0",
+    }
     for name, value in changes.items():
         changed = dataclasses.replace(certificate, **{name: value})
         with pytest.raises(CertificateError):
