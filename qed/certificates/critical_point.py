@@ -6,7 +6,8 @@ no others; |x* - x| <= `distance`. By the second-derivative test x* is a strict 
 strict local maximum where none is positive, and a saddle otherwise (Apostol, *Mathematical Analysis*, 2nd ed., 1974,
 theorem 13.10).
 
-Verification encloses gradient and Hessian by series of balls. One critical point: Krawczyk's test. Signs: with V near
+Verification encloses the gradient by series of balls, and the Hessian in padded intervals (`qed.domains.padded_jets`)
+or, where those do not suffice, by series of balls. One critical point: Krawczyk's test. Signs: with V near
 the eigenvectors, V'HV = L D L' in balls. If every pivot in D has a sign, V'HV is not singular, so V is not either, and
 H has as many eigenvalues of each sign as D (Sylvester's law of inertia: Golub and Van Loan, *Matrix Computations*,
 4th ed., 2013, section 8.1.5).
@@ -24,6 +25,8 @@ from qed.certificates.boxes import krawczyk
 from qed.certificates.certificate import Certificate, Subject
 from qed.certificates.fingerprint import fingerprint
 from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
+from qed.domains.balls import between
+from qed.domains.padded_jets import PaddedBoxes
 from qed.domains.precision import precision
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
@@ -82,17 +85,42 @@ class CriticalPoint(Certificate):
         low, high = np.nextafter(center - radius, -np.inf), np.nextafter(center + radius, np.inf)
         try:
             slopes = f.slopes(center, center)
-            forms = f.forms(low, high, np.eye(f.size))
+            padded = in_padded_intervals(traced, low, high)
+            if padded is None or self._fails(slopes, padded, radius) is not None:
+                failure = self._fails(slopes, f.forms(low, high, np.eye(f.size)), radius)
+                if failure is not None:
+                    raise failure
         except NotSmooth as error:
             raise CertificateError("radius", str(error)) from None
-        if not krawczyk(slopes, forms, radius.tolist()):
-            raise CertificateError("center", "no critical point is found within the radius")
-        if self.negative + self.positive != f.size or inertia(forms) != (self.negative, self.positive):
-            raise CertificateError("negative", "the eigenvalues are not proved to have these signs")
         with precision(BITS):
             itself = self.distance == 0 and np.array_equal(point, center) and all(slope == 0 for slope in slopes)
         if not itself and not within(point, center, radius, self.distance):
             raise CertificateError("distance", "the critical point may be farther from the point")
+
+
+    def _fails(self, slopes: Sequence[Any], forms: Sequence[Sequence[Any]], radius: Array) -> CertificateError | None:
+        """What an enclosure of the Hessian on the box does not prove."""
+        if not krawczyk(slopes, forms, radius.tolist()):
+            return CertificateError("center", "no critical point is found within the radius")
+        if self.negative + self.positive != len(forms) or inertia(forms) != (self.negative, self.positive):
+            return CertificateError("negative", "the eigenvalues are not proved to have these signs")
+        return None
+
+
+def in_padded_intervals(traced: Traced, lower: Array, upper: Array) -> list[list[Any]] | None:
+    """Balls of the entries of the Hessian on a box, from padded intervals; None where a rule is missing."""
+    boxes = PaddedBoxes(traced)
+    if not boxes.known:
+        return None
+    low, high = (end[:, 0] for end in boxes(lower[None], upper[None]).hessian)
+    if not (np.all(np.isfinite(low)) and np.all(np.isfinite(high))):
+        return None
+    n = len(lower)
+    forms: list[list[Any]] = [[None] * n for _ in range(n)]
+    with precision(BITS):
+        for i, j, a, b in zip(*np.triu_indices(n), low.tolist(), high.tolist(), strict=True):
+            forms[i][j] = forms[j][i] = between(a, b)
+    return forms
 
 
 def given(traced: Traced) -> Array:
