@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the names once more, for editors and type checkers; a test 
     from qed.calculus.gradient.check import check_gradient as check_gradient
     from qed.calculus.gradient.surrogate import surrogate as surrogate
     from qed.calculus.lipschitz import lipschitz as lipschitz
+    from qed.calculus.spectrum import spectrum as spectrum
     from qed.calculus.taylor import taylor as taylor
     from qed.domains.box import Box as Box
     from qed.domains.box import Interval as Interval

@@ -40,6 +40,7 @@ TABLE: dict[str, str] = {
     "logspace": "qed.numerics.logspace",
     "precision": "qed.numerics.precision:precision",
     "minimize_globally": "qed.calculus.globally:minimize_globally",
+    "spectrum": "qed.calculus.spectrum:spectrum",
     "stabilize": "qed.numerics.stabilize:stabilize",
     "surrogate": "qed.calculus.gradient.surrogate:surrogate",
     "taylor": "qed.calculus.taylor:taylor",

@@ -114,6 +114,8 @@ CODES: Mapping[str, Code] = {
         Code(
             "QED610", "wrong-kind-of-labels", _WARNING, "Class numbers stand where one-hot rows belong, or the reverse."
         ),
+        Code("QED701", "hessian-does-not-fit", _NOTE, "The whole matrix of second derivatives would be too large."),
+        Code("QED702", "directions-do-not-fit", _ERROR, "The vectors that the question needs do not fit into memory."),
     )
 }
 

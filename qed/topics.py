@@ -16,6 +16,7 @@ BUILT = frozenset(
         "derive",
         "logspace",
         "minimize_globally",
+        "spectrum",
         "stabilize",
         "taylor",
         "why",

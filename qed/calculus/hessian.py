@@ -82,7 +82,13 @@ def linearized(loss: Callable[..., Any]) -> Callable[..., Any]:
 
 def flatten(arrays: Sequence[Any]) -> np.ndarray:
     """Arrays as one float64 vector on the host."""
-    return np.concatenate([np.asarray(a).astype(np.float64).ravel() for a in arrays] or [np.zeros(0)])
+    found = np.empty(sum(int(np.prod(np.shape(a), dtype=np.int64)) for a in arrays))
+    start = 0
+    for array in arrays:
+        part = np.asarray(array).ravel()
+        np.copyto(found[start : start + part.size], part, casting="unsafe")
+        start += part.size
+    return found
 
 
 def unflatten(vector: np.ndarray, like: Sequence[Any]) -> tuple[Any, ...]:

@@ -1,103 +1,223 @@
-"""The steepest curvature: the largest eigenvalue of the Hessian, with an error bar.
+"""Eigenvalues of the Hessian at a point, each with an error bar, from Hessian-vector products alone.
 
-Lanczos builds an orthonormal basis Q of the Krylov space of H from a random start and the tridiagonal matrix
-T = Q'HQ, whose eigenvalues (Ritz values) approach the extreme eigenvalues of H first. Reorthogonalising twice
-keeps Q orthogonal in floating point. For the Ritz vector v, |v| = 1, with theta = v'Hv,
-
-    some eigenvalue of H lies within |H v - theta v| of theta,
-
-which is the error bar printed: from a *fresh* product, because Lanczos' own estimate falls below what the
-arithmetic of the loss can give. That no larger eigenvalue exists is not implied by it.
-
-Reference: Parlett, *The Symmetric Eigenvalue Problem*, 1998, theorem 4.5.1 and chapter 13.
+The Hessian of n parameters has n^2 entries; Lanczos needs products with vectors and keeps a few of those
+(`qed.calculus.lanczos`). For a unit vector v and theta = v'Hv, some eigenvalue lies within |H v - theta v| of theta
+(Parlett, *The Symmetric Eigenvalue Problem*, 1998, theorem 4.5.1): each number is given with that residual, from a
+fresh product in float64. What such bounds do not say is that no other eigenvalue is larger or smaller: one whose
+vector the random start hardly meets comes late. So the claim is about each interval, and not about an order.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from qed.answer import Answer, Measured, Missing, Reason
+from qed.calculus.lanczos import Krylov
+from qed.calculus.points.case import Case
+from qed.calculus.shares import shares
+from qed.calculus.spectra.products import Products, room_for, too_large_to_form
+from qed.calculus.spectra.result import Spectrum
+from qed.errors import QedError
+from qed.graph.function import Function, read
+from qed.standing import Standing
 
-@dataclass(frozen=True)
-class EigenPair:
-    """An approximate eigenpair: an eigenvalue lies within `residual` of `value`.
-
-    Args:
-        value: the Ritz value v'Hv.
-        residual: |H v - value v| from a fresh product.
-        vector: the unit vector v.
-        products: how many Hessian-vector products were spent.
-        lowest: the smallest Ritz value seen, an upper bound of the smallest eigenvalue.
-        finite: False where a product was not finite; the pair then says nothing.
-    """
-
-    value: float
-    residual: float
-    vector: np.ndarray
-    products: int
-    lowest: float
-    finite: bool = True
+Array = np.ndarray
+WHICH = ("magnitude", "largest", "smallest")
+ROOM = 10
+"""How many vectors the basis holds beside those of the eigenvalues that are asked for."""
+SPARE = 4
+"""How many more Ritz vectors a restart keeps."""
+MOST = 300
+"""How many products are spent at most, beside the fresh ones."""
 
 
-def steepest(
-    product: Callable[[np.ndarray], np.ndarray],
-    size: int,
-    *,
-    tolerance: float = 1e-3,
-    most: int = 30,
+def spectrum(
+    fun: Callable[..., Any],
+    x: Any,
+    *args: Any,
+    k: int = 5,
+    which: str = "magnitude",
     seed: int = 0,
-    stop: Callable[[], bool] = lambda: False,
-) -> EigenPair:
-    """The largest eigenvalue of a symmetric matrix given by its products.
+    tol: float = 1e-3,
+    budget: float | None = None,
+    progress: Callable[[str, int, int], Any] | None = None,
+) -> Answer[Spectrum]:
+    """Eigenvalues of the Hessian of fun(x, *args) in x, each with how far it may be off.
 
     Args:
-        product: v -> H v, float64 vectors of length `size`.
-        size: the number of parameters.
-        tolerance: relative residual at which to stop.
-        most: the most products to spend.
-        seed: of the random start vector.
-        stop: asked before each product; True ends the search with what is known.
+        fun: a function of a tree of arrays that returns a number.
+        x: the point, a tree with floating-point arrays.
+        args: the other arguments, held constant.
+        k: how many eigenvalues; no more than there are parameters are given.
+        which: 'magnitude', 'largest' or 'smallest': which end of the spectrum is searched.
+        seed: of the random start.
+        tol: the residual at which the search stops, in relation to the eigenvalue (and no less than a hundredth of the
+            largest one seen).
+        budget: seconds; what is known then is given.
+        progress: called with (what, done, total).
+
+    Returns:
+        An answer whose value is a `Spectrum`, MEASURED: an eigenvalue lies within `errors[i]` of `eigenvalues[i]`.
+        It is not claimed that they are the k largest. UNKNOWN where the gradient has no derivative or is not finite.
+
+    Raises:
+        QedError: as `qed.graph.function.read` does; QED007 for a k or a `which` that is none; QED702 where k + 11
+            vectors do not fit into memory, before anything is allocated.
 
     Example:
-        >>> import numpy as np
-        >>> pair = steepest(lambda v: np.array([3.0, 1.0]) * v, 2)
-        >>> round(pair.value, 9), pair.residual < 1e-9
-        (3.0, True)
+        >>> import jax.numpy as jnp
+        >>> answer = spectrum(lambda x: jnp.sum(jnp.array([1.0, -5.0, 3.0]) * x**2), jnp.zeros(3), k=2)
+        >>> answer.eigenvalues.round(6).tolist(), bool(max(answer.errors) < 1e-9), answer.shares[0][0]
+        ([-10.0, 6.0], True, ('x[1]', 1.0))
     """
-    rng = np.random.default_rng(seed)
-    basis = np.zeros((min(most, size) + 1, size))
-    start = rng.standard_normal(size)
-    basis[0] = start / np.linalg.norm(start)
-    diagonal: list[float] = []
-    beside: list[float] = []
-    steps = max(1, min(most - 1, size))
-    for j in range(steps):
-        u = product(basis[j])
-        if not np.isfinite(u).all():
-            return EigenPair(np.nan, np.inf, basis[0], j + 1, np.nan, finite=False)
-        diagonal.append(float(basis[j] @ u))
-        for _ in range(2):
-            u = u - basis[: j + 1].T @ (basis[: j + 1] @ u)
-        beta = float(np.linalg.norm(u))
-        theta, vectors = _ritz(diagonal, beside)
-        done = beta * abs(vectors[-1, -1]) <= tolerance * 1e-2 * abs(theta[-1]) and j + 1 >= min(3, size)
-        if done or beta <= 1e-12 * max(1e-300, abs(theta).max()) or j + 1 == steps or stop():
-            break
-        beside.append(beta)
-        basis[j + 1] = u / beta
-    theta, vectors = _ritz(diagonal, beside[: len(diagonal) - 1])
-    vector = basis[: len(diagonal)].T @ vectors[:, -1]
-    vector /= np.linalg.norm(vector)
-    image = product(vector)
-    value = float(vector @ image)
-    residual = float(np.linalg.norm(image - value * vector))
-    return EigenPair(value, residual, vector, len(diagonal) + 1, float(theta[0]), bool(np.isfinite(image).all()))
+    started = time.monotonic()
+    _check(k, which, tol, budget)
+    function = read(fun, x, *args)
+    k = min(int(k), function.size)
+    most = min(k + ROOM, function.size)
+    products = Products(function)
+    findings = too_large_to_form(function, k, most + 1)
+    room_for(function, most + 1, np.dtype(products.dtype).itemsize)
+    krylov = Krylov(products, function.size, most, seed, products.dtype)
+    end = None if budget is None else started + budget
+    try:
+        finite = search(krylov, k, which, tol, end, progress)
+    except NotImplementedError:
+        return _unknown(function, Missing("the gradient has no derivative in JAX", "a function without such a rule"))
+    if not finite and krylov.count == 0:
+        missing = Missing("a Hessian-vector product is not finite", "a point off the corner", "QED210")
+        return _unknown(function, missing)
+    answer = _answer(Case(fun, x, args, function), krylov, products, k, which, seed)
+    meta = {"dtype": function.dtype, "seconds": time.monotonic() - started, "seed": seed}
+    return replace(answer, findings=findings, subject=function.title("parameter"), meta=meta)
 
 
-def _ritz(diagonal: list[float], beside: list[float]) -> tuple[np.ndarray, np.ndarray]:
-    matrix = np.diag(diagonal)
-    if beside:
-        matrix += np.diag(beside, 1) + np.diag(beside, -1)
-    return np.linalg.eigh(matrix)
+def _check(k: Any, which: str, tol: float, budget: float | None) -> None:
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise QedError("QED007", f"k={k!r} is no number of eigenvalues", "it is a positive whole number", "give k=5")
+    if which not in WHICH:
+        instead = "give which='magnitude', 'largest' or 'smallest'"
+        raise QedError("QED007", f"which={which!r} is no end of a spectrum", "there are three", instead)
+    if not tol > 0 or (budget is not None and not budget > 0):
+        raise QedError("QED007", f"tol={tol!r}, budget={budget!r}", "both are positive", "give tol=1e-3, budget=60.0")
+
+
+def wanted(values: Array, k: int, which: str) -> list[int]:
+    """Which k of ascending values are asked for, the first first.
+
+    >>> wanted(np.array([-3.0, 0.0, 2.0]), 2, "magnitude"), wanted(np.array([-3.0, 0.0, 2.0]), 2, "largest")
+    ([0, 2], [2, 1])
+    """
+    order = {"magnitude": -np.abs(values), "largest": -values, "smallest": values}[which]
+    return np.argsort(order, kind="stable")[:k].tolist()
+
+
+def search(
+    krylov: Krylov, k: int, which: str, tol: float, end: float | None = None, progress: Any = None, most: int = MOST
+) -> bool:
+    """Take steps until the wanted Ritz pairs have small residuals; False where a product is not finite.
+
+    An interruption from the keyboard ends the search with what is known.
+    """
+    try:
+        while krylov.step():
+            values, inner = krylov.ritz()
+            chosen = wanted(values, k, which)
+            residuals = krylov.beside * np.abs(inner[-1, chosen])
+            scale = np.maximum(np.abs(values[chosen]), 1e-2 * np.max(np.abs(values)))
+            good = int(np.sum(residuals <= 0.1 * tol * scale))
+            if progress is not None:
+                progress("eigenvalues", good, k)
+            done = good == k and len(chosen) == k and krylov.products >= min(k + 3, krylov.size)
+            late = krylov.products >= most or (end is not None and time.monotonic() > end)
+            if krylov.count >= krylov.size or done or (late and krylov.count >= k):
+                return True
+            krylov.extend()
+            if krylov.count == krylov.most:
+                krylov.restart(wanted(values, min(k + SPARE, krylov.most - 1), which))
+    except KeyboardInterrupt:
+        if krylov.count < 1:
+            raise
+        return True
+    return False
+
+
+def _unknown(function: Function, missing: Missing) -> Answer[Spectrum]:
+    claim = "the eigenvalues of the Hessian are known"
+    return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), subject=function.title("parameter"))
+
+
+def measured(krylov: Krylov, product: Callable[[Array], Array], chosen: list[int]) -> tuple[Array, Array, Array]:
+    """Rayleigh quotients, residuals and unit vectors of Ritz pairs, from a fresh product each; this ends the search.
+
+    The vectors take the place of the basis, one by one, so that no memory is needed beside it.
+    """
+    krylov.restart(chosen)
+    values, errors = [], []
+    for i in range(len(chosen)):
+        v = krylov.basis[i].astype(np.float64)
+        v /= np.linalg.norm(v)
+        krylov.basis[i] = v
+        image = product(v)
+        theta, size = float(v @ image), float(np.linalg.norm(image))
+        v *= theta
+        image -= v
+        values.append(theta)
+        errors.append(float(np.linalg.norm(image)) + 1e-15 * (8 + float(np.sqrt(len(v)))) * size)
+        del image, v  # before the next product
+    krylov.basis = krylov.basis[: len(chosen)].copy()
+    return np.array(values), np.array(errors), krylov.basis
+
+
+def _answer(case: Case, krylov: Krylov, products: Products, k: int, which: str, seed: int) -> Answer[Spectrum]:
+    function = case.function
+    ritz, _ = krylov.ritz()
+    values, errors, vectors = measured(krylov, products.exact, wanted(ritz, k, which))
+    paths = function.paths
+    named = tuple(shares(v, paths, case.shapes) for v in vectors)
+    value = Spectrum(
+        values, errors, tuple(case.tree(v) for v in vectors), named, function.size, products.count,
+        float(ritz[0]), float(ritz[-1]), seed, products,
+    )  # fmt: skip
+    first = f"{values[0]:.6g}, off by at most {errors[0]:.2g}"
+    ends = {"magnitude": "largest in size", "largest": "largest", "smallest": "smallest"}[which]
+    told = ", ".join(f"{share:.0%} {name}" for name, share in named[0] if share >= 0.05)
+    rows = tuple(
+        Reason(
+            "residual of a fresh product",
+            "|l - v'Hv| <= |H v - (v'Hv) v|",
+            f"{t:.6g} within {e:.2g}",
+            predicted=float(t),
+            observed=float(t),
+            standing=Standing.MEASURED,
+            role="value",
+            text=f"an eigenvalue within {e:.2g} of {t:.6g}: "
+            + (", ".join(f"{s:.0%} {name}" for name, s in names if s >= 0.05) or "spread over all parameters"),
+        )
+        for t, e, names in zip(values, errors, named, strict=True)
+    )
+    return Answer(
+        f"the Hessian has an eigenvalue within the error of each of the {len(values)} numbers",
+        Standing.MEASURED,
+        value,
+        arithmetic="float64" if products.wide else function.dtype.split(", ")[0],
+        error=None if len(values) != 1 else Measured(errors, "Lanczos", seed),
+        reasons=rows,
+        headline=f"The eigenvalue {ends} that was found is {first}: {told or 'spread over all parameters'}.",
+        recheck=lambda: _again(case, products, values, errors, k, which, seed + 1),
+    )
+
+
+def _again(case: Case, products: Products, values: Array, errors: Array, k: int, which: str, seed: int) -> bool:
+    """Whether a search from another start finds no eigenvalue beyond the first, and the first again."""
+    size = case.function.size
+    krylov = Krylov(products, size, min(k + ROOM, size), seed, products.dtype)
+    search(krylov, k, which, 1e-3)
+    ritz, _ = krylov.ritz()
+    found, room, _ = measured(krylov, products.exact, wanted(ritz, 1, which))
+    return bool(abs(abs(found[0]) - abs(values[0])) <= room[0] + errors[0] + 1e-3 * abs(values[0]))

@@ -97,7 +97,6 @@ class CriticalPoint(Certificate):
         if not itself and not within(point, center, radius, self.distance):
             raise CertificateError("distance", "the critical point may be farther from the point")
 
-
     def _fails(self, slopes: Sequence[Any], forms: Sequence[Sequence[Any]], radius: Array) -> CertificateError | None:
         """What an enclosure of the Hessian on the box does not prove."""
         if not krawczyk(slopes, forms, radius.tolist()):

@@ -23,6 +23,7 @@ from qed.cli import (
     globally,
     lipschitz,
     precision,
+    spectrum,
     stabilize,
     taylor,
 )
@@ -48,6 +49,7 @@ qed answers questions about a differentiable function, and gives every answer wi
   Is my gradient right?                         qed check train.py:loss --at w
   Between which numbers does it stay?           qed enclose train.py:loss --box 0,1
   Is it a minimum, a saddle, or neither?        qed critical train.py:loss --at w
+  How much does it bend, in which parameters?   qed spectrum train.py:loss --at w
   Is it convex?                                 qed convex train.py:loss --at w
   How many digits are lost, and where?          qed precision train.py:loss --at w
   Where is its least value on a box?            qed globally train.py:loss --box 0,1
@@ -132,6 +134,7 @@ app.command("critical_point", hidden=True)(critical.command)
 app.command("derive")(derive.command)
 app.command("enclose")(enclose.command)
 app.command("precision")(precision.command)
+app.command("spectrum")(spectrum.command)
 app.command("stabilize")(stabilize.command)
 app.command("lipschitz")(lipschitz.command)
 app.command("minimize_globally")(globally.command)

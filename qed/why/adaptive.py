@@ -19,7 +19,7 @@ import numpy as np
 from qed.answer import Answer, Finding, Reason, Standing
 from qed.answer import Measured as MeasuredError
 from qed.calculus.hessian import flatten
-from qed.calculus.spectrum import EigenPair, steepest
+from qed.calculus.lanczos import EigenPair, steepest
 from qed.optimization.adaptive import identify_update
 from qed.optimization.local import LocalRule, NotIdentified
 from qed.optimization.propagation import Propagation

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 from qed.calculus.hessian import flatten, hessian_product, unflatten
+from qed.calculus.lanczos import EigenPair, steepest
 from qed.calculus.shares import shares as named
-from qed.calculus.spectrum import EigenPair, steepest
 from qed.optimization.step import StepRule
 from qed.why.prepare import Prepared
 

@@ -15,7 +15,7 @@ from typing import Any
 from qed.answer import Answer, Finding, Missing, Reason, Standing
 from qed.answer import Measured as MeasuredError
 from qed.calculus.hessian import flatten
-from qed.calculus.spectrum import steepest
+from qed.calculus.lanczos import steepest
 from qed.why.case import STEPS, Case
 from qed.why.curvature import Steepness
 from qed.why.trial import Run

@@ -1,139 +1,230 @@
-"""Lanczos against the eigenvalues of NumPy, and Hessian products against the Hessian."""
+"""qed.spectrum: every interval holds an eigenvalue, of known Hessians; trace, density, memory, input."""
+
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false, reportOptionalSubscript=false
+
+import tracemalloc
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from qed.calculus.hessian import flatten, hessian_product, unflatten
-from qed.calculus.spectrum import steepest
+import qed
+from qed.calculus.lanczos import Krylov
+from qed.calculus.spectra import trace as hutch
+from qed.calculus.spectra.density import density
+from qed.calculus.spectrum import search, wanted
+from qed.errors import QedError
+
+DRAW = np.random.default_rng(11)
 
 
-def symmetric(spectrum, seed=0):
-    spectrum = np.asarray(spectrum, float)
-    q, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((len(spectrum),) * 2))
-    return (q * spectrum) @ q.T
+def turned(values):
+    """A symmetric matrix of float32 numbers with about these eigenvalues; the exact ones are NumPy's in float64."""
+    q, _ = np.linalg.qr(DRAW.standard_normal((len(values),) * 2))
+    matrix = ((q * np.asarray(values)) @ q.T).astype(np.float32)
+    return (matrix + matrix.T) / 2
 
 
-def ask(matrix, **options):
-    return steepest(lambda v: matrix @ v, len(matrix), **options)
+def quadratic(matrix):
+    held = jnp.asarray(matrix)
+    return lambda x: x @ held @ x / 2, jnp.zeros(len(matrix)), np.linalg.eigvalsh(np.asarray(matrix, np.float64))
 
 
-draw = np.random.default_rng(7)
-MATRICES = {
-    "random": symmetric(draw.standard_normal(40)),
-    "positive definite": symmetric(np.geomspace(1e-6, 1e5, 40)),
-    "negative definite": symmetric(-np.geomspace(1e-3, 1e2, 20)),
-    "one far eigenvalue": symmetric([*draw.uniform(0, 1, 30), 1e6]),
-    "rank one": symmetric([0.0] * 19 + [3.0]),
-    "rank one, negative": symmetric([0.0] * 19 + [-3.0]),
-    "rank two of 500": symmetric([0.0] * 498 + [1.0, 5.0]),
-    "clustered at the top": symmetric([*np.linspace(0, 1, 20), *np.linspace(9.999, 10.0, 10)]),
-    "all equal": 4.0 * np.eye(12),
-    "two by two": symmetric([2.0, -7.0]),
-    "tiny": symmetric(1e-30 * draw.uniform(1, 2, 10)),
-    "huge": symmetric(1e30 * draw.uniform(1, 2, 10)),
+def chain(n):
+    """sum (x_i - x_(i+1))^2 / 2: the eigenvalues are 2 - 2 cos(pi j / n)."""
+    return lambda x: jnp.sum((x[1:] - x[:-1]) ** 2) / 2, jnp.zeros(n), 2 - 2 * np.cos(np.pi * np.arange(n) / n)
+
+
+def diagonal(values):
+    held = jnp.asarray(values, jnp.float32)
+    return lambda x: jnp.sum(held * x**2) / 2, jnp.ones(len(held)), np.sort(np.asarray(held, np.float64))
+
+
+def sums(n):
+    """(sum x)^2 / 2 + |x|^2: n + 2 once, and 2."""
+    return lambda x: jnp.sum(x) ** 2 / 2 + jnp.sum(x**2), jnp.zeros(n), np.array([2.0] * (n - 1) + [n + 2.0])
+
+
+def logistic(n):
+    """log-sum-exp at equal numbers: 1/n, and 0."""
+    return jax.nn.logsumexp, jnp.zeros(n), np.array([0.0] + [1 / n] * (n - 1))
+
+
+def product(n):
+    """|u|^2 |v|^2 / 2 at |u| = |v| = 1: its Hessian is the identity and 2 (u v' + v u')."""
+    point = {"u": jnp.eye(n)[0], "v": jnp.eye(n)[0]}
+    return (
+        lambda p: jnp.sum(p["u"] ** 2) * jnp.sum(p["v"] ** 2) / 2,
+        point,
+        np.array([-1.0] + [1.0] * (2 * n - 2) + [3.0]),
+    )
+
+
+KNOWN = {
+    **{f"chain of {n}": chain(n) for n in (2, 7, 50, 400, 2000)},
+    **{f"sum and squares {n}": sums(n) for n in (1, 2, 30, 1000)},
+    **{f"log-sum-exp {n}": logistic(n) for n in (2, 5, 100)},
+    **{f"product {n}": product(n) for n in (1, 3, 40)},
+    "even": diagonal(np.linspace(-1, 1, 60)),
+    "geometric": diagonal(np.geomspace(1e-6, 1e4, 80)),
+    "one far": diagonal([*np.linspace(0, 1, 300), 1e5]),
+    "one far below": diagonal([*np.linspace(0, 1, 300), -40.0]),
+    "pairs": diagonal(np.repeat([1.0, -2.0, 5.0], 4)),
+    "zero": diagonal(np.zeros(6)),
+    "tiny": diagonal(1e-20 * np.arange(1, 9)),
+    "huge": diagonal(1e20 * np.arange(1, 9)),
+    "spiked": diagonal([*DRAW.uniform(0, 1e-3, 1500), 1.0, 2.0, 3.0]),
+    **{f"random {n}": quadratic(turned(DRAW.standard_normal(n))) for n in (3, 20, 90)},
+    "random positive": quadratic(turned(DRAW.uniform(1, 2, 50))),
+    "random decaying": quadratic(turned(np.geomspace(1e-4, 1e2, 120))),
+    "random rank 2": quadratic(turned([0.0] * 60 + [4.0, -3.0])),
 }
 
 
-@pytest.mark.parametrize("name", MATRICES)
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_an_eigenvalue_lies_within_the_residual(name, seed):
-    matrix = MATRICES[name]
-    eigenvalues = np.linalg.eigvalsh(matrix)
-    pair = ask(matrix, seed=seed)
-    rounding = 1e-12 * np.abs(eigenvalues).max()
-    assert pair.finite
-    assert np.abs(eigenvalues - pair.value).min() <= pair.residual + rounding
-    assert np.linalg.norm(pair.vector) == pytest.approx(1.0)
-    assert pair.residual == pytest.approx(np.linalg.norm(matrix @ pair.vector - pair.value * pair.vector), abs=rounding)
-    assert pair.lowest >= eigenvalues[0] - rounding
+@pytest.mark.parametrize("which", ["magnitude", "largest", "smallest"])
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_interval_holds_an_eigenvalue(name, which):
+    fun, at, truth = KNOWN[name]
+    answer = qed.spectrum(fun, at, k=3, which=which)
+    assert answer.measured and len(answer.eigenvalues) == min(3, len(truth))
+    for value, error in zip(answer.eigenvalues, answer.errors, strict=True):
+        assert np.min(np.abs(truth - value)) <= error
+    first = truth[wanted(truth, 1, which)[0]]
+    assert abs(abs(answer.eigenvalues[0]) - abs(first)) <= 2e-2 * np.max(np.abs(truth))
 
 
-@pytest.mark.parametrize("name", MATRICES)
-def test_it_is_the_largest_one(name):
-    eigenvalues = np.linalg.eigvalsh(MATRICES[name])
-    pair = ask(MATRICES[name])
-    assert pair.value == pytest.approx(eigenvalues[-1], rel=2e-3, abs=2e-3 * np.abs(eigenvalues).max())
-    assert pair.products <= 30
+def test_there_are_thirty():
+    assert len(KNOWN) >= 30
 
 
-def test_a_matrix_of_zeros():
-    pair = ask(np.zeros((6, 6)))
-    assert (pair.value, pair.residual, pair.finite) == (0.0, 0.0, True)
+def test_the_residuals_are_as_small_as_asked():
+    fun, at, _ = KNOWN["random 90"]
+    answer = qed.spectrum(fun, at, k=5, tol=1e-6)
+    assert np.all(answer.errors <= 2e-6 * np.abs(answer.eigenvalues))
+    assert answer.check()
 
 
-@pytest.mark.parametrize("value", [3.0, 0.0, -2.0])
-def test_one_by_one(value):
-    pair = ask(np.array([[value]]))
-    assert pair.value == pytest.approx(value)
-    assert pair.residual <= 1e-12
+def test_a_restarted_basis_finds_the_same():
+    matrix = np.diag(np.linspace(-1, 2, 200) ** 3)
+    long = Krylov(lambda v: matrix @ v, 200, 100)
+    short = Krylov(lambda v: matrix @ v, 200, 17)
+    assert search(long, 5, "largest", 1e-8) and search(short, 5, "largest", 1e-8)
+    assert short.count <= 17 < short.products
+    for krylov in (long, short):
+        values, _ = krylov.ritz()
+        assert np.allclose(values[-5:], np.linspace(-1, 2, 200)[-5:] ** 3, atol=1e-7)
+        q = krylov.basis[: krylov.count]
+        assert np.abs(q @ q.T - np.eye(len(q))).max() < 1e-12
 
 
-def test_a_few_products_suffice_where_one_eigenvalue_stands_out():
-    pair = ask(MATRICES["one far eigenvalue"])
-    assert pair.products <= 8
-    assert pair.residual <= 1e-3 * pair.value
+def test_eigenvectors_are_trees_with_named_shares():
+    fun = lambda p: 4 * p["a"] ** 2 + jnp.sum(jnp.array([1.0, 2.0]) * p["b"] ** 2)  # noqa: E731
+    answer = qed.spectrum(fun, {"a": jnp.float32(0), "b": jnp.zeros(2)}, k=2)
+    assert answer.shares[0][0][0] == "p['a']" and answer.shares[1][0][0] == "p['b'][1]"
+    assert abs(abs(answer.eigenvectors[0]["a"]) - 1) < 1e-9
+    assert answer.eigenvectors[1]["b"].shape == (2,)
 
 
-def test_a_product_that_is_not_finite_says_nothing():
-    pair = steepest(lambda v: v * np.nan, 4)
-    assert not pair.finite
-    assert np.isinf(pair.residual)
+def test_the_condition_number():
+    fun, at, truth = KNOWN["random positive"]
+    assert abs(qed.spectrum(fun, at).condition() - truth[-1] / truth[0]) < 1e-6
+    assert qed.spectrum(*KNOWN["even"][:2]).condition() == np.inf
 
 
-def test_it_stops_when_told():
-    asked = []
-    matrix = MATRICES["random"]
-
-    def stop():
-        asked.append(1)
-        return len(asked) >= 4
-
-    pair = ask(matrix, stop=stop)
-    assert pair.products == 5
-    assert np.abs(np.linalg.eigvalsh(matrix) - pair.value).min() <= pair.residual
+def test_the_trace_of_few_parameters_is_exact():
+    fun, at, truth = KNOWN["chain of 50"]
+    trace = qed.spectrum(fun, at, k=1).trace
+    assert trace.measured and abs(trace.value - truth.sum()) < 1e-9 and trace.check()
 
 
-def test_the_same_seed_gives_the_same_pair():
-    first, again = ask(MATRICES["random"], seed=3), ask(MATRICES["random"], seed=3)
-    assert (first.vector == again.vector).all()
+@pytest.mark.slow
+@pytest.mark.parametrize("spread", ["decaying", "flat", "of both signs"])
+def test_the_interval_of_the_trace_is_kept(spread):
+    values = {
+        "decaying": np.geomspace(1e-3, 1e2, 400),
+        "flat": np.linspace(1, 2, 400),
+        "of both signs": np.random.default_rng(2).standard_normal(400),
+    }[spread]
+    kept = 0
+    for seed in range(100):
+        found = hutch.trace(lambda v: values * v, len(values), seed=seed)
+        kept += abs(found.value - values.sum()) <= found.error
+        assert found.products <= 120
+    assert kept >= 95
 
 
-def test_products_in_low_precision_keep_the_bound_honest():
-    """In float32 Lanczos' own estimate would be too small; the fresh product is not."""
-    matrix = symmetric(np.geomspace(1e-3, 1e3, 30)).astype(np.float32)
-    pair = steepest(lambda v: (matrix @ v.astype(np.float32)).astype(float), 30)
-    true = np.linalg.eigvalsh(matrix.astype(float))
-    assert np.abs(true - pair.value).min() <= pair.residual + 30 * np.finfo(np.float32).eps * true[-1]
+def test_the_density_has_the_right_share_below_zero():
+    values = np.concatenate([-np.ones(30), np.linspace(1, 3, 170)])
+    found = density(lambda v: values * v, 200, probes=20, steps=30, seed=0)
+    assert abs(found.below(0.0) - 0.15) < 0.05 and abs(found.weights.sum() - 1) < 1e-9
+    assert abs(found.mean - values.mean()) <= 4 * found.error
+    grid, heights = found.smooth(0.1)
+    assert abs(np.sum(heights) * (grid[1] - grid[0]) - 1) < 0.01
+    fun, at, truth = KNOWN["even"]
+    told = qed.spectrum(fun, at, k=1).density(probes=8)
+    assert abs(told.mean - truth.mean()) <= 4 * told.error
 
 
-# --- Hessian products -----------------------------------------------------------------------------------------
+def test_the_value_graph_is_asked_and_not_a_rule():
+    @jax.custom_jvp
+    def square(x):
+        return x * x
+
+    square.defjvp(lambda primals, tangents: (square(primals[0]), 100 * primals[0] * tangents[0]))
+    assert abs(qed.spectrum(lambda x: jnp.sum(square(x)), jnp.ones(3), k=1).eigenvalues[0] - 2) < 1e-6
 
 
-@pytest.mark.parametrize("equations", [0, 10_000])
-def test_a_product_is_the_hessian_times_the_direction(equations):
-    X = jnp.asarray(np.random.default_rng(0).standard_normal((7, 3)), jnp.float32)
-
-    def loss(parameters, data):
-        (w, b) = parameters
-        return jnp.mean(jnp.log1p(jnp.exp(data[0] @ w + b)))
-
-    w = (jnp.array([0.1, -0.2, 0.3]), jnp.float32(0.5))
-    direction = (jnp.array([1.0, 2.0, -1.0]), jnp.float32(0.25))
-    product = hessian_product(loss, equations=equations)
-    product((w[0] + 1, w[1]), (X,), direction)  # another point before, and another direction
-    product(w, (X,), (2 * direction[0], direction[1]))
-    found = flatten(product(w, (X,), direction))
-    full = jax.hessian(lambda v: loss((v[:3], v[3]), (X,)))(jnp.concatenate([w[0], w[1][None]]))
-    assert found == pytest.approx(np.asarray(full) @ flatten(direction), rel=1e-4)
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [({"k": 0}, "QED007"), ({"k": 1.5}, "QED007"), ({"which": "middle"}, "QED007"), ({"tol": 0.0}, "QED007")],
+)
+def test_wrong_options_are_coded(options, code):
+    with pytest.raises(QedError) as raised:
+        qed.spectrum(lambda x: jnp.sum(x**2), jnp.ones(2), **options)
+    assert raised.value.code == code
 
 
-def test_flatten_and_unflatten_are_inverse():
-    arrays = (jnp.ones((2, 3)), jnp.float32(4.0), jnp.zeros((0,)), jnp.arange(2, dtype=jnp.bfloat16))
-    vector = flatten(arrays)
-    back = unflatten(vector, arrays)
-    assert vector.tolist() == [1.0] * 6 + [4.0, 0.0, 1.0]
-    assert [(a.shape, a.dtype) for a in back] == [(a.shape, a.dtype) for a in arrays]
-    assert all(bool((a == b).all()) for a, b in zip(arrays, back, strict=True))
-    assert flatten(()).shape == (0,)
+@pytest.mark.parametrize(
+    ("at", "code"),
+    [(jnp.array([1, 2]), "QED003"), ({}, "QED004"), (jnp.array([jnp.nan]), "QED006"), (jnp.zeros((0,)), "QED004")],
+)
+def test_bad_input_is_coded(at, code):
+    with pytest.raises(QedError) as raised:
+        qed.spectrum(lambda x: jnp.sum(x), at)
+    assert raised.value.code == code
+
+
+def test_products_that_are_not_finite_are_unknown():
+    answer = qed.spectrum(lambda x: jnp.sum(jnp.sqrt(x)), jnp.zeros(2))
+    assert answer.unknown and answer.missing[0].code == "QED210"
+
+
+def test_a_linear_function_and_dead_units_have_zero_eigenvalues():
+    for fun in (lambda x: jnp.sum(x), lambda x: jnp.sum(jax.nn.relu(x - 5.0))):
+        answer = qed.spectrum(fun, jnp.zeros(3), k=2)
+        assert np.all(answer.eigenvalues == 0) and np.all(answer.errors == 0)
+
+
+def test_the_size_is_said_before_anything_is_allocated(monkeypatch):
+    from qed.calculus.spectra import products
+
+    fun, at = (lambda x: jnp.sum(x**2)), jnp.zeros(40_000)
+    answer = qed.spectrum(fun, at, k=1)
+    assert answer.findings[0].code == "QED701" and "6.4 GB" in answer.findings[0].message
+    monkeypatch.setattr(products, "free_memory", lambda: 1e6)
+    with pytest.raises(QedError) as raised:
+        qed.spectrum(fun, at)
+    assert raised.value.code == "QED702"
+
+
+@pytest.mark.slow
+def test_a_million_parameters_in_k_and_twenty_vectors():
+    n, k = 1_000_000, 5
+    scale = jnp.linspace(0.0, 1.0, n).at[:8].set(jnp.arange(8.0) * 5)
+    tracemalloc.start()
+    answer = qed.spectrum(lambda x: jnp.sum(scale * x**2) / 2, jnp.zeros(n), k=k)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.allclose(answer.eigenvalues, [35, 30, 25, 20, 15], rtol=1e-3)
+    assert peak <= (k + 20) * 4 * n

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from qed.calculus.hessian import flatten
-from qed.calculus.spectrum import steepest
+from qed.calculus.lanczos import steepest
 from qed.optimization.adaptive import identify_update, multipliers
 from qed.optimization.local import LocalRule, NotIdentified
 

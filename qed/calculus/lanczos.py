@@ -1,0 +1,185 @@
+"""Lanczos: eigenvalues of a symmetric matrix that is known by its products, with error bars.
+
+Lanczos builds an orthonormal basis Q of the Krylov space of H from a random start and the projection T = Q'HQ, whose
+eigenvalues (Ritz values) approach the extreme eigenvalues of H first. Reorthogonalising twice keeps Q orthogonal in
+floating point. With H Q = Q T + beta q e_m', a Ritz pair T s = theta s has the residual beta |s_m|. When the basis is
+full, the wanted Ritz vectors are kept and the rest is dropped: H Q_p = Q_p diag(theta) + beta q s_m' is of the same
+form, so that the iteration goes on (thick restart: Wu and Simon, SIAM J. Matrix Anal. Appl. 22, 2000). For any unit
+vector v, with theta = v'Hv,
+
+    some eigenvalue of H lies within |H v - theta v| of theta,
+
+which is the error bar printed: from a *fresh* product, because Lanczos' own estimate falls below what the
+arithmetic of the loss can give. That no larger eigenvalue exists is not implied by it.
+
+Reference: Parlett, *The Symmetric Eigenvalue Problem*, 1998, theorem 4.5.1 and chapter 13.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+BLOCK = 1 << 16
+"""How many columns of the basis are turned at a time in a restart, so that no second basis is needed."""
+CLOSED = 1e-12
+"""The part of the largest Ritz value below which the Krylov space is taken to be closed."""
+
+
+@dataclass(frozen=True)
+class EigenPair:
+    """An approximate eigenpair: an eigenvalue lies within `residual` of `value`.
+
+    Args:
+        value: the Ritz value v'Hv.
+        residual: |H v - value v| from a fresh product.
+        vector: the unit vector v.
+        products: how many Hessian-vector products were spent.
+        lowest: the smallest Ritz value seen, an upper bound of the smallest eigenvalue.
+        finite: False where a product was not finite; the pair then says nothing.
+    """
+
+    value: float
+    residual: float
+    vector: np.ndarray
+    products: int
+    lowest: float
+    finite: bool = True
+
+
+class Krylov:
+    """An orthonormal basis that grows by one product a step, and the projection on it.
+
+    Args:
+        product: v -> H v, vectors of length `size`.
+        size: the length.
+        most: how many vectors the basis holds at most, beside the next one.
+        seed: of the random start, uniform on the sphere.
+        dtype: of the basis.
+
+    >>> krylov = Krylov(lambda v: np.array([3.0, 1.0, -2.0]) * v, 3, 3)
+    >>> while krylov.step() and krylov.count < 3:
+    ...     krylov.extend()
+    >>> krylov.ritz()[0].round(9).tolist(), krylov.products
+    ([-2.0, 1.0, 3.0], 3)
+    """
+
+    def __init__(
+        self, product: Callable[[Array], Array], size: int, most: int, seed: int = 0, dtype: type = np.float64
+    ) -> None:
+        self.product, self.size, self.most = product, size, max(1, min(most, size))
+        self.rng = np.random.default_rng(seed)
+        self.basis = np.zeros((self.most + 1, size), dtype)
+        self.matrix = np.zeros((self.most, self.most))
+        self.count = self.products = 0
+        self.beside = 0.0
+        self.betas: list[float] = []
+        start = self.rng.standard_normal(size)
+        self.basis[0] = start / np.linalg.norm(start)
+
+    def step(self) -> bool:
+        """Multiply the last vector of the basis; False where the product is not finite."""
+        j = self.count
+        u = np.asarray(self.product(self.basis[j])).astype(self.basis.dtype)
+        self.products += 1
+        if not np.isfinite(u).all():
+            return False
+        inside = self.basis[: j + 1]
+        row = np.zeros(j + 1)
+        for _ in range(2):
+            part = inside @ u
+            u -= inside.T @ part
+            row += part
+        self.matrix[j, : j + 1] = self.matrix[: j + 1, j] = row
+        self.beside = float(np.linalg.norm(u))
+        self.count += 1
+        self.betas.append(self.beside)
+        self.basis[j + 1] = u
+        return True
+
+    @property
+    def closed(self) -> bool:
+        """Whether the space is invariant, up to rounding."""
+        room = max(CLOSED, 4 * float(np.finfo(self.basis.dtype).eps))
+        scale = float(np.max(np.abs(self.matrix[: self.count, : self.count]), initial=0.0))
+        return self.count >= self.size or self.beside <= room * max(scale, 1e-300)
+
+    def extend(self) -> None:
+        """Take the rest of the last product, or, where there is none, a new random vector, into the basis."""
+        j = self.count
+        if not self.closed:
+            self.basis[j] /= self.beside
+            return
+        self.beside = 0.0
+        u = self.rng.standard_normal(self.size).astype(self.basis.dtype)
+        for _ in range(2):
+            u -= self.basis[:j].T @ (self.basis[:j] @ u)
+        self.basis[j] = u / np.linalg.norm(u)
+
+    def ritz(self) -> tuple[Array, Array]:
+        """Ritz values, ascending, and their vectors in the basis, as columns."""
+        return np.linalg.eigh(self.matrix[: self.count, : self.count])
+
+    def vectors(self, inner: Array) -> Array:
+        """Vectors (count, ...) in the basis as vectors of length `size`, in rows."""
+        return inner.T @ self.basis[: self.count]
+
+    def restart(self, kept: Sequence[int]) -> None:
+        """Keep some Ritz vectors and the next vector of the basis, and drop the rest."""
+        values, inner = self.ritz()
+        keep = inner[:, list(kept)]
+        p, j = keep.shape[1], self.count
+        for start in range(0, self.size, BLOCK):
+            part = slice(start, start + BLOCK)
+            self.basis[:p, part] = keep.T.astype(self.basis.dtype) @ self.basis[:j, part]
+        self.basis[p] = self.basis[j]
+        self.matrix[:] = 0.0
+        self.matrix[:p, :p] = np.diag(values[list(kept)])
+        self.count = p
+
+
+def steepest(
+    product: Callable[[np.ndarray], np.ndarray],
+    size: int,
+    *,
+    tolerance: float = 1e-3,
+    most: int = 30,
+    seed: int = 0,
+    stop: Callable[[], bool] = lambda: False,
+) -> EigenPair:
+    """The largest eigenvalue of a symmetric matrix given by its products.
+
+    Args:
+        product: v -> H v, float64 vectors of length `size`.
+        size: the number of parameters.
+        tolerance: relative residual at which to stop.
+        most: the most products to spend.
+        seed: of the random start vector.
+        stop: asked before each product; True ends the search with what is known.
+
+    Example:
+        >>> import numpy as np
+        >>> pair = steepest(lambda v: np.array([3.0, 1.0]) * v, 2)
+        >>> round(pair.value, 9), pair.residual < 1e-9
+        (3.0, True)
+    """
+    steps = max(1, min(most - 1, size))
+    krylov = Krylov(product, size, steps, seed)
+    while True:
+        if not krylov.step():
+            return EigenPair(np.nan, np.inf, krylov.basis[0], krylov.products, np.nan, finite=False)
+        theta, inner = krylov.ritz()
+        estimate = krylov.beside * abs(inner[-1, -1])
+        done = estimate <= tolerance * 1e-2 * abs(theta[-1]) and krylov.count >= min(3, size)
+        if done or krylov.closed or krylov.count == steps or stop():
+            break
+        krylov.extend()
+    vector = krylov.vectors(inner[:, -1])
+    vector /= np.linalg.norm(vector)
+    image = product(vector)
+    value = float(vector @ image)
+    residual = float(np.linalg.norm(image - value * vector))
+    return EigenPair(value, residual, vector, krylov.products + 1, float(theta[0]), bool(np.isfinite(image).all()))
