@@ -29,13 +29,14 @@ from qed.graph.build import Builder, Node, reachable
 from qed.graph.graph import Graph
 from qed.graph.names import assigned
 from qed.numerics.rewriting.change import Change
-from qed.numerics.rewriting.difference_laws import CANCEL
+from qed.numerics.rewriting.difference_laws import BOSE, CANCEL
 from qed.numerics.rewriting.difference_outer import logarithm
-from qed.numerics.rewriting.difference_quotients import quotient
+from qed.numerics.rewriting.difference_quotients import exponentials, quotient
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.difference_terms import ONE, Polynomial, Terms
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.logarithm import Rewritten
+from qed.numerics.rewriting.removable import SERIES_AT_ZERO, Removable
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.signs import floating
 
@@ -75,12 +76,17 @@ class Differences:
         self.only = only
         self.difference = Difference(builder)
         self.deep = Difference(builder, Terms(deep=True), pairs=False)
+        self.removable = Removable(builder)
         self.changed: list[Rewrite] = []
 
     def rule(self, node: Node) -> Node | None:
         """What takes the place of a node whose children are rewritten already, or None."""
         if node.operation not in USED or not floating(node.dtype) or (self.only is not None and not self.only(node)):
             return None
+        if node.operation != "log" and not self.builder.derivative:
+            new = None if self._named(node) else self.removable(node)
+            if new is not None:
+                return self.replaced(node, new, (SERIES_AT_ZERO,))
         for difference in (self.difference, self.deep):
             if node.operation in SUMS:
                 found = self._found(difference, node)
@@ -89,7 +95,17 @@ class Differences:
             if found is not None:
                 new = difference.algebra.filled(found[0], node.shape)
                 return None if new is node else self.replaced(node, new, found[1])
+        if node.operation != "log" and not self.builder.derivative:
+            new = self.removable(node, 1)
+            return None if new is None else self.replaced(node, new, (SERIES_AT_ZERO,))
         return None
+
+    def _named(self, node: Node) -> bool:
+        """Whether a quotient is one of exponentials that has a form of its own, near 0 and far from it."""
+        if node.operation != "div":
+            return False
+        found = quotient(self.difference, node)
+        return exponentials(self.deep, node) is not None or (found is not None and BOSE in found[1])
 
     def _found(self, difference: Difference, node: Node) -> tuple[Node, tuple[Law, ...]] | None:
         polynomial = difference.terms(node)

@@ -24,11 +24,12 @@ import jax.numpy as jnp
 from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.bose import BERNOULLI, BOSE, EINSTEIN
 from qed.numerics.rewriting.difference_series import REMAINDER, SERIES
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, common, plus, power_of, scaled, times
 from qed.numerics.rewriting.lengths import UNIT
 from qed.numerics.rewriting.scales import source_of, spread_along
-from qed.numerics.rewriting.smooth import EXPM1, TANH
+from qed.numerics.rewriting.smooth import TANH
 
 if TYPE_CHECKING:
     from qed.numerics.rewriting.difference_recursion import Difference
@@ -60,14 +61,15 @@ VANISHES = {"sin", "tan", "tanh", "sinh", "atan", "asin", "asinh", "atanh", "log
 
 def quotient(difference: Difference, node: Node) -> Found | None:
     """A quotient whose parts vanish together, or overflow together; None for any other."""
-    found = _exponentials(difference, node) or _unit(difference, node)
+    found = exponentials(difference, node) or _unit(difference, node)
     if found is not None:
         return found
     polynomial = difference.terms(node)
     if len(polynomial) != 1:
         return None
     ((monomial, coefficient),) = polynomial.items()
-    found = removed(difference, monomial, coefficient, node) or _powers(difference, node) or _roots(difference, node)
+    found = removed(difference, monomial, coefficient, node) or _over_bose(difference, monomial, coefficient, node)
+    found = found or _powers(difference, node) or _roots(difference, node)
     if found is not None or not _shares(difference, node):
         return found
     return difference.plain(polynomial, node), (laws.CANCEL,)
@@ -145,12 +147,17 @@ def removed(difference: Difference, monomial: Monomial, coefficient: Fraction, l
             side[one] = side.get(one, 0) + abs(exponent)
     if not whole.rests or not set(above) & set(below):
         return None
-    return _emitted(difference, whole, like), (laws.REMAINDER, laws.CANCEL)
+    used = any(_exponential_rest(rest) and power < 0 for rest, power in whole.rests)
+    return _emitted(difference, whole, like), (laws.REMAINDER, laws.CANCEL, *((laws.BOSE,) if used else ()))
 
 
 def _emitted(difference: Difference, whole: Zero, like: Node) -> Node:
-    above = [(rest, power) for rest, power in whole.rests if power > 0]
-    below = [(rest, -power) for rest, power in whole.rests if power < 0]
+    whole = _symmetric(difference, whole)
+    rests, monomial = list(whole.rests), whole.monomial
+    if not difference.builder.derivative:
+        rests, monomial = _bose(difference, rests, monomial)
+    above = [(rest, power) for rest, power in rests if power > 0]
+    below = [(rest, -power) for rest, power in rests if power < 0]
     value: Node | None = None
     for rest, power in above:
         factor = difference.power(rest, power)
@@ -159,9 +166,85 @@ def _emitted(difference: Difference, whole: Zero, like: Node) -> Node:
         value = value if value is not None else difference.algebra.number(1.0, like)
         value = difference.emit(stable.DIV, value, difference.power(rest, power))
     assert value is not None
-    if whole.monomial != ONE:
-        value = difference.by((value, ()), whole.monomial, like)[0]
+    if monomial != ONE:
+        value = difference.by((value, ()), monomial, like)[0]
     return difference.algebra.times(float(whole.coefficient), value)
+
+
+def _exponential_rest(node: Node) -> bool:
+    """Whether a node is (e^v - 1)/v."""
+    return node.operation == "remainder" and (node.params["f"], node.params["k"]) == ("exp", 1)
+
+
+def _symmetric(difference: Difference, whole: Zero) -> Zero:
+    """(e^v - 1)/v = e^(v/2) sinh(v/2)/(v/2), where the exponentials of several cancel: what is left is even in v."""
+    rests = [(node, power) for node, power in whole.rests if _exponential_rest(node)]
+    if len(rests) < 2:
+        return whole
+    exponent: Polynomial = {}
+    for node, power in rests:
+        exponent = plus(exponent, difference.terms(node.children[0]), power)
+    if difference.multiplied(exponent):
+        return whole
+    new = []
+    for node, power in rests:
+        half = difference.algebra.times(0.5, node.children[0])
+        new.append((difference.emit(REMAINDER, half, f="sinh", k=1), power))
+    others = [(node, power) for node, power in whole.rests if not _exponential_rest(node)]
+    return Zero(whole.coefficient, whole.monomial, (*others, *new))
+
+
+def _bose(
+    difference: Difference, rests: list[tuple[Node, int]], monomial: Monomial
+) -> tuple[list[tuple[Node, int]], Monomial]:
+    """e^(p v) / ((e^v - 1)/v)^q as a product of v/(e^v - 1), v/(1 - e^-v) and their product (`bose`)."""
+    found: list[tuple[Node, int]] = []
+    for node, power in rests:
+        if not _exponential_rest(node) or power >= 0:
+            found.append((node, power))
+            continue
+        v = node.children[0]
+        for operation, argument, count, used in _pairs(difference, v, -power, monomial):
+            found.append((difference.emit(operation, argument), count))
+            monomial = times(monomial, used)
+    return found, monomial
+
+
+def _pairs(
+    difference: Difference, v: Node, below: int, monomial: Monomial
+) -> list[tuple[Operation, Node, int, Monomial]]:
+    """The factors that e^(p v) / ((e^v - 1)/v)^below is made of, each with the powers of e^v that it takes."""
+    powers = [(number, power) for number, power in monomial if _is_exp(difference.node(number), v)]
+    number, above = powers[0] if powers else (-1, 0)
+    above = min(max(above, 0), below)
+    both = min(above, below - above)
+    parts = [(EINSTEIN, v, both, both), (BERNOULLI, v, below - above - both, 0)]
+    if above > both:
+        parts.append((BERNOULLI, difference.algebra.negative(v), above - both, above - both))
+    return [(op, at, count, ((number, -used),) if used else ONE) for op, at, count, used in parts if count]
+
+
+def _is_exp(node: Node, v: Node) -> bool:
+    return node.operation == "exp" and node.children[0] is v
+
+
+def _over_bose(difference: Difference, monomial: Monomial, coefficient: Fraction, like: Node) -> Found | None:
+    """Something that does not vanish with u, over e^u - 1."""
+    if difference.builder.derivative:
+        return None
+    for number, power in monomial:
+        node = difference.node(number)
+        if power != -1 or node.operation != "expm1" or node.shape != like.shape:
+            continue
+        u = node.children[0]
+        rest = times(monomial, ((number, 1),))
+        exp = next((n for n, p in rest if p == 1 and _is_exp(difference.node(n), u)), None)
+        value = difference.emit(BOSE, u if exp is None else difference.algebra.negative(u))
+        if exp is not None:
+            rest, coefficient = times(rest, ((exp, -1),)), -coefficient
+        found = difference.by((value, ()), rest, like) if rest != ONE else (value, ())
+        return difference.algebra.times(float(coefficient), found[0]), (laws.BOSE,)
+    return None
 
 
 def _generator(difference: Difference, node: Node) -> Zero:
@@ -208,7 +291,8 @@ def _rest(difference: Difference, name: str, k: int, v: Node) -> Zero | None:
 # --- exponentials ---
 
 
-def _exponentials(difference: Difference, node: Node) -> Found | None:
+def exponentials(difference: Difference, node: Node) -> Found | None:
+    """A quotient of sums of exponentials that has a name."""
     a, b = node.children
     above, below = difference.deeper(a), difference.deeper(b)
     if len(below) != 2 or len(above) > 2:
@@ -228,9 +312,8 @@ def _over_expm1(difference: Difference, above: Polynomial, below: Polynomial) ->
         return None
     u = difference.exponent(m)
     assert u is not None
-    value = difference.emit(EXPM1, difference.plain(scaled(u, Fraction(-1)), difference.node(m[0][0])))
-    one = difference.algebra.number(float(-c / below[m]), value)
-    return difference.emit(stable.DIV, one, value), (laws.OVER_EXPM1,)
+    minus = difference.plain(scaled(u, Fraction(-1)), difference.node(m[0][0]))
+    return difference.algebra.times(float(-c / below[m]), difference.emit(BOSE, minus)), (laws.OVER_EXPM1,)
 
 
 def _tanh(difference: Difference, above: Polynomial, below: Polynomial) -> Found | None:

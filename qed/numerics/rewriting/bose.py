@@ -1,0 +1,118 @@
+"""1 / (e^v - 1) and what it makes of powers of v and e^v, with derivatives that neither cancel nor overflow.
+
+::
+
+    b(v) = 1 / (e^v - 1)             b' = b(v) b(-v)                 e^v b(v) = -b(-v)
+    B(v) = v b(v)                    B' = b (1 + v b(-v))            B(-v) = e^v B(v)
+    E(v) = B(v) B(-v)                E' = E (2/v) (1 - (v/2) coth(v/2))
+
+The quotient rule divides e^v by (e^v - 1)^2, which is inf/inf long before b is 0. b is the Bose distribution, B the
+generating function of the Bernoulli numbers, E = ((v/2) / sinh(v/2))^2 the heat capacity of an oscillator (Einstein,
+1907). Near 0 the derivatives of B and of log E are summed as series.
+
+Reference: Abramowitz and Stegun, *Handbook of Mathematical Functions*, 23.1.1, 27.1.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import factorial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from qed.graph.build import Operation
+from qed.numerics.rewriting.power_series import Laurent, quotient
+
+TERMS = 64
+NEAR = 2.5
+
+
+def _series(above: list[Fraction], below: list[Fraction]) -> list[Fraction]:
+    return list(quotient(Laurent(0, tuple(above)), Laurent(0, tuple(below))).coefficients)
+
+
+_BERNOULLI = _series([Fraction(1)] + [Fraction(0)] * (TERMS - 1), [Fraction(1, factorial(k + 1)) for k in range(TERMS)])
+_SLOPE = tuple(float(k * c) for k, c in enumerate(_BERNOULLI) if k)
+_COTH = tuple(float(-2 * c) for c in _BERNOULLI[2:])
+"""(2/v)(1 - (v/2) coth(v/2)), whose coefficients are -2 B_k / k!, k >= 2, divided by v."""
+
+
+def _sum(values: tuple[float, ...], v: Any) -> Any:
+    count = len(values) if v.dtype == jnp.float64 else 28
+    total = jnp.zeros_like(v)
+    for value in values[count - 1 :: -1]:
+        total = total * v + value
+    return total
+
+
+def _split(v: Any) -> tuple[Any, Any, Any]:
+    near = jnp.abs(v) <= NEAR
+    return near, jnp.where(near, v, 0).astype(v.dtype), jnp.where(near, NEAR, v).astype(v.dtype)
+
+
+@jax.custom_jvp
+def bose(v: Any) -> Any:
+    """1 / (e^v - 1).
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> print(jax.grad(bose)(90.0), jax.grad(lambda v: 1 / jnp.expm1(v))(90.0))
+        -0.0 nan
+    """
+    return 1 / jnp.expm1(v)
+
+
+@bose.defjvp
+def _bose_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (v,), (t,) = primals, tangents
+    return bose(v), bose(v) * bose(-v) * t
+
+
+@jax.custom_jvp
+def bernoulli(v: Any) -> Any:
+    """v / (e^v - 1), 1 at 0.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> print(f"{jax.grad(bernoulli)(jnp.float32(1e-3)):.6g}")  # -1/2 + v/6
+        -0.499833
+    """
+    zero = v == 0
+    usable = jnp.where(zero | (v == jnp.inf), 1, v).astype(v.dtype)
+    return jnp.where(zero, 1, jnp.where(v == jnp.inf, 0, usable / jnp.expm1(usable))).astype(v.dtype)
+
+
+@bernoulli.defjvp
+def _bernoulli_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (v,), (t,) = primals, tangents
+    near, small, large = _split(v)
+    far = bose(large) * (1 + large * bose(-large))
+    return bernoulli(v), jnp.where(near, _sum(_SLOPE, small), far) * t
+
+
+@jax.custom_jvp
+def einstein(v: Any) -> Any:
+    """v^2 e^v / (e^v - 1)^2, 1 at 0.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> v = jnp.float32(1e-3)
+        >>> print(f"{einstein(v):.5g} {jax.grad(einstein)(v):.5g}")  # 1 - v^2/12
+        1 -0.00016667
+    """
+    return bernoulli(v) * bernoulli(-v)
+
+
+@einstein.defjvp
+def _einstein_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (v,), (t,) = primals, tangents
+    near, small, large = _split(v)
+    far = 2 / large - 1 / jnp.tanh(large / 2)
+    return einstein(v), einstein(v) * jnp.where(near, small * _sum(_COTH, small), far) * t
+
+
+BOSE = Operation("bose", bose, whole=True)
+BERNOULLI = Operation("bernoulli", bernoulli, whole=True)
+EINSTEIN = Operation("einstein", einstein, whole=True)
