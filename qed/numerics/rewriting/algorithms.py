@@ -147,7 +147,7 @@ def _growth_over_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     """In n: log(1 + u) - u / (1 + u) = u^2 (R_2 log1p(u) + 1 / (1 + u)), u = rho / n."""
     rho, n = primals
     u, value = rho / n, growth_over(rho, n)
-    small = jnp.abs(u) < 0.25
+    small = jnp.abs(u) < 0.5
     inner = jnp.where(small, u, 0).astype(value.dtype)
     near = u * u * (remainder("log1p", 2)(inner) + 1 / (1 + inner))
     in_n = jnp.where(small, near, jnp.log1p(u) - u / (1 + u))

@@ -62,6 +62,9 @@ SINH2 = Law("exp(a) + exp(-a) - 2 = 4 sinh(a/2)**2", "always")
 SINH = Law("exp(a) - exp(-a) = 2 sinh(a)", "always")
 POWER = Law("a**k - 1 = expm1(k log(a))", "a > 0, else as it is")
 REMAINDER = Law("f(a) minus the first terms of its Taylor series = the rest of the series", "always")
+LOG_REST = Law(
+    "log(a) - (a**k - 1)/k = (log(b) - (b - 1))/k for b = a**k, the rest of a series", "a > 0, as for the original"
+)
 OVER_EXPM1 = Law("exp(a) / (exp(a) - 1) = -1 / expm1(-a)", "a != 0, as for the original")
 BOSE = Law("1 / (exp(a) - 1), its derivative -exp(a) / (exp(a) - 1)**2 without overflow", "a != 0, as for the original")
 TANH_QUOTIENT = Law("(exp(a) - exp(b)) / (exp(a) + exp(b)) = tanh((a - b)/2)", "always")

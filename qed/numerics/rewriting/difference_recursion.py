@@ -19,6 +19,7 @@ from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import difference_rules as rules
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_factors import coefficients, rational_roots
+from qed.numerics.rewriting.difference_logs import log_rest
 from qed.numerics.rewriting.difference_quotients import removed
 from qed.numerics.rewriting.difference_reading import Reading
 from qed.numerics.rewriting.difference_rules import Found
@@ -33,7 +34,6 @@ from qed.numerics.rewriting.difference_terms import (
     power_of,
     product,
     scaled,
-    spelled,
     times,
 )
 from qed.numerics.rewriting.signs import MOVES
@@ -104,11 +104,11 @@ class Difference(Reading):
     def _remainder(self, polynomial: Polynomial, like: Node) -> Found | None:
         """c (f(u) - T_k(u)) for the Taylor polynomial T_k of f."""
         for monomial, coefficient in polynomial.items():
-            found = self._log_rest(polynomial, monomial, coefficient, like)
+            found = log_rest(self, polynomial, monomial, coefficient, like)
             if found is not None:
                 return found
             g = self.single(monomial, 1)
-            if g is None or g.operation not in SERIES or len(polynomial) > 4:
+            if g is None or g.operation not in SERIES or len(polynomial) > 5:
                 continue
             u = self.terms(g.children[0])
             if len(u) != 1 or ONE in u:
@@ -118,23 +118,25 @@ class Difference(Reading):
                     if k == 2 and g.operation == "cos":
                         break
                     return self._rest(g, k, coefficient)
+            found = self._rest_and_more(polynomial, monomial, coefficient, u, g, like)
+            if found is not None:
+                return found
         return None
 
-    def _log_rest(self, polynomial: Polynomial, monomial: Monomial, coefficient: Fraction, like: Node) -> Found | None:
-        """c (log(u) - (u - 1)), whatever u is, if u - 1 is found without cancellation."""
-        g = self.node(monomial[0][0]) if len(monomial) == 1 and monomial[0][1] == 1 else None
-        g = spelled(g) if g is not None and g.operation == "log_ratio" else g
-        if g is None or g.operation != "log":
+    def _rest_and_more(
+        self, polynomial: Polynomial, monomial: Monomial, c: Fraction, u: Polynomial, g: Node, like: Node
+    ) -> Found | None:
+        """c (e^u - 1 - u) and more terms of the sign of c."""
+        if g.operation != "exp" or len(polynomial) < 4:
             return None
-        for read in (self.terms, self.deep):
-            below = plus(read(g.children[0]), {ONE: Fraction(1)}, -1)
-            if polynomial == plus({monomial: coefficient}, below, -coefficient):
-                gap = self.sharp(below, like)
-                if gap is None:
-                    return None
-                value = self.emit(REST, gap[0], f="log1p", k=2)
-                return self.algebra.times(float(coefficient), value), (laws.REMAINDER, *gap[1])
-        return None
+        rest = plus(plus({monomial: c}, {ONE: c}, -1), u, -c)
+        others = plus(polynomial, rest, -1)
+        if not others or len(others) != len(polynomial) - 3 or not self.adds(others):
+            return None
+        if (min(others.values()) > 0) != (c > 0):
+            return None
+        value, used = self._rest(g, 2, c)
+        return self.emit(stable.ADD, self.plain(others, like), value), used
 
     def is_rest(self, polynomial: Polynomial, monomial: Monomial, coefficient: Fraction, u: Polynomial, k: int) -> bool:
         """Whether a polynomial is coefficient * (f(u) - T_k(u)), its first monomial being f(u)."""

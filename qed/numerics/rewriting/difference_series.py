@@ -207,6 +207,27 @@ def rest(name: str, k: int) -> Callable[[Any], Any]:
     return found
 
 
+@jax.custom_jvp
+def log_rest(w: Any, v: Any) -> Any:
+    """log w - v for w = 1 + v, both of them known to their own digits.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(f"{log_rest(jnp.float32(1.0), jnp.float32(1e-8)):.5g}")  # -v^2/2
+        -5e-17
+    """
+    near = SERIES["log1p"].near(v)
+    return jnp.where(near, rest("log1p", 2)(jnp.where(near, v, 0).astype(v.dtype)), jnp.log(jnp.where(near, 1, w)) - v)
+
+
+@log_rest.defjvp
+def _log_rest_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    w, v = primals
+    near = SERIES["log1p"].near(v)
+    in_w = jnp.where(near, 0, 1 / w).astype(v.dtype)
+    return log_rest(w, v), in_w * tangents[0] - jnp.where(near, v / w, 1).astype(v.dtype) * tangents[1]
+
+
 def _taylor(name: str, k: int, order: int, v: Any) -> Any:
     """T_k or its derivative."""
     values = [float(value) for value in SERIES[name].coefficients(k)]
@@ -229,3 +250,4 @@ def _slope(name: str, k: int) -> Callable[[Any], Any]:
 
 REST = Operation("taylor_rest", lambda v, f, k: rest(f, k)(v), whole=True)
 REMAINDER = Operation("remainder", lambda v, f, k: remainder(f, k)(v), whole=True)
+LOG_REST = Operation("log_rest", log_rest, whole=True)

@@ -232,6 +232,18 @@ def spelled(node: Node) -> Node:
     return node
 
 
+def logarithm_of(node: Node, read: Terms) -> Polynomial:
+    """u, where a node is log(u), log(a / b) or log(a) - log(b)."""
+    first = read(node.children[0])
+    if node.operation == "log":
+        return first
+    below = read.factor(node.children[1], read(node.children[1]))
+    above = read.factor(node.children[0], first)
+    if below is None or above is None:
+        return {}
+    return {times(above[0], power_of(below[0], -1)): above[1] / below[1]}
+
+
 def _same_value(node: Node) -> bool:
     child = node.children[0]
     return child.dtype == node.dtype and child.shape == node.shape

@@ -47,7 +47,7 @@ from qed.numerics.rewriting.angles import COSINE_DISTANCE, arccosine, side, tria
 from qed.numerics.rewriting.change import Change
 from qed.numerics.rewriting.difference import Rewrite, described
 from qed.numerics.rewriting.difference_recursion import Difference
-from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, plus, product, times
+from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, plus, product, spelled, times
 from qed.numerics.rewriting.entropies import divergence
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.render import Formula
@@ -336,9 +336,9 @@ class Substitutions:
 
     def _grown(self, node: Node) -> Found | None:
         base = node.children[0]
-        if base.operation not in ("add", "sub"):
+        if spelled(base).operation not in ("add", "sub"):
             return None
-        polynomial = self.difference.terms(base)
+        polynomial = self.difference.deeper(base)
         rest = plus(polynomial, {ONE: Fraction(1)}, -1)
         if not rest or ONE in rest or constant_of(base) is not None:
             return None
