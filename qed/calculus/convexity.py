@@ -22,9 +22,10 @@ import numpy as np
 
 from qed.answer import Answer, Reason
 from qed.calculus.shapes.explanation import culprit, death, not_convex, reason_of, witness_reason
-from qed.calculus.shapes.found import Term, strong_constant, term
+from qed.calculus.shapes.found import Term, term
 from qed.calculus.shapes.refutation import Search, split
 from qed.calculus.shapes.rules import Rules
+from qed.calculus.shapes.strong import strong_constant
 from qed.certificates.certificate import Subject
 from qed.certificates.convexity import Convexity as Certificate
 from qed.certificates.convexity_witness import ConvexityWitness, excess

@@ -127,7 +127,12 @@ def _hyperbolic_root(step: Check) -> None:
 def _geometric_mean(step: Check) -> None:
     atom, sign = step.atom
     step.require(sign < 0, "it is a positive multiple")
-    factors = _factors(step.a, atom)
+    if atom.name == "exp":
+        terms = [(part, c) for part, c in atom.args[0].terms if part.free]
+        step.require(bool(terms) and all(part.name == "log" for part, _ in terms), "it is no exp of logarithms")
+        factors = [(part.args[0], c) for part, c in terms]
+    else:
+        factors = _factors(step.a, atom)
     total = sum((p for _, p in factors), step.a.zero)
     step.require(total <= 1 and all(p > 0 for _, p in factors), "the exponents sum to more than 1")
     step.require(all(step.a.nonnegative(u) for u, _ in factors), "a factor may be negative")

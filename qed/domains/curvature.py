@@ -330,11 +330,19 @@ class Curvature(Forward):
 
     def _both(self, x: Form, y: Form) -> Form:
         zero = self.algebra.number(0)
-        return zero if zero in (x, y) else y if not x.terms else x if not y.terms or x is y else self._unsure(x, y)
+        if zero in (x, y):
+            return zero
+        if not x.terms or not y.terms or x is y:
+            return x if not y.terms or x is y else y
+        return self.algebra.choose(x, zero, y) if self.algebra.boolean(x) else self._unsure(x, y)
 
     def _either(self, x: Form, y: Form) -> Form:
         one = self.algebra.number(1)
-        return one if one in (x, y) else y if not x.terms else x if not y.terms or x is y else self._unsure(x, y)
+        if one in (x, y):
+            return one
+        if not x.terms or not y.terms or x is y:
+            return x if not y.terms or x is y else y
+        return self.algebra.choose(x, y, one) if self.algebra.boolean(x) else self._unsure(x, y)
 
     def _not(self, x: Form) -> Form:
         return self.algebra.combine(((x, -self.algebra.one),), 1)
@@ -358,8 +366,9 @@ class Curvature(Forward):
         if all(case is cases[0] for case in cases):
             return cases[0]
         real = all(isinstance(case, Form) for case in cases)
-        if real and len(cases) == 2 and isinstance(which, Form) and self.algebra.boolean(which):
-            return self.algebra.choose(which, cases[0], cases[1])
+        chosen = self.algebra.either(which, *cases) if real and len(cases) == 2 and isinstance(which, Form) else None
+        if chosen is not None:
+            return chosen
         found = self.opaque([form for form in (which, *cases) if isinstance(form, Form)], "select_n")
         return found if real else self.algebra.lose(found)
 

@@ -225,7 +225,7 @@ class Algebra(Terms):
         atom, c = x.terms[0]
         return atom.kind == "compare" and ((c == 1 and x.constant == 0) or (c == -1 and x.constant == 1))
 
-    compare, choose = curvature_choices.compare, curvature_choices.choose
+    compare, choose, either = curvature_choices.compare, curvature_choices.choose, curvature_choices.either
     maximum, ordered = curvature_choices.maximum, curvature_choices.ordered
 
     def minimum(self, forms: Sequence[Form]) -> Form:

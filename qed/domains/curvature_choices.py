@@ -61,6 +61,23 @@ def choose(a: Algebra, which: Form, zero: Form, one: Form) -> Form:
     return a.of(found)
 
 
+def either(a: Algebra, which: Form, zero: Form, one: Form) -> Form | None:
+    """A choice by a comparison, or by several that `and` and `or` join; None for another condition."""
+    if not which.terms:
+        return zero if which.constant == 0 else one
+    if a.boolean(which):
+        return a.choose(which, zero, one)
+    if len(which.terms) != 1 or which.terms[0][0].kind != "select":
+        return None
+    atom, c = which.terms[0]
+    if (c, which.constant) == (-1, 1):
+        zero, one = one, zero
+    elif (c, which.constant) != (1, 0):
+        return None
+    cases = [either(a, case, zero, one) for case in atom.args[1:]]
+    return None if cases[0] is None or cases[1] is None else a.choose(atom.args[0], cases[0], cases[1])
+
+
 def _given(a: Algebra, form: Form, condition: Atom, case: int) -> Form:
     """A case of a choice, in which choices by the same condition are made."""
     parts = []
@@ -68,6 +85,10 @@ def _given(a: Algebra, form: Form, condition: Atom, case: int) -> Form:
     for atom, c in form.terms:
         if atom.kind == "select" and atom.args[0].terms[0][0] is condition:
             parts.append((_given(a, atom.args[case], condition, case), c))
+            changed = True
+        elif atom.kind == "select" and _chooses(atom, condition, 6):
+            cases = [_given(a, arg, condition, case) for arg in atom.args[1:]]
+            parts.append((a.choose(atom.args[0], *cases), c))
             changed = True
         elif atom.kind in ("unary", "product", "quotient") and _chooses(atom, condition, 6):
             inner = [_given(a, arg, condition, case) for arg in atom.args]

@@ -124,6 +124,8 @@ def _root(a: Algebra, c: Any) -> Any:
 
 def _log(a: Algebra, card: facts.Card, x: Form) -> Form | None:
     """The logarithm of exponentials, of their sums, of products, quotients and powers of positive numbers."""
+    if x.single is not None and x.single[1] > 0 and x.single[1] != 1:  # defined where log u is
+        return a.add(a.unary("log", a.of(x.single[0])), a.unary("log", a.number(x.single[1])))
     if not x.terms or not a.positive(x):
         return None
     one = x.terms[0][0]

@@ -324,7 +324,7 @@ class Terms:
             c = form.terms[0][1]
             end = self.ends[0 if c > 0 else 1]
             return end is not None and c * end + form.constant >= 0
-        if self.range(form)[0] > 0:
+        if self.range(form)[0] > 0 or self._short_of_its_end(form):
             return True
         if form.constant < 0:
             return False
@@ -336,6 +336,21 @@ class Terms:
             elif not (c < 0 and high <= 0):
                 return False
         return sure
+
+    def _short_of_its_end(self, form: Form) -> bool:
+        """Whether a form is above 0 because a function in it stays short of an end of its range: 1 - logistic(u)."""
+        total, strict = form.constant, False
+        for atom, c in form.terms:
+            end = self.range_of(atom)[0 if c > 0 else 1]
+            if not math.isfinite(end):
+                return False
+            total = total + c * self.rational(end)
+            if atom.kind == "unary":
+                side, closed = atom.data.range.lower, atom.data.range.lower_closed
+                if c < 0:
+                    side, closed = atom.data.range.upper, atom.data.range.upper_closed
+                strict = strict or (not closed and side.lower == side.upper == end)
+        return strict and total >= 0
 
     def _is_definite(self, atom: Atom) -> bool:
         """Whether a spectrum is that of a matrix known to be positive definite on the box."""

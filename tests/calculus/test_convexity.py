@@ -163,3 +163,65 @@ def test_what_is_not_convex_is_found_at_its_line():
     assert finding.span is not None and finding.span.line == network.__code__.co_firstlineno + 1
     assert finding.witness is not None and finding.witness["gap"] == answer.witness.gap > 0
     assert not qed.convexity(lambda w: jnp.sum(w**2), (-jnp.ones(2), jnp.ones(2))).findings
+
+
+SQUARE = (np.full(2, -1.0), np.full(2, 1.0))
+STRONG = {
+    "exponentials": (lambda x: jnp.sum(jnp.exp(x)), SQUARE, np.exp(-1)),
+    "exponentials and a kink": (lambda x: jnp.sum(jnp.exp(x)) + jnp.abs(x[0] - x[1]), SQUARE, np.exp(-1)),
+    "squares and kinks": (lambda x: jnp.sum(x**2 + jnp.abs(x)), (np.full(2, -np.inf), np.full(2, np.inf)), 2.0),
+    "barrier": (lambda x: -jnp.sum(jnp.log(x)), (np.full(2, 0.5), np.full(2, 2.0)), 0.25),
+    "coupled": (lambda x: x[0] ** 2 + x[1] ** 4 + x[0] * x[1] / 2, (np.full(2, 1.0), np.full(2, 2.0)), 1.975),
+    "a flat point": (lambda x: x**4, (-1.0, 1.0), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", STRONG)
+def test_the_constant_of_strong_convexity(name):
+    fun, box, constant = STRONG[name]
+    answer = qed.convexity(fun, box)
+    assert answer.proved and answer.check()
+    assert answer.strong <= constant * (1 + 1e-4) and answer.strong >= constant * (1 - 1e-3)
+
+
+X = np.float32([[1, 2], [3, 1], [-2, 0.5]])
+Y = np.float32([1, 0, 1])
+WHOLE = (np.full(2, -np.inf), np.full(2, np.inf))
+UNIT = (np.zeros(3), np.ones(3))
+AWAY = (np.full(3, 0.25), np.full(3, 4.0))
+Q = np.float32([0.25, 0.5, 0.25])
+BY_HAND = {
+    "cross entropy of sigmoids": (
+        lambda w: -jnp.mean(Y * jnp.log(jax.nn.sigmoid(X @ w)) + (1 - Y) * jnp.log(1 - jax.nn.sigmoid(X @ w))),
+        WHOLE,
+        "convex",
+    ),
+    "p log(p/q) from p = 0 on": (lambda p: jnp.sum(p * jnp.log(p / Q)), UNIT, "convex"),
+    "rel_entr in the second": (lambda q: jnp.sum(jsp.rel_entr(Q, q)), AWAY, "convex"),
+    "exp of the mean of logarithms": (lambda x: jnp.exp(jnp.mean(jnp.log(x))), AWAY, "concave"),
+    "weights that sum to more": (lambda x: jnp.exp(jnp.sum(jnp.log(x))), AWAY, "nonconvex"),
+    "a negative weight": (lambda x: jnp.exp(jnp.log(x[0]) / 2 - jnp.log(x[1]) / 4), AWAY, "nonconvex"),
+    "two conditions": (
+        lambda x: jnp.where((x > 0.5) & (x < 1.5), 2 * x - x + 1, jnp.where(x > 0.5, x + 1, 1 + x)),
+        (0.0, 2.0),
+        "affine",
+    ),
+    "one of two conditions": (lambda x: jnp.where((x > 1) | (x < -1), jnp.abs(x), 1.0), (-2.0, 2.0), "convex"),
+    "both of two conditions, falling": (
+        lambda x: jnp.where((x > -1) & (x < 1), -(x**2), -jnp.abs(x)),
+        (-2.0, 2.0),
+        "nonconvex",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_by_hand(name):
+    fun, box, shape = BY_HAND[name]
+    answer = qed.convexity(fun, box)
+    assert answer.shape == shape and answer.check()
+
+
+def test_what_reaches_the_end_of_its_range_only_where_it_is_undefined():
+    assert not qed.convexity(lambda x: -jnp.log(2 * x), (0.0, 4.0), budget=0.3).proved
+    assert not qed.convexity(lambda x: -jnp.log(0.5 - jax.nn.sigmoid(x)), (-4.0, 0.0), budget=0.3).proved

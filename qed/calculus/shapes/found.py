@@ -8,14 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from qed.calculus.shapes.quadratic import quadratic
-from qed.calculus.shapes.rules import Rules
 from qed.certificates.certificate import placed
-from qed.certificates.convexity import less_a_square
 from qed.domains.curvature import Curvature, TooMany
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_line import atoms
-from qed.domains.curvature_proof import Step
 from qed.domains.curvature_terms import Form, Place
 from qed.domains.curvature_values import NoValue, Values
 from qed.domains.interval import Interval
@@ -128,25 +124,3 @@ def term(traced: Traced, lower: list[np.ndarray], upper: list[np.ndarray]) -> Te
         return lost(value)
     form = value.item()
     return lost(None, form) if isinstance(form, Form) else lost("an infinite constant is returned")
-
-
-def strong_constant(rules: Rules, form: Form) -> tuple[float, Step | None]:
-    """A constant m > 0 for which f - m |x|^2 / 2 is proved convex, with the proof; 0 where none was found."""
-    a = rules.a
-    chosen = [(atom, c) for atom, c in form.terms if quadratic(a, a.of(atom)) is not None]
-    q = quadratic(a, a.form(chosen, a.zero))
-    if q is None or not chosen:
-        return 0.0, None
-    names = [v.index for v in a.variables]
-    matrix = np.array([[float(int((0 + c).p) / int((0 + c).q)) for c in row] for row in q.hessian(a.zero, names)])
-    if not matrix.size or not np.all(np.isfinite(matrix)):
-        return 0.0, None
-    least = float(np.linalg.eigvalsh(matrix)[0])
-    for share in (1.0, 1.0 - 2.0**-40, 1.0 - 2.0**-20, 0.5):
-        m = least * share
-        if m <= 1e-12 * float(np.abs(matrix).max()):
-            break
-        step = rules.convex(less_a_square(a, form, m))
-        if step is not None:
-            return m, step
-    return 0.0, None

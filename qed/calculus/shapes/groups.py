@@ -131,7 +131,7 @@ def lines(rules: Rules, parts: Terms, steps: Known) -> Groups:
 
 def smooth(rules: Rules, parts: Terms, steps: Known) -> Groups:
     """All smooth terms together, by their second derivatives."""
-    kept = [(atom, c) for atom, c in parts if steps.get(atom.index) is None or not _has_kink(rules.a.of(atom))]
+    kept = [(atom, c) for atom, c in parts if steps.get(atom.index) is None or not has_kink(rules.a.of(atom))]
     if all(steps.get(atom.index) is not None for atom, _ in kept):
         return []
     group = rules.a.form(kept, rules.a.zero)
@@ -151,7 +151,7 @@ def quadratics(rules: Rules, parts: Terms, steps: Known) -> Groups:
     return [(group, Step("convex", group, "quadratic form", (), (), chosen[0][0].place))]
 
 
-def _has_kink(form: Form) -> bool:
+def has_kink(form: Form) -> bool:
     """Whether there may be a point without a derivative."""
     return any(atom.name in ("abs", "max", "order", "select", "compare", "cbrt") for atom in atoms(form, set()))
 

@@ -26,6 +26,7 @@ from qed.domains.formulas import Formulas
 from qed.domains.interval import Interval
 
 Found = Step | None
+Terms = Sequence[tuple[Atom, Any]]
 
 
 class Rules:
@@ -87,13 +88,18 @@ class Rules:
             return Step("convex", form, "sum", tuple(step for step in steps if step is not None))
         return self.together(form, parts, steps)
 
-    def together(self, form: Form, parts: Sequence[tuple[Atom, Any]], steps: Sequence[Found]) -> Found:
+    def together(self, form: Form, parts: Terms, steps: Sequence[Found]) -> Found:
         """A sum whose terms are not all convex by themselves: what some of them are together."""
+        looks = [of_spectrum, shifted, entropies, ordered, spectral, fractions, quadratics]
+        deep = self.deep and time.monotonic() < self.deadline
+        found = self._by_looks(form, parts, steps, looks + [lines] * deep + [smooth] * (deep and form is self.top))
+        if found is None and deep and form is self.top:  # a line may have taken what the others need
+            found = self._by_looks(form, parts, steps, [smooth])
+        return found
+
+    def _by_looks(self, form: Form, parts: Terms, steps: Sequence[Found], looks: Sequence[Any]) -> Found:
         rest = dict(zip([atom.index for atom, _ in parts], steps, strict=True))
         groups: list[tuple[Form, Step]] = []
-        looks = [of_spectrum, shifted, entropies, ordered, spectral, fractions, quadratics]
-        if self.deep and time.monotonic() < self.deadline:
-            looks += [lines, smooth] if form is self.top else [lines]
         for look in looks:
             whole = look is lines  # which finds out by itself where it is defined
             here = [(atom, c) for atom, c in parts if atom.index in rest and (whole or atom.lost is None)]

@@ -161,10 +161,15 @@ def mean(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
     """A geometric mean: products of powers of concave nonnegative numbers, exponents summing to at most 1."""
     if sign > 0 or atom.kind != "unary":
         return None
-    power = exponent(rules.a, atom)
-    if power is None or not 0 < power < 1:
-        return None
-    factors = factors_of(rules.a, rules.a.of(atom))
+    if atom.name == "exp":
+        factors = [(part.args[0], c) for part, c in atom.args[0].terms if part.name == "log"]
+        if not factors or any(part.name != "log" and part.free for part, _ in atom.args[0].terms):
+            return None
+    else:
+        power = exponent(rules.a, atom)
+        if power is None or not 0 < power < 1:
+            return None
+        factors = factors_of(rules.a, rules.a.of(atom))
     if factors is None or sum((p for _, p in factors), rules.a.zero) > 1:
         return None
     if any(p <= 0 or not rules.a.nonnegative(u) for u, p in factors):
