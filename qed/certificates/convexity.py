@@ -22,7 +22,7 @@ import numpy as np
 from qed.certificates.certificate import Certificate, Subject, flat, shaped
 from qed.certificates.convexity_matrices import matrices_are_definite
 from qed.certificates.convexity_rules import Check, Row, check
-from qed.certificates.convexity_terms import terms_of
+from qed.certificates.convexity_terms import OfAnotherFunction, terms_of
 from qed.certificates.convexity_witness import value_at
 from qed.certificates.fingerprint import fingerprint
 from qed.domains.curvature_algebra import Algebra
@@ -141,6 +141,8 @@ def same_values(traced: Traced, algebra: Algebra, form: Form, lower: Any, upper:
         point = [_inside(random, a, b) for a, b in zip(lower, upper, strict=True)]
         try:
             value = value_at(traced, point, BITS)
+        except OfAnotherFunction:
+            raise
         except CertificateError:
             continue
         with precision(BITS) as flint:

@@ -14,6 +14,7 @@ from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_terms import Form
 from qed.domains.curvature_values import BallValues, NoValue
 from qed.domains.precision import precision
+from qed.domains.value import Value
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 from qed.graph.walk import Unknown, Walker
@@ -58,6 +59,33 @@ def value_of_terms(traced: Traced, point: Sequence[np.ndarray], bits: int) -> An
         raise CertificateError("first", f"undefined at a point: {form.lost}")
     with precision(bits):
         try:
-            return BallValues({}).of(form)
+            found = BallValues({}).of(form)
         except NoValue as error:
             raise CertificateError("function", f"no value in balls of {error}") from None
+    _compared_with_run(traced, point, found)
+    return found
+
+
+class OfAnotherFunction(CertificateError):
+    """A term is not the program that it was made from."""
+
+
+ROUNDING = 0.02
+"""How far a run may be from the term's value, in relation to the larger of both: a slip of a rule is not so small."""
+
+
+def _compared_with_run(traced: Traced, point: Sequence[np.ndarray], found: Any) -> None:
+    """Compare a term's value with what the program returns, where balls know no other value to compare it with.
+
+    Raises OfAnotherFunction where they differ; says nothing where the run overflows, or moves to another point.
+    """
+    dtypes = [traced.graph.inputs[k].dtype for k in traced.free]
+    leaves = [leaf.astype(dtype) for leaf, dtype in zip(point, dtypes, strict=True)]
+    if any(np.any(a.astype(np.float64) != b) for a, b in zip(leaves, point, strict=True)):
+        return
+    (cell, *_) = Walker([Value()]).run(traced.graph, placed(traced, leaves))
+    value, term = float(np.asarray(cell.values[0])), float(found.mid())
+    if not (np.isfinite(value) and np.isfinite(term)):
+        return
+    if abs(value - term) > float(found.rad()) + ROUNDING * max(abs(value), abs(term)) + 1e-6:
+        raise OfAnotherFunction("function", f"the term is {term:.7g} where the program returns {value:.7g}")

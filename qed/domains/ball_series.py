@@ -301,7 +301,7 @@ class BallSeries(Enclosing):
 
     def anyone(self, x: Any, shape: tuple[int, ...]) -> Any:
         """An undecided element is not smooth."""
-        return self.numbers.point(np.zeros(shape)).lost()
+        return self.lift(np.zeros(shape)).lost()
 
 
 def _cut(series: Any, pair: tuple[Any, Any]) -> Any:

@@ -182,7 +182,9 @@ class Curvature(Forward):
 
     def _cut(self, value: Array, known: Any, variable: Variable) -> Array:
         """Note the ranges that the enclosing domain has; where it has no value, its doubt is kept."""
-        if known is None or isinstance(known, Unknown | Known):
+        if isinstance(known, Unknown):  # nobody said that what has no rule is a number
+            return objects([self._doubted(form) for form in value.ravel()], value.shape)
+        if known is None or isinstance(known, Known):
             return value
         lower, upper = known.bounds
         lower, upper = np.broadcast_to(lower, value.shape), np.broadcast_to(upper, value.shape)
@@ -197,6 +199,11 @@ class Curvature(Forward):
             if marks is not None and marks[k] and len(form.terms) == 1 and atom.kind == "opaque":
                 self.algebra.lose(form)
         return value
+
+    def _doubted(self, form: Any) -> Any:
+        """A form, undefined perhaps where it is an atom of which nothing is known."""
+        single = form.single if isinstance(form, Form) else None
+        return self.algebra.lose(form) if single is not None and single[0].kind in ("number", "opaque") else form
 
     def _opaques(self, inputs: Sequence[Any], equation: Equation, k: int) -> Array:
         """New atoms for an output without a rule; known where nothing in it depends on a variable."""
@@ -270,7 +277,6 @@ class Curvature(Forward):
             "min": lambda x, y: a.minimum((x, y)),
             "clamp": lambda low, x, high: a.minimum((a.maximum((x, low)), high)),
             "pow": self._powers,
-            "nextafter": lambda x, y: x,
         }
         rule = rules.get(card.name)
         if rule is None:
@@ -308,7 +314,7 @@ class Curvature(Forward):
             rule = self._both if name == "reduce_and" else self._either
             return (curvature_moves.reduced(self, lambda row: fold(rule, row), inputs[0], context),)
         if name == "is_finite":
-            return (self._each(lambda x: a.number(1), inputs[0]),)
+            return (self._each(self._finite, inputs[0]),)
         if name in ("eq", "ne", "lt", "le", "gt", "ge"):
             rule = lambda x, y: a.compare(name, x, y)  # noqa: E731
             rule.infinite = lambda x, y: self._compared(name, x, y)  # type: ignore[attr-defined]
@@ -327,6 +333,11 @@ class Curvature(Forward):
         ufunc = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal}
         ufunc |= {"gt": np.greater, "ge": np.greater_equal}
         return self.algebra.number(int(ufunc[name](*ends)))
+
+    def _finite(self, x: Form) -> Form:
+        """A real number is finite; whether one that may be undefined is has no answer."""
+        self.algebra.drop(x.lost)
+        return self.algebra.number(1)
 
     def _both(self, x: Form, y: Form) -> Form:
         zero = self.algebra.number(0)

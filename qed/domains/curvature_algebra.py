@@ -146,6 +146,7 @@ class Algebra(Terms):
                 return self.scale(b, a.constant)
         for a, b in ((x, y), (y, x)):
             if self.boolean(a):
+                self.drop(b.lost)  # 0 times what is undefined is undefined, where a choice would not look at it
                 return self.choose(a, self.number(0), b)
         u, c = self.normalised(x)
         v, d = self.normalised(y)

@@ -95,8 +95,8 @@ def reduce(domain: Any, inputs: Sequence[Any], context: Context) -> Sequence[Any
     if name == "sort" and len(inputs) == 1:
         return (_along(domain, partial(_ordered, domain), x, context.equation.params["dimension"]),)
     if name == "top_k" and all(isinstance(form, Form) for form in x.ravel()):
-        k = int(context.equation.params["k"])
-        return (_along(domain, lambda row: _ordered(domain, row)[::-1][:k], x, -1), unknowns(domain, context)[0])
+        k, axis = int(context.equation.params["k"]), int(context.equation.params.get("axis", -1))
+        return (_along(domain, lambda row: _ordered(domain, row)[::-1][:k], x, axis), unknowns(domain, context)[0])
     return unknowns(domain, context)
 
 

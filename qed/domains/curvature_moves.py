@@ -17,6 +17,7 @@ from qed import facts
 from qed.domains import moving
 from qed.domains.curvature_limits import infinite_sum, objects
 from qed.domains.curvature_terms import Form
+from qed.domains.enclosing import coarser
 from qed.domains.windows import pooled
 from qed.graph.dtypes import is_real
 from qed.graph.walk import Context
@@ -33,6 +34,8 @@ INDEXED = frozenset("gather dynamic_slice dynamic_update_slice roll stack tile u
 def linear(domain: Any, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
     """Moves, sums, conversions."""
     name, params, equation = context.equation.primitive, context.equation.params, context.equation
+    if name == "reduce_precision" and coarser(equation):
+        return unknowns(domain, context)
     if name in SAME:
         return tuple(inputs[: len(equation.outputs)])
     if name == "convert_element_type":
@@ -101,10 +104,13 @@ def scatter(domain: Any, inputs: Sequence[Any], context: Context) -> Sequence[An
     equation = context.equation
     if where is None or equation.native is None or operand.size >= moving.COUNTABLE:
         return unknowns(domain, context)
-    targets = moving.scatter_targets(equation, where.astype(equation.inputs[1].dtype))
+    targets = moving.scatter_targets(equation, where.astype(equation.inputs[1].dtype)).ravel()
     flat = operand.ravel().copy()
     adds = equation.primitive != "scatter"
-    for target, update in zip(targets.ravel().tolist(), updates.ravel(), strict=True):
+    met = targets[targets >= 0]
+    if not adds and len(np.unique(met)) < len(met):  # which of two writes to one place stays is not defined
+        return unknowns(domain, context)
+    for target, update in zip(targets.tolist(), updates.ravel(), strict=True):
         if target < 0:
             continue
         add = lambda x, y: domain.algebra.add(x, y)  # noqa: E731

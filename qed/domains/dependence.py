@@ -22,7 +22,7 @@ from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.walk import Cell, Entry
 
 _PATTERN = (facts.Class.LINEAR, facts.Class.BILINEAR, facts.Class.INDEX)
-_MIXED = frozenset({"fft", "select_and_scatter", "select_and_scatter_add", "linear_call", "symmetric_product"})
+_MIXED = frozenset("fft linear_call scatter_apply select_and_scatter select_and_scatter_add symmetric_product".split())
 _SHAPED = frozenset({"reshape", "squeeze", "expand_dims", "convert_element_type", "copy", "stop_gradient", "real"})
 _REDUCED = frozenset({"reduce_sum", "reduce_max", "reduce_min", "reduce_prod"})
 _ALONG = {"cummax": "axis", "cummin": "axis", "cumprod": "axis", "cumlogsumexp": "axis", "sort": "dimension"}
@@ -60,7 +60,7 @@ def sources(entry: Entry, mask: Mask, output: int = 0) -> list[Mask | None]:
     elif primitive in _REDUCED:
         first = np.broadcast_to(np.expand_dims(mask, tuple(params["axes"])), shapes[0])
     elif primitive in _ALONG or primitive == "top_k":
-        axis = params.get(_ALONG.get(primitive, ""), -1)
+        axis = params.get(_ALONG.get(primitive, "axis"), -1)
         line = mask.any(axis=axis, keepdims=True)
         return [np.broadcast_to(line, s) if f else None for s, f in zip(shapes, floats, strict=True)]
     if first is not None:

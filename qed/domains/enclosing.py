@@ -44,8 +44,8 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
 
     gaps: ClassVar[frozenset[str]] = frozenset(
         """approx_top_k complex conj cumlogsumexp fft from_edtype igamma_grad_a imag linear_call nextafter
-        ragged_dot_general random_gamma real reduce reduce_window select_and_gather_add select_and_scatter
-        select_and_scatter_add to_edtype""".split()
+        ragged_dot_general random_gamma real reduce reduce_window scatter_apply select_and_gather_add
+        select_and_scatter select_and_scatter_add to_edtype""".split()
     )
     """Primitives for which there is no rule, although others of their class have one."""
 
@@ -348,14 +348,17 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
 
     def to_precision(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """The identity where the operand's own dtype is no finer; what rounds is a declared gap."""
-        params, kind = context.equation.params, jnp.finfo(context.equation.inputs[0].dtype)
-        if params["exponent_bits"] >= kind.nexp and params["mantissa_bits"] >= kind.nmant:
-            return self.same(inputs, context)
-        return (self.unknown(context.equation, context),)
+        return (self.unknown(context.equation, context),) if coarser(context.equation) else self.same(inputs, context)
 
     def nothing(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """Effects that only show something."""
         return ()
+
+
+def coarser(equation: Equation) -> bool:
+    """Whether a `reduce_precision` rounds numbers of its operand's dtype."""
+    params, kind = equation.params, jnp.finfo(equation.inputs[0].dtype)
+    return params["exponent_bits"] < kind.nexp or params["mantissa_bits"] < kind.nmant
 
 
 def _away_from_zero(equation: Equation) -> bool:

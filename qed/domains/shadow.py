@@ -80,6 +80,7 @@ class Shadow(Forward):
         "reduce": "copied",
         "reduce_precision": "unchanged",
         "reduce_window": "copied",
+        "scatter_apply": "copied",
         "select_and_scatter": "copied",
         **dict.fromkeys(_SCATTERS, "scattered"),
     }

@@ -74,7 +74,7 @@ class Taylor(Forward):
         **dict.fromkeys(("debug_callback", "debug_print", "inspect_sharding"), "nothing"),
         **dict.fromkeys(("scan", "while", "cond"), "loop"),
         **dict.fromkeys(("reduce_prod", "cumprod", "cumlogsumexp"), "accumulated"),
-        **dict.fromkeys(("reduce", "reduce_window", "random_gamma"), "nested"),
+        **dict.fromkeys(("reduce", "reduce_window", "random_gamma", "scatter_apply"), "nested"),
         "add_any": "added",
         "gather": "gathered",
         "linear_call": "declared_linear",

@@ -31,7 +31,9 @@ from qed.graph.replay import Place, Records, Replay
 _DTYPE_PARAMS = ("new_dtype", "preferred_element_type", "dtype")
 _SCATTERS = ("scatter", "scatter-add", "scatter-max", "scatter-min", "scatter-mul", "scatter-sub")
 _SILENT = frozenset({"debug_callback", "debug_print", "inspect_sharding"})
-_OWN = frozenset({"bitcast_convert_type", "nextafter", "reduce", "reduce_window", "select_and_scatter"})
+_OWN = frozenset(
+    {"bitcast_convert_type", "nextafter", "reduce", "reduce_window", "scatter_apply", "select_and_scatter"}
+)
 
 
 def widen(value: Any) -> Any:

@@ -43,7 +43,8 @@ class Class(StrEnum):
     """Takes, orders or multiplies elements along an axis, not linearly."""
     INDEX = "index"
     """Moves elements from or to places given by integer operands. Linear in the array operands together, except where a
-    scatter multiplies (`scatter-mul`) or compares (`scatter-max`, `scatter-min`, `select_and_scatter`)."""
+    scatter multiplies (`scatter-mul`), compares (`scatter-max`, `scatter-min`, `select_and_scatter`) or applies a
+    function (`scatter_apply`, qed's name of what `x.at[i].apply` makes of `scatter`)."""
     CALL = "call"
     """Runs other graphs: calls, branches, loops, custom rules."""
     LINALG = "linalg"
@@ -72,7 +73,7 @@ _MEMBERS: dict[Class, str] = {
         reduce_window reduce_window_max reduce_window_min select_and_gather_add sort top_k""",
     Class.INDEX: """
         dynamic_slice dynamic_update_slice gather scatter scatter-add scatter-max scatter-min scatter-mul scatter-sub
-        select_and_scatter select_and_scatter_add""",
+        scatter_apply select_and_scatter select_and_scatter_add""",
     Class.CALL: """
         call call_hi_primitive closed_call composite cond custom_jvp_call custom_lin custom_partitioning
         custom_vjp_call custom_vmap_call eval_jaxpr jit platform_index remat remat_opt scan while xla_metadata_call""",

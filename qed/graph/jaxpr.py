@@ -71,6 +71,15 @@ def primitive_name(primitive: Any) -> str:
     return RENAMED.get(str(primitive.name), str(primitive.name))
 
 
+def _applies(params: Any) -> bool:
+    """Whether a `scatter` applies a function to what stands there (`x.at[i].apply`) and puts nothing in its place."""
+    update = params.get("update_jaxpr")
+    if update is None:
+        return False
+    inner = getattr(update, "jaxpr", update)
+    return inner.outvars[0] is not inner.invars[-1]
+
+
 class Reader:
     """Converts jaxprs; one inner jaxpr becomes one Graph however often it is called."""
 
@@ -108,6 +117,8 @@ class Reader:
         span = _span(eqn, boundary)
         outputs = tuple(_define(variables, v) for v in eqn.outvars)
         name = primitive_name(eqn.primitive)
+        if name == "scatter" and _applies(eqn.params):
+            name = "scatter_apply"
         return Equation(name, inputs, outputs, eqn.params, span, self._call(name, eqn), eqn)
 
     def _call(self, name: str, eqn: Any) -> Call | None:

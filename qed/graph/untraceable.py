@@ -90,6 +90,7 @@ def not_differentiable(error: Exception, name: str, span: Span | None) -> Except
     signs = {
         "Reverse-mode differentiation": "use jax.lax.scan, or fori_loop with bounds that are Python integers",
         "do not support JVP": "write the callback in jax.numpy, or give it a rule with jax.custom_vjp",
+        "JVP not implemented": "write it with primitives that have a derivative (x.at[i].set(f(x[i])) for apply)",
         "Differentiation rule for": "give it a rule with jax.custom_vjp",
     }
     for sign, instead in signs.items():

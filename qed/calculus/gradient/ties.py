@@ -51,7 +51,7 @@ _TIES: dict[str, Callable[..., np.ndarray]] = {
     "reduce_max": lambda params, x: _top(x, params["axes"], np.max),
     "reduce_min": lambda params, x: _top(x, params["axes"], np.min),
     "sort": lambda params, x, *rest: _neighbours(x, params["dimension"]),
-    "top_k": lambda params, x: _neighbours(x, -1),
+    "top_k": lambda params, x: _neighbours(x, params.get("axis", -1)),
     "floor": lambda params, x: x == np.round(x),
     "ceil": lambda params, x: x == np.round(x),
     "round": lambda params, x: np.abs(x - np.trunc(x)) == 0.5,
