@@ -50,7 +50,7 @@ class Literal:
     dtype: Any = "float64"
 
     def __repr__(self) -> str:
-        return repr(self.value)
+        return str(self.value)
 
 
 Atom = Variable | Literal

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jax.core import Tracer
 from jax.extend import core as jex_core
 
@@ -192,7 +193,10 @@ def _define(variables: dict[Any, Variable], var: Any, name: str | None = None) -
 def _atom(variables: dict[Any, Variable], atom: Any) -> Atom:
     if isinstance(atom, jex_core.Literal):
         aval: Any = atom.aval
-        return Literal(atom.val, tuple(aval.shape), aval.dtype)
+        value = atom.val
+        if isinstance(value, int | float) and not isinstance(value, bool):  # 0.1 beside float32 is the float32 number
+            value = np.dtype(aval.dtype).type(value)
+        return Literal(value, tuple(aval.shape), aval.dtype)
     return variables[atom]
 
 

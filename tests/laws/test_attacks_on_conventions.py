@@ -86,3 +86,16 @@ def test_which_of_two_writes_stays_is_not_defined():
 def test_an_element_at_an_undecided_place_is_enclosed(pick):
     answer = qed.enclose(lambda x: x[pick(x)], (np.full(3, -1, np.float32), np.full(3, 2, np.float32)), budget=0.5)
     assert answer.proved and answer.lower <= -1 and answer.upper >= 2
+
+
+TENTH = np.float32([0.1])
+SAME_TENTH = lambda x: jnp.where(x * 0.1 == x * jnp.asarray(TENTH)[0], x, -x)  # noqa: E731
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, jnp.float32])
+def test_a_decimal_is_the_number_that_the_program_computes_with(kind):
+    """0.1 beside a float32 number is 13421773 / 2^27, whatever the ends of the box are written as."""
+    answer = qed.enclose(SAME_TENTH, (kind(1.5), kind(1.5)))
+    assert answer.lower == answer.upper == float(SAME_TENTH(jnp.float32(1.5)))
+    answer = qed.enclose(lambda x: 0 * x + 0.1, (kind(0), kind(1)))
+    assert answer.lower == answer.upper == float(TENTH[0])
