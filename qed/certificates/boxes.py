@@ -6,6 +6,7 @@ coordinate along which the function varies most.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -133,7 +134,7 @@ class Prover:
             for slope, a, b, p in zip(slopes, lower, upper, point, strict=True):
                 corners = [slope * (flint.arb(float(end)) - flint.arb(float(p))) for end in (a, b) if a < b]
                 if corners:
-                    total = total + min((c.lower() for c in corners), key=lambda c: float(c))
+                    total = total + functools.reduce(lambda a, b: a.min(b), (c.lower() for c in corners)).lower()
             if not total >= flint.arb(bound):
                 raise CertificateError(name, f"the tangent reaches {total.str(17)}, below {bound!r}")
 

@@ -13,7 +13,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -109,11 +109,25 @@ class Certificate(ABC):
             raise CertificateError("function", "no function was given to verify it for")
         if self.seal != self._digest():
             raise CertificateError("seal", "the fields are not those that were sealed")
-        traced = subject.traced()
+        self._of_its_types()
+        try:
+            traced = subject.traced()
+        except QedError:
+            raise
+        except Exception as error:  # whatever a function raises that is called with what it was not written for
+            line = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CertificateError("function", f"it cannot be traced with these arguments: {line}") from error
         if fingerprint(traced.graph) != self.function:
             raise CertificateError("function", "it was made for another function or other shapes")
         self.prove(traced)
         return True
+
+    def _of_its_types(self) -> None:
+        """Raise CertificateError where a field holds something else than it is declared to hold."""
+        hints = get_type_hints(type(self))
+        for field in fields(self):
+            if field.name != "subject" and not _fits(getattr(self, field.name), hints[field.name]):
+                raise CertificateError(field.name, f"it is no {field.type}")
 
     @abstractmethod
     def prove(self, traced: Traced) -> None:
@@ -166,6 +180,28 @@ def placed(traced: Traced, values: Any) -> list[Any]:
     for position, value in zip(traced.free, values, strict=True):
         inputs[position] = value
     return inputs
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type that is made of numbers, texts and tuples.
+
+    >>> _fits(((1.0, 2),), tuple[tuple[float, ...], ...]), _fits((None,), tuple[float, ...]), _fits(True, int)
+    (True, False, False)
+    """
+    if hint is Any:
+        return True
+    parts = get_args(hint)
+    if get_origin(hint) is tuple:
+        if not isinstance(value, tuple):
+            return False
+        if parts[1:] == (...,):
+            return all(_fits(part, parts[0]) for part in value)
+        return len(value) == len(parts) and all(map(_fits, value, parts))
+    if parts:
+        return any(_fits(value, part) for part in parts)
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, int | float if hint is float else hint)
 
 
 def _frozen(value: Any) -> Any:

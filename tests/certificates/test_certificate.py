@@ -1,0 +1,79 @@
+"""Records that hold something else than numbers, texts and tuples where these belong are refused with a code."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed.certificates.certificate import Certificate
+from qed.errors import CertificateError, QedError
+
+CENTRE = jnp.asarray(np.float32([1, 2]))
+BOX = (np.full(2, -1, np.float32), np.full(2, 3, np.float32))
+AT = jnp.ones(2)
+
+
+def squares(x):
+    return jnp.sum((x - CENTRE) ** 2)
+
+
+ASKED = {
+    "convexity": lambda: qed.convexity(squares, BOX),
+    "enclosure": lambda: qed.enclose(squares, BOX),
+    "lipschitz": lambda: qed.lipschitz(squares, BOX),
+    "minimum": lambda: qed.minimize_globally(squares, BOX),
+    "taylor": lambda: qed.taylor(squares, AT, order=1, direction=AT, radius=0.5),
+    "digits": lambda: qed.precision(squares, AT),
+}
+JUNK = [None, "x", -1, {"a": 1}, float("nan"), True, [None], [["a"]], [[[1]]], [[]]]
+
+
+def altered(record: dict[str, Any]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    for field in record:
+        for junk in JUNK:
+            if field not in ("certificate", "seal", "function") and junk != record[field]:
+                yield field, junk, {**record, field: junk}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_junk_in_a_field_is_refused_with_a_code(name):
+    certificate = ASKED[name]().certificate
+    subject = certificate.subject
+    record = certificate.to_json()
+    believed = []
+    for field, junk, changed in altered(record):
+        read = Certificate.from_json(changed).sealed()
+        try:
+            read.verify(subject.fun, subject.at)
+        except QedError:
+            continue
+        believed.append((field, junk))
+    weaker = {("lower", -1)}  # a smaller lower bound is true, too
+    assert set(believed) <= weaker, believed
+
+
+def test_a_function_that_cannot_be_called_at_the_point_is_refused():
+    certificate = ASKED["enclosure"]().certificate
+    with pytest.raises(CertificateError, match="cannot be traced"):
+        certificate.verify(squares, jnp.ones(3))
+
+
+@pytest.mark.parametrize("name", ["convexity", "enclosure", "lipschitz", "minimum", "taylor"])
+def test_data_that_changed_since_is_noticed(name):
+    data = np.float32([1, 2])
+    fun = lambda x: jnp.sum((x - data) ** 2)  # noqa: E731
+    asked = {
+        "convexity": lambda: qed.convexity(fun, BOX),
+        "enclosure": lambda: qed.enclose(fun, BOX),
+        "lipschitz": lambda: qed.lipschitz(fun, BOX),
+        "minimum": lambda: qed.minimize_globally(fun, BOX),
+        "taylor": lambda: qed.taylor(fun, AT, order=1, direction=AT, radius=0.5),
+    }
+    answer = asked[name]()
+    assert answer.proved and answer.check()
+    data[0] = -5
+    with pytest.raises(CertificateError):
+        answer.check()
