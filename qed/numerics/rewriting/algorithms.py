@@ -115,6 +115,29 @@ def _half_angle_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 @jax.custom_jvp
+def included_angle(a: Any, b: Any, c: Any) -> Any:
+    """The angle between the sides a and b of a triangle, opposite c."""
+    return half_angle(*_complements(a, b, c))
+
+
+def _complements(a: Any, b: Any, c: Any) -> tuple[Any, Any]:
+    """1 - cos and 1 + cos of that angle; a - b first, which is exact where the sides are near."""
+    gap, total = a - b, a + b
+    return (c - gap) * (c + gap) / (2 * a * b), (total - c) * (total + c) / (2 * a * b)
+
+
+@included_angle.defjvp
+def _included_angle_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """c / (a b sin) in c, and -(a^2 - b^2 + c^2) / (2 a^2 b sin) in a."""
+    a, b, c = primals
+    low, high = _complements(a, b, c)
+    below = a * b * (jnp.sqrt(low) * jnp.sqrt(high))
+    between = (a - b) * (a + b)
+    in_a, in_b = -(c * c + between) / (2 * a) / below, -(c * c - between) / (2 * b) / below
+    return included_angle(a, b, c), in_a * tangents[0] + in_b * tangents[1] + (c / below) * tangents[2]
+
+
+@jax.custom_jvp
 def triangle(a: Any, b: Any, c: Any) -> Any:
     """The area of a triangle by its sides."""
     largest = jnp.maximum(jnp.maximum(a, b), c)
@@ -186,6 +209,7 @@ COSINE_OF = Operation("cosine", _cosine, whole=True)
 COSINE_DISTANCE_OF = Operation("cosine_distance", _cosine_distance, whole=True)
 HALF_ANGLE = Operation("arccosine_from_complement", half_angle, whole=True)
 SIDE = Operation("side", side, whole=True)
+INCLUDED_ANGLE = Operation("included_angle", included_angle, whole=True)
 TRIANGLE = Operation("area_of_triangle", triangle, whole=True)
 GROWN_OVER = Operation("growth_over", growth_over, whole=True)
 LOG1P_SQUARE = Operation("log1p_square", log1p_square, whole=True)

@@ -17,10 +17,10 @@ from itertools import permutations
 
 from qed.graph.build import Node
 from qed.numerics.rewriting import stable
-from qed.numerics.rewriting.algorithms import COSINE_DISTANCE_OF, HALF_ANGLE, SIDE, TRIANGLE
+from qed.numerics.rewriting.algorithms import COSINE_DISTANCE_OF, HALF_ANGLE, INCLUDED_ANGLE, SIDE, TRIANGLE
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.difference_rules import COS, SIN, Found
-from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus, product, scaled, times
+from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus, scaled, times
 from qed.numerics.rewriting.laws import Law
 
 COSINE_DISTANCE = Law("1 - sum(x y) / (|x| |y|) = sum((x/|x| - y/|y|)**2) / 2", "x, y != 0, as for the original")
@@ -101,23 +101,7 @@ def _law_of_cosines(difference: Difference, child: Node) -> Found | None:
     sides = _sides(difference, polynomial)
     if sides is None:
         return None
-    a, b, c = (difference.terms.generator(side) for side in sides)
-    below = difference.plain(scaled(product(a, b), Fraction(2)), child)
-
-    def ratio(first: Polynomial, second: Polynomial) -> Node:
-        parts = [difference.plain(each, child) for each in (first, second)]
-        return difference.emit(stable.DIV, difference.emit(stable.MUL, *parts), below)
-
-    gap = plus(a, b, -1)
-    low = ratio(plus(c, gap, -1), plus(c, gap))
-    ab = difference.plain(plus(a, b), child)
-    minus = difference.emit(stable.SUB, ab, sides[2])
-    high = difference.emit(
-        stable.DIV,
-        difference.emit(stable.MUL, minus, difference.emit(stable.ADD, ab, sides[2])),
-        below,
-    )
-    return difference.emit(HALF_ANGLE, low, high), (ARCCOSINE, LAW_OF_COSINES)
+    return difference.emit(INCLUDED_ANGLE, *sides), (ARCCOSINE, LAW_OF_COSINES)
 
 
 def _sides(difference: Difference, polynomial: Polynomial) -> tuple[Node, Node, Node] | None:

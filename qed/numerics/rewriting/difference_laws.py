@@ -13,6 +13,7 @@ PAIRED = Law("terms that cancel are subtracted first", "always")
 SQUARES = Law("a**2 - b**2 = (a - b)(a + b)", "always")
 CUBES = Law("a**3 - b**3 = (a - b)(a**2 + a b + b**2)", "always")
 ROOT = Law("sqrt(a) - b = (a - b**2) / (sqrt(a) + b)", "b > 0; elsewhere nothing cancels and it stays")
+PRODUCT = Law("(1 + a)(1 + b) - 1 = a + b (1 + a)", "always")
 PRODUCTS = Law("a b - c d with both products exact", "always")
 MOVED = Law("the difference of two moved arrays is the moved difference", "always")
 

@@ -25,6 +25,7 @@ from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.bose import BERNOULLI, BOSE, EINSTEIN
+from qed.numerics.rewriting.difference_powers import POWER_REST
 from qed.numerics.rewriting.difference_series import REMAINDER, SERIES
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, common, plus, power_of, scaled, times
 from qed.numerics.rewriting.lengths import UNIT
@@ -255,6 +256,8 @@ def _generator(difference: Difference, node: Node) -> Zero:
         return _rest(difference, "exp", 1, seen.children[0]) or plain
     if node.operation == "taylor_rest":
         return _rest(difference, node.params["f"], node.params["k"], node.children[0]) or plain
+    if node.operation == "power_minus_one":
+        return _power(difference, node) or plain
     if seen.operation in VANISHES:
         return _rest(difference, seen.operation, 1, seen.children[0]) or plain
     inner = difference.deeper(node)
@@ -277,6 +280,16 @@ def _sum(difference: Difference, polynomial: Polynomial) -> Zero | None:
         if found is not None:
             return Zero(coefficient * found.coefficient, found.monomial, found.rests)
     return None
+
+
+def _power(difference: Difference, node: Node) -> Zero | None:
+    """x^k - 1 = k d times a rest, d = x - 1."""
+    parts = [difference.terms(child) for child in node.children[1:]]
+    if any(len(part) != 1 for part in parts):
+        return None
+    ((d, c),), ((k, e),) = (part.items() for part in parts)
+    rest = difference.emit(POWER_REST, *node.children, exact=node.params["exact"])
+    return Zero(c * e, times(d, k), ((rest, 1),))
 
 
 def _rest(difference: Difference, name: str, k: int, v: Node) -> Zero | None:

@@ -20,6 +20,7 @@ from qed.numerics.rewriting import difference_rules as rules
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_factors import coefficients, rational_roots
 from qed.numerics.rewriting.difference_logs import log_rest
+from qed.numerics.rewriting.difference_products import all_against_one, product_against_one
 from qed.numerics.rewriting.difference_quotients import removed
 from qed.numerics.rewriting.difference_reading import Reading
 from qed.numerics.rewriting.difference_rules import Found
@@ -186,8 +187,11 @@ class Difference(Reading):
     def _against(self, m: Monomial, c: Fraction, e: Fraction, like: Node) -> Found | None:
         g, r = self.single(m, 1), -e / c
         if g is None:
-            return None
-        if g.operation == "pow":
+            found = product_against_one(self, m, like) if r == 1 else None
+            return None if found is None else (self.algebra.times(float(c), found[0]), found[1])
+        if g.operation == "reduce_prod":
+            found = all_against_one(self, g, r)
+        elif g.operation == "pow":
             found = rules.power_against(self, g, r)
         else:
             rule = rules.AGAINST.get(g.operation)

@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Mapping
 from decimal import Context, Decimal
 from fractions import Fraction
-from functools import cache
 from typing import TYPE_CHECKING
 
 import jax
@@ -17,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.graph.build import Node, Operation
-from qed.numerics import logspace
 from qed.numerics.rewriting import difference_kernels as kernels
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.difference_powers import POWER
 from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.scales import constant_of
@@ -47,40 +46,6 @@ ROOT = Operation("sqrt_minus", _sqrt_minus, whole=True)
 
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899")
 _DIGITS = Context(prec=60, Emax=10**6, Emin=-(10**6))
-
-
-@cache
-def power_minus_one(exact: bool) -> Callable[..., jax.Array]:
-    """The function x^k - 1 of x, d = x - 1 and k; of an exact x, x^k is taken as it stands where it is far from 1."""
-
-    def parts(x: jax.Array, d: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
-        close = jnp.abs(d) < 0.5
-        log = jnp.where(close, logspace.log1p(jnp.where(close, d, 0)), jnp.log(jnp.where(x > 0, x, 1)))
-        small = jnp.abs(k * log) < 1
-        return log, (x > 0) & (small if exact else close | small)
-
-    @jax.custom_jvp
-    def value_of(x: jax.Array, d: jax.Array, k: jax.Array) -> jax.Array:
-        log, near = parts(x, d, k)
-        return jnp.where(near, jnp.expm1(k * log), x**k - 1).astype(jnp.result_type(x, k))
-
-    @value_of.defjvp
-    def slope(primals, tangents):
-        x, d, k = primals
-        log, near = parts(x, d, k)
-        value = value_of(x, d, k)
-        inner = jnp.where(near, log, 0)
-        power = jnp.where(near, jnp.exp(k * inner), jnp.where(near, 1, x) ** k)
-        in_x = k * jnp.where(near, jnp.exp((k - 1) * inner), jnp.where(near, 1, x) ** (k - 1))
-        zero = jnp.zeros_like(in_x)
-        tangent = jnp.where(near, in_x, zero) * tangents[1] + jnp.where(near, zero, in_x) * tangents[0]
-        tangent = tangent + jnp.where(x > 0, power * log, 0) * tangents[2]
-        return value, jnp.broadcast_to(tangent, value.shape).astype(value.dtype)
-
-    return value_of
-
-
-POWER = Operation("power_minus_one", lambda x, d, k, exact: power_minus_one(exact)(x, d, k), whole=True)
 
 
 # --- f(x) - f(y) ---

@@ -72,19 +72,25 @@ def norm(x: Any, axes: tuple[int, ...]) -> Any:
 
 
 def unit(x: Any, axes: tuple[int, ...]) -> Any:
-    """x / |x| along axes; NaN at 0."""
+    """x / |x| along axes; NaN at 0. Nothing is divided by |x| itself: two such divisions would become one by |x|^2."""
+
+    def scaled(x: Any) -> tuple[Any, Any, Any]:
+        inverse = power_of_two(jnp.max(jnp.abs(x), axis=axes, keepdims=True, initial=0.0))[1]
+        y = x * inverse
+        return y, jnp.expand_dims(norm(y, axes), axes), inverse
 
     def value_of(x: Any) -> Any:
-        return x / jnp.expand_dims(norm(x, axes), axes)
+        y, length, _ = scaled(x)
+        return y / length
 
     found = jax.custom_jvp(value_of)
 
     @found.defjvp
     def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
         (x,), (along,) = primals, tangents
-        u, below = found(x), jnp.expand_dims(norm(x, axes), axes)
+        u, (_, length, inverse) = found(x), scaled(x)
         across = along - u * jnp.sum(u * along, axis=axes, keepdims=True)
-        return u, across / below
+        return u, across * inverse / length
 
     return found(x)
 

@@ -38,7 +38,7 @@ FIRST = 12
 """Terms with which a singularity is looked for."""
 LONGEST = 120
 LARGEST_CONE = 40
-CONDITION = 3.0
+CONDITION = 5.0
 """The largest ratio of the sum of the absolute terms to the sum, at the radius."""
 
 _OPERATIONS = frozenset("add add_any sub mul div neg integer_pow square sqrt rsqrt pow log exp".split()) | set(SERIES)
@@ -201,7 +201,7 @@ class Removable:
         sizes = [abs(float(c)) for c in short.coefficients]
         ratios = [(size / sizes[0]) ** (1 / k) for k, size in enumerate(sizes) if k and size]
         growth = max(ratios[-3:], default=0.0)
-        for radius in (2.0, 1.5, 1.0, 0.7, 0.5):
+        for radius in (2.0, 1.5, 1.0, 0.7, 0.5, 0.35, 0.25):
             if growth * radius > 0.75:
                 continue
             terms = FIRST

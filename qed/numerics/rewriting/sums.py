@@ -163,10 +163,25 @@ def _reduce_sum(log: Logarithm, node: Node) -> Form | None:
     form = log.gained(child)
     if form is None or form.fragile or log.sign(child) == Sign.UNKNOWN:
         return _weighted_sum(log, node, child, axes)
+    found = _factor(log, child)
+    if found is not None:
+        weight, exponent = (log.algebra.filled(node, child.shape) for node in found)
+        return _weighted_sum_of(log, weight, exponent, node, axes, together((laws.WEIGHTED,), form.laws))
     if not log.builder.everywhere and child.operation == "exp" and anchored(child.children[0], axes):
         return replace(_as_it_stands(log, node), laws=form.laws)
     u = log.whole(form, child)
     return _sum_of(log, u, node, axes, together((laws.SUM,), form.laws))
+
+
+def _factor(log: Logarithm, node: Node) -> tuple[Node, Node] | None:
+    """(w, u) with node = w exp(u), where w is no exponential: log w would round in u, and digits of exp(u) be lost."""
+    if node.operation != "mul":
+        return None
+    for w, other in (node.children, node.children[::-1]):
+        form = log.gained(other)
+        if form is not None and not form.fragile and log.gained(w) is None and log.sign(other) > Sign.UNKNOWN:
+            return w, log.whole(form, other)
+    return None
 
 
 def _sum_of(log: Logarithm, u: Node, node: Node, axes: tuple[int, ...], used: tuple[laws.Law, ...]) -> Form:
@@ -228,7 +243,7 @@ def _dot(log: Logarithm, node: Node) -> Form | None:
     parts: list[tuple[Node | None, Node | None]] = []
     used: tuple[laws.Law, ...] = (laws.SUM,)
     for of, order, free, at in ((a, left, len(free_a), 0), (b, right, len(free_b), 1)):
-        form = log.plain(of) if log.sign(of) > Sign.UNKNOWN else None
+        form = log.gained(of) if log.sign(of) > Sign.UNKNOWN else None
         if form is not None and not form.fragile:
             used = together(used, form.laws)
             parts.append((None, spread(log.whole(form, of), of, order, free, at)))

@@ -1,0 +1,110 @@
+"""Products minus 1, from factors minus 1: a b - 1 = s + t + s t for a = 1 + s and b = 1 + t.
+
+The product of numbers near 1 rounds what makes them differ from 1: the probability 1 - (1 - p)(1 - q) of either of two
+events, the growth (1 + r)(1 + q) - 1 of two periods. With |s| <= |t| it is taken as s + t (1 + s): then no term is
+larger than the numbers that a b - 1 would have rounded. The derivative is b s' + a t'.
+
+Reference: Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, section 1.14.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+
+from qed.graph.build import Node, Operation
+from qed.numerics.rewriting import difference_laws as laws
+from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.difference_terms import Monomial
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from qed.numerics.rewriting.difference_recursion import Difference
+    from qed.numerics.rewriting.difference_rules import Found
+
+
+@jax.custom_jvp
+def product_minus_one(a: Any, b: Any, s: Any, t: Any) -> Any:
+    """a b - 1 for a = 1 + s and b = 1 + t.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> s = jnp.float32(1e-9)
+        >>> print(f"{product_minus_one(1 + s, 1 + s, s, s):.5g}", (1 + s) * (1 + s) - 1)
+        2e-09 0.0
+    """
+    return jnp.where(jnp.abs(s) <= jnp.abs(t), s + t * a, t + s * b)
+
+
+@product_minus_one.defjvp
+def _product_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    a, b, _, _ = primals
+    value = product_minus_one(*primals)
+    return value, jnp.broadcast_to(b * tangents[2] + a * tangents[3], value.shape).astype(value.dtype)
+
+
+def all_minus_one(s: Any, axes: tuple[int, ...]) -> Any:
+    """The product of all 1 + s along axes, minus 1; pairs of halves.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(f"{all_minus_one(jnp.full(1000, 1e-9, jnp.float32), (0,)):.4g}")
+        1e-06
+    """
+    kept = [a for a in range(s.ndim) if a not in axes]
+    rows = jnp.transpose(s, (*axes, *kept)).reshape((-1, *(s.shape[a] for a in kept)))
+    while rows.shape[0] > 1:
+        half = rows.shape[0] // 2
+        first, second, rest = rows[:half], rows[half : 2 * half], rows[2 * half :]
+        both = product_minus_one(1 + first, 1 + second, first, second)
+        rows = jnp.concatenate([both, rest]) if rest.shape[0] else both
+    return rows[0] if rows.shape[0] else jnp.zeros(rows.shape[1:], s.dtype)
+
+
+PRODUCT_MINUS_ONE = Operation("product_minus_one", product_minus_one, whole=True)
+ALL_MINUS_ONE = Operation("products_minus_one", lambda s, axes: all_minus_one(s, axes), whole=True)
+
+
+def product_against_one(difference: Difference, monomial: Monomial, like: Node) -> Found | None:
+    """A product of two or more factors minus 1, where of each the difference from 1 is known."""
+    factors = [number for number, power in monomial for _ in range(max(power, 0))]
+    if not 2 <= len(factors) <= 8 or any(power < 0 for _, power in monomial):
+        return None
+    value, gap, used = None, None, (laws.PRODUCT,)
+    for number in factors:
+        node = difference.node(number)
+        found = _from_one(difference, node)
+        if found is None or node.shape != like.shape:
+            return None
+        used += found[1]
+        if value is None or gap is None:
+            value, gap = node, found[0]
+        else:
+            gap = difference.emit(PRODUCT_MINUS_ONE, value, node, gap, found[0])
+            value = difference.emit(stable.MUL, value, node)
+    return None if gap is None else (gap, used)
+
+
+def all_against_one(difference: Difference, node: Node, r: Fraction) -> Found | None:
+    """A product along axes, minus 1."""
+    if r != 1 or node.operation != "reduce_prod":
+        return None
+    found = _from_one(difference, node.children[0])
+    if found is None:
+        return None
+    gap = difference.algebra.filled(found[0], node.children[0].shape)
+    value = difference.emit(ALL_MINUS_ONE, gap, axes=tuple(node.params["axes"]), shape=node.shape)
+    return value, (laws.PRODUCT, *found[1])
+
+
+def _from_one(difference: Difference, node: Node) -> Found | None:
+    """node - 1, where that is one term or a rule finds it."""
+    for read in (difference.terms, difference.deep):
+        rest = dict(read(node))
+        one = rest.pop((), 0)
+        if one == 1 and len(rest) == 1:
+            return difference.plain(rest, node), ()
+    return None
