@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 
 from qed.answer import Answer, Missing, Reason
-from qed.errors import QedError
+from qed.certificates.rewrite_identity import NotProved, RewriteIdentity, lines_of
+from qed.errors import CertificateError, QedError
 from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.graph import Graph
 from qed.graph.jaxpr import Reader, concrete, evaluate
@@ -41,6 +43,7 @@ class Rewrite:
         standing: PROVED, where the certificate shows both to be equal; MEASURED; or ASSUMED: a convention.
         convention: its name, where the two are no identity.
         patch: the same as source code, tried; None where the formula is no code.
+        certificate: where it is PROVED, the proof, which `certificate.verify()` repeats.
     """
 
     span: Span | None
@@ -52,6 +55,7 @@ class Rewrite:
     standing: str
     convention: str | None = None
     patch: Patch | None = None
+    certificate: RewriteIdentity | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,24 @@ class _Question:
     moving: tuple[int, ...]
     changed: bool
     span: Span | None
+    fun: Callable[..., Any]
+    args: tuple[Any, ...]
+
+    def identity(self, graph: Rewritten, change: Change | None) -> RewriteIdentity | None:
+        """The certificate of one change in a graph, or of the whole value; None where it is not proved."""
+        if not self.args or len(graph.inputs) != len(self.graph.inputs):
+            return None
+        try:
+            before = lines_of([change.old], graph.inputs) if change is not None and change.old is not None else ((), ())
+            new = graph.outputs if change is None else [] if change.new is None else [change.new]
+            after = lines_of(new, graph.inputs)
+            if not after[1] or (change is not None and not before[1]):
+                return None
+            found = RewriteIdentity.about(self.fun, self.args[0], self.args[1:], before=before, after=after)
+            found.verify()
+        except (NotProved, CertificateError):
+            return None
+        return found
 
     def written(self, *inputs: Any) -> list[Any]:
         """The function as written."""
@@ -123,7 +145,15 @@ def rewrites(stabilized: Stabilized[Any, Any], args: Sequence[Any], kwargs: Mapp
     _checked(stabilized, args, plan.moving)
     name = name_of(stabilized.fun)
     asked = _Question(
-        name, plan.stable, plan.stable.graph, arrays, plan.moving, plan.changed, definition(stabilized.fun)
+        name,
+        plan.stable,
+        plan.stable.graph,
+        arrays,
+        plan.moving,
+        plan.changed,
+        definition(stabilized.fun),
+        functools.partial(stabilized.fun, **kwargs) if kwargs else stabilized.fun,
+        tuple(args),
     )
     value = _value_bits(asked)
     gradient, derivative = _gradient_bits(asked)
@@ -187,7 +217,8 @@ def _listed(asked: _Question, listed: Sequence[tuple[Rewritten, Change, str]]) -
         key = (change.span, change.before, change.after)
         if key in made:
             continue
-        standing = "MEASURED" if change.convention is None else "ASSUMED"
+        proof = asked.identity(graph, change) if change.convention is None else None
+        standing = "ASSUMED" if change.convention is not None else "MEASURED" if proof is None else "PROVED"
         code = patch(graph, change, asked.arrays) if len(graph.inputs) == len(asked.arrays) else None
         made[key] = Rewrite(
             change.span,
@@ -199,6 +230,7 @@ def _listed(asked: _Question, listed: Sequence[tuple[Rewritten, Change, str]]) -
             standing,
             change.convention,
             code,
+            proof,
         )
     return tuple(made.values())
 
@@ -221,6 +253,9 @@ def _answer(asked: _Question, found: Rewrites, differ: str) -> Answer[Rewrites]:
     if not asked.changed:
         unchanged = f"stabilize({asked.name}) is {asked.name}: its graph stays as it is"
         return Answer(unchanged, Standing.MEASURED, found, recheck=lambda: not asked.stable.value.changes, **shared)
+    whole = asked.identity(asked.stable.value, None) if not found.conventions else None
+    if whole is not None:
+        return Answer(claim, Standing.PROVED, found, certificate=whole, **{**shared, "arithmetic": "reals"})
     if not found.points:
         why = found.value.missing or "one of the two cannot be enclosed in balls here"
         missing = Missing(f"the two were not compared as real functions: {why}", "a point where both have a value")
@@ -228,7 +263,8 @@ def _answer(asked: _Question, found: Rewrites, differ: str) -> Answer[Rewrites]:
 
     def again() -> bool:
         points, wrong = _compared_as_real(asked, SEED + 1)
-        return points > 0 and not wrong
+        proofs = [rewrite.certificate for rewrite in found.rewrites if rewrite.certificate is not None]
+        return points > 0 and not wrong and all(proof.verify() for proof in proofs)
 
     return Answer(claim, Standing.MEASURED, found, recheck=again, **shared)
 
@@ -273,7 +309,7 @@ def _reason(rewrite: Rewrite) -> Reason:
     below = Reason(
         rewrite.convention or rewrite.identity,
         rewrite.identity,
-        text=f"{rewrite.identity or rewrite.convention}  ({rewrite.condition})",
+        text=f"{rewrite.identity or rewrite.convention}  ({rewrite.condition}; {rewrite.standing})",
         role="because",
     )
     return Reason("rewritten", rewrite.identity, text=text, span=rewrite.span, role="instead", premises=(below,))

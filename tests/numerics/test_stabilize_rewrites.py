@@ -68,6 +68,8 @@ def test_what_stays():
 def test_too_large_for_balls():
     x = jnp.ones((300, 300))
     answer = qed.stabilize(lambda x: jnp.log(jnp.sum(jnp.exp(x @ x)))).rewrites(x)
+    assert answer.proved and answer.check() and answer.points == 0
+    answer = qed.stabilize(lambda x: jnp.log(jnp.sum(jnp.exp(x @ x))) + jnp.sqrt(jnp.sum(x * x))).rewrites(x)
     assert answer.unknown
     assert answer.value.value.before is None and "balls" in answer.value.value.missing
 
@@ -82,3 +84,19 @@ def test_no_floats(x):
 def test_traced_arguments():
     with pytest.raises(qed.QedError, match="traced"):
         jax.jit(lambda x: qed.stabilize(two).rewrites(x).points)(1.0)
+
+
+def test_the_log_of_a_mean_of_exponentials_is_proved_with_its_constant():
+    def mean_exp(x):
+        return jnp.log(jnp.mean(jnp.exp(x)))
+
+    answer = qed.stabilize(mean_exp).rewrites(jnp.asarray([1000.0, 1000.1, 1000.2, 1000.3]))
+    assert answer.proved and answer.check()
+    assert [rewrite.after for rewrite in answer.rewrites] == ["logsumexp(x) - log(4)"]
+
+
+def test_a_constant_that_has_to_be_rounded_refutes_nothing():
+    answer = qed.stabilize(lambda x: jnp.sum(jnp.sqrt(2.0 * x[0] ** 2 + x[1] ** 2 - 1.9))).rewrites(
+        jnp.asarray([3.0, 4.0])
+    )
+    assert not answer.refuted

@@ -9,12 +9,16 @@ exactly before the rest is added.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
 from qed.graph.build import Builder, Node
 from qed.numerics.rewriting import kernels, stable
 from qed.numerics.rewriting.laws import Law
+
+SMALL = 1000
+"""The largest denominator of a coefficient that is divided by instead of multiplied with its rounded inverse."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +81,8 @@ def _number_of(term: Term) -> Node | None:
 
 
 def _finite_constant(node: Node) -> bool:
+    if node.operation == "log" and len(node.children) == 1 and node.equation is None:
+        return _finite_constant(node.children[0])  # of a positive number: `products.constant`
     return node.operation == "constant" and bool(np.all(np.isfinite(node.value)))
 
 
@@ -112,6 +118,10 @@ class Algebra:
             return node
         if coefficient == -1:
             return self.negative(node)
+        exact = Fraction(coefficient).limit_denominator(SMALL) if np.isfinite(coefficient) else Fraction(0)
+        if exact.denominator & (exact.denominator - 1) and float(exact) == coefficient:
+            above = self.times(float(exact.numerator), node)  # divided by a whole number, which is exact
+            return self.emit(stable.DIV, above, self.number(float(exact.denominator), node))
         return self.emit(stable.MUL, self.number(coefficient, node), node)
 
     def filled(self, node: Node, shape: tuple[int, ...]) -> Node:

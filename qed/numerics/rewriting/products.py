@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -27,7 +26,8 @@ def constant(log: Logarithm, node: Node) -> Form | None:
         value = np.log(np.asarray(node.value).astype(np.float64))
     if node.shape == () and value == 0:
         return Form((), (), gained=False)
-    return Form((Term(log.builder.constant(value, node.dtype)),), node.shape, gained=False)
+    exact = log.emit(stable.LOG, node) if np.all(np.isfinite(value)) else log.builder.constant(value, node.dtype)
+    return Form((Term(exact),), node.shape, gained=False)
 
 
 def _exp(log: Logarithm, node: Node) -> Form | None:
@@ -35,7 +35,8 @@ def _exp(log: Logarithm, node: Node) -> Form | None:
 
 
 def _exp2(log: Logarithm, node: Node) -> Form | None:
-    return Form((Term(node.children[0], math.log(2.0)),), node.shape, laws=(laws.POWER,))
+    two = log.emit(stable.LOG, log.algebra.number(2.0, node))
+    return Form((Term(log.emit(stable.MUL, two, node.children[0])),), node.shape, laws=(laws.POWER,))
 
 
 def _logistic(log: Logarithm, node: Node) -> Form | None:

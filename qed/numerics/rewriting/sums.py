@@ -45,7 +45,8 @@ def _add(log: Logarithm, node: Node) -> Form | None:
     if u.operation == "neg" and u.children[0] is v:
         u, v = v, u
     if v.operation == "neg" and v.children[0] is u:
-        terms = (Term(log.emit(kernels.LOG_COSH, u)), Term(log.algebra.number(math.log(2.0), u)))
+        two = log.emit(stable.LOG, log.algebra.number(2.0, u))
+        terms = (Term(log.emit(kernels.LOG_COSH, u)), Term(two))
         return Form(terms, node.shape, laws=together((laws.COSH,), used))
     term = Term(log.emit(stable.LOGADDEXP, u, v), 1.0, *_shift_and_rest(log, (first, u), (second, v)))
     return Form((term,), node.shape, laws=together((laws.ADD,), used))

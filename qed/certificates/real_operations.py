@@ -1,0 +1,284 @@
+"""What the operations that a rewriting puts in stand for, each checked for what it relies on.
+
+``sqrt_difference(a, b, d)`` stands for sqrt(a) - sqrt(b), and the proof fails unless d is a - b. How an operation is
+evaluated without losing digits (series, continued fractions, branches) is not the certificate's matter: that its
+numbers are those of its meaning is tested at points, for every line of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from qed.certificates.real_forms import Poly, fail, number, plus
+from qed.certificates.real_functions import HALF, Functions
+
+Meaning = Callable[[Functions, Sequence[Poly], Mapping[str, Any], Sequence[tuple[int, ...]]], Poly]
+
+
+def _difference(name: str, sign: int = 1) -> Meaning:
+    def meaning(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Any) -> Poly:
+        x, y, d = ps
+        f.agree(d, plus(x, y, -1), "the difference of the arguments")
+        first, second = f.elementary(name, x), f.elementary(name, y)
+        if first is None or second is None:
+            fail(f"nothing is known of {name}")
+        return plus(first, second, -1)
+
+    return meaning
+
+
+def _power_difference(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Any) -> Poly:
+    x, y, d = ps
+    f.agree(d, plus(x, y, -1), "the difference of the arguments")
+    k = Fraction(params["k"])
+    return plus(f.power(x, k), f.power(y, k), -1)
+
+
+def _simple(rule: Callable[..., Poly]) -> Meaning:
+    return lambda f, ps, params, shapes: rule(f, *ps)
+
+
+def _softplus(f: Functions, p: Poly) -> Poly:
+    return f.log(plus(number(1), f.exp(p)))
+
+
+def _logaddexp(f: Functions, *ps: Poly) -> Poly:
+    total: Poly = {}
+    for p in ps:
+        total = plus(total, f.exp(p))
+    return f.log(total)
+
+
+def _over(f: Functions, p: Poly, shift: Poly) -> Poly:
+    return f.exp(plus(p, shift, -1))
+
+
+def _sum_two(f: Functions, *ps: Poly) -> Poly:
+    a, b, shift, *more = ps
+    first, second = (plus(a, more[0]), plus(b, more[1])) if more else (a, b)
+    return plus(_over(f, first, shift), _over(f, second, shift))
+
+
+def _along(f: Functions, p: Poly, axes: Sequence[int], shape: tuple[int, ...]) -> Poly:
+    return f.forms.total(p, axes, shape)
+
+
+def _expanded(f: Functions, p: Poly, axes: Sequence[int], shape: tuple[int, ...]) -> Poly:
+    """An array reduced along axes, put back along them."""
+    places: list[int | None] = []
+    at = 0
+    for axis in range(len(shape)):
+        places.append(None if axis in axes else at)
+        at += axis not in axes
+    return f.forms.moved(p, tuple(places), shape)
+
+
+def _logsumexp(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
+    return f.log(_along(f, f.exp(ps[0]), params["axes"], shapes[0]))
+
+
+def _others(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
+    u, shift = ps
+    total = _along(f, _over(f, u, _expanded(f, shift, params["axes"], shapes[0])), params["axes"], shapes[0])
+    return plus(total, number(1), -1)
+
+
+def _weighted(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
+    w, u = ps
+    return f.log(_along(f, f.forms.times(w, f.exp(u)), params["axes"], shapes[1]))
+
+
+def _weighted_sum(f: Functions, ps: Any, params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
+    w, u, shift = ps
+    scaled = _over(f, u, _expanded(f, shift, params["axes"], shapes[1]))
+    return _along(f, f.forms.times(w, scaled), params["axes"], shapes[1])
+
+
+def _weighted_two(f: Functions, *ps: Poly) -> Poly:
+    v, a, w, b = ps
+    return f.log(plus(f.forms.times(v, f.exp(a)), f.forms.times(w, f.exp(b))))
+
+
+def _weighted_sum_two(f: Functions, *ps: Poly) -> Poly:
+    v, a, w, b, s = ps
+    return plus(f.forms.times(v, _over(f, a, s)), f.forms.times(w, _over(f, b, s)))
+
+
+def _combined(f: Functions, ps: Sequence[Poly], coefficients: Sequence[float]) -> Poly:
+    total: Poly = {}
+    for p, c in zip(ps, coefficients, strict=True):
+        total = plus(total, p, Fraction(c))
+    return total
+
+
+def _softmax(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
+    above = f.exp(ps[0])
+    below = _expanded(f, _along(f, above, params["axes"], shapes[0]), params["axes"], shapes[0])
+    return f.divided(above, below)
+
+
+def _log_ratio(f: Functions, *ps: Poly) -> Poly:
+    a, b, d = ps
+    f.agree(d, plus(a, b, -1), "the difference of the arguments")
+    return f.log(f.divided(a, b))
+
+
+def _relative_entropy(f: Functions, *ps: Poly) -> Poly:
+    a, b, d = ps
+    return plus(f.forms.times(a, _log_ratio(f, a, b, d)), d, -1)
+
+
+def _scaled_erfc(f: Functions, p: Poly) -> Poly:
+    shift = f.exp(f.forms.times(number(-1), f.named("erfc_shift", p)))
+    return f.forms.times(plus(number(1), f.odd("erf", p), -1), shift)
+
+
+def _reciprocals(f: Functions, *ps: Poly) -> Poly:
+    x, y, d = ps
+    f.agree(d, plus(x, y, -1), "the difference")
+    return plus(f.divided(number(1), x), f.divided(number(1), y), -1)
+
+
+def _root(f: Functions, *ps: Poly) -> Poly:
+    square, rest, *parts = ps
+    total = rest
+    for part in parts:
+        total = plus(total, f.forms.times(part, part))
+    f.agree(square, total, "the sum of squares")
+    return f.power(square, HALF)
+
+
+def _norm(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
+    return f.power(_along(f, f.forms.times(ps[0], ps[0]), params["axes"], shapes[0]), HALF)
+
+
+def _cosine(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
+    both = f.forms.times(_norm(f, ps[:1], params, shapes), _norm(f, ps[1:], params, shapes[1:]))
+    return f.divided(_along(f, f.forms.times(*ps), params["axes"], shapes[0]), both)
+
+
+def _centred(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
+    x, y = (ps[0], ps[-1])
+    axes, shape = params["axes"], shapes[0]
+    count = 1
+    for axis in axes:
+        count *= shape[axis]
+    both = f.forms.times(_along(f, x, axes, shape), _along(f, y, axes, shape))
+    return plus(_along(f, f.forms.times(x, y), axes, shape), both, Fraction(-1, count))
+
+
+def _apart(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
+    gap = plus(ps[0], ps[1], -1)
+    return _along(f, f.forms.times(gap, gap), params["axes"], shapes[0])
+
+
+def _squares(f: Functions, *ps: Poly) -> Poly:
+    x, y, d, s = ps
+    f.agree(d, plus(x, y, -1), "the difference")
+    f.agree(s, plus(x, y), "the sum")
+    return plus(f.forms.times(x, x), f.forms.times(y, y), -1)
+
+
+def _root_minus(f: Functions, *ps: Poly) -> Poly:
+    s, b, d = ps
+    f.agree(d, plus(f.forms.times(s, s), f.forms.times(b, b), -1), "the difference of squares")
+    return plus(s, b, -1)
+
+
+def _side(f: Functions, *ps: Poly) -> Poly:
+    square, a, b, angle = ps
+    times = f.forms.times
+    expected = plus(plus(times(a, a), times(b, b)), times(times(a, b), f.cos(angle)), -2)
+    f.agree(square, expected, "the square of the side")
+    return f.power(square, HALF)
+
+
+_TAYLOR = {
+    "exp": lambda k: Fraction(1, _factorial(k)),
+    "expm1": lambda k: Fraction(1, _factorial(k)) if k else Fraction(0),
+    "sin": lambda k: Fraction((-1) ** (k // 2), _factorial(k)) if k % 2 else Fraction(0),
+    "cos": lambda k: Fraction(0) if k % 2 else Fraction((-1) ** (k // 2), _factorial(k)),
+    "sinh": lambda k: Fraction(1, _factorial(k)) if k % 2 else Fraction(0),
+    "cosh": lambda k: Fraction(0) if k % 2 else Fraction(1, _factorial(k)),
+    "log1p": lambda k: Fraction((-1) ** (k + 1), k) if k else Fraction(0),
+    "atan": lambda k: Fraction((-1) ** (k // 2), k) if k % 2 else Fraction(0),
+    "atanh": lambda k: Fraction(1, k) if k % 2 else Fraction(0),
+    "tan": lambda k: (Fraction(0), Fraction(1), Fraction(0), Fraction(1, 3))[k],
+    "tanh": lambda k: (Fraction(0), Fraction(1), Fraction(0), Fraction(-1, 3))[k],
+    "asin": lambda k: (Fraction(0), Fraction(1), Fraction(0), Fraction(1, 6))[k],
+    "asinh": lambda k: (Fraction(0), Fraction(1), Fraction(0), Fraction(-1, 6))[k],
+}
+
+
+def _factorial(k: int) -> int:
+    return 1 if k < 2 else k * _factorial(k - 1)
+
+
+def _taylor(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], over: bool) -> Poly:
+    (v,), name, k = ps, params["f"], params["k"]
+    value = f.elementary(name, v)
+    if value is None or name not in _TAYLOR or (k > 4 and name in ("tan", "tanh", "asin", "asinh")):
+        fail(f"the Taylor series of {name}")
+    for j in range(k):
+        value = plus(value, f.forms.integer_power(v, j), -_TAYLOR[name](j))
+    # at v = 0 the rest over v^k is its limit: no condition
+    return f.forms.times(value, f.forms.inverse(f.forms.integer_power(v, k))) if over else value
+
+
+MEANINGS: dict[str, Meaning] = {
+    **{f"{name}_difference": _difference(name) for name in
+       "sqrt cbrt rsqrt exp exp2 log log1p tanh logistic sin cos tan sinh cosh asin atan asinh atanh erf".split()},
+    "asin_difference_negative": _difference("acos"),
+    "erf_difference_negative": _difference("erfc"),
+    "power_difference": _power_difference,
+    "reciprocal_difference": _simple(_reciprocals),
+    "difference_of_squares": _simple(_squares),
+    "softplus": _simple(_softplus),
+    "log1mexp": _simple(lambda f, p: f.log(plus(number(1), f.exp(p), -1))),
+    "logaddexp": _simple(_logaddexp),
+    "rest_two": _simple(lambda f, *ps: f.log(_sum_two(f, *ps))),
+    "rest_split": _simple(lambda f, *ps: f.log(_sum_two(f, *ps))),
+    "sum_two": _simple(_sum_two),
+    "logsumexp": _logsumexp,
+    "others": _others,
+    "sum_exp": _simple(lambda f, p: plus(number(1), p)),
+    "weighted_logsumexp": _weighted,
+    "weighted_sum": _weighted_sum,
+    "weighted_logaddexp": _simple(_weighted_two),
+    "weighted_sum_two": _simple(_weighted_sum_two),
+    "exp_of_sum": lambda f, ps, params, shapes: f.exp(_combined(f, ps, params["coefficients"])),
+    "exp_beside": lambda f, ps, params, shapes: f.exp(_combined(f, ps[1:], params["coefficients"])),
+    "softmax": _softmax,
+    "log_cosh": _simple(lambda f, p: f.log(f.elementary("cosh", p) or {})),
+    "log_erfc": _simple(lambda f, p: f.log(plus(number(1), f.odd("erf", p), -1))),
+    "scaled_erfc": _simple(_scaled_erfc),
+    "erfc_shift": _simple(lambda f, p: f.named("erfc_shift", p)),
+    "scaled_erfc_minus_one": _simple(lambda f, p: plus(_scaled_erfc(f, p), number(1), -1)),
+    "cancelled": _simple(lambda f, p: {}),
+    "sech2": _simple(lambda f, p: f.divided(number(4), f.forms.integer_power(
+        plus(f.exp(p), f.exp(f.forms.times(number(-1), p))), 2))),
+    "log_ratio": _simple(_log_ratio),
+    "relative_entropy": _simple(_relative_entropy),
+    "inverse_mills": _simple(lambda f, z: f.divided(f.exp(f.forms.times(number(-1), f.forms.times(z, z))),
+                                                    plus(number(1), f.odd("erf", z), -1))),
+    "root_of_squares": _simple(_root),
+    "norm": _norm,
+    "cosine": _cosine,
+    "cosine_distance": lambda f, ps, params, shapes: plus(number(1), _cosine(f, ps, params, shapes), -1),
+    "sum_of_centred_squares": _centred,
+    "sum_of_centred_products": _centred,
+    "squared_distance": _apart,
+    "sqrt_minus": _simple(_root_minus),
+    "side": _simple(_side),
+    "taylor_rest": lambda f, ps, params, shapes: _taylor(f, ps, params, False),
+    "remainder": lambda f, ps, params, shapes: _taylor(f, ps, params, True),
+}  # fmt: skip
+"""What the operations of the rewritings stand for."""
+
+TOTAL = frozenset(["shift", "shift_two", "weighted_shift", "weighted_shift_two", "positive_part", "erfc_shift", "max",
+                   "min", "reduce_max", "reduce_min", "sign", "floor", "iota"])  # fmt: skip
+"""Functions that nothing is known of but that they are defined everywhere."""
+
+__all__ = ["MEANINGS", "TOTAL", "Meaning"]
