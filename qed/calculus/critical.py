@@ -22,10 +22,13 @@ from qed.answer import Answer, Missing
 from qed.calculus.bounding.boxes import Gap
 from qed.calculus.points import words
 from qed.calculus.points.case import Case
+from qed.calculus.points.corners import jumps, smooth_along
 from qed.calculus.points.degenerate import degenerate
-from qed.calculus.points.located import Local, Located, local, located, refined
+from qed.calculus.points.large import BALLS, gradient, judged
+from qed.calculus.points.located import Local, Located, around, local, located, refined
 from qed.calculus.points.result import CriticalPoint, Kind, kind_of
 from qed.calculus.points.rounding import explained
+from qed.calculus.spectra.products import Products
 from qed.certificates.critical_point import CriticalPoint as Certificate
 from qed.certificates.slope import Slope
 from qed.domains.ball_boxes import NotSmooth
@@ -83,16 +86,40 @@ def _judged(case: Case) -> Answer[CriticalPoint]:
         return undecided(Missing(what, "a point where the function is finite", "QED210"), "QED210")
     n = case.function.size
     if n > LARGEST or case.boxes.weight * n * (n + 1) // 2 > MOST:
-        what = f"{n} variables are more than second derivatives are enclosed of"
-        return undecided(Missing(what, f"at most {LARGEST} variables"))
+        return _large(case)
     try:
         here = local(case.boxes, case.point, case.point)
-        return _at(case, here) if here.smooth else _rough(case)
+        smooth = here.smooth and local(case.boxes, *around(case.point)).smooth
+        return _at(case, here) if smooth else _rough(case)
     except Gap as gap:
         lost = gap.unknown
         return undecided(Missing(str(lost), "a rule", "QED020", lost.primitive, lost.span))
     except TooLong as error:
         return undecided(Missing(str(error), "a shorter loop", "QED020"))
+
+
+def _large(case: Case, smooth: bool = False) -> Answer[CriticalPoint]:
+    """The answer from products: for a function whose second derivatives are too many to enclose, or not enclosed."""
+    if not smooth and not smooth_along(case, _direction(case)):
+        return _rough(case)
+    try:
+        slope = gradient(case)
+    except (NotImplementedError, ValueError, TypeError) as error:  # what JAX raises where a rule is missing
+        return undecided(Missing(f"there is no gradient: {error}", "a function that JAX can differentiate"))
+    size = float(np.linalg.norm(slope))
+    if not np.isfinite(size):
+        return undecided(Missing("the gradient is not finite", "a point off the corner", "QED210"), "QED210")
+    common: dict[str, Any] = {"gradient": size, "rounding": 0.0}
+    if size > 0:
+        unit = slope / size
+        try:
+            bent = Products(case.function).exact(unit)
+        except NotImplementedError:
+            bent = np.zeros(len(unit))
+        common["rounding"] = explained(case.function, unit, bent, case.point)
+        if size > common["rounding"]:
+            return _not_critical(case, np.abs(slope) * (1 - 1e-9), None, common)
+    return judged(case, common, undecided)
 
 
 def undecided(missing: Missing, code: str | None = None, **values: Any) -> Answer[CriticalPoint]:
@@ -107,14 +134,26 @@ def undecided(missing: Missing, code: str | None = None, **values: Any) -> Answe
 
 
 def _rough(case: Case) -> Answer[CriticalPoint]:
-    """At a corner, a jump, or the end of the domain."""
+    """Where intervals do not prove that f is smooth: at a corner undecided, otherwise by products."""
     try:
-        case.balls.series(case.point, case.point, np.eye(case.function.size)[:1], 2)
-        why = "a second derivative is not known to exist"
+        corner = jumps(case, _direction(case))
+    except (NotImplementedError, ValueError, TypeError):  # what JAX raises where a rule is missing
+        corner = True
+    if not corner:
+        return _large(case, smooth=True)
+    try:
+        case.balls.series(case.point, case.point, _direction(case)[None], 2)
+        why = "its first or second derivative jumps there"
     except NotSmooth as error:
         why = str(error)
-    what = f"f has no second derivative at the point, or none that is known: {why}"
+    what = f"f has no second derivative at the point: {why}"
     return undecided(Missing(what, "a point off the corner", "QED104"), "QED104")
+
+
+def _direction(case: Case) -> Array:
+    """A direction of length one that is none of the axes."""
+    found = np.random.default_rng(0).standard_normal(case.function.size)
+    return found / np.linalg.norm(found)
 
 
 def _at(case: Case, here: Local) -> Answer[CriticalPoint]:
@@ -218,6 +257,8 @@ def _not_critical(
     certificate = Slope.about(case.fun, case.x, case.args, index=i, bound=bound)
     standing, missing = Standing.PROVED, ()
     try:
+        if case.boxes.weight > BALLS:
+            raise CertificateError("function", "its arrays are too large for balls")
         certificate.verify()
     except CertificateError as error:
         standing, missing = Standing.MEASURED, (Missing(f"balls do not confirm it: {error.why}", "a rule", "QED020"),)

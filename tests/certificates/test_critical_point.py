@@ -7,6 +7,7 @@ import pytest
 
 from qed.certificates.critical_point import CriticalPoint
 from qed.certificates.flat_direction import FlatDirection
+from qed.certificates.saddle import Saddle
 from qed.certificates.slope import Slope
 from qed.errors import CertificateError
 
@@ -29,8 +30,13 @@ def slope():
     return Slope.about(bowl, jnp.array([1.0, 0.5]), (), index=1, bound=0.999)
 
 
-MADE = {"critical point": certificate, "flat direction": flat, "slope": slope}
+def saddle():
+    return Saddle.about(lambda x: x[0] * x[1] + x[2] ** 4, jnp.zeros(3), (), down=[1, -1, 0], up=[1, 1, 0])
+
+
+MADE = {"saddle": saddle, "critical point": certificate, "flat direction": flat, "slope": slope}
 FALSE = {
+    "saddle": {"function": "0" * 64, "point": (0.0, 0.0, 0.5), "down": (1.0, 0.0, 0.0), "up": (0.0, 0.0, 1.0)},
     "critical point": {
         "function": "0" * 64,
         "point": (0.5, 0.0),
@@ -68,7 +74,7 @@ def test_a_false_claim_is_not_believed_with_or_without_a_fresh_seal(name, field)
 def test_it_is_about_one_function(name):
     made = MADE[name]()
     with pytest.raises(CertificateError, match="function"):
-        made.verify(lambda x: bowl(x) + 1.0, made.subject.at)
+        made.verify(lambda x: jnp.exp(bowl(x)), made.subject.at)
 
 
 def test_a_box_that_is_too_large_for_the_signs_is_not_believed():

@@ -20,6 +20,7 @@ from qed.calculus.points.located import Local
 from qed.calculus.points.result import CriticalPoint, Direction, Kind
 from qed.calculus.points.symmetries import Motion, symmetries
 from qed.certificates.flat_direction import FlatDirection
+from qed.certificates.saddle import Saddle
 from qed.domains.ball_boxes import NotSmooth
 from qed.errors import CertificateError
 from qed.findings import Finding
@@ -59,7 +60,12 @@ def degenerate(case: Case, center: Array, at: Local, common: dict[str, Any]) -> 
         kind, found.nature if kind is Kind.DEGENERATE else "", case.tree(center), distance, negative=negative,
         positive=positive, flat=int(flat.sum()), curvatures=values, directions=(*falls, *ways), **common,
     )  # fmt: skip
-    certificate = None if kind is Kind.SADDLE else _exact(case, center, at, basis, found)
+    if not _stands_still(case, center, at):
+        certificate = None
+    elif kind is Kind.SADDLE:
+        certificate = _falls(case, vectors[:, 0], vectors[:, -1])
+    else:
+        certificate = _exact(case, basis, found)
     return _answer(case, value, found, motions, room, certificate)
 
 
@@ -97,11 +103,24 @@ def _ways(case: Case, basis: Array, motions: list[Motion], found: Higher) -> tup
     return (*ways, *(case.direction(left[:, k], 0.0) for k in np.flatnonzero(sizes > 0.5)[:SHOWN]))
 
 
-def _exact(case: Case, center: Array, at: Local, basis: Array, found: Higher) -> FlatDirection | None:
-    """A certificate, where nothing is rounded."""
+def _stands_still(case: Case, center: Array, at: Local) -> bool:
+    """Whether the gradient is exactly zero at the given point."""
     still = bool(np.all(at.slope.lower == 0) and np.all(at.slope.upper == 0))
-    if not still or not np.array_equal(center, case.point):
+    return still and np.array_equal(center, case.point)
+
+
+def _falls(case: Case, down: Array, up: Array) -> Saddle | None:
+    """The certificate of a saddle with flat directions, where the slopes are exactly zero."""
+    certificate = Saddle.about(case.fun, case.x, case.args, down=down.tolist(), up=up.tolist())
+    try:
+        certificate.verify()
+    except CertificateError:
         return None
+    return certificate
+
+
+def _exact(case: Case, basis: Array, found: Higher) -> FlatDirection | None:
+    """A certificate, where nothing is rounded."""
     for direction in _short(basis, found):
         along = found.order if found.order and (case.function.size == 1 or found.order == 3) else 0
         same = found.direction is not None and _parallel(direction, found.direction)
@@ -147,10 +166,15 @@ def _count(value: CriticalPoint) -> int:
 
 
 def _answer(
-    case: Case, value: CriticalPoint, found: Higher, motions: list[Motion], room: float, proof: FlatDirection | None
+    case: Case,
+    value: CriticalPoint,
+    found: Higher,
+    motions: list[Motion],
+    room: float,
+    proof: FlatDirection | Saddle | None,
 ) -> Answer[CriticalPoint]:
     n = case.function.size
-    decided = proof is not None and (n == 1 or (found.nature == "neither" and proof.order == 3))
+    decided = isinstance(proof, FlatDirection) and (n == 1 or (found.nature == "neither" and proof.order == 3))
     standing = Standing.PROVED if proof is not None else Standing.MEASURED
     test = words.higher(found, n, Standing.PROVED if decided else Standing.MEASURED)
     saddle = value.kind is Kind.SADDLE
@@ -166,7 +190,8 @@ def _answer(
         arithmetic="reals" if proof is not None else "float64",
         certificate=proof,
         reasons=(
-            _counted(value, room, proof is not None),
+            *((_told(value.directions[0], proof is not None),) if saddle else ()),
+            _counted(value, room, isinstance(proof, FlatDirection)),
             *(() if saddle else (test,)),
             *_named(value, motions),
             words.rounding(value.gradient, value.rounding),
@@ -174,6 +199,17 @@ def _answer(
         findings=findings,
         headline=_headline(value, motions, n),
         recheck=None if proof is not None else _again(case, value, room),
+    )
+
+
+def _told(way: Direction, proved: bool) -> Reason:
+    """The direction in which f falls."""
+    return Reason(
+        "negative curvature",
+        "v'Hv < 0",
+        standing=Standing.PROVED if proved else Standing.MEASURED,
+        text=f"f falls along {way.named()}: v'Hv = {way.curvature:.6g}; along another direction it rises",
+        unpredicted="a sign is asked for, not a number",
     )
 
 
@@ -198,7 +234,7 @@ def _named(value: CriticalPoint, motions: list[Motion]) -> tuple[Reason, ...]:
     if len(motions) > SHOWN:
         names.append(Reason("symmetry", text=f"and {len(motions) - SHOWN} more such motions", role="flat"))
     ways = [d for d in value.directions if not d.why and d.curvature == 0]
-    if ways:
+    if ways and _count(value) > 1:
         names.append(Reason("flat direction", text=f"no symmetry that is known: {ways[0].named()}", role="flat"))
     return tuple(names)
 
@@ -216,12 +252,10 @@ def _again(case: Case, value: CriticalPoint, room: float) -> Any:
     return measured
 
 
-def _claim(value: CriticalPoint, proof: FlatDirection | None, decided: bool, found: Higher) -> str:
+def _claim(value: CriticalPoint, proof: FlatDirection | Saddle | None, decided: bool, found: Higher) -> str:
     if value.kind is Kind.SADDLE:
-        return (
-            f"grad f is zero up to rounding, where {value.negative} curvatures are negative and {value.positive} "
-            f"positive: a saddle"
-        )
+        where = "up to rounding, where" if proof is None else "at the point, and"
+        return f"grad f is zero {where} some curvatures are negative and some positive: a saddle"
     after = ""
     if proof is not None and decided and found.nature:
         after = f"; the derivative of order {found.order} along it is not: {words.NATURES[found.nature]}"
@@ -233,7 +267,7 @@ def _claim(value: CriticalPoint, proof: FlatDirection | None, decided: bool, fou
 def _headline(value: CriticalPoint, motions: list[Motion], n: int) -> str:
     if value.kind is Kind.SADDLE:
         flat = f"{value.flat} {'is' if value.flat == 1 else 'are'} zero up to rounding"
-        return f"A saddle: {value.negative} of {n} curvatures are negative, {value.positive} positive, {flat}."
+        return f"A saddle: of {n} curvatures {value.negative} negative, {value.positive} positive, {flat}."
     which = "f'' is zero" if n == 1 else f"{value.flat} of {n} curvatures {'is' if value.flat == 1 else 'are'} zero"
     told = f"; higher derivatives: {words.NATURES[value.nature]}" if value.nature else ", and cannot tell"
     why = ""

@@ -68,6 +68,16 @@ def local(function: OnBoxes, lower: Array, upper: Array) -> Local:
     return Local(jet.value, slope, hessian, smooth)
 
 
+NEAR = 2.0**-40
+"""How large a box about a point is, in relation to it, on which a function is to be smooth."""
+
+
+def around(point: Array) -> tuple[Array, Array]:
+    """A small box about a point. At the point alone 0 times an unbounded second derivative would be 0."""
+    radius = NEAR * np.maximum(np.abs(point), np.max(np.abs(point), initial=0.0) or 1.0)
+    return point - radius, point + radius
+
+
 @dataclass(frozen=True, eq=False)
 class Located:
     """One critical point, enclosed.

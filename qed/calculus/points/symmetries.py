@@ -10,6 +10,7 @@ for deep nets*, ICML 2017). Each is checked by moving along it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -39,9 +40,7 @@ class Motion:
 
 def symmetries(case: Case, point: Array, flat: Array) -> list[Motion]:
     """The motions whose generators lie in the span of flat directions (columns) and that leave f as it is."""
-    rng = np.random.default_rng(0)
-    beside = [BESIDE * (np.abs(point) + 0.1) * rng.standard_normal(len(point)) for _ in range(2)]
-    starts = [(at, case.value(at)) for at in (point, *(point + away for away in beside))]
+    starts = _starts(case, point)
     found: list[Motion] = []
     explained = np.zeros((len(point), 0))
     for motion in motions(case, point):
@@ -54,23 +53,53 @@ def symmetries(case: Case, point: Array, flat: Array) -> list[Motion]:
         rest = unit - explained @ (explained.T @ unit)
         if np.linalg.norm(rest) < 1e-6:
             continue
-        if all(_same(case.value(motion.move(at, t)), value) for at, value in starts for t in MOVES):
+        if _unmoved(case, motion, starts):
             found.append(motion)
             explained = np.column_stack([explained, rest / np.linalg.norm(rest)])
     return found
+
+
+TRIED, FOUND = 400, 8
+"""Of a large function: how many motions are looked at, and how many are enough."""
+
+
+def seen_by_products(case: Case, product: Callable[[Array], Array], scale: float) -> list[Motion]:
+    """The motions of a large function along which a Hessian product vanishes, and that leave it as it is."""
+    point = case.point
+    starts = _starts(case, point)
+    found: list[Motion] = []
+    for motion in itertools.islice(motions(case, point, single=False), TRIED):
+        size = float(np.linalg.norm(motion.generator))
+        if size == 0 or len(found) >= FOUND or not _unmoved(case, motion, starts):
+            continue
+        if np.linalg.norm(product(motion.generator / size)) <= FLAT * abs(scale):
+            found.append(motion)
+    return found
+
+
+def _starts(case: Case, point: Array) -> list[tuple[Array, float]]:
+    """The point and two beside it, with their values."""
+    rng = np.random.default_rng(0)
+    beside = [BESIDE * (np.abs(point) + 0.1) * rng.standard_normal(len(point)) for _ in range(2)]
+    return [(at, case.value(at)) for at in (point, *(point + away for away in beside))]
+
+
+def _unmoved(case: Case, motion: Motion, starts: Sequence[tuple[Array, float]]) -> bool:
+    return all(_same(case.value(motion.move(at, t)), value) for at, value in starts for t in MOVES)
 
 
 def _same(value: float, base: float) -> bool:
     return bool(abs(value - base) <= SAME * max(abs(base), 1e-3))
 
 
-def motions(case: Case, point: Array) -> Iterator[Motion]:
-    """The motions that are looked at."""
+def motions(case: Case, point: Array, single: bool = True) -> Iterator[Motion]:
+    """The motions that are looked at; those of single coordinates only if wanted."""
     pieces = case.pieces(point)
     starts = np.cumsum([0, *(piece.size for piece in pieces)])
     index = [start + np.arange(piece.size).reshape(piece.shape) for start, piece in zip(starts, pieces, strict=False)]
     names = case.function.paths
-    yield from _single(point, index, names)
+    if single:
+        yield from _single(point, index, names)
     yield from _shifts(point, index, names)
     yield from _scalings(point, index, names)
 

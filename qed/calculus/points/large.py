@@ -1,0 +1,216 @@
+"""What a point of many parameters is, from Hessian-vector products: measured, with a probability of failure.
+
+A direction v with v'Hv < 0 and one with w'Hw > 0 make a saddle; the products that show them are in float64. That no
+direction is negative cannot be seen from products: the bounds of `qed.calculus.points.ends` hold but for a stated
+probability, and the errors of the program's own arithmetic are taken off them. Where such bounds include zero, a motion
+that the function does not see makes the point degenerate; otherwise nothing is decided.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from qed.answer import Answer, Missing, Reason
+from qed.calculus.hessian import flatten
+from qed.calculus.lanczos import Krylov
+from qed.calculus.points import words
+from qed.calculus.points.case import Case
+from qed.calculus.points.ends import above, below
+from qed.calculus.points.result import CriticalPoint, Kind
+from qed.calculus.points.symmetries import Motion, seen_by_products
+from qed.calculus.spectra.products import Products, room_for, too_large_to_form
+from qed.domains.ball_boxes import NotSmooth, rounded
+from qed.domains.widened import Widened
+from qed.findings import Finding
+from qed.standing import Standing
+
+Array = np.ndarray
+FAILURE = 1e-6
+"""The probability with which a bound of the eigenvalues may fail."""
+STEPS, FEWEST, BYTES = 150, 20, 2**30
+"""How many products at most, how many at least, and how many bytes their vectors may take."""
+SAFETY = 10.0
+"""By how much the error of a product that was measured on a few vectors is multiplied."""
+BALLS = 200_000
+"""How many numbers an equation may hold for a direction to be proved negative in balls."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """Both ends of a spectrum.
+
+    Args:
+        lowest, highest: v'Hv for the unit vectors `down` and `up`, from products in float64.
+        lower, upper: bounds of all eigenvalues that hold but for the probability FAILURE.
+        rounding: the error of a product that was taken into account.
+        products: how many were made.
+    """
+
+    lowest: float
+    highest: float
+    down: Array
+    up: Array
+    lower: float
+    upper: float
+    rounding: float
+    products: int
+
+
+def gradient(case: Case) -> Array:
+    """The gradient of the function's values, in float64 where the graph allows it."""
+    function = case.function
+    with jax.enable_x64(True):
+        point = tuple(jax.numpy.asarray(p).astype("float64") for p in function.parameters)
+        run = jax.jit(jax.grad(lambda p: Widened()(function.graph, function.join(p))[0]))
+        return flatten(run(point))
+
+
+def ends(products: Products, seed: int = 0) -> Ends:
+    """Both ends of the spectrum, from one run of Lanczos without a restart."""
+    size = products.size
+    item = np.dtype(products.dtype).itemsize
+    most = int(min(STEPS, size, max(FEWEST, BYTES // (item * size))))
+    room_for(products.function, most + 1, item)
+    krylov = Krylov(products, size, most, seed, products.dtype)
+    while krylov.step() and krylov.count < krylov.most and not krylov.closed:
+        krylov.extend()
+    if len(krylov.betas) < krylov.products or not krylov.count:
+        raise FloatingPointError
+    ritz, inner = krylov.ritz()
+    down, up = (np.asarray(krylov.vectors(inner[:, i]), np.float64) for i in (0, -1))
+    down, up = down / np.linalg.norm(down), up / np.linalg.norm(up)
+    images = products.exact(down), products.exact(up)
+    scale = max(abs(ritz[0]), abs(ritz[-1]))
+    start = np.asarray(krylov.basis[0], np.float64)
+    own = max(products.rounding(v) for v in (start, down, up))
+    error = SAFETY * own + 1e-15 * np.sqrt(size) * float(scale)
+    betas = np.array(krylov.betas)
+    if krylov.closed:  # the space is that of a matrix as near as this
+        error, betas[-1] = error + krylov.beside, 0.0
+    return Ends(
+        float(down @ images[0]),
+        float(up @ images[1]),
+        down,
+        up,
+        below(ritz, betas, size, FAILURE / 2) - error,
+        above(ritz, betas, size, FAILURE / 2) + error,
+        error,
+        products.count,
+    )
+
+
+def judged(case: Case, common: dict[str, Any], undecided: Any) -> Answer[CriticalPoint]:
+    """The answer at a point whose gradient is no more than rounding."""
+    products = Products(case.function)
+    findings = too_large_to_form(case.function, 2, STEPS + 1)
+    try:
+        found = ends(products)
+    except NotImplementedError:
+        return undecided(Missing("the gradient has no derivative in JAX", "a function without such a rule"))
+    except FloatingPointError:
+        return undecided(
+            Missing("a Hessian-vector product is not finite", "a point off the corner", "QED210"), "QED210"
+        )
+    kind = _kind(found)
+    motions: list[Motion] = []
+    if kind is Kind.UNDECIDED and found.lowest > -found.rounding:
+        motions = seen_by_products(case, products.exact, found.highest)
+        kind = Kind.DEGENERATE if motions else kind
+    if kind is Kind.UNDECIDED:
+        what = (
+            f"the smallest of {case.function.size:,} curvatures lies between {found.lower:.3g} and {found.lowest:.3g}"
+        )
+        missing = Missing(what, f"more than {found.products} Hessian products")
+        return undecided(missing, **common)
+    return _answer(case, found, kind, motions, common, findings, products)
+
+
+def _kind(found: Ends) -> Kind:
+    small = found.rounding
+    if found.lower > 0:
+        return Kind.MINIMUM
+    if found.upper < 0:
+        return Kind.MAXIMUM
+    return Kind.SADDLE if found.lowest < -small and found.highest > small else Kind.UNDECIDED
+
+
+def _answer(
+    case: Case,
+    found: Ends,
+    kind: Kind,
+    motions: list[Motion],
+    common: dict[str, Any],
+    findings: Any,
+    products: Products,
+) -> Answer[CriticalPoint]:
+    n = case.function.size
+    directions = tuple(case.direction(m.generator, 0.0, m.name) for m in motions[:4])
+    if kind is Kind.SADDLE:
+        directions = (case.direction(found.down, found.lowest), *directions)
+        way = directions[0]
+        text = f"f falls along {way.named() or 'a direction spread over all'}: v'Hv = {way.curvature:.6g}"
+        findings = (Finding("QED303", text), *findings)
+    elif motions:
+        findings = (Finding("QED304", f"f is flat along {directions[0].named()}"), *findings)
+    value = CriticalPoint(
+        kind, point=case.tree(case.point), flat=len(motions), negative=int(kind is Kind.SADDLE),
+        curvatures=np.array([found.lowest, found.highest]), directions=directions, **common,
+    )  # fmt: skip
+    bound = f"all curvatures lie between {found.lower:.4g} and {found.upper:.4g}, but for a probability of {FAILURE:g}"
+    chance = Reason(
+        "Lanczos from a random start, a posteriori",
+        "sum log(theta_i - x) = sum log beta_j - log t",
+        bound,
+        predicted=found.lower,
+        observed=found.lowest,
+        standing=Standing.MEASURED,
+        text=f"{bound}; {found.products} Hessian products, {found.rounding:.1g} taken off for rounding",
+    )
+    flat = tuple(Reason("symmetry", text=m.name, role="flat", with_numbers="moved along") for m in motions[:4])
+    fall = (_fall(case, found),) if kind is Kind.SADDLE else ()
+    headline, claim = _sentences(kind, found, n, len(motions))
+    return Answer(
+        claim,
+        Standing.MEASURED,
+        value,
+        arithmetic="float64",
+        reasons=(*fall, chance, *flat, words.rounding(common["gradient"], common["rounding"])),
+        findings=findings,
+        headline=headline,
+        recheck=lambda: bool(motions) or _kind(ends(products, seed=1)) is kind,
+    )
+
+
+def _sentences(kind: Kind, found: Ends, n: int, motions: int) -> tuple[str, str]:
+    """The headline and the claim."""
+    if kind is Kind.SADDLE:
+        both = f"curvatures from {found.lowest:.4g} to {found.highest:.4g} are taken"
+        return f"A saddle: {both} among {n:,} directions.", f"up to rounding grad f is zero, and {both}: a saddle"
+    if kind is Kind.DEGENERATE:
+        told = f"at least {motions} direction{'s' * (motions != 1)} that the function does not see"
+        return f"Degenerate: {told}.", f"up to rounding grad f is zero, and so are the curvatures along {told}"
+    end = f"above {found.lower:.4g}" if kind is Kind.MINIMUM else f"below {found.upper:.4g}"
+    what = words.CALLED[kind]
+    headline = f"{what.capitalize()}, but for a probability of {FAILURE:g}: all {n:,} curvatures are {end}."
+    return headline, f"up to rounding grad f is zero, and all {n:,} curvatures are {end}: {what}"
+
+
+def _fall(case: Case, found: Ends) -> Reason:
+    """The direction in which f falls; proved in balls at the given point where that is cheap."""
+    text = f"v'Hv = {found.lowest:.6g} along a direction"
+    standing = Standing.MEASURED
+    if case.boxes.weight <= BALLS:
+        try:
+            line = rounded(found.down[None], 30)
+            _, rows = case.balls.series(case.point, case.point, line, 2)
+            if rows[0][2] < 0:
+                standing, text = Standing.PROVED, text + ", at the given point, in balls"
+        except NotSmooth:
+            pass
+    return Reason(
+        "negative curvature", "v'Hv < 0", standing=standing, text=text, predicted=found.lowest, observed=found.lowest
+    )

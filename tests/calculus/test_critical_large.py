@@ -1,0 +1,123 @@
+"""qed.critical_point with more parameters than second derivatives are enclosed of: bounds that may fail seldom."""
+
+# pyright: reportOptionalMemberAccess=false, reportOperatorIssue=false
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed.calculus.lanczos import Krylov
+from qed.calculus.points.ends import above, below
+from qed.calculus.points.large import ends
+from qed.calculus.spectra.products import Products
+from qed.graph.function import read
+
+N = 400
+SCALES = jnp.asarray(np.linspace(1, 3, N), jnp.float32)
+DATA = jnp.asarray(np.random.default_rng(0).standard_normal((40, 30)), jnp.float32)
+
+
+def bowl(x):
+    return jnp.sum(SCALES * x**2)
+
+
+def dented(x):
+    return jnp.sum(SCALES.at[7].set(-0.01) * x**2)
+
+
+def linear_layers(p):
+    return jnp.mean((DATA @ p["A"] @ p["B"] - DATA[:, :5]) ** 2)
+
+
+def layers():
+    a, b = np.zeros((30, 10)), np.zeros((10, 5))
+    a[:5, :5], b[:5, :5] = np.eye(5), np.eye(5)
+    a[:, 5:] = np.random.default_rng(1).standard_normal((30, 5))
+    return {"A": jnp.asarray(a, jnp.float32), "B": jnp.asarray(b, jnp.float32)}
+
+
+CASES = {
+    "bowl": (bowl, jnp.zeros(N), "minimum"),
+    "turned over": (lambda x: -bowl(x) + jnp.sum(x**4), jnp.zeros(N), "maximum"),
+    "dented": (dented, jnp.zeros(N), "saddle"),
+    "off": (bowl, jnp.full(N, 0.3), "not_critical"),
+    "linear layers": (linear_layers, layers(), "degenerate"),
+    "softmax": (lambda b: jax.nn.logsumexp(b) - jnp.mean(b), jnp.zeros(300), "degenerate"),
+    "float32 thirds": (lambda x: jnp.sum((x - 1 / 3) ** 2), jnp.full(30_000, 1 / 3), "minimum"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_kind(name):
+    fun, at, kind = CASES[name]
+    answer = qed.critical_point(fun, at)
+    assert answer.value.kind == kind
+    assert answer.proved if kind == "not_critical" else answer.measured
+    assert answer.check()
+
+
+CORNERS = {
+    "of the gradient": lambda x: jnp.sum(x**2) - jnp.sum(jnp.abs(x)),
+    "of one coordinate": lambda x: jnp.sum(x**2) - jnp.abs(x[5]),
+    "of the Hessian": lambda x: jnp.sum(2 * jax.nn.relu(x) ** 2 - x**2 / 2),
+}
+
+
+@pytest.mark.parametrize("size", [3, N])
+@pytest.mark.parametrize("name", CORNERS)
+def test_a_corner_is_undecided(name, size):
+    fun = CORNERS[name] if size > 5 or name != "of one coordinate" else lambda x: jnp.sum(x**2) - jnp.abs(x[0])
+    answer = qed.critical_point(fun, jnp.zeros(size))
+    assert answer.value.kind == "undecided" and [f.code for f in answer.findings] == ["QED104"]
+
+
+def test_equal_arguments_of_a_maximum_that_cancels_are_no_corner():
+    answer = qed.critical_point(lambda b: jax.nn.logsumexp(b) - jnp.mean(b), jnp.zeros(3))
+    assert answer.value.kind == "degenerate" and "adding one number" in answer.value.directions[0].why
+
+
+def test_the_probability_is_stated_and_the_fall_is_proved():
+    least = qed.critical_point(bowl, jnp.zeros(N))
+    assert "but for a probability of 1e-06" in least.headline
+    fall = qed.critical_point(dented, jnp.zeros(N)).reasons[0]
+    assert fall.rule == "negative curvature" and fall.standing == "PROVED"
+
+
+def test_what_products_do_not_tell_is_undecided():
+    """A quartic bowl is flat everywhere, and no symmetry says why."""
+    answer = qed.critical_point(lambda x: jnp.sum(x**4) + jnp.sum(x[:200] ** 2), jnp.zeros(N))
+    assert answer.unknown and answer.value.kind == "undecided" and "curvatures lies between" in answer.missing[0].what
+
+
+def test_a_dent_that_few_steps_hide_is_not_called_a_minimum():
+    """One of 5000 curvatures is negative, and so near to the others that Lanczos sees it late."""
+    scales = jnp.asarray(np.concatenate([[-1e-3], np.geomspace(1e-4, 1.0, 4999)]), jnp.float32)
+    fun = lambda x: jnp.sum(scales * x**2) / 2  # noqa: E731
+    found = ends(Products(read(fun, jnp.zeros(5000))))
+    assert found.lower <= -1e-3
+    assert qed.critical_point(fun, jnp.zeros(5000)).value.kind in ("saddle", "undecided")
+
+
+@pytest.mark.parametrize("spectrum", ["even", "crowded below", "two values", "one far below"])
+def test_the_bounds_hold_on_known_spectra(spectrum, law_examples):
+    values = {
+        "even": np.linspace(-1, 1, 300),
+        "crowded below": np.geomspace(1e-6, 1, 300),
+        "two values": np.repeat([1.0, 2.0], 150),
+        "one far below": np.concatenate([[-5.0], np.linspace(0, 1, 299)]),
+    }[spectrum]
+    failures = 0
+    for seed in range(law_examples(100)):
+        krylov = Krylov(lambda v: values * v, 300, 5 + seed % 20, seed)
+        while krylov.step() and krylov.count < krylov.most and not krylov.closed:
+            krylov.extend()
+        ritz, betas = krylov.ritz()[0], np.array(krylov.betas)
+        room = 1e-12 + (krylov.beside if krylov.closed else 0.0)
+        if krylov.closed:
+            betas[-1] = 0.0
+        low, high = (bound(ritz, betas, 300, 1e-3) for bound in (below, above))
+        assert low <= ritz[0] and high >= ritz[-1]
+        failures += low - room > values.min() or high + room < values.max()
+    assert failures <= 1
