@@ -143,9 +143,10 @@ class Intervals:
         other = lifted(other)
         if other is self:
             return square(self)
-        lower = product_lower(self.lower, self.upper, other.lower, other.upper)
-        upper = -product_lower(-self.upper, -self.lower, other.lower, other.upper)
-        lost = either(both(self.doubt.infinite, _zero(other)), both(other.doubt.infinite, _zero(self)))
+        with np.errstate(all="ignore"):
+            ends = np.broadcast_arrays(self.lower, self.upper, other.lower, other.upper)
+            lower, upper = ro.in_blocks(products, 2, *ends)
+        lost = either(_infinite_times_zero(self, other), _infinite_times_zero(other, self))
         return Intervals(lower, upper, self.doubt | other.doubt | Doubt(lost))
 
     def __truediv__(self, other: Any) -> Intervals:
@@ -211,18 +212,28 @@ def modulus(x: Intervals) -> tuple[Array, Array]:
     return np.where(inside, 0.0, np.minimum(low, high)), np.maximum(low, high)
 
 
-def product_lower(al: Array, au: Array, bl: Array, bu: Array) -> Array:
-    """Return the lower end of [al, au] [bl, bu]: of which two ends it is the product follows from the signs."""
+def products(al: Array, au: Array, bl: Array, bu: Array) -> tuple[Array, Array]:
+    """Return the ends of [al, au] [bl, bu], vectors of one size: of which ends they are products the signs tell."""
     up, down = al >= 0, au <= 0
     positive, negative = bl >= 0, bu <= 0
-    a = np.where(negative | (up & ~positive), au, al)
-    b = np.where(up | (negative & ~down), bl, bu)
-    lower = ro.mul_down(a, b)
-    mixed = ~(up | down) & ~(positive | negative)
-    if not np.any(mixed):
-        return lower
-    other = np.minimum(ro.mul_down(al, bu), ro.mul_down(au, bl))
-    return np.where(mixed, other, lower)
+    mixed = np.flatnonzero(~(up | down | positive | negative))  # either of two products
+    n, m = len(al), len(mixed)
+    first, second = np.empty(2 * n + 4 * m), np.empty(2 * n + 4 * m)
+    first[:n] = np.where(negative | (up & ~positive), au, al)
+    second[:n] = np.where(up | (negative & ~down), bl, bu)
+    np.negative(np.where(negative | (down & ~positive), al, au), out=first[n : 2 * n])
+    second[n : 2 * n] = np.where(down | (negative & ~up), bl, bu)
+    if m:
+        a, b, c, d = (end[mixed] for end in (al, au, bl, bu))
+        first[2 * n :] = np.concatenate([a, b, -a, -b])
+        second[2 * n :] = np.concatenate([d, c, c, d])
+    found = ro.product_down(first, second)
+    lower, upper = found[:n], -found[n : 2 * n]
+    if m:
+        four = found[2 * n :].reshape((4, m))
+        lower[mixed] = np.minimum(four[0], four[1])
+        upper[mixed] = -np.minimum(four[2], four[3])
+    return lower, upper
 
 
 def square(x: Intervals) -> Intervals:
@@ -303,6 +314,11 @@ def square_root(x: Intervals) -> Intervals:
 
 def _zero(x: Intervals) -> Array:
     return (x.lower <= 0) & (x.upper >= 0)
+
+
+def _infinite_times_zero(x: Intervals, y: Intervals) -> Array | None:
+    """Where infinity times 0 may be written."""
+    return None if x.doubt.infinite is None else both(x.doubt.infinite, _zero(y))
 
 
 def _opposite(x: Intervals, y: Intervals, sign: int) -> Array | None:

@@ -155,3 +155,56 @@ def test_a_step_never_ends_among_the_subnormal_numbers():
 
 def test_this_process_keeps_subnormal_numbers():
     assert ro.subnormals_kept()
+
+
+@pytest.mark.parametrize("size", [7, 2 * ro.BLOCK + 5])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_long_arrays(name, size):
+    """Blocks of any contents: special numbers among ordinary ones, operands that are broadcast."""
+    down, up, exact = OPERATIONS[name]
+    rng = np.random.default_rng(size)
+    a = rng.normal(size=size) * 2.0 ** rng.integers(-30, 30, size)
+    b = np.where(rng.random(size) < 0.5, rng.integers(-9, 9, size), rng.normal(size=size))
+    b[b == 0] = 1.0
+    places = rng.integers(0, size, 40)
+    for special in (None, SPECIAL):
+        if special is not None:
+            a[places] = rng.choice(special, 40)
+        for y in (b, b[:1]):
+            lows, highs = down(a, y), up(a, y)
+            assert lows.shape == highs.shape == a.shape
+            wide = np.broadcast_to(y, a.shape)
+            for k in [*rng.integers(0, size, 200), *places]:
+                judge(lows[k], highs[k], exact(Fraction(a[k]), Fraction(wide[k])))
+
+
+def test_the_step_is_to_the_next_number():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=4000) * 2.0 ** rng.integers(-900, 900, 4000)
+    x[:200] = rng.choice([-1.0, 1.0], 200) * 2.0 ** rng.integers(-900, 1000, 200)
+    x[200:400] = np.nextafter(x[:200], np.inf)
+    x[400:600] = np.nextafter(x[:200], -np.inf)
+    wrong = rng.random(4000) < 0.7
+    np.testing.assert_array_equal(ro._stepped(x, wrong), np.where(wrong, np.nextafter(x, -np.inf), x))
+    for odd in (0.0, 5e-324, -TINY, np.inf, -np.inf, -1.7976931348623157e308):
+        y = np.array([1.0, odd])
+        with np.errstate(over="ignore"):
+            np.testing.assert_array_equal(ro._stepped(y, np.array([True, True])), ro.below(y))
+
+
+@pytest.mark.parametrize("size", [3, 1000, 2 * ro.BLOCK, 5 * ro.BLOCK + 17])
+def test_long_sums(size):
+    rng = np.random.default_rng(size)
+    for x in (
+        rng.normal(size=size) * 2.0 ** rng.integers(-40, 40, size),
+        rng.choice([1.0, 1e100, -1e100, 1e-300, 5e-324], size),
+        rng.integers(-1000, 1000, size) / 64,
+    ):
+        down, up, exact = float(ro.sum_down(x)), float(ro.sum_up(x)), sum(map(Fraction, x))
+        assert Fraction(down) <= exact <= Fraction(up)
+        assert up <= math.nextafter(math.nextafter(down, math.inf), math.inf) or abs(up - down) < 1e-300
+        if np.all(x * 64 == np.rint(x * 64)) and np.max(np.abs(x)) < 1e6:
+            assert down == up == float(exact)
+    rows = rng.normal(size=(3, size))
+    np.testing.assert_array_equal(ro.sum_down(rows), [float(ro.sum_down(row)) for row in rows])
+    np.testing.assert_array_equal(ro.sum_down(rows.T, 0), ro.sum_down(rows))
