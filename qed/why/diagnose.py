@@ -32,6 +32,7 @@ from qed.why.mistakes import look
 from qed.why.prepare import prepare
 from qed.why.problem import Problem
 from qed.why.remedies import Tried, stable_patch, try_remedies
+from qed.why.safe import safe_step
 from qed.why.stability import Judgement, curvature_alone, judge, rises
 from qed.why.trial import Failure, Run
 from qed.why.words import number, plural
@@ -86,10 +87,11 @@ def why(
     missing: list[Missing] = []
     stable = _stable_run(case, run, cause, missing)
     step = _step_question(case, run, stable, missing)
+    safe = None if step is None else safe_step(case)
     tried = try_remedies(case, run, stable, step) if prepared.rule is not None and clock.left > 0 else []
     if clock.left <= 0:
         missing.append(Missing("remedies that were not tried", settle="a larger --budget", cost=_cost(run)))
-    return _compose(case, run, cause, stable, step, tried, missing)
+    return _compose(case, run, cause, stable, step, tried, missing, safe)
 
 
 def why_failed(
@@ -221,6 +223,7 @@ def _compose(
     step: Judgement | None,
     tried: list[Tried],
     missing: list[Missing],
+    safe: Answer[float] | None = None,
 ) -> Answer[Diagnosis]:
     cured = stable is not None and stable.failure is None
     step_bad = step is not None and step.code in ("QED401", "QED403")
@@ -230,6 +233,8 @@ def _compose(
         answers.append(_with_stable_form(case, cause, run, stable))
     if step is not None and not (step.answer.unknown and step.code is None):
         answers.insert(0 if consequence else len(answers), step.answer)
+    if safe is not None:
+        answers.append(safe)
     grave = any(finding.level != "note" for answer in answers for finding in answer.findings)
     mistakes = look(case, run, {finding.code for answer in answers for finding in answer.findings})
     answers += mistakes
@@ -260,7 +265,7 @@ def _compose(
         subject=subject(case.prepared),
         answers=tuple(answers),
         meta={"seconds": round(time.monotonic() - case.clock.begun, 2), "seed": 0, "steps": run.steps},
-        recheck=lambda: all(a.check() for a in answers if a.recheck is not None),
+        recheck=lambda: all(a.check() for a in answers if a.recheck is not None or a.proved),
     )
 
 
