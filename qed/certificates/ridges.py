@@ -106,7 +106,7 @@ class Ridges(Boxed):
         if self.order:
             self._definite(parts, low.size)
         else:
-            self._short(parts, low.size)
+            self._short(algebra, parts, low.size)
         self._quotients(traced, lower, upper)
 
     # --- the sum ---
@@ -120,10 +120,10 @@ class Ridges(Boxed):
                 if not _positive(flint.arb(self.bound) * identity - sign * matrix, size, flint):
                     raise CertificateError("bound", f"an eigenvalue may be beyond {self.bound!r}")
 
-    def _short(self, parts: Sum, size: int) -> None:
+    def _short(self, a: Algebra, parts: Sum, size: int) -> None:
         """The gradient is no longer than the bound."""
         with precision(BITS) as flint:
-            total = [flint.arb(0)] * size
+            total, rest = [flint.arb(0)] * size, flint.arb(0)
             for i, c in parts.linear.items():
                 total[i] = total[i] + flint.arb(c)
             for ridge, (low, high) in zip(parts.ridges, self.ranges, strict=True):
@@ -131,17 +131,14 @@ class Ridges(Boxed):
                 for i, c in ridge.row.items():
                     total[i] = total[i] + flint.arb(c) * slope
             for block in parts.blocks:
-                if block.kind != "lse":
-                    raise CertificateError("function", f"no bound of the gradient of a {block.kind}")
+                if block.kind == "root":
+                    rest = rest + abs(flint.arb(block.factor)) * _length_of_root(block, size, flint)
+                    continue
                 for i in {i for row in block.rows for i in row}:
-                    entries = [flint.arb(block.factor * row.get(i, 0)) for row in block.rows]
-                    hull = entries[0]
-                    for entry in entries[1:]:
-                        hull = hull.union(entry)
-                    total[i] = total[i] + hull
+                    total[i] = total[i] + flint.arb(block.factor) * _slope_of_block(a, block, i, flint)
             square: Any = sum((abs(x).upper() ** 2 for x in total), flint.arb(0))
-            if not square <= flint.arb(self.bound) ** 2:
-                raise CertificateError("bound", f"the gradient may be {square.sqrt().str(12)} long")
+            if not square.sqrt() + rest <= flint.arb(self.bound):
+                raise CertificateError("bound", f"the gradient may be {(square.sqrt() + rest).str(12)} long")
 
     def _quotients(self, traced: Traced, lower: list[Array], upper: list[Array]) -> None:
         """Difference quotients of the program's values do not exceed the bound."""
@@ -187,8 +184,8 @@ def _in_range(a: Algebra, ridge: Ridge, order: int, pair: Any, name: str, done: 
         return
     try:
         if ridge.core is not None:
-            one, c, k = ridge.core
-            _once(one, order, _divided(a, (low, high), c * k if not order else c * k * k), name, done)
+            one, k = ridge.core
+            _once(one, order, _divided(a, (low, high), k * k if order else k), name, done)
             return
         places = marks(a, ridge.form, ridge.direction)
         if places is None:
@@ -308,8 +305,38 @@ def _of_block(block: Block, size: int, side: int, flint: Any) -> Any:
         away = [flint.arb(int(i == j)) - flint.arb(1) / n for i in range(n) for j in range(n)]
         return factor / 2 * (rows.transpose() * flint.arb_mat(n, n, away) * rows)
     *weights, rest = block.weights
+    if not rest > 0:
+        raise CertificateError("function", "the root of a sum of squares has a corner at 0")
     scaled = _rows(block.rows, size, flint, [flint.arb(k) for k in weights])
     return factor / flint.arb(rest).sqrt() * (rows.transpose() * scaled)
+
+
+def _slope_of_block(a: Algebra, block: Block, i: int, flint: Any) -> Any:
+    """The slopes of log-sum-exp, or of a product, in a coordinate."""
+    if block.kind == "lse":
+        hull = flint.arb(block.rows[0].get(i, 0))
+        for row in block.rows[1:]:
+            hull = hull.union(flint.arb(row.get(i, 0)))
+        return hull
+    found = flint.arb(0)
+    for part, row in zip(block.parts, block.rows[::-1], strict=True):
+        low, high = a.range(part)
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise CertificateError("bound", "a factor of a product is not bounded")
+        found = found + flint.arb(row.get(i, 0)) * flint.arb(float(low)).union(flint.arb(float(high)))
+    return found
+
+
+def _length_of_root(block: Block, size: int, flint: Any) -> Any:
+    """A bound of the gradient of a root of a quadratic: the root of the greatest eigenvalue of sum k g g^T."""
+    scaled = _rows(block.rows, size, flint, [flint.arb(k) for k in block.weights[:-1]])
+    matrix = _rows(block.rows, size, flint).transpose() * scaled
+    middle = np.array([[float(matrix[i, j].mid()) for j in range(size)] for i in range(size)])
+    top = flint.arb(float(np.linalg.eigvalsh((middle + middle.T) / 2)[-1]) * (1 + 2.0**-44))
+    identity = flint.arb_mat(size, size, [flint.arb(int(i == j)) for i in range(size) for j in range(size)])
+    if not _positive(top * identity - matrix, size, flint):
+        raise CertificateError("bound", "the gradient of a root is not bounded")
+    return top.sqrt()
 
 
 def _positive(matrix: Any, size: int, flint: Any) -> bool:

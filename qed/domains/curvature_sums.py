@@ -3,10 +3,10 @@
     f(x) = b.x + sum_k phi_k(d_k.x) + sum_m c_m lse(A_m x + w_m) + sum_r s_r sqrt(q_r(x)) + sum u v,    u, v affine
 
 A *ridge* phi(d.x) has the Hessian phi'' d d^T. Of log-sum-exp with the rows a_1, ..., a_K, whose Hessian is the
-covariance of the rows under the shares p, and of the root of q = e + sum k_i u_i^2 with e, k_i > 0,
+covariance of the rows under the shares p, and of the root of q = e + sum k_i u_i^2 with k_i > 0,
 
     0 <= Hess lse <= 1/2 sum_k (a_k - mean a)(a_k - mean a)^T       (Boehning, Ann. Inst. Statist. Math. 44, 1992)
-    0 <= Hess sqrt(q) <= sum_i k_i grad u_i grad u_i^T / sqrt(e)    (Cauchy-Schwarz)
+    0 <= Hess sqrt(q) <= sum_i k_i grad u_i grad u_i^T / sqrt(e)    (Cauchy-Schwarz; |grad sqrt(q)| for e = 0, too)
 
 in the order of Loewner; a product of affine functions has the constant Hessian grad u grad v^T + grad v grad u^T.
 """
@@ -44,13 +44,13 @@ class Ridge:
         direction: d, its first coefficient 1.
         exact: for the first and the second derivative of phi two exact numbers between which it lies, where every atom
             is a square or a log-sum-exp of two affine functions; else None.
-        core: where phi is c g(k t + e) with one smooth g: g on the range of its argument, c, and k.
+        core: where phi(t) = g(k t + e) with a smooth g: g on the range of its argument, and k.
     """
 
     form: Form
     direction: Direction
     exact: tuple[tuple[Any, Any] | None, tuple[Any, Any] | None] = (None, None)
-    core: tuple[Piece, Any, Any] | None = None
+    core: tuple[Piece, Any] | None = None
 
     @property
     def row(self) -> Row:
@@ -147,7 +147,7 @@ def _block(a: Algebra, atom: Atom, c: Any) -> Block | None:
         return Block("product", c, tuple(map(row_of, args)), parts=args)
     if atom.name == "sqrt":
         squares = [(t.args[0], k) for t, k in args[0].terms if t.name == "square" and k > 0 and straight(t.args[0])]
-        if len(squares) == len(args[0].terms) and args[0].constant > 0:
+        if squares and len(squares) == len(args[0].terms) and args[0].constant >= 0:
             rows = tuple(row_of(u) for u, _ in squares)
             return Block("root", c, rows, (*(k for _, k in squares), args[0].constant))
     return None
@@ -156,10 +156,7 @@ def _block(a: Algebra, atom: Atom, c: Any) -> Block | None:
 def _ridge(a: Algebra, terms: list[tuple[Atom, Any]], direction: Direction) -> Ridge:
     form = a.form(terms, a.zero)
     exact = _exact(a, terms, direction)
-    core = None
-    if exact[1] is None and len(terms) == 1 and terms[0][0].kind == "unary" and straight(terms[0][0].args[0]):
-        core = _core(a, *terms[0], direction)
-    return Ridge(form, direction, exact, core)
+    return Ridge(form, direction, exact, _core(a, form, direction) if exact[1] is None else None)
 
 
 def _exact(a: Algebra, terms: list[tuple[Atom, Any]], direction: Any) -> Any:
@@ -189,16 +186,57 @@ def _exact(a: Algebra, terms: list[tuple[Atom, Any]], direction: Any) -> Any:
     return tuple(slope) if bounded else None, tuple(curvature)
 
 
-def _core(a: Algebra, atom: Atom, c: Any, direction: Direction) -> tuple[Piece, Any, Any] | None:
-    """The function of one number on the range of its argument, if it is smooth there."""
-    u = atom.args[0]
+def _core(a: Algebra, form: Form, direction: Direction) -> tuple[Piece, Any] | None:
+    """The form as a function of the first affine function inside it, if it is smooth: alike for many rows of data."""
+    u = _innermost(form)
+    if u is None:
+        return None
     k = row_of(u)[number(direction[0][0])]
     ends = [None if end is None else k * end + u.constant for end in span_of(a, direction)]
     low, high = ends if k > 0 else ends[::-1]
-    try:
-        line = Line(a, low, high)
-        form = operation(line.algebra, atom, [line.t])
-        one = Piece(line, form)
-        return (one, c, k) if one.defined and not cuts(line.algebra, form) else None
-    except NoValue:
-        return None
+    for start, stop in (_rounded(a, low, high), (low, high)):
+        try:
+            line = Line(a, start, stop)
+            one = Piece(line, _remade(line, form, u))
+        except NoValue:
+            return None
+        if one.defined and not cuts(line.algebra, one.form):
+            return one, k
+    return None
+
+
+def _rounded(a: Algebra, low: Any, high: Any) -> tuple[Any, Any]:
+    """A range a little wider, with round ends, so that many rows of data have the same."""
+    if low is None or high is None or not low < high:
+        return low, high
+    width = high - low
+    exponent = int(width.p).bit_length() - int(width.q).bit_length() - 4
+    grain = a.q(2) ** exponent if exponent >= 0 else 1 / a.q(2) ** -exponent
+    first, last = low / grain, high / grain
+    return grain * (int(first.p) // int(first.q)), -grain * (-int(last.p) // int(last.q))
+
+
+def _innermost(form: Form) -> Form | None:
+    """The first affine form that is no constant, depth first."""
+    for atom, _ in form.terms:
+        for arg in atom.args:
+            found = arg if straight(arg) and arg.terms else _innermost(arg)
+            if found is not None:
+                return found
+    return None
+
+
+def _remade(line: Line, form: Form, u: Form) -> Form:
+    """A form along one direction, made again with t for u."""
+    a = line.algebra
+    if straight(form) and form.terms:
+        lead, c = u.terms[0]
+        share = dict(form.terms)[lead] / c
+        return a.combine([(line.t, share)], form.constant - share * u.constant)
+    pairs = []
+    for atom, c in form.terms:
+        if atom.kind == "variable" or not atom.free:
+            raise NoValue(atom.name)
+        a.place = atom.place
+        pairs.append((operation(a, atom, [_remade(line, arg, u) for arg in atom.args]), c))
+    return a.total([*pairs, (a.number(form.constant), a.one)])

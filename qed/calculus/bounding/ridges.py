@@ -87,9 +87,9 @@ def _range(a: Algebra, ridge: Ridge, order: int, known: dict[Any, tuple[float, f
         return ends(exact[0])[0], ends(exact[1])[1]
     try:
         if ridge.core is not None:
-            one, c, k = ridge.core
+            one, k = ridge.core
             low, high = _known(one, order, known)
-            factor = _float(c * k if not order else c * k * k)
+            factor = _float(k * k if order else k)
             low, high = min(factor * low, factor * high), max(factor * low, factor * high)
         else:
             low, high = _of_pieces(a, ridge, order, known)
@@ -127,6 +127,10 @@ def _on_piece(one: Piece, order: int) -> tuple[float, float]:
         return 0.0, 0.0
     cells = np.array([[-np.inf if one.line.low is None else ends(one.line.low)[0]],
                       [np.inf if one.line.high is None else ends(one.line.high)[1]]])  # fmt: skip
+    if np.all(np.isfinite(cells)):
+        marks_ = np.linspace(cells[0, 0], cells[1, 0], 17)
+        marks_[[0, -1]] = cells[:, 0]
+        cells = np.array([marks_[:-1], marks_[1:]])
     done = [np.inf, -np.inf]
     least, most = np.inf, -np.inf
     for turn in range(ROUNDS):
@@ -191,22 +195,39 @@ def _of_block(block: Block, size: int) -> tuple[Array, Array]:
         top = c / 2 * away.T @ away
     else:
         weights = np.array([_float(k) for k in block.weights])
+        if not weights[-1] > 0:
+            corner = "the root of a sum of squares has a corner at 0"
+            raise NoBound(corner)
         top = c * rows.T @ (weights[:-1, None] * rows) / np.sqrt(weights[-1])
     return (np.zeros_like(top), top) if c > 0 else (top, np.zeros_like(top))
 
 
 def _norm_of_gradient(parts: Sum, ranges: list[tuple[float, float]], size: int, found: Term) -> float:
-    """The length of the largest vector of a box that holds all gradients."""
-    if any(block.kind != "lse" for block in parts.blocks) or not np.all(np.isfinite(ranges)):
+    """The length of the largest vector in a box that holds all gradients but those of roots, and these lengths."""
+    if not np.all(np.isfinite(ranges)):
         return np.inf
     low = high = _vector(parts.linear, size)
+    rest = 0.0
     for ridge, (a, b) in zip(parts.ridges, ranges, strict=True):
         row = _vector(ridge.row, size)
         low, high = low + np.minimum(a * row, b * row), high + np.maximum(a * row, b * row)
     for block in parts.blocks:
-        rows = _float(block.factor) * np.array([_vector(row, size) for row in block.rows])
+        c = _float(block.factor)
+        rows = np.array([_vector(row, size) for row in block.rows])
+        if block.kind == "root":
+            weights = np.array([_float(k) for k in block.weights[:-1]])
+            rest += abs(c) * float(np.sqrt(np.linalg.eigvalsh(rows.T @ (weights[:, None] * rows))[-1]))
+            continue
+        if block.kind == "product":
+            (u, v), spans = rows, [found.algebra.range(part) for part in block.parts]
+            if not np.all(np.isfinite(spans)):
+                return np.inf
+            vectors = [c * np.multiply.outer(span, row) for span, row in zip(spans, (v, u), strict=True)]
+            rows = np.concatenate([np.array([x + y for x in vectors[0] for y in vectors[1]])])
+        else:
+            rows = c * rows
         low, high = low + rows.min(0), high + rows.max(0)
-    return float(np.linalg.norm(np.maximum(np.abs(low), np.abs(high))))
+    return rest + float(np.linalg.norm(np.maximum(np.abs(low), np.abs(high))))
 
 
 def _vector(row: Row, size: int) -> Array:
