@@ -260,6 +260,8 @@ def _on_piece(one: Piece, order: int, low: float, high: float, name: str) -> Non
                 below, above = (np.broadcast_to(end, lows.shape) for end in found.bounds)
                 mask = found.doubt.undefined
                 lost = np.zeros(len(part), bool) if mask is None else np.broadcast_to(mask, lows.shape)
+        if np.any((below > high) | (above < low)):
+            raise CertificateError(name, f"a derivative leaves [{low!r}, {high!r}]")
         for (a, b), fine in zip(part, (below >= low) & (above <= high) & ~lost, strict=True):
             if fine:
                 continue

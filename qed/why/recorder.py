@@ -24,12 +24,12 @@ from typing import Any
 import jax
 import optax
 
-from qed.bridges.flax import nnx_if_imported, pure_loss
 from qed.graph.jaxpr import concrete
 from qed.graph.size import bytes_of
 from qed.graph.trace import Traced, trace
 from qed.graph.untraceable import name_of
 from qed.why.jitted import RecordedJit
+from qed.why.modules import watch_modules
 from qed.why.pullback import is_scalar, recorded_linearize, recorded_vjp
 from qed.why.seen import Call, Differentiated, Updated, all_finite, scalars, sustained_rise, was_skipped
 
@@ -90,40 +90,40 @@ class Recorder:
     nested: int = 0
     evaluations: dict[int, tuple[str, Traced] | None] = field(default_factory=dict)
     process: int = field(default_factory=os.getpid)
-    _saved: dict[str, Any] = field(default_factory=dict)
+    saved: dict[str, Any] = field(default_factory=dict)
 
     def __enter__(self) -> Recorder:
         for name in ("jit", "pmap", "vjp", "linearize", *_GRADIENTS):
-            self._saved[name] = getattr(jax, name)
+            self.saved[name] = getattr(jax, name)
         jax.jit = self._jit  # type: ignore[assignment]
         jax.pmap = functools.partial(self._jit, _name="pmap")
         jax.vjp = recorded_vjp(self, jax.vjp)
         jax.linearize = recorded_linearize(self, jax.linearize)
         for name in _GRADIENTS:
             setattr(jax, name, self._gradient(name))
-        self._saved["optax"] = optax.GradientTransformation.__new__
+        self.saved["optax"] = optax.GradientTransformation.__new__
         optax.GradientTransformation.__new__ = self._transformation  # type: ignore[method-assign]
-        self._saved["accumulation"] = optax.MultiSteps.update
+        self.saved["accumulation"] = optax.MultiSteps.update
         optax.MultiSteps.update = self._accumulation(optax.MultiSteps.update)  # type: ignore[method-assign]
         return self
 
     def __exit__(self, *_: object) -> None:
-        optax.GradientTransformation.__new__ = self._saved.pop("optax")  # type: ignore[method-assign]
-        optax.MultiSteps.update = self._saved.pop("accumulation")  # type: ignore[method-assign]
-        if "nnx" in self._saved:
-            nnx, nnx.grad, nnx.value_and_grad = self._saved.pop("nnx")
-        for name, value in self._saved.items():
+        optax.GradientTransformation.__new__ = self.saved.pop("optax")  # type: ignore[method-assign]
+        optax.MultiSteps.update = self.saved.pop("accumulation")  # type: ignore[method-assign]
+        if "nnx" in self.saved:
+            nnx, nnx.grad, nnx.value_and_grad = self.saved.pop("nnx")
+        for name, value in self.saved.items():
             setattr(jax, name, value)
-        self._saved.clear()
+        self.saved.clear()
 
     @property
     def watching(self) -> bool:
         """Whether the recorder is installed, in the process that installed it: a forked worker goes its own way."""
-        return bool(self._saved) and os.getpid() == self.process
+        return bool(self.saved) and os.getpid() == self.process
 
     def original(self, name: str) -> Any:
         """What `jax` had under a name before the recorder came."""
-        return self._saved[name] if self._saved else getattr(jax, name)
+        return self.saved[name] if self.saved else getattr(jax, name)
 
     @property
     def finite(self) -> bool:
@@ -133,7 +133,7 @@ class Recorder:
     # --- what replaces jax.jit and jax.pmap ---
 
     def _jit(self, fun: Any = None, *axis: Any, _name: str = "jit", **options: Any) -> Any:
-        self._watch_nnx()
+        watch_modules(self)
         options |= {"axis_name": axis[0]} if axis else {}
         if fun is None:
             return functools.partial(self._jit, _name=_name, **options)
@@ -144,7 +144,7 @@ class Recorder:
     # --- what replaces jax.grad and jax.value_and_grad ---
 
     def _gradient(self, name: str) -> Callable[..., Any]:
-        original = self._saved[name]
+        original = self.saved[name]
 
         @functools.wraps(original)
         def differentiate(fun: Any, argnums: Any = 0, has_aux: bool = False, **options: Any) -> Any:
@@ -172,7 +172,7 @@ class Recorder:
         if not known or busy or not isinstance(argnums, int):
             return inner(*args, **kwargs)
         self.weigh(args, kwargs)
-        self._only_met(fun, argnums, has_aux, args, kwargs)
+        self.only_met(fun, argnums, has_aux, args, kwargs)
         note, value, gradient = self.evaluate(fun, argnums, has_aux, args, kwargs)
         if note is None:
             return inner(*args, **kwargs)
@@ -181,7 +181,7 @@ class Recorder:
             return value, gradient
         return (gradient, value[1]) if has_aux else gradient
 
-    def _only_met(self, fun: Any, argnum: int, has_aux: bool, args: Any, kwargs: Any) -> None:
+    def only_met(self, fun: Any, argnum: int, has_aux: bool, args: Any, kwargs: Any) -> None:
         """End the replay of a large step known to be finite at its first loss: its gradient would take memory."""
         if self.replaying is not None and not self.replayed_whole:
             self.depth += 1
@@ -234,52 +234,16 @@ class Recorder:
             self._seen(note.finite)
             self._note(Call(self.steps, inner, note.args, note.kwargs, (note.value,), note.finite, (note,)))
 
-    # --- what replaces nnx.grad and nnx.value_and_grad, once a program has imported flax.nnx ---
-
-    def _watch_nnx(self) -> None:
-        nnx = nnx_if_imported()
-        if nnx is None or "nnx" in self._saved or not hasattr(nnx, "value_and_grad"):
-            return
-        self._saved["nnx"] = (nnx, nnx.grad, nnx.value_and_grad)
-        nnx.grad = self._nnx_gradient(nnx.grad)
-        nnx.value_and_grad = self._nnx_gradient(nnx.value_and_grad)
-
-    def _nnx_gradient(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def differentiate(fun: Any, *, argnums: Any = 0, has_aux: bool = False, **options: Any) -> Any:
-            inner = original(fun, argnums=argnums, has_aux=has_aux, **options)
-
-            @functools.wraps(fun)
-            def called(*args: Any, **kwargs: Any) -> Any:
-                known = all(concrete(leaf) for leaf in jax.tree.leaves((args, kwargs)))
-                noted = None
-                if self.watching and known and argnums == 0 and (self.replaying is not None or self.depth == 0):
-                    pure, parameters = pure_loss(fun, args[0])
-                    self._only_met(pure, 0, has_aux, (parameters, *args[1:]), kwargs)
-                    noted = self.evaluate(pure, 0, has_aux, (parameters, *args[1:]), kwargs)[0]
-                self.depth, self.nested = self.depth + 1, self.nested + 1
-                try:
-                    result = inner(*args, **kwargs)
-                finally:
-                    self.depth, self.nested = self.depth - 1, self.nested - 1
-                self.met_gradient = True
-                self.keep_note(inner, noted)
-                return result
-
-            return called
-
-        return differentiate
-
     # --- what replaces the making of optax transformations ---
 
     def _transformation(self, cls: Any, init: Any, update: Any) -> Any:
-        plain = self._saved["optax"](cls, init, update)
+        plain = self.saved["optax"](cls, init, update)
 
         @functools.wraps(update)
         def recorded(gradient: Any, state: Any, *rest: Any, **extra: Any) -> Any:
             return self._updated(plain, update, gradient, state, rest, extra)
 
-        return self._saved["optax"](cls, init, recorded) if "optax" in self._saved else plain
+        return self.saved["optax"](cls, init, recorded) if "optax" in self.saved else plain
 
     def _accumulation(self, update: Any) -> Any:
         @functools.wraps(update)
