@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from qed.answer import Answer, Measured, Missing, Reason
+from qed.answer import Answer, Missing, Reason
 from qed.calculus.lanczos import Krylov
 from qed.calculus.points.case import Case
 from qed.calculus.shares import shares
@@ -185,7 +185,7 @@ def _answer(case: Case, krylov: Krylov, products: Products, k: int, which: str, 
         float(ritz[0]), float(ritz[-1]), seed, products,
     )  # fmt: skip
     first = f"{values[0]:.6g}, off by at most {errors[0]:.2g}"
-    ends = {"magnitude": "largest in size", "largest": "largest", "smallest": "smallest"}[which]
+    ends = {"magnitude": "eigenvalue of largest size"}.get(which, f"{which} eigenvalue")
     told = ", ".join(f"{share:.0%} {name}" for name, share in named[0] if share >= 0.05)
     rows = tuple(
         Reason(
@@ -202,13 +202,13 @@ def _answer(case: Case, krylov: Krylov, products: Products, k: int, which: str, 
         for t, e, names in zip(values, errors, named, strict=True)
     )
     return Answer(
-        f"the Hessian has an eigenvalue within the error of each of the {len(values)} numbers",
+        f"the Hessian has an eigenvalue within {errors[0]:.2g} of {values[0]:.6g}"
+        + (f", and within its error of each of {len(values) - 1} more numbers" if len(values) > 1 else ""),
         Standing.MEASURED,
         value,
         arithmetic="float64" if products.wide else function.dtype.split(", ")[0],
-        error=None if len(values) != 1 else Measured(errors, "Lanczos", seed),
         reasons=rows,
-        headline=f"The eigenvalue {ends} that was found is {first}: {told or 'spread over all parameters'}.",
+        headline=f"The {ends} that was found is {first}: {told or 'spread over all parameters'}.",
         recheck=lambda: _again(case, products, values, errors, k, which, seed + 1),
     )
 

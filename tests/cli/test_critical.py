@@ -44,7 +44,7 @@ def test_without_a_point_it_says_what_is_missing(target, qed_command):
 def test_a_spectrum_of_two_numbers(target, qed_command):
     found = qed_command("spectrum", f"{target}:bowl", "--at", "at", "--k", "2", "--quiet")
     assert found.code == 0 and found.err == ""
-    assert "The eigenvalue largest in size that was found is 1, off by" in " ".join(found.out.split())
+    assert "The eigenvalue of largest size that was found is 1, off by" in " ".join(found.out.split())
     data = json.loads(qed_command("spectrum", f"{target}:saddle", "--at", "at", "--json", "--quiet").out)
     assert data["standing"] == "MEASURED" and sorted(map(round, data["value"]["eigenvalues"])) == [-1, 1]
     assert qed_command("spectrum", f"{target}:bowl", "--at", "at", "--which", "middle").code == 2

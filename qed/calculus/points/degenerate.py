@@ -266,8 +266,9 @@ def _claim(value: CriticalPoint, proof: FlatDirection | Saddle | None, decided: 
 
 def _headline(value: CriticalPoint, motions: list[Motion], n: int) -> str:
     if value.kind is Kind.SADDLE:
-        flat = f"{value.flat} {'is' if value.flat == 1 else 'are'} zero up to rounding"
-        return f"A saddle: of {n} curvatures {value.negative} negative, {value.positive} positive, {flat}."
+        are = "is" if value.negative == 1 else "are"
+        rest = f"{value.positive} positive, and {value.flat} zero up to rounding"
+        return f"A saddle: of {n} curvatures {value.negative} {are} negative, {rest}."
     which = "f'' is zero" if n == 1 else f"{value.flat} of {n} curvatures {'is' if value.flat == 1 else 'are'} zero"
     told = f"; higher derivatives: {words.NATURES[value.nature]}" if value.nature else ", and cannot tell"
     why = ""
