@@ -181,6 +181,12 @@ def _squares(f: Functions, *ps: Poly) -> Poly:
     return plus(f.forms.times(x, x), f.forms.times(y, y), -1)
 
 
+def _cubes(f: Functions, *ps: Poly) -> Poly:
+    x, y, d = ps
+    f.agree(d, plus(x, y, -1), "the difference")
+    return plus(f.forms.integer_power(x, 3), f.forms.integer_power(y, 3), -1)
+
+
 def _root_minus(f: Functions, *ps: Poly) -> Poly:
     s, b, d = ps
     f.agree(d, plus(f.forms.times(s, s), f.forms.times(b, b), -1), "the difference of squares")
@@ -235,6 +241,7 @@ MEANINGS: dict[str, Meaning] = {
     "power_difference": _power_difference,
     "reciprocal_difference": _simple(_reciprocals),
     "difference_of_squares": _simple(_squares),
+    "difference_of_cubes": _simple(_cubes),
     "softplus": _simple(_softplus),
     "log1mexp": _simple(lambda f, p: f.log(plus(number(1), f.exp(p), -1))),
     "logaddexp": _simple(_logaddexp),

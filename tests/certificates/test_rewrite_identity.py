@@ -277,6 +277,7 @@ M = {"axes": (0,)}
 ARGUMENTS = {
     **{name: ((X, Y, X - Y), {}) for name in MEANINGS if name.endswith(("_difference", "_difference_negative"))},
     "power_difference": ((X, Y, X - Y), {"k": 1.5}),
+    "difference_of_cubes": ((X, Y, X - Y), {}),
     "difference_of_squares": ((X, Y, X - Y, X + Y), {}),
     "softplus": ((X,), {}), "log1mexp": ((-X,), {}), "logaddexp": ((X, Y), {}), "rest_two": ((X, Y, 0.5), {}),
     "rest_split": ((X, Y, 0.5, 0.1, 0.2), {}), "sum_two": ((X, Y, 0.5, 0.1, 0.2), {}), "logsumexp": ((V,), M),

@@ -124,6 +124,24 @@ def _squares_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     return value, jnp.broadcast_to(tangent, jnp.shape(value)).astype(value.dtype)
 
 
+@jax.custom_jvp
+def cubes(x: Any, y: Any, d: Any) -> Any:
+    """x^3 - y^3 from d = x - y."""
+    return d * (x * x + x * y + y * y)
+
+
+@cubes.defjvp
+def _cubes_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    x, y, d = primals
+    along_x, along_y, along_d = tangents
+    value = cubes(x, y, d)
+    near, zero = within(x, y, d), jnp.zeros_like(value)
+    at_x = 3 * x * x
+    tangent = jnp.where(near, at_x, zero) * along_d + jnp.where(near, zero, at_x) * along_x
+    tangent = tangent + jnp.where(near, 3 * d * (x + y), -3 * y * y) * along_y
+    return value, jnp.broadcast_to(tangent, jnp.shape(value)).astype(value.dtype)
+
+
 @cache
 def power(exponent: float) -> Function:
     """The kernel of x^k for a number k."""
@@ -308,6 +326,7 @@ OPERATIONS = {
 }
 """For each primitive the difference of it: (x, y, d) -> f(x) - f(y)."""
 
+CUBES = Operation("difference_of_cubes", cubes, whole=True)
 SQUARES = Operation("difference_of_squares", squares, whole=True)
 RECIPROCAL = Operation("reciprocal_difference", reciprocal, whole=True)
 POWER = Operation("power_difference", lambda x, y, d, k: power(k)(x, y, d), whole=True)

@@ -288,9 +288,7 @@ class Difference(Reading):
             return None
         if degree == 3:
             x, y = self.monomial(a, like), self.plain({b: ratio}, like)
-            quadratic = [self.emit(stable.MUL, one, other) for one, other in ((x, x), (x, y), (y, y))]
-            whole = self.algebra.total([(1.0, node) for node in quadratic], like)
-            return self.emit(stable.MUL, low[0], whole), (laws.CUBES, *low[1])
+            return self.emit(kernels.CUBES, x, y, low[0]), (laws.CUBES, *low[1])
         high = self.sharp(self.multiplied({a: Fraction(1), b: ratio}), like)
         if high is None:
             return None
