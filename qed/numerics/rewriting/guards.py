@@ -17,24 +17,21 @@ References: Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, sect
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from qed.graph.build import Builder, Node, Operation
+from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import stable
-from qed.numerics.rewriting.change import Change
-from qed.numerics.rewriting.difference import Rewrite, described
-from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.lengths import angle, hypot, norm, slope_angle
-from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.scales import constant_of
-from qed.numerics.rewriting.signs import Sign, floating
+from qed.numerics.rewriting.signs import Sign
+from qed.numerics.rewriting.table import Replacement, Table
 
 NORM_AT_ZERO = "the derivative of a norm at 0 is 0"
 ZERO_LOG_ZERO = "0 log 0 = 0"
@@ -80,7 +77,7 @@ _ELEMENTWISE = frozenset(
 LARGEST_CONE = 64
 
 
-class Guards:
+class Guards(Table):
     """The guards on the nodes of a builder.
 
     Args:
@@ -99,45 +96,19 @@ class Guards:
 
     name = "guards"
 
-    def __init__(self, builder: Builder, only: Callable[[Node], bool] | None = None) -> None:
-        self.builder = builder
-        self.only = only
-        self.difference = Difference(builder)
-        self.changed: list[Rewrite] = []
-
-    def rule(self, node: Node) -> Node | None:
-        """What takes the place of a node whose children are rewritten already, or None."""
-        rules = {
+    def rules(self) -> Mapping[str, Callable[[Node], Replacement | None]]:
+        """The table."""
+        return {
             "sqrt": self._sqrt,
             "select_n": self._where,
             "mul": self._xlog,
             "atan2": self._angle,
             "atan": self._slope,
         }
-        use = rules.get(node.operation)
-        if use is None or node.equation is None or not floating(node.dtype) or self.builder.derivative:
-            return None
-        if self.only is not None and not self.only(node):
-            return None
-        found = use(node)
-        if found is None:
-            return None
-        new, law, convention = found
-        new = self.difference.algebra.filled(new, node.shape)
-        new.span = new.span or node.span
-        if new.ghost is None and new.equation is None and new.number > node.number:
-            new.ghost = node
-        self.changed.append(Rewrite(node, new, (law,), convention))
-        return new
-
-    def changes(self, needed: set[int]) -> tuple[Change, ...]:
-        """What was changed, for those new nodes that are needed."""
-        formula = Formula(self.difference.algebra.forms)
-        return tuple(described(each, formula, self.name) for each in self.changed if each.new.number in needed)
 
     # --- roots of squares ---
 
-    def _sqrt(self, node: Node) -> tuple[Node, Law, str | None] | None:
+    def _sqrt(self, node: Node) -> Replacement | None:
         child = node.children[0]
         polynomial = self.difference.deeper(child)
         squares: Polynomial = {m: c for m, c in polynomial.items() if c > 0 and _is_square(m)}
@@ -151,7 +122,7 @@ class Guards:
         parts = [self._root(m, c, node) for m, c in squares.items()]
         convention = None if others else NORM_AT_ZERO
         rest = self.difference.plain(others, node) if others else self.difference.algebra.number(0.0, node)
-        return self.difference.emit(ROOT_OF, child, rest, *parts), HYPOT, convention
+        return self.difference.emit(ROOT_OF, child, rest, *parts), (HYPOT,), convention
 
     def _plain(self, monomial: Monomial) -> bool:
         return all(power > 0 for _, power in monomial)
@@ -160,11 +131,11 @@ class Guards:
         half = tuple((number, power // 2) for number, power in monomial)
         return self.difference.algebra.times(math.sqrt(coefficient), self.difference.monomial(half, like))
 
-    def _absolute(self, squares: Polynomial, node: Node) -> tuple[Node, Law, str | None]:
+    def _absolute(self, squares: Polynomial, node: Node) -> Replacement:
         ((monomial, coefficient),) = squares.items()
-        return self.difference.emit(stable.ABS, self._root(monomial, coefficient, node)), ABS, NORM_AT_ZERO
+        return self.difference.emit(stable.ABS, self._root(monomial, coefficient, node)), (ABS,), NORM_AT_ZERO
 
-    def _norm(self, polynomial: Polynomial, node: Node) -> tuple[Node, Law, str | None] | None:
+    def _norm(self, polynomial: Polynomial, node: Node) -> Replacement | None:
         ((monomial, coefficient),) = polynomial.items()
         if not monomial or any(power != 1 for _, power in monomial) or coefficient <= 0:
             return None
@@ -177,7 +148,7 @@ class Guards:
             factor = self.difference.emit(NORM_OF, found[0], axes=found[1], shape=summed.shape)
             value = factor if value is None else self.difference.emit(stable.MUL, value, factor)
         assert value is not None
-        return self.difference.algebra.times(math.sqrt(coefficient), value), NORM, NORM_AT_ZERO
+        return self.difference.algebra.times(math.sqrt(coefficient), value), (NORM,), NORM_AT_ZERO
 
     def _summands(self, summed: Node) -> tuple[Node, tuple[int, ...]] | None:
         """x and the axes, where a node is the sum of x^2 along axes."""
@@ -197,14 +168,14 @@ class Guards:
 
     # --- branches ---
 
-    def _where(self, node: Node) -> tuple[Node, Law, str | None] | None:
+    def _where(self, node: Node) -> Replacement | None:
         predicate, *cases = node.children
         if node.equation is None or predicate.shape != node.shape or constant_of(predicate) is not None:
             return None
         new = [self._guarded(case, predicate, index) for index, case in enumerate(cases)]
         if all(one is other for one, other in zip(new, cases, strict=True)):
             return None
-        return self.builder.apply(node.equation, [predicate, *new])[0], WHERE, None
+        return self.builder.apply(node.equation, [predicate, *new])[0], (WHERE,), None
 
     def _guarded(self, case: Node, predicate: Node, index: int) -> Node:
         cone = self._cone(case, predicate.shape)
@@ -260,7 +231,7 @@ class Guards:
 
     # --- u log v, and angles ---
 
-    def _xlog(self, node: Node) -> tuple[Node, Law, str | None] | None:
+    def _xlog(self, node: Node) -> Replacement | None:
         for u, log in (node.children, node.children[::-1]):
             if log.operation != "log" or log.equation is None or constant_of(u) is not None or u.shape != log.shape:
                 continue
@@ -269,20 +240,20 @@ class Guards:
             v = log.children[0]
             if self.difference.sign(v) >= Sign.BOUNDED or self.difference.sign(u) >= Sign.POSITIVE:
                 return None
-            return self.difference.emit(XLOG, u, v), XLOGY, ZERO_LOG_ZERO
+            return self.difference.emit(XLOG, u, v), (XLOGY,), ZERO_LOG_ZERO
         return None
 
-    def _slope(self, node: Node) -> tuple[Node, Law, str | None] | None:
+    def _slope(self, node: Node) -> Replacement | None:
         """atan(y / x)."""
         ratio = node.children[0]
         if ratio.operation != "div" or any(child.shape != node.shape for child in ratio.children):
             return None
-        return self.difference.emit(ATAN_RATIO, *ratio.children), ANGLE, None
+        return self.difference.emit(ATAN_RATIO, *ratio.children), (ANGLE,), None
 
-    def _angle(self, node: Node) -> tuple[Node, Law, str | None] | None:
+    def _angle(self, node: Node) -> Replacement | None:
         if any(child.shape != node.shape for child in node.children):
             return None
-        return self.difference.emit(ATAN2, *node.children), ANGLE, None
+        return self.difference.emit(ATAN2, *node.children), (ANGLE,), None
 
 
 def _is_square(monomial: Monomial) -> bool:

@@ -26,12 +26,12 @@ and angles of a needle-like triangle*, 2014; Higham, *Accuracy and Stability of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import permutations
 
-from qed.graph.build import Builder, Node
+from qed.graph.build import Node
 from qed.numerics.rewriting.algorithms import (
     CENTRED,
     CENTRED_SQUARE,
@@ -44,15 +44,12 @@ from qed.numerics.rewriting.algorithms import (
     SQUARED_DISTANCE,
 )
 from qed.numerics.rewriting.angles import COSINE_DISTANCE, arccosine, side, triangle_area
-from qed.numerics.rewriting.change import Change
-from qed.numerics.rewriting.difference import Rewrite, described
-from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, plus, product, spelled, times
 from qed.numerics.rewriting.entropies import divergence
 from qed.numerics.rewriting.laws import Law
-from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.scales import constant_of
-from qed.numerics.rewriting.signs import MOVES, floating
+from qed.numerics.rewriting.signs import MOVES
+from qed.numerics.rewriting.table import Replacement, Table
 from qed.numerics.rewriting.tails import mills
 
 VARIANCE = Law("mean(x**2) - mean(x)**2 = mean((x - mean(x))**2)", "always")
@@ -91,7 +88,7 @@ class Summed:
         return math.prod(self.shape[axis] for axis in self.axes)
 
 
-class Substitutions:
+class Substitutions(Table):
     """The table of algorithms on the nodes of a builder.
 
     Args:
@@ -110,15 +107,14 @@ class Substitutions:
 
     name = "substitutions"
 
-    def __init__(self, builder: Builder, only: Callable[[Node], bool] | None = None) -> None:
-        self.builder = builder
-        self.only = only
-        self.difference = Difference(builder)
-        self.changed: list[Rewrite] = []
+    def rules(self) -> Mapping[str, Callable[[Node], Replacement | None]]:
+        """The table."""
+        found = self.table()
+        return {name: lambda node, use=use: _identity(use(node)) for name, use in found.items()}
 
-    def rule(self, node: Node) -> Node | None:
-        """What takes the place of a node whose children are rewritten already, or None."""
-        rules = {
+    def table(self) -> Mapping[str, Callable[[Node], Found | None]]:
+        """The substitutions, all of which are identities."""
+        return {
             "sub": self._sum,
             "add": self._sum,
             "div": lambda n: mills(self.difference, n) or self._cosine(n),
@@ -128,25 +124,6 @@ class Substitutions:
             "pow": self._grown,
             "integer_pow": self._grown,
         }
-        use = rules.get(node.operation)
-        if use is None or node.equation is None or not floating(node.dtype) or self.builder.derivative:
-            return None
-        if self.only is not None and not self.only(node):
-            return None
-        found = use(node)
-        if found is None:
-            return None
-        new = self.difference.algebra.filled(found[0], node.shape)
-        new.span = new.span or node.span
-        if new.ghost is None and new.equation is None and new.number > node.number:
-            new.ghost = node
-        self.changed.append(Rewrite(node, new, found[1]))
-        return new
-
-    def changes(self, needed: set[int]) -> tuple[Change, ...]:
-        """What was changed, for those new nodes that are needed."""
-        formula = Formula(self.difference.algebra.forms)
-        return tuple(described(each, formula, self.name) for each in self.changed if each.new.number in needed)
 
     # --- sums ---
 
@@ -355,6 +332,10 @@ class Substitutions:
             return self.difference.emit(GROWN_OVER, self.difference.plain(read, base), exponent), (GROWTH,)
         n = exponent if exponent is not None else self.difference.algebra.number(float(node.params["y"]), base)
         return self.difference.emit(GROWN, base, gap[0], n), (GROWTH, *gap[1])
+
+
+def _identity(found: Found | None) -> Replacement | None:
+    return None if found is None else (*found, None)
 
 
 def _half(monomial: Monomial) -> Monomial | None:
