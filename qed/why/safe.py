@@ -6,13 +6,12 @@ Where the gradient of f is Lipschitz on the whole space with the constant L, for
 
 (Nesterov, *Lectures on Convex Optimization*, 2018, lemma 1.2.3), which is below f(w) where 0 < s < 2/L and the gradient
 is not zero. The limit 2/lambda_max belongs to one point; this one to all. It is asked for where the loss is small
-enough to be taken apart in a second or so, and where none is proved nothing is said. It is about real numbers: float32
-rounds, so that a loss at its floor may still rise by a rounding error.
+enough for the budget, and where none is proved nothing is said. It is about real numbers: float32 rounds, so that a
+loss at its floor may still rise by a rounding error.
 """
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -25,12 +24,10 @@ from qed.domains.cost import count
 from qed.errors import CertificateError
 from qed.why.case import Case
 
-SMALL = 60_000
-"""How many operations the loss takes at most,"""
 VARIABLES = 128
-"""how many parameters it has at most,"""
-SECONDS = 6.0
-"""and how much time there must be left."""
+"""How many parameters the loss has at most."""
+PACE, SHARE = 3e-4, 0.1
+"""Seconds that an operation of the loss takes here, about, and the share of the time left that all may take."""
 ROOM = (2.0**-40, 2.0**-24)
 """By which parts of itself the constant is raised until it is confirmed."""
 
@@ -42,11 +39,11 @@ def safe_step(case: Case) -> Answer[float] | None:
     """
     prepared = case.prepared
     plain = prepared.rule is None or (case.rule.is_gradient_descent and not case.rule.momentum)
-    if not plain or case.key_position is not None or prepared.size > VARIABLES or case.clock.left < SECONDS:
+    if not plain or case.key_position is not None or prepared.size > VARIABLES or case.clock.left <= 0:
         return None
     if any(p.dtype != np.float32 and p.dtype != np.float64 for p in prepared.parameters):
         return None
-    if count(prepared.graph, ()).value > SMALL:
+    if PACE * count(prepared.graph, ()).value > SHARE * case.clock.left:
         return None
     found = _constant(case)
     if found is None:
@@ -83,7 +80,7 @@ def _constant(case: Case) -> tuple[Ridges, float] | None:
     shapes = [np.shape(leaf) for leaf in function.parameters]
     box = [np.full(shape, -np.inf) for shape in shapes], [np.full(shape, np.inf) for shape in shapes]
     try:
-        found = constant(function.traced, *box, 1, time.monotonic() + SECONDS / 3)
+        found = constant(function.traced, *box, 1, case.clock.deadline(SHARE))
     except NoBound:
         return None
     for room in ROOM:

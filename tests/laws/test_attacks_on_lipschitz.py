@@ -98,3 +98,56 @@ def test_no_difference_quotient_exceeds_a_constant(law_examples):
 @pytest.mark.slow
 def test_no_difference_quotient_of_many_exceeds_a_constant(law_examples):
     assert [k for k in range(100, 100 + law_examples(80)) if random_constants(k) is not None] == []
+
+
+# --- sums of functions of affine functions, on the whole plane ------------------------------------------------
+
+CURVES = {
+    "softplus": lambda t: jax.nn.softplus(t),
+    "by hand": lambda t: jnp.log(1 + jnp.exp(t)),
+    "tanh": lambda t: jnp.tanh(t),
+    "log cosh": lambda t: jnp.log(jnp.cosh(t)),
+    "root": lambda t: jnp.sqrt(1 + t * t),
+    "square": lambda t: t * t,
+    "sine": lambda t: jnp.sin(t),
+    "hinge": lambda t: jnp.maximum(t, 0.0) ** 2,
+    "kink": lambda t: jnp.abs(t),
+    "clipped": lambda t: jnp.clip(t, -1.0, 1.0),
+    "stopped": lambda t: t * lax.stop_gradient(t),
+    "huber": lambda t: jnp.where(jnp.abs(t) <= 1.0, t * t / 2, jnp.abs(t) - 0.5),
+    "badly joined": lambda t: jnp.where(jnp.abs(t) <= 1.0, t * t / 2, jnp.abs(t)),
+}
+SHARED = jax.jit(lambda t: jax.nn.softplus(t) + jnp.tanh(t))
+FORBIDDEN = {0: {"square", "hinge", "stopped", "badly joined"}, 1: {"kink", "clipped", "badly joined"}}
+
+
+def ridges(k):
+    """A random sum of curves of affine functions with signs, and the names of the curves."""
+    rng = np.random.default_rng([91, k])
+    names = [str(name) for name in rng.choice(list(CURVES), rng.integers(1, 4))]
+    rows = rng.integers(-8, 9, (len(names), 3)) / 4
+    signs = rng.choice([-2.0, -1.0, 1.0, 0.5], len(names))
+
+    def fun(x):
+        parts = [s * CURVES[n](a * x[0] + b * x[1] + c) for s, n, (a, b, c) in zip(signs, names, rows, strict=True)]
+        return sum(parts) + SHARED(x[0] - x[1]) - SHARED(x[0] + 2 * x[1])
+
+    moving = {n for n, row in zip(names, rows, strict=True) if np.any(row[:2])}
+    return fun, moving, len(set(names)) == len(names)
+
+
+def plane_broken(k):
+    fun, moving, alone = ridges(k)
+    order = k % 2
+    whole = np.full(2, -np.inf, np.float32), np.full(2, np.inf, np.float32)
+    answer = qed.lipschitz(fun, whole, order=order, budget=6.0)
+    if answer.unknown:
+        return None
+    if alone and moving & FORBIDDEN[order]:
+        return "a constant that does not exist", moving
+    return exceeded(fun, over(-6.0, 6.0, 2), order, answer.upper, k, 40)
+
+
+@pytest.mark.slow
+def test_no_difference_quotient_exceeds_a_constant_on_the_plane(law_examples):
+    assert {k: found for k in range(law_examples(30)) if (found := plane_broken(k)) is not None} == {}
