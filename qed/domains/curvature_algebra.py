@@ -173,8 +173,8 @@ class Algebra(Terms):
             atom = s.single[0]
             if atom.name == "reciprocal":
                 return self.divide(t, atom.args[0])
-            if atom.kind == "quotient" and atom.args[1] is t:
-                return atom.args[0]
+            if atom.kind == "quotient" and atom.args[1] in (t, self.scale(t, -1)):
+                return self.scale(atom.args[0], 1 if atom.args[1] is t else -1)
         return None
 
     def _distributed(self, u: Form, v: Form) -> Form | None:
@@ -193,7 +193,9 @@ class Algebra(Terms):
                 return self.lose(self.of(self.opaque((x,), "division by zero")))
             return self.scale(x, 1 / y.constant)
         v, d = self.normalised(y)
-        safe = self.positive(v) or self.positive(self.scale(v, -1))
+        safe = self.positive(v)
+        if not safe and self.positive(self.scale(v, -1)):
+            v, d, safe = self.scale(v, -1), -d, True
         return self.scale(self._guarded(self._kept(self._quotient(x, v, safe), x, v), safe), 1 / d)
 
     def _quotient(self, x: Form, v: Form, safe: bool) -> Form:

@@ -43,6 +43,7 @@ class Rules:
     def __init__(self, algebra: Algebra, deep: bool = False, deadline: float = math.inf) -> None:
         self.a, self.deep, self.deadline = algebra, deep, deadline
         self.top: Form | None = None
+        self._took = False
         self.directions = Directions()
         self._memo: dict[tuple[str, int], Found] = {}
         self.formulas = Formulas(Interval())
@@ -93,7 +94,7 @@ class Rules:
         looks = [of_spectrum, shifted, entropies, ordered, spectral, fractions, quadratics]
         deep = self.deep and time.monotonic() < self.deadline
         found = self._by_looks(form, parts, steps, looks + [lines] * deep + [smooth] * (deep and form is self.top))
-        if found is None and deep and form is self.top:  # a line may have taken what the others need
+        if found is None and deep and form is self.top and self._took:  # a line may have taken what the others need
             found = self._by_looks(form, parts, steps, [smooth])
         return found
 
@@ -104,6 +105,7 @@ class Rules:
             whole = look is lines  # which finds out by itself where it is defined
             here = [(atom, c) for atom, c in parts if atom.index in rest and (whole or atom.lost is None)]
             for group, step in look(self, here, rest):
+                self._took = self._took or (look is lines and form is self.top)
                 groups.append((group, step))
                 for atom, _ in group.terms:
                     rest.pop(atom.index, None)
