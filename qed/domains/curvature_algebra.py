@@ -173,6 +173,8 @@ class Algebra(Terms):
             atom = s.single[0]
             if atom.name == "reciprocal":
                 return self.divide(t, atom.args[0])
+            if atom.kind == "quotient" and atom.args[0] is t:
+                return self.divide(self.unary("square", t), atom.args[1])
             if atom.kind == "quotient" and atom.args[1] in (t, self.scale(t, -1)):
                 return self.scale(atom.args[0], 1 if atom.args[1] is t else -1)
         return None
