@@ -18,6 +18,8 @@ UNDEFINED = {
     "in a part": (lambda x: jnp.sum(jnp.log(x)), -np.ones(2), np.ones(2)),
     "at a pole": (lambda x: jnp.sum(1 / x), -np.ones(2), np.ones(2)),
     "nan": (lambda x: jnp.sum(x) * jnp.nan, -np.ones(2), np.ones(2)),
+    "infinite, and flat in a coordinate": (lambda x: x[0] ** 2 - jnp.inf, -np.ones(2), np.ones(2)),
+    "nan, and flat in a coordinate": (lambda x: x[0] ** 2 + 0.0 * jnp.nan, -np.ones(2), np.ones(2)),
     "on a line": (lambda x: jnp.log(x[0]), np.full(1, -np.inf), np.full(1, np.inf)),
 }
 
@@ -32,7 +34,8 @@ def searched(fun, lower, upper, corners=True):
 @pytest.mark.parametrize("name", UNDEFINED)
 def test_where_a_function_is_undefined_the_search_ends(name):
     search = searched(*UNDEFINED[name])
-    assert search.low == -np.inf and not search.finished and search.gap is not None
+    assert search.low == -np.inf and not search.finished
+    assert search.gap is not None or name.startswith("infinite")  # an infinite value has no equation to blame
     assert search.evaluated < 5000
 
 

@@ -279,7 +279,7 @@ class Search:
             room = CLEAR * (jet.slope.upper - jet.slope.lower)
         up, down = jet.slope.lower > room, jet.slope.upper < -room
         varies = lower < upper
-        weight = self._weights(jet, lower, upper)
+        weight = self._weights(jet, lower, upper, doubt)
         new_ids: list[int] = []
         new_bounds: list[float] = []
         for k, node in enumerate(map(int, ids)):
@@ -324,15 +324,15 @@ class Search:
             node = child
         return node
 
-    def _weights(self, jet: Jet, lower: Array, upper: Array) -> Array:
-        """How much f may vary along each coordinate of a box."""
+    def _weights(self, jet: Jet, lower: Array, upper: Array, doubt: Array) -> Array:
+        """How much f may vary along each coordinate of a box; its width where f may be undefined."""
         assert jet.slope is not None
         low, high = _finite(self.lower, self.upper)
         scale = np.where(high > low, high - low, 1.0)
         width = (upper - lower) / scale
         with np.errstate(all="ignore"):
             steep = np.maximum(np.abs(jet.slope.lower), np.abs(jet.slope.upper)) * scale
-            plain = np.any(~np.isfinite(steep), -1, keepdims=True)
+            plain = np.any(~np.isfinite(steep), -1, keepdims=True) | doubt[:, None]
             weight = np.where(plain, width, np.where(width > 0, width * np.where(plain, 1.0, steep), 0.0))
         thin = width < FINEST
         return np.where(thin, -1.0, np.where(np.isfinite(weight), weight, np.finfo(float).max))
