@@ -77,4 +77,28 @@ def power_rest(x: jax.Array, d: jax.Array, k: jax.Array, exact: bool) -> jax.Arr
     return jnp.where(near, inside, ((base**power - 1) / power) / gap).astype(dtype)
 
 
+@cache
+def power_over(exact: bool) -> Callable[..., jax.Array]:
+    """The function (x^k - 1) / d for d = x - 1; in k its derivative is x^k log x / d, of one term."""
+
+    @jax.custom_jvp
+    def value_of(x: jax.Array, d: jax.Array, k: jax.Array) -> jax.Array:
+        return k * power_rest(x, d, k, exact)
+
+    @value_of.defjvp
+    def slope(primals, tangents):
+        x, d, k = primals
+        log, near = _parts(x, d, k, exact)
+        along = jax.jvp(lambda x, d: k * power_rest(x, d, k, exact), (x, d), (tangents[0], tangents[1]))[1]
+        inner = jnp.where(near, log, 0)
+        power = jnp.where(near, jnp.exp(k * inner), jnp.where(near, 1, x) ** k)
+        log_over = jnp.where(d == 0, 1, log / jnp.where(d == 0, 1, d))
+        value = value_of(x, d, k)
+        tangent = along + power * log_over * tangents[2]
+        return value, jnp.broadcast_to(tangent, value.shape).astype(value.dtype)
+
+    return value_of
+
+
+POWER_OVER = Operation("power_over", lambda x, d, k, exact: power_over(exact)(x, d, k), whole=True)
 POWER_REST = Operation("power_rest", power_rest, whole=True)

@@ -25,7 +25,7 @@ from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.bose import BERNOULLI, BOSE, EINSTEIN
-from qed.numerics.rewriting.difference_powers import POWER_REST
+from qed.numerics.rewriting.difference_powers import POWER_OVER, POWER_REST
 from qed.numerics.rewriting.difference_series import REMAINDER, SERIES
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, common, plus, power_of, scaled, times
 from qed.numerics.rewriting.lengths import UNIT
@@ -137,7 +137,8 @@ def removed(difference: Difference, monomial: Monomial, coefficient: Fraction, l
     above: dict[int, int] = {}
     below: dict[int, int] = {}
     for number, power in monomial:
-        part = _generator(difference, difference.node(number))
+        beside = {each for each, other in monomial if other * power < 0}
+        part = _generator(difference, difference.node(number), beside)
         whole = Zero(
             whole.coefficient * part.coefficient**power,
             times(whole.monomial, power_of(part.monomial, power)),
@@ -248,8 +249,8 @@ def _over_bose(difference: Difference, monomial: Monomial, coefficient: Fraction
     return None
 
 
-def _generator(difference: Difference, node: Node) -> Zero:
-    """A generator as something that vanishes, if it is known to."""
+def _generator(difference: Difference, node: Node, beside: set[int]) -> Zero:
+    """A generator as something that vanishes, if it is known to; `beside` is what it is divided by, or divides."""
     seen = difference.known(node)
     plain = Zero(Fraction(1), ((node.number, 1),))
     if seen.operation == "expm1":
@@ -257,7 +258,7 @@ def _generator(difference: Difference, node: Node) -> Zero:
     if node.operation == "taylor_rest":
         return _rest(difference, node.params["f"], node.params["k"], node.children[0]) or plain
     if node.operation == "power_minus_one":
-        return _power(difference, node) or plain
+        return _power(difference, node, beside) or plain
     if seen.operation in VANISHES:
         return _rest(difference, seen.operation, 1, seen.children[0]) or plain
     inner = difference.deeper(node)
@@ -282,14 +283,18 @@ def _sum(difference: Difference, polynomial: Polynomial) -> Zero | None:
     return None
 
 
-def _power(difference: Difference, node: Node) -> Zero | None:
-    """x^k - 1 = k d times a rest, d = x - 1."""
+def _power(difference: Difference, node: Node, beside: set[int]) -> Zero | None:
+    """x^k - 1, d = x - 1, as k d times a rest, or as d times a rest where k stands nowhere else."""
     parts = [difference.terms(child) for child in node.children[1:]]
     if any(len(part) != 1 for part in parts):
         return None
     ((d, c),), ((k, e),) = (part.items() for part in parts)
-    rest = difference.emit(POWER_REST, *node.children, exact=node.params["exact"])
-    return Zero(c * e, times(d, k), ((rest, 1),))
+    exact = node.params["exact"]
+    if beside & {number for number, _ in k}:
+        return Zero(c * e, times(d, k), ((difference.emit(POWER_REST, *node.children, exact=exact), 1),))
+    if beside & {number for number, _ in d}:
+        return Zero(c, d, ((difference.emit(POWER_OVER, *node.children, exact=exact), 1),))
+    return None
 
 
 def _rest(difference: Difference, name: str, k: int, v: Node) -> Zero | None:

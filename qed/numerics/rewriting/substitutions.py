@@ -32,6 +32,7 @@ from fractions import Fraction
 from itertools import permutations
 
 from qed.graph.build import Node
+from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.algorithms import (
     CENTRED,
     CENTRED_SQUARE,
@@ -213,10 +214,20 @@ class Substitutions(Table):
             if not first.coefficient == second.coefficient == third.coefficient or first.shape != second.shape:
                 continue
             x, y = self._filled(a, first), self._filled(b, first)
-            value = self.difference.emit(SQUARED_DISTANCE, x, y, axes=first.axes, shape=first.node.shape)
+            gap = self.difference(self.difference.minus(x, y), x) or self._shift(x, y)
+            if gap is None:
+                value = self.difference.emit(SQUARED_DISTANCE, x, y, axes=first.axes, shape=first.node.shape)
+            else:
+                square = self.difference.algebra.filled(self.difference.power(gap[0], 2), first.shape)
+                value = self.difference.emit(stable.SUM, square, axes=first.axes, shape=first.node.shape)
             weight = float(c * first.coefficient)
             return self.difference.algebra.times(weight, self._moved(value, first)), (DISTANCE,)
         return None
+
+    def _shift(self, x: Node, y: Node) -> Found | None:
+        """x - y, where that is one term."""
+        rest = self.difference.minus(x, y)
+        return (self.difference.plain(rest, x), ()) if len(rest) == 1 else None
 
     # --- cosines and angles ---
 
@@ -262,11 +273,29 @@ class Substitutions(Table):
         ((m, c),) = ((m, c) for m, c in polynomial.items() if m != ONE)
         if polynomial[ONE] != -c or len(m) != 1 or m[0][1] != 1:
             return None
-        node = self.difference.node(m[0][0])
-        if node.operation != "cosine":
+        node, axes = self.difference.node(m[0][0]), None
+        if node.operation == "cosine":
+            vectors, axes = node.children, node.params["axes"]
+        else:
+            vectors = self._directions(m[0][0])
+            axes = vectors[0][1] if vectors else None
+            vectors = tuple(vector for vector, _ in vectors)
+        if axes is None:
             return None
-        value = self.difference.emit(COSINE_DISTANCE_OF, *node.children, axes=node.params["axes"], shape=node.shape)
+        value = self.difference.emit(COSINE_DISTANCE_OF, *vectors, axes=axes, shape=node.shape)
         return self.difference.algebra.times(float(-c), value), (COSINE_DISTANCE,)
+
+    def _directions(self, number: int) -> tuple[tuple[Node, tuple[int, ...]], ...]:
+        """x and y with their axes, where a generator is sum(x/|x| y/|y|)."""
+        summed = self._summed(number)
+        if summed is None or summed.moves or summed.coefficient != 1:
+            return ()
+        units = [self.difference.node(n) for n, power in summed.monomial for _ in range(max(power, 0))]
+        if len(units) != 2 or any(u.operation != "unit_vector" or u.params["axes"] != summed.axes for u in units):
+            return ()
+        if any(u.shape != summed.shape for u in units):
+            return ()
+        return tuple((unit.children[0], summed.axes) for unit in units)
 
     # --- determinants and powers ---
 
