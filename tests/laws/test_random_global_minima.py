@@ -133,7 +133,7 @@ ODD = {
 @pytest.mark.parametrize("name", ODD)
 def test_odd_constants(name):
     fun, minimum = ODD[name]
-    answer = qed.minimize_globally(fun, (np.full(2, -1.0), np.full(2, 1.0)), budget=20)
+    answer = qed.minimize_globally(fun, (np.full(2, -1.0), np.full(2, 1.0)), budget=240)
     assert answer.unknown == (minimum is None)
     if minimum is not None:
         slack = 1e-6 * (1 + abs(minimum))
