@@ -99,7 +99,8 @@ class Difference(Reading):
             return None
         if any(power < 0 for _, power in factor) and not inner[1]:
             return None
-        node, used = self.by(inner, factor, like)
+        apart = self._apart(inner[0], factor)
+        node, used = (apart, inner[1]) if apart is not None else self.by(inner, factor, like)
         return node, (laws.COMMON, *used)
 
     def _remainder(self, polynomial: Polynomial, like: Node) -> Found | None:
@@ -312,8 +313,19 @@ class Difference(Reading):
         without = self._without_zeros(gap[0], power_of(below, -1), like)
         if without is not None:
             return without, (laws.FRACTIONS, *gap[1])
-        node, used = self.by(gap, power_of(below, -1), like)
+        apart = self._apart(gap[0], power_of(below, -1))
+        node, used = (apart, gap[1]) if apart is not None else self.by(gap, power_of(below, -1), like)
         return node, (laws.FRACTIONS, *used)
+
+    def _apart(self, node: Node, factor: Monomial) -> Node | None:
+        """(x - y)(x + y) / b^2 in a derivative: a product of quotients, before which the product would overflow."""
+        if not self.builder.derivative or node.operation != "difference_of_squares" or len(factor) != 1:
+            return None
+        ((number, power),) = factor
+        if power != -2:
+            return None
+        low, high = (self.emit(stable.DIV, part, self.node(number)) for part in node.children[2:])
+        return self.emit(stable.MUL, low, high)
 
     def _without_zeros(self, node: Node, factor: Monomial, like: Node) -> Node | None:
         """node * factor, if both parts of that quotient vanish together: without the common zero."""
