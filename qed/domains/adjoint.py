@@ -189,7 +189,7 @@ class Adjoint(Backward):
         result: list[Any] = [None] * len(values)
         try:
             found = pullback(values, full)
-        except (NotImplementedError, ValueError):  # as of betainc in its parameters
+        except (NotImplementedError, TypeError, ValueError):  # as of betainc in its parameters
             lost = Unknown(self.name, entry.equation.primitive, entry.span, "JAX has no derivative of")
             return (lost,) * len(values)
         for position, ct in zip(active, found, strict=True):

@@ -269,3 +269,10 @@ def test_what_only_looks_unstable_keeps_its_value_and_gradient(name):
         slope = gradient(fun, x)
         if np.isfinite(value) and np.all(np.isfinite(slope)):
             np.testing.assert_allclose(gradient(stable, x), slope, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("x", [1e-3, 2000.0, 1e4, 1e10])
+def test_a_power_that_only_underflows_is_not_turned_into_one_that_overflows(x):
+    annuity = lambda r: r / (1 - (1 + r) ** -12)  # noqa: E731
+    found = float(qed.stabilize(annuity)(jnp.float32(x)))
+    assert found == pytest.approx(x / -np.expm1(-12 * np.log1p(x)), rel=1e-6)

@@ -279,10 +279,14 @@ def _div(terms: Terms, node: Node, children: list[Polynomial]) -> Polynomial | N
     return {times(above[0], power_of(below[0], -1)): above[1] / below[1]}
 
 
+DIVISORS = 3
+"""Powers in a divisor: over a common one 1 - x^-12 is (x^12 - 1) / x^12, which overflows where it is 1."""
+
+
 def _integer_pow(terms: Terms, node: Node, children: list[Polynomial]) -> Polynomial | None:
     exponent = int(node.params.get("y", 2))
     base = terms.factor(node.children[0], children[0])
-    if base is None or exponent == 0 or abs(exponent) > DEGREE:
+    if base is None or exponent == 0 or abs(exponent) > DEGREE or exponent < -DIVISORS:
         return None
     return {power_of(base[0], exponent): base[1] ** exponent}
 
