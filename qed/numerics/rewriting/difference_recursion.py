@@ -40,6 +40,8 @@ from qed.numerics.rewriting.difference_terms import (
 from qed.numerics.rewriting.signs import MOVES
 
 DEEPEST = 12
+LARGEST_DENOMINATOR = 6
+"""The degree up to which fractions get a common denominator: a high power overflows where its reciprocal does not."""
 LINEAR = MOVES | {"reduce_sum", "cumsum"}
 
 
@@ -190,7 +192,10 @@ class Difference(Reading):
         if g is None:
             found = product_against_one(self, m, like) if r == 1 else None
             return None if found is None else (self.algebra.times(float(c), found[0]), found[1])
-        if g.operation == "reduce_prod":
+        grown = self.node(m[0][0])
+        if grown.operation == "power_near_one" and r == 1:
+            found = self.emit(rules.POWER, *grown.children, exact=False), (laws.POWER,)
+        elif g.operation == "reduce_prod":
             found = all_against_one(self, g, r)
         elif g.operation == "pow":
             found = rules.power_against(self, g, r)
@@ -298,7 +303,7 @@ class Difference(Reading):
 
     def _fractions(self, polynomial: Polynomial, like: Node) -> Found | None:
         below = denominator(polynomial)
-        if below == ONE:
+        if below == ONE or sum(power for _, power in below) > LARGEST_DENOMINATOR:
             return None
         above = scaled(polynomial, Fraction(1), below)
         shorter = self.terms.expanded(above)
