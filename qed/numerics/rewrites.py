@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from qed.answer import Answer, Missing, Reason
 from qed.certificates.rewrite_identity import NotProved, RewriteIdentity, lines_of
+from qed.domains.words import plural
 from qed.errors import CertificateError, QedError
 from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.graph import Graph
@@ -19,7 +20,7 @@ from qed.graph.jaxpr import Reader, concrete, evaluate
 from qed.graph.untraceable import definition, name_of
 from qed.numerics.rewriting.change import Change
 from qed.numerics.rewriting.derivative import Stable
-from qed.numerics.rewriting.measured import Bits, compared, equal
+from qed.numerics.rewriting.measured import ROUNDED, Bits, compared, equal
 from qed.numerics.rewriting.patch import Patch, patch, together
 from qed.numerics.rewriting.session import Rewritten
 from qed.span import Span
@@ -266,6 +267,15 @@ def _answer(asked: _Question, found: Rewrites, differ: str) -> Answer[Rewrites]:
         proofs = [rewrite.certificate for rewrite in found.rewrites if rewrite.certificate is not None]
         return points > 0 and not wrong and all(proof.verify() for proof in proofs)
 
+    compared = Reason(
+        "both enclosed in balls",
+        text=f"at {plural(found.points, 'point')}, in balls, they differ by at most {ROUNDED} roundings of one "
+        "number or of 1: constants are put in rounded",
+        role="checked",
+        standing=Standing.MEASURED,
+        observed=found.points,
+    )
+    shared["reasons"] = (*shared["reasons"], compared)
     return Answer(claim, Standing.MEASURED, found, recheck=again, **shared)
 
 

@@ -32,8 +32,8 @@ GUARD = 16
 """A ball is narrow where it fixes that many bits more than the dtype has."""
 
 
-ROUNDED = 2.0**-18
-"""Up to which results may differ, beside 1 or their size, by constants such as sqrt(2) that were put in rounded."""
+ROUNDED = 64
+"""How many units roundoff of 1 or of their size results may differ by: constants such as sqrt(2) are put in rounded."""
 
 
 @dataclass(frozen=True)
@@ -149,15 +149,18 @@ def equal(first: Graph, second: Graph, arrays: Sequence[Any], seed: int, points:
         if isinstance(one, str) or isinstance(other, str):
             continue
         compared_at += 1
-        for a, b in zip(one, other, strict=True):
-            if a is not None and not all(map(_agree, a.ravel(), b.ravel())):
+        for variable, a, b in zip(first.outputs, one, other, strict=True):
+            if a is None:
+                continue
+            room = ROUNDED * unit_roundoff(variable.dtype)
+            if not all(_agree(*pair, room) for pair in zip(a.ravel(), b.ravel(), strict=True)):
                 return compared_at, f"they differ at point {number} of seed {seed}"
     return compared_at, ""
 
 
-def _agree(first: Any, second: Any) -> bool:
+def _agree(first: Any, second: Any, room: float) -> bool:
     """Whether two balls are one number, but for the constants that a rewriting had to round to the dtype."""
-    return first.overlaps(second) or bool(abs(first - second) <= ROUNDED * (1 + abs(first)))
+    return first.overlaps(second) or bool(abs(first - second) <= room * (1 + abs(first)))
 
 
 def _moved(array: Any, generator: np.random.Generator) -> Any:
@@ -168,4 +171,4 @@ def _moved(array: Any, generator: np.random.Generator) -> Any:
     return np.asarray(as_wide(found) * noise).astype(found.dtype)
 
 
-__all__ = ["Bits", "bits", "compared", "equal", "truth"]
+__all__ = ["ROUNDED", "Bits", "bits", "compared", "equal", "truth"]

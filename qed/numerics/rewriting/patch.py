@@ -38,6 +38,17 @@ _ALSO = {"lgamma": "jax.scipy.special.gammaln", "atan": "jnp.arctan", "atan2": "
          "acos": "jnp.arccos", "asinh": "jnp.arcsinh", "acosh": "jnp.arccosh", "atanh": "jnp.arctanh",
          "pow": "jnp.power"}  # fmt: skip
 
+_SPELLED = {
+    ("sum_of_centred_squares", 1): "jnp.sum(({0} - jnp.mean({0}, {axis}keepdims=True)) ** 2, {axis})",
+    ("squared_distance", 2): "jnp.sum(({0} - {1}) ** 2, {axis})",
+    ("sqrt_difference", 3): "{2} / (jnp.sqrt({0}) + jnp.sqrt({1}))",
+    ("exp_difference", 3): "jnp.exp({1}) * jnp.expm1({2})",
+    ("log_difference", 3): "jnp.log1p({2} / {1})",
+    ("reciprocal_difference", 3): "-{2} / ({0} * {1})",
+    ("difference_of_squares", 3): "{2} * ({0} + {1})",
+}
+"""Operations of rewritings as code; the third operand of a difference is the difference of the first two."""
+
 TOLERANCE = 3.0
 """Bits by which the expression may differ from the rewritten graph."""
 
@@ -144,6 +155,11 @@ class _Qualify(ast.NodeTransformer):
         self.generic_visit(node)
         if isinstance(node.func, ast.Name):
             name = node.func.id
+            if (name, len(node.args)) in _SPELLED:
+                operands = [f"({ast.unparse(each)})" for each in node.args]
+                axis = "".join(f"{ast.unparse(each)}, " for each in node.keywords)
+                text = _SPELLED[name, len(node.args)].format(*operands, axis=axis)
+                return ast.parse(text, mode="eval").body
             two = name in _TWO and len(node.args) == 2
             known = _TWO[name] if two else _QUALIFIED.get(name) or _ALSO.get(name)
             if known is not None:

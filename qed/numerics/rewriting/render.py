@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qed.graph.build import Node
+from qed.graph.build import Node, reachable
 from qed.numerics.rewriting.forms import Form, Term
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.signs import MOVES
@@ -18,6 +18,8 @@ _NAMES = {"logistic": "sigmoid", "reduce_sum": "sum", "reduce_max": "max", "redu
           "select_n": "where", "integer_pow": "power"}  # fmt: skip
 _SILENT = MOVES | {"convert_element_type", "fill", "spread", "item"}
 LONGEST = 60
+FEW = 12
+"""A formula of so few nodes is written out whole where it is short."""
 
 Text = tuple[str, int]
 """A formula and how tightly its outermost operation binds: 0 choice, 1 sum, 2 product, 3 atom."""
@@ -35,7 +37,8 @@ class Formula:
 
     def __call__(self, node: Node) -> str:
         """The node as the operation that it is, its operands by name."""
-        return self._operation(node, 3)[0]
+        whole = self._operation(node, FEW)[0] if len(reachable([node])) <= FEW else ""
+        return whole if 0 < len(whole) <= LONGEST else self._operation(node, 3)[0]
 
     def form(self, form: Form, new: Node | None = None) -> str:
         """A logarithm: the sum of its terms.
@@ -111,7 +114,8 @@ class Formula:
             text = self._inside(children[0], level) + sign + self._inside(children[1], right)
             return text, level
         if node.operation == "neg":
-            return "-" + self._inside(children[0], 2), 1
+            text = self._inside(children[0], 2)
+            return (text[1:] if text.startswith("-") else "-" + text), 1
         name = _NAMES.get(node.operation, node.operation)
         options = [text for text, _ in children]
         if node.operation == "select_n" and len(options) == 3:
