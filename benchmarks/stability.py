@@ -14,7 +14,8 @@ ranum     the patterns of the defects that GRIST found and RANUM repaired, as wr
 corpus    the corpus of tests/numerics/corpus_stability*.py in float32 and float64, by group: how many values and
           gradients are broken (over 6 bits lost somewhere), how many of them fixed (at most 3 bits everywhere), what
           is worse, which controls changed (and where only the derivative that JAX gives them did).
-          Its files `*_held` were unknown to those who wrote the rewriting.
+          Its files `*_held` were unknown to those who wrote the first rewritings; some of their cases
+          have been named to them since.
 
     python -m benchmarks.stability [--only hamming,pytensor,ranum,corpus]   writes benchmarks/results/stability.json
 """

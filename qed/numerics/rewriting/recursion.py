@@ -40,7 +40,7 @@ class Logarithm:
         >>> builder = Builder()
         >>> form = Logarithm(builder)(builder.inline(graph, builder.inputs(graph))[0])
         >>> [(term.coefficient, term.node.operation) for term in form.terms]
-        [(1.0, 'input'), (-1.0, 'constant')]
+        [(1.0, 'input'), (-1.0, 'log')]
     """
 
     def __init__(self, builder: Builder) -> None:
