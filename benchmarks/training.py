@@ -17,7 +17,7 @@ the first compiled; its seconds from the failing step to the verdict, over the s
 that of the script alone are what is promised.
 
     python -m benchmarks.training                    prints the table and writes benchmarks/results/training.json
-    python -m benchmarks.training --only large       one of watch, script, large; prints only
+    python -m benchmarks.training --only large       one of watch, script, large; the others stay as they are there
     python -m benchmarks.training --only large --model 256,6,4000,64
 
 The promises: at most 3 % more for `qed.watch` on the steps of about 10 ms, the price on a 0.1 ms step is stated; for
@@ -270,7 +270,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--no-write", action="store_true", help="print only")
-    parser.add_argument("--only", choices=("watch", "script", "large"), help="a part of it; prints only")
+    parser.add_argument("--only", choices=("watch", "script", "large"), help="a part of it; the others are kept")
     parser.add_argument("--model", default=",".join(map(str, MODEL)), help="width,layers,vocabulary,tokens")
     options = parser.parse_args()
     model = tuple(int(word) for word in options.model.split(","))
@@ -301,7 +301,13 @@ def main() -> int:
         "machine": {"cpus": os.cpu_count(), "architecture": platform.machine(), "shared": True},
         "results": results,
     }
-    if not options.no_write and not options.only:
+    if options.only:
+        kept = json.loads(RESULT.read_text(encoding="utf-8"))
+        if kept["versions"] != record["versions"]:
+            print("nothing is written: the other parts were measured with other versions")
+            return 0 if _kept(results) else 1
+        record["results"] = kept["results"] | results
+    if not options.no_write and model == MODEL:
         RESULT.parent.mkdir(exist_ok=True)
         RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return 0 if _kept(results) else 1

@@ -274,6 +274,7 @@ def _answer(asked: _Question, found: Rewrites, differ: str) -> Answer[Rewrites]:
         role="checked",
         standing=Standing.MEASURED,
         observed=found.points,
+        unpredicted="the identity was not proved",
     )
     shared["reasons"] = (*shared["reasons"], compared)
     return Answer(claim, Standing.MEASURED, found, recheck=again, **shared)

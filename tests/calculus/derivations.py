@@ -33,7 +33,7 @@ def formula(fun, x, *args):
 
 
 def ball_slope(fun, x, *args):
-    """The derivative by central differences in 500-bit balls: good to some 2^-100."""
+    """The derivative by central differences in 500-bit balls, good to some 2^-100; None at a corner."""
     program = program_of(read(fun, x, *args))
     variable = program.variables[0]
     step = Fraction(1, 2**100)
@@ -49,7 +49,11 @@ def ball_slope(fun, x, *args):
 
     with flint.ctx.workprec(500):
         at = Fraction(float(variable.value))
-        quotient = (value(at + step) - value(at - step)) / (2 * flint.arb(2) ** -100)
+        above, here, below = (value(at + k * step) for k in (1, 0, -1))
+        right, left = ((y - z) / flint.arb(2) ** -100 for y, z in ((above, here), (here, below)))
+        if abs(right - left) > flint.arb(2) ** -40 * (1 + abs(right)):
+            return None, 0.0
+        quotient = (right + left) / 2
         return float(quotient.mid()), float(quotient.rad())
 
 

@@ -100,3 +100,24 @@ def test_a_constant_that_has_to_be_rounded_refutes_nothing():
         jnp.asarray([3.0, 4.0])
     )
     assert not answer.refuted
+
+
+def test_what_is_not_proved_says_how_it_was_compared():
+    def divergence(s):
+        return s * s / 2 - 0.5 - jnp.log(s)
+
+    answer = qed.stabilize(divergence).rewrites(jnp.float32(1.01))
+    assert str(answer.standing) == "MEASURED" and answer.check()
+    assert "in balls, they differ by at most 64 roundings" in " ".join(str(answer).split())
+
+
+def test_a_masked_softmax_is_still_one():
+    mask = jnp.tril(jnp.ones((3, 3)))
+
+    def attention(s):
+        weight = jnp.exp(s) * mask
+        return jnp.sum(weight / weight.sum(-1, keepdims=True) * jnp.arange(9.0).reshape(3, 3))
+
+    scores = jnp.array([[300.0, 5.0, 1.0], [-400.0, 200.0, 7.0], [1.0, 2.0, 500.0]])
+    value, gradient = jax.jit(jax.value_and_grad(qed.stabilize(attention)))(scores)
+    assert value == 0 + 4 + 8 and bool(jnp.isfinite(gradient).all())

@@ -164,7 +164,7 @@ def _reduce_sum(log: Logarithm, node: Node) -> Form | None:
     form = log.gained(child)
     if form is None or form.fragile or log.sign(child) == Sign.UNKNOWN:
         return _weighted_sum(log, node, child, axes)
-    found = _factor(log, child)
+    found = None if _may_vanish(log, node) else _factor(log, child)  # a mask stays in the exponent: log 0, log 1
     if found is not None:
         weight, exponent = (log.algebra.filled(node, child.shape) for node in found)
         return _weighted_sum_of(log, weight, exponent, node, axes, together((laws.WEIGHTED,), form.laws))
