@@ -43,7 +43,6 @@ def _library_roots() -> tuple[str, ...]:
     return tuple(sorted({os.path.realpath(root) + os.sep for root in roots} | {r + os.sep for r in roots}))
 
 
-@functools.cache
 def is_library(file: str) -> bool:
     """True for files of installed packages, of the standard library and of qed itself.
 
@@ -54,10 +53,21 @@ def is_library(file: str) -> bool:
     """
     if file.startswith("<"):
         return not file.startswith("<ipython") and not linecache.getlines(file)
+    return _is_installed(file)
+
+
+@functools.cache
+def _is_installed(file: str) -> bool:
     path = os.path.abspath(file)
     if f"{os.sep}site-packages{os.sep}" in path or f"{os.sep}dist-packages{os.sep}" in path:
         return True
     return path.startswith(_library_roots())
+
+
+def _is_nameless(frame: StackFrame) -> bool:
+    """Whether the line is of code that was given as a text, and the source under its name (<string>) is another's."""
+    made = frame.file.startswith("<") and not frame.file.startswith("<ipython")
+    return made and not linecache.getline(frame.file, frame.line).strip()
 
 
 def user_span(stack: Iterable[StackFrame], boundary: tuple[str, str] | None = None) -> Span | None:
@@ -72,7 +82,7 @@ def user_span(stack: Iterable[StackFrame], boundary: tuple[str, str] | None = No
         The span, or None where the user wrote no line inside the boundary.
     """
     for frame in stack:
-        if not is_library(frame.file):
+        if not is_library(frame.file) and not _is_nameless(frame):
             return Span(frame.file, frame.line, frame.column, frame.end_line, frame.end_column, frame.function)
         if boundary is not None and (frame.file, frame.function) == boundary:
             return None
