@@ -64,6 +64,8 @@ def _ball(element, operands):
         return sum(operands[1:], operands[0])
     if element.operation in ("select", "stop_gradient"):
         return operands[0]
+    if element.operation in ("eq", "ne", "lt", "le", "gt", "ge"):
+        return flint.arb(float(element.value))
     parameters = {key: Fraction(value) for key, value in element.parameters.items()}
     return facts.BALLS.call(element.operation, *operands, **parameters)
 
