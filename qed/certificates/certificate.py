@@ -60,6 +60,12 @@ class Certificate(ABC):
             if field.name != "subject":
                 object.__setattr__(self, field.name, _frozen(getattr(self, field.name)))
 
+    @classmethod
+    def made(cls, subject: Subject, traced: Traced | None = None, **content: Any) -> Self:
+        """The certificate of a function, sealed; `traced` is the function, where it was traced already."""
+        traced = subject.traced() if traced is None else traced
+        return cls(function=fingerprint(traced.graph), subject=subject, **content).sealed()
+
     # --- as data ---
 
     def sealed(self) -> Self:
@@ -135,26 +141,47 @@ class Certificate(ABC):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Pointed(Certificate):
+    """A claim about a point, the arrays of the argument laid end to end."""
+
+    point: tuple[float, ...]
+
+    @classmethod
+    def at_point(cls, subject: Subject, **content: Any) -> Self:
+        """The certificate of a function at the subject's own point, sealed."""
+        traced = subject.traced()
+        return cls.made(subject, traced, point=tuple(map(float, given(traced))), **content)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Boxed(Certificate):
     """A claim about a box; `box_lower` and `box_upper` are the numbers of each array of the argument."""
 
     box_lower: tuple[tuple[float, ...], ...]
     box_upper: tuple[tuple[float, ...], ...]
 
-    def ends(self, traced: Traced) -> tuple[np.ndarray, np.ndarray]:
-        """The ends of the box as vectors, the arrays of the argument laid end to end.
+    @classmethod
+    def on_box(cls, subject: Subject, box: tuple[Any, Any], **content: Any) -> Self:
+        """The certificate of a function on a box, two lists of arrays as the leaves of the argument; sealed."""
+        return cls.made(subject, box_lower=flat(box[0]), box_upper=flat(box[1]), **content)
+
+    def sides(self, traced: Traced) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The ends of the box as arrays of the argument's shapes.
 
         Raises CertificateError where they are no box of the function's argument.
         """
-        sides = [
-            np.concatenate([np.ravel(leaf) for leaf in shaped(side, traced, name)] or [np.zeros(0)])
-            for side, name in ((self.box_lower, "box_lower"), (self.box_upper, "box_upper"))
-        ]
-        if np.any(sides[0] > sides[1]):
-            raise CertificateError("box_lower", "an end of the box is above the other")
-        if np.any(np.isposinf(sides[0]) | np.isneginf(sides[1])):
-            raise CertificateError("box_lower", "no real number lies between two equal infinities")
-        return sides[0], sides[1]
+        low, high = shaped(self.box_lower, traced, "box_lower"), shaped(self.box_upper, traced, "box_upper")
+        for a, b in zip(low, high, strict=True):
+            if np.any(a > b):
+                raise CertificateError("box_lower", "an end of the box is above the other")
+            if np.any(np.isposinf(a) | np.isneginf(b)):
+                raise CertificateError("box_lower", "no real number lies between two equal infinities")
+        return low, high
+
+    def ends(self, traced: Traced) -> tuple[np.ndarray, np.ndarray]:
+        """The ends of the box as vectors, the arrays of the argument laid end to end; raises as `sides` does."""
+        low, high = (np.concatenate([np.zeros(0), *map(np.ravel, side)]) for side in self.sides(traced))
+        return low, high
 
 
 def flat(leaves: Any) -> tuple[tuple[float, ...], ...]:
@@ -222,3 +249,19 @@ def _number(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_number(part) for part in value)
     return float(value) if isinstance(value, str) and value in ("inf", "-inf", "NaN") else value
+
+
+def given(traced: Traced) -> np.ndarray:
+    """The first argument's numbers as one vector of float64, exact."""
+    return np.concatenate([np.zeros(0), *(np.asarray(leaf).astype(np.float64).ravel() for leaf in traced.parameters)])
+
+
+def vector(numbers: Any, size: int, name: str) -> np.ndarray:
+    """A field as a vector, if it is one of finite numbers."""
+    try:
+        found = np.array(numbers, np.float64)
+    except (TypeError, ValueError):
+        raise CertificateError(name, "it is no vector") from None
+    if found.shape != (size,) or not np.all(np.isfinite(found)):
+        raise CertificateError(name, f"it is no vector of {size} finite numbers")
+    return found

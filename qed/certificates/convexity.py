@@ -19,12 +19,11 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from qed.certificates.certificate import Certificate, Subject, flat, shaped
+from qed.certificates.certificate import Boxed, Subject
 from qed.certificates.convexity_matrices import matrices_are_definite
 from qed.certificates.convexity_rules import Check, Row, check
 from qed.certificates.convexity_terms import OfAnotherFunction, terms_of
 from qed.certificates.convexity_witness import value_at
-from qed.certificates.fingerprint import fingerprint
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_proof import Step, digest
 from qed.domains.curvature_terms import Form
@@ -40,7 +39,7 @@ BITS = 200
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Convexity(Certificate):
+class Convexity(Boxed):
     """A proof of a shape on a box; `box_lower` and `box_upper` are the numbers of each array of the argument.
 
     `rows` prove that f - strong |x|^2 / 2 is convex, `below` that minus f is; which of both has to be there is said by
@@ -48,8 +47,6 @@ class Convexity(Certificate):
     """
 
     kind: ClassVar[str] = "convexity"
-    box_lower: tuple[tuple[float, ...], ...]
-    box_upper: tuple[tuple[float, ...], ...]
     claim: str
     strong: float
     rows: tuple[Row, ...]
@@ -69,23 +66,18 @@ class Convexity(Certificate):
         strong: float = 0.0,
     ) -> Self:
         """The certificate of steps that were found."""
-        subject = Subject(fun, at, tuple(args))
-        return cls(
-            function=fingerprint(subject.traced().graph),
-            subject=subject,
-            box_lower=flat(box[0]),
-            box_upper=flat(box[1]),
+        return cls.on_box(
+            Subject(fun, at, tuple(args)),
+            box,
             claim=claim,
             strong=float(strong),
             rows=() if above is None else rows_of(above),
             below=() if below is None else rows_of(below),
-        ).sealed()
+        )
 
     def prove(self, traced: Traced) -> None:
         """Check every row of the proof."""
-        lower, upper = shaped(self.box_lower, traced, "box_lower"), shaped(self.box_upper, traced, "box_upper")
-        if any(np.any(a > b) for a, b in zip(lower, upper, strict=True)):
-            raise CertificateError("box_lower", "an end of the box is above the other")
+        lower, upper = self.sides(traced)
         if self.claim not in ("convex", "concave", "affine"):
             raise CertificateError("claim", f"{self.claim!r} is no shape")
         if not 0 <= self.strong < np.inf or (self.strong and self.claim != "convex"):

@@ -14,9 +14,8 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from qed.certificates.certificate import Certificate, Subject, flat, placed, shaped
+from qed.certificates.certificate import Boxed, Subject, flat, placed, shaped
 from qed.certificates.convexity_terms import value_of_terms
-from qed.certificates.fingerprint import fingerprint
 from qed.domains.ball import Ball
 from qed.domains.precision import precision
 from qed.errors import CertificateError
@@ -28,7 +27,7 @@ BITS = (120, 400, 1600)
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ConvexityWitness(Certificate):
+class ConvexityWitness(Boxed):
     """Two points of a box at which the inequality of convexity (or of concavity) fails.
 
     >>> import jax.numpy as jnp
@@ -41,8 +40,6 @@ class ConvexityWitness(Certificate):
     """
 
     kind: ClassVar[str] = "convexity witness"
-    box_lower: tuple[tuple[float, ...], ...]
-    box_upper: tuple[tuple[float, ...], ...]
     first: tuple[tuple[float, ...], ...]
     second: tuple[tuple[float, ...], ...]
     gap: float
@@ -61,21 +58,18 @@ class ConvexityWitness(Certificate):
         concave: bool = False,
     ) -> Self:
         """The certificate of two points; by `gap` at least the inequality fails."""
-        subject = Subject(fun, at, tuple(args))
-        return cls(
-            function=fingerprint(subject.traced().graph),
-            subject=subject,
-            box_lower=flat(box[0]),
-            box_upper=flat(box[1]),
+        return cls.on_box(
+            Subject(fun, at, tuple(args)),
+            box,
             first=flat(points[0]),
             second=flat(points[1]),
             gap=float(gap),
             concave=bool(concave),
-        ).sealed()
+        )
 
     def prove(self, traced: Traced) -> None:
         """Evaluate the function at both points and at their midpoint."""
-        lower, upper = shaped(self.box_lower, traced, "box_lower"), shaped(self.box_upper, traced, "box_upper")
+        lower, upper = self.sides(traced)
         x, y = shaped(self.first, traced, "first"), shaped(self.second, traced, "second")
         for name, point in (("first", x), ("second", y)):
             inside = all(np.all((a <= p) & (p <= b)) for a, p, b in zip(lower, point, upper, strict=True))

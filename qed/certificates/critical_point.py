@@ -22,8 +22,7 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.boxes import krawczyk
-from qed.certificates.certificate import Certificate, Subject
-from qed.certificates.fingerprint import fingerprint
+from qed.certificates.certificate import Pointed, Subject, vector
 from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
 from qed.domains.balls import between
 from qed.domains.padded_jets import PaddedBoxes
@@ -36,7 +35,7 @@ Array = np.ndarray
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CriticalPoint(Certificate):
+class CriticalPoint(Pointed):
     """One critical point near x, with the signs of its curvatures; all vectors are the arrays of x laid end to end.
 
     >>> import jax.numpy as jnp
@@ -50,7 +49,6 @@ class CriticalPoint(Certificate):
     """
 
     kind: ClassVar[str] = "critical point"
-    point: tuple[float, ...]
     center: tuple[float, ...]
     radius: tuple[float, ...]
     negative: int
@@ -63,18 +61,14 @@ class CriticalPoint(Certificate):
         radius: Sequence[float], signs: tuple[int, int], distance: float,
     ) -> Self:  # fmt: skip
         """The certificate of a point that was found; signs are how many eigenvalues are negative, and positive."""
-        subject = Subject(fun, at, tuple(args))
-        traced = subject.traced()
-        return cls(
-            function=fingerprint(traced.graph),
-            subject=subject,
-            point=tuple(map(float, given(traced))),
+        return cls.at_point(
+            Subject(fun, at, tuple(args)),
             center=tuple(map(float, center)),
             radius=tuple(map(float, radius)),
             negative=int(signs[0]),
             positive=int(signs[1]),
             distance=float(distance),
-        ).sealed()
+        )
 
     def prove(self, traced: Traced) -> None:
         """Prove that there is one critical point, how far it is, and the signs."""
@@ -120,23 +114,6 @@ def in_padded_intervals(traced: Traced, lower: Array, upper: Array) -> list[list
         for i, j, a, b in zip(*np.triu_indices(n), low.tolist(), high.tolist(), strict=True):
             forms[i][j] = forms[j][i] = between(a, b)
     return forms
-
-
-def given(traced: Traced) -> Array:
-    """The first argument's numbers as one vector of float64, exact."""
-    leaves = [np.asarray(leaf).astype(np.float64).ravel() for leaf in traced.parameters]
-    return np.concatenate(leaves) if leaves else np.zeros(0)
-
-
-def vector(numbers: Any, size: int, name: str) -> Array:
-    """A field as a vector, if it is one of finite numbers."""
-    try:
-        found = np.array(numbers, np.float64)
-    except (TypeError, ValueError):
-        raise CertificateError(name, "it is no vector") from None
-    if found.shape != (size,) or not np.all(np.isfinite(found)):
-        raise CertificateError(name, f"it is no vector of {size} finite numbers")
-    return found
 
 
 def inertia(forms: Sequence[Sequence[Any]]) -> tuple[int, int] | None:

@@ -20,7 +20,6 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.certificate import Certificate, Subject, flat, placed, shaped
-from qed.certificates.fingerprint import fingerprint
 from qed.domains.ball_ends import BallEnds
 from qed.domains.ball_series import BallSeries
 from qed.domains.bits import Format, bits_of_array
@@ -77,9 +76,9 @@ class Digits(Certificate):
         """The certificate of bits that were found; they are widened by `ROOM` on both sides."""
         subject = Subject(fun, at, tuple(args))
         traced = subject.traced()
-        return cls(
-            function=fingerprint(traced.graph),
-            subject=subject,
+        return cls.made(
+            subject,
+            traced,
             point=flat(traced.parameters),
             dtypes=tuple(dtype for dtype, _, _ in value),
             results=flat([numbers for _, numbers, _ in value]),
@@ -89,7 +88,7 @@ class Digits(Certificate):
             gradient=flat([numbers for _, numbers, _ in gradient]),
             gradient_lower=tuple(max(0.0, float(low) - ROOM) for _, _, (low, _) in gradient),
             gradient_upper=tuple(float(high) + ROOM for _, _, (_, high) in gradient),
-        ).sealed()
+        )
 
     def prove(self, traced: Traced) -> None:
         """Prove the claim at a precision that decides it."""

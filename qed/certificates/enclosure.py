@@ -22,8 +22,7 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.boxes import Prover, split
-from qed.certificates.certificate import Boxed, Subject, flat
-from qed.certificates.fingerprint import fingerprint
+from qed.certificates.certificate import Boxed, Subject
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 
@@ -67,17 +66,14 @@ class Enclosure(Boxed):
 
         `above` is `tree` if it is left out.
         """
-        subject = Subject(fun, at, tuple(args))
-        return cls(
-            function=fingerprint(subject.traced().graph),
-            subject=subject,
-            box_lower=flat(box[0]),
-            box_upper=flat(box[1]),
+        return cls.on_box(
+            Subject(fun, at, tuple(args)),
+            box,
             tree=tuple(map(int, tree)),
             above=tuple(map(int, tree if above is None else above)),
             lower=float(bounds[0]),
             upper=float(bounds[1]),
-        ).sealed()
+        )
 
     def prove(self, traced: Traced) -> None:
         """Prove the claim on every leaf of the trees."""
@@ -101,14 +97,11 @@ class Enclosures(Boxed):
     @classmethod
     def of(cls, parts: Sequence[Enclosure], subject: tuple[Any, Any, Any], box: tuple[Any, Any]) -> Self:
         """The certificate made of those of the components; `subject` is (fun, at, args), of the array."""
-        about = Subject(subject[0], subject[1], tuple(subject[2]))
-        return cls(
-            function=fingerprint(about.traced().graph),
-            subject=about,
-            box_lower=flat(box[0]),
-            box_upper=flat(box[1]),
+        return cls.on_box(
+            Subject(subject[0], subject[1], tuple(subject[2])),
+            box,
             parts=tuple((part.tree, part.above, part.lower, part.upper) for part in parts),
-        ).sealed()
+        )
 
     def prove(self, traced: Traced) -> None:
         """Prove the range of every component."""

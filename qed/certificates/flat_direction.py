@@ -18,9 +18,7 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from qed.certificates.certificate import Certificate, Subject
-from qed.certificates.critical_point import given, vector
-from qed.certificates.fingerprint import fingerprint
+from qed.certificates.certificate import Pointed, Subject, vector
 from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
 from qed.domains.precision import precision
 from qed.errors import CertificateError
@@ -32,7 +30,7 @@ HIGHEST = 12
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FlatDirection(Certificate):
+class FlatDirection(Pointed):
     """A critical point that is one exactly, with a direction in which the Hessian is exactly zero.
 
     >>> import jax.numpy as jnp
@@ -42,7 +40,6 @@ class FlatDirection(Certificate):
     """
 
     kind: ClassVar[str] = "flat direction"
-    point: tuple[float, ...]
     direction: tuple[float, ...]
     order: int
     sign: int
@@ -53,16 +50,12 @@ class FlatDirection(Certificate):
         sign: int = 0,
     ) -> Self:  # fmt: skip
         """The certificate of a direction that was found."""
-        subject = Subject(fun, at, tuple(args))
-        traced = subject.traced()
-        return cls(
-            function=fingerprint(traced.graph),
-            subject=subject,
-            point=tuple(map(float, given(traced))),
+        return cls.at_point(
+            Subject(fun, at, tuple(args)),
             direction=tuple(map(float, direction)),
             order=int(order),
             sign=int(sign),
-        ).sealed()
+        )
 
     def prove(self, traced: Traced) -> None:
         """Prove that slopes and curvatures are zero, and the order."""

@@ -31,8 +31,7 @@ import numpy as np
 
 from qed.certificates.boxes import OutOfTime, around, reach, split
 from qed.certificates.boxes_questions import Questions
-from qed.certificates.certificate import Certificate, Subject, flat, shaped
-from qed.certificates.fingerprint import fingerprint
+from qed.certificates.certificate import Boxed, Subject
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 
@@ -42,7 +41,7 @@ OPEN, HALVED, ABOVE, SLOPED, FACE, INSIDE = range(6)
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
-class GlobalMinimum(Certificate):
+class GlobalMinimum(Boxed):
     """Bounds of a minimum on a box, and boxes that hold all minimisers.
 
     Args:
@@ -55,8 +54,6 @@ class GlobalMinimum(Certificate):
     """
 
     kind: ClassVar[str] = "global minimum"
-    box_lower: tuple[tuple[float, ...], ...]
-    box_upper: tuple[tuple[float, ...], ...]
     lower: float
     upper: float
     witness: tuple[float, ...]
@@ -71,19 +68,16 @@ class GlobalMinimum(Certificate):
         minimizers: Sequence[Any],
     ) -> Self:  # fmt: skip
         """The certificate of what a search found; vectors are the arrays of the argument laid end to end."""
-        subject = Subject(fun, at, tuple(args))
-        return cls(
-            function=fingerprint(subject.traced().graph),
-            subject=subject,
-            box_lower=flat(box[0]),
-            box_upper=flat(box[1]),
+        return cls.on_box(
+            Subject(fun, at, tuple(args)),
+            box,
             lower=float(bounds[0]),
             upper=float(bounds[1]),
             witness=tuple(map(float, witness)),
             tree=tuple(tree),
             regions=tuple(regions),
             minimizers=tuple(minimizers),
-        ).sealed()
+        )
 
     def prove(self, traced: Traced) -> None:
         """Prove the claim on every leaf of the tree and on every region."""
@@ -100,12 +94,9 @@ class GlobalMinimum(Certificate):
         return True
 
     def _prove(self, traced: Traced, ask: Questions) -> None:
-        ends = [
-            shaped(side, traced, name) for side, name in ((self.box_lower, "box_lower"), (self.box_upper, "box_upper"))
-        ]
-        lower, upper = (np.concatenate([np.ravel(leaf) for leaf in side]) for side in ends)
-        if np.any(lower > upper) or not self.lower <= self.upper:
-            raise CertificateError("box_lower" if np.any(lower > upper) else "lower", "an end is above the other")
+        lower, upper = self.ends(traced)
+        if not self.lower <= self.upper:
+            raise CertificateError("lower", "an end is above the other")
         witness = _vector(self.witness, len(lower), "witness")
         if np.any(witness < lower) or np.any(witness > upper):
             raise CertificateError("witness", "it lies outside the box")

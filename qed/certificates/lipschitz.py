@@ -15,9 +15,8 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.boxes import Prover
-from qed.certificates.certificate import Boxed, Subject, flat
+from qed.certificates.certificate import Boxed, Subject
 from qed.certificates.enclosure import leaves
-from qed.certificates.fingerprint import fingerprint
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 
@@ -49,16 +48,13 @@ class Lipschitz(Boxed):
         tree: Sequence[int], order: int, bound: float,
     ) -> Self:  # fmt: skip
         """The certificate of a constant that was found; the box is two lists of arrays, as the leaves of `at`."""
-        subject = Subject(fun, at, tuple(args))
-        return cls(
-            function=fingerprint(subject.traced().graph),
-            subject=subject,
-            box_lower=flat(box[0]),
-            box_upper=flat(box[1]),
+        return cls.on_box(
+            Subject(fun, at, tuple(args)),
+            box,
             tree=tuple(map(int, tree)),
             order=int(order),
             bound=float(bound),
-        ).sealed()
+        )
 
     def prove(self, traced: Traced) -> None:
         """Prove the bound on every leaf of the tree."""

@@ -18,7 +18,6 @@ from fractions import Fraction
 from typing import Any, ClassVar, Self, final
 
 from qed.certificates.certificate import Certificate, Subject
-from qed.certificates.fingerprint import fingerprint
 from qed.certificates.programs import Line, lines_of, program
 from qed.certificates.real_forms import ONE, Forms, Map, NotProved, Poly, fail, number, plus
 from qed.certificates.real_functions import ELEMENTARY, Functions
@@ -63,15 +62,13 @@ class RewriteIdentity(Certificate):
         after: tuple[tuple[Line, ...], tuple[int, ...]],
     ) -> Self:
         """The certificate of two programs."""
-        subject = Subject(fun, at, tuple(args))
-        return cls(
-            function=fingerprint(subject.traced().graph),
-            subject=subject,
+        return cls.made(
+            Subject(fun, at, tuple(args)),
             before=before[0],
             before_outputs=before[1],
             after=after[0],
             after_outputs=after[1],
-        ).sealed()
+        )
 
     def prove(self, traced: Traced) -> None:
         """Bring both programs into normal form and compare."""

@@ -21,11 +21,10 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from qed.certificates.certificate import Boxed, Subject, flat, shaped
+from qed.certificates.certificate import Boxed, Subject
 from qed.certificates.convexity import same_values
 from qed.certificates.convexity_terms import terms_of
 from qed.certificates.convexity_witness import value_at
-from qed.certificates.fingerprint import fingerprint
 from qed.domains.ball_ends import BallEnds, Ends
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_jets import Jets, Rough, halved
@@ -71,16 +70,13 @@ class Ridges(Boxed):
         order: int, bound: float, ranges: Sequence[tuple[float, float]],
     ) -> Self:  # fmt: skip
         """The certificate of a constant that was found; the box is two lists of arrays, as the leaves of `at`."""
-        subject = Subject(fun, at, tuple(args))
-        return cls(
-            function=fingerprint(subject.traced().graph),
-            subject=subject,
-            box_lower=flat(box[0]),
-            box_upper=flat(box[1]),
+        return cls.on_box(
+            Subject(fun, at, tuple(args)),
+            box,
             order=int(order),
             bound=float(bound),
             ranges=tuple((float(a), float(b)) for a, b in ranges),
-        ).sealed()
+        )
 
     def prove(self, traced: Traced) -> None:
         """Prove the ranges, and the bound from them."""
@@ -88,8 +84,8 @@ class Ridges(Boxed):
             raise CertificateError("order", f"{self.order} is neither 0 nor 1")
         if not 0 <= self.bound < np.inf:
             raise CertificateError("bound", f"{self.bound} is no constant")
-        low, _ = self.ends(traced)
-        lower, upper = shaped(self.box_lower, traced, "box_lower"), shaped(self.box_upper, traced, "box_upper")
+        lower, upper = self.sides(traced)
+        size = sum(side.size for side in lower)
         algebra, form = terms_of(traced, lower, upper)
         if form.lost is not None:
             raise CertificateError("box_lower", f"somewhere on the box undefined: {form.lost}")
@@ -104,9 +100,9 @@ class Ridges(Boxed):
         for k, (ridge, pair) in enumerate(zip(parts.ridges, self.ranges, strict=True)):
             _in_range(algebra, ridge, self.order, pair, f"ranges[{k}]", done)
         if self.order:
-            self._definite(parts, low.size)
+            self._definite(parts, size)
         else:
-            self._short(algebra, parts, low.size)
+            self._short(algebra, parts, size)
         self._quotients(traced, lower, upper)
 
     # --- the sum ---

@@ -14,9 +14,7 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from qed.certificates.certificate import Certificate, Subject
-from qed.certificates.critical_point import given, vector
-from qed.certificates.fingerprint import fingerprint
+from qed.certificates.certificate import Pointed, Subject, vector
 from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
 from qed.domains.precision import precision
 from qed.errors import CertificateError
@@ -25,7 +23,7 @@ from qed.graph.trace import Traced
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Saddle(Certificate):
+class Saddle(Pointed):
     """A critical point that is one exactly, with directions of negative and of positive curvature.
 
     >>> import jax.numpy as jnp
@@ -35,7 +33,6 @@ class Saddle(Certificate):
     """
 
     kind: ClassVar[str] = "saddle"
-    point: tuple[float, ...]
     down: tuple[float, ...]
     up: tuple[float, ...]
 
@@ -44,15 +41,11 @@ class Saddle(Certificate):
         cls, fun: Callable[..., Any], at: Any, args: tuple[Any, ...], *, down: Sequence[float], up: Sequence[float]
     ) -> Self:
         """The certificate of two directions that were found."""
-        subject = Subject(fun, at, tuple(args))
-        traced = subject.traced()
-        return cls(
-            function=fingerprint(traced.graph),
-            subject=subject,
-            point=tuple(map(float, given(traced))),
+        return cls.at_point(
+            Subject(fun, at, tuple(args)),
             down=tuple(map(float, down)),
             up=tuple(map(float, up)),
-        ).sealed()
+        )
 
     def prove(self, traced: Traced) -> None:
         """Prove that the slopes are zero, and the signs."""

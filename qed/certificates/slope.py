@@ -12,9 +12,7 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from qed.certificates.certificate import Certificate, Subject
-from qed.certificates.critical_point import given, vector
-from qed.certificates.fingerprint import fingerprint
+from qed.certificates.certificate import Pointed, Subject, vector
 from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
 from qed.domains.precision import precision
 from qed.errors import CertificateError
@@ -23,7 +21,7 @@ from qed.graph.trace import Traced
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Slope(Certificate):
+class Slope(Pointed):
     """A partial derivative of at least `bound` in size, in coordinate `index` of the arrays laid end to end.
 
     >>> import jax.numpy as jnp
@@ -33,22 +31,17 @@ class Slope(Certificate):
     """
 
     kind: ClassVar[str] = "slope"
-    point: tuple[float, ...]
     index: int
     bound: float
 
     @classmethod
     def about(cls, fun: Callable[..., Any], at: Any, args: tuple[Any, ...], *, index: int, bound: float) -> Self:
         """The certificate of a slope that was found."""
-        subject = Subject(fun, at, tuple(args))
-        traced = subject.traced()
-        return cls(
-            function=fingerprint(traced.graph),
-            subject=subject,
-            point=tuple(map(float, given(traced))),
+        return cls.at_point(
+            Subject(fun, at, tuple(args)),
             index=int(index),
             bound=float(bound),
-        ).sealed()
+        )
 
     def prove(self, traced: Traced) -> None:
         """Prove that the slope is at least as large."""

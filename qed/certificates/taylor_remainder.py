@@ -23,7 +23,6 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.certificate import Certificate, Subject, flat, placed, shaped
-from qed.certificates.fingerprint import fingerprint
 from qed.domains.ball_series import BallSeries
 from qed.domains.precision import precision
 from qed.errors import CertificateError
@@ -84,9 +83,9 @@ class TaylorRemainder(Certificate):
         subject = Subject(fun, at, tuple(args))
         traced = subject.traced()
         room = ROOM * max(abs(remainder[0]), abs(remainder[1]))
-        return cls(
-            function=fingerprint(traced.graph),
-            subject=subject,
+        return cls.made(
+            subject,
+            traced,
             point=flat(traced.parameters),
             direction=flat(jax.tree.leaves(direction)),
             radius=float(radius),
@@ -95,7 +94,7 @@ class TaylorRemainder(Certificate):
             coefficients=tuple((float(a), float(b)) for a, b in coefficients),
             lower=float(remainder[0]) - room,
             upper=float(remainder[1]) + room,
-        ).sealed()
+        )
 
     def prove(self, traced: Traced) -> None:
         """Prove the claim by power series of balls."""

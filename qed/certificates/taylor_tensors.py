@@ -25,7 +25,6 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.certificate import Certificate, Subject, flat, placed, shaped
-from qed.certificates.fingerprint import fingerprint
 from qed.domains.ball_series import BallSeries, SeriesOfBalls
 from qed.domains.balls import between, each
 from qed.domains.precision import precision
@@ -113,16 +112,16 @@ class TaylorTensors(Certificate):
         subject = Subject(fun, at, tuple(args))
         traced = subject.traced()
         room = ROOM * max(abs(remainder[0]), abs(remainder[1]))
-        return cls(
-            function=fingerprint(traced.graph),
-            subject=subject,
+        return cls.made(
+            subject,
+            traced,
             point=flat(traced.parameters),
             radius=float(radius),
             order=len(polynomial) - 1,
             polynomial=flat(polynomial),
             lower=float(remainder[0]) - room,
             upper=float(remainder[1]) + room,
-        ).sealed()
+        )
 
     def prove(self, traced: Traced) -> None:
         """Prove the claim by power series of balls."""
