@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from qed.certificates.real_forms import fail
+from qed.certificates.real_polynomials import fail
 from qed.graph.build import Builder, Node
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Graph

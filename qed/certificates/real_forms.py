@@ -19,56 +19,14 @@ Reference: Davenport, Siret and Tournier, *Computer Algebra*, 1993, ch. 2 (norma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, NoReturn
+from typing import Any
+
+from qed.certificates.real_polynomials import ONE, Atom, Map, Monomial, Poly, common_divisor, fail, number, plus
 
 LARGEST = 3000
 """Terms of the largest polynomial that is formed."""
-
-Map = tuple[int | None, ...]
-
-
-class NotProved(Exception):
-    """What the verifier does not know."""
-
-
-def fail(why: str) -> NoReturn:
-    """Give up a proof."""
-    raise NotProved(why)
-
-
-@dataclass(frozen=True, eq=False)
-class Atom:
-    """A factor: `kind` and `parts` say what it is, `shape` that of the array whose elements it stands for."""
-
-    number: int
-    kind: str
-    parts: tuple[Any, ...]
-    shape: tuple[int, ...]
-
-
-Monomial = tuple[tuple[Atom, Fraction], ...]
-Poly = dict[Monomial, Fraction]
-ONE: Monomial = ()
-
-
-def number(value: Fraction | int) -> Poly:
-    """A rational number."""
-    return {ONE: Fraction(value)} if value else {}
-
-
-def plus(p: Mapping[Monomial, Fraction], q: Mapping[Monomial, Fraction], factor: Fraction | int = 1) -> Poly:
-    """p + factor * q."""
-    total = dict(p)
-    for monomial, coefficient in q.items():
-        value = total.get(monomial, Fraction(0)) + factor * coefficient
-        if value:
-            total[monomial] = value
-        else:
-            total.pop(monomial, None)
-    return total
 
 
 class Forms:
@@ -240,7 +198,7 @@ class Forms:
         sizes = [abs(c) for c in p.values()]
         unit = sizes[0]
         for size in sizes[1:]:
-            unit = _gcd(unit, size)
+            unit = common_divisor(unit, size)
         inner = self.times(
             p, {tuple(sorted(((a, -e) for a, e in common.items()), key=lambda i: i[0].number)): 1 / unit}
         )
@@ -442,17 +400,3 @@ class Forms:
         self.nonnegative_facts.add(self.key(single))
         if positive:
             self.positive_facts.add(self.key(single))
-
-
-def _gcd(a: Fraction, b: Fraction) -> Fraction:
-    while b:
-        a, b = b, a % b
-    return a
-
-
-def largest_shape(polys: Iterable[Poly]) -> tuple[int, ...]:
-    """The shape of the largest atom in some forms."""
-    return max((a.shape for p in polys for m in p for a, _ in m), key=len, default=())
-
-
-__all__ = ["ONE", "Atom", "Forms", "Monomial", "NotProved", "Poly", "fail", "largest_shape", "number", "plus"]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from qed.certificates.real_forms import ONE, Forms, Poly, fail, number, plus
+from qed.certificates.real_forms import Forms
+from qed.certificates.real_polynomials import ONE, Poly, fail, number, plus
 
 HALF = Fraction(1, 2)
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from qed.certificates.real_forms import Poly, fail, number, plus
 from qed.certificates.real_functions import HALF, Functions
+from qed.certificates.real_polynomials import Poly, fail, number, plus
 
 Meaning = Callable[[Functions, Sequence[Poly], Mapping[str, Any], Sequence[tuple[int, ...]]], Poly]
 

@@ -19,9 +19,10 @@ from typing import Any, ClassVar, Self, final
 
 from qed.certificates.certificate import Certificate, Subject
 from qed.certificates.programs import Line, lines_of, program
-from qed.certificates.real_forms import ONE, Forms, Map, NotProved, Poly, fail, number, plus
+from qed.certificates.real_forms import Forms
 from qed.certificates.real_functions import ELEMENTARY, Functions
 from qed.certificates.real_operations import MEANINGS, TOTAL
+from qed.certificates.real_polynomials import ONE, Map, NotProved, Poly, fail, number, plus
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 

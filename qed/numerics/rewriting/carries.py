@@ -6,10 +6,8 @@ recursions are read:
 *Factors*. Where each step of a scan multiplies the carry by a factor that does not depend on it, the logarithm is that
 of the start plus the sum of those of the factors.
 
-*Scaled*. Where the body is homogeneous of degree 1 in the carry (`qed.numerics.rewriting.homogeneous`), the carry is
-kept as m 2^e with 1/2 <= max |m| < 1; powers of two are exact, so no digit changes as long as the original keeps its
-digits, and the sign is that of m. log c = log m + e log 2. This is Rabiner's scaling of the forward recursion
-(*A tutorial on hidden Markov models*, 1989, section V.A).
+*Scaled*. Where the body is homogeneous of degree 1 in the carry, the carry is kept as m 2^e
+(`qed.numerics.rewriting.scaled_loops`).
 
 *Logarithm*. Where the body multiplies by exponentials, or adds them up, and the graph shows the carry to be positive,
 the logarithm itself is carried: l' = log f(exp l) by the rules of the logarithm. A rounded l would cost log2 |l| bits
@@ -22,94 +20,23 @@ Neither is tried where the body has effects. The original loop stays for whateve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
-from jax import lax
 
 from qed.graph.build import Builder, Node, Operation, reachable
 from qed.graph.calls import Scan, While
-from qed.graph.graph import Graph
 from qed.numerics.rewriting import laws, stable
 from qed.numerics.rewriting.forms import Form, Term, linear
-from qed.numerics.rewriting.homogeneous import Degree, degrees, factors
 from qed.numerics.rewriting.log_product import LOG_PRODUCT
+from qed.numerics.rewriting.loops import EXPONENTIALS, Loop, key_of, part
+from qed.numerics.rewriting.scaled_loops import scaled
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.signs import Sign, floating
 
 if TYPE_CHECKING:
     from qed.numerics.rewriting.recursion import Logarithm
-
-LOG_2 = 0.6931471805599453
-_EXPONENTIALS = frozenset({"exp", "exp2", "expm1", "cosh", "sinh"})
-
-
-@dataclass(frozen=True, eq=False)
-class Loop:
-    """A loop, its parts by name.
-
-    Args:
-        node: the loop; its children are `constants` for the condition and the body, the carry, and what is sliced.
-        body: the graph of a step: (constants, carry, slices) -> (carry, rows).
-    """
-
-    node: Node
-    body: Graph
-    before: int
-    constants: int
-    carry: int
-
-    @classmethod
-    def of(cls, node: Node) -> Loop | None:
-        """The loop that a node is."""
-        call = node.equation.call if node.equation is not None else None
-        if isinstance(call, Scan):
-            return cls(node, call.body, 0, call.constants, call.carry)
-        if isinstance(call, While):
-            carry = len(node.children) - call.condition_constants - call.body_constants
-            return cls(node, call.body, call.condition_constants, call.body_constants, carry)
-        return None
-
-    @property
-    def call(self) -> Any:
-        """The scan or while."""
-        assert self.node.equation is not None
-        return self.node.equation.call
-
-    @property
-    def start(self) -> tuple[Node, ...]:
-        """The first carry."""
-        first = self.before + self.constants
-        return self.node.children[first : first + self.carry]
-
-    @property
-    def given(self) -> tuple[Node, ...]:
-        """What stands for the inputs of the body before the first step, as far as signs are concerned."""
-        return self.node.children[self.before :]
-
-    def run(self, body: Callable[..., Any], start: Any, values: Sequence[Any], original: Callable[[Any], Any]) -> Any:
-        """Run a loop with another carry.
-
-        Args:
-            body: (constants, carry, slices) -> (carry, rows).
-            start: the first carry, any tree.
-            values: one array a child of the node.
-            original: carry -> the carry of the original loop, for its condition.
-        """
-        fixed = list(values[self.before : self.before + self.constants])
-        sliced = list(values[self.before + self.constants + self.carry :])
-        if isinstance(self.call, Scan):
-            return lax.scan(
-                lambda carry, rows: body(fixed, carry, rows), start, sliced, self.call.length, self.call.reverse
-            )
-        condition = _function(self.call.condition)
-        for_condition = list(values[: self.before])
-        final = lax.while_loop(
-            lambda carry: condition(*for_condition, *original(carry))[0], lambda c: body(fixed, c, [])[0], start
-        )
-        return final, []
 
 
 def logarithm(log: Logarithm, node: Node) -> Form | None:
@@ -201,147 +128,7 @@ def _rows(log: Logarithm, loop: Loop, step: _Step, row: Node, index: int) -> Nod
 
     shape = (loop.call.length, *row.shape)
     operation = Operation("factors", evaluate, whole=True)
-    return log.emit(operation, *loop.node.children, shape=shape, dtype=row.dtype, of=_key(loop, index))
-
-
-# --- scaled ---------------------------------------------------------------------------------------------------
-
-
-def scaled(log: Logarithm, loop: Loop, index: int) -> Form | None:
-    """log m + e log 2, where the body is homogeneous in the carry."""
-    builder = Builder()
-    inputs = builder.inputs(loop.body)
-    outputs = builder.inline(loop.body, inputs)
-    if builder.effects:
-        return None
-    floats = [i for i in range(loop.carry) if floating(loop.start[i].dtype)]
-    for slots in _together(index, floats, loop):
-        known = degrees(inputs, outputs, [loop.constants + i for i in slots])
-        found = [known[outputs[i].number] for i in slots]
-        wanted = known[outputs[index].number]
-        if any(degree is None or degree.power != 1.0 for degree in found) or wanted is None or wanted.power == 0:
-            continue
-        used = [outputs[i] for i in slots]
-        if _exponential(factors(inputs, used, known), builder) or not _other_slots(known, outputs, slots, loop):
-            continue
-        if not factors(inputs, used, known):
-            continue
-        return _scaled_form(log, loop, index, slots, [d for d in found if d is not None], wanted, builder.function)(
-            outputs, inputs
-        )
-    return None
-
-
-def _together(index: int, floats: list[int], loop: Loop) -> list[list[int]]:
-    """Which parts of the carry are tried to be scaled together."""
-    ones = [[index]] if index in floats else [[i] for i in floats]
-    shapes = {loop.start[i].shape for i in floats}
-    return [*ones, *([floats] if len(floats) > 1 and len(shapes) == 1 else [])]
-
-
-def _other_slots(known: dict[int, Degree | None], outputs: list[Node], slots: list[int], loop: Loop) -> bool:
-    """Whether no other part of the carry depends on what is scaled."""
-    rest = [i for i in range(loop.carry) if i not in slots]
-    return all((degree := known[outputs[i].number]) is not None and degree.power == 0 for i in rest)
-
-
-def _exponential(nodes: list[Node], builder: Builder) -> bool:
-    """Whether a factor may overflow by itself: then the logarithm is carried."""
-    return any(node.operation in _EXPONENTIALS for node in reachable(nodes))
-
-
-def _scaled_form(
-    log: Logarithm,
-    loop: Loop,
-    index: int,
-    slots: list[int],
-    found: list[Degree],
-    wanted: Degree,
-    function: Callable[..., Callable[..., list[Any]]],
-) -> Callable[[list[Node], list[Node]], Form | None]:
-    def form(outputs: list[Node], inputs: list[Node]) -> Form | None:
-        body = function(outputs, inputs)
-        shape = loop.start[slots[0]].shape
-        mixed = tuple(a for a in range(len(shape)) if any(d.axes[a] != a for d in found))
-        out = loop.node.equation.outputs[index] if loop.node.equation is not None else None
-        assert out is not None
-        row = index >= loop.carry
-        lead = 1 if row else 0
-        kept = [a for a in range(len(shape)) if a not in mixed and shape[a] != 1]
-        places = [wanted.axes[a] if row else a for a in kept]
-        if any(p is None for p in places) or places != sorted(p for p in places if p is not None):
-            return None
-        at = [int(p) + lead for p in places if p is not None]
-
-        def evaluate(*values: Any, of: int) -> tuple[Any, Any]:
-            return _run_scaled(loop, body, slots, mixed, values, index, (out.shape, at))
-
-        pair = log.emit(
-            Operation("scaled_loop", evaluate, whole=True), *loop.node.children, shape=(), of=_key(loop, index)
-        )
-        m = log.emit(_item(0), pair, shape=out.shape, dtype=out.dtype)
-        e = log.emit(_item(1), pair, shape=out.shape, dtype=out.dtype)
-        terms = (Term(log.emit(stable.LOG, m)), Term(e, wanted.power * LOG_2))
-        return Form(terms, out.shape, laws=(laws.SCALED,))
-
-    return form
-
-
-def _key(loop: Loop, index: int) -> int:
-    return loop.node.number * 4096 + index
-
-
-def _item(index: int) -> Operation:
-    return Operation(f"part_{index}", lambda pair: pair[index], whole=True)
-
-
-def _run_scaled(
-    loop: Loop,
-    function: Callable[..., list[Any]],
-    slots: list[int],
-    mixed: tuple[int, ...],
-    values: Sequence[Any],
-    index: int,
-    out: tuple[tuple[int, ...], list[int]],
-) -> tuple[Any, Any]:
-    first = loop.before + loop.constants
-    start = [jnp.asarray(v) for v in values[first : first + loop.carry]]
-    scale = jnp.zeros([1 if a in mixed else n for a, n in enumerate(start[slots[0]].shape)], start[slots[0]].dtype)
-    start, scale = _normalised(start, scale, slots, mixed)
-
-    def body(fixed: Any, carry: Any, rows: Any) -> Any:
-        state, e = carry
-        outs = function(*fixed, *state, *rows)
-        new = [o.astype(s.dtype) for o, s in zip(outs[: loop.carry], state, strict=True)]
-        return _normalised(new, e, slots, mixed), (outs[index] if index >= loop.carry else None, e)
-
-    def original(carry: Any) -> list[Any]:
-        state, e = carry
-        return [s * jnp.exp2(e) if i in slots else s for i, s in enumerate(state)]
-
-    (state, e), rows = loop.run(body, (start, scale), values, original)
-    m = state[index] if index < loop.carry else rows[0]
-    exponents = e if index < loop.carry else rows[1]
-    lead = 0 if index < loop.carry else 1
-    dropped = tuple(a + lead for a, n in enumerate(scale.shape) if n == 1)
-    exponents = jnp.squeeze(exponents, dropped)
-    shape, at = out
-    return m, lax.stop_gradient(lax.broadcast_in_dim(exponents, shape, tuple(range(lead)) + tuple(at)))
-
-
-def _normalised(state: list[Any], e: Any, slots: list[int], mixed: tuple[int, ...]) -> tuple[list[Any], Any]:
-    """The parts of the carry divided by one power of two, which does not see derivatives."""
-    size = jnp.abs(state[slots[0]])
-    for i in slots[1:]:
-        size = jnp.maximum(size, jnp.abs(state[i]))
-    top = lax.stop_gradient(jnp.max(size, axis=mixed, keepdims=True) if mixed else size)
-    usable = (top > 0) & jnp.isfinite(top)
-    k = jnp.frexp(jnp.where(usable, top, 1).astype(top.dtype))[1] * usable
-    limit = jnp.finfo(top.dtype).maxexp - 2
-    one = jnp.ones_like(top)
-    factor = jnp.ldexp(one, -jnp.clip(k, -limit, limit))
-    new = [s * factor if i in slots else s for i, s in enumerate(state)]
-    return new, lax.stop_gradient(e + jnp.clip(k, -limit, limit).astype(e.dtype))
+    return log.emit(operation, *loop.node.children, shape=shape, dtype=row.dtype, of=key_of(loop, index))
 
 
 # --- logarithms -----------------------------------------------------------------------------------------------
@@ -368,7 +155,7 @@ def carried(log: Logarithm, loop: Loop, index: int) -> Form | None:
         slots = kept
     if not slots or (index < loop.carry and index not in slots) or not step.usable(step.outputs[index]):
         return None
-    if not any(node.operation in _EXPONENTIALS and node.equation for node in reachable(step.outputs)):
+    if not any(node.operation in EXPONENTIALS and node.equation for node in reachable(step.outputs)):
         return None
     out = log.builder.item(loop.node, index)
     log.sign.know(out, min([step.log.sign(step.outputs[index]), *(signs[i] for i in slots if i == index)]))
@@ -448,17 +235,11 @@ def _carried_form(log: Logarithm, loop: Loop, index: int, slots: list[int], step
     assert out is not None
     operation = Operation("log_loop", evaluate, whole=True)
     logs = [*(high for high, _ in starts), *(low for _, low in starts)]
-    pair = log.emit(operation, *loop.node.children, *logs, shape=out.shape, dtype=out.dtype, of=_key(loop, index))
-    high, low = (log.emit(_item(k), pair, shape=out.shape, dtype=out.dtype) for k in (0, 1))
+    pair = log.emit(operation, *loop.node.children, *logs, shape=out.shape, dtype=out.dtype, of=key_of(loop, index))
+    high, low = (log.emit(part(k), pair, shape=out.shape, dtype=out.dtype) for k in (0, 1))
     form = Form((Term(log.emit(stable.ADD, high, low), 1.0, high, low),), out.shape)
     used = [law for inner in forms.values() for law in inner.laws]
     return replace(form, laws=tuple(dict.fromkeys((laws.CARRY, *used))))
 
 
-def _function(graph: Graph) -> Callable[..., list[Any]]:
-    builder = Builder()
-    inputs = builder.inputs(graph)
-    return builder.function(builder.inline(graph, inputs), inputs)
-
-
-__all__ = ["Loop", "logarithm"]
+__all__ = ["logarithm"]
