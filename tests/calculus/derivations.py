@@ -19,7 +19,11 @@ from qed.graph.function import read
 
 
 def derived(fun, x, *args):
-    """The derivative of a function in its first parameter, without observations."""
+    """The derivative of a function in its first parameter, without observations.
+
+    At a tie each rule takes its own convention (JAX's), which together need not be a derivative: max(x, 0) and |x|
+    inside a softplus at 0. `qed.derive` takes one piece for all of them.
+    """
     program = program_of(read(fun, x, *args))
     return Deriver(Forms(program), "f").derive(program.variables[0])
 
