@@ -23,10 +23,11 @@ from qed.domains.curvature import Curvature
 from qed.domains.elements import Elements
 from qed.domains.interval import Interval
 from qed.domains.shadow import Shadow
+from qed.domains.sparsity import Sparsity
 from qed.domains.taylor import Taylor
 from qed.domains.value import Value
 
-DOMAINS = (Value, Shadow, Adjoint, Taylor, Interval, Ball, Curvature, Elements)
+DOMAINS = (Value, Shadow, Adjoint, Taylor, Interval, Ball, Curvature, Elements, Sparsity)
 KINDS = ("derived", "special", "unknown")
 
 

@@ -303,9 +303,7 @@ class Sparsity(Moves, Loops, Forward):
     def everything(self, inputs: Sequence[Any], context: Context, bent: bool = True) -> list[Dependent]:
         """Every element may depend on every element of the inputs."""
         found = [self.lifted(x) for x in inputs]
-        one = Dependent(
-            (1,), stacked([x.inputs for x in found]).whole(), stacked([x.pairs for x in found]).whole()
-        )
+        one = Dependent((1,), stacked([x.inputs for x in found]).whole(), stacked([x.pairs for x in found]).whole())
         if len(one.inputs.members):
             self.dense[f"{context.equation.primitive}" + (f" at {context.span}" if context.span else "")] = None
         one = self.bent(one) if bent else one
