@@ -14,6 +14,8 @@ BUILT = frozenset(
         "convexity",
         "critical_point",
         "derive",
+        "enclose",
+        "lipschitz",
         "logspace",
         "minimize_globally",
         "spectrum",
@@ -60,7 +62,7 @@ CHAPTERS = (
     Chapter(
         "Calculus",
         (
-            Topic("derivative", "f'(x) = lim (f(x + h) - f(x)) / h  as h → 0", ("derive",)),
+            Topic("derivative", "f'(x) = lim (f(x + h) - f(x)) / h  as h → 0", ("derive", "enclose", "lipschitz")),
             Topic("rules of differentiation", "(f g)' = f' g + f g',  (f ∘ g)' = (f' ∘ g) g'", ("derive",)),
             Topic("gradient", "∇f = (∂f/∂x₁, ..., ∂f/∂xₙ)", ("check_gradient",)),
             Topic("steepest ascent", "max of ∇f · d over |d| = 1  is  |∇f|", ("derive", "minimize")),

@@ -2,8 +2,9 @@
 
 A certificate is JSON and back without loss (floats by their shortest exact text). `verify` first compares the seal, a
 SHA-256 of all fields, so that no altered record is believed by luck; then it traces the user's function *again*,
-compares its fingerprint, and proves the claim anew in ball arithmetic, by other code than what found it. The seal is
-against accidents, not against malice: a forged record with a fresh seal still has to pass the mathematics.
+compares its fingerprint, and proves the claim anew in ball arithmetic, by other code than what found it. The types of a
+program depend on whether JAX's 64-bit types are enabled: the certificate says whether they were, and is verified so.
+The seal is against accidents, not against malice: a forged record with a fresh seal still has to pass the mathematics.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
+import jax
 import numpy as np
 
 from qed.certificates.fingerprint import fingerprint
@@ -23,19 +25,25 @@ from qed.graph.trace import Traced, trace
 
 KINDS: dict[str, type[Certificate]] = {}
 """The kinds of certificates by name."""
+_X64 = "jax_enable_x64"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The function that a certificate is about: fun(at, *args), traced at the shapes and dtypes of `at`."""
+    """The function that a certificate is about: fun(at, *args), traced at the shapes and dtypes of `at`.
+
+    `x64` says whether JAX's 64-bit types are enabled where it is traced: as they are now, if it is left out.
+    """
 
     fun: Callable[..., Any]
     at: Any
     args: tuple[Any, ...] = ()
+    x64: bool = field(default_factory=lambda: bool(getattr(jax.config, _X64)))
 
     def traced(self) -> Traced:
         """The function, traced now."""
-        return trace(self.fun, self.at, *self.args)
+        with jax.enable_x64(self.x64):
+            return trace(self.fun, self.at, *self.args)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,6 +55,7 @@ class Certificate(ABC):
 
     kind: ClassVar[str]
     function: str
+    x64: bool
     seal: str = ""
     subject: Subject | None = None
 
@@ -56,15 +65,15 @@ class Certificate(ABC):
             KINDS[cls.kind] = cls
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if field.name != "subject":
-                object.__setattr__(self, field.name, _frozen(getattr(self, field.name)))
+        for one in fields(self):
+            if one.name != "subject":
+                object.__setattr__(self, one.name, _frozen(getattr(self, one.name)))
 
     @classmethod
     def made(cls, subject: Subject, traced: Traced | None = None, **content: Any) -> Self:
         """The certificate of a function, sealed; `traced` is the function, where it was traced already."""
         traced = subject.traced() if traced is None else traced
-        return cls(function=fingerprint(traced.graph), subject=subject, **content).sealed()
+        return cls(function=fingerprint(traced.graph), x64=subject.x64, subject=subject, **content).sealed()
 
     # --- as data ---
 
@@ -110,12 +119,13 @@ class Certificate(ABC):
         Raises:
             CertificateError: naming the field that does not hold.
         """
-        subject = self.subject if fun is None else Subject(fun, at, args)
+        subject = self.subject if fun is None else Subject(fun, at, args, self.x64)
         if subject is None:
             raise CertificateError("function", "no function was given to verify it for")
         if self.seal != self._digest():
             raise CertificateError("seal", "the fields are not those that were sealed")
         self._of_its_types()
+        subject = replace(subject, x64=self.x64)
         try:
             traced = subject.traced()
         except QedError:
@@ -125,15 +135,16 @@ class Certificate(ABC):
             raise CertificateError("function", f"it cannot be traced with these arguments: {line}") from error
         if fingerprint(traced.graph) != self.function:
             raise CertificateError("function", "it was made for another function or other shapes")
-        self.prove(traced)
+        with jax.enable_x64(self.x64):
+            self.prove(traced)
         return True
 
     def _of_its_types(self) -> None:
         """Raise CertificateError where a field holds something else than it is declared to hold."""
         hints = get_type_hints(type(self))
-        for field in fields(self):
-            if field.name != "subject" and not _fits(getattr(self, field.name), hints[field.name]):
-                raise CertificateError(field.name, f"it is no {field.type}")
+        for one in fields(self):
+            if one.name != "subject" and not _fits(getattr(self, one.name), hints[one.name]):
+                raise CertificateError(one.name, f"it is no {one.type}")
 
     @abstractmethod
     def prove(self, traced: Traced) -> None:

@@ -1,8 +1,10 @@
 """Records that hold something else than numbers, texts and tuples where these belong are refused with a code."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -51,7 +53,7 @@ def test_junk_in_a_field_is_refused_with_a_code(name):
         except QedError:
             continue
         believed.append((field, junk))
-    weaker = {("lower", -1)}  # a smaller lower bound is true, too
+    weaker = {("lower", -1), ("x64", True)}  # true as well: a smaller lower bound; float32 whatever is enabled
     assert set(believed) <= weaker, believed
 
 
@@ -59,6 +61,20 @@ def test_a_function_that_cannot_be_called_at_the_point_is_refused():
     certificate = ASKED["enclosure"]().certificate
     with pytest.raises(CertificateError, match="cannot be traced"):
         certificate.verify(squares, jnp.ones(3))
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_it_is_verified_with_the_types_that_were_enabled_when_it_was_made(wide):
+    ends = np.float64([-1, -1]), np.float64([3, 3])
+    data = np.float64([1.1, 2.3])
+    fun = lambda x: jnp.sum((x - data) ** 2)  # noqa: E731
+    with jax.enable_x64(wide):
+        answer = qed.convexity(fun, ends)
+    with jax.enable_x64(not wide):
+        assert answer.check()
+        assert Certificate.from_json(answer.certificate.to_json()).verify(fun, ends[0])
+        with pytest.raises(CertificateError, match="another function"):
+            replace(answer.certificate, x64=not wide).sealed().verify()
 
 
 @pytest.mark.parametrize("name", ["convexity", "enclosure", "lipschitz", "minimum", "taylor"])

@@ -197,6 +197,7 @@ def test_no_rule_alone_proves_what_is_not_convex(name):
                 rows = (*honest, ("convex", rule, about, premises, owners))
                 made = Convexity(
                     function=fingerprint(traced.graph),
+                    x64=False,
                     box_lower=tuple(map(tuple, lower)),
                     box_upper=tuple(map(tuple, upper)),
                     claim="convex",
