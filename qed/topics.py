@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 BUILT = frozenset(
     {
+        "LinearSVC",
+        "SVC",
         "backprop",
         "check_gradient",
         "convexity",

@@ -1,1 +1,1 @@
-"""Descent: step rules and the limits of their stability."""
+"""Descent: step rules and the limits of their stability; support vector machines with a proved gap."""

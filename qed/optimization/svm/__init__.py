@@ -1,0 +1,1 @@
+"""Support vector machines that stop on a proved duality gap: the linear solver, the kernel polish, the estimators."""

@@ -1,0 +1,286 @@
+"""Support vector machines: the gap is what it says, altered certificates fail, the estimators are scikit-learn's."""
+
+import dataclasses
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import qed
+from qed.certificates.certificate import Certificate
+from qed.certificates.duality_gap import DualityGap, Sample, products, split_products
+from qed.errors import CertificateError, QedError
+from qed.optimization.svm import kernel, linear, problem
+from qed.optimization.svm.grams import Gram
+
+sklearn = pytest.importorskip("sklearn")
+from scipy import sparse  # noqa: E402
+from sklearn.datasets import load_breast_cancer, load_digits, make_classification  # noqa: E402
+from sklearn.exceptions import ConvergenceWarning  # noqa: E402
+from sklearn.preprocessing import StandardScaler  # noqa: E402
+from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
+
+
+def exactly(numbers):
+    return [Fraction(float(number)) for number in numbers]
+
+
+def exact_values(rows, signs, prices, weights, multipliers):
+    """P(w) and D(a) in rational arithmetic."""
+    w, a, c = exactly(weights), exactly(multipliers), exactly(prices)
+    z = [[Fraction(float(s)) * entry for entry in exactly(row)] for row, s in zip(rows, signs, strict=True)]
+    margins = [sum(p * q for p, q in zip(row, w, strict=True)) for row in z]
+    primal = sum(k * k for k in w) / 2 + sum(p * max(0, 1 - m) for p, m in zip(c, margins, strict=True))
+    force = [sum(a[i] * z[i][j] for i in range(len(a))) for j in range(len(w))]
+    return primal, sum(a) - sum(k * k for k in force) / 2
+
+
+def some_sample(seed, n=12, d=3):
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n, d)) * 10.0 ** rng.integers(-3, 4, size=(n, d))
+    return rows, np.where(rng.random(n) < 0.5, -1.0, 1.0), rng.random(n) * 10.0 ** rng.integers(-2, 3)
+
+
+@given(st.integers(0, 10**6))
+def test_the_bounds_hold_in_rational_arithmetic_at_any_point(seed):
+    rows, signs, prices = some_sample(seed)
+    rng = np.random.default_rng(seed + 1)
+    weights, multipliers = rng.normal(size=rows.shape[1]), prices * rng.random(len(prices))
+    primal, dual = exact_values(rows, signs, prices, weights, multipliers)
+    found = problem.linear(problem.Rows.of(signs[:, None] * rows), prices, weights, multipliers)
+    assert primal <= Fraction(found.primal) and Fraction(found.dual) <= dual
+    scale = abs(float(primal)) + abs(float(dual)) + multipliers.sum()
+    size = scale + (np.abs(rows).T @ multipliers).sum() ** 2
+    assert found.primal - float(primal) <= 1e-12 * size and float(dual) - found.dual <= 1e-12 * size
+
+
+@given(st.integers(0, 10**6))
+def test_the_bounds_of_a_kernel_hold_in_rational_arithmetic(seed):
+    rows, signs, prices = some_sample(seed, n=9)
+    signs[:2] = -1.0, 1.0
+    gram = Gram("linear")(rows / np.abs(rows).max(), rows / np.abs(rows).max())
+    gram = 0.5 * (gram + gram.T)
+    a = kernel.balanced(prices * np.random.default_rng(seed).random(len(prices)), signs, prices)
+    held = kernel.Kernel(lambda at, others: gram[np.ix_(at, others)], len(a))
+    machine = kernel.judged(held, signs, prices, a).machine
+    found = kernel.proved(held, signs, prices, machine)
+    k = [exactly(row) for row in gram]
+    force = [Fraction(float(s)) * f for s, f in zip(signs, exactly(a), strict=True)]
+    values = [sum(p * q for p, q in zip(row, force, strict=True)) for row in k]
+    square = sum(p * q for p, q in zip(force, values, strict=True))
+    b = Fraction(machine.offset)
+    hinges = [max(0, 1 - Fraction(float(s)) * (v + b)) for s, v in zip(signs, values, strict=True)]
+    primal = square / 2 + sum(p * h for p, h in zip(exactly(prices), hinges, strict=True))
+    assert primal <= Fraction(found.primal)
+    if sum(force) == 0:
+        assert Fraction(found.dual) <= sum(exactly(a)) - square / 2
+    assert found.dual <= found.primal
+
+
+def test_products_are_split_without_error():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=500), rng.normal(size=500) * 10.0 ** rng.integers(-200, 200, 500)
+    high, low, lost = split_products(a, b)
+    for x, y, h, l, e in zip(a, b, high, low, lost, strict=True):  # noqa: E741
+        assert abs(Fraction(x) * Fraction(y) - Fraction(h) - Fraction(l)) <= Fraction(e)
+    tiny, _, lost = split_products(np.array([1e-200]), np.array([1e-200]))
+    assert tiny[0] == 0.0 and lost[0] > 1e-300
+    with pytest.raises(CertificateError):
+        split_products(np.array([np.inf]), np.array([1.0]))
+
+
+def breast_cancer():
+    rows, labels = load_breast_cancer(return_X_y=True)
+    return StandardScaler().fit_transform(rows), labels
+
+
+def five_or_more():
+    rows, labels = load_digits(return_X_y=True)
+    return rows / 16.0, (labels >= 5).astype(int)
+
+
+@pytest.mark.parametrize("price", [1.0, 100.0])
+@pytest.mark.parametrize("data", [breast_cancer, five_or_more])
+def test_a_linear_machine_reaches_its_gap_and_recomputes_it(data, price):
+    rows, labels = data()
+    machine = qed.LinearSVC(C=price).fit(rows, labels)
+    assert machine.relative_gap_ <= 1e-6
+    signs, a = 2.0 * labels - 1.0, machine.multipliers_
+    assert np.all((a >= 0) & (a <= price))
+    w = np.append(machine.coef_[0], machine.intercept_)
+    z = signs[:, None] * np.hstack([rows, np.ones((len(rows), 1))])
+    primal = 0.5 * w @ w + price * np.maximum(0, 1 - z @ w).sum()
+    dual = a.sum() - 0.5 * np.sum((z.T @ a) ** 2)
+    assert primal - dual <= machine.dual_gap_ * (1 + 1e-6) + 1e-9 * primal
+    assert machine.margin_ == pytest.approx(1 / np.linalg.norm(w))
+    assert np.array_equal(machine.support_, np.flatnonzero(a))
+
+
+def test_sparse_rows_and_more_features_than_rows():
+    rng = np.random.default_rng(3)
+    rows = sparse.random(400, 3000, density=0.01, random_state=rng, format="csr")
+    labels = (np.asarray(rows @ rng.normal(size=3000)) > 0).astype(int)
+    thin = qed.LinearSVC(C=10.0).fit(rows, labels)
+    thick = qed.LinearSVC(C=10.0).fit(rows.toarray(), labels)
+    assert thin.relative_gap_ <= 1e-6 and thick.relative_gap_ <= 1e-6
+    assert thin.dual_gap_ + thick.dual_gap_ >= 0
+    assert np.allclose(thin.coef_, thick.coef_, atol=1e-3)
+
+
+def test_conjugate_gradients_take_over_where_nothing_is_small(monkeypatch):
+    monkeypatch.setattr(linear, "DENSE", 5)
+    rows, labels = breast_cancer()
+    assert qed.LinearSVC(C=1.0, tol=1e-5).fit(rows, labels).relative_gap_ <= 1e-5
+
+
+@pytest.mark.parametrize("price", [1.0, 100.0])
+@pytest.mark.parametrize("kind", ["rbf", "poly", "linear"])
+def test_a_kernel_machine_closes_the_gap_that_libsvm_leaves(kind, price):
+    rows, labels = breast_cancer()
+    machine = qed.SVC(C=price, kernel=kind).fit(rows, labels)
+    other = sklearn.svm.SVC(C=price, kernel=kind).fit(rows, labels)
+    assert machine.relative_gap_ <= 1e-6
+    a, signs = machine.multipliers_, 2.0 * labels - 1.0
+    gram = machine._gram(rows, rows)
+    theirs = np.zeros(len(rows))
+    theirs[other.support_] = np.abs(other.dual_coef_[0])
+    held = kernel.Kernel(lambda at, others: gram[np.ix_(at, others)], len(a))
+    libsvm = kernel.judged(held, signs, np.full(len(a), price), theirs)
+    ours = kernel.judged(held, signs, np.full(len(a), price), a)
+    assert ours.primal <= libsvm.primal * (1 + 1e-9) and ours.relative <= libsvm.relative
+    assert np.mean(machine.predict(rows) == other.predict(rows)) > 0.99
+
+
+def test_kernels_larger_than_what_is_kept(monkeypatch):
+    rows, labels = breast_cancer()
+    whole = qed.SVC(C=2.0).fit(rows, labels)
+    for kept in (300_000, 1000):
+        monkeypatch.setattr(kernel, "KEPT", kept)
+        monkeypatch.setattr(kernel, "BLOCK", 5000)
+        part = qed.SVC(C=2.0).fit(rows, labels)
+        assert part.relative_gap_ <= 1e-6
+        assert np.allclose(part.decision_function(rows), whole.decision_function(rows), atol=1e-5)
+
+
+def test_three_classes_have_a_gap_each():
+    rows, labels = load_digits(return_X_y=True)
+    rows, labels = rows[labels < 3][:300], labels[labels < 3][:300]
+    for machine in (qed.LinearSVC(), qed.SVC()):
+        machine.fit(rows, labels)
+        assert machine.dual_gap_.shape == (3,) and machine.multipliers_.shape == (3, 300)
+        assert machine.score(rows, labels) > 0.98
+        assert machine.explain(2).check()
+
+
+@pytest.mark.parametrize("make", [lambda: qed.LinearSVC(C=3.0), lambda: qed.SVC(C=3.0)], ids=["linear", "kernel"])
+class TestCertificate:
+    @pytest.fixture
+    def fitted(self, make):
+        rows, labels = make_classification(80, 6, random_state=1)
+        return make().fit(rows, labels)
+
+    def test_it_is_checked_by_other_code_and_survives_json(self, fitted):
+        answer = fitted.explain()
+        assert answer.proved and answer.check()
+        certificate = answer.certificate
+        again = Certificate.from_json(certificate.to_json())
+        assert again.verify(certificate.subject)
+        with pytest.raises(CertificateError, match="function"):
+            again.verify()
+
+    def test_every_altered_field_is_noticed(self, fitted):
+        certificate: DualityGap = fitted.explain().certificate
+        sample = certificate.subject
+        first = next(k for k, a in enumerate(certificate.multipliers) if a > 0)
+        put = lambda numbers, k, to: (*numbers[:k], to, *numbers[k + 1 :])  # noqa: E731
+        a = certificate.multipliers
+        changes = [
+            {"primal": certificate.dual - 1e-3 * abs(certificate.dual)},
+            {"dual": certificate.primal * 1.001},
+            {"multipliers": put(a, first, 0.5 * a[first])},
+            {"multipliers": put(a, first, -1.0)},
+            {"multipliers": put(a, first, 1e3)},
+            {"multipliers": put(a, first, float("nan"))},
+            {"multipliers": a[1:]},
+            {"offset": certificate.offset + 0.5},
+            {"function": "0" * 64},
+            {"weights": tuple(0.9 * w for w in certificate.weights) if certificate.weights else (1.0,)},
+        ]
+        for change in changes:
+            altered = dataclasses.replace(certificate, **change)
+            with pytest.raises(CertificateError):
+                altered.verify()
+            with pytest.raises(CertificateError):
+                altered.sealed().verify()
+        assert certificate.verify(sample)
+
+    def test_other_data_are_noticed(self, fitted):
+        certificate = fitted.explain().certificate
+        sample = certificate.subject
+        other = dataclasses.replace(sample, rows=lambda at: sample.rows(at) + 1e-6)
+        with pytest.raises(CertificateError, match="other data"):
+            certificate.verify(other)
+        with pytest.raises(CertificateError, match="other data"):
+            certificate.verify(dataclasses.replace(sample, signs=-sample.signs))
+
+    def test_the_explanation_says_what_holds_the_plane(self, fitted):
+        answer = fitted.explain(names=[f"patient {k}" for k in range(80)])
+        text = str(answer.to_json())
+        assert "patient" in text and "margin" in text
+        held = answer.value
+        assert set(held.on_margin) | set(held.beyond) == set(fitted.support_)
+        assert held.dual_gap == fitted.dual_gap_
+        with pytest.raises(QedError, match="names"):
+            fitted.explain(names=["one"])
+
+
+def test_products_with_a_sample_carry_their_error():
+    rows, signs, prices = some_sample(5, n=20, d=7)
+    sample = Sample(lambda at: rows[at], rows.shape, signs, prices, kernel=False)
+    weights = np.random.default_rng(0).normal(size=7)
+    found, off = products(sample, weights)
+    for row, value, error in zip(rows, found, off, strict=True):
+        exact = sum(p * q for p, q in zip(exactly(row), exactly(weights), strict=True))
+        assert abs(exact - Fraction(value)) <= Fraction(error)
+
+
+def test_bad_input_is_refused_in_words():
+    rows, labels = make_classification(30, 4, random_state=0)
+    for wrong, words in [
+        (lambda: qed.LinearSVC(C=0.0).fit(rows, labels), "C must be a positive"),
+        (lambda: qed.SVC(tol=float("nan")).fit(rows, labels), "tol must be a positive"),
+        (lambda: qed.SVC(kernel="sigmoid").fit(rows, labels), "kernel must be one of"),
+        (lambda: qed.SVC(kernel="poly", coef0=-1.0).fit(rows, labels), "positive semidefinite"),
+        (lambda: qed.SVC(gamma=-1.0).fit(rows, labels), "gamma must be positive"),
+        (lambda: qed.SVC(kernel=lambda a, b: np.zeros(3)).fit(rows, labels), "the kernel gave the shape"),
+        (lambda: qed.SVC().fit(rows, np.zeros(30)), "1 class"),
+        (lambda: qed.LinearSVC().fit(np.where(rows > 2, np.nan, rows), labels), "NaN"),
+        (lambda: qed.LinearSVC().fit(rows, labels, sample_weight=-np.ones(30)), "negative"),
+        (lambda: qed.LinearSVC().fit(rows, labels, sample_weight=labels.astype(float)), "two classes"),
+        (lambda: qed.LinearSVC(max_iter=0).fit(rows, labels), "max_iter"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            wrong()
+
+
+def test_features_without_variance_and_a_gap_that_is_not_reached():
+    rows, labels = np.ones((20, 3)), np.arange(20) % 2
+    for machine in (qed.SVC(), qed.LinearSVC()):
+        assert machine.fit(rows, labels).relative_gap_ <= 1e-6
+    rows, labels = breast_cancer()
+    with pytest.warns(ConvergenceWarning, match="the duality gap is proved to"):
+        slow = qed.LinearSVC(C=100.0, max_iter=1).fit(rows, labels)
+    assert slow.relative_gap_ > 1e-6 and slow.explain().proved
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        qed.LinearSVC(C=100.0).fit(rows, labels)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([qed.LinearSVC(), qed.SVC()])
+@pytest.mark.filterwarnings("ignore")
+def test_it_is_a_scikit_learn_estimator(estimator, check):
+    check(estimator)
