@@ -48,12 +48,12 @@ REALISTIC = [
     ("groups", "rate", "QED403", None),
 ]
 ALSO_HEALTHY = ("sharded",)
-SCRIPTS_OF_SECONDS = ("loss_scaling", "groups", "dqn")
+SCRIPTS_OF_SECONDS = ("by_hand", "optax_adam", "flax_nnx", "scanned", "loss_scaling")
 
 
-def quick_or_slow(name, *more):
+def quick_or_slow(name, *more, id=None):
     marks = () if name in SCRIPTS_OF_SECONDS else (pytest.mark.slow,)
-    return pytest.param(name, *more, marks=marks, id="-".join(str(x) for x in (name, *more[:1])))
+    return pytest.param(name, *more, marks=marks, id=id or "-".join(str(x) for x in (name, *more[:1])))
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def output_of(run):
     return stream.getvalue(), result
 
 
-@pytest.mark.parametrize("name", [case[0] for case in CASES])
+@pytest.mark.parametrize("name", [quick_or_slow(case[0]) for case in CASES])
 def test_a_healthy_script_prints_the_same_and_nothing_is_found(name):
     path = SCRIPTS / f"{name}.py"
     plain, _ = output_of(lambda: runpy.run_path(str(path), run_name="__main__"))
@@ -85,7 +85,7 @@ def test_a_healthy_script_prints_the_same_and_nothing_is_found(name):
     assert "Nothing speaks against this script" in answer.headline
 
 
-@pytest.mark.parametrize(("name", "environment", "code", "line"), CASES, ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(("name", "environment", "code", "line"), [quick_or_slow(*case, id=case[0]) for case in CASES])
 def test_a_broken_script_is_diagnosed_with_the_right_first_cause(name, environment, code, line, monkeypatch):
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
