@@ -110,6 +110,10 @@ def star_colouring(pattern: Sets) -> Colouring:
         (2, 4)
     """
     owners, members = pattern.owners, pattern.members
+    if 2 * len(members) > len(pattern) ** 2:  # columns that mostly meet: each its own
+        there = np.cumsum(pattern.lengths > 0) - 1
+        low, high = np.minimum(owners, members), np.maximum(owners, members)
+        return _checked(pattern, np.where(pattern.lengths > 0, there, -1), low, there[high])
     beside = Sets.of(owners[owners != members], members[owners != members], len(pattern))
     near = [row.tolist() for row in beside.rows()]
     lone = (pattern.lengths == 0).tolist()

@@ -29,6 +29,7 @@ import scipy.sparse
 
 from qed.calculus.colouring import Colouring, column_colouring, star_colouring
 from qed.calculus.hessian import hessian_product
+from qed.domains.index_sets import LIMIT
 from qed.domains.patterns import Pattern, TooDense, hessian_pattern, jacobian_pattern
 from qed.graph.calls import Inline
 from qed.graph.dtypes import is_real
@@ -143,16 +144,17 @@ class SparseJacobian(_Products):
         return scipy.sparse.csr_array((values, rows.members, rows.starts), shape=self.pattern.shape)
 
 
-def sparse_hessian(function: Function, *, varying: bool = False) -> SparseHessian:
+def sparse_hessian(function: Function, *, varying: bool = False, most: int = LIMIT) -> SparseHessian:
     """The Hessian of a scalar function in all its parameters, prepared for many points.
 
     Args:
         function: a function that was read (`qed.graph.function.read`).
         varying: whether the floating-point data may change from call to call; their zeros are then not used. Integers
             and truth values have to stay as they are.
+        most: the most places of the pattern, at most sixteen million.
 
     Raises:
-        TooDense: where the pattern has more than sixteen million places.
+        TooDense: where the pattern has more places.
         NotImplementedError: where the gradient has no derivative.
 
     Example:
@@ -170,9 +172,12 @@ def sparse_hessian(function: Function, *, varying: bool = False) -> SparseHessia
     if own:
         product(function.parameters, function.data, function.parameters)  # settles whether forward mode has a rule
         pattern = _pattern_of_rule(lambda t, p, d: product(p, d, t), function, function.parameters, varying)
+        if pattern.count > most:
+            message = f"more than {most:,} places in the pattern of a derivative rule"
+            raise TooDense(message)
         colouring = column_colouring(pattern.rows, pattern.width)
     else:
-        pattern = hessian_pattern(function.graph, _fixed(function, varying), function.traced.free)
+        pattern = hessian_pattern(function.graph, _fixed(function, varying), function.traced.free, most=most)
         colouring = star_colouring(pattern.rows)
 
     @partial(jax.jit, static_argnames="together")

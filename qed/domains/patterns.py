@@ -87,7 +87,9 @@ def jacobian_pattern(
     return Pattern(stacked([found[i].inputs for i in chosen]), size, tuple(domain.dense))
 
 
-def hessian_pattern(graph: Graph, arrays: Sequence[Any], free: Sequence[int], output: int = 0) -> Pattern:
+def hessian_pattern(
+    graph: Graph, arrays: Sequence[Any], free: Sequence[int], output: int = 0, most: int = LIMIT
+) -> Pattern:
     """Where the second derivative of a scalar output in the free inputs can be other than zero.
 
     Args:
@@ -95,6 +97,7 @@ def hessian_pattern(graph: Graph, arrays: Sequence[Any], free: Sequence[int], ou
         arrays: the value of each input that stays as it is; None for one that may change.
         free: which inputs are differentiated in; their elements are numbered in this order.
         output: which output.
+        most: from more places on TooDense is raised.
 
     Example:
         >>> import jax.numpy as jnp
@@ -106,7 +109,7 @@ def hessian_pattern(graph: Graph, arrays: Sequence[Any], free: Sequence[int], ou
     size = _size(graph, free)
     domain = Sparsity(size, second=True)
     value = _walked(domain, graph, arrays, free)[output]
-    return Pattern(_written(domain, np.unique(value.pairs.members), size), size, tuple(domain.dense))
+    return Pattern(_written(domain, np.unique(value.pairs.members), size, most), size, tuple(domain.dense))
 
 
 def _size(graph: Graph, free: Sequence[int]) -> int:
@@ -130,12 +133,12 @@ def _walked(domain: Sparsity, graph: Graph, arrays: Sequence[Any], free: Sequenc
     return [domain.lifted(cell.values[0]) for cell in Walker([domain], opaque=opaque).walk(graph, cells, Frame(graph))]
 
 
-def _written(domain: Sparsity, numbers: Array, size: int) -> Sets:
+def _written(domain: Sparsity, numbers: Array, size: int, most: int) -> Sets:
     """The places of all products of sets, and of their transposes."""
     first, second = domain.factors(numbers)
     sizes = first.lengths * second.lengths
-    if int(sizes.max(initial=0)) > LIMIT or int(sizes.sum()) > 64 * LIMIT:
-        message = f"more than {LIMIT} pairs of inputs are curved together"
+    message = f"more than {most:,} pairs of inputs are curved together"
+    if int(sizes.max(initial=0)) > most or int(sizes.sum()) > 64 * LIMIT:
         raise TooDense(message)
     keys = np.zeros(0, np.int64)
     groups = np.cumsum(sizes) // CHUNK
@@ -145,8 +148,7 @@ def _written(domain: Sparsity, numbers: Array, size: int) -> Sets:
         right = second.take(chosen[left.owners])
         i, j = np.repeat(left.members, right.lengths), right.members
         keys = np.union1d(keys, np.concatenate((i * size + j, j * size + i)))
-        if len(keys) > LIMIT:
-            message = f"more than {LIMIT} pairs of inputs are curved together"
+        if len(keys) > most:
             raise TooDense(message)
         if len(keys) == size * size:
             break
