@@ -21,6 +21,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import LinAlgError, LinAlgWarning, solve
@@ -88,6 +89,14 @@ class Kernel:
         """One entry K_kk."""
         at = np.array([index])
         return float(self.block(at, at)[0, 0])
+
+    @cached_property
+    def mean_diagonal(self) -> float:
+        """The mean of K_kk: what one multiplier's move does to its own value; 1 where all are 0."""
+        step = 128
+        parts = [np.arange(at, min(at + step, self.size)) for at in range(0, self.size, step)]
+        found = sum(float(np.trace(self.block(part, part))) for part in parts) / max(self.size, 1)
+        return found if found > 0 else 1.0
 
     def apply(self, forces: Array, absolute: bool = False) -> Array:
         """K forces, of shape (n,), or |K| |forces|."""
@@ -202,8 +211,7 @@ def newton(
     kernel: Kernel, signs: Array, prices: Array, multipliers: Array, values: Array, level: float
 ) -> tuple[Array, float] | None:
     """One step: multipliers and offset with y (f + b) = 1 on the guessed margin; None where the system is too large."""
-    scale = float(np.mean(prices)) / max(float(np.max(np.abs(values))), 1.0)
-    wanted = multipliers + scale * (1.0 - signs * (values + level))
+    wanted = multipliers + (1.0 - signs * (values + level)) / kernel.mean_diagonal
     inside = np.flatnonzero((wanted > 0.0) & (wanted < prices))
     if not 0 < len(inside) <= LARGEST:
         return None

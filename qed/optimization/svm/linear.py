@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 
 from qed.optimization.svm.grams import squares
@@ -37,8 +37,9 @@ NEWTON = 50
 """Newton steps for one augmented Lagrangian at most."""
 GROWTH = 3.0
 """What the penalty s is multiplied by."""
-LARGEST = 1e8
-"""The penalty does not grow beyond this times the scale at which the Hessian of the hinges meets that of |w|^2 / 2."""
+FIRST, LARGEST = 50.0, 1e14
+"""The first penalty and the last, in parts of 1 / |z|^2, at which a row's curvature equals that of |w|^2 / 2."""
+ROUNDING = 2.0**-52
 FINISH = 10**8
 """Products that the last step may cost."""
 BISECTIONS = 30
@@ -130,8 +131,9 @@ def iterates(rows: Any, prices: Array) -> Iterator[Iterate]:
     """
     n, d = rows.shape
     multipliers, weights = np.zeros(n), np.zeros(d)
-    penalty = min(float(np.max(prices)), 1.0)
-    largest = LARGEST / max(float(np.max(squares(rows))), 1e-300)
+    lengths = squares(rows)
+    penalty = min(float(np.max(prices)), FIRST / max(float(np.mean(lengths)), 1e-300))
+    largest = LARGEST / max(float(np.max(lengths)), 1e-300)
     outer = steps = 0
     first = 0.0
     while True:
@@ -168,14 +170,26 @@ def newton(rows: Any, penalty: float, gradient: Array) -> Array:
     if min(n, d) > DENSE:
         return cg(_Hessian(rows, penalty), gradient, rtol=1e-4, maxiter=200)[0]
     if d <= n:
-        system = _dense(rows.T @ rows)
-        system *= penalty
-        system.flat[:: d + 1] += 1.0
-        return cho_solve(cho_factor(system, overwrite_a=True, check_finite=False), gradient, check_finite=False)
-    system = _dense(rows @ rows.T)
-    system.flat[:: n + 1] += 1.0 / penalty + 1e-14 * float(np.max(np.diag(system)))  # dependent rows stay definite
-    factor = cho_factor(system, overwrite_a=True, check_finite=False)
-    return gradient - rows.T @ cho_solve(factor, rows @ gradient, check_finite=False)
+        return solve_definite(_dense(rows.T @ rows) * penalty, 1.0, gradient)
+    return gradient - rows.T @ solve_definite(_dense(rows @ rows.T), 1.0 / penalty, rows @ gradient)
+
+
+def solve_definite(system: Array, shift: float, right: Array) -> Array:
+    """(A + shift I)^-1 right for a semidefinite A; where rounding hides the shift, the least that keeps A definite.
+
+    >>> solve_definite(np.eye(2), 1.0, np.array([2.0, 4.0])).tolist()
+    [1.0, 2.0]
+    """
+    room, step = 0.0, ROUNDING * float(np.trace(system))
+    while True:
+        shifted = system.copy()
+        shifted.flat[:: len(system) + 1] += shift + room
+        try:
+            factor = cho_factor(shifted, overwrite_a=True, check_finite=False)
+        except LinAlgError:
+            room = max(10.0 * room, step)
+            continue
+        return cho_solve(factor, right, check_finite=False)
 
 
 def _dense(matrix: Any) -> Array:
