@@ -177,7 +177,7 @@ def newton(rows: Any, penalty: float, gradient: Array) -> Array:
 def solve_definite(system: Array, shift: float, right: Array) -> Array:
     """(A + shift I)^-1 right for a semidefinite A; where rounding hides the shift, the least that keeps A definite.
 
-    >>> solve_definite(np.eye(2), 1.0, np.array([2.0, 4.0])).tolist()
+    >>> np.round(solve_definite(np.eye(2), 1.0, np.array([2.0, 4.0])), 9).tolist()
     [1.0, 2.0]
     """
     room, step = 0.0, ROUNDING * float(np.trace(system))
