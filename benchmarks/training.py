@@ -1,8 +1,12 @@
 """What watching costs a training: `qed.watch` per step, and the recorder of `qed why script.py`, beside the plain run.
 
 The same jitted step, which returns the loss, is driven from Python with the plain optimizer and with
-`qed.watch(optimizer)` around it, in one process, in alternating rounds, so that what else the machine does falls on
-both; the ratio of a round's pair is taken, and the median of the ratios reported with their quartiles. The steps: a
+`qed.watch(optimizer)` around it, in one process, in short blocks of steps in random order, so that what else the
+machine does falls on both alike. What a neighbour's process takes can only make a block longer: `ratio` is that of the
+lower quartiles of the blocks, beside it stand that of the fastest blocks and that of the processor's time. A third
+trainer holds the plain step and a callback that is never called: JAX runs a program with a callback in the thread that
+asks for it (a program without one in a thread of its own, while Python prepares the next step), and what that costs or
+gains is `ratio_of_a_callback`, whatever the callback is for. The steps: a
 small network whose step takes about 0.1 ms, called from Python and inside a scan; a convolution whose step takes
 about 10 ms with few parameters; and perceptrons
 with more of them, since what is recorded costs by the parameter, not by the row: up to 1.3 million, where
@@ -31,6 +35,7 @@ import argparse
 import json
 import os
 import platform
+import random
 import re
 import statistics
 import subprocess
@@ -102,55 +107,75 @@ PROBLEMS = {
 }
 
 
-def trainer(tx: Any, problem: Problem, scanned: bool) -> Callable[[int], float]:
-    """A function that trains for so many steps and returns the seconds a step took."""
+def never_called(value: jax.Array) -> jax.Array:
+    """The same number, in a program that holds a callback."""
+
+    def call() -> jax.Array:
+        return jax.pure_callback(lambda x: x, jax.ShapeDtypeStruct((), value.dtype), value)
+
+    return jax.lax.cond(value < -1, call, lambda: value)  # no loss here is negative
+
+
+def trainer(tx: Any, problem: Problem, scanned: bool, callback: bool = False) -> Callable[[int], tuple[float, float]]:
+    """A function that trains for so many steps and returns the seconds a step took, on the clock and of the CPUs."""
     w, loss, data = problem
 
     def step(w: Any, state: Any) -> Any:
         value, slope = jax.value_and_grad(loss)(w, *data)
         updates, state = tx.update(slope, state, w, value=value)
-        return (optax.apply_updates(w, updates), state), value
+        return (optax.apply_updates(w, updates), state), never_called(value) if callback else value
 
     def hundred(w: Any, state: Any) -> Any:
         return jax.lax.scan(lambda carry, _: step(*carry), (w, state), None, length=100)
 
     carry, run, each = [w, tx.init(w)], jax.jit(hundred if scanned else step), 100 if scanned else 1
 
-    def train(steps: int) -> float:
-        begun = time.perf_counter()
+    def train(steps: int) -> tuple[float, float]:
+        begun, used = time.perf_counter(), time.process_time()
         for _ in range(steps // each):
             carry[:], value = run(*carry)
         jax.block_until_ready((carry, value))
-        return (time.perf_counter() - begun) / steps
+        return (time.perf_counter() - begun) / steps, (time.process_time() - used) / steps
 
     return train
 
 
+BLOCKS = 8
+"""Blocks of each trainer in a round."""
+
+
 def watching(name: str, rounds: int, folder: Path) -> dict[str, Any]:
-    """Plain and watched, in alternating rounds."""
-    problem, rule = PROBLEMS[name](), optax.adam(1e-3)
+    """Plain, plain with a callback that is never called, and watched, in short blocks in random order."""
+    problem, rule = PROBLEMS[name](), optax.with_extra_args_support(optax.adam(1e-3))
     watched = qed.watch(rule, path=folder / "run.qedrec")
-    trains = [trainer(tx, problem, "scan" in name) for tx in (optax.with_extra_args_support(rule), watched)]
-    pace = [[train(100) for train in trains] for _ in range(2)][1][0]  # the first round compiles
-    steps = 100 * max(1, round(0.15 / pace / 100)) if pace < 2e-3 else 25  # short, so that both see the same machine
-    ratios, taken = [], []
-    for i in range(rounds):
-        pair = [0.0, 0.0]
-        for which in (0, 1) if i % 2 else (1, 0):
-            pair[which] = trains[which](steps)
-        ratios.append(pair[1] / pair[0])
-        taken.append(pair)
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    best = [min(pair[which] for pair in taken) for which in (0, 1)]
+    kinds = ((rule, False), (rule, True), (watched, False))
+    trains = [trainer(tx, problem, "scan" in name, callback) for tx, callback in kinds]
+    pace = [[train(100) for train in trains] for _ in range(2)][1][0][0]  # the first round compiles
+    steps = 100 * max(1, round(0.1 / pace / 100)) if pace < 2e-3 else 11  # few, so that all see the same machine
+    order, taken = random.Random(SEED), [[] for _ in trains]
+    for _ in range(BLOCKS * rounds):
+        for which in order.sample(range(len(trains)), len(trains)):
+            taken[which].append(trains[which](steps))
+    clock, used = ([[block[k] for block in blocks] for blocks in taken] for k in (0, 1))
+    low, best, cpu = [_low(x) for x in clock], [min(x) for x in clock], [_low(x) for x in used]
+    pairs = statistics.quantiles([b / a for a, b in zip(clock[0], clock[2], strict=True)], n=4)
     return {
         "parameters": sum(x.size for x in jax.tree.leaves(problem[0])),
         "leaves": len(jax.tree.leaves(problem[0])),
-        "plain_milliseconds": round(1e3 * statistics.median(pair[0] for pair in taken), 4),
-        "ratio": round(middle, 4),
-        "quartiles": [round(low, 4), round(high, 4)],
-        "ratio_of_the_fastest_rounds": round(best[1] / best[0], 4),
-        "microseconds_more": round(1e6 * (best[1] - best[0]), 1),
+        "blocks": len(clock[0]),
+        "plain_milliseconds": round(1e3 * low[0], 4),
+        "ratio": round(low[2] / low[0], 4),
+        "ratio_of_the_fastest_blocks": round(best[2] / best[0], 4),
+        "quartiles": [round(pairs[0], 4), round(pairs[2], 4)],
+        "ratio_of_a_callback": round(low[1] / low[0], 4),
+        "ratio_beside_a_callback": round(low[2] / low[1], 4),
+        "processor_ratios": {"callback": round(cpu[1] / cpu[0], 4), "watched": round(cpu[2] / cpu[0], 4)},
+        "microseconds_more": round(1e6 * (low[2] - low[0]), 1),
     }
+
+
+def _low(numbers: list[float]) -> float:
+    return statistics.quantiles(numbers, n=4)[0]
 
 
 SCRIPT = """
