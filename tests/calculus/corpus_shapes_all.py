@@ -1,6 +1,11 @@
-"""The corpus of shapes, all parts of it, by name; the parts called held-out were kept from the prover's author."""
+"""The corpus of shapes, all parts of it, by name.
+
+The parts called held-out were kept from the prover's author; those called fresh were written after the prover, by an
+author who had not read it.
+"""
 
 from tests.calculus import (
+    corpus_shapes_fresh,
     corpus_shapes_hessian_held,
     corpus_shapes_matrices_held,
     corpus_shapes_rules_held,
@@ -25,5 +30,9 @@ PARTS: dict[str, list[Case]] = {
     "held-out hessian": corpus_shapes_hessian_held.HESSIAN,
     "held-out trick": corpus_shapes_tricks_held.TRICKS,
     "held-out matrix": corpus_shapes_matrices_held.MATRICES,
+    "fresh rules": corpus_shapes_fresh.RULES,
+    "fresh hessian": corpus_shapes_fresh.HESSIAN,
+    "fresh trick": corpus_shapes_fresh.TRICKS,
+    "fresh matrix": corpus_shapes_fresh.MATRICES,
 }
 CASES: dict[str, Case] = {f"{part}/{case.name}": case for part, cases in PARTS.items() for case in cases}

@@ -19,6 +19,7 @@ from qed.domains.intervals import Intervals
 from qed.errors import QedError
 from qed.graph.trace import trace
 from tests.calculus.corpus_critical import NETWORKS, ONE, POINTS, SEVERAL, float32, rosenbrock
+from tests.calculus.corpus_critical_fresh import FRESH, KINKS
 
 
 def ask(known):
@@ -38,6 +39,23 @@ def test_the_kind_of_a_known_point(known):
 
 def test_enough_of_them_are_there():
     assert len(POINTS) >= 40
+
+
+@pytest.mark.slow
+def test_the_kinds_of_points_held_out():
+    unproved = []
+    for known in FRESH:
+        answer = ask(known)
+        assert answer.value.kind == known.kind, known.name
+        assert answer.value.nature in ("", known.nature), known.name
+        assert answer.check(), known.name
+        if not known.degenerate and not answer.proved:
+            unproved.append(known.name)
+    assert set(unproved) <= {"Beale"}
+    for known in KINKS:
+        answer = ask(known)
+        assert answer.value.kind in ("undecided", known.kind), known.name
+        assert answer.unknown or answer.check(), known.name
 
 
 def test_degenerate_points_of_one_variable_are_decided_by_the_next_derivative():

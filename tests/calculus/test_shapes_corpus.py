@@ -68,3 +68,6 @@ def test_no_verdict_is_wrong_and_nearly_all_are_decided():
     assert [name for name, worth in found.items() if worth == "wrong"] == []
     undecided = sorted(name for name, worth in found.items() if worth == "unknown")
     assert len(undecided) <= (1 - DECIDED) * len(found), undecided
+    fresh = [name for name in found if name.startswith("fresh ")]
+    assert len(fresh) >= 50
+    assert len(set(undecided) & set(fresh)) <= (1 - DECIDED) * len(fresh), undecided
