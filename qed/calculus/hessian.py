@@ -80,9 +80,9 @@ def linearized(loss: Callable[..., Any]) -> Callable[..., Any]:
     return product
 
 
-def flatten(arrays: Sequence[Any]) -> np.ndarray:
-    """Arrays as one float64 vector on the host."""
-    found = np.empty(sum(int(np.prod(np.shape(a), dtype=np.int64)) for a in arrays))
+def flatten(arrays: Sequence[Any], dtype: type = np.float64) -> np.ndarray:
+    """Arrays as one vector on the host, of float64 unless said otherwise."""
+    found = np.empty(sum(int(np.prod(np.shape(a), dtype=np.int64)) for a in arrays), dtype)
     start = 0
     for array in arrays:
         part = np.asarray(array).ravel()

@@ -78,12 +78,13 @@ class Krylov:
         self.beside = 0.0
         self.betas: list[float] = []
         start = self.rng.standard_normal(size)
-        self.basis[0] = start / np.linalg.norm(start)
+        start /= np.linalg.norm(start)
+        self.basis[0] = start
 
     def step(self) -> bool:
         """Multiply the last vector of the basis; False where the product is not finite."""
         j = self.count
-        u = np.asarray(self.product(self.basis[j])).astype(self.basis.dtype)
+        u = np.array(self.product(self.basis[j]), self.basis.dtype)
         self.products += 1
         if not np.isfinite(u).all():
             return False

@@ -3,8 +3,9 @@
 The Hessian of n parameters has n^2 entries; Lanczos needs products with vectors and keeps a few of those
 (`qed.calculus.lanczos`). For a unit vector v and theta = v'Hv, some eigenvalue lies within |H v - theta v| of theta
 (Parlett, *The Symmetric Eigenvalue Problem*, 1998, theorem 4.5.1): each number is given with that residual, from a
-fresh product in float64. What such bounds do not say is that no other eigenvalue is larger or smaller: one whose
-vector the random start hardly meets comes late. So the claim is about each interval, and not about an order.
+fresh product in float64, or in the program's arithmetic with its rounding errors measured. What such bounds do not say
+is that no other eigenvalue is larger or smaller: one whose vector the random start hardly meets comes late. So the
+claim is about each interval, and not about an order.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from qed.answer import Answer, Missing, Reason
 from qed.calculus.lanczos import Krylov
 from qed.calculus.points.case import Case
 from qed.calculus.shares import shares
-from qed.calculus.spectra.products import Products, room_for, too_large_to_form
+from qed.calculus.spectra.products import SMALL, Products, cut, is_mean, room_for, too_large_to_form
 from qed.calculus.spectra.result import Spectrum
 from qed.errors import QedError
 from qed.graph.function import Function, read
@@ -28,10 +29,15 @@ from qed.standing import Standing
 
 Array = np.ndarray
 WHICH = ("magnitude", "largest", "smallest")
-ROOM = 10
-"""How many vectors the basis holds beside those of the eigenvalues that are asked for."""
+ROOM, MORE, AMPLE = 15, 60, 20_000_000
+"""How many vectors the basis holds beside those of the eigenvalues that are asked for; of a small function MORE, as
+long as they have no more than AMPLE numbers together."""
 SPARE = 4
 """How many more Ritz vectors a restart keeps."""
+CAREFUL = 0.7
+"""At which part of the tolerance the search stops: what it estimates is measured afterwards."""
+SAFETY = 2.0
+"""By how much rounding errors that were measured on one vector are multiplied."""
 MOST = 300
 """How many products are spent at most, beside the fresh ones."""
 
@@ -44,6 +50,7 @@ def spectrum(
     which: str = "magnitude",
     seed: int = 0,
     tol: float = 1e-3,
+    parts: int = 1,
     budget: float | None = None,
     progress: Callable[[str, int, int], Any] | None = None,
 ) -> Answer[Spectrum]:
@@ -58,16 +65,18 @@ def spectrum(
         seed: of the random start.
         tol: the residual at which the search stops, in relation to the eigenvalue (and no less than a hundredth of the
             largest one seen).
+        parts: into how many parts of equal length the rows of the data in `args` are cut, which are asked one after
+            another, so that a product needs the memory of one; fun must be the mean over the rows (it is checked).
         budget: seconds; what is known then is given.
-        progress: called with (what, done, total).
+        progress: called with (what, done, total); before the search with the sentence that says the size.
 
     Returns:
         An answer whose value is a `Spectrum`, MEASURED: an eigenvalue lies within `errors[i]` of `eigenvalues[i]`.
         It is not claimed that they are the k largest. UNKNOWN where the gradient has no derivative or is not finite.
 
     Raises:
-        QedError: as `qed.graph.function.read` does; QED007 for a k or a `which` that is none; QED702 where k + 11
-            vectors do not fit into memory, before anything is allocated.
+        QedError: as `qed.graph.function.read` does; QED007 for a k or a `which` that is none, and for `parts` of which
+            fun is not the mean; QED702 where the vectors do not fit into memory, before anything is allocated.
 
     Example:
         >>> import jax.numpy as jnp
@@ -76,13 +85,16 @@ def spectrum(
         ([-10.0, 6.0], True, ('x[1]', 1.0))
     """
     started = time.monotonic()
-    _check(k, which, tol, budget)
+    _check(k, which, tol, budget, parts)
     function = read(fun, x, *args)
     k = min(int(k), function.size)
-    most = min(k + ROOM, function.size)
-    products = Products(function)
+    most = room_of(function.size, k)
+    products = Products(function, _parts(function, fun, x, args, parts))
     findings = too_large_to_form(function, k, most + 1)
     room_for(function, most + 1, np.dtype(products.dtype).itemsize)
+    if findings and progress is not None:
+        progress(findings[0].message, 0, k)
+    findings = (*findings, *products.findings)
     krylov = Krylov(products, function.size, most, seed, products.dtype)
     end = None if budget is None else started + budget
     try:
@@ -97,7 +109,28 @@ def spectrum(
     return replace(answer, findings=findings, subject=function.title("parameter"), meta=meta)
 
 
-def _check(k: Any, which: str, tol: float, budget: float | None) -> None:
+def room_of(size: int, k: int) -> int:
+    """How many vectors the basis holds.
+
+    >>> room_of(2_000_000, 5), room_of(400_000, 5), room_of(3, 2)
+    (20, 50, 3)
+    """
+    return min(k + max(ROOM, min(MORE, AMPLE // size - k)), size)
+
+
+def _parts(function: Function, fun: Any, x: Any, args: Any, parts: int) -> tuple[Function, ...]:
+    if parts == 1:
+        return ()
+    found = cut(lambda *given: read(fun, *given), x, args, parts)
+    if not is_mean(function, found):
+        because = "the mean of its values on the parts is not its value on the whole"
+        raise QedError("QED007", f"the function is not the mean over {parts} parts", because, "drop parts=")
+    return found
+
+
+def _check(k: Any, which: str, tol: float, budget: float | None, parts: Any = 1) -> None:
+    if isinstance(parts, bool) or not isinstance(parts, int | np.integer) or parts < 1:
+        raise QedError("QED007", f"parts={parts!r} is no number of parts", "it is a positive whole number", "parts=4")
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise QedError("QED007", f"k={k!r} is no number of eigenvalues", "it is a positive whole number", "give k=5")
     if which not in WHICH:
@@ -130,7 +163,7 @@ def search(
             chosen = wanted(values, k, which)
             residuals = krylov.beside * np.abs(inner[-1, chosen])
             scale = np.maximum(np.abs(values[chosen]), 1e-2 * np.max(np.abs(values)))
-            good = int(np.sum(residuals <= 0.1 * tol * scale))
+            good = int(np.sum(residuals <= CAREFUL * tol * scale))
             if progress is not None:
                 progress("eigenvalues", good, k)
             done = good == k and len(chosen) == k and krylov.products >= min(k + 3, krylov.size)
@@ -152,37 +185,44 @@ def _unknown(function: Function, missing: Missing) -> Answer[Spectrum]:
     return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), subject=function.title("parameter"))
 
 
-def measured(krylov: Krylov, product: Callable[[Array], Array], chosen: list[int]) -> tuple[Array, Array, Array]:
+def measured(krylov: Krylov, products: Products, chosen: list[int]) -> tuple[Array, Array, Array]:
     """Rayleigh quotients, residuals and unit vectors of Ritz pairs, from a fresh product each; this ends the search.
 
-    The vectors take the place of the basis, one by one, so that no memory is needed beside it.
+    The vectors take the place of the basis, one by one, so that no memory is needed beside it. Of a small function the
+    products are in float64; of a large one in its own arithmetic, and the residuals are enlarged by its rounding errors
+    E, as measured on one sum of the vectors with random signs: over the signs |E sum|^2 has the mean sum |E v|^2.
     """
     krylov.restart(chosen)
+    k, n = len(chosen), products.size
+    krylov.basis.resize((k, n), refcheck=False)  # in place: nothing else looks at it
+    signs = np.where(np.random.default_rng(k).integers(0, 2, k), 1.0, -1.0) / np.sqrt(k)
+    judged = n > SMALL and products.wide
+    mixed, images = (np.zeros(n, krylov.basis.dtype) for _ in range(2))
     values, errors = [], []
-    for i in range(len(chosen)):
-        v = krylov.basis[i].astype(np.float64)
+    for v, sign in zip(krylov.basis, signs, strict=True):
         v /= np.linalg.norm(v)
-        krylov.basis[i] = v
-        image = product(v)
+        image = products(v)
         theta, size = float(v @ image), float(np.linalg.norm(image))
-        v *= theta
-        image -= v
+        if judged:
+            mixed += v.dtype.type(sign) * v
+            images += v.dtype.type(sign) * image
+        image -= np.asarray(theta * v, image.dtype)
+        errors.append(float(np.linalg.norm(image)) + 1e-15 * (8 + float(np.sqrt(n))) * size)
         values.append(theta)
-        errors.append(float(np.linalg.norm(image)) + 1e-15 * (8 + float(np.sqrt(len(v)))) * size)
-        del image, v  # before the next product
-    krylov.basis = krylov.basis[: len(chosen)].copy()
-    return np.array(values), np.array(errors), krylov.basis
+        del image  # before the next product
+    rounding = SAFETY * float(np.sqrt(k)) * float(np.linalg.norm(products.exact(mixed) - images)) if judged else 0.0
+    return np.array(values), np.array(errors) + rounding, krylov.basis
 
 
 def _answer(case: Case, krylov: Krylov, products: Products, k: int, which: str, seed: int) -> Answer[Spectrum]:
     function = case.function
     ritz, _ = krylov.ritz()
-    values, errors, vectors = measured(krylov, products.exact, wanted(ritz, k, which))
+    values, errors, vectors = measured(krylov, products, wanted(ritz, k, which))
     paths = function.paths
     named = tuple(shares(v, paths, case.shapes) for v in vectors)
     value = Spectrum(
         values, errors, tuple(case.tree(v) for v in vectors), named, function.size, products.count,
-        float(ritz[0]), float(ritz[-1]), seed, products,
+        float(ritz[0]), float(ritz[-1]), seed, products, case.tree,
     )  # fmt: skip
     first = f"{values[0]:.6g}, off by at most {errors[0]:.2g}"
     ends = {"magnitude": "eigenvalue of largest size"}.get(which, f"{which} eigenvalue")
@@ -206,7 +246,7 @@ def _answer(case: Case, krylov: Krylov, products: Products, k: int, which: str, 
         + (f", and within its error of each of {len(values) - 1} more numbers" if len(values) > 1 else ""),
         Standing.MEASURED,
         value,
-        arithmetic="float64" if products.wide else function.dtype.split(", ")[0],
+        arithmetic=products.arithmetic,
         reasons=rows,
         headline=f"The {ends} that was found is {first}: {told or 'spread over all parameters'}.",
         recheck=lambda: _again(case, products, values, errors, k, which, seed + 1),
@@ -216,8 +256,8 @@ def _answer(case: Case, krylov: Krylov, products: Products, k: int, which: str, 
 def _again(case: Case, products: Products, values: Array, errors: Array, k: int, which: str, seed: int) -> bool:
     """Whether a search from another start finds no eigenvalue beyond the first, and the first again."""
     size = case.function.size
-    krylov = Krylov(products, size, min(k + ROOM, size), seed, products.dtype)
+    krylov = Krylov(products, size, room_of(size, k), seed, products.dtype)
     search(krylov, k, which, 1e-3)
     ritz, _ = krylov.ritz()
-    found, room, _ = measured(krylov, products.exact, wanted(ritz, 1, which))
+    found, room, _ = measured(krylov, products, wanted(ritz, 1, which))
     return bool(abs(abs(found[0]) - abs(values[0])) <= room[0] + errors[0] + 1e-3 * abs(values[0]))

@@ -12,9 +12,14 @@ import pytest
 import qed
 from qed.calculus.lanczos import Krylov
 from qed.calculus.spectra import trace as hutch
-from qed.calculus.spectra.density import density
+from qed.calculus.spectra.density import density, in_step
+from qed.calculus.spectra.determinant import log_determinant
+from qed.calculus.spectra.diagonal import diagonal as diagonal_of
+from qed.calculus.spectra.products import Products, cut, is_mean, too_large_to_form
+from qed.calculus.spectra.programs import programs
 from qed.calculus.spectrum import search, wanted
 from qed.errors import QedError
+from qed.graph.function import read
 
 DRAW = np.random.default_rng(11)
 
@@ -128,8 +133,10 @@ def test_eigenvectors_are_trees_with_named_shares():
 
 def test_the_condition_number():
     fun, at, truth = KNOWN["random positive"]
-    assert abs(qed.spectrum(fun, at).condition() - truth[-1] / truth[0]) < 1e-6
-    assert qed.spectrum(*KNOWN["even"][:2]).condition() == np.inf
+    answer = qed.spectrum(fun, at).condition()
+    assert answer.measured and abs(answer.value - truth[-1] / truth[0]) < 1e-6
+    assert answer.value - 1e-9 <= truth[-1] / truth[0] <= answer.upper + 1e-9 and answer.check()
+    assert qed.spectrum(*KNOWN["even"][:2]).condition().unknown
 
 
 def test_the_trace_of_few_parameters_is_exact():
@@ -163,7 +170,7 @@ def test_the_density_has_the_right_share_below_zero():
     assert abs(np.sum(heights) * (grid[1] - grid[0]) - 1) < 0.01
     fun, at, truth = KNOWN["even"]
     told = qed.spectrum(fun, at, k=1).density(probes=8)
-    assert abs(told.mean - truth.mean()) <= 4 * told.error
+    assert abs(told.mean - truth.mean()) <= 4 * told.error.error
 
 
 def test_the_value_graph_is_asked_and_not_a_rule():
@@ -228,3 +235,114 @@ def test_a_million_parameters_in_k_and_twenty_vectors():
     tracemalloc.stop()
     assert np.allclose(answer.eigenvalues, [35, 30, 25, 20, 15], rtol=1e-3)
     assert peak <= (k + 20) * 4 * n
+
+
+# --- networks whose products are linearised and kept ---------------------------------------------------------------
+
+
+def network(w, x, y):
+    h = jnp.tanh(x @ w["a"])
+    return jnp.mean((jnp.tanh(h @ w["b"]) @ w["c"] - y) ** 2)
+
+
+def layers(rows=3, tokens=60):
+    draw = np.random.default_rng(3)
+    shapes = {"a": (120, 100), "b": (100, 100), "c": (100, 1)}
+    w = {name: jnp.asarray(draw.standard_normal(s) / 10, jnp.float32) for name, s in shapes.items()}
+    x = jnp.asarray(draw.standard_normal((4 * rows, tokens, 120)), jnp.float32)
+    return w, x, jnp.sin(x[..., :1])
+
+
+@pytest.fixture(scope="module")
+def kept():
+    w, x, y = layers()
+    return Products(read(network, w, x, y)), (w, x, y)
+
+
+def test_kept_products_are_those_afresh_and_those_in_float64(kept):
+    products, _ = kept
+    v = np.random.default_rng(0).standard_normal(products.size)
+    v /= np.linalg.norm(v)
+    own, exact = products.own(v), products.exact(v)
+    assert products.linearized and products.kept.kept > 0 and not products.findings
+    assert np.linalg.norm(own - exact) <= 1e-5 * np.linalg.norm(exact)
+    rows = np.stack([v, 2 * v, -v]).astype(np.float32)
+    products.__dict__["linearized"] = True
+    assert np.allclose(products.several(rows), np.outer([1, 2, -1], own), rtol=1e-4, atol=1e-6)
+
+
+def test_parts_are_asked_one_by_one_and_checked(kept):
+    whole, (w, x, y) = kept
+    v = np.random.default_rng(1).standard_normal(whole.size)
+    parts = cut(lambda *given: read(network, *given), w, (x, y), 4)
+    assert is_mean(whole.function, parts)
+    assert np.allclose(Products(whole.function, parts).own(v), whole.own(v), rtol=1e-3, atol=1e-5)
+    summed = lambda w, x, y: len(x) * network(w, x, y)  # noqa: E731
+    for fun, number in ((network, 5), (summed, 4), (network, 0)):
+        with pytest.raises(QedError) as raised:
+            qed.spectrum(fun, w, x, y, parts=number)
+        assert raised.value.code == "QED007"
+
+
+def test_a_second_point_compiles_nothing(kept):
+    products, (w, x, y) = kept
+    again = Products(read(network, jax.tree.map(lambda a: a + 0.01, w), x, y))
+    assert again._own is products._own
+    assert programs(read(lambda *given: network(*given), w, x, y), wide=False) is not products._own
+
+
+def test_what_is_not_kept_is_said(kept, monkeypatch):
+    from qed.calculus.spectra import products as room
+
+    whole, _ = kept
+    monkeypatch.setattr(room, "free_memory", lambda: 1e5)
+    few = Products(whole.function)
+    assert not few.linearized and few.findings[0].code == "QED703"
+    v = np.ones(whole.size)
+    assert np.allclose(few.own(v), whole.own(v), rtol=1e-3, atol=1e-4)
+
+
+def test_the_size_is_said_in_products_and_gradients():
+    fun, at = (lambda x: jnp.sum(jnp.tanh(x) ** 2)), jnp.zeros(1_230_000)
+    text = too_large_to_form(read(fun, at), 5, 21)[0].message
+    assert "1.2 million parameters: the Hessian would take 6.1 TB" in text and "30 products = " in text
+
+
+# --- numbers of the whole matrix ------------------------------------------------------------------------------------
+
+
+def test_the_diagonal_lies_in_its_intervals():
+    matrix = np.asarray(turned(np.geomspace(1e-3, 1e2, 300)), float)
+    held = 0
+    for seed in range(5):
+        found = diagonal_of(lambda v: matrix @ v, 300, seed=seed)
+        held += int(np.sum(np.abs(found.values - np.diag(matrix)) <= found.errors))
+    assert held >= 0.97 * 5 * 300
+    fun, at, _ = KNOWN["geometric"]
+    answer = qed.spectrum(fun, at, k=1).diagonal
+    assert answer.measured and np.allclose(answer.value, np.geomspace(1e-6, 1e4, 80), rtol=1e-5) and answer.check()
+
+
+@pytest.mark.parametrize("values", [np.linspace(1, 3, 600), np.geomspace(0.3, 30, 600)], ids=["even", "spread"])
+def test_the_logarithm_of_the_determinant_lies_in_its_interval(values):
+    truth, kept = float(np.sum(np.log(values))), 0
+    for seed in range(8):
+        found = log_determinant(lambda v: values * v, len(values), probes=8, steps=30, seed=seed)
+        kept += found.lower <= truth <= found.upper
+        assert found.upper - found.lower < 0.5 * abs(truth) + 60
+    assert kept >= 7
+
+
+def test_a_determinant_of_both_signs_or_zero_is_unknown():
+    for name in ("even", "chain of 400", "random rank 2"):
+        answer = qed.spectrum(*KNOWN[name][:2], k=1).log_determinant
+        assert answer.unknown and answer.missing
+    assert not np.isfinite(log_determinant(lambda v: np.linspace(-1, 1, 500) * v, 500, probes=2, steps=20).lower)
+
+
+def test_the_recurrence_alone_gives_the_same_density():
+    values = np.concatenate([-np.ones(30), np.linspace(1, 3, 970)]).astype(np.float32)
+    one = in_step(lambda rows: rows * values, 1000, 4, 50, 0)
+    two = density(lambda v: v * values, 1000, 4, 50, 0)
+    assert abs(one.below(0.0) - two.below(0.0)) < 1e-3 and abs(one.mean - two.mean) < 1e-3
+    assert abs(one.weights.sum() - 1) < 1e-6

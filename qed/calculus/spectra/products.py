@@ -2,18 +2,29 @@
 
 In its own arithmetic a product is as fast as two gradients or so, and has its rounding errors. In float64 the *graph of
 values* is differentiated: rules that the user attached to a function are not asked, and the roundings are 1e-16 of the
-largest curvature. Error bars come from the latter.
+largest curvature. Error bars come from the latter; of large functions the roundings of the former are measured.
+
+Where the work of a product is large beside compiling it, the derivative of the gradient is linearised at the point and
+kept (`qed.calculus.spectra.programs`), if the memory that the compiler states is there; otherwise each product is
+computed afresh. A mean over rows may be cut into parts, which are asked one after another: a product then needs the
+memory of one part.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from qed.calculus.hessian import flatten, hessian_product, unflatten
-from qed.domains.widened import Widened, is_narrow, widen
+from qed.calculus.hessian import flatten, unflatten
+from qed.calculus.spectra.programs import LONG, Programs, Room, convolves, programs
+from qed.domains.cost import count
+from qed.domains.widened import is_narrow, widen
 from qed.errors import QedError
 from qed.findings import Finding
 from qed.graph.function import Function
@@ -23,10 +34,20 @@ SMALL = 20_000
 """Up to so many parameters all products are made in float64."""
 NOTED = 2**30
 """From so many bytes of a whole Hessian on its size is said."""
+WORTH = 3e7
+"""From so many operations of a gradient on its derivative is linearised and kept."""
+SHARE = 0.5
+"""Which part of the free memory what is kept may take."""
+AT_ONCE = 8
+"""How many products are made in one call at most."""
 
 
 class Products:
     """v -> H v of a function at its point, for float64 vectors: the arrays of the argument laid end to end.
+
+    Args:
+        function: the function at its point.
+        parts: functions whose mean it is, asked one after another instead; without them it is asked itself.
 
     >>> import jax.numpy as jnp
     >>> from qed.graph.function import read
@@ -35,20 +56,14 @@ class Products:
     ([6.0, 12.0], [6.0, 12.0], 2)
     """
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, parts: Sequence[Function] = ()) -> None:
         self.function = function
+        self.parts = tuple(parts) or (function,)
         self.count = 0
         self.wide = not is_narrow(function.graph)
-        equations = function.graph.count()
-        self._own = hessian_product(lambda p, data: function.value(p, data), equations=equations)
-        self._wide = hessian_product(
-            lambda p, data: Widened()(function.graph, function.join(p, data))[0], equations=equations
-        )
+        self._tangents: list[Any] | None = None
         with jax.enable_x64(True):
-            self._point = (
-                tuple(widen(p) for p in function.parameters),
-                tuple(widen(leaf) for leaf in function.data),
-            )
+            self._point = tuple(widen(p) for p in function.parameters)
 
     @property
     def size(self) -> int:
@@ -60,6 +75,37 @@ class Products:
         """What a basis of vectors is kept in."""
         return np.float64 if self.size <= SMALL or "64" in self.function.dtype else np.float32
 
+    @property
+    def arithmetic(self) -> str:
+        """In what the products of a search are computed."""
+        return "float64" if self.wide and self.size <= SMALL else self.function.dtype.split(", ")[0]
+
+    @cached_property
+    def _own(self) -> Programs:
+        return programs(self.parts[0], wide=False)
+
+    @cached_property
+    def _wide(self) -> Programs:
+        return programs(self.parts[0], wide=True)
+
+    @cached_property
+    def kept(self) -> Room | None:
+        """What the linearised product takes, all parts together; None where products are made afresh."""
+        part = self.parts[0]
+        if count(part.graph, part.traced.free).sweep < WORTH or part.graph.count() > LONG:
+            return None
+        try:
+            room = self._own.room(tuple(part.parameters), part.data)
+        except (TypeError, ValueError, NotImplementedError):  # what JAX raises where a rule is missing
+            return None
+        return None if room is None else Room(room.kept * len(self.parts), room.beside)
+
+    @cached_property
+    def linearized(self) -> bool:
+        """Whether the derivative of the gradient is kept: it pays, and there is room for it. Nothing is run for it."""
+        there = free_memory()
+        return self.kept is not None and (there is None or self.kept.kept + self.kept.beside <= SHARE * there)
+
     def __call__(self, vector: Array) -> Array:
         """The product for a search: in float64 where that is cheap, otherwise in the program's arithmetic."""
         return self.exact(vector) if self.size <= SMALL else self.own(vector)
@@ -67,8 +113,36 @@ class Products:
     def own(self, vector: Array) -> Array:
         """The product in the program's arithmetic."""
         self.count += 1
-        parameters = self.function.parameters
-        return flatten(self._own(tuple(parameters), self.function.data, unflatten(vector, parameters)))
+        direction = unflatten(vector, self.function.parameters)
+        found = [flatten(self._product(i, direction), self.dtype) for i in range(len(self.parts))]
+        return found[0] if len(found) == 1 else np.mean(found, axis=0)
+
+    def _product(self, i: int, direction: Any) -> Any:
+        part = self.parts[i]
+        if self.linearized:
+            return self._own.apply(self._linearized()[i], direction)
+        return self._own.afresh(tuple(part.parameters), part.data, direction)
+
+    def _linearized(self) -> list[Any]:
+        if self._tangents is None:
+            self._tangents = [self._own.linearized(tuple(p.parameters), p.data) for p in self.parts]
+        return self._tangents
+
+    def several(self, vectors: Array) -> Array:
+        """The products with the rows of (count, size), as rows; of a dense function in few calls."""
+        if self.size <= SMALL or not self.linearized or convolves(self.function.graph) or len(vectors) == 1:
+            return np.array([self(v) for v in vectors], self.dtype)
+        self.count += len(vectors)
+        found = []
+        for start in range(0, len(vectors), AT_ONCE):
+            rows = vectors[start : start + AT_ONCE]
+            cut = [unflatten(row, self.function.parameters) for row in rows]
+            stacked = tuple(jnp.stack(arrays) for arrays in zip(*cut, strict=True))
+            images = [self._own.several(tangent, stacked) for tangent in self._linearized()]
+            for j in range(len(rows)):
+                own = [flatten([a[j] for a in image], self.dtype) for image in images]
+                found.append(own[0] if len(own) == 1 else np.mean(own, axis=0))
+        return np.array(found)
 
     def exact(self, vector: Array) -> Array:
         """The product in float64, where the graph allows it."""
@@ -76,12 +150,66 @@ class Products:
             return self.own(vector)
         self.count += 1
         with jax.enable_x64(True):
-            point, data = self._point
-            return flatten(self._wide(point, data, unflatten(vector, point)))
+            direction = unflatten(vector, self._point)
+            found = [flatten(self._wide.afresh(self._point, _widened(p.data), direction)) for p in self.parts]
+        return found[0] if len(found) == 1 else np.mean(found, axis=0)
 
     def rounding(self, vector: Array) -> float:
         """|H v in the program's arithmetic - H v in float64| for a unit vector: what a search may be off by."""
         return 0.0 if self.size <= SMALL else float(np.linalg.norm(self.own(vector) - self.exact(vector)))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """QED703, where keeping the linearised product would pay and there is no room for it."""
+        if self.kept is None or self.linearized:
+            return ()
+        text = (
+            f"the derivative of the gradient at the point takes {in_words(self.kept.kept + self.kept.beside)}, more "
+            f"than half of the memory that is free: each product is computed afresh"
+        )
+        return (Finding("QED703", text),)
+
+
+def _widened(data: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(widen(leaf) for leaf in data)
+
+
+def cut(read: Callable[..., Function], x: Any, args: Sequence[Any], parts: int) -> tuple[Function, ...]:
+    """The functions of which fun(x, *args) is the mean: all arrays of args cut along their first axis.
+
+    Args:
+        read: (x, *args) -> Function.
+        x: the point.
+        args: the data; arrays of the commonest first length are cut, others are given to every part.
+        parts: how many.
+
+    Raises:
+        QedError: QED007, where the rows cannot be divided so.
+    """
+    leaves, structure = jax.tree.flatten(tuple(args))
+    lengths = [leaf.shape[0] for leaf in leaves if np.ndim(leaf) >= 1]
+    rows = max(set(lengths), key=lengths.count, default=0)
+    if not rows or rows % parts:
+        because = "no argument has rows" if not rows else f"{rows} rows cannot be divided into {parts} equal parts"
+        raise QedError("QED007", f"parts={parts} does not divide the data", because, "give another number of parts")
+    found = []
+    for i in range(parts):
+        piece = slice(i * rows // parts, (i + 1) * rows // parts)
+        own = [leaf[piece] if np.ndim(leaf) >= 1 and leaf.shape[0] == rows else leaf for leaf in leaves]
+        found.append(read(x, *jax.tree.unflatten(structure, own)))
+    return tuple(found)
+
+
+def is_mean(function: Function, parts: Sequence[Function], seed: int = 0) -> bool:
+    """Whether a function is the mean of its parts, at its point and at two beside it, up to rounding."""
+    rng = np.random.default_rng(seed)
+    for step in (0.0, 0.01, -0.03):
+        at = [jnp.asarray(p + step * rng.standard_normal(p.shape), p.dtype) for p in function.parameters]
+        whole = float(function.value(at))
+        values = [float(part.value(at)) for part in parts]
+        if abs(np.mean(values) - whole) > 1e-4 * max(float(np.mean(np.abs(values))), 1e-30):
+            return False
+    return True
 
 
 def in_words(number: float) -> str:
@@ -96,9 +224,31 @@ def in_words(number: float) -> str:
     return f"{number:.0f} bytes"
 
 
+def many(number: int) -> str:
+    """A number of parameters as one says it.
+
+    >>> many(12_300_000), many(40_000)
+    ('12.3 million', '40,000')
+    """
+    return f"{number / 1e6:.1f} million" if number >= 10**6 else f"{number:,}"
+
+
 def of_hessian(function: Function) -> float:
     """The bytes of a whole Hessian."""
     return float(function.size) ** 2 * max((p.dtype.itemsize for p in function.parameters), default=4)
+
+
+def gradients(function: Function) -> float:
+    """How many gradients a linearised product is worth: (4 L - 2 V) / (V + L), counted over the graph.
+
+    >>> import jax.numpy as jnp
+    >>> from qed.graph.function import read
+    >>> deep = lambda w: jnp.sum((jnp.tanh(jnp.ones((50, 40)) @ w[0]) @ w[1]) ** 2)
+    >>> round(gradients(read(deep, (jnp.ones((40, 60)), jnp.ones((60, 50))))), 1)
+    1.7
+    """
+    found = count(function.graph, function.traced.free)
+    return max(1.0, (4 * found.linear - 2 * found.value) / max(found.sweep, 1.0))
 
 
 def too_large_to_form(function: Function, k: int, vectors: int) -> tuple[Finding, ...]:
@@ -106,9 +256,11 @@ def too_large_to_form(function: Function, k: int, vectors: int) -> tuple[Finding
     size = of_hessian(function)
     if size < NOTED:
         return ()
+    products = 4 * k + 10
     text = (
-        f"{function.size:,} parameters: the Hessian would take {in_words(size)}; {k} of its eigenvalues take "
-        f"{vectors} vectors of {in_words(size / function.size)} and some tens of products"
+        f"{many(function.size)} parameters: the Hessian would take {in_words(size)}; {k} of its eigenvalues take some "
+        f"{products} products = {products * gradients(function):.0f} gradients, and {vectors} vectors of "
+        f"{in_words(size / function.size)}"
     )
     return (Finding("QED701", text),)
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from qed.answer import Answer, Measured, Reason
-from qed.calculus.lanczos import Krylov
-from qed.calculus.spectra import density as quadrature
-from qed.calculus.spectra import trace as hutch
+from qed.answer import Answer
+from qed.calculus.spectra import told
 from qed.calculus.spectra.density import Density
 from qed.calculus.spectra.products import Products
-from qed.standing import Standing
 
 Array = np.ndarray
 
@@ -43,50 +41,34 @@ class Spectrum:
     highest: float
     seed: int = 0
     source: Products | None = field(default=None, repr=False)
+    tree: Callable[[Array], Any] = field(default=lambda vector: vector, repr=False)
 
-    def density(self, probes: int = 10, steps: int = 60) -> Density:
-        """The distribution of all eigenvalues, from probes x steps further products."""
-        product = self._product()
-        return quadrature.density(product, self.size, probes, min(steps, self.size), self.seed, product.dtype)
+    def density(self, probes: int = 10, steps: int = 60) -> Answer[Density]:
+        """The distribution of all eigenvalues, from probes x steps products; the error is that of their mean."""
+        return told.distribution(self._product(), probes, steps, self.seed)
 
     @cached_property
     def trace(self) -> Answer[float]:
         """The sum of all eigenvalues, within an interval that holds it with a probability of 99 %; 120 products."""
-        product = self._product()
-        found = hutch.trace(product, self.size, seed=self.seed)
+        return told.trace(self._product(), self.seed)
 
-        def again() -> bool:
-            other = hutch.trace(product, self.size, seed=self.seed + 1)
-            return abs(other.value - found.value) <= other.error + found.error + 1e-6 * abs(found.value)
+    @cached_property
+    def diagonal(self) -> Answer[Any]:
+        """All H_ii as a tree like the argument, each within its interval with a probability of 99 %; 120 products."""
+        return told.diagonal(self._product(), self.tree, self.seed)
 
-        return Answer(
-            f"the trace of the Hessian lies within {found.error:.3g} of {found.value:.6g}",
-            Standing.MEASURED,
-            found.value,
-            arithmetic="float64",
-            error=Measured(found.error, "Hutch++", self.seed),
-            reasons=(Reason("Hutch++", with_numbers=f"{found.products} products", standing=Standing.MEASURED,
-                            unpredicted="a mean has no prediction", text=f"{found.products} Hessian products, 99 %"),),
-            headline=f"The trace is {found.value:.6g}, off by at most {found.error:.3g} with a probability of 99 %.",
-            recheck=again,
-        )  # fmt: skip
+    @cached_property
+    def log_determinant(self) -> Answer[float]:
+        """log det H within an interval of 99 %; UNKNOWN where not all curvatures are known to be positive."""
+        return told.log_determinant(self._product(), self.seed)
 
-    def condition(self, most: int = 200) -> float:
-        """The largest curvature over the smallest in size, as far as `most` products tell; inf where they may vanish.
+    def condition(self, most: int = 200) -> Answer[float]:
+        """The largest curvature over the smallest in size, from one run of Lanczos with at most `most` products.
 
-        Both ends of the spectrum come from one run of Lanczos. Where they are of different sign, or the smallest is not
-        told from 0 by its error, no number is known: inf.
+        The value is a ratio that is taken; the error goes up to a bound that fails with a probability of 1e-6. UNKNOWN
+        where curvatures are of both signs or the smallest cannot be told from 0.
         """
-        product = self._product()
-        krylov = Krylov(product, self.size, min(most, self.size), self.seed, product.dtype)
-        while krylov.step() and krylov.count < krylov.most and not krylov.closed:
-            krylov.extend()
-        values, inner = krylov.ritz()
-        room = krylov.beside * np.abs(inner[-1]) + 1e-13 * np.max(np.abs(values))
-        low, high = float(values[0] - room[0]), float(values[-1] + room[-1])
-        if low > 0:
-            return high / low
-        return float(values[0]) / float(values[-1] + room[-1]) if values[-1] + room[-1] < 0 else float("inf")
+        return told.condition(self._product(), most, self.seed)
 
     def _product(self) -> Products:
         if self.source is None:

@@ -1,0 +1,150 @@
+"""Hessian products of a graph: linearised once at a point and applied to many vectors, compiled once for many points.
+
+The derivative of the gradient at a point is a linear map; all that depends on the point alone, the *residuals*, may be
+computed once and kept (Griewank and Walther, *Evaluating Derivatives*, 2nd ed., 2008, section 5.4). With V the work of
+the function and L that of its local derivatives (`qed.domains.cost`), a gradient takes V + L, a product afresh about
+V + 4 L - V, and one that is linearised 4 L - 2 V: for a deep net 6 V against 3 V of its gradient. It pays where work is
+large beside the two compilations, and takes the memory of the residuals, which the compiler states before anything
+runs.
+
+Programs are kept for the function they belong to, by the fingerprint of its graph, so that asking at a second point
+compiles nothing. A graph that calls back to Python is not kept: its callbacks may change.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import MethodType
+from typing import Any
+
+import jax
+from jax import lax
+
+from qed import facts
+from qed.calculus.hessian import hessian_product
+from qed.calculus.spectra.flattened import Flattened
+from qed.certificates.fingerprint import fingerprint
+from qed.domains.widened import Widened
+from qed.graph.function import Function
+from qed.graph.graph import Graph
+
+KEPT = 16
+"""How many programs are kept."""
+LONG = 3000
+"""From so many equations on a product is not linearised as a whole: compiling it would take longer than asking."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What the linearised product takes.
+
+    Args:
+        kept: bytes of the residuals, from one product to the next.
+        beside: bytes that one product takes beside them.
+    """
+
+    kept: int
+    beside: int
+
+
+class Programs:
+    """Compiled derivatives of value(parameters, data) -> scalar, both tuples of arrays."""
+
+    def __init__(self, value: Callable[[Any, Any], Any], equations: int) -> None:
+        gradient = jax.grad(value)
+        self.gradient = jax.jit(gradient)
+        self.value = jax.jit(value)
+        self.afresh = hessian_product(value, equations=equations)
+        self._rooms: dict[Any, Room | None] = {}
+        self._linearize = jax.jit(lambda p, d: jax.linearize(lambda q: gradient(q, d), p)[1])
+        self._apply = jax.jit(lambda tangent, v: tangent(v))
+        self._several = jax.jit(lambda tangent, vectors: lax.map(tangent, vectors))
+
+    def room(self, parameters: Any, data: Any) -> Room | None:
+        """What a linearised product will take; compiled, not run. None where the compiler does not say."""
+        key = tuple((a.shape, str(a.dtype), getattr(a, "sharding", None)) for a in (*parameters, *data))
+        if key not in self._rooms:
+            self._rooms[key] = self._room(parameters, data)
+        return self._rooms[key]
+
+    def _room(self, parameters: Any, data: Any) -> Room | None:
+        lowered = self._linearize.lower(parameters, data)
+        first = lowered.compile().memory_analysis()
+        tangent = jax.eval_shape(self._linearize, parameters, data)
+        second = self._apply.lower(tangent, parameters).compile().memory_analysis()
+        if first is None or second is None:
+            return None
+        kept = int(first.output_size_in_bytes)
+        return Room(kept, int(max(first.temp_size_in_bytes, second.temp_size_in_bytes)))
+
+    def linearized(self, parameters: Any, data: Any) -> Any:
+        """The derivative of the gradient at a point: a tree with its residuals."""
+        return self._linearize(parameters, data)
+
+    def apply(self, tangent: Any, vector: Any) -> Any:
+        """The product with one direction."""
+        return self._apply(tangent, vector)
+
+    def several(self, tangent: Any, vectors: Any) -> Any:
+        """The products with several, stacked along a first axis; for functions without convolutions."""
+        return self._several(tangent, vectors)
+
+
+_PROGRAMS: OrderedDict[Any, tuple[Any, Programs]] = OrderedDict()
+
+
+def programs(function: Function, *, wide: bool) -> Programs:
+    """The programs of a function, in float64 or in its own arithmetic; the same for the same function again.
+
+    >>> import jax.numpy as jnp
+    >>> from qed.graph.function import read
+    >>> f = lambda x: jnp.sum(x**3)
+    >>> one, two = (programs(read(f, at), wide=False) for at in (jnp.ones(2), jnp.zeros(2)))
+    >>> one is two, programs(read(f, jnp.ones(3)), wide=False) is one
+    (True, False)
+    """
+    graph, free = function.graph, function.traced.free
+    fun = function.fun
+    owner, method = (fun.__self__, fun.__func__) if isinstance(fun, MethodType) else (fun, None)
+    try:
+        held = weakref.ref(owner)
+    except TypeError:
+        return _made(graph, free, wide)
+    if calls_back(graph):
+        return _made(graph, free, wide)
+    key = (id(owner), id(method), fingerprint(graph), tuple(free), wide)
+    found = _PROGRAMS.get(key)
+    if found is None or found[0]() is not owner:
+        found = (held, _made(graph, free, wide))
+        _PROGRAMS[key] = found
+        while len(_PROGRAMS) > KEPT:
+            _PROGRAMS.popitem(last=False)
+    _PROGRAMS.move_to_end(key)
+    return found[1]
+
+
+def calls_back(graph: Graph) -> bool:
+    """Whether a graph calls what is no mathematics."""
+    return any(
+        equation.call is None and facts.classify(equation.primitive) in (facts.Class.EFFECT, None)
+        for equation in graph.walk()
+    )
+
+
+def convolves(graph: Graph) -> bool:
+    """Whether a graph has a convolution, which XLA's CPU does twenty times slower inside a loop."""
+    return any(equation.primitive == "conv_general_dilated" for equation in graph.walk())
+
+
+def _made(graph: Graph, free: Sequence[int], wide: bool) -> Programs:
+    places = set(free)
+
+    def value(parameters: Any, data: Any) -> Any:
+        first, second = iter(parameters), iter(data)
+        inputs = [next(first) if i in places else next(second) for i in range(len(graph.inputs))]
+        return (Widened()(graph, inputs) if wide else Flattened()(graph, inputs))[0]
+
+    return Programs(value, graph.count())
