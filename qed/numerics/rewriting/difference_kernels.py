@@ -35,6 +35,7 @@ import jax.numpy as jnp
 
 from qed.graph.build import Operation
 from qed.numerics.rewriting.difference_factory import Function, chosen, kernel, over, short, within
+from qed.numerics.rewriting.difference_gammas import OPERATIONS as GAMMAS
 from qed.numerics.rewriting.difference_inverses import asin, asinh, atan, atanh, erf
 from qed.numerics.rewriting.kernels import log_cosh as stable_log_cosh
 from qed.numerics.rewriting.smooth import sech2
@@ -323,6 +324,7 @@ OPERATIONS = {
     "atanh": _operation(atanh),
     "erf": _operation(erf),
     "erfc": _operation(erf, -1.0),
+    **GAMMAS,
 }
 """For each primitive the difference of it: (x, y, d) -> f(x) - f(y)."""
 

@@ -42,10 +42,13 @@ ATOMS = {
     "atanh": Law("atanh(a) - atanh(b) = atanh((a - b) / (1 - a b))", "|a|, |b| < 1, as for the original"),
     "erf": Law("erf(a) - erf(b) = integral of its derivative from b to a", "always"),
     "erfc": Law("erfc(a) - erfc(b) = integral of its derivative from b to a", "always"),
+    "lgamma": Law("lgamma(a) - lgamma(b) by Stirling's series and the recurrence", "a, b > 0, else as it is"),
+    "digamma": Law("digamma(a) - digamma(b) by Stirling's series and the recurrence", "a, b > 0, else as it is"),
     "pow": Law("a**k - b**k = b**k expm1(k log1p((a - b) / b))", "a, b > 0, else as it is"),
 }
 """f(a) - f(b) for each primitive f."""
 
+BETA = Law("lgamma(a + b - e) - lgamma(a) - lgamma(b) by Stirling's series", "a, b > 0, else as it is")
 EXPM1 = Law("exp(a) - 1 = expm1(a)", "always")
 CONSTANT = Law("f(a) - r = f(a) - f(b) with f(b) = r to twice the digits", "always")
 LOGISTIC = Law("1 - sigmoid(a) = sigmoid(-a)", "always")

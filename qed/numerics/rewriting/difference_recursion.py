@@ -19,6 +19,7 @@ from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import difference_rules as rules
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_factors import coefficients, rational_roots
+from qed.numerics.rewriting.difference_gammas import three
 from qed.numerics.rewriting.difference_logs import log_rest
 from qed.numerics.rewriting.difference_products import all_against_one, product_against_one
 from qed.numerics.rewriting.difference_quotients import removed
@@ -86,7 +87,15 @@ class Difference(Reading):
         factor = common(polynomial)
         if factor != ONE:
             return self._factored(polynomial, factor, like)
-        for rule in (self._remainder, self._two, self._divided, self._fractions, self._multiplied, self._paired):
+        for rule in (
+            self._remainder,
+            self._gammas,
+            self._two,
+            self._divided,
+            self._fractions,
+            self._multiplied,
+            self._paired,
+        ):
             found = rule(polynomial, like)
             if found is not None:
                 return found
@@ -126,6 +135,16 @@ class Difference(Reading):
             if found is not None:
                 return found
         return None
+
+    def _gammas(self, polynomial: Polynomial, like: Node) -> Found | None:
+        """Logarithms of Beta functions and binomial coefficients among the terms."""
+        found = three(self, polynomial, like) if len(polynomial) > 2 else None
+        if found is None or len(polynomial) == 3:
+            return None if found is None else found[1]
+        rest = plus(plus(polynomial, found[0], -1), self.terms.generator(found[1][0]))
+        better = self(rest, like)
+        value, used = better if better is not None else (self.plain(rest, like), ())
+        return value, (*found[1][1], *used)
 
     def _rest_and_more(
         self, polynomial: Polynomial, monomial: Monomial, c: Fraction, u: Polynomial, g: Node, like: Node

@@ -1,0 +1,66 @@
+"""Differences of log-gamma and digamma functions, and binomial coefficients: the digits kept, judged in balls."""
+
+import jax
+import numpy as np
+import pytest
+
+import qed
+from qed.graph.trace import trace
+from qed.numerics.rewriting import session
+from tests.numerics import scoring
+from tests.numerics.test_rewritings_are_identities import agree, balls
+
+G, PSI = jax.lax.lgamma, jax.lax.digamma
+CASES = {
+    "rising factorial": (
+        lambda x, a: G(x + a) - G(x),
+        [(3.0, 0.5), (1e4, 2.0), (1e6, 0.1), (0.1, 1e-5), (1e-8, 0.3), (30.0, 1e-4), (2.0, 500.0)],
+    ),
+    "beta": (
+        lambda a, b: G(a) + G(b) - G(a + b),
+        [(3.0, 2.5), (1e4, 2.0), (1e6, 1e6), (1e-8, 0.3), (1e5, 1e-3), (15.0, 300.0)],
+    ),
+    "binomial": (
+        lambda n, k: G(n + 1) - G(k + 1) - G(n - k + 1),
+        [(10.0, 3.0), (1000.0, 2.0), (1e6, 3.0), (1e5, 0.0), (1e5, 99998.0), (170.0, 60.0)],
+    ),
+    "digamma": (lambda x, a: PSI(x + a) - PSI(x), [(3.0, 0.5), (1e4, 2.0), (0.1, 1e-5), (1e-8, 0.3), (1.2, 3.0)]),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", CASES)
+def test_differences_of_gamma_functions_keep_their_digits(name, dtype):
+    fun, points = CASES[name]
+    case = scoring.Stability(name, "gammas", fun, tuple(points))
+    verdict = scoring.verdict(case, dtype, qed.stabilize(fun), scoring.truths(case, dtype))
+    assert verdict.broken("value")
+    assert max(verdict.after.value) <= scoring.FIXED, verdict.after
+    assert max(verdict.after.gradient) <= 3.6, verdict.after  # digamma and trigamma of JAX lose as much by themselves
+    assert not verdict.worse("value") and not verdict.worse("gradient")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_new_function_is_the_old_one_in_balls(name):
+    def fun(x):
+        return CASES[name][0](x[0], x[1])
+
+    with jax.enable_x64(True):
+        x = np.array([[0.7, 2.9, 12.5, 33.0], [0.3, 1.1, 0.01, 14.0]])
+        new = session.rewrite(trace(fun, x).graph).function
+        before, after = balls(fun, x), balls(lambda x: new(x)[0], x)
+    assert before is not None and after is not None and all(one.is_finite() for one in before)
+    assert all(map(agree, before, after))
+
+
+def test_below_zero_the_functions_stay_as_they_are():
+    fun = jax.jit(CASES["rising factorial"][0])
+    for point in ((-2.5, 0.25), (-0.5, 3.0), (-30.3, 1.1)):
+        assert jax.jit(qed.stabilize(fun))(*point) == fun(*point)
+
+
+def test_a_gamma_function_alone_is_left_alone():
+    def fun(x):
+        return G(x) + G(2 * x)
+
+    assert not qed.stabilize(fun).rewrites(3.0).value.rewrites
