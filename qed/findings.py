@@ -92,6 +92,7 @@ CODES: Mapping[str, Code] = {
         Code("QED303", "saddle", _WARNING, "The critical point is a saddle: the loss still falls in some direction."),
         Code("QED304", "flat-direction", _NOTE, "In some direction the loss does not bend at the critical point."),
         Code("QED306", "unbounded-below", _WARNING, "The loss falls faster and faster: it has no lower bound."),
+        Code("QED307", "positive-blocks", _WARNING, "Each layer bends upward alone, and all together do not."),
         Code("QED401", "step-beyond-stability", _ERROR, "The step is too large: a smaller one ends lower."),
         Code("QED402", "beyond-local-limit", _NOTE, "The step exceeds a local limit, harmlessly here."),
         Code("QED403", "loss-rises", _WARNING, "The run ends higher than it began, unexplained."),

@@ -5,6 +5,7 @@
 import tracemalloc
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -346,3 +347,67 @@ def test_the_recurrence_alone_gives_the_same_density():
     two = density(lambda v: v * values, 1000, 4, 50, 0)
     assert abs(one.below(0.0) - two.below(0.0)) < 1e-3 and abs(one.mean - two.mean) < 1e-3
     assert abs(one.weights.sum() - 1) < 1e-6
+
+
+# --- Gauss-Newton, Fisher, blocks -----------------------------------------------------------------------------------
+
+ROWS = jnp.asarray(np.random.default_rng(5).standard_normal((12, 4)), jnp.float32)
+CLASSES = jnp.arange(12) % 3
+
+
+def logits(w):
+    return jnp.tanh(ROWS @ w["a"]) @ w["b"]
+
+
+def of_logits(outer):
+    return lambda w: outer(logits(w))
+
+
+LOSSES = {
+    "categorical": lambda w: -jnp.mean(jax.nn.log_softmax(logits(w))[jnp.arange(12), CLASSES]),
+    "normal": lambda w: 0.5 * jnp.mean((logits(w) - ROWS[:, :3]) ** 2),
+    "Bernoulli": of_logits(lambda z: jnp.sum(jax.nn.softplus(z) - (CLASSES[:, None] == 1) * z) / 7),
+    "Poisson": of_logits(lambda z: jnp.mean(jnp.exp(z) - 2.0 * z)),
+}
+MEANS = {"categorical": jax.nn.logsumexp, "normal": lambda z: jnp.sum(z**2) / 2,
+         "Bernoulli": lambda z: jnp.sum(jax.nn.softplus(z)), "Poisson": lambda z: jnp.sum(jnp.exp(z))}  # fmt: skip
+SCALES = {"categorical": 1 / 12, "normal": 1 / 36, "Bernoulli": 1 / 7, "Poisson": 1 / 36}
+
+
+@pytest.mark.parametrize("family", LOSSES)
+def test_the_gauss_newton_matrix_is_the_one_of_its_definition(family):
+    draw = np.random.default_rng(7)
+    w = {
+        "a": jnp.asarray(draw.standard_normal((4, 5)), jnp.float32),
+        "b": jnp.asarray(draw.standard_normal((5, 3)) / 2),
+    }
+    w = jax.tree.map(lambda a: a.astype(jnp.float32), w)
+    answer = qed.spectrum(LOSSES[family], w, k=1).gauss_newton(k=2)
+    assert answer.measured and answer.families == (family,)
+    jacobian = jax.jacobian(logits)(w)
+    columns = np.concatenate([np.asarray(jacobian[n]).reshape(12, 3, -1) for n in ("a", "b")], 2).astype(float)
+    middle = np.asarray(jax.vmap(jax.hessian(MEANS[family]))(logits(w)), float) * SCALES[family]
+    gauss_newton = np.einsum("nip,nij,njq->pq", columns, middle, columns)
+    truth = np.linalg.eigvalsh(gauss_newton)
+    assert np.allclose(answer.eigenvalues, truth[::-1][:2], rtol=1e-4)
+    flat, back = jax.flatten_util.ravel_pytree(w)
+    rest = np.linalg.eigvalsh(np.asarray(jax.hessian(lambda v: LOSSES[family](back(v)))(flat), float) - gauss_newton)
+    assert abs(abs(answer.difference) - np.abs(rest).max()) <= 2e-3 * np.abs(rest).max() + 1e-5
+
+
+def test_a_penalty_is_a_term_of_its_own_and_other_losses_are_unknown():
+    w = {"a": jnp.ones((4, 5)) / 3, "b": jnp.ones((5, 3))}
+    both = lambda w: LOSSES["categorical"](w) + 0.05 * sum(jnp.sum(a**2) for a in w.values())  # noqa: E731
+    answer = qed.spectrum(both, w, k=1).gauss_newton()
+    assert answer.families == ("categorical", "normal", "normal")
+    for fun in (lambda w: jnp.sum(jnp.sin(logits(w))), lambda w: -LOSSES["normal"](w), lambda w: jnp.sum(logits(w))):
+        assert qed.spectrum(fun, w, k=1).gauss_newton().unknown
+
+
+@pytest.mark.parametrize(("c", "codes"), [(2.0, ["QED307"]), (0.5, [])])
+def test_positive_blocks_do_not_make_a_minimum(c, codes):
+    fun = lambda w: sum(jnp.sum(a**2) for a in w.values()) / 2 + c * jnp.sum(w["a"] * w["b"])  # noqa: E731
+    answer = qed.spectrum(fun, {"a": jnp.zeros(3), "b": jnp.zeros(3)}, k=1).blocks()
+    assert answer.measured and [finding.code for finding in answer.findings] == codes and answer.check()
+    assert [block.size for block in answer.value] == [3, 3]
+    assert all(abs(block.lowest - 1) <= block.error + 1e-12 for block in answer.value)

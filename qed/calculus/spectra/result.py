@@ -11,7 +11,9 @@ import numpy as np
 
 from qed.answer import Answer
 from qed.calculus.spectra import told
+from qed.calculus.spectra.blocks import Block, blocks
 from qed.calculus.spectra.density import Density
+from qed.calculus.spectra.gauss_newton import GaussNewton, gauss_newton
 from qed.calculus.spectra.products import Products
 
 Array = np.ndarray
@@ -69,6 +71,21 @@ class Spectrum:
         where curvatures are of both signs or the smallest cannot be told from 0.
         """
         return told.condition(self._product(), most, self.seed)
+
+    def gauss_newton(self, k: int = 5) -> Answer[GaussNewton]:
+        """The largest eigenvalues of the Gauss-Newton matrix, and the largest of what the Hessian has beside it.
+
+        UNKNOWN where the loss is no sum of squared errors, cross-entropies or Poisson losses of a network's values;
+        where it is, the matrix is the Fisher information of that model.
+        """
+        return gauss_newton(self._product(), k, self.seed)
+
+    def blocks(self, most: int = 60) -> Answer[tuple[Block, ...]]:
+        """The curvatures within each array or layer alone, beside those of the whole; QED307 where they differ in sign.
+
+        Positive blocks do not make a minimum: a direction that changes two layers together may still be one of descent.
+        """
+        return blocks(self._product(), most, self.seed)
 
     def _product(self) -> Products:
         if self.source is None:
