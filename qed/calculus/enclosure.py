@@ -22,8 +22,10 @@ from qed.answer import Answer, Enclosed, Missing, Reason
 from qed.calculus.bounding.boxes import Gap, OnBoxes
 from qed.calculus.bounding.ranging import Side
 from qed.calculus.expanding.words import outward
-from qed.certificates.boxes import OutOfTime, Prover
+from qed.certificates.boxes import OutOfTime
+from qed.certificates.boxes_together import Together
 from qed.certificates.enclosure import Enclosure, Enclosures
+from qed.domains.ball_boxes import BallBoxes, NotSmooth
 from qed.domains.box import Interval, spread
 from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
@@ -37,6 +39,10 @@ CLOSE = 1e-3
 """How far the bounds may lie beyond the range where no width is asked for, in parts of the range."""
 FEW, MANY = 64, 4096
 """How many leaves each tree has at most: where no width is asked for, and where one is."""
+LATE = 1.0
+"""How many seconds the natural extension may be verified, where nothing better was in time."""
+TRIED = 16
+"""On how many boxes at once it is seen how long a verification takes."""
 ROOM = (0.0, 2.0**-46, 2.0**-34, 2.0**-24)
 """By which parts of themselves bounds are widened, until they are confirmed."""
 LARGEST = {1: 2**20, 2: 2**17}
@@ -61,7 +67,8 @@ def enclose(
         args: the other arguments, as they are.
         width: how wide the bounds may be, or how far they may lie beyond the range, both ends together, in the units of
             fun; None for about a thousandth of the range.
-        budget: seconds, of which half are for the search; the bounds found until then are proved.
+        budget: seconds, of which half are for the search; the bounds found until then are proved. It may last a second
+            longer, in which coarse bounds are verified where better ones were not in time.
         progress: called with (what, done, total) as the bounds improve.
 
     Returns:
@@ -185,11 +192,11 @@ def _of_number(asked: _Asked, traced: Traced, deadline: float) -> Answer[Interva
         if not np.isfinite(search.lower) and not np.isfinite(search.upper):
             return _unknown(Missing("no bound was found", "a smaller box", code="QED020"))
         try:
-            return _answer(asked, search, _confirmed(asked, search, np.inf if last else deadline + asked.budget))
+            return _answer(asked, search, _confirmed(asked, search, time.monotonic() + LATE if last else deadline))
         except CertificateError as error:
             problem = f"not confirmed in balls: {error.node}: {error.why}"
         except OutOfTime:
-            problem = "not confirmed in balls in time"
+            problem = f"no bound was verified within the budget of {asked.budget:g} s"
     return _unknown(Missing(problem, "a rule", code="QED020"))
 
 
@@ -214,14 +221,22 @@ class _Search:
 
     def _affordable(self, function: OnBoxes, ends: tuple[Array, Array]) -> int:
         """How many leaves can be verified in half of the budget, about."""
-        prover = Prover(function.traced, parts=0)
-        took = [0.0, 0.0]
-        for k in range(2):  # the first time something may be imported
+        limit, took = self.asked.budget / 8, np.inf
+        together, balls = Together(function.traced), BallBoxes(function.traced)
+        for _ in range(2):  # the first time something may be imported
             start = time.monotonic()
-            with contextlib.suppress(CertificateError):
-                prover.at_least(*ends, np.inf, "box")
-            took[k] = time.monotonic() - start
-        return 1 + int(self.asked.budget / 4 / max(min(took), 1e-9))
+            if together.known:
+                together.bounds(*(np.repeat(end[None], TRIED, 0) for end in ends))
+                took = min(took, (time.monotonic() - start) / TRIED)
+            else:
+                with contextlib.suppress(NotSmooth):
+                    balls.range(*ends)
+                    balls.slopes(*ends)
+                second = 1 + function.size / 2 if self.order else 1  # second derivatives in so many times that
+                took = min(took, second * (time.monotonic() - start))
+            if took > limit:
+                break
+        return 1 + int(limit / max(took, 1e-9))
 
     @property
     def lower(self) -> float:
@@ -275,7 +290,7 @@ def _confirmed(asked: _Asked, search: _Search, deadline: float) -> Enclosure:
     """
     fun, example, args = asked.subject
     problem: CertificateError | None = None
-    for room in ROOM:
+    for room in ROOM if search.order else ROOM[2:]:  # where little time may be left
         ends = [search.lower, search.upper]
         margin = room * max([abs(end) for end in (*ends, *search.seen) if np.isfinite(end)], default=0.0)
         bounds = ends[0] - margin, ends[1] + margin

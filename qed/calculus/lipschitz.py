@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Answer, Enclosed, Missing, Reason
+from qed.calculus.bounding.allowance import Allowance, Progress
 from qed.calculus.bounding.boxes import Gap, OnBoxes, undefined
 from qed.calculus.bounding.forms import definite
 from qed.calculus.bounding.ridges import NoBound, constant
 from qed.calculus.expanding.words import outward
-from qed.certificates.boxes import split
+from qed.certificates.boxes import OutOfTime, split
 from qed.certificates.lipschitz import Lipschitz
 from qed.certificates.ridges import Ridges
 from qed.domains import rounding_outward as ro
@@ -51,7 +52,14 @@ CLOSE = 1e-3
 """The part of the constant that is not worth another halving."""
 
 
-def lipschitz(fun: Callable[..., Any], box: Any, *args: Any, order: int = 1, budget: float = 10.0) -> Answer[float]:
+def lipschitz(
+    fun: Callable[..., Any],
+    box: Any,
+    *args: Any,
+    order: int = 1,
+    budget: float = 10.0,
+    progress: Progress | None = None,
+) -> Answer[float]:
     """A Lipschitz constant of fun on a box (order 0), or of its gradient (order 1), in the Euclidean norm, proved.
 
     Args:
@@ -59,7 +67,8 @@ def lipschitz(fun: Callable[..., Any], box: Any, *args: Any, order: int = 1, bud
         box: `qed.Box(lower, upper)` or the pair.
         args: the other arguments, as they are.
         order: 0 for fun itself, in units of fun per unit of x; 1 for its gradient, per unit of x squared.
-        budget: seconds of search.
+        budget: seconds, about half of them for the search; the rest is for the verification.
+        progress: called with (what, done, total) as pieces of the box are bounded.
 
     Returns:
         An answer whose value is the constant; `lower` is a norm that is taken on the box, `upper` the constant. UNKNOWN
@@ -83,11 +92,12 @@ def lipschitz(fun: Callable[..., Any], box: Any, *args: Any, order: int = 1, bud
     example, lower, upper = spread(box)
     asked = read(fun, example, *args, finite=False)
     subject, ends = (fun, example, args), (lower, upper)
-    found = _of_sum(asked.traced, subject, ends, order, start + budget / 2)
+    when = Allowance(start, budget, progress)
+    found = _of_sum(asked.traced, subject, ends, order, when)
     if not found.proved or _may_be_less(found, ends):
         function = OnBoxes.of(asked.traced)
         most = found.upper if found.proved else np.inf
-        other = _judged(function, subject, ends, order, start + budget, most)
+        other = _judged(function, subject, ends, order, when, most)
         found = found if found.proved and not other.proved else _with_reason(other, found)
     return replace(found, subject=asked.title())
 
@@ -109,11 +119,11 @@ def _with_reason(other: Answer[float], found: Answer[float]) -> Answer[float]:
 
 
 def _of_sum(
-    traced: Traced, subject: tuple[Any, Any, Any], box: tuple[Any, Any], order: int, deadline: float
+    traced: Traced, subject: tuple[Any, Any, Any], box: tuple[Any, Any], order: int, when: Allowance
 ) -> Answer[float]:
     """The constant of a sum of functions of affine functions; UNKNOWN where it is none, or is not confirmed."""
     try:
-        found = constant(traced, *box, order, deadline)
+        found = constant(traced, *box, order, when.part(0.5))
     except NoBound as error:
         return _unknown(order, Missing(str(error), "another box", code="QED020"))
     fun, example, args = subject
@@ -122,26 +132,28 @@ def _of_sum(
         bound = found.bound * (1 + room) + float(np.finfo(float).tiny)
         certificate = Ridges.about(fun, example, args, box=box, order=order, bound=bound, ranges=found.ranges)
         try:
-            certificate.verify()
+            certificate.confirm(when.part(0.8))
         except CertificateError as error:
             problem = f"{error.node}: {error.why}"
             if error.node != "bound":
                 break
+        except OutOfTime:
+            return _unknown(order, when.over("the constant was not verified"))
         else:
             text = f"a sum of {found.count} functions of affine functions" if found.count else "an affine function"
-            return _told(order, bound, _sampled(traced, order, box), certificate, text)
+            return _told(order, bound, _sampled(OnBoxes.of(traced), order, box), certificate, text)
     return _unknown(order, Missing(problem, "a box without corners", code="QED020"))
 
 
-def _sampled(traced: Traced, order: int, box: tuple[Any, Any]) -> float:
+def _sampled(function: OnBoxes, order: int, box: tuple[Any, Any]) -> float:
     """A norm that the derivative takes at one of some points of the box, to float64's precision."""
-    function = OnBoxes.of(traced)
     if function.size > LARGEST:
         return 0.0
     low, high = (np.concatenate([np.ravel(leaf) for leaf in side]) for side in box)
     low, high = np.maximum(low, np.minimum(high, 1.0) - 2.0), np.minimum(high, np.maximum(low, -1.0) + 2.0)
     random = np.random.default_rng(0)
-    points = np.array([low / 2 + high / 2, *random.uniform(low, high, (POINTS, low.size))])
+    corners = np.where(random.random((POINTS, low.size)) < 0.5, low, high)
+    points = np.array([low / 2 + high / 2, *random.uniform(low, high, (POINTS, low.size)), *corners, low, high])
     try:
         return norm_at(function, points, order)
     except (Gap, TooLong):
@@ -170,7 +182,7 @@ def _judged(
     subject: tuple[Any, Any, Any],
     box: tuple[Any, Any],
     order: int,
-    deadline: float,
+    when: Allowance,
     most: float,
 ) -> Answer[float]:
     """The constant by pieces of the box, if it is smaller than `most`."""
@@ -180,7 +192,7 @@ def _judged(
     ends = [np.concatenate([np.ravel(leaf) for leaf in side]) for side in box]
     try:
         pieces = _Pieces(function, order, *ends)
-        pieces.refine(deadline)
+        pieces.refine(when.part(0.5), when.progress)
     except Gap as gap:
         lost = gap.unknown
         return _unknown(order, Missing(str(lost), "a rule", code="QED020", primitive=lost.primitive, span=lost.span))
@@ -190,10 +202,10 @@ def _judged(
         return _unknown(order, _why(pieces))
     if not pieces.bound < (1 - NEAR) * most:
         return _unknown(order, Missing("no smaller constant was found"))
-    return _confirmed(pieces, subject, box)
+    return _confirmed(pieces, subject, box, when)
 
 
-def _confirmed(pieces: _Pieces, subject: tuple[Any, Any, Any], box: tuple[Any, Any]) -> Answer[float]:
+def _confirmed(pieces: _Pieces, subject: tuple[Any, Any, Any], box: tuple[Any, Any], when: Allowance) -> Answer[float]:
     """The answer with its certificate; the constant is raised by small parts of itself until balls confirm it."""
     fun, example, args = subject
     problem = ""
@@ -201,10 +213,13 @@ def _confirmed(pieces: _Pieces, subject: tuple[Any, Any, Any], box: tuple[Any, A
         bound = pieces.bound * (1 + room) + float(np.finfo(float).tiny)
         certificate = Lipschitz.about(fun, example, args, box=box, tree=pieces.tree(), order=pieces.order, bound=bound)
         try:
-            certificate.confirm(parts)
+            certificate.confirm(parts, when.end)
+        except OutOfTime:
+            return _unknown(pieces.order, when.over("the constant was not verified"))
         except CertificateError as error:
             problem = f"not confirmed in balls: {error.node}: {error.why}"
         else:
+            pieces.seen = max(pieces.seen, _sampled(pieces.function, pieces.order, box))
             return _answer(pieces, bound, certificate)
     return _unknown(pieces.order, Missing(problem, "a bounded box without corners", code="QED020"))
 
@@ -281,9 +296,11 @@ class _Pieces:
             waiting += [] if node is None else [node[2], node[1]]
         return found
 
-    def refine(self, deadline: float) -> None:
+    def refine(self, deadline: float, progress: Progress | None = None) -> None:
         """Halve the pieces with the largest bounds, several at a time."""
         while len(self.leaves) < PIECES and time.monotonic() < deadline:
+            if progress is not None:
+                progress(f"constant at most {self.bound:.6g}", len(self.leaves), PIECES)
             goal = self.seen * (1 + CLOSE)
             chosen = sorted((k for k in self.leaves if self.leaves[k][0] > goal), key=lambda k: -self.leaves[k][0])
             numbers, lows, highs = [], [], []

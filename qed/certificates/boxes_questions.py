@@ -20,6 +20,8 @@ Array = np.ndarray
 class Questions:
     """What is to be proved of a traced function; OutOfTime is raised after the deadline (time.monotonic()).
 
+    Where `negative` is set it is about -f; of an array it is about one component, in balls only.
+
     >>> import jax.numpy as jnp
     >>> import numpy as np
     >>> from qed.certificates.boxes_questions import Questions
@@ -29,8 +31,11 @@ class Questions:
     >>> ask.settle()
     """
 
-    def __init__(self, traced: Traced, deadline: float = np.inf) -> None:
-        self.balls, self.together = Prover(traced, deadline), Together(traced, deadline)
+    def __init__(
+        self, traced: Traced, deadline: float = np.inf, negative: bool = False, component: int | None = None
+    ) -> None:
+        self.balls = Prover(traced, deadline, negative=negative, component=component)
+        self.together = Together(traced, deadline, negative) if component is None else None
         self._bounds: list[tuple[Array, Array, float, str, bool]] = []
         self._slopes: list[tuple[Array, Array, int, bool, str]] = []
 
@@ -48,25 +53,27 @@ class Questions:
         self._bounds, self._slopes = [], []
         for strictly in (True, False):
             of_kind = [question for question in bounds if question[4] == strictly]
-            known = self._known(of_kind, lambda low, high, rest, s=strictly: self._at_least(low, high, rest[0], s))
+            known = self._known(of_kind, lambda ask, low, high, rest, s=strictly: _at_least(ask, low, high, rest[0], s))
             for k in np.flatnonzero(~known):
                 self.balls.at_least(*of_kind[k])
-        known = self._known(slopes, lambda low, high, rest: self.together.sloped(low, high, rest[0], rest[1]))
+        known = self._known(slopes, lambda ask, low, high, rest: ask.sloped(low, high, rest[0], rest[1]))
         for k in np.flatnonzero(~known):
             self.balls.sloped(*slopes[k])
 
-    def _at_least(self, low: Array, high: Array, bound: Any, strictly: bool) -> Array:
-        return self.together.at_least(low, high, np.asarray(bound, float), strictly)
-
     def _known(self, questions: list[Any], answer: Any) -> Array:
         """Which of the questions are settled together."""
-        if not questions or not self.together.known:
+        if not questions or self.together is None or not self.together.known:
             return np.zeros(len(questions), bool)
         low, high, *rest = zip(*questions, strict=True)
-        return answer(np.array(low), np.array(high), rest)
+        return answer(self.together, np.array(low), np.array(high), rest)
 
     def convex(self, lower: Array, upper: Array, point: Array, free: Array, name: str) -> None:
         """Prove that the Hessian is positive definite on a box, in the free coordinates."""
-        if np.any(free) and self.together.known and self.together.convex(lower, upper, free):
+        known = np.any(free) and self.together is not None and self.together.known
+        if known and self.together is not None and self.together.convex(lower, upper, free):
             return
         self.balls.convex(lower, upper, point, free, name)
+
+
+def _at_least(ask: Together, low: Array, high: Array, bound: Any, strictly: bool) -> Array:
+    return ask.at_least(low, high, np.asarray(bound, float), strictly)

@@ -1,7 +1,7 @@
 """What certificates on boxes ask of a function, asked of many boxes at once in padded float64 intervals.
 
 The questions are those of `qed.certificates.boxes`: f >= b on a box, a partial derivative of one sign, a positive
-definite Hessian. On a box X with middle m, slopes G and Hessian H a lower bound of f is the largest of
+definite Hessian, bounds of derivatives. On a box X with middle m, slopes G and Hessian H a lower bound of f is the largest of
 
     min f(X),    f(m) + min G (X - m),    f(m) + min (grad f(m) (X - m) + (X - m)^T H (X - m) / 2),
 
@@ -33,12 +33,14 @@ PARTS = 256
 ALTOGETHER = 2**17
 """and how many parts all boxes together, but for the first four rounds."""
 
-LARGE = 1e300
-"""Twice a number up to here is finite."""
+LARGE, LEAST = 1e300, 1e-140
+"""Twice a number up to here is finite; the square of one above is a normal number."""
 
 
 class Together:
     """A traced function, questioned on boxes (count, n); OutOfTime is raised after the deadline (time.monotonic()).
+
+    Where `negative` is set the questions are about -f.
 
     >>> import jax.numpy as jnp
     >>> import numpy as np
@@ -50,10 +52,11 @@ class Together:
     ([True, False], [False, True])
     """
 
-    def __init__(self, traced: Traced, deadline: float = np.inf) -> None:
-        self.f = PaddedBoxes(traced)
+    def __init__(self, traced: Traced, deadline: float = np.inf, negative: bool = False) -> None:
+        boxes = PaddedBoxes(traced)
+        self.size, self.known = boxes.size, boxes.known
+        self.f: Callable[..., Derivatives] = _negated(boxes) if negative else boxes
         self.deadline = deadline
-        self.known = self.f.known
 
     def at_least(self, lower: Array, upper: Array, bound: Array, strictly: bool = True) -> Array:
         """Return on which boxes f > bound is proved (f >= bound with `strictly` False)."""
@@ -84,6 +87,35 @@ class Together:
 
         return bool(self._everywhere(settled, lower[None], upper[None])[0])
 
+    def gradient_within(self, lower: Array, upper: Array, bound: float) -> Array:
+        """Return on which boxes the Euclidean norm of the gradient is proved to be below a bound."""
+        square = bound * bound * (1 - padded.PART) if LEAST < bound < LARGE**0.5 else -1.0
+
+        def settled(low: Array, high: Array, owner: Array) -> tuple[Array, Array]:
+            found = self.f(low, high, 1)
+            slopes, squares = found.slopes, padded.squared(found.slopes)
+            width = np.where(low < high, high - low, 0.0)
+            weights = np.where(np.isfinite(width), (slopes[1] - slopes[0]).T * width, np.finfo(float).max)
+            known = np.all(np.isfinite(weights), -1, keepdims=True)
+            short = (padded.total(squares, 0)[1] < square) & _defined(found)
+            return short, np.where(known, weights, _widths(low, high))
+
+        return self._everywhere(settled, lower, upper)
+
+    def hessian_within(self, lower: Array, upper: Array, bound: float) -> Array:
+        """Return on which boxes the eigenvalues of the Hessian are proved to lie between -bound and bound."""
+        free = np.ones(self.size, bool)
+        i, j = np.triu_indices(self.size)
+        shift = np.where(i == j, bound, 0.0)[:, None]
+
+        def settled(low: Array, high: Array, owner: Array) -> tuple[Array, Array]:
+            found = self.f(low, high, 2)
+            sides = [padded.plus((shift, shift), h) for h in (found.hessian, padded.negative(found.hessian))]
+            inside = self._definite(sides[0], free) & self._definite(sides[1], free)
+            return inside & _defined(found), _widths(low, high)
+
+        return self._everywhere(settled, lower, upper)
+
     # --- on boxes as they are ---
 
     def bounds(self, low: Array, high: Array) -> tuple[Array, Array]:
@@ -97,8 +129,7 @@ class Together:
             away = padded.plus((low.T, high.T), (-middle.T, -middle.T))
             least = _best(here.value[0], self._by_slopes(centre, here, away))
             second, weights = self._by_curvature(centre, here, away)
-            defined = ~np.isnan(here.value[0]) & ~np.isnan(here.value[1])
-            least = np.where(defined, _best(least, second), np.nan)
+            least = np.where(_defined(here), _best(least, second), np.nan)
         return least, np.where(np.isfinite(weights).all(0), weights, _widths(low, high).T).T
 
     def _by_slopes(self, centre: Derivatives, here: Derivatives, away: Pair) -> Array:
@@ -106,7 +137,7 @@ class Together:
         return padded.plus(centre.value, terms)[0]
 
     def _by_curvature(self, centre: Derivatives, here: Derivatives, away: Pair) -> tuple[Array, Array]:
-        n = self.f.size
+        n = self.size
         i, j = np.triu_indices(n)
         on = i == j
         linear = padded.times(centre.slopes, away)
@@ -130,7 +161,7 @@ class Together:
 
     def _definite(self, entries: Pair, free: Array) -> Array:
         """Which symmetric interval matrices are positive definite in the free coordinates."""
-        n = self.f.size
+        n = self.size
         index = np.flatnonzero(free)
         i, j = np.triu_indices(n)
         full = []
@@ -191,6 +222,21 @@ def _halves(low: Array, high: Array, owner: Array, weights: Array, lost: Array) 
     keep = ~lost[owner]
     lower, upper = np.concatenate([low[keep], right[keep]]), np.concatenate([left[keep], high[keep]])
     return lower, upper, np.concatenate([owner[keep]] * 2)
+
+
+def _negated(boxes: PaddedBoxes) -> Callable[..., Derivatives]:
+    """The derivatives of -f."""
+
+    def negated(lower: Array, upper: Array, order: int = 2) -> Derivatives:
+        found = boxes(lower, upper, order)
+        return Derivatives(*map(padded.negative, (found.value, found.slopes, found.hessian)))
+
+    return negated
+
+
+def _defined(found: Derivatives) -> Array:
+    """On which boxes a function is known to be defined."""
+    return ~np.isnan(found.value[0]) & ~np.isnan(found.value[1])
 
 
 def _best(first: Array, second: Array) -> Array:

@@ -9,8 +9,9 @@ on those of `above` at most `upper` (Moore, Kearfott and Cloud, *Introduction to
     -2 - 2 k   the partial derivative in coordinate k has one sign on the box: its face at the lower end follows
     -3 - 2 k   the same, its face at the upper end
 
-Verification evaluates f in intervals whose ends are numbers of python-flint (`qed.domains.ball_ends`), its derivatives
-as series of balls (`qed.domains.ball_boxes`), and halves a leaf further where that does not suffice.
+Verification asks all leaves at once in padded float64 intervals (`qed.certificates.boxes_together`). Where they do not
+suffice f is evaluated in intervals whose ends are numbers of python-flint (`qed.domains.ball_ends`), its derivatives as
+series of balls (`qed.domains.ball_boxes`), and a leaf is halved further.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from qed.certificates.boxes import Prover, split
+from qed.certificates.boxes import split
+from qed.certificates.boxes_questions import Questions
 from qed.certificates.certificate import Boxed, Subject
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
@@ -129,13 +131,10 @@ def prove_range(
 ) -> None:
     """Prove that f lies within bounds on a box, or raise CertificateError; of an array, one component."""
     for field, tree, bound in (("tree", trees[0], bounds[0]), ("above", trees[1], -bounds[1])):
-        prover = Prover(traced, deadline, negative=field == "above", component=component)
-
-        def pressed(a: Array, b: Array, i: int, up: bool, name: str, prover: Prover = prover) -> None:
-            prover.sloped(a, b, i, up, name)
-
-        for name, a, b in leaves(tree, *box, field, pressed):
-            prover.at_least(a, b, bound, name)
+        ask = Questions(traced, deadline, field == "above", component)
+        for name, a, b in leaves(tree, *box, field, ask.sloped):
+            ask.at_least(a, b, bound, name)
+        ask.settle()
 
 
 def face(lower: Array, upper: Array, code: int) -> tuple[Array, Array]:

@@ -2,8 +2,9 @@
 
 |f(y) - f(x)| <= L |y - x| on a box where |grad f| <= L on it (order 0), and |grad f(y) - grad f(x)| <= L |y - x| where
 -L I <= H <= L I (order 1): the mean value theorem along a segment. The tree is written as in
-`qed.certificates.enclosure`. Verification encloses the derivatives by series of balls (`qed.domains.ball_boxes`);
-L I - H and L I + H are shown to be positive definite in a basis of approximate eigenvectors.
+`qed.certificates.enclosure`. Verification encloses the derivatives on all leaves at once in padded float64 intervals
+(`qed.certificates.boxes_together`), and where that does not suffice by series of balls (`qed.domains.ball_boxes`); L I
+- H and L I + H are shown to be positive definite in a basis of approximate eigenvectors.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.boxes import Prover
+from qed.certificates.boxes_together import Together
 from qed.certificates.certificate import Boxed, Subject
 from qed.certificates.enclosure import leaves
 from qed.errors import CertificateError
@@ -58,18 +60,31 @@ class Lipschitz(Boxed):
 
     def prove(self, traced: Traced) -> None:
         """Prove the bound on every leaf of the tree."""
-        self._prove(traced, Prover(traced))
+        self._prove(traced, Prover(traced), Together(traced))
 
-    def confirm(self, parts: int) -> None:
-        """Verify with no more than so many parts of each leaf, or raise CertificateError."""
+    def confirm(self, parts: int, deadline: float = np.inf) -> None:
+        """Verify with no more than so many parts of each leaf in balls, or raise CertificateError.
+
+        OutOfTime is raised after the deadline (time.monotonic()).
+        """
         assert self.subject is not None
         traced = self.subject.traced()
-        self._prove(traced, Prover(traced, parts=parts))
+        self._prove(traced, Prover(traced, deadline, parts), Together(traced, deadline))
 
-    def _prove(self, traced: Traced, prover: Prover) -> None:
+    def _prove(self, traced: Traced, prover: Prover, together: Together) -> None:
         if self.order not in (0, 1):
             raise CertificateError("order", f"{self.order} is neither 0 nor 1")
-        for name, low, high in leaves(self.tree, *self.ends(traced)):
+        if not 0 <= self.bound < np.inf:
+            raise CertificateError("bound", f"{self.bound} is no constant")
+        every = list(leaves(self.tree, *self.ends(traced)))
+        done = np.zeros(len(every), bool)
+        if together.known:
+            low, high = (np.array([leaf[k] for leaf in every]) for k in (1, 2))
+            ask = together.hessian_within if self.order else together.gradient_within
+            done = ask(low, high, self.bound)
+        for known, (name, low, high) in zip(done, every, strict=True):
+            if known:
+                continue
             if self.order == 0:
                 prover.gradient_within(low, high, self.bound, name)
             else:

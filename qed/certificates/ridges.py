@@ -14,6 +14,7 @@ are allowed, those of f are not (Nesterov, *Lectures on Convex Optimization*, 20
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +22,7 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
+from qed.certificates.boxes import OutOfTime
 from qed.certificates.certificate import Boxed, Subject
 from qed.certificates.convexity import same_values
 from qed.certificates.convexity_terms import terms_of
@@ -80,6 +82,14 @@ class Ridges(Boxed):
 
     def prove(self, traced: Traced) -> None:
         """Prove the ranges, and the bound from them."""
+        self._prove(traced, np.inf)
+
+    def confirm(self, deadline: float) -> None:
+        """Verify until a time (time.monotonic()), after which OutOfTime is raised."""
+        assert self.subject is not None
+        self._prove(self.subject.traced(), deadline)
+
+    def _prove(self, traced: Traced, deadline: float) -> None:
         if self.order not in (0, 1):
             raise CertificateError("order", f"{self.order} is neither 0 nor 1")
         if not 0 <= self.bound < np.inf:
@@ -98,6 +108,8 @@ class Ridges(Boxed):
             raise CertificateError("ranges", f"they are {len(self.ranges)}, and there are {len(parts.ridges)} ridges")
         done: dict[Any, Any] = {}
         for k, (ridge, pair) in enumerate(zip(parts.ridges, self.ranges, strict=True)):
+            if time.monotonic() > deadline:
+                raise OutOfTime
             _in_range(algebra, ridge, self.order, pair, f"ranges[{k}]", done)
         if self.order:
             self._definite(parts, size)

@@ -154,7 +154,7 @@ class Terms:
     def form(self, terms: Iterable[tuple[Atom, Any]], constant: Any) -> Form:
         """The form of sorted terms with coefficients that are not zero."""
         terms = tuple(terms)
-        key = (tuple((atom.index, c) for atom, c in terms), constant)
+        key = (*[(atom.index, c.p, c.q) for atom, c in terms], constant.p, constant.q)  # a rational is slow to hash
         found = self._forms.get(key)
         if found is None:
             found = self._forms[key] = Form(terms, constant)
@@ -267,6 +267,8 @@ class Terms:
         for atom, c in form.terms:
             low, high = times(c, self.range_of(atom))
             lower, upper = down(lower, low), -down(-upper, -high)
+            if lower == -math.inf and upper == math.inf:
+                break
         if not form.terms:
             return lower, upper
         if len(form.terms) == 1 and form.constant == 0 and form.terms[0][1] == 1:
@@ -284,8 +286,15 @@ class Terms:
     def _natural(self, atom: Atom) -> Range:
         xs = [self.range(form) for form in atom.args]
         match atom.kind:
-            case "unary" | "product" | "quotient":
+            case "unary":
                 return self._computed(atom, xs)
+            case "product" | "quotient":
+                low, high = self._computed(atom, xs)
+                one, other = atom.args
+                signed = self.nonnegative(one) and (
+                    self.positive(other) if atom.kind == "quotient" else self.nonnegative(other)
+                )
+                return (max(low, 0.0) if signed else low), high
             case "max":
                 return max(low for low, _ in xs), max(high for _, high in xs)
             case "select":

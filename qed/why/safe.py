@@ -26,7 +26,7 @@ from qed.why.case import Case
 
 VARIABLES = 128
 """How many parameters the loss has at most."""
-PACE, SHARE = 3e-4, 0.1
+PACE, SHARE = 1e-4, 0.1
 """Seconds that an operation of the loss takes here, about, and the share of the time left that all may take."""
 ROOM = (2.0**-40, 2.0**-24)
 """By which parts of itself the constant is raised until it is confirmed."""

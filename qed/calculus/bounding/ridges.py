@@ -29,8 +29,8 @@ from qed.domains.intervals import Intervals
 from qed.graph.trace import Traced
 
 Array = np.ndarray
-CLOSE = 5e-3
-"""How far an enclosure may be beyond the values that are taken, in parts of them."""
+CLOSE, COARSE, MANY = 5e-3, 5e-2, 3
+"""How far an enclosure may be beyond the values that are taken, in parts of them; and after so many ranges."""
 CELLS = 2048
 ROUNDS = 48
 PATIENCE = 16
@@ -117,11 +117,11 @@ def _known(one: Piece, order: int, known: dict[Any, tuple[float, float]]) -> tup
     """The range on a piece, computed once for equal ones."""
     key = digest(one.form, {}), str(one.line.low), str(one.line.high)
     if key not in known:
-        known[key] = _on_piece(one, order)
+        known[key] = _on_piece(one, order, CLOSE if len(known) < MANY else COARSE)
     return known[key]
 
 
-def _on_piece(one: Piece, order: int) -> tuple[float, float]:
+def _on_piece(one: Piece, order: int, close: float) -> tuple[float, float]:
     """The range on a piece, by cells."""
     if not one.form.free:
         return 0.0, 0.0
@@ -138,7 +138,7 @@ def _on_piece(one: Piece, order: int) -> tuple[float, float]:
         middle = np.array([halved(*map(float, cell)) for cell in cells.T])
         taken = _derivative(one, order, middle, middle)
         least, most = min(least, float(np.min(taken[1]))), max(most, float(np.max(taken[0])))
-        slack = CLOSE * max(abs(least), abs(most))
+        slack = close * max(abs(least), abs(most))
         open_ = (low < least - slack) | (high > most + slack)
         open_ &= (cells[0] < middle) & (middle < cells[1])
         if cells.shape[1] > CELLS or (turn >= PATIENCE and not np.all(np.isfinite([low, high]))):

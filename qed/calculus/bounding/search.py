@@ -38,6 +38,8 @@ MARGIN = 1e-3
 CLEAR = 0.02
 """How far from 0 a slope must be to decide, in parts of its enclosure's width; for the same reason."""
 FINEST = 2.0**-40
+DESCENT = 0.2
+"""Which part of the time local descent takes at most, and the regions about the points where it ends."""
 NARROW = 1e-6
 """Boxes that may hold a minimiser are halved until they are so small a part of the domain, if there is time."""
 SMALL = 1e-2
@@ -157,9 +159,16 @@ class Search:
         rng = np.random.default_rng(self.seed)
         low, high = _finite(self.lower, self.upper)
         starts = [low / 2 + high / 2, *rng.uniform(low, high, (7, len(low)))]
-        ends = [x for x in (self.descent(start) for start in starts) if x is not None]
+        begun, descents = time.monotonic(), []
+        for start in starts:
+            descents.append(self.descent(start))
+            if time.monotonic() > begun + DESCENT * (self.deadline - begun):
+                break
+        ends = [x for x in descents if x is not None]
         self._try(np.array([*starts, *ends]))
         for x in self._distinct(ends):
+            if time.monotonic() > begun + 2 * DESCENT * (self.deadline - begun):
+                break
             self._region_at(x)
 
     def _distinct(self, points: list[Array]) -> list[Array]:
