@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Answer, Reason
+from qed.calculus.bounding.allowance import Progress
 from qed.calculus.shapes.explanation import culprit, death, not_convex, reason_of, witness_reason
 from qed.calculus.shapes.found import Term, term
 from qed.calculus.shapes.refutation import Search, split
@@ -73,7 +74,14 @@ class Convexity:
     witness: Chord | None = None
 
 
-def convexity(fun: Callable[..., Any], box: Any, *args: Any, seed: int = 0, budget: float = 10.0) -> Answer[Convexity]:
+def convexity(
+    fun: Callable[..., Any],
+    box: Any,
+    *args: Any,
+    seed: int = 0,
+    budget: float = 10.0,
+    progress: Progress | None = None,
+) -> Answer[Convexity]:
     """Whether fun(x, *args) is convex in x on a box.
 
     Args:
@@ -82,6 +90,7 @@ def convexity(fun: Callable[..., Any], box: Any, *args: Any, seed: int = 0, budg
         args: the other arguments, as they are: data.
         seed: of the random search for two points that refute.
         budget: seconds to spend at most on the search.
+        progress: called with (what, done, total) as a part begins.
 
     Returns:
         An answer to the claim "f is convex on the box": PROVED with a certificate (shape convex or affine), REFUTED
@@ -108,7 +117,10 @@ def convexity(fun: Callable[..., Any], box: Any, *args: Any, seed: int = 0, budg
     deadline = time.monotonic() + budget
     example, lower, upper = spread(box)
     title = read(fun, example, *args, finite=False).title()
+    told = progress or (lambda what, done, total: None)
+    told("taking the program apart", 0, 0)
     question = _Question(fun, example, args, lower, upper, seed, deadline)
+    question.told = told
     found = question.answer()
     place = "Everywhere" if all(np.isinf(end).all() for end in (*lower, *upper)) else "On this box"
     headline = found.headline if found.value is None else _headline(found.value, place)
@@ -129,6 +141,7 @@ class _Question:
         self.term: Term = term(Subject(fun, example, tuple(args)).traced(), lower, upper)
         self.rules = Rules(self.term.algebra)
         self.problem: str | None = None
+        self.told: Progress = lambda what, done, total: None
 
     @cached_property
     def value(self) -> Callable[[np.ndarray], np.ndarray]:
@@ -159,6 +172,7 @@ class _Question:
 
     def _deeper(self, form: Form, against: dict[int, Any]) -> tuple[Step | None, Step | None]:
         """Proofs in pieces and by second derivatives, of what is not refuted."""
+        self.told("second derivatives on pieces of the box", 0, 0)
         deep = Rules(self.term.algebra, deep=True, deadline=self.deadline)
         found: dict[int, Step | None] = {1: None, -1: None}
         for sign in (1, -1):
@@ -175,6 +189,7 @@ class _Question:
         made = Certificate.about(
             self.fun, self.example, self.args, box=self.box, claim=claim, above=above, below=below, strong=strong
         )
+        self.told("verifying the proof", 0, 0)
         try:
             made.verify()
         except CertificateError as error:
@@ -201,6 +216,7 @@ class _Question:
 
     def _witness(self, sign: int, seconds: float) -> ConvexityWitness | None:
         """Two points at which the inequality of convexity (sign -1: of concavity) fails, replayed in balls."""
+        self.told("searching two points against " + ("convexity" if sign > 0 else "concavity"), 0, 0)
         value = self.value
         if self.term.doubtful is not None and not self._defined(value):
             return None

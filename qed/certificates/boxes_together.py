@@ -1,7 +1,8 @@
 """What certificates on boxes ask of a function, asked of many boxes at once in padded float64 intervals.
 
 The questions are those of `qed.certificates.boxes`: f >= b on a box, a partial derivative of one sign, a positive
-definite Hessian, bounds of derivatives. On a box X with middle m, slopes G and Hessian H a lower bound of f is the largest of
+definite Hessian, bounds of derivatives. On a box X with middle m, slopes G and Hessian H a lower bound of f is the
+largest of
 
     min f(X),    f(m) + min G (X - m),    f(m) + min (grad f(m) (X - m) + (X - m)^T H (X - m) / 2),
 

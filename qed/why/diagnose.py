@@ -87,7 +87,7 @@ def why(
     missing: list[Missing] = []
     stable = _stable_run(case, run, cause, missing)
     step = _step_question(case, run, stable, missing)
-    safe = None if step is None else safe_step(case)
+    safe = None if step is None else safe_step(case, run)
     tried = try_remedies(case, run, stable, step) if prepared.rule is not None and clock.left > 0 else []
     if clock.left <= 0:
         missing.append(Missing("remedies that were not tried", settle="a larger --budget", cost=_cost(run)))

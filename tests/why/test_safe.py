@@ -46,6 +46,23 @@ def test_nothing_is_said_where_no_constant_holds_everywhere():
     assert proved(qed.why(qed.Problem(lambda w: jnp.sum(jnp.abs(w)), at=jnp.ones(3), step=0.01))) == []
 
 
+def test_where_no_constant_holds_everywhere_it_is_about_a_box_that_the_run_was_seen_in():
+    def poisson(w):
+        return jnp.mean(jnp.exp(X @ w / 3) - jnp.abs(Y) * (X @ w))
+
+    answer = qed.why(qed.Problem(poisson, at=jnp.zeros(3), step=0.05))
+    (safe,) = proved(answer)
+    assert safe.claim.startswith("on the box of ±") and "that stays in it" in safe.claim and safe.check()
+    radius = float(safe.certificate.box_upper[0][0])
+    seen = np.asarray(answer.losses)
+    assert 0 < radius < 10 and np.all(np.isfinite(seen))
+    w = jnp.asarray(RNG.uniform(-radius, radius, size=(50, 3)), jnp.float32)
+    after = w - 0.99 * float(safe.value or 0.0) * jax.vmap(jax.grad(poisson))(w)
+    inside = np.all(np.abs(after) <= radius, 1)
+    assert inside.any()
+    assert np.all((jax.vmap(poisson)(after) <= jax.vmap(poisson)(w) * (1 + 1e-5))[inside])
+
+
 def test_nothing_is_said_of_other_rules():
     assert proved(qed.why(qed.Problem(squares, at=jnp.zeros(3), step="sgd:0.01,momentum=0.9"))) == []
     assert proved(qed.why(qed.Problem(squares, at=jnp.zeros(3), step="adam:0.01"))) == []
