@@ -151,7 +151,7 @@ def sparse_hessian(function: Function, *, varying: bool = False, most: int = LIM
         function: a function that was read (`qed.graph.function.read`).
         varying: whether the floating-point data may change from call to call; their zeros are then not used. Integers
             and truth values have to stay as they are.
-        most: the most places of the pattern, at most sixteen million.
+        most: the most places of the pattern, at most eight million.
 
     Raises:
         TooDense: where the pattern has more places.
@@ -200,7 +200,7 @@ def sparse_jacobian(function: Function, *, varying: bool = False) -> SparseJacob
         varying: as for `sparse_hessian`.
 
     Raises:
-        TooDense: where the pattern has more than sixteen million places.
+        TooDense: where the pattern has more than eight million places.
 
     Example:
         >>> import jax.numpy as jnp

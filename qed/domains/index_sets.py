@@ -14,7 +14,7 @@ from typing import final
 import numpy as np
 
 Array = np.ndarray
-LIMIT = 1 << 24
+LIMIT = 1 << 23
 """How many members one family of sets holds at most."""
 
 
