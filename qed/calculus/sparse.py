@@ -29,7 +29,7 @@ import scipy.sparse
 
 from qed.calculus.colouring import Colouring, column_colouring, star_colouring
 from qed.calculus.hessian import hessian_product
-from qed.domains.index_sets import LIMIT
+from qed.domains.index_sets import LIMIT, Sets
 from qed.domains.patterns import Pattern, TooDense, hessian_pattern, jacobian_pattern
 from qed.graph.calls import Inline
 from qed.graph.dtypes import is_real
@@ -38,7 +38,7 @@ from qed.graph.graph import Graph
 from qed.graph.jaxpr import evaluate, library_rule
 from qed.graph.trace import trace
 
-__all__ = ["SparseHessian", "SparseJacobian", "TooDense", "sparse_hessian", "sparse_jacobian"]
+__all__ = ["SparseHessian", "SparseJacobian", "TooDense", "full_hessian", "sparse_hessian", "sparse_jacobian"]
 
 Array = np.ndarray
 TOGETHER = 32
@@ -180,6 +180,37 @@ def sparse_hessian(function: Function, *, varying: bool = False, most: int = LIM
         pattern = hessian_pattern(function.graph, _fixed(function, varying), function.traced.free, most=most)
         colouring = star_colouring(pattern.rows)
 
+    return _prepared(function, product, pattern, colouring, varying, not own)
+
+
+def full_hessian(function: Function) -> SparseHessian:
+    """The Hessian of a function of few parameters, prepared without a look at its graph: n products.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.function import read
+        >>> hessian = full_hessian(read(lambda x: x[0] ** 2 + x[1], jnp.ones(2)))
+        >>> hessian.products, hessian((jnp.ones(2),)).toarray().tolist()
+        (2, [[2.0, 0.0], [0.0, 0.0]])
+    """
+    n = function.size
+    rows = Sets(np.arange(0, n * n + 1, n), np.tile(np.arange(n), n))
+    product = hessian_product(lambda p, d: function.value(p, d))
+    own = _own_rules(function.graph)
+    if own:
+        product(function.parameters, function.data, function.parameters)
+    colouring = column_colouring(rows, n) if own else star_colouring(rows)
+    return _prepared(function, product, Pattern(rows, n), colouring, True, not own)
+
+
+def _prepared(
+    function: Function,
+    product: Callable[..., Any],
+    pattern: Pattern,
+    colouring: Colouring,
+    varying: bool,
+    symmetric: bool,
+) -> SparseHessian:
     @partial(jax.jit, static_argnames="together")
     def run(parameters: Any, data: Any, colours: Any, first: Any, *, together: int) -> Any:
         def one(colour: Any) -> Any:
@@ -187,7 +218,7 @@ def sparse_hessian(function: Function, *, varying: bool = False, most: int = LIM
 
         return jax.vmap(one)(first + jnp.arange(together, dtype=np.int32))
 
-    return SparseHessian(function, pattern, colouring, run, varying, not own)
+    return SparseHessian(function, pattern, colouring, run, varying, symmetric)
 
 
 def sparse_jacobian(function: Function, *, varying: bool = False) -> SparseJacobian:

@@ -3,7 +3,7 @@
 Row r holds the numbers ``members[starts[r]:starts[r + 1]]``, ascending and without repetition: a boolean matrix by its
 non-zero columns (the CSR format; Gustavson, *Two fast algorithms for sparse matrices*, ACM TOMS 4, 1978). What moves
 elements takes rows; what sums, multiplies or orders them unites rows. There are never more than `LIMIT` members in one
-family of sets: beyond that a sparse matrix is no use, and `TooDense` is raised.
+family of sets, and no more sets: beyond that a sparse matrix is no use, and `TooDense` is raised.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Sets:
     @staticmethod
     def empty(count: int) -> Sets:
         """Empty sets."""
+        _bounded(count)
         return Sets(np.zeros(count + 1, np.int64), np.zeros(0, np.int64))
 
     @staticmethod
@@ -82,6 +83,7 @@ class Sets:
 
     def take(self, index: Array) -> Sets:
         """The sets of the given rows; -1 stands for the empty one."""
+        _bounded(np.size(index))
         index = np.asarray(index, np.int64).ravel()
         there = index >= 0
         safe = np.where(there, index, 0)

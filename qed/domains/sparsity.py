@@ -30,7 +30,7 @@ from qed import facts
 from qed.domains.forward import Forward
 from qed.domains.index_sets import Interned, Sets, TooDense, stacked
 from qed.domains.known import Known
-from qed.domains.sparsity_loops import Loops
+from qed.domains.sparsity_loops import BUDGET, Loops
 from qed.domains.sparsity_moves import Moves
 from qed.domains.value import Value
 from qed.facts.differentiation import differentiate
@@ -131,6 +131,7 @@ class Sparsity(Moves, Loops, Forward):
         self.dense: dict[str, None] = {}
         self.sets = Interned(size)
         self._numbers: dict[int, int] = {}
+        self.left = BUDGET
 
     # --- what is carried ---
 

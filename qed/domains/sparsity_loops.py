@@ -23,15 +23,25 @@ if TYPE_CHECKING:
 
 Base: Any = object  # of a part of `qed.domains.sparsity.Sparsity`, whose methods it uses
 BUDGET = 20_000
-"""How many equations a loop may have in all its steps to be followed step by step."""
+"""How many equations a loop of known length, and all others together, may take to be followed step by step."""
 
 
 def opaque(equation: Equation) -> bool:
     """Whether the walker leaves a loop to the domain."""
     call = equation.call
     if isinstance(call, Scan):
-        return call.length * call.body.count() > BUDGET
+        return call.length * length(call.body) > BUDGET
     return isinstance(call, While)
+
+
+def length(graph: Graph) -> int:
+    """How many equations one evaluation takes at least, the steps of inner loops of known length counted."""
+    total = 0
+    for equation in graph.equations:
+        call = equation.call
+        inner = sum(map(length, call.graphs)) if call is not None else 0
+        total += 1 + (call.length * inner if isinstance(call, Scan) else inner)
+    return total
 
 
 class Loops(Base):
@@ -83,8 +93,8 @@ class Loops(Base):
         for_condition, for_body = list(inputs[:split]), list(inputs[split : split + call.body_constants])
         carry = list(inputs[split + call.body_constants :])
         inner = Frame(call.body, context.frame, context.equation)
-        left = BUDGET // max(call.body.count() + call.condition.count(), 1)
-        while left > 0:
+        each = length(call.body) + length(call.condition)
+        while self.left >= each:
             (going,) = self.walk(call.condition, [*for_condition, *carry], inner)
             if not isinstance(going, Known):
                 break
@@ -93,7 +103,7 @@ class Loops(Base):
                 return carry
             after = self.walk(call.body, [*for_body, *carry], inner)
             carry = after if mask.all() else [self._where(mask, a, b) for a, b in zip(after, carry, strict=True)]
-            left -= 1
+            self.left -= each
         state, _ = self._grown(carry, lambda c: self.walk(call.body, [*for_body, *c], inner), len(carry))
         return state
 

@@ -184,6 +184,9 @@ class Moves(Base):
             forms = None
         if forms is None:
             return self.everything(inputs, context)
+        if max(int(np.prod(atom.shape, dtype=np.int64)) for atom in (*equation.inputs, *equation.outputs)) > LIMIT:
+            message = f"a product of arrays of more than {LIMIT} numbers"
+            raise TooDense(message)
         places = [np.arange(1, int(np.prod(s, dtype=np.int64)) + 1).reshape(s) for s in shapes]
         left, right = forms[0](places[0]) - 1, forms[1](places[1]) - 1  # (stack, m, k), (stack, k, n); -1 is padding
         masks = [self._possible(x).ravel() for x in inputs]

@@ -22,7 +22,7 @@ import numpy as np
 import scipy.sparse
 
 from qed.calculus.hessian import flatten, hessian_product, unflatten
-from qed.calculus.sparse import SparseHessian, TooDense, sparse_hessian
+from qed.calculus.sparse import SparseHessian, TooDense, full_hessian, sparse_hessian
 from qed.graph.function import Function
 from qed.optimization.factorisation import Matrix
 from qed.optimization.trust_region import ModelStep, conjugate_step, exact_step
@@ -104,8 +104,10 @@ def second_order(function: Function) -> SecondOrder:
     try:
         hessian = sparse_hessian(function, most=n * n if n <= MEDIUM else min(n * n // 4, MOST))
     except TooDense as error:
-        why = f"the Hessian of {n:,} parameters is too dense: {error}"
-        return SecondOrder("products", why, None, product, function)
+        if n > MEDIUM:
+            why = f"the Hessian of {n:,} parameters is too dense: {error}"
+            return SecondOrder("products", why, None, product, function)
+        hessian = full_hessian(function)
     if n > SMALL and hessian.worthwhile:
         why = f"the Hessian of {n:,} parameters has {hessian.entries:,} entries other than zero"
         return SecondOrder("sparse", f"{why}, read from {hessian.products:,} products", hessian, product, function)

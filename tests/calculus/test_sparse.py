@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 from qed.calculus import sparse
 from qed.calculus.sparse import sparse_hessian, sparse_jacobian
-from qed.domains import index_sets
+from qed.domains import index_sets, sparsity, sparsity_loops
 from qed.domains.patterns import TooDense
 from qed.graph.function import read
 from qed.graph.trace import trace
@@ -156,6 +156,28 @@ def test_what_is_too_dense_says_so(monkeypatch):
     monkeypatch.setattr(index_sets, "LIMIT", 500)
     with pytest.raises(TooDense, match=r"cumsum at test_sparse\.py"):
         sparse_hessian(read(lambda x: jnp.sum(jnp.cumsum(x) ** 2), X))
+
+
+def nested(x):
+    def outer(c, v):
+        return lax.scan(lambda d, w: (d + jnp.sin(w * v), None), c, x[:3], length=3)[0], None
+
+    return lax.scan(outer, x[5] ** 2, x[3:5])[0] + lax.while_loop(lambda c: c[0] < 3, step, (0, x[6]))[1]
+
+
+def step(c):
+    return c[0] + 1, c[1] * 1.5
+
+
+def test_loops_beyond_the_budget_have_a_coarser_pattern_that_contains_the_other(monkeypatch):
+    function = read(nested, X[:7])
+    fine = sparse_hessian(function).pattern.matrix().toarray()
+    monkeypatch.setattr(sparsity_loops, "BUDGET", 5)
+    monkeypatch.setattr(sparsity, "BUDGET", 0)
+    coarse = sparse_hessian(function).pattern.matrix().toarray()
+    truth = np.asarray(jax.jit(jax.jacfwd(jax.jacfwd(nested)))(X[:7])) != 0
+    np.testing.assert_array_equal(fine, truth)
+    assert not (fine & ~coarse).any()
 
 
 def test_many_colours_are_computed_in_several_calls(monkeypatch):

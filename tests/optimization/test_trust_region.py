@@ -8,6 +8,7 @@ import scipy.optimize
 import scipy.sparse
 
 from qed.calculus.hessian import flatten, unflatten
+from qed.domains import index_sets
 from qed.graph.function import read
 from qed.optimization.factorisation import factorised
 from qed.optimization.second_order import second_order
@@ -150,6 +151,16 @@ def test_newton_solves_a_surface_from_few_products_and_one_trace(side, kind):
     assert curvature.hessian.products <= 12
     assert slope < 1e-4
     assert f"{side * side:,} parameters" in curvature.why
+
+
+def test_much_data_and_few_parameters_are_dense_whatever_the_pattern_would_take(monkeypatch):
+    monkeypatch.setattr(index_sets, "LIMIT", 50)
+    data = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
+    function = read(lambda w, x: jnp.sum(jnp.tanh(x @ w) ** 2), jnp.ones(3), data)
+    curvature = second_order(function)
+    assert curvature.kind == "dense"
+    truth = jax.hessian(lambda w: function.value((w,)))(jnp.ones(3))
+    np.testing.assert_allclose(curvature.matrix(function.parameters), truth, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_dense_and_large_is_known_by_products():
