@@ -224,16 +224,16 @@ def _places(fun: Callable[..., Any], options: Options) -> frozenset[Any]:
 
 
 def _derivative_changes(stable: Stable, traced: Traced) -> bool:
-    """Whether a function whose value stays as it is has a derivative that does not."""
+    """Whether a function whose value stays as it is has a derivative that does not, in any of its arguments."""
     if stable.value.builder.effects:
         return False
-    moving = traced.free or tuple(i for i, v in enumerate(traced.graph.inputs) if is_real(v.dtype))
-    if not moving:
-        return False
-    try:
-        return stable.derivative(moving).changed
-    except (NotImplementedError, TypeError, ValueError):  # no derivative at all, as of a callback
-        return False
+    real = tuple(i for i, v in enumerate(traced.graph.inputs) if is_real(v.dtype))
+    for moving in dict.fromkeys([real, tuple(traced.free)]):
+        try:
+            return bool(moving) and stable.derivative(moving).changed
+        except (NotImplementedError, TypeError, ValueError):  # no derivative at all, as of a callback
+            continue
+    return False
 
 
 def _traced(fun: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Traced:

@@ -69,6 +69,7 @@ REMAINDER = Law("f(a) minus the first terms of its Taylor series = the rest of t
 LOG_REST = Law(
     "log(a) - (a**k - 1)/k = (log(b) - (b - 1))/k for b = a**k, the rest of a series", "a > 0, as for the original"
 )
+LOG_SLOPE = Law("log(1 + a) - a/(1 + a) = (b - 1) - log(b) for b = 1/(1 + a)", "a > -1, as for the original")
 OVER_EXPM1 = Law("exp(a) / (exp(a) - 1) = -1 / expm1(-a)", "a != 0, as for the original")
 BOSE = Law("1 / (exp(a) - 1), its derivative -exp(a) / (exp(a) - 1)**2 without overflow", "a != 0, as for the original")
 TANH_QUOTIENT = Law("(exp(a) - exp(b)) / (exp(a) + exp(b)) = tanh((a - b)/2)", "always")

@@ -5,6 +5,10 @@ More terms of its own sign may stand beside it, as in the divergence of two norm
 
     log(t/s) + (s^2 + (m - n)^2)/(2 t^2) - 1/2 = (m - n)^2/(2 t^2) + (r - 1 - log r)/2,      r = s^2/t^2
 
+and log(1 + v) - v/(1 + v), which derivatives of n log(1 + v/n) in n are, is the same of b = 1/(1 + v). A difference of
+logarithms over the difference of their arguments, ``(log x - log y)/(x - y)``, does not vanish: log1p(t)/(y t) for
+t = (x - y)/y, with a derivative in which nothing cancels.
+
 Reference: Kullback, *Information Theory and Statistics*, 1959, chapter 9; Higham, *Accuracy and Stability of Numerical
 Algorithms*, 2002, section 1.14.
 """
@@ -12,17 +16,75 @@ Algorithms*, 2002, section 1.14.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from qed.graph.build import Node
+import jax.numpy as jnp
+
+from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_rules import Found
-from qed.numerics.rewriting.difference_series import LOG_REST
+from qed.numerics.rewriting.difference_series import LOG_REST, remainder
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, logarithm_of, plus, power_of, times
 
 if TYPE_CHECKING:
     from qed.numerics.rewriting.difference_recursion import Difference
+
+
+def _log_over(x: Any, y: Any, d: Any) -> Any:
+    """(log x - log y) / d from d = x - y; 1/y where d is 0.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(_log_over(jnp.float32(2.0), jnp.float32(2.0), jnp.float32(1e-9)))
+        0.5
+    """
+    near = jnp.abs(d) <= 0.5 * jnp.abs(y)
+    below = jnp.where(near, y, 1)
+    inside = remainder("log1p", 1)(jnp.where(near, d / below, 0)) / below
+    x, y, d = (jnp.where(near, 1, each) for each in (x, y, d))
+    ratio = x / y
+    fits = jnp.isfinite(ratio) & (ratio != 0)
+    apart = jnp.log(jnp.where(fits, x, 1) / jnp.where(fits, y, 1))
+    beyond = jnp.log(jnp.where(fits, 1, x)) - jnp.log(jnp.where(fits, 1, y))
+    return jnp.where(near, inside, jnp.where(fits, apart, beyond) / d).astype(inside.dtype)
+
+
+LOG_OVER = Operation("log_difference_over", _log_over, whole=True)
+"""A difference of logarithms over that of their arguments: the reciprocal of the logarithmic mean."""
+
+
+def _is_log1p(node: Node) -> bool:
+    """Whether a node is log(1 + v), by itself or as a library call of that name."""
+    call = node.equation.call if node.equation is not None else None
+    return "log1p" in (node.operation, getattr(call, "name", ""))
+
+
+def log_slope(difference: Difference, polynomial: Polynomial, like: Node) -> Found | None:
+    """c (log(1 + v) - v/(1 + v)) and perhaps one more term: the derivative of n log(1 + v/n) in n.
+
+    With b = 1/(1 + v) it is -c (log b - (b - 1)).
+    """
+    for monomial, c in polynomial.items():
+        g = difference.node(monomial[0][0]) if len(monomial) == 1 and monomial[0][1] == 1 else None
+        u = difference.terms(g.children[0]) if g is not None and _is_log1p(g) else {}
+        if len(u) != 1 or ONE in u or len(polynomial) > 3:
+            continue
+        ((v, a),) = u.items()
+        for n, e in polynomial.items():
+            for number, power in n if e == -a * c else ():
+                whole = difference.terms.inside(difference.node(number)) if power == -1 else None
+                if whole != plus({ONE: Fraction(1)}, u) or times(n, ((number, 1),)) != v:
+                    continue
+                one = difference.algebra.number(1.0, like)
+                b = difference.emit(stable.DIV, one, difference.node(number))
+                rest = difference.emit(LOG_REST, b, difference.plain({n: e / c}, like))
+                value = difference.algebra.times(-float(c), rest)
+                others = {m: f for m, f in polynomial.items() if m not in (monomial, n)}
+                if others:
+                    value = difference.emit(stable.ADD, difference.plain(others, like), value)
+                return value, (laws.LOG_SLOPE,)
+    return None
 
 
 def log_rest(

@@ -25,6 +25,7 @@ from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.bose import BERNOULLI, BOSE, EINSTEIN
+from qed.numerics.rewriting.difference_logs import LOG_OVER
 from qed.numerics.rewriting.difference_powers import POWER_OVER, POWER_REST
 from qed.numerics.rewriting.difference_series import REMAINDER, SERIES
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, common, plus, power_of, scaled, times
@@ -259,6 +260,8 @@ def _generator(difference: Difference, node: Node, beside: set[int]) -> Zero:
         return _rest(difference, node.params["f"], node.params["k"], node.children[0]) or plain
     if node.operation == "power_minus_one":
         return _power(difference, node, beside) or plain
+    if node.operation in ("log_difference", "log_ratio"):
+        return _log_over(difference, node, beside) or plain
     if seen.operation in VANISHES:
         return _rest(difference, seen.operation, 1, seen.children[0]) or plain
     inner = difference.deeper(node)
@@ -294,6 +297,21 @@ def _power(difference: Difference, node: Node, beside: set[int]) -> Zero | None:
         return Zero(c * e, times(d, k), ((difference.emit(POWER_REST, *node.children, exact=exact), 1),))
     if beside & {number for number, _ in d}:
         return Zero(c, d, ((difference.emit(POWER_OVER, *node.children, exact=exact), 1),))
+    return None
+
+
+def _log_over(difference: Difference, node: Node, beside: set[int]) -> Zero | None:
+    """log x - log y as d = x - y times a function that does not vanish, where d or a multiple of it stands beside."""
+    d = difference.terms(node.children[2])
+    rest = ((difference.emit(LOG_OVER, *node.children), 1),)
+    if len(d) == 1 and ONE not in d:
+        ((monomial, c),) = d.items()
+        return Zero(c, monomial, rest) if beside & {number for number, _ in monomial} else None
+    for number in sorted(beside):
+        whole = difference.terms.inside(difference.node(number))
+        for sign in (1, -1):
+            if whole and scaled(whole, Fraction(sign)) == d:
+                return Zero(Fraction(sign), ((number, 1),), rest)
     return None
 
 

@@ -20,7 +20,7 @@ from qed.numerics.rewriting import difference_rules as rules
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_factors import coefficients, rational_roots
 from qed.numerics.rewriting.difference_gammas import three
-from qed.numerics.rewriting.difference_logs import log_rest
+from qed.numerics.rewriting.difference_logs import log_rest, log_slope
 from qed.numerics.rewriting.difference_products import all_against_one, product_against_one
 from qed.numerics.rewriting.difference_quotients import removed
 from qed.numerics.rewriting.difference_reading import Reading
@@ -87,15 +87,8 @@ class Difference(Reading):
         factor = common(polynomial)
         if factor != ONE:
             return self._factored(polynomial, factor, like)
-        for rule in (
-            self._remainder,
-            self._gammas,
-            self._two,
-            self._divided,
-            self._fractions,
-            self._multiplied,
-            self._paired,
-        ):
+        special, general = (self._remainder, self._slope, self._gammas, self._two), (self._divided, self._fractions)
+        for rule in (*special, *general, self._multiplied, self._paired):
             found = rule(polynomial, like)
             if found is not None:
                 return found
@@ -132,6 +125,14 @@ class Difference(Reading):
                         break
                     return self._rest(g, k, coefficient)
             found = self._rest_and_more(polynomial, monomial, coefficient, u, g, like)
+            if found is not None:
+                return found
+        return None
+
+    def _slope(self, polynomial: Polynomial, like: Node) -> Found | None:
+        """The derivative of n log(1 + v/n) in n, its products multiplied out where they have to be."""
+        for read in (polynomial, self.terms.expanded(polynomial, 1)):
+            found = log_slope(self, read, like) if read else None
             if found is not None:
                 return found
         return None
