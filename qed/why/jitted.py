@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from qed.graph.jaxpr import concrete
+from qed.why.one_device import entered_pmap
 
 if TYPE_CHECKING:
     from qed.why.recorder import Recorder
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 class RecordedJit:
     """A jitted function that reports its outermost calls; all else is the jitted function's own.
 
-    `enters` says whether its body can be run once more with concrete arrays: that of `jax.jit` can, not of `jax.pmap`.
+    `entered` is its body, to be run once more with concrete arrays; None for a `jax.pmap` over several devices.
     """
 
     def __init__(self, recorder: Recorder, fun: Callable[..., Any], options: dict[str, Any], name: str = "jit") -> None:
         self.recorder = recorder
         self.fun = fun
-        self.enters = name == "jit"
+        self.maps = name == "pmap"
+        self.entered = entered_pmap(recorder, fun, options) if self.maps else fun
         self.differentiates = False
 
         @functools.wraps(fun)
@@ -60,6 +62,10 @@ class RecordedJit:
         elif recorder.watching and recorder.steps:
             recorder.evaluated(self, args, kwargs)
         return result
+
+    def shown(self, result: Any) -> Any:
+        """A result, or the first device's part of it: their losses are averaged, or of one kind."""
+        return jax.tree.map(lambda x: x[0], result) if self.maps and self.entered is not None else result
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

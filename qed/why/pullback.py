@@ -1,9 +1,10 @@
-"""A gradient that a script takes by hand, with `jax.vjp` or `jax.linearize`: the derivative of a scalar is a row.
+"""A gradient that a script takes by hand, with `jax.vjp`, `jax.linearize` or `jax.jvp`: that of a scalar is a row.
 
 For a scalar f, ``f(x), pull = jax.vjp(f, x)`` and ``pull(1.0)`` is the gradient, since the pullback is the transpose of
 the derivative, a row; at another cotangent it is that multiple of it. ``f(x), push = jax.linearize(f, x)`` gives the
-same row as a function of directions, t -> f'(x) t; what a script asks of it may be any number of slopes, and its
-gradient is evaluated once beside it. The first argument is taken for the parameters.
+same row as a function of directions, t -> f'(x) t, and ``jax.jvp(f, (x,), (t,))`` its value at one; what a script asks
+of it may be any number of slopes, and its gradient is evaluated once beside it. The first argument is taken for the
+parameters.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import jax
 
 from qed.graph.dtypes import is_real
 from qed.graph.jaxpr import concrete
+from qed.why.one_device import alone
 from qed.why.seen import Differentiated
 
 if TYPE_CHECKING:
@@ -31,9 +33,11 @@ def recorded_vjp(recorder: Recorder, original: Callable[..., Any]) -> Callable[.
     def vjp(fun: Any, *primals: Any, has_aux: bool = False, **options: Any) -> Any:
         busy = not recorder.watching or recorder.nested or (recorder.depth and recorder.replaying is None)
         known = all(concrete(leaf) for leaf in jax.tree.leaves(primals))
+        recorder.reverse = recorder.reverse or not busy
         if busy or not known or not primals:
             result = original(fun, *primals, has_aux=has_aux, **options)
             recorder.met_gradient = recorder.met_gradient or _is_loss(result[0])
+            recorder.reverse = recorder.reverse or recorder.met_gradient
             return result
         recorder.weigh(primals, {})
         recorder.depth += 1
@@ -45,12 +49,14 @@ def recorded_vjp(recorder: Recorder, original: Callable[..., Any]) -> Callable[.
         if not _is_loss(value) or not concrete(value):
             return (value, pull, *aux)
 
+        axes = recorder.axes
+
         def pulled(pull: Any, cotangent: Any) -> Any:
             gradients = pull(cotangent)
             if concrete(cotangent) and recorder.watching:
                 scale = float(cotangent)
                 found = gradients[0] if scale == 1.0 else jax.tree.map(lambda x: x / scale, gradients[0])
-                note = Differentiated(fun, primals, {}, 0, has_aux, float(value), found)
+                note = Differentiated(alone(fun, axes), primals, {}, 0, has_aux, float(value), found)
                 recorder.keep_note(fun, note.without_gradient() if recorder.large else note)
             return gradients
 
@@ -69,10 +75,32 @@ def recorded_linearize(recorder: Recorder, original: Callable[..., Any]) -> Call
         recorder.met_gradient = recorder.met_gradient or scalar
         if not busy and scalar and all(concrete(leaf) for leaf in jax.tree.leaves(primals)):
             recorder.weigh(primals, {})
-            recorder.keep_note(fun, recorder.evaluate(fun, 0, has_aux, primals, {})[0])
+            recorder.keep_note(fun, recorder.evaluate(alone(fun, recorder.axes), 0, has_aux, primals, {})[0])
         return original(fun, *primals, has_aux=has_aux, **options)
 
     return linearize
+
+
+def recorded_jvp(recorder: Recorder, original: Callable[..., Any]) -> Callable[..., Any]:
+    """`jax.jvp`, of which scalar functions are noted in a script that takes no gradient in any other way.
+
+    Beside other gradients it is a derivative within the loss, or of what the loss gives.
+    """
+
+    @functools.wraps(original)
+    def jvp(fun: Any, primals: Any, tangents: Any, has_aux: bool = False) -> Any:
+        if recorder.watching and not recorder.reverse and not recorder.nested:
+            scalar = bool(primals) and is_scalar(fun, has_aux, primals, {})
+            if scalar and not recorder.reverse:
+                recorder.met_gradient = True
+                busy = recorder.depth and recorder.replaying is None
+                if not busy and all(concrete(leaf) for leaf in jax.tree.leaves(primals)):
+                    recorder.weigh(primals, {})
+                    inner = alone(fun, recorder.axes)
+                    recorder.keep_note(fun, recorder.evaluate(inner, 0, has_aux, tuple(primals), {})[0])
+        return original(fun, primals, tangents, has_aux=has_aux)
+
+    return jvp
 
 
 def is_scalar(fun: Callable[..., Any], has_aux: bool, args: Any, kwargs: Any) -> bool:

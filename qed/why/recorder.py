@@ -30,7 +30,8 @@ from qed.graph.trace import Traced, trace
 from qed.graph.untraceable import name_of
 from qed.why.jitted import RecordedJit
 from qed.why.modules import watch_modules
-from qed.why.pullback import is_scalar, recorded_linearize, recorded_vjp
+from qed.why.one_device import alone, recorded_shard_map
+from qed.why.pullback import is_scalar, recorded_jvp, recorded_linearize, recorded_vjp
 from qed.why.seen import Call, Differentiated, Updated, all_finite, scalars, sustained_rise, was_skipped
 
 LARGE = 64 << 20
@@ -81,6 +82,8 @@ class Recorder:
     reason: str = ""
     depth: int = 0
     met_gradient: bool = False
+    reverse: bool = False
+    axes: tuple[Any, ...] = ()
     replaying: list[Differentiated] | None = None
     replayed_whole: bool = True
     large: bool = False
@@ -93,12 +96,14 @@ class Recorder:
     saved: dict[str, Any] = field(default_factory=dict)
 
     def __enter__(self) -> Recorder:
-        for name in ("jit", "pmap", "vjp", "linearize", *_GRADIENTS):
+        for name in ("jit", "pmap", "shard_map", "vjp", "jvp", "linearize", *_GRADIENTS):
             self.saved[name] = getattr(jax, name)
         jax.jit = self._jit  # type: ignore[assignment]
         jax.pmap = functools.partial(self._jit, _name="pmap")
         jax.vjp = recorded_vjp(self, jax.vjp)
         jax.linearize = recorded_linearize(self, jax.linearize)
+        jax.jvp = recorded_jvp(self, jax.jvp)
+        jax.shard_map = recorded_shard_map(self, jax.shard_map)
         for name in _GRADIENTS:
             setattr(jax, name, self._gradient(name))
         self.saved["optax"] = optax.GradientTransformation.__new__
@@ -132,6 +137,20 @@ class Recorder:
 
     # --- what replaces jax.jit and jax.pmap ---
 
+    def inside(self, fun: Any, axes: tuple[Any, ...]) -> Callable[..., Any]:
+        """The function with axes of size 1 bound, which what is noted inside of it then needs, too."""
+        bound = alone(fun, axes)
+
+        @functools.wraps(fun)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            before, self.axes = self.axes, (*self.axes, *axes)
+            try:
+                return bound(*args, **kwargs)
+            finally:
+                self.axes = before
+
+        return called
+
     def _jit(self, fun: Any = None, *axis: Any, _name: str = "jit", **options: Any) -> Any:
         watch_modules(self)
         options |= {"axis_name": axis[0]} if axis else {}
@@ -164,9 +183,10 @@ class Recorder:
     def _differentiate(
         self, name: str, fun: Any, inner: Any, argnums: Any, has_aux: bool, args: Any, kwargs: Any
     ) -> Any:
-        self.met_gradient = True
+        self.met_gradient = self.reverse = True
         if not self.watching:
             return inner(*args, **kwargs)
+        fun = alone(fun, self.axes)
         known = all(concrete(leaf) for leaf in jax.tree.leaves((args, kwargs)))
         busy = self.nested or (self.depth and self.replaying is None)
         if not known or busy or not isinstance(argnums, int):
@@ -272,15 +292,15 @@ class Recorder:
     def finished(self, target: RecordedJit, args: Any, kwargs: Any, result: Any) -> None:
         """Take a note of an outermost jitted call that differentiates something."""
         kind = getattr(target.fun, "qed_returns", "")
-        losses = () if kind == "grad" else scalars(result)
+        losses = () if kind == "grad" else scalars(target.shown(result))
         if kind == "value_and_grad":
             losses = losses[:1]
         finite = all(math.isfinite(x) for x in losses) and all(all_finite(leaf) for leaf in jax.tree.leaves(result))
         self._seen(finite)
-        call = Call(self.steps, target.fun if target.enters else target.jitted, args, kwargs, losses, finite)
+        call = Call(self.steps, target.entered or target.jitted, args, kwargs, losses, finite)
         self.weigh(args, kwargs)
         wanted = len(self.first) < self.kept if finite else self.failed is None
-        self._note(replace(call, seen=tuple(self._replay(call))) if wanted and target.enters else call)
+        self._note(replace(call, seen=tuple(self._replay(call))) if wanted and target.entered else call)
 
     def _seen(self, finite: bool) -> None:
         if not finite and self.failed is None:
@@ -366,6 +386,8 @@ class Recorder:
                 call.target(*call.args, **call.kwargs)
         except StopTraining:
             pass
+        except Exception:  # the script's own call went well: what fails is its being run again
+            self.axes = ()
         finally:
             self.replaying = None
         return found

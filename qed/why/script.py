@@ -134,8 +134,8 @@ def why_script(
         raise QedError(
             "QED011",
             f"{path} never computes a gradient" + (f": it was ended by {script.ended}" if stopped else ""),
-            "no call of jax.grad, jax.value_and_grad, jax.vjp, jax.linearize, a Jacobian of a scalar, or of a jitted "
-            "function that uses them was seen (jax.jvp is not watched)",
+            "no call of jax.grad, jax.value_and_grad, jax.vjp, jax.linearize, jax.jvp, a Jacobian of a scalar, or of "
+            "a jitted function that uses them was seen",
             "let it come to its first step"
             if stopped
             else "check that the training runs when the file runs as a "
