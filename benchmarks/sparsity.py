@@ -79,7 +79,7 @@ def judged(problem: Any) -> dict[str, Any]:
     except TooDense as error:
         return {**row, "dense": str(error)}
     rng = np.random.default_rng(SEED)
-    product = hessian_product(lambda p, d: function.value(p, d))
+    product = hessian_product(lambda p, d: function.value(p, d), equations=function.graph.count())
     seen = np.zeros(hessian.entries, bool)
     worst, points = 0.0, 0
     for spread in (0.0, 0.05, 0.3, 1.0, 0.01, 0.1):

@@ -28,7 +28,7 @@ import numpy as np
 import scipy.sparse
 
 from qed.calculus.colouring import Colouring, column_colouring, star_colouring
-from qed.calculus.hessian import hessian_product
+from qed.calculus.hessian import MANY, hessian_product, linearized
 from qed.domains.index_sets import LIMIT, Sets
 from qed.domains.patterns import Pattern, TooDense, hessian_pattern, jacobian_pattern
 from qed.graph.calls import Inline
@@ -211,14 +211,18 @@ def _prepared(
     varying: bool,
     symmetric: bool,
 ) -> SparseHessian:
-    @partial(jax.jit, static_argnames="together")
+    """A function of many equations is linearized at each point: to compile its second derivative takes minutes."""
+    long = symmetric and function.graph.count() > MANY
+    used = linearized(lambda p, d: function.value(p, d)) if long else product
+
     def run(parameters: Any, data: Any, colours: Any, first: Any, *, together: int) -> Any:
         def one(colour: Any) -> Any:
-            return _end_to_end(product(parameters, data, _cut(colours == colour, parameters)))
+            return _end_to_end(used(parameters, data, _cut(colours == colour, parameters)))
 
         return jax.vmap(one)(first + jnp.arange(together, dtype=np.int32))
 
-    return SparseHessian(function, pattern, colouring, run, varying, symmetric)
+    compiled = run if long else jax.jit(run, static_argnames="together")
+    return SparseHessian(function, pattern, colouring, compiled, varying, symmetric)
 
 
 def sparse_jacobian(function: Function, *, varying: bool = False) -> SparseJacobian:

@@ -158,6 +158,15 @@ def test_what_is_too_dense_says_so(monkeypatch):
         sparse_hessian(read(lambda x: jnp.sum(jnp.cumsum(x) ** 2), X))
 
 
+def test_a_long_program_is_not_compiled_as_a_whole(monkeypatch):
+    monkeypatch.setattr(sparse, "MANY", 5)
+    function = read(rosenbrock, X)
+    hessian = sparse_hessian(function)
+    assert (hessian.products, hasattr(hessian.run, "_cache_size")) == (3, False)
+    for at in (X, 2 * X):
+        np.testing.assert_allclose(hessian([at]).toarray(), dense_hessian(function, [at]), rtol=1e-5, atol=1e-3)
+
+
 def nested(x):
     def outer(c, v):
         return lax.scan(lambda d, w: (d + jnp.sin(w * v), None), c, x[:3], length=3)[0], None
