@@ -32,6 +32,11 @@ class Reporter:
         if not self.quiet:
             print(f"first verdict: {text}", file=sys.stderr, flush=True)
 
+    def note(self, text: str) -> None:
+        """Print what is known before the work begins."""
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
     def progress(self, label: str, done: int, total: int) -> None:
         """Advance the bar of one part."""
         if not self.live or time.monotonic() - self.begun < SHOW_AFTER:

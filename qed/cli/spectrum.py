@@ -33,6 +33,13 @@ def command(
     from qed.cli.progress import Reporter
 
     with Reporter(quiet=quiet) as reporter:
+
+        def progress(label: str, done: int, total: int) -> None:
+            if "parameters: " in label:  # the size, said before the search
+                reporter.note(label)
+            else:
+                reporter.progress(label, done, total)
+
         ask(
             lambda: qed.spectrum(
                 subject.fun,
@@ -42,7 +49,7 @@ def command(
                 which=which,
                 seed=seed,
                 budget=seconds(budget),
-                progress=reporter.progress,
+                progress=progress,
             ),
             as_json,
             unfold,

@@ -2,6 +2,10 @@
 
 # pyright: reportOptionalMemberAccess=false, reportArgumentType=false, reportOptionalSubscript=false
 
+import json
+import os
+import subprocess
+import sys
 import tracemalloc
 
 import jax
@@ -411,3 +415,66 @@ def test_positive_blocks_do_not_make_a_minimum(c, codes):
     assert answer.measured and [finding.code for finding in answer.findings] == codes and answer.check()
     assert [block.size for block in answer.value] == [3, 3]
     assert all(abs(block.lowest - 1) <= block.error + 1e-12 for block in answer.value)
+
+
+# --- what takes long ------------------------------------------------------------------------------------------------
+
+
+def test_an_interruption_gives_what_is_known():
+    fun, at, truth = KNOWN["geometric"]
+    steps = []
+
+    def progress(label, done, total):
+        steps.append((label, done, total))
+        if len(steps) == 12:
+            raise KeyboardInterrupt
+
+    answer = qed.spectrum(fun, at, k=4, tol=1e-12, progress=progress)
+    assert len(steps) == 12 and answer.products <= 12 + 4
+    for value, error in zip(answer.eigenvalues, answer.errors, strict=True):
+        assert np.min(np.abs(truth - value)) <= error
+    assert qed.spectrum(fun, at, k=4, tol=1e-12, budget=1e-6).products <= 10
+
+
+def test_the_size_is_told_before_the_search():
+    told = []
+    qed.spectrum(lambda x: jnp.sum(x**2), jnp.zeros(40_000), k=1, progress=lambda *given: told.append(given))
+    assert told[0][0].startswith("40,000 parameters: the Hessian would take 6.4 GB") and told[0][1:] == (0, 1)
+    assert all(label == "eigenvalues" for label, *_ in told[1:])
+
+
+DEVICES = """
+import json, sys
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+import qed
+
+draw = np.random.default_rng(0)
+w = {n: jnp.asarray(draw.standard_normal(s) / 10, jnp.float32) for n, s in (("a", (150, 140)), ("b", (140, 3)))}
+x, y = jnp.asarray(draw.standard_normal((1024, 150)), jnp.float32), jnp.asarray(draw.standard_normal((1024, 3)))
+y = y.astype(jnp.float32)
+
+def loss(w, x, y):
+    return jnp.mean((jnp.tanh(x @ w["a"]) @ w["b"] - y) ** 2)
+
+if len(jax.devices()) == 4:
+    mesh = Mesh(np.array(jax.devices()), ("rows",))
+    x, y = (jax.device_put(a, NamedSharding(mesh, PartitionSpec("rows"))) for a in (x, y))
+    w = jax.device_put(w, NamedSharding(mesh, PartitionSpec()))
+answer = qed.spectrum(loss, w, x, y, k=3)
+print(json.dumps([len(jax.devices()), answer.eigenvalues.tolist(), answer.errors.tolist()]))
+"""
+
+
+@pytest.mark.slow
+def test_four_devices_give_the_same_numbers():
+    found = {}
+    for count in (1, 4):
+        environment = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
+        run = subprocess.run(
+            [sys.executable, "-c", DEVICES], env=environment, capture_output=True, text=True, check=True
+        )
+        devices, *found[count] = json.loads(run.stdout)
+        assert devices == count
+    for one, four, room in zip(found[1][0], found[4][0], found[1][1], strict=True):
+        assert abs(one - four) <= 1e-5 * abs(one) and room <= 1e-3 * abs(one)
