@@ -28,6 +28,7 @@ from qed.calculus.points.large import BALLS, gradient, judged
 from qed.calculus.points.located import Local, Located, around, local, located, refined
 from qed.calculus.points.result import CriticalPoint, Kind, kind_of
 from qed.calculus.points.rounding import explained
+from qed.calculus.points.symmetries import exchanges
 from qed.calculus.spectra.products import Products
 from qed.certificates.critical_point import CriticalPoint as Certificate
 from qed.certificates.slope import Slope
@@ -211,6 +212,7 @@ def _near(case: Case, found: Located, at: Local, common: dict[str, Any]) -> Answ
         words.krawczyk(distance, standing),
         *(words.fall(d) for d in falls if kind is Kind.SADDLE),
         words.rounding(common["gradient"], common["rounding"]),
+        *words.exchanged(exchanges(case, found.center)),
     )
     proved = standing is Standing.PROVED
     return Answer(

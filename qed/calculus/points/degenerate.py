@@ -18,7 +18,7 @@ from qed.calculus.points.case import Case
 from qed.calculus.points.flat import Higher, in_one_variable, in_several
 from qed.calculus.points.located import Local
 from qed.calculus.points.result import CriticalPoint, Direction, Kind
-from qed.calculus.points.symmetries import Motion, symmetries
+from qed.calculus.points.symmetries import Motion, exchanges, symmetries
 from qed.certificates.flat_direction import FlatDirection
 from qed.certificates.saddle import Saddle
 from qed.domains.ball_boxes import NotSmooth
@@ -195,6 +195,7 @@ def _answer(
             *(() if saddle else (test,)),
             *_named(value, motions),
             words.rounding(value.gradient, value.rounding),
+            *words.exchanged(exchanges(case, case.vector(value.point))),
         ),
         findings=findings,
         headline=_headline(value, motions, n),

@@ -21,7 +21,7 @@ from qed.calculus.points import words
 from qed.calculus.points.case import Case
 from qed.calculus.points.ends import above, below
 from qed.calculus.points.result import CriticalPoint, Kind
-from qed.calculus.points.symmetries import Motion, seen_by_products
+from qed.calculus.points.symmetries import Motion, exchanges, seen_by_products
 from qed.calculus.spectra.products import Products, room_for, too_large_to_form
 from qed.domains.ball_boxes import NotSmooth, rounded
 from qed.domains.widened import Widened
@@ -178,7 +178,13 @@ def _answer(
         Standing.MEASURED,
         value,
         arithmetic="float64",
-        reasons=(*fall, chance, *flat, words.rounding(common["gradient"], common["rounding"])),
+        reasons=(
+            *fall,
+            chance,
+            *flat,
+            words.rounding(common["gradient"], common["rounding"]),
+            *words.exchanged(exchanges(case, case.point)),
+        ),
         findings=findings,
         headline=headline,
         recheck=lambda: bool(motions) or _kind(ends(products, seed=1)) is kind,

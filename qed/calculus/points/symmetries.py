@@ -2,15 +2,20 @@
 
 Where f(g_t(w)) = f(w) for a motion g_t with generator A, H A w + A' grad f = 0, so that at a critical point the Hessian
 is zero along A w: the direction is flat because of what the function is, and not because of where the point lies. Three
-kinds of motion are looked for: a coordinate that f does not depend on nearby; a shift of all entries of an array, of a
-row or a column by one number (softmax does not see it); and scaling, of an array that is normalised later, or of what
-goes into a unit by c and what comes out of it by 1/c (Dinh, Pascanu, Bengio and Bengio, *Sharp minima can generalize
-for deep nets*, ICML 2017). Each is checked by moving along it.
+kinds of such motion are looked for: a coordinate that f does not depend on nearby; a shift of all entries of an array,
+of a row or a column by one number (softmax does not see it); and scaling, of an array that is normalised later, or of
+what goes into a unit by c and what comes out of it by 1/c (Dinh, Pascanu, Bengio and Bengio, *Sharp minima can
+generalize for deep nets*, ICML 2017). Two more depend on the point: where two units take in the same numbers, what
+leaves one may leave the other; and what enters a unit does not matter while it is dead. Each is checked by moving.
+
+Exchanging two hidden units changes nothing either (Hecht-Nielsen, *On the algebraic structure of feedforward network
+weight spaces*, 1990), but no path leads there: it makes no direction flat, and says how many such points there are.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -31,11 +36,15 @@ MOVES = (0.4, -0.3)
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """A motion: what it is called, its generator at the point, and where it takes a point in a time t."""
+    """A motion: what it is called, its generator at the point, and where it takes a point in a time t.
+
+    `everywhere` is False where it leaves the function as it is from this point on only.
+    """
 
     name: str
     generator: Array
     move: Callable[[Array, float], Array]
+    everywhere: bool = True
 
 
 def symmetries(case: Case, point: Array, flat: Array) -> list[Motion]:
@@ -85,7 +94,8 @@ def _starts(case: Case, point: Array) -> list[tuple[Array, float]]:
 
 
 def _unmoved(case: Case, motion: Motion, starts: Sequence[tuple[Array, float]]) -> bool:
-    return all(_same(case.value(motion.move(at, t)), value) for at, value in starts for t in MOVES)
+    tried = starts if motion.everywhere else starts[:1]
+    return all(_same(case.value(motion.move(at, t)), value) for at, value in tried for t in MOVES)
 
 
 def _same(value: float, base: float) -> bool:
@@ -102,6 +112,7 @@ def motions(case: Case, point: Array, single: bool = True) -> Iterator[Motion]:
         yield from _single(point, index, names)
     yield from _shifts(point, index, names)
     yield from _scalings(point, index, names)
+    yield from _here(point, index, names)
 
 
 def _single(point: Array, index: Sequence[Array], names: Sequence[str]) -> Iterator[Motion]:
@@ -176,3 +187,78 @@ def _units(point: Array, index: Sequence[Array], names: Sequence[str], pair: tup
         yield _scaling(point, [into], [out], text)
         for _, part in offsets:
             yield _scaling(point, [into, part[j]], [out], text)
+
+
+def _pairs(index: Sequence[Array]) -> Iterator[tuple[int, int, int]]:
+    """(a, b, axis): array a has a unit in each of its last places, and array b the same along an axis."""
+    for a, one in enumerate(index):
+        for b, other in enumerate(index):
+            for axis in range(other.ndim):
+                if a != b and one.ndim > 1 and other.ndim > 1 and 1 < one.shape[-1] == other.shape[axis]:
+                    yield a, b, axis
+
+
+TWINS, EXCHANGES = 400, 40
+"""How many units at most are compared with each other, and how many ways of exchanging units are tried."""
+
+
+def _here(point: Array, index: Sequence[Array], names: Sequence[str]) -> Iterator[Motion]:
+    """What changes nothing from this point on: twins among the units of a layer, and dead units."""
+    rng = np.random.default_rng(0)
+    for a, b, axis in _pairs(index):
+        one, other = index[a], np.moveaxis(index[b], axis, 0)
+        count = one.shape[-1]
+        entering = point[one].reshape(-1, count)
+        offsets = [point[part] for k, part in enumerate(index) if k not in (a, b) and part.shape == (count,)]
+        for i, j in itertools.combinations(range(count), 2) if count <= TWINS else ():
+            if np.array_equal(entering[:, i], entering[:, j]) and all(part[i] == part[j] for part in offsets):
+                generator = np.zeros(len(point))
+                way = rng.standard_normal(other[i].size)
+                generator[other[i].ravel()], generator[other[j].ravel()] = way, -way
+                text = f"units {i} and {j} are the same ({names[a]}): what leaves one ({names[b]}) can leave the other"
+                yield _line(text, generator)
+        for j in range(count):
+            generator = np.zeros(len(point))
+            generator[one[..., j].ravel()] = rng.standard_normal(one[..., j].size)
+            yield _line(
+                f"unit {j} is dead, or nothing leaves it: what enters it ({names[a]}) does not matter", 0.1 * generator
+            )
+
+
+def _line(name: str, generator: Array) -> Motion:
+    return Motion(name, generator, lambda at, t: at + t * generator, everywhere=False)
+
+
+def exchanges(case: Case, point: Array) -> list[str]:
+    """Which layers have units that can be exchanged, as sentences: two neighbours, and all in a circle, are tried."""
+    pieces = case.pieces(point)
+    ends = np.cumsum([0, *(piece.size for piece in pieces)])
+    index = [start + np.arange(piece.size).reshape(piece.shape) for start, piece in zip(ends, pieces, strict=False)]
+    names, found, starts, tried = case.function.paths, [], None, 0
+    for a, b, axis in _pairs(index):
+        count = index[a].shape[-1]
+        offsets = [k for k, part in enumerate(index) if part.shape == (count,)]
+        swap, turn = np.arange(count), np.roll(np.arange(count), 1)
+        swap[:2] = 1, 0
+        starts = starts or _starts(case, point)
+        for extra in dict.fromkeys([(), *((k,) for k in offsets), tuple(offsets)]):
+            tried += 1
+            if tried > EXCHANGES:
+                return found
+            moves = [_exchange(index, ((a, -1), (b, axis), *((k, 0) for k in extra)), order) for order in (swap, turn)]
+            if all(_same(case.value(at[move]), value) for move in moves for at, value in starts):
+                many = f"{count}! = {math.factorial(count):,}" if count <= 9 else f"{count}!"
+                found.append(
+                    f"exchanging the {count} units between {names[a]} and {names[b]} changes nothing: {many} points "
+                    "like this have the same value"
+                )
+                break
+    return found
+
+
+def _exchange(index: Sequence[Array], axes: Sequence[tuple[int, int]], order: Array) -> Array:
+    size = sum(part.size for part in index)
+    move = np.arange(size)
+    for k, axis in axes:
+        move[index[k].ravel()] = np.take(index[k], order, axis=axis).ravel()
+    return move

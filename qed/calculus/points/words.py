@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from qed.answer import Reason
@@ -141,3 +143,8 @@ def higher(found: Higher, size: int, standing: Standing) -> Reason:
     else:
         text = "third and fourth derivatives along the flat directions do not tell"
     return Reason(rule, formula, standing=standing, text=text, unpredicted=_BARE)
+
+
+def exchanged(sentences: Sequence[str]) -> tuple[Reason, ...]:
+    """That units can be exchanged: the point is not the only one of its kind."""
+    return tuple(Reason("permutation symmetry", with_numbers="exchanged", role="checked", text=t) for t in sentences)

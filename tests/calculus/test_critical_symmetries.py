@@ -1,0 +1,58 @@
+"""qed.critical_point: units that are the same, dead, or can be exchanged, at points where a network fits its data."""
+
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import qed
+from qed.calculus.points.case import Case
+from qed.calculus.points.symmetries import _starts, _unmoved, exchanges, motions
+from qed.graph.function import read
+
+DRAW = np.random.default_rng(4)
+POSITIVE = jnp.asarray(DRAW.uniform(0.5, 1.5, (6, 2)), jnp.float32)
+
+
+def told(answer):
+    return [reason.text for reason in answer.reasons]
+
+
+def test_twins_share_what_leaves_them():
+    net = lambda w: jnp.tanh(POSITIVE @ w["a"]) @ w["b"]  # noqa: E731
+    w = {"a": jnp.array([[0.5, 0.5], [-0.25, -0.25]]), "b": jnp.array([[1.0], [-1.0]])}
+    answer = qed.critical_point(lambda w: jnp.sum(net(w) ** 2), w)
+    assert answer.kind == "degenerate"
+    assert any("units 0 and 1 are the same (w['a'])" in text for text in told(answer))
+
+
+def test_a_dead_unit_is_named_and_living_ones_are_not():
+    x = jnp.asarray(DRAW.integers(4, 12, (40, 3)) / 8, jnp.float32)
+    net = lambda w: jax.nn.relu(x @ w["a"]) @ w["b"]  # noqa: E731
+    w = {"a": jnp.asarray(DRAW.integers(2, 5, (3, 4)) / 4, jnp.float32).at[:, 1].set(-1.0), "b": jnp.ones((4, 1))}
+    target = net(w)
+    fun = lambda w: jnp.sum((net(w) - target) ** 2)  # noqa: E731
+    case = Case(fun, w, (), read(fun, w))
+    starts = _starts(case, case.point)
+    found = [m.name for m in motions(case, case.point, single=False) if _unmoved(case, m, starts)]
+    assert [name.split(" is")[0] for name in found if "is dead" in name] == ["unit 1"]
+    answer = qed.critical_point(fun, w)
+    assert answer.kind == "degenerate" and any("nothing depends on w['a'][0, 1]" in text for text in told(answer))
+
+
+def test_units_that_can_be_exchanged_are_counted_and_others_are_not():
+    w = {"a": jnp.asarray(DRAW.standard_normal((2, 3)), jnp.float32), "b": jnp.asarray(DRAW.standard_normal((3, 1))),
+         "c": jnp.asarray(DRAW.standard_normal(3), jnp.float32)}  # fmt: skip
+    w = jax.tree.map(lambda a: a.astype(jnp.float32), w)
+
+    def sentences(fun):
+        case = Case(fun, w, (), read(fun, w))
+        return exchanges(case, case.point)
+
+    plain = sentences(
+        lambda w: jnp.sum((jnp.tanh(POSITIVE @ w["a"] + w["c"]) @ w["b"] - 1.0) ** 2) + 0.1 * jnp.sum(w["c"])
+    )
+    assert len(plain) == 1 and "exchanging the 3 units between w['a'] and w['b']" in plain[0] and "3! = 6" in plain[0]
+    unequal = jnp.array([1.0, 2.0, 3.0])
+    assert not sentences(lambda w: jnp.sum((jnp.tanh(POSITIVE @ w["a"] + w["c"]) * unequal @ w["b"]) ** 2))
