@@ -30,6 +30,9 @@ if TYPE_CHECKING:  # the names once more, for editors and type checkers; a test 
     from qed.domains.box import Interval as Interval
     from qed.errors import QedError as QedError
     from qed.findings import Finding as Finding
+    from qed.integration import measures as measures
+    from qed.integration.expectation import expect as expect
+    from qed.integration.expectation import probability as probability
     from qed.numerics import logspace as logspace
     from qed.numerics.precision import precision as precision
     from qed.numerics.stabilize import stabilize as stabilize

@@ -20,6 +20,7 @@ from qed.cli import (
     critical,
     derive,
     enclose,
+    expect,
     globally,
     lipschitz,
     precision,
@@ -48,6 +49,7 @@ qed answers questions about a differentiable function, and gives every answer wi
   What is the derivative, by which rules?       qed derive train.py:loss --at w
   Is my gradient right?                         qed check train.py:loss --at w
   Between which numbers does it stay?           qed enclose train.py:loss --box 0,1
+  What is its mean under a probability law?     qed expect train.py:loss --measure noise
   Is it a minimum, a saddle, or neither?        qed critical train.py:loss --at w
   How much does it bend, in which parameters?   qed spectrum train.py:loss --at w
   Is it convex?                                 qed convex train.py:loss --at w
@@ -133,6 +135,7 @@ app.command("critical")(critical.command)
 app.command("critical_point", hidden=True)(critical.command)
 app.command("derive")(derive.command)
 app.command("enclose")(enclose.command)
+app.command("expect")(expect.command)
 app.command("precision")(precision.command)
 app.command("spectrum")(spectrum.command)
 app.command("stabilize")(stabilize.command)

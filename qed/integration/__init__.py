@@ -1,0 +1,1 @@
+"""Measures on the line, and integrals against them: expectations and probabilities with errors that are true."""

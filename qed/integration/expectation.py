@@ -1,0 +1,305 @@
+"""E f = int f dmu, and the probability of an event, with an error that is true.
+
+The mass is looked for first, then the integral is measured by two unlike rules (qed/integration/quadrature.py). That
+is a proposal: bounds about it are given to the certificate (qed/certificates/expectation.py), which knows nothing of
+the rules and encloses the integral in balls, tails included. If it confirms them the answer is PROVED. If it proves
+that the integral is +inf or -inf, that is the answer. Otherwise the measurement stands as what it is, or the answer is
+UNKNOWN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from qed.answer import Answer, Enclosed, Measured, Missing, Reason
+from qed.certificates.certificate import Subject
+from qed.certificates.expectation import Expectation
+from qed.domains.densities import NAMED
+from qed.errors import CertificateError, QedError
+from qed.graph.function import Function, read
+from qed.graph.trace import Traced
+from qed.graph.walk import TooLong
+from qed.integration.measures import Measure, Part
+from qed.integration.quadrature import Measurement, ends_in_float64, measured, vectorised, where_mass_is
+from qed.standing import Standing
+
+WIDTHS = (1e-9, 1e-6, 1e-3)
+"""Half-widths, in parts of the value's size, of the bounds that are tried."""
+
+
+def expect(fun: Callable[..., Any], measure: Measure, *args: Any, tol: float | None = None) -> Answer[float]:
+    """The integral of fun(x, *args) against a measure: of a probability, the expectation.
+
+    Args:
+        fun: a function of one real number that returns one.
+        measure: a measure of `qed.measures`.
+        args: the other arguments, as they are.
+        tol: how wide the bounds may be to each side, in the units of fun; None for as close as it is easily proved.
+
+    Returns:
+        An answer whose value is the number: PROVED with bounds, or proved to be infinite; MEASURED with what two unlike
+        rules and their own estimates leave open; or UNKNOWN, with what is missing.
+
+    Raises:
+        QedError: for what is no measure or no tolerance (QED007), and for a function that `qed.graph.function.read`
+            refuses.
+
+    >>> import jax.numpy as jnp
+    >>> from qed.integration.expectation import expect
+    >>> from qed.integration.measures import Normal
+    >>> answer = expect(lambda x: x * x, Normal(0.0, 1.0))
+    >>> str(answer.standing), round(answer.value, 6), answer.check()
+    ('PROVED', 1.0, True)
+    """
+    if not isinstance(measure, Measure):
+        because = "it must be made by qed.measures"
+        raise QedError("QED007", f"a {type(measure).__name__} is no measure", because, "give Normal(0.0, 1.0), say")
+    if tol is not None and not (isinstance(tol, int | float) and 0 < tol < np.inf):
+        raise QedError("QED007", f"tol={tol!r} is no tolerance", "it is a positive number", "give tol=1e-6, say")
+    function = read(fun, jnp.asarray(0.5), *args)
+    return _Question(function, fun, measure, args, tol).answer()
+
+
+def probability(event: Callable[..., Any], measure: Measure, *args: Any, tol: float | None = None) -> Answer[float]:
+    """The measure of the set where event(x, *args) holds.
+
+    Args:
+        event: a function of one real number that returns a truth value.
+        measure: a measure of `qed.measures`.
+        args: the other arguments, as they are.
+        tol: how wide the bounds may be to each side.
+
+    Returns:
+        As `expect`, of the function that is 1 where the event holds and 0 elsewhere.
+
+    Raises:
+        QedError: QED002 where the event returns something else than one truth value; else as `expect`.
+
+    >>> from qed.integration.expectation import probability
+    >>> from qed.integration.measures import Normal
+    >>> answer = probability(lambda x: x > 1.0, Normal(0.0, 1.0))
+    >>> str(answer.standing), round(answer.value, 6)
+    ('PROVED', 0.158655)
+    """
+    if not callable(event):
+        what = f"a {type(event).__name__} is no event"
+        raise QedError("QED007", what, "it cannot be called", "give a function, lambda x: x > 1")
+    name = getattr(event, "__name__", "event")
+
+    def indicator(x: Any, *given: Any) -> Any:
+        holds = event(x, *given)
+        if jnp.shape(holds) != () or jnp.result_type(holds) != jnp.bool_:
+            because = f"it returns {jnp.result_type(holds)}{list(jnp.shape(holds))}"
+            raise QedError("QED002", f"{name} returns no truth value", because, "return a comparison, such as x > 1")
+        return jnp.where(holds, 1.0, 0.0)
+
+    indicator.__name__ = name
+    return expect(indicator, measure, *args, tol=tol)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked."""
+
+    function: Function
+    fun: Callable[..., Any]
+    measure: Measure
+    args: tuple[Any, ...]
+    tol: float | None
+
+    def answer(self) -> Answer[float]:
+        """Measure, then prove."""
+        subject = self._subject()
+        traced = subject.traced()
+        proposals, cuts = self._measured(traced)
+        known = _sum(proposals)
+        certificate, problem = self._proved(subject, traced, known, cuts)
+        if certificate is not None:
+            return self._proof(certificate, known)
+        if known is None or not known.whole or not known.close:
+            return self._unknown(problem)
+        if "undefined" in problem or "infinite mass" in problem or "it is [" in problem or "it is inf" in problem:
+            return self._unknown(problem)
+        return self._measurement(known, problem)
+
+    def _subject(self) -> Subject:
+        """The function that returns f and the log-densities of parts without a family."""
+        own = [part.log_density for part in self.measure.parts if part.log_density is not None]
+        for density in own:
+            read(density, jnp.asarray(0.5))
+        fun, args = self.fun, self.args
+
+        def joint(x: Any) -> Any:
+            return (fun(x, *args), *(density(x) for density in own))
+
+        return Subject(joint, jnp.asarray(0.5))
+
+    def _measured(self, traced: Traced) -> tuple[list[_Proposal | None], list[tuple[float, ...]]]:
+        """What the rules say of each part, and the cuts of each."""
+        found: list[_Proposal | None] = []
+        cuts: list[tuple[float, ...]] = []
+        f, following = vectorised(traced, 0), 1
+        if self.measure.atoms:
+            places = f(np.array([x for x, _ in self.measure.atoms]))
+            value = float(np.sum(places * np.array([float(w) for _, w in self.measure.atoms])))
+            size = float(np.sum(np.abs(places) * np.array([float(w) for _, w in self.measure.atoms])))
+            found.append(_Proposal(value, 1e-14 * size, True) if np.isfinite(value) else None)
+        for part in self.measure.parts:
+            if part.log_density is None:
+                u = vectorised(NAMED[part.family].traced(part.parameters), 0)
+            else:
+                u, following = vectorised(traced, following), following + 1
+            places = _cuts(part, u if part.probability else _logarithm(f))
+            cuts.append(places)
+            found.append(_proposal(part, f, u, places))
+        return found, cuts
+
+    def _proved(
+        self, subject: Subject, traced: Traced, known: _Proposal | None, cuts: Sequence[tuple[float, ...]]
+    ) -> tuple[Expectation | None, str]:
+        """A certificate that was verified, or why there is none."""
+        parts = [
+            (part.family, part.parameters, where, str(part.weight), part.probability)
+            for part, where in zip(self.measure.parts, cuts, strict=True)
+        ]
+        atoms = [(x, str(w)) for x, w in self.measure.atoms]
+        tried: list[tuple[float, float]] = []
+        if known is not None and known.close:
+            size = max(abs(known.value), known.size)
+            for width in WIDTHS if self.tol is None else (self.tol / max(size, 1e-300),):
+                half = max(width * size, 4 * known.error) if self.tol is None else self.tol
+                tried.append((known.value - half, known.value + half))
+        tried += [(np.inf, np.inf), (-np.inf, -np.inf)]
+        problem = ""
+        for bounds in dict.fromkeys(tried):
+            certificate = Expectation.made(
+                subject, traced, atoms=tuple(atoms), parts=tuple(parts), lower=bounds[0], upper=bounds[1]
+            )
+            try:
+                certificate.verify()
+            except CertificateError as error:
+                problem = problem or f"{error.node}: {error.why}"
+                if error.node != "lower":
+                    break  # wider bounds would not help
+            except TooLong as error:
+                return None, str(error)
+            else:
+                return certificate, ""
+        return None, problem
+
+    # --- words ---
+
+    def _claim(self, says: str) -> str:
+        return f"the integral of {self.function.name} against {self.measure} {says}"
+
+    def _proof(self, certificate: Expectation, known: _Proposal | None) -> Answer[float]:
+        lower, upper = certificate.lower, certificate.upper
+        infinite = bool(np.isinf(lower))
+        value = lower if infinite or known is None else known.value
+        says = f"is {value}" if infinite else f"lies in [{lower!r}, {upper!r}]"
+        rule = "tails enclosed beyond a radius; " + (
+            "one of them diverges" if infinite else "series with remainder on the cells between"
+        )
+        reason = Reason(rule, "∫ f dμ = Σ wᵢ f(xᵢ) + Σ ∫ f exp(u) dx", standing=Standing.PROVED, text=rule)
+        headline = f"The integral is {'infinite' if infinite else _within(lower, upper)}."
+        return Answer(
+            self._claim(says),
+            Standing.PROVED,
+            value,
+            arithmetic="reals",
+            error=Enclosed(lower, upper),
+            reasons=(reason,),
+            certificate=certificate,
+            headline=headline,
+            subject=self.function.title(),
+        )
+
+    def _measurement(self, known: _Proposal, problem: str) -> Answer[float]:
+        rule = "Gauss-Kronrod beside the double exponential rule"
+        reason = Reason(
+            rule,
+            standing=Standing.MEASURED,
+            unpredicted="no theorem bounds what two rules miss together",
+            text=f"{rule} agree within {known.error:.2g}; no proof: {problem}",
+        )
+        return Answer(
+            self._claim(f"is {known.value!r} within {known.error:.3g}"),
+            Standing.MEASURED,
+            known.value,
+            arithmetic="float64",
+            error=Measured(known.error, rule),
+            reasons=(reason,),
+            headline=f"The integral is about {known.value:.9g}, measured within {known.error:.2g}.",
+            subject=self.function.title(),
+            recheck=self.answer,
+        )
+
+    def _unknown(self, problem: str) -> Answer[float]:
+        missing = Missing(problem or "no value was found", "another measure or function", code="QED020")
+        return Answer(
+            self._claim("is a number"), Standing.UNKNOWN, None, arithmetic="reals", missing=(missing,),
+            subject=self.function.title(),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Proposal:
+    """A value with its measured error; whether the whole range was measured, and the size of what was added up."""
+
+    value: float
+    error: float
+    whole: bool
+    size: float = 0.0
+
+    @property
+    def close(self) -> bool:
+        """Whether the error is small enough for the value to say something."""
+        return self.error <= max(abs(self.value), self.size) / 8
+
+
+def _sum(found: Sequence[_Proposal | None]) -> _Proposal | None:
+    kept = [one for one in found if one is not None]
+    if len(kept) < len(found) or not kept:
+        return None
+    value, error = (float(sum(getattr(one, name) for one in kept)) for name in ("value", "error"))
+    size = float(sum(max(abs(one.value), one.size) for one in kept))
+    return _Proposal(value, error, all(one.whole for one in kept), size)
+
+
+def _logarithm(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The logarithm of the size of f, whose mass is looked for where the measure has no density of its own."""
+
+    def logarithm(x: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return np.log(np.abs(f(x)))
+
+    return logarithm
+
+
+def _cuts(part: Part, u: Callable[[Any], Any]) -> tuple[float, ...]:
+    """The ends of a part, and points about its mass between."""
+    inner = where_mass_is(u, part.lower, part.upper)
+    kept = {x for x in inner if part.lower < x < part.upper}
+    if not kept and not np.isfinite(part.lower) and not np.isfinite(part.upper):
+        kept = {0.0}
+    return (part.lower, *sorted(kept), part.upper)
+
+
+def _proposal(part: Part, f: Any, u: Any, cuts: Sequence[float]) -> _Proposal | None:
+    """What the rules say of one part: of all of it, or else of its finite middle."""
+    for whole, where in ((True, ends_in_float64(u, cuts)), (False, [c for c in cuts if np.isfinite(c)])):
+        found: Measurement | None = measured(f, u, where, part.probability) if len(where) >= 2 else None
+        if found is not None:
+            weight = float(part.weight)
+            size = weight if part.probability else 0.0
+            return _Proposal(weight * found.value, weight * found.error, whole, size)
+    return None
+
+
+def _within(lower: float, upper: float) -> str:
+    return f"between {lower:.9g} and {upper:.9g}"

@@ -1,0 +1,136 @@
+"""qed.expect and qed.probability: no answer beyond its claim, infinite and undefined ones, bad input."""
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import special, stats
+
+import qed
+from qed.certificates.certificate import Certificate
+from qed.certificates.expectation import Expectation
+from qed.domains.precision import precision
+from qed.domains.tail import NoOrder, Tail, Term
+from qed.errors import CertificateError, QedError
+from qed.integration import measures as m
+
+NORMAL = m.Normal(0.0, 1.0)
+FINITE = {
+    "second moment": (lambda x: x * x, NORMAL, 1.0),
+    "needle": (lambda x: x, m.Normal(1000.0, 0.01), 1000.0),
+    "moment generating": (jnp.exp, NORMAL, math.exp(0.5)),
+    "characteristic": (jnp.cos, NORMAL, math.exp(-0.5)),
+    "kink": (jnp.abs, m.Laplace(), 1.0),
+    "relu": (lambda x: jnp.maximum(x, 0.0), NORMAL, 1 / math.sqrt(2 * math.pi)),
+    "half line": (lambda x: x**3, m.Exponential(2.0), 0.75),
+    "gamma": (lambda x: x, m.Gamma(3.0, 2.0), 1.5),
+    "singular density": (lambda x: x, m.Gamma(0.5, 1.0), 0.5),
+    "uniform": (lambda x: x**4, m.Uniform(-1.0, 3.0), 12.2),
+    "spike and slab": (lambda x: x * x, m.mixture([0.25, 0.75], [m.Dirac(2.0), NORMAL]), 1.75),
+    "binomial": (lambda x: x * x, m.Binomial(10, 0.5), 27.5),
+    "length": (jnp.sin, m.Lebesgue(0.0, 1.0), 1 - math.cos(1)),
+    "gauss": (lambda x: jnp.exp(-x * x), m.Lebesgue(), math.sqrt(math.pi)),
+    "quartic": (lambda x: x * x, m.from_log_density(lambda x: -(x**4)), special.gamma(0.75) / special.gamma(0.25)),
+}
+
+
+SLOW = ("needle", "kink", "relu", "gamma", "singular density", "half line", "quartic", "gauss", "uniform")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in FINITE])
+def test_proved_and_within_the_claim(name):
+    fun, measure, truth = FINITE[name]
+    answer = qed.expect(fun, measure)
+    assert answer.proved, answer.missing
+    slack = 1e-13 * abs(truth)
+    assert answer.lower - slack <= truth <= answer.upper + slack
+    assert answer.upper - answer.lower <= 1e-2 * max(1.0, abs(truth))
+
+
+@pytest.mark.parametrize(
+    ("fun", "measure", "truth"),
+    [
+        pytest.param(lambda x: x * x, m.Cauchy(), math.inf, marks=pytest.mark.slow),
+        pytest.param(lambda x: -jnp.abs(x), m.Cauchy(1.0, 2.0), -math.inf, marks=pytest.mark.slow),
+        (lambda x: 1 / x, m.Lebesgue(1.0, math.inf), math.inf),
+    ],
+)
+def test_infinite_is_proved(fun, measure, truth):
+    answer = qed.expect(fun, measure)
+    assert answer.proved and answer.value == truth and answer.check()
+
+
+def test_the_mean_of_cauchy_is_undefined():
+    answer = qed.expect(lambda x: x, m.Cauchy())
+    assert answer.unknown and "undefined" in answer.missing[0].what
+
+
+def test_an_improper_density_has_no_mean():
+    answer = qed.expect(lambda x: jnp.tanh(x), m.from_log_density(lambda x: 0 * x))
+    assert answer.unknown and "infinite mass" in answer.missing[0].what
+
+
+def test_probability():
+    answer = qed.probability(lambda x: x > 1.0, NORMAL)
+    assert answer.proved and answer.lower <= stats.norm.sf(1.0) <= answer.upper
+
+
+def test_false_claims_are_refused():
+    answer = qed.expect(lambda x: x * x, NORMAL)
+    certificate = answer.certificate
+    for changed in (
+        {"lower": 1.001, "upper": 1.002},
+        {"lower": math.inf, "upper": math.inf},
+        {"parts": (("Normal", (0.0, 1.1), *certificate.parts[0][2:]),)},
+        {"parts": (("Laplace", *certificate.parts[0][1:]),)},
+        {"parts": ((*certificate.parts[0][:2], (-8.0, 0.0, 8.0), *certificate.parts[0][3:]),)},
+        {"parts": ((*certificate.parts[0][:3], "2", True),)},
+        {"atoms": ((1.0, "1/10"),)},
+    ):
+        with pytest.raises(CertificateError):
+            replace(certificate, **changed).sealed().verify()
+    again = Certificate.from_json(certificate.to_json())
+    assert isinstance(again, Expectation) and again.verify(certificate.subject.fun, certificate.subject.at)
+    with pytest.raises(CertificateError, match="another function"):
+        again.verify(lambda x: (x,), certificate.subject.at)
+
+
+@pytest.mark.parametrize("p", [-3, -2, 0, 1, 2])
+def test_tails_enclose_what_they_say(p):
+    """The integral of x^p exp(-x^2/2) from R on, against the incomplete gamma function; and where it diverges."""
+    for start in (8.0, 16.0):
+        domain = Tail(start)
+        with precision(128) as flint:
+            light = Term(flint.arb(1), Fraction(p), flint.arb(-0.5), Fraction(2))
+            ball = domain.integral(light)
+            a = (p + 1) / 2
+            truth = float((flint.arb(start) ** 2 / 2).gamma_upper(flint.arb(a))) * 2 ** (a - 1)
+            assert ball.contains(truth) and float(ball.upper()) <= 2 * truth
+            heavy = domain.integral(Term(flint.arb(1), Fraction(p), flint.arb(0)))
+            assert heavy.is_finite() == (p < -1)
+            with pytest.raises(NoOrder):
+                domain.integral(Term(flint.arb(0, 1), Fraction(1), flint.arb(0)))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: m.Normal(0.0, -1.0),
+        lambda: m.Normal(np.nan, 1.0),
+        lambda: m.Bernoulli(1.5),
+        lambda: m.Categorical([0.5, 0.2]),
+        lambda: m.Uniform(1.0, 1.0),
+        lambda: m.mixture([1.0], [NORMAL, NORMAL]),
+        lambda: m.from_log_density(3.0),
+        lambda: qed.expect(lambda x: x, "normal"),
+        lambda: qed.expect(lambda x: x, NORMAL, tol=-1.0),
+        lambda: qed.expect(lambda x: jnp.ones(2) * x, NORMAL),
+        lambda: qed.probability(lambda x: x, NORMAL),
+    ],
+)
+def test_bad_input_has_a_code(wrong):
+    with pytest.raises(QedError):
+        wrong()
