@@ -33,7 +33,7 @@ from qed.graph.dtypes import is_real
 from qed.graph.graph import Atom, Equation
 from qed.graph.walk import Context
 
-SAME = frozenset({"convert_element_type", "stop_gradient", "copy", "copy_p", "reduce_precision", "squeeze", "reshape"})
+SAME = frozenset({"convert_element_type", "stop_gradient", "copy", "squeeze", "reshape"})
 """Operations that leave a number as it is."""
 
 
@@ -152,6 +152,8 @@ class Tail(Forward):
             return self._larger(name, *xs)
         if name == "pow":
             return self.power(xs[0], self._exact(xs[1]))
+        if len(xs) != 1:
+            raise NoOrder
         return self._unary(name, xs[0], params)
 
     def _unary(self, name: str, x: Any, params: Any) -> Any:
