@@ -74,6 +74,8 @@ def where_mass_is(u: Callable[[Any], Array], lower: float, upper: float) -> list
         if not np.any(np.isfinite(values)):
             return []
         best = int(np.nanargmax(np.where(np.isnan(values), -np.inf, values)))
+        if not np.isfinite(values[best]):
+            return [float(x[best])]
         high = np.flatnonzero(values > values[best] - DEEP)
         first, last = x[max(0, high[0] - 1)], x[min(len(x) - 1, high[-1] + 1)]
         if high[-1] - high[0] > GRID // 10:
