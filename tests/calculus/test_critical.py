@@ -37,6 +37,22 @@ def test_the_kind_of_a_known_point(known):
         assert answer.value.negative + answer.value.positive == len(answer.value.curvatures)
 
 
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: jnp.minimum(3 * x[0] ** 2, -(x[0] ** 2)),
+        lambda x: jnp.maximum(-3 * x[0] ** 2, x[0] ** 2),
+        lambda x: jnp.sort(jnp.stack([3 * x[0] ** 2, -(x[0] ** 2)]))[0],
+        lambda x: jnp.clip(-(x[0] ** 2), 3 * x[0] ** 2, 1.0),
+        lambda x: jnp.abs(x[0] ** 2) - 2 * jnp.abs(-(x[0] ** 2)),
+        lambda x: jnp.minimum(x[0] ** 2, x[1] ** 2),
+    ],
+    ids=["minimum", "maximum", "sort", "clip", "abs", "two variables"],
+)
+def test_the_mean_of_two_curvatures_is_not_believed_where_arguments_are_equal(fun):
+    assert qed.critical_point(fun, jnp.zeros(2)).value.kind in ("undecided", "degenerate")
+
+
 def test_enough_of_them_are_there():
     assert len(POINTS) >= 40
 

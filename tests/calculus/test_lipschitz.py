@@ -116,6 +116,17 @@ def test_a_kink_on_the_whole_space_is_told():
     assert lipschitz(lambda w: jnp.mean(jnp.abs(X @ w)), OPEN, order=0).proved
 
 
+@pytest.mark.parametrize("order", [0, 1])
+def test_no_constant_is_negative(order):
+    certificate = Lipschitz.about(
+        lambda x: x * x, jnp.float32(0.0), (), box=([-1.0], [1.0]), tree=(-1,), order=order, bound=2.5
+    )
+    assert certificate.verify()
+    for bound in (-2.5, np.nan):
+        with pytest.raises(CertificateError, match="bound"):
+            dataclasses.replace(certificate, bound=bound).sealed().verify()
+
+
 def test_an_altered_certificate_is_refused():
     answer = lipschitz(lambda x: jnp.exp(x * x[0]).sum() * x[1], (np.ones(2), 2 * np.ones(2)))
     certificate = answer.certificate

@@ -3,17 +3,20 @@
 Enclosures tell that a function is smooth (`smooth_along`): a second derivative that is finite in interval jets exists.
 Where they do not, because elements of a maximum are equal, say, there may still be no corner, as in log-sum-exp with
 equal arguments. Then gradient and one Hessian product are evaluated around the point, at two distances: at a jump
-their spread is the same at both (`qed.calculus.gradient.kinks`).
+their spread is the same at both (`qed.calculus.gradient.kinks`). They are compared with those *at* the point, too: at
+x = 0 the arguments of min(3x^2, -x^2) = -x^2 are equal, automatic differentiation returns the mean 2 of 6 and -2, and
+around it, where it is -2 everywhere, nothing jumps.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
-from qed.calculus.gradient.kinks import hull
+from qed.calculus.gradient.kinks import AROUND, DISTANCES, WIDE, hull, perturbed
 from qed.calculus.hessian import flatten
 from qed.calculus.points.case import Case
 from qed.calculus.points.located import around
@@ -76,10 +79,26 @@ def jumps(case: Case, vector: Array) -> bool:
             found, bent = compiled(tuple(jax.numpy.asarray(p) for p in point), along)
             return np.concatenate([flatten(found), flatten(bent)])
 
-        found = hull(both, [np.asarray(p, np.float64) for p in case.pieces(case.point)])
+        point = [np.asarray(p, np.float64) for p in case.pieces(case.point)]
+        found = hull(both, point)
+        off, apart = _apart(both, point)
     n = function.size
     size = np.maximum(np.abs(found.lower), np.abs(found.upper))
     bend = float(np.sqrt(n)) * float(np.max(size[n:], initial=0.0))
     length = float(np.max(np.abs(case.point), initial=0.0)) or 1.0
     least = np.where(np.arange(2 * n) < n, LEAST * bend * length, LEAST * bend)
-    return bool(np.any(found.jumps & (found.upper - found.lower > least)))
+    return bool(np.any(found.jumps & (found.upper - found.lower > least)) or np.any(apart & (off > least)))
+
+
+def _apart(derivative: Callable[[list[Array]], Array], point: list[Array]) -> tuple[Array, Array]:
+    """How far derivatives around a point are from those at it, and where that does not shrink with the distance."""
+    here = derivative(point)
+    away, size = [], np.abs(here)
+    for distance in DISTANCES:
+        moves = [perturbed(point, sign * distance, AROUND + k) for k in range(AROUND) for sign in (1.0, -1.0)]
+        rows = np.stack([derivative(moved) for moved in moves])
+        away.append(np.max(np.abs(rows - here), axis=0))
+        size = np.maximum(size, np.max(np.abs(rows), axis=0))
+    near, far = away
+    with np.errstate(all="ignore"):
+        return near, (near > WIDE * size) & (far < 2 * near) & (far > 0.5 * near) & np.isfinite(near)
