@@ -36,8 +36,10 @@ if TYPE_CHECKING:  # the names once more, for editors and type checkers; a test 
     from qed.numerics import logspace as logspace
     from qed.numerics.precision import precision as precision
     from qed.numerics.stabilize import stabilize as stabilize
+    from qed.optimization.minimize import minimize as minimize
     from qed.optimization.svm.kernel_machine import SVC as SVC
     from qed.optimization.svm.linear_machine import LinearSVC as LinearSVC
+    from qed.optimization.verdict import verdict as verdict
     from qed.optimization.watch import watch as watch
     from qed.standing import Standing as Standing
     from qed.why.diagnose import why as why

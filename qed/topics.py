@@ -21,6 +21,7 @@ BUILT = frozenset(
         "lipschitz",
         "logspace",
         "measures",
+        "minimize",
         "minimize_globally",
         "probability",
         "spectrum",

@@ -23,6 +23,7 @@ from qed.cli import (
     expect,
     globally,
     lipschitz,
+    minimize,
     precision,
     spectrum,
     stabilize,
@@ -55,6 +56,7 @@ qed answers questions about a differentiable function, and gives every answer wi
   Is it convex?                                 qed convex train.py:loss --at w
   How many digits are lost, and where?          qed precision train.py:loss --at w
   Where is its least value on a box?            qed globally train.py:loss --box 0,1
+  Where is its least value near a start?        qed minimize train.py:loss --at w
   Which polynomial is it nearby?                qed taylor train.py:loss --at w --order 2
   Does it keep its digits, and how would it?    qed stabilize train.py:loss --at w
   What does a code mean?                        qed explain QED201
@@ -140,6 +142,7 @@ app.command("precision")(precision.command)
 app.command("spectrum")(spectrum.command)
 app.command("stabilize")(stabilize.command)
 app.command("lipschitz")(lipschitz.command)
+app.command("minimize")(minimize.command)
 app.command("minimize_globally")(globally.command)
 app.command("globally", hidden=True)(globally.command)
 app.command("taylor")(taylor.command)

@@ -1,0 +1,45 @@
+"""``qed minimize FILE.py:FUNCTION --at NAME``: the least value near a start, and what the point found is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from qed.cli.box import InBox, Lower, Upper, find_box
+from qed.cli.question import Args, AsJson, At, Strict, Target, Unfold, ask, find_subject
+
+Method = Annotated[str | None, typer.Option(metavar="NAME", help="newton, l-bfgs, bfgs or gradient; else chosen.")]
+Tolerance = Annotated[float, typer.Option("--tol", metavar="T", help="For the largest part of the gradient.")]
+Steps = Annotated[int | None, typer.Option("--steps", metavar="N", min=0, help="How many steps at most.")]
+Starts = Annotated[int, typer.Option(metavar="K", min=1, help="How many starts.")]
+
+
+def command(
+    target: Target,
+    at: At = None,
+    args: Args = None,
+    box: InBox = None,
+    lower: Lower = None,
+    upper: Upper = None,
+    method: Method = None,
+    tol: Tolerance = 1e-8,
+    steps: Steps = None,
+    starts: Starts = 1,
+    as_json: AsJson = False,
+    unfold: Unfold = False,
+    strict: Strict = False,
+) -> None:
+    """Where is the least value near a start, within bounds; and is the point found a minimum, or why not."""
+    subject = find_subject(target, at, args)
+    bounds = find_box(subject, box, lower, upper)
+    import qed
+
+    ask(
+        lambda: qed.minimize(
+            subject.fun, subject.x, *subject.args, bounds=bounds, method=method, tol=tol, max_steps=steps, starts=starts
+        ),
+        as_json,
+        unfold,
+        strict,
+    )

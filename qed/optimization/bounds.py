@@ -1,0 +1,73 @@
+"""Bounds on single parameters: projection, and which bounds hold a point.
+
+A point x of the box l <= x <= u is stationary for f if x = P(x - g), P the projection onto the box: where a bound holds
+x_i, the slope presses against it. The length of P(x - g) - x, the *projected gradient*, is what a run tests. Reference:
+Bertsekas, *Nonlinear Programming*, 3rd ed., 2016, section 3.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from qed.domains.box import spread_over
+from qed.graph.trace import is_float
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """Lower and upper ends of the parameters as vectors, infinite where there is none.
+
+    Example:
+        >>> import numpy as np
+        >>> box = Bounds(np.array([0.0, -np.inf]), np.array([1.0, np.inf]))
+        >>> box.project(np.array([2.0, 3.0])).tolist(), box.slope(np.array([0.0, 3.0]), np.array([5.0, 7.0])).tolist()
+        ([1.0, 3.0], [0.0, 7.0])
+    """
+
+    lower: Array
+    upper: Array
+
+    @property
+    def open(self) -> bool:
+        """Whether nothing is bounded."""
+        return bool(np.all(np.isneginf(self.lower)) and np.all(np.isposinf(self.upper)))
+
+    def project(self, x: Array) -> Array:
+        """The nearest point of the box."""
+        return np.clip(x, self.lower, self.upper)
+
+    def slope(self, x: Array, gradient: Array) -> Array:
+        """The projected gradient, x - P(x - g)."""
+        return gradient if self.open else x - self.project(x - gradient)
+
+    def held(self, x: Array, gradient: Array) -> Array:
+        """Which parameters stand at a bound that the slope presses against, or have no room at all."""
+        at_lower = (x <= self.lower) & (gradient > 0)
+        at_upper = (x >= self.upper) & (gradient < 0)
+        return at_lower | at_upper | (self.lower == self.upper)
+
+
+def bounds_of(bounds: Any, x: Any) -> Bounds:
+    """The bounds of the floating-point numbers of a tree x; None is no bound.
+
+    Raises:
+        QedError: QED007 where the ends do not fit x, are NaN, or cross.
+    """
+    leaves = [leaf for leaf in jax.tree.leaves(x) if is_float(leaf)]
+    n = sum(int(np.size(leaf)) for leaf in leaves)
+    if bounds is None:
+        return Bounds(np.full(n, -np.inf), np.full(n, np.inf))
+    sides = spread_over(bounds, x)
+    keep = [is_float(leaf) for leaf in jax.tree.leaves(x)]
+    return Bounds(*(_joined([end for end, use in zip(side, keep, strict=True) if use]) for side in sides))
+
+
+def _joined(ends: Sequence[Array]) -> Array:
+    return np.concatenate([np.ravel(end) for end in ends]).astype(np.float64)

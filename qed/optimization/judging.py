@@ -1,0 +1,357 @@
+"""What a point is to a function, whoever found it: each question asked of the function anew, the cheap ones first.
+
+1. Are value and gradient finite? 2. Is the gradient the slope of the values, along itself and a random direction; is
+there a kink? 3. Is the projected gradient explained, and what are the curvatures among the parameters that no bound
+holds? 4. If no curvature decides: does f fall for ever along some ray, is what is left below the noise?
+
+Nothing is claimed that was not shown: a minimum without bounds is what `qed.critical_point` proves or measures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from qed.answer import Answer, Missing, Reason
+from qed.calculus.critical import critical_point
+from qed.calculus.gradient.check import check_gradient
+from qed.errors import QedError
+from qed.optimization.bounds import Bounds
+from qed.optimization.objective import Objective, Seen
+from qed.optimization.probing import ray, slope
+from qed.optimization.running import Ended, curvatures, lower_along
+from qed.optimization.solution import Ending, Verdict
+from qed.standing import Standing
+
+Array = np.ndarray
+NEAR = 1e-3
+"""A critical point is called the one of x within this distance, relative to 1 + |x|."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What the words about a point are made of."""
+
+    objective: Objective
+    here: Seen
+    bounds: Bounds
+    asked: tuple[Any, Any, tuple[Any, ...]]
+    ended: Ended | None
+    start: Seen | None
+    noise: float
+
+    @property
+    def left(self) -> float:
+        """The largest part of the projected gradient."""
+        return float(np.abs(self.bounds.slope(self.here.x, self.here.g)).max(initial=0.0))
+
+    def verdict(self, kind: Ending, **values: Any) -> Verdict:
+        """The value of an answer."""
+        return Verdict(kind, self.here.f, self.left, self.noise, **values)
+
+    def says(self, kind: Ending, text: str, *more: Reason, parts: tuple[Answer[Any], ...] = (), **values: Any) -> Any:
+        """The answer that something was measured."""
+        reasons = (Reason(str(kind), text=text, standing=Standing.MEASURED, unpredicted="it was observed"), *more)
+        findings = tuple(f for part in parts for f in part.findings)
+        return Answer(
+            text, Standing.MEASURED, self.verdict(kind, **values), arithmetic=self.objective.function.dtype,
+            reasons=reasons, headline=text, answers=parts, findings=findings, subject=self.objective.function.title(),
+        )  # fmt: skip
+
+    def unknown(self, kind: Ending, text: str, settle: str, **values: Any) -> Any:
+        """The answer where what the point is stays open."""
+        return Answer(
+            text, Standing.UNKNOWN, self.verdict(kind, **values), arithmetic=self.objective.function.dtype,
+            missing=(Missing(text, settle),), headline=text, subject=self.objective.function.title(),
+        )  # fmt: skip
+
+
+def judged(
+    objective: Objective,
+    here: Seen,
+    bounds: Bounds,
+    asked: tuple[Any, Any, tuple[Any, ...]],
+    *,
+    ended: Ended | None = None,
+    start: Seen | None = None,
+) -> Answer[Verdict]:
+    """The verdict on a point.
+
+    Args:
+        objective: the loss.
+        here: the point with value and gradient.
+        bounds: the box.
+        asked: (fun, x, args) with x the point as a tree.
+        ended: the run that ended there, if there was one.
+        start: where it began.
+    """
+    rough = objective.noise(here.f) if np.isfinite(here.f) else float("nan")
+    case = Judged(objective, here, bounds, asked, ended, start, rough)
+    if np.isneginf(here.f) or (ended is not None and ended.how == "away"):
+        return _fell(case)
+    if not here.finite:
+        return _not_finite(case)
+    case = replace(case, noise=objective.measured_noise(here))
+    wrong = _wrong_gradient(case)
+    if wrong is not None:
+        return wrong
+    return _in_the_open(case) if bounds.open else _in_the_box(case)
+
+
+def _not_finite(case: Judged) -> Answer[Verdict]:
+    what = f"the value is {case.here.f}" if not np.isfinite(case.here.f) else "the value is finite, the gradient is not"
+    fun, x, args = case.asked
+    try:
+        part = check_gradient(fun, x, *args)
+    except QedError as error:
+        return case.says(Ending.NONFINITE, f"Not finite: {what} ({error.what}).")
+    born = part.findings[0].message if part.findings else "its equation is not known"
+    return case.says(Ending.NONFINITE, f"Not finite: {what}: {born}.", parts=(part,))
+
+
+def _fell(case: Judged) -> Answer[Verdict]:
+    """Of a run that left for infinity: whether f falls for ever along its way."""
+    assert case.start is not None or case.ended is None
+    if case.start is not None:
+        way = case.here.x - case.start.x
+        size = float(np.abs(way).max(initial=0.0))
+        found = None
+        if 0 < size < np.inf:
+            unit = way / size
+            found = _ray(case, case.start, [unit / np.linalg.norm(unit)])
+        if found is not None:
+            return found
+    text = f"Undecided: the value reached {case.here.f:.6g} and no ray was found along which it falls for ever."
+    return case.unknown(Ending.UNDECIDED, text, "a bound on the parameters")
+
+
+def _ray(case: Judged, at: Seen, directions: list[Array]) -> Answer[Verdict] | None:
+    for direction in directions:
+        found = ray(case.objective, at, direction, case.bounds, case.objective.noise(at.f))
+        if found is None:
+            continue
+        falls = f"{found.falls[1]:.3g} at first and {found.falls[-1]:.3g} at last between doubling distances"
+        if found.kind == "unbounded":
+            text = (
+                f"Unbounded below as far as was looked: along a ray f falls by {falls}, "
+                f"to {found.value:.6g} at {found.distance:.3g}."
+            )
+            return case.says(Ending.UNBOUNDED_BELOW, text, direction=_tree(case, direction))
+        text = (
+            f"No minimum is attained as far as was looked: along a ray f falls on, by {falls}, "
+            f"towards {found.value:.6g}."
+        )
+        return case.says(Ending.INFIMUM_NOT_ATTAINED, text, direction=_tree(case, direction))
+    return None
+
+
+def _tree(case: Judged, vector: Array) -> Any:
+    from qed.optimization.minimize import tree
+
+    return tree(case.objective.function, case.asked[1], vector)
+
+
+def _units(case: Judged) -> list[Array]:
+    """Directions in the parameters that no bound holds: down the slope, and one at random."""
+    free = ~case.bounds.held(case.here.x, case.here.g)
+    free &= (case.here.x > case.bounds.lower) & (case.here.x < case.bounds.upper)
+    random = np.random.default_rng(0).standard_normal(len(free))
+    found = []
+    for v in (np.where(free, -case.here.g, 0.0), np.where(free, random, 0.0)):
+        size = float(np.linalg.norm(v))
+        if 0 < size < np.inf:
+            found.append(v / size)
+    return found
+
+
+def _wrong_gradient(case: Judged) -> Answer[Verdict] | None:
+    for unit in _units(case):
+        found = slope(case.objective, case.here, unit, case.noise)
+        if found is None:
+            continue
+        if found.kinked:
+            left, right = found.observed - found.jump / 2, found.observed + found.jump / 2
+            sides = f"slope {left:.4g} on one side and {right:.4g} on the other, at steps of {found.step:.2g}"
+            if left <= 0 <= right:
+                return case.says(Ending.KINK, f"A kink: along a direction f has {sides}, and rises to both sides.")
+            return case.says(Ending.KINK, f"A kink: along a direction f has {sides}.", direction=_tree(case, unit))
+        if found.disagrees:
+            fun, x, args = case.asked
+            part = check_gradient(fun, x, *args)
+            kind = Ending.STOP_GRADIENT if _stopped(part) else Ending.GRADIENT_WRONG
+            name = "A stop_gradient is in the way" if kind is Ending.STOP_GRADIENT else "The gradient is wrong"
+            text = (
+                f"{name}: along a direction the values have slope {found.observed:.6g} +- {found.error:.1g}, "
+                f"the gradient says {found.promised:.6g}."
+            )
+            return case.says(kind, text, parts=(part,), direction=_tree(case, unit))
+    return None
+
+
+def _stopped(part: Answer[Any]) -> bool:
+    check: Any = part.value
+    others = [c for c in check.culprits if c.primitive != "stop_gradient"]
+    return bool(check.stops) and not others
+
+
+def _in_the_open(case: Judged) -> Answer[Verdict]:
+    fun, x, args = case.asked
+    part = critical_point(fun, x, *args)
+    point: Any = part.value
+    assert point is not None
+    kind, of = str(point.kind), part
+    if kind == "not_critical" and part.answers:
+        of = part.answers[0]
+        point = of.value
+        kind = str(point.kind)
+    close = NEAR * (1 + float(np.linalg.norm(case.here.x)))
+    if kind in ("minimum", "saddle", "maximum") and point.distance <= close:
+        return _known(case, of, Ending(kind))
+    if kind == "degenerate":
+        return _degenerate(case, part)
+    return _not_shown(case, part)
+
+
+def _known(case: Judged, of: Answer[Any], kind: Ending) -> Answer[Verdict]:
+    found: Any = of.value
+    ways = found.directions
+    values = found.curvatures
+    ends = {} if values is None or not len(values) else {"lowest": float(values[0]), "highest": float(values[-1])}
+    verdict = case.verdict(kind, direction=ways[0].vector if ways else None, **dict[str, Any](ends))
+    return replace(of, value=verdict, subject=case.objective.function.title(), answers=())
+
+
+def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
+    from qed.calculus.hessian import flatten
+
+    point: Any = part.value
+    assert point is not None
+    flats = [flatten([leaf for leaf in _leaves(d.vector)]) for d in point.directions]
+    if point.nature != "minimum":
+        found = _ray(case, case.here, [sign * v for v in flats for sign in (1.0, -1.0)])
+        if found is not None:
+            return found
+    if point.nature == "neither" or (point.nature != "maximum" and _falls(case, flats)):
+        text = f"Not a minimum: {len(flats)} directions do not bend, and along one of them f falls."
+        return case.says(Ending.SADDLE, text, parts=(part,), direction=point.directions[0].vector if flats else None)
+    if point.nature == "maximum":
+        return case.says(Ending.MAXIMUM, "A maximum, by derivatives of higher order.", parts=(part,))
+    names = "; ".join(d.named() for d in point.directions[:3])
+    if point.nature == "minimum" or not point.negative:
+        sure = "" if point.nature == "minimum" else " as far as was looked"
+        text = f"A flat minimum{sure}: f is determined and x is not, f does not bend along {names or 'some direction'}."
+        return case.says(Ending.FLAT_MINIMUM, text, parts=(part,))
+    return case.unknown(Ending.UNDECIDED, "Undecided: some curvatures are zero up to rounding.", "higher derivatives")
+
+
+def _leaves(tree: Any) -> list[Any]:
+    import jax
+
+    return jax.tree.leaves(tree)
+
+
+def _falls(case: Judged, directions: list[Array]) -> bool:
+    return any(lower_along(case.objective, case.here, d, case.bounds) is not None for d in directions)
+
+
+def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
+    """Where no critical point is at hand: what the model says can still be gained, beside the noise."""
+    found = curvatures(case.objective, case.here, case.bounds)
+    size = float(np.linalg.norm(case.here.g))
+    away = _ray(case, case.here, _ways(case, found))
+    if away is not None:
+        return away
+    if found is None:
+        return _stopped_short(case, {})
+    values, vectors = found
+    ends = {"lowest": float(values[0]), "highest": float(values[-1])}
+    kappa = abs(values[-1]) / max(abs(values[0]), 1e-300)
+    if values[0] < -1e-8 * abs(values[-1]) and _falls(case, [vectors[:, 0]]):
+        text = f"Not a minimum: the curvature along one direction is {values[0]:.3g}, and f falls along it."
+        return case.says(Ending.SADDLE, text, direction=_tree(case, vectors[:, 0]), **dict[str, Any](ends))
+    if values[0] > 1e-12 * abs(values[-1]):
+        move = vectors @ ((vectors.T @ case.here.g) / values)
+        gain, length = 0.5 * float(case.here.g @ move), float(np.linalg.norm(move))
+        ends["decrease"] = gain
+        if gain <= case.noise:
+            text = (
+                f"The noise floor: f can fall by {gain:.2g} more by the quadratic model, and its values are rounded "
+                f"by {case.noise:.2g}; the gradient is {size:.2g} long."
+            )
+            return case.says(Ending.NOISE_FLOOR, text, parts=(part,), **dict[str, Any](ends))
+        if gain <= 1e-7 * max(1.0, abs(case.here.f)) and length > NEAR * (1 + float(np.linalg.norm(case.here.x))):
+            text = (
+                f"Flat: by the quadratic model f falls by no more than {gain:.2g} while x still moves by {length:.2g}: "
+                "f is determined and x is not."
+            )
+            return case.says(Ending.FLAT_MINIMUM, text, **dict[str, Any](ends))
+    if kappa > 1e10 and values[0] > 0:
+        text = f"Ill-conditioned: curvatures from {values[0]:.3g} to {values[-1]:.3g}, a ratio of {kappa:.2g}."
+        return case.says(Ending.ILL_CONDITIONED, text, **dict[str, Any](ends))
+    return _stopped_short(case, ends)
+
+
+def _ways(case: Judged, found: tuple[Array, Array] | None) -> list[Array]:
+    """Directions along which f may fall for ever: of the point, the slope, the run, and the least curvature."""
+    ways = [case.here.x, -case.here.g]
+    if case.start is not None:
+        ways.append(case.here.x - case.start.x)
+    if found is not None and len(found[0]):
+        lowest = found[1][:, 0]
+        ways.append(lowest if float(case.here.g @ lowest) < 0 else -lowest)
+        if found[0][0] > 0:
+            ways.append(-found[1] @ ((found[1].T @ case.here.g) / found[0]))
+    sizes = [float(np.linalg.norm(w)) for w in ways]
+    return [w / size for w, size in zip(ways, sizes, strict=True) if 0 < size < np.inf]
+
+
+def _stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
+    if case.ended is not None and case.ended.how == "budget":
+        text = f"The budget is spent: after {case.ended.steps} steps the gradient is {case.left:.3g}."
+        return case.says(Ending.BUDGET_SPENT, text, **dict[str, Any](ends))
+    slope_ok = [u for u in _units(case)[:1] if float(case.here.g @ u) < 0]
+    if slope_ok and lower_along(case.objective, case.here, slope_ok[0], case.bounds) is not None:
+        text = f"Not stationary: the gradient is {case.left:.3g}, and f falls along it."
+        return case.says(Ending.NOT_STATIONARY, text, direction=_tree(case, slope_ok[0]), **dict[str, Any](ends))
+    text = f"Undecided: the gradient is {case.left:.3g}, and no test told what the point is."
+    return case.unknown(
+        Ending.UNDECIDED, text, "a second derivative, or a better scaled function", **dict[str, Any](ends)
+    )
+
+
+def _in_the_box(case: Judged) -> Answer[Verdict]:
+    """With bounds: the slope presses against those that hold, and the others, weakly held ones too, bend upwards."""
+    here, box = case.here, case.bounds
+    scale = max(1.0, float(np.abs(case.here.f)))
+    held = box.held(here.x, here.g)
+    found = curvatures(case.objective, here, box)
+    if found is None:
+        return _stopped_short(case, {})
+    values, vectors = found
+    ends = {} if not len(values) else {"lowest": float(values[0]), "highest": float(values[-1])}
+    count = int(held.sum())
+    if len(values) and values[0] < -1e-8 * max(abs(values[-1]), 1e-300) and _falls(case, [vectors[:, 0]]):
+        text = f"Not a minimum: {count} parameters are held by bounds, and along one direction of the others f falls."
+        return case.says(Ending.SADDLE, text, direction=_tree(case, vectors[:, 0]), **dict[str, Any](ends))
+    free = np.where(held, 0.0, box.slope(here.x, here.g))
+    gain = 0.0
+    if len(values) and values[0] > 1e-12 * abs(values[-1]):
+        gain = 0.5 * float(np.sum((vectors.T @ free) ** 2 / values))
+    elif len(values):
+        if case.left <= 1e-6 * scale and values[0] >= -1e-8 * abs(values[-1]) and not _falls(case, list(vectors.T[:1])):
+            text = (
+                f"A flat minimum as far as was looked: {count} parameters are held by bounds, and f does not bend "
+                "along some direction of the others."
+            )
+            return case.says(Ending.FLAT_MINIMUM, text, **dict[str, Any](ends))
+        return _stopped_short(case, ends)
+    if gain <= max(case.noise, 1e-10 * scale) and case.left <= 1e-4 * scale:
+        text = (
+            f"A minimum in the box: {count} of {len(held)} parameters are held by bounds, the others bend upwards"
+            + (f" (curvatures from {values[0]:.3g})" if len(values) else "")
+            + f"; by the quadratic model f falls by no more than {gain:.2g}."
+        )
+        return case.says(Ending.MINIMUM, text, decrease=gain, **dict[str, Any](ends))
+    return _stopped_short(case, ends)

@@ -1,0 +1,209 @@
+"""`qed.minimize`: the least value of a function near a start, within bounds; and what the point found is.
+
+The loop is in qed/optimization/running.py; what is returned as the reason is the verdict on the point, found by
+`qed.verdict` from the function alone, whatever the loop believed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from qed.answer import Answer, Reason
+from qed.errors import QedError
+from qed.graph.function import Function, read
+from qed.graph.trace import is_float
+from qed.optimization.bounds import Bounds, bounds_of
+from qed.optimization.judging import judged
+from qed.optimization.objective import Objective, Seen
+from qed.optimization.running import Ended, run
+from qed.optimization.solution import Multipliers, Solution
+
+Array = np.ndarray
+METHODS = ("newton", "l-bfgs", "bfgs", "gradient")
+
+
+def minimize(
+    fun: Callable[..., Any],
+    x0: Any,
+    *args: Any,
+    bounds: Any = None,
+    equality: Any = None,
+    inequality: Any = None,
+    method: str | None = None,
+    tol: float = 1e-8,
+    max_steps: int | None = None,
+    starts: int = 1,
+    compiled: bool = False,
+) -> Answer[Solution]:
+    """Minimise fun(x, *args) from x0, and say what the point found is.
+
+    Args:
+        fun: a function of a tree of arrays that returns a number.
+        x0: the start, a tree with floating-point arrays; outside the bounds it is projected.
+        args: data.
+        bounds: a `qed.Box` or a pair (lower, upper), each a prefix of x0; None and infinities are open.
+        equality: not built yet, QED009.
+        inequality: not built yet, QED009.
+        method: 'newton', 'l-bfgs', 'bfgs' or 'gradient'; None chooses and says why.
+        tol: for the largest part of the projected gradient; a run ends before where values and gradients are noise.
+        max_steps: by default 1000 for Newton's method, 20000 for the others.
+        starts: how many starts, the others drawn about x0 with seed 0; the lowest point found is returned.
+        compiled: a loop compiled as a whole; not built yet, QED009.
+
+    Returns:
+        An answer whose value is a `Solution`; its claim, standing and `reason` are those of the verdict on the point.
+
+    Raises:
+        QedError: QED002 to QED010 as `qed.graph.function.read` does; QED006 where the value or the gradient at the
+            start is not finite; QED007 for bounds or options that make no sense; QED009.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> answer = minimize(lambda x: (x[0] - 1.0) ** 2 + 10 * (x[1] - x[0] ** 2) ** 2, jnp.array([-1.0, 1.0]))
+        >>> str(answer.reason), answer.x.round(4).tolist()
+        ('minimum', [1.0, 1.0])
+    """
+    began = time.perf_counter()
+    _options(equality, inequality, method, tol, max_steps, starts, compiled)
+    function = read(fun, x0, *args)
+    box = bounds_of(bounds, x0)
+    objective = Objective(function)
+    start, notes = _start(objective, box, (fun, x0, args))
+    chosen, why = _chosen(objective, box, method)
+    most = max_steps if max_steps is not None else 1000 if chosen == "newton" else 20000
+    runs = [run(objective, start, box, chosen, tol, most)]
+    for extra in _drawn(objective, start, box, starts - 1):
+        runs.append(run(objective, extra, box, chosen, tol, most))
+    best = min(runs, key=lambda each: each.here.f if not np.isnan(each.here.f) else np.inf)
+    point = tree(function, x0, best.here.x)
+    answer = judged(objective, best.here, box, (fun, point, args), ended=best, start=start)
+    verdict = answer.value
+    assert verdict is not None
+    here, counts = best.here, {**objective.counts, "steps": best.steps}
+    value = Solution(
+        point, here.f, tree(function, x0, here.g), _multipliers(function, x0, here, box), counts, verdict.kind, chosen,
+        verdict,
+    )  # fmt: skip
+    reasons = (*answer.reasons, why, *notes, *_spread_of(runs), _counted(counts, best))
+    meta = {**answer.meta, "seconds": time.perf_counter() - began, "dtype": function.dtype}
+    return Answer(
+        answer.claim, answer.standing, value, arithmetic=answer.arithmetic, certificate=answer.certificate,
+        reasons=reasons, findings=answer.findings, missing=answer.missing, headline=answer.headline,
+        subject=function.title(), meta=meta, answers=answer.answers, recheck=answer.recheck,
+    )  # fmt: skip
+
+
+def tree(function: Function, x0: Any, vector: Array) -> Any:
+    """A vector as a tree like x0, its floating-point arrays in order."""
+    leaves, shape = jax.tree.flatten(x0)
+    found, start = [], 0
+    for leaf in leaves:
+        if not is_float(leaf):
+            found.append(leaf)
+            continue
+        size = int(np.size(leaf))
+        found.append(vector[start : start + size].reshape(np.shape(leaf)).astype(jax.numpy.result_type(leaf)))
+        start += size
+    return jax.tree.unflatten(shape, found)
+
+
+def _options(
+    equality: Any, inequality: Any, method: str | None, tol: float, max_steps: int | None, starts: int, compiled: bool
+) -> None:
+    for name, given in (("equality", equality), ("inequality", inequality)):
+        if given is not None:
+            because = "general constraints need multipliers of their own; only bounds are built"
+            raise QedError("QED009", f"minimize(..., {name}=...) is not built yet", because, "use bounds=")
+    if compiled:
+        because = "the loop runs on the host and reuses compiled steps"
+        raise QedError("QED009", "minimize(..., compiled=True) is not built yet", because, "leave compiled out")
+    if method is not None and method not in METHODS:
+        raise QedError("QED007", f"method={method!r} is not known", f"there are {', '.join(METHODS)}", "method=None")
+    if not tol >= 0 or not np.isfinite(tol):
+        raise QedError("QED007", f"tol={tol!r} is no tolerance", "it bounds the gradient", "tol=1e-8")
+    if max_steps is not None and max_steps < 0:
+        raise QedError("QED007", f"max_steps={max_steps!r} is negative", "it counts steps", "max_steps=1000")
+    if starts < 1:
+        raise QedError("QED007", f"starts={starts!r} is below 1", "it counts starts, x0 among them", "starts=1")
+
+
+def _start(objective: Objective, box: Bounds, asked: tuple[Any, Any, Any]) -> tuple[Seen, tuple[Reason, ...]]:
+    """The start in the box, evaluated; or the error that says where it stops being finite."""
+    x = box.project(objective.start)
+    seen = objective.at(x)
+    notes = ()
+    if not np.array_equal(x, objective.start):
+        moved = int(np.sum(x != objective.start))
+        text = f"{moved} of {len(x)} numbers of the start lay outside the bounds; it was projected"
+        notes = (Reason("projection", "P(x)", text=text, role="start"),)
+    if seen.finite:
+        return seen, notes
+    from qed.calculus.gradient.check import check_gradient
+
+    fun, x0, args = asked
+    what = (
+        f"the value at the start is {seen.f}" if not np.isfinite(seen.f) else "the gradient at the start is not finite"
+    )
+    because, span = "nothing can be compared with it", None
+    checked = check_gradient(fun, tree(objective.function, x0, seen.x), *args)
+    for finding in checked.findings:
+        because, span = finding.message, finding.span
+        break
+    raise QedError("QED006", what, because, "start from a point where both are finite", span)
+
+
+def _chosen(objective: Objective, box: Bounds, method: str | None) -> tuple[str, Reason]:
+    if method is not None:
+        return method, Reason("method", text=f"{method}, as asked for", role="method")
+    try:
+        curvature = objective.curvature
+    except NotImplementedError:
+        return "l-bfgs", Reason("method", text="l-bfgs: the gradient has no derivative", role="method")
+    if curvature.kind == "products" and not box.open:
+        return "l-bfgs", Reason("method", text=f"l-bfgs, projected: {curvature.why}", role="method")
+    return "newton", Reason("method", text=f"newton: {curvature.why}", role="method")
+
+
+def _drawn(objective: Objective, start: Seen, box: Bounds, count: int) -> list[Seen]:
+    """Further starts: normal about the start, as wide as it is long, or uniform where both bounds are finite."""
+    rng = np.random.default_rng(0)
+    found: list[Seen] = []
+    for _ in range(20 * count):
+        if len(found) == count:
+            break
+        width = 1.0 + np.abs(start.x)
+        x = start.x + width * rng.standard_normal(len(start.x))
+        both = np.isfinite(box.lower) & np.isfinite(box.upper)
+        uniform = rng.uniform(np.where(both, box.lower, 0.0), np.where(both, box.upper, 1.0))
+        seen = objective.at(box.project(np.where(both, uniform, x)))
+        if seen.finite:
+            found.append(seen)
+    return found
+
+
+def _multipliers(function: Function, x0: Any, here: Seen, box: Bounds) -> Multipliers:
+    low = np.where(here.x <= box.lower, np.maximum(here.g, 0.0), 0.0)
+    high = np.where(here.x >= box.upper, np.maximum(-here.g, 0.0), 0.0)
+    return Multipliers(tree(function, x0, low), tree(function, x0, high))
+
+
+def _spread_of(runs: list[Ended]) -> tuple[Reason, ...]:
+    if len(runs) == 1:
+        return ()
+    values = sorted(each.here.f for each in runs)
+    text = f"{len(runs)} starts (seed 0) ended at values from {values[0]:.6g} to {values[-1]:.6g}: " + ", ".join(
+        f"{v:.6g}" for v in values[:10]
+    )
+    return (Reason("starts", text=text, role="starts"),)
+
+
+def _counted(counts: dict[str, int], best: Ended) -> Reason:
+    text = f"{best.steps} steps, {counts['values']} values with gradients, {counts['hessians']} Hessians"
+    if best.escapes:
+        text += f"; {best.escapes} saddle{'s' * (best.escapes > 1)} left along the direction of negative curvature"
+    return Reason("counts", text=text, role="cost")

@@ -1,0 +1,105 @@
+"""A loss as the loop of a minimisation sees it: one compiled call for value and gradient, counted, as float64 vectors.
+
+The *noise* of a value is how much of it is rounding: a few units in the last place of the value, or more where values
+at points that differ in the last digits scatter more. A decrease below the noise cannot be seen in values; the gradient
+is still exact there, which is why acceptance then looks at gradients (Hager and Zhang, *A new conjugate gradient method
+with guaranteed descent and an efficient line search*, SIAM J. Optim. 16, 2005, section 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+
+from qed.calculus.hessian import flatten, hessian_product, unflatten
+from qed.graph.function import Function
+from qed.optimization.second_order import SecondOrder, second_order
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A point with the value and the gradient there."""
+
+    x: Array
+    f: float
+    g: Array
+
+    @property
+    def finite(self) -> bool:
+        """Whether value and gradient are finite."""
+        return bool(np.isfinite(self.f) and np.all(np.isfinite(self.g)))
+
+
+class Objective:
+    """A function that was read, to be evaluated at vectors; counts what it is asked for."""
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.counts = {"values": 0, "hessians": 0, "products": 0}
+        self._compiled = jax.jit(jax.value_and_grad(lambda p, d: function.value(p, d)))
+
+    @property
+    def start(self) -> Array:
+        """The point at which the function was read."""
+        return flatten(self.function.parameters)
+
+    @cached_property
+    def eps(self) -> float:
+        """The largest unit roundoff among the parameters' and the value's dtypes."""
+        out = self.function.graph.outputs[0].dtype
+        kinds = [out, *(p.dtype for p in self.function.parameters)]
+        return max(float(jax.numpy.finfo(kind).eps) for kind in kinds)
+
+    def arrays(self, x: Array) -> tuple[Any, ...]:
+        """A vector as the arrays of parameters."""
+        return unflatten(x, self.function.parameters)
+
+    def rounded(self, x: Array) -> Array:
+        """The vector as the parameters' dtypes hold it."""
+        return flatten(self.arrays(x))
+
+    def at(self, x: Array) -> Seen:
+        """Value and gradient at a vector, rounded to the dtypes of the parameters."""
+        self.counts["values"] += 1
+        arrays = self.arrays(x)
+        f, g = self._compiled(arrays, self.function.data)
+        return Seen(flatten(arrays), float(f), flatten(g))
+
+    @cached_property
+    def curvature(self) -> SecondOrder:
+        """How second derivatives are held."""
+        return second_order(self.function)
+
+    def matrix(self, x: Array) -> Any:
+        """The Hessian, dense or sparse."""
+        self.counts["hessians"] += 1
+        return self.curvature.matrix(self.arrays(x))
+
+    @cached_property
+    def _product(self) -> Any:
+        return hessian_product(lambda p, d: self.function.value(p, d), equations=self.function.graph.count())
+
+    def product(self, x: Array, direction: Array) -> Array:
+        """The Hessian times a vector."""
+        self.counts["products"] += 1
+        return flatten(self._product(self.arrays(x), self.function.data, self.arrays(direction)))
+
+    def noise(self, f: float) -> float:
+        """How much of a value is rounding at least."""
+        return 4 * self.eps * max(abs(f), 1e-300)
+
+    def measured_noise(self, seen: Seen) -> float:
+        """The scatter of values at points that differ from x in their last digits, less what the gradient explains."""
+        rng = np.random.default_rng(0)
+        rest = []
+        for _ in range(4):
+            near = self.at(seen.x + 2 * self.eps * np.abs(seen.x) * rng.choice([-1.0, 1.0], len(seen.x)))
+            if near.finite:
+                rest.append(abs(near.f - seen.f - float(seen.g @ (near.x - seen.x))))
+        return max([self.noise(seen.f), *rest])

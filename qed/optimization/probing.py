@@ -1,0 +1,127 @@
+"""Values along a line: is the gradient their slope, is there a kink, does f fall for ever.
+
+Along x + t u the value is compared with what the gradient says. The slopes to both sides,
+
+    right(t) = (f(x + t u) - f(x)) / t,      left(t) = (f(x) - f(x - t u)) / t,
+
+differ by t f'' where f is smooth, which shrinks with t; at a kink the difference stays. Their mean has an error of
+order t^2, estimated by halving t, beside the noise of the values over t. And along a ray the falls between points at
+doubling distances tell a function that falls for ever (they do not shrink) from one that nears an infimum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from qed.optimization.bounds import Bounds
+from qed.optimization.objective import Objective, Seen
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Slope:
+    """The slope of the values along a direction: the mean of both sides, its error, their jump; and what g says."""
+
+    observed: float
+    error: float
+    jump: float
+    promised: float
+    step: float
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether rounding and curvature do not explain that g'u is another number."""
+        size = max(abs(self.observed), abs(self.promised))
+        return abs(self.observed - self.promised) > 20 * self.error + 1e-3 * size
+
+    @property
+    def kinked(self) -> bool:
+        """Whether the slopes to both sides differ, however short the step."""
+        return self.jump != 0.0
+
+
+def slope(objective: Objective, here: Seen, direction: Array, noise: float) -> Slope | None:
+    """The slope along a direction, from the step at which its error is least; None where no value is finite.
+
+    What the gradient promises is its mean at both ends, which for a quadratic is exact however the ends are rounded. A
+    jump is kept only if it is the same, to a tenth, at the three shortest steps that values resolve, each 8 apart.
+    """
+    size = max(1.0, float(np.linalg.norm(here.x)))
+    best: Slope | None = None
+    gaps: list[float] = []
+    jumps: list[float] = []
+    jump, at_step = 0.0, 0.0
+    for k in range(2, 22, 3):
+        t = size * 2.0 ** (-k)
+        right, left = (objective.at(here.x + sign * t * direction) for sign in (1.0, -1.0))
+        if not (np.isfinite(right.f) and np.isfinite(left.f)):
+            continue
+        way = right.x - left.x
+        along = float(direction @ way)
+        if along <= 0:
+            continue
+        observed, promised = (right.f - left.f) / along, 0.5 * float((right.g + left.g) @ way) / along
+        terms = max(float(np.abs(at.g) @ np.abs(at.x)) for at in (right, left))
+        blur = (max(noise, objective.noise(max(abs(right.f), abs(left.f)))) + 4 * objective.eps * terms) / t
+        gaps.append(observed - promised)
+        jumps.append((right.f - here.f) / t - (here.f - left.f) / t)
+        recent = jumps[-3:]
+        if len(recent) == 3 and blur < 0.01 * abs(recent[-1]):
+            even = max(recent) - min(recent) <= 0.1 * abs(recent[-1])
+            jump, at_step = (recent[-1], t) if even else (0.0, t)
+        if len(gaps) < 2 or not np.isfinite(promised):
+            continue
+        error = abs(gaps[-1] - gaps[-2]) + 4 * blur
+        if best is None or error < best.error:
+            best = Slope(observed, error, 0.0, promised, t)
+    return None if best is None else replace(best, jump=jump, step=at_step if jump else best.step)
+
+
+@dataclass(frozen=True)
+class Ray:
+    """Falls along a ray: of f between doubling distances, the last distance, and what they say."""
+
+    kind: str
+    distance: float
+    value: float
+    falls: tuple[float, ...]
+
+
+def ray(objective: Objective, here: Seen, direction: Array, bounds: Bounds, noise: float) -> Ray | None:
+    """What f does along a ray from x: 'unbounded', 'infimum', or None where it rises or nothing is told.
+
+    'unbounded': f falls between all of twenty doubling distances, and in the second half by no less than in the first.
+    'infimum': f falls, its slope along the ray never ending before the falls are below what its dtype resolves.
+    """
+    t = max(1.0, float(np.linalg.norm(here.x))) / 8
+    values, slopes, distances = [here.f], [], [0.0]
+    for _ in range(20):
+        point = here.x + t * direction
+        if not np.allclose(bounds.project(point), point, rtol=1e-12, atol=0):
+            return None
+        seen = objective.at(point)
+        if np.isneginf(seen.f):
+            break
+        if not np.isfinite(seen.f) or seen.f > values[-1]:
+            return None
+        values.append(seen.f)
+        slopes.append(float(seen.g @ direction))
+        distances.append(t)
+        t *= 2
+    falls = tuple(float(a - b) for a, b in pairwise(values))
+    strict = sum(1 for fall in falls if fall > 0)
+    if len(falls) >= 6 and strict == len(falls) and all(s < 0 for s in slopes):
+        half = len(falls) // 2
+        if min(falls[half:]) >= 0.9 * max(falls[1:half]) and falls[-1] > 10 * noise:
+            return Ray("unbounded", distances[-1], values[-1], falls)
+    first = next((i for i, fall in enumerate(falls) if fall <= 0), len(falls))
+    shrinking = all(b <= a for a, b in pairwise(falls[1:first]))
+    if len(falls) == 20 and first >= 4 and all(s < 0 for s in slopes[: first - 1]) and shrinking:
+        gone = all(abs(s) <= 1e-30 + objective.eps * abs(slopes[0]) for s in slopes[first:])
+        if gone:
+            return Ray("infimum", distances[-1], values[-1], falls[:first])
+    return None

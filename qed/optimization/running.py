@@ -1,0 +1,194 @@
+"""The one loop of a minimisation: a direction, a step that is accepted, until the projected gradient is small.
+
+Two choices are made independently: how a direction or a model is had (second derivatives, or guessed from gradients),
+and how a step is accepted (a ball around the point whose radius follows the ratio of true to predicted decrease, or a
+search along the direction). Where a decrease is below the noise of the values, gradients decide. At the end the lowest
+curvature is asked; at a saddle the run steps down along its direction and goes on.
+
+Reference: Conn, Gould and Toint, *Trust-Region Methods*, 2000, algorithm 6.1.1 and section 17.4.2 (noise).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from qed.optimization import newton, search
+from qed.optimization.bounds import Bounds
+from qed.optimization.objective import Objective, Seen
+from qed.optimization.quasi_newton import FullMemory, Gradient, LimitedMemory
+
+Array = np.ndarray
+MEMORIES = {"gradient": Gradient, "l-bfgs": LimitedMemory, "bfgs": FullMemory}
+AWAY = 1e150
+"""A run whose point or value is larger ends: nothing is computed there that could be believed."""
+DENSE = 1000
+"""Up to so many free parameters the lowest curvature is asked."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ended:
+    """Where a run ended, and how: 'stationary', 'stuck', 'budget' or 'away'."""
+
+    here: Seen
+    how: str
+    steps: int
+    escapes: int
+
+
+def small(bounds: Bounds, here: Seen, tol: float) -> bool:
+    """Whether no part of the projected gradient is larger than tol."""
+    return float(np.abs(bounds.slope(here.x, here.g)).max(initial=0.0)) <= tol
+
+
+def run(objective: Objective, start: Seen, bounds: Bounds, method: str, tol: float, most: int) -> Ended:
+    """Minimise from a start until nothing more is to be done.
+
+    Args:
+        objective: the loss.
+        start: in the box, with a finite value and gradient.
+        bounds: the box.
+        method: 'newton', 'l-bfgs', 'bfgs' or 'gradient'.
+        tol: for the largest part of the projected gradient.
+        most: steps.
+    """
+    here, steps, escapes = start, 0, 0
+    descend = _by_model if method == "newton" else _by_search
+    while True:
+        here, how, taken = descend(objective, here, bounds, method, tol, most - steps)
+        steps += taken
+        if how not in ("stationary", "stuck") or escapes >= 20:
+            return Ended(here, how, steps, escapes)
+        lower = escape(objective, here, bounds)
+        if lower is None:
+            return Ended(here, how, steps, escapes)
+        here, escapes, steps = lower, escapes + 1, steps + 1
+
+
+def _far(here: Seen) -> bool:
+    return not np.isfinite(here.f) or here.f < -AWAY or float(np.abs(here.x).max(initial=0.0)) > AWAY
+
+
+def _by_model(objective: Objective, here: Seen, bounds: Bounds, _: str, tol: float, most: int) -> tuple[Seen, str, int]:
+    radius = max(1.0, 0.1 * float(np.linalg.norm(here.x)))
+    held = objective.curvature.kind != "products"
+    matrix = None
+    for taken in range(most):
+        if small(bounds, here, tol):
+            return here, "stationary", taken
+        if held and matrix is None:
+            matrix = objective.matrix(here.x)
+            if not np.all(np.isfinite(matrix.data if hasattr(matrix, "nnz") else matrix)):
+                return _by_search(objective, here, bounds, "l-bfgs", tol, most - taken)
+        move, predicted, inside = newton.step(objective, here, radius, matrix, bounds)
+        trial = objective.at(bounds.project(here.x + move))
+        if np.isneginf(trial.f):
+            return trial, "away", taken
+        if np.array_equal(trial.x, here.x):
+            return here, "stuck", taken
+        ratio = _ratio(objective, here, trial, predicted, bounds)
+        length = float(np.linalg.norm(move))
+        if ratio < 0.25:
+            radius = 0.25 * min(radius, length) if np.isfinite(ratio) else 0.1 * min(radius, length)
+        elif ratio > 0.75 and not inside:
+            radius *= 2.0 if ratio < 0.95 else 4.0
+        if ratio > 1e-4:
+            here, matrix = trial, None
+        if _far(here):
+            return here, "away", taken
+        if radius <= 1e-3 * objective.eps * max(float(np.linalg.norm(here.x)), 1e-300):
+            return here, "stuck", taken
+    return here, "stationary" if small(bounds, here, tol) else "budget", most
+
+
+def _ratio(objective: Objective, here: Seen, trial: Seen, predicted: float, bounds: Bounds) -> float:
+    """True over predicted decrease; by the gradients where both are noise; -inf for a trial that is not finite."""
+    if not trial.finite:
+        return -np.inf
+    noise = objective.noise(max(abs(here.f), abs(trial.f)))
+    actual = here.f - trial.f
+    if predicted > 10 * noise or abs(actual) > 10 * noise:
+        return actual / max(predicted, 1e-300)
+    before, after = (np.linalg.norm(bounds.slope(at.x, at.g)) for at in (here, trial))
+    return 1.0 if after < before else -1.0
+
+
+def _by_search(
+    objective: Objective, here: Seen, bounds: Bounds, method: str, tol: float, most: int
+) -> tuple[Seen, str, int]:
+    memory = MEMORIES[method]()
+    fresh = True
+    for taken in range(most):
+        if small(bounds, here, tol):
+            return here, "stationary", taken
+        gradient = np.where(bounds.held(here.x, here.g), 0.0, here.g)
+        direction = -memory.apply(gradient)
+        direction = np.where(gradient == 0, 0.0, direction) if not bounds.open else direction
+        if not float(here.g @ direction) < 0 or not np.all(np.isfinite(direction)):
+            direction, fresh = -gradient, True
+            memory.forget()
+        first = min(1.0, max(1.0, float(np.linalg.norm(here.x))) / float(np.linalg.norm(direction))) if fresh else 1.0
+        if bounds.open:
+            new = search.along(objective, here, direction, first)
+        else:
+            new = search.projected(objective, here, direction, first, bounds)
+        if new is None and fresh:
+            return here, "stuck", taken
+        if new is None:
+            memory.forget()
+            fresh = True
+            continue
+        if not new.finite or _far(new):
+            return new, "away", taken
+        memory.learn(new.x - here.x, new.g - here.g)
+        here, fresh = new, False
+    return here, "stationary" if small(bounds, here, tol) else "budget", most
+
+
+def escape(objective: Objective, here: Seen, bounds: Bounds) -> Seen | None:
+    """A lower point along the direction of the most negative curvature; None where none is known."""
+    lowest = curvatures(objective, here, bounds)
+    if lowest is None:
+        return None
+    values, vectors = lowest
+    if (
+        not len(values)
+        or values[0] >= -1e-8 * max(abs(values[-1]), 1e-300)
+        or values[0] >= -(objective.eps**0.5) * 1e-4
+    ):
+        return None
+    return lower_along(objective, here, vectors[:, 0], bounds)
+
+
+def curvatures(objective: Objective, here: Seen, bounds: Bounds) -> tuple[Array, Array] | None:
+    """Eigenvalues, ascending, and eigenvectors of the Hessian in the free parameters; None if they are too many."""
+    free = np.flatnonzero(~bounds.held(here.x, here.g))
+    if len(free) > DENSE or objective.curvature.kind == "products":
+        return None
+    try:
+        matrix: Any = objective.matrix(here.x)
+    except NotImplementedError:
+        return None
+    matrix = matrix.toarray() if hasattr(matrix, "toarray") else matrix
+    if not np.all(np.isfinite(matrix)):
+        return None
+    values, part = scipy.linalg.eigh(matrix[np.ix_(free, free)]) if len(free) else (np.zeros(0), np.zeros((0, 0)))
+    vectors = np.zeros((len(here.x), len(free)))
+    vectors[free] = part
+    return values, vectors
+
+
+def lower_along(objective: Objective, here: Seen, direction: Array, bounds: Bounds) -> Seen | None:
+    """The lower of the points x +- t d, for the first t = t0, t0/4, ... at which one is lower by more than noise."""
+    noise = objective.noise(here.f)
+    t = max(1.0, float(np.linalg.norm(here.x)))
+    for _ in range(20):
+        pair = [objective.at(bounds.project(here.x + sign * t * direction)) for sign in (1.0, -1.0)]
+        lower = [p for p in pair if p.finite and p.f < here.f - 2 * noise]
+        if lower:
+            return min(lower, key=lambda p: p.f)
+        t *= 0.25
+    return None

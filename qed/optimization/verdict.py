@@ -1,0 +1,71 @@
+"""`qed.verdict`: what a point is to a function that is minimised there, whoever found it.
+
+Solvers tell why they stopped, which is something else: of fifteen causes for which a point is no minimum, or is one
+though the solver reports failure, their messages name two or three. Here each question is asked of the function itself;
+the order is in qed/optimization/judging.py.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from qed.answer import Answer
+from qed.errors import QedError
+from qed.graph.function import read
+from qed.optimization.bounds import bounds_of
+from qed.optimization.judging import judged
+from qed.optimization.objective import Objective
+from qed.optimization.solution import Verdict
+
+
+def verdict(
+    fun: Callable[..., Any],
+    x: Any,
+    *args: Any,
+    bounds: Any = None,
+    equality: Any = None,
+    inequality: Any = None,
+    multipliers: Any = None,
+) -> Answer[Verdict]:
+    """What the point x is to fun(x, *args): a minimum, or for which reason none.
+
+    Args:
+        fun: a function of a tree of arrays that returns a number.
+        x: the point, a tree with floating-point arrays; or what a solver of SciPy returned.
+        args: data.
+        bounds: a `qed.Box` or a pair (lower, upper).
+        equality: not built yet, QED009.
+        inequality: not built yet, QED009.
+        multipliers: not built yet, QED009.
+
+    Returns:
+        An answer whose value is a `Verdict`; `kind` is one of `qed.optimization.solution.Ending`.
+
+    Raises:
+        QedError: QED002 to QED010 as `qed.graph.function.read` does; QED007 for a point outside the bounds; QED009.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> str(verdict(lambda x: x[0] ** 2 - x[1] ** 2, jnp.zeros(2)).kind)
+        'saddle'
+        >>> str(verdict(lambda x: jnp.sum((x - 1) ** 2), jnp.ones(2)).kind)
+        'minimum'
+    """
+    began = time.perf_counter()
+    for name, given in (("equality", equality), ("inequality", inequality), ("multipliers", multipliers)):
+        if given is not None:
+            because = "general constraints need multipliers of their own; only bounds are built"
+            raise QedError("QED009", f"verdict(..., {name}=...) is not built yet", because, "use bounds=")
+    if type(x).__module__.startswith("scipy.optimize") and hasattr(x, "x"):
+        x = x.x
+    function = read(fun, x, *args)
+    box = bounds_of(bounds, x)
+    objective = Objective(function)
+    if not box.open and (abs(box.project(objective.start) - objective.start) > 1e-9 * (1 + abs(objective.start))).any():
+        raise QedError("QED007", "the point lies outside the bounds", "it is none of those asked about", "project it")
+    here = objective.at(box.project(objective.start))
+    answer = judged(objective, here, box, (fun, x, args))
+    return replace(answer, meta={**answer.meta, "seconds": time.perf_counter() - began, "dtype": function.dtype})

@@ -1,0 +1,19 @@
+"""`qed minimize`: the point, its bounds, and what it is."""
+
+import json
+
+SOURCE = """
+x0 = jnp.ones(2)
+
+
+def bowl(x):
+    return jnp.sum(jnp.cosh(x))
+"""
+
+
+def test_minimize_says_what_the_point_is(write, qed_command):
+    target = write("points.py", SOURCE)
+    found = qed_command("minimize", f"{target}:bowl", "--at", "x0", "--lower", "0.5", "--upper", "2", "--json")
+    data = json.loads(found.out)
+    assert found.code == 0
+    assert data["value"]["reason"] == "minimum" and data["value"]["x"] == [0.5, 0.5]
