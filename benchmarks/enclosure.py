@@ -45,6 +45,7 @@ def operands(size):
 def operations(size):
     (x, y), (u, v) = operands(size)
     domain = Interval()
+    row, column = x.map(lambda a: a[None, :]), y.map(lambda a: a[:, None])
 
     def card(name):
         found = facts.card(name)
@@ -54,7 +55,7 @@ def operations(size):
         "add": (lambda: x + y, lambda: [a + b for a, b in zip(u, v, strict=True)]),
         "mul": (lambda: x * y, lambda: [a * b for a, b in zip(u, v, strict=True)]),
         "sum of products": (
-            lambda: (x * y).sum(0),
+            lambda: domain.contract(row, column),
             lambda: sum((a * b for a, b in zip(u, v, strict=True)), flint.arb(0)),
         ),
         **{name: card(name) for name in ("exp", "tanh", "sin", "erf")},

@@ -5,7 +5,11 @@ log1p(u) is log(1 + u); exp(log u + v) = u exp(v); the logarithm of a sum of exp
     log(w1 e^a1 + ... + wn e^an) = a1 + log(w1 + w2 e^(a2-a1) + ... + wn e^(an-a1)),
 
 so that log-sum-exp with *any* shift c, log(sum e^(a_i - c)) + c, is the same term as without, and
-log(1 + e^-|u|) = log(1 + e^u) - u/2 - |u|/2, so that every stable spelling of softplus and of log-cosh is one, too.
+log(1 + e^-|u|) = log(1 + e^u) - u/2 - |u|/2, so that every stable spelling of softplus and of log-cosh is one, too. Of
+sigmoids the logarithm is taken by
+
+    1 + tanh u = 2 logistic(2 u),    logistic(u) - logistic(v) = logistic(u) logistic(-v) (1 - e^(v-u)).
+
 Each identity holds for all real numbers for which its left side is defined (NIST DLMF, 4.4 and 4.8).
 """
 
@@ -126,6 +130,9 @@ def _log(a: Algebra, card: facts.Card, x: Form) -> Form | None:
     """The logarithm of exponentials, of their sums, of products, quotients and powers of positive numbers."""
     if x.single is not None and x.single[1] > 0 and x.single[1] != 1:  # defined where log u is
         return a.add(a.unary("log", a.of(x.single[0])), a.unary("log", a.number(x.single[1])))
+    found = _log_of_sigmoids(a, x)
+    if found is not None:
+        return found
     if not x.terms or not a.positive(x):
         return None
     one = x.terms[0][0]
@@ -141,6 +148,26 @@ def _log(a: Algebra, card: facts.Card, x: Form) -> Form | None:
     if found is None:
         return None
     return found if c == 1 else a.add(found, a.unary("log", a.number(c)))
+
+
+def _log_of_sigmoids(a: Algebra, x: Form) -> Form | None:
+    """log(c + c tanh u), log(c - c tanh u); log(c logistic(u) - c logistic(v)) where u - v is a constant above 0."""
+    zero = a.number(0)
+    if len(x.terms) == 1 and x.terms[0][0].name == "tanh" and 0 < x.constant == abs(x.terms[0][1]):
+        (atom, c), factor = x.terms[0], 2 * x.constant
+        bent = a.log_sum_exp([(a.one, zero), (a.one, a.scale(atom.args[0], -2 if c > 0 else 2))])
+        return a.combine(((a.unary("log", a.number(factor)), a.one), (bent, -a.one)))
+    if len(x.terms) != 2 or x.constant != 0 or any(atom.name != "logistic" for atom, _ in x.terms):
+        return None
+    (first, c), (second, d) = sorted(x.terms, key=lambda term: -term[1])
+    u, v = first.args[0], second.args[0]
+    gap = a.subtract(u, v)
+    if c + d != 0 or gap.terms or not gap.constant > 0:
+        return None
+    rest = a.combine(((a.unary("exp", a.scale(gap, -1)), -a.one),), 1)
+    bent = [a.log_sum_exp([(a.one, zero), (a.one, w)]) for w in (a.scale(u, -1), v)]
+    logs = a.unary("log", a.number(c)), a.unary("log", rest)
+    return a.combine([*((log, a.one) for log in logs), *((log, -a.one) for log in bent)])
 
 
 def _log_of(a: Algebra, atom: Atom) -> Form | None:

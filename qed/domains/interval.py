@@ -8,7 +8,7 @@ encloses the *range* of the real function that the graph means; it is wide where
 too narrow.
 
 Inclusion isotonic: a smaller box gives enclosures within those of the larger one, as long as the function is defined,
-but for the last place of values that balls bound.
+but for the last place of values that balls bound, and for the roundings of long sums of products.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from qed.domains.doubt import Doubt, either
 from qed.domains.enclosing import Enclosing
 from qed.domains.ends import bounds_at
 from qed.domains.hull import image
+from qed.domains.interval_dot import dot_of_wide
 from qed.domains.intervals import Intervals, integer_power, square, square_root
 from qed.domains.rounding_outward import subnormals_kept
 from qed.errors import QedError
@@ -97,14 +98,18 @@ class Interval(Enclosing):
         return answers[name]
 
     def contract(self, x: Intervals, y: Intervals) -> Intervals:
-        """Products of stacks of matrices: every product rounded outward, and their sums by one rounding."""
+        """Products of stacks of matrices: every product rounded outward, and their sums by one rounding.
+
+        Where the sums are so wide that it does not show, one bound is made of all these roundings.
+        """
         rows, columns, depth = x.shape[-2], y.shape[-1], x.shape[-1]
         y = y.map(lambda a: np.swapaxes(a, -1, -2)[..., None, :, :])
         step = max(1, CHUNK // max(1, columns * depth))
         pieces = []
         for start in range(0, max(rows, 1), step):
             part = x.map(lambda a, start=start: a[..., start : start + step, None, :])
-            pieces.append((part * y).sum(-1))
+            found = dot_of_wide(part, y)
+            pieces.append((part * y).sum(-1) if found is None else found)
         lower, upper = (np.concatenate([getattr(p, end) for p in pieces], -2) for end in ("lower", "upper"))
         masks = [_joined([getattr(p.doubt, kind) for p in pieces], pieces) for kind in ("undefined", "infinite")]
         place = next((p.doubt.place for p in pieces if p.doubt.place is not None), None)

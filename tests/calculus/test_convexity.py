@@ -225,3 +225,30 @@ def test_by_hand(name):
 def test_what_reaches_the_end_of_its_range_only_where_it_is_undefined():
     assert not qed.convexity(lambda x: -jnp.log(2 * x), (0.0, 4.0), budget=0.3).proved
     assert not qed.convexity(lambda x: -jnp.log(0.5 - jax.nn.sigmoid(x)), (-4.0, 0.0), budget=0.3).proved
+
+
+def test_a_callback_of_one_point_is_undecided_and_does_not_raise():
+    kind = jax.ShapeDtypeStruct((), jnp.float32)
+    fun = lambda x: jax.pure_callback(lambda v: np.asarray(-v * v, np.float32), kind, x)  # noqa: E731
+    answer = qed.convexity(fun, (-1.0, 1.0), budget=1.0)
+    assert answer.unknown and answer.missing[0].primitive == "pure_callback"
+
+
+@pytest.mark.parametrize(
+    ("fun", "shape"),
+    [
+        (lambda z: -jnp.sum(jnp.log(jax.nn.sigmoid(z + 1.5) - jax.nn.sigmoid(z))), "convex"),
+        (lambda z: jnp.sum(jnp.log(1 - jnp.tanh(z))), "concave"),
+        (lambda z: -jnp.sum(jnp.log(3 + 3 * jnp.tanh(2 * z))), "convex"),
+    ],
+    ids=["ordered logit", "1 - tanh", "3 + 3 tanh"],
+)
+def test_logarithms_of_sigmoids_have_their_shape_everywhere(fun, shape):
+    answer = qed.convexity(fun, (np.full(2, -np.inf), np.full(2, np.inf)))
+    assert str(answer.shape) == shape
+    assert answer.check()
+
+
+def test_a_difference_of_sigmoids_that_is_negative_has_no_logarithm():
+    answer = qed.convexity(lambda z: -jnp.log(jax.nn.sigmoid(z - 1.0) - jax.nn.sigmoid(z)), (-4.0, 4.0), budget=1.0)
+    assert answer.unknown

@@ -94,13 +94,17 @@ def by_graph(traced: Traced, shapes: list[Any]) -> Callable[[np.ndarray], np.nda
         return evaluate(traced.graph, placed(traced, leaves))[0]
 
     compiled = jax.jit(jax.vmap(one))
+    in_turn = jax.jit(lambda *leaves: jax.lax.map(lambda point: one(*point), leaves))
     dtypes = [np.asarray(leaf).dtype for leaf in traced.parameters]
 
     def value(points: np.ndarray) -> np.ndarray:
         sizes = [int(np.prod(shape, dtype=int)) for shape in shapes]
         cuts = np.split(points, np.cumsum(sizes)[:-1], axis=1)
         leaves = [c.reshape((-1, *s)).astype(d) for c, s, d in zip(cuts, shapes, dtypes, strict=True)]
-        return np.asarray(compiled(*leaves)).astype(np.float64)
+        try:
+            return np.asarray(compiled(*leaves)).astype(np.float64)
+        except NotImplementedError:  # of a callback that was not written for many points at once
+            return np.asarray(in_turn(*leaves)).astype(np.float64)
 
     return value
 
