@@ -131,9 +131,10 @@ def newton(fun, n, rounds=40):
     curvature = second_order(function)
     x, radius = np.zeros(n), 1.0
     f, g = value(unflatten(x, function.parameters))
+    start = np.linalg.norm(flatten(g))
     for _ in range(rounds):
         slope = flatten(g)
-        if np.linalg.norm(slope) < 1e-4:
+        if np.linalg.norm(slope) < 1e-4 * start:
             break
         step = curvature.step(unflatten(x, function.parameters), slope, radius)
         new, g_new = value(unflatten(x + step.step, function.parameters))
@@ -141,15 +142,20 @@ def newton(fun, n, rounds=40):
         radius *= 0.25 if ratio < 0.25 else 2.0 if ratio > 0.75 and not step.inside else 1.0
         if ratio > 0:
             x, f, g = x + step.step, new, g_new
-    return curvature, np.linalg.norm(flatten(g)), len(calls)
+    return curvature, np.linalg.norm(flatten(g)) / start, len(calls)
 
 
-@pytest.mark.parametrize(("side", "kind"), [(10, "dense"), (32, "sparse")])
+@pytest.mark.parametrize(
+    ("side", "kind"), [(10, "dense"), (32, "sparse"), pytest.param(100, "sparse", marks=pytest.mark.slow)]
+)
 def test_newton_solves_a_surface_from_few_products_and_one_trace(side, kind):
     curvature, slope, traces = newton(surface, side * side)
     assert (curvature.kind, traces) == (kind, 1)
     assert curvature.hessian.products <= 12
-    assert slope < 1e-4
+    if kind == "sparse":
+        factor = factorised(curvature.matrix(curvature.function.parameters))
+        assert factor is not None and factor.entries < 40 * side * side
+    assert slope < 1e-3
     assert f"{side * side:,} parameters" in curvature.why
 
 
@@ -166,6 +172,6 @@ def test_much_data_and_few_parameters_are_dense_whatever_the_pattern_would_take(
 def test_what_is_dense_and_large_is_known_by_products():
     curvature, slope, traces = newton(lambda x: jnp.sum((x - 1) ** 2) + 0.01 * jnp.sum(jnp.sin(x)) ** 2, 2_000)
     assert (curvature.kind, traces) == ("products", 1)
-    assert slope < 1e-4
+    assert slope < 1e-3
     with pytest.raises(ValueError, match="products only"):
         curvature.matrix(curvature.function.parameters)
