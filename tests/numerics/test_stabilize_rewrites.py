@@ -121,3 +121,23 @@ def test_a_masked_softmax_is_still_one():
     scores = jnp.array([[300.0, 5.0, 1.0], [-400.0, 200.0, 7.0], [1.0, 2.0, 500.0]])
     value, gradient = jax.jit(jax.value_and_grad(qed.stabilize(attention)))(scores)
     assert value == 0 + 4 + 8 and bool(jnp.isfinite(gradient).all())
+
+
+CODE = {
+    "jnp.log1p(": (lambda x: jnp.log(x + 1e-4) - jnp.log(x), 3.0),
+    "2 * jnp.cos(": (lambda x: jnp.sin(x + 1e-4) - jnp.sin(x), 3.0),
+    "-2 * jnp.sin(": (lambda x: jnp.cos(x + 1e-4) - jnp.cos(x), 1.0),
+    "jnp.cbrt(": (lambda x: jnp.cbrt(x + 1e-4) - jnp.cbrt(x), 3.0),
+    "** 2 +": (lambda x: (x + 1e-4) ** 3 - x**3, 3.0),
+    "jnp.arctan(": (lambda x: jnp.arctan(x + 1e-4) - jnp.arctan(x), 3.0),
+    "2 * jnp.cosh(": (lambda x: jnp.sinh(x + 1e-4) - jnp.sinh(x), 3.0),
+    "jnp.cosh(": (lambda x: jnp.tanh(x + 1e-4) - jnp.tanh(x), 0.7),
+    "jnp.expm1(": (lambda x: (1 + x) ** 0.3 - 1, 1e-5),
+}
+
+
+@pytest.mark.parametrize("text", CODE)
+def test_kernels_are_code_to_paste(text):
+    fun, x = CODE[text]
+    found = [r.patch.expression for r in qed.stabilize(fun).rewrites(x).rewrites if r.patch is not None]
+    assert any(text in each for each in found), found
