@@ -267,6 +267,8 @@ MEANINGS: dict[str, Meaning] = {
     "sech2": _simple(lambda f, p: f.divided(number(4), f.forms.integer_power(
         plus(f.exp(p), f.exp(f.forms.times(number(-1), p))), 2))),
     "log_ratio": _simple(_log_ratio),
+    "log_ratio_times": _simple(lambda f, a, b, d: f.forms.times(a, _log_ratio(f, a, b, d))),
+    "log_difference_over": _simple(lambda f, a, b, d: f.divided(_log_ratio(f, a, b, d), d)),
     "relative_entropy": _simple(_relative_entropy),
     "inverse_mills": _simple(lambda f, z: f.divided(f.exp(f.forms.times(number(-1), f.forms.times(z, z))),
                                                     plus(number(1), f.odd("erf", z), -1))),

@@ -24,6 +24,7 @@ from qed.graph.trace import trace
 from qed.numerics.rewriting import (
     algorithms,
     difference_kernels,
+    difference_logs,
     difference_outer,
     difference_rules,
     difference_series,
@@ -269,8 +270,8 @@ def factor(atom, env):
 
 X, Y = 0.61, 0.37
 V, W = np.array([0.3, 1.4, 0.8]), np.array([1.1, 0.2, 0.6])
-ROOMS = (algorithms, difference_kernels, difference_outer, difference_rules, difference_series, entropies, guards,
-         kernels, smooth, stable, tails)  # fmt: skip
+ROOMS = (algorithms, difference_kernels, difference_logs, difference_outer, difference_rules, difference_series,
+         entropies, guards, kernels, smooth, stable, tails)  # fmt: skip
 OPERATIONS = {o.name: o for room in ROOMS for o in vars(room).values() if hasattr(o, "evaluate")}
 OPERATIONS |= {o.name: o for o in difference_kernels.OPERATIONS.values()}
 M = {"axes": (0,)}
@@ -287,6 +288,7 @@ ARGUMENTS = {
     "exp_beside": ((X, Y, 0.2), {"coefficients": (1.0, -2.0)}), "log_cosh": ((X,), {}),
     "log_erfc": ((X,), {}), "scaled_erfc": ((X,), {}), "erfc_shift": ((X,), {}), "scaled_erfc_minus_one": ((X,), {}),
     "cancelled": ((X,), {}), "sech2": ((X,), {}), "log_ratio": ((X, Y, X - Y), {}),
+    "log_ratio_times": ((X, Y, X - Y), {}), "log_difference_over": ((X, Y, X - Y), {}),
     "relative_entropy": ((X, Y, X - Y), {}), "inverse_mills": ((X,), {}),
     "root_of_squares": ((X * X + Y, Y, X), {}), "norm": ((V,), M), "cosine": ((V, W), M),
     "cosine_distance": ((V, W), M), "sum_of_centred_squares": ((V,), M), "sum_of_centred_products": ((V, W), M),

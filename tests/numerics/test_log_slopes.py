@@ -24,6 +24,10 @@ CASES = {
         lambda v, n: n * jnp.log(1 + v / n),
         [(1.0, 2.0), (1.0, 1e6), (1e-3, 40.0), (300.0, 2.0), (-0.5, 1.0), (5.0, 1e4)],
     ),
+    "entropy of a part": (
+        lambda r, m: r * jnp.log(r / (r + m)),
+        [(2.0, 4.0), (1e5, 3.0), (1e4, 3.0), (0.5, 70.0)],
+    ),
     "degrees of freedom": (  # only the derivative in the second argument is rewritten
         lambda t, n: -0.5 * (n + 1) * jnp.log1p(t * t / n),
         [(2.0, 1e6), (1e-3, 40.0), (5.0, 1e4), (300.0, 2.0)],

@@ -194,7 +194,7 @@ class Terms:
 
     def spelled(self, node: Node) -> Node:
         """What a node is read as: the body of a smooth library call; if deep, what an emitted node stands for."""
-        return spelled(node) if self.deep or node.equation is not None or node.operation == "xlogy" else node
+        return spelled(node) if self.deep or node.equation is not None or node.operation in _AS_WRITTEN else node
 
     def _reads(self, node: Node) -> tuple[Node, ...]:
         seen = self.spelled(node)
@@ -292,6 +292,8 @@ def _integer_pow(terms: Terms, node: Node, children: list[Polynomial]) -> Polyno
 
 
 _THROUGH = frozenset(["convert_element_type", "copy", "name"]) & (MOVES | {"convert_element_type"})
+_AS_WRITTEN = frozenset(["xlogy", "log_ratio_times"])
+"""Emitted operations that change a derivative alone: they are read as the product that they stand for."""
 _RULES = {
     "add": _sum,
     "add_any": _sum,

@@ -26,8 +26,10 @@ import jax.numpy as jnp
 from qed.graph.build import Node, Operation
 from qed.numerics import logspace
 from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.difference_outer import log_ratio
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.difference_rules import Found
+from qed.numerics.rewriting.difference_series import log_rest
 from qed.numerics.rewriting.difference_terms import Monomial, Polynomial, plus, times
 from qed.numerics.rewriting.laws import Law
 
@@ -70,6 +72,45 @@ def _relative_entropy_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     ratio = jnp.where(near, d / b, 0).astype(d.dtype)
     slope = jnp.where(near, logspace.log1p(ratio), jnp.log(jnp.where(near, 1, a / b)))
     return relative_entropy(a, b, d), slope * along_a - (d / b) * along_b
+
+
+@jax.custom_jvp
+def log_ratio_times(a: Any, b: Any, d: Any) -> Any:
+    """a log(a / b) from d = a - b, with the derivative (log(a/b) - d/b) a' + (a/b) d' near a = b.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> a, d = jnp.float32(1e4), jnp.float32(-3.0)
+        >>> print(f"{jax.grad(lambda a: log_ratio_times(a, a - d, d))(a):.5g}")  # -(d/a)^2 / 2
+        -4.4982e-08
+    """
+    return a * log_ratio(a, b, d)
+
+
+@log_ratio_times.defjvp
+def _log_ratio_times_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    a, b, d = primals
+    along_a, along_b, along_d = tangents
+    near = jnp.abs(d) <= 0.5 * jnp.abs(b)
+    over = jnp.where(near, d, 0) / jnp.where(near, b, 1)
+    rest, far = log_rest(1 + over, over), jnp.where(near, 0, log_ratio(a, b, d) + 1)
+    ratio, zero = a / b, jnp.zeros_like(d)
+    tangent = jnp.where(near, rest, far) * along_a + jnp.where(near, ratio, zero) * along_d
+    value = log_ratio_times(a, b, d)
+    tangent = tangent - jnp.where(near, zero, ratio) * along_b
+    return value, jnp.broadcast_to(tangent, jnp.shape(value)).astype(value.dtype)
+
+
+LOG_RATIO_TIMES = Operation("log_ratio_times", log_ratio_times, whole=True)
+LOG_RATIO_LAW = Law("a log(a / b), its derivative from a - b", "a / b > 0, as for the original")
+
+
+def ratio_times(difference: Difference, node: Node) -> Found | None:
+    """a log(a / b), where the logarithm is taken from a - b."""
+    for a, log in (node.children, node.children[::-1]):
+        if log.operation == "log_ratio" and log.children[0] is a and a.shape == node.shape:
+            return difference.emit(LOG_RATIO_TIMES, a, *log.children[1:]), (LOG_RATIO_LAW,)
+    return None
 
 
 RELATIVE_ENTROPY = Operation("relative_entropy", relative_entropy, whole=True)

@@ -46,7 +46,7 @@ from qed.numerics.rewriting.algorithms import (
 )
 from qed.numerics.rewriting.angles import COSINE_DISTANCE, arccosine, side, triangle_area
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, plus, product, spelled, times
-from qed.numerics.rewriting.entropies import divergence
+from qed.numerics.rewriting.entropies import divergence, ratio_times
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.signs import MOVES
@@ -119,6 +119,7 @@ class Substitutions(Table):
             "sub": self._sum,
             "add": self._sum,
             "div": lambda n: mills(self.difference, n) or self._cosine(n),
+            "mul": lambda n: ratio_times(self.difference, n),
             "acos": lambda n: arccosine(self.difference, n),
             "sqrt": lambda n: triangle_area(self.difference, n) or side(self.difference, n),
             "log": self._log,
