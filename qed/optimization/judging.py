@@ -9,63 +9,28 @@ Nothing is claimed that was not shown: a minimum without bounds is what `qed.cri
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from qed.answer import Answer, Missing, Reason
+from qed.answer import Answer
 from qed.calculus.critical import critical_point
 from qed.calculus.gradient.check import check_gradient
 from qed.errors import QedError
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen
-from qed.optimization.probing import ray, slope
+from qed.optimization.point import Judged, as_tree, fall_for_ever, falls, units
+from qed.optimization.probing import slope
 from qed.optimization.running import Ended, curvatures, lower_along
 from qed.optimization.solution import Ending, Verdict
-from qed.standing import Standing
 
 Array = np.ndarray
 NEAR = 1e-3
 """A critical point is called the one of x within this distance, relative to 1 + |x|."""
-
-
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """What the words about a point are made of."""
-
-    objective: Objective
-    here: Seen
-    bounds: Bounds
-    asked: tuple[Any, Any, tuple[Any, ...]]
-    ended: Ended | None
-    start: Seen | None
-    noise: float
-
-    @property
-    def left(self) -> float:
-        """The largest part of the projected gradient."""
-        return float(np.abs(self.bounds.slope(self.here.x, self.here.g)).max(initial=0.0))
-
-    def verdict(self, kind: Ending, **values: Any) -> Verdict:
-        """The value of an answer."""
-        return Verdict(kind, self.here.f, self.left, self.noise, **values)
-
-    def says(self, kind: Ending, text: str, *more: Reason, parts: tuple[Answer[Any], ...] = (), **values: Any) -> Any:
-        """The answer that something was measured."""
-        reasons = (Reason(str(kind), text=text, standing=Standing.MEASURED, unpredicted="it was observed"), *more)
-        findings = tuple(f for part in parts for f in part.findings)
-        return Answer(
-            text, Standing.MEASURED, self.verdict(kind, **values), arithmetic=self.objective.function.dtype,
-            reasons=reasons, headline=text, answers=parts, findings=findings, subject=self.objective.function.title(),
-        )  # fmt: skip
-
-    def unknown(self, kind: Ending, text: str, settle: str, **values: Any) -> Any:
-        """The answer where what the point is stays open."""
-        return Answer(
-            text, Standing.UNKNOWN, self.verdict(kind, **values), arithmetic=self.objective.function.dtype,
-            missing=(Missing(text, settle),), headline=text, subject=self.objective.function.title(),
-        )  # fmt: skip
+CORNERS = frozenset({"abs", "max", "min", "clamp", "sort", "reduce_max", "reduce_min", "cummax", "cummin", "select_n"})
+"""Primitives with corners; `select_n` may be one."""
+RULES = frozenset({"custom_jvp_call", "custom_vjp_call"})
 
 
 def judged(
@@ -120,54 +85,15 @@ def _fell(case: Judged) -> Answer[Verdict]:
         found = None
         if 0 < size < np.inf:
             unit = way / size
-            found = _ray(case, case.start, [unit / np.linalg.norm(unit)])
+            found = fall_for_ever(case, case.start, [unit / np.linalg.norm(unit)])
         if found is not None:
             return found
     text = f"Undecided: the value reached {case.here.f:.6g} and no ray was found along which it falls for ever."
     return case.unknown(Ending.UNDECIDED, text, "a bound on the parameters")
 
 
-def _ray(case: Judged, at: Seen, directions: list[Array]) -> Answer[Verdict] | None:
-    for direction in directions:
-        found = ray(case.objective, at, direction, case.bounds, case.objective.noise(at.f))
-        if found is None:
-            continue
-        falls = f"{found.falls[1]:.3g} at first and {found.falls[-1]:.3g} at last between doubling distances"
-        if found.kind == "unbounded":
-            text = (
-                f"Unbounded below as far as was looked: along a ray f falls by {falls}, "
-                f"to {found.value:.6g} at {found.distance:.3g}."
-            )
-            return case.says(Ending.UNBOUNDED_BELOW, text, direction=_tree(case, direction))
-        text = (
-            f"No minimum is attained as far as was looked: along a ray f falls on, by {falls}, "
-            f"towards {found.value:.6g}."
-        )
-        return case.says(Ending.INFIMUM_NOT_ATTAINED, text, direction=_tree(case, direction))
-    return None
-
-
-def _tree(case: Judged, vector: Array) -> Any:
-    from qed.optimization.minimize import tree
-
-    return tree(case.objective.function, case.asked[1], vector)
-
-
-def _units(case: Judged) -> list[Array]:
-    """Directions in the parameters that no bound holds: down the slope, and one at random."""
-    free = ~case.bounds.held(case.here.x, case.here.g)
-    free &= (case.here.x > case.bounds.lower) & (case.here.x < case.bounds.upper)
-    random = np.random.default_rng(0).standard_normal(len(free))
-    found = []
-    for v in (np.where(free, -case.here.g, 0.0), np.where(free, random, 0.0)):
-        size = float(np.linalg.norm(v))
-        if 0 < size < np.inf:
-            found.append(v / size)
-    return found
-
-
 def _wrong_gradient(case: Judged) -> Answer[Verdict] | None:
-    for unit in _units(case):
+    for unit in units(case):
         found = slope(case.objective, case.here, unit, case.noise)
         if found is None:
             continue
@@ -176,7 +102,7 @@ def _wrong_gradient(case: Judged) -> Answer[Verdict] | None:
             sides = f"slope {left:.4g} on one side and {right:.4g} on the other, at steps of {found.step:.2g}"
             if left <= 0 <= right:
                 return case.says(Ending.KINK, f"A kink: along a direction f has {sides}, and rises to both sides.")
-            return case.says(Ending.KINK, f"A kink: along a direction f has {sides}.", direction=_tree(case, unit))
+            return case.says(Ending.KINK, f"A kink: along a direction f has {sides}.", direction=as_tree(case, unit))
         if found.disagrees:
             fun, x, args = case.asked
             part = check_gradient(fun, x, *args)
@@ -186,7 +112,25 @@ def _wrong_gradient(case: Judged) -> Answer[Verdict] | None:
                 f"{name}: along a direction the values have slope {found.observed:.6g} +- {found.error:.1g}, "
                 f"the gradient says {found.promised:.6g}."
             )
-            return case.says(kind, text, parts=(part,), direction=_tree(case, unit))
+            return case.says(kind, text, parts=(part,), direction=as_tree(case, unit))
+    return None
+
+
+def _kink_nearby(case: Judged) -> Answer[Verdict] | None:
+    """Of a function with corners: whether down the slope f rises again, as steeply however short the step."""
+    if not CORNERS & {equation.primitive for equation in case.objective.function.graph.walk()}:
+        return None
+    for unit in units(case)[:1]:
+        found = slope(case.objective, case.here, unit, case.noise)
+        if found is None or not found.turn:
+            continue
+        left, right = found.sides
+        if left < 0 < right:
+            text = (
+                f"A kink: within {found.turn:.2g} of the point, along the gradient, the slope of f jumps "
+                f"from {left:.4g} to {right:.4g}."
+            )
+            return case.says(Ending.KINK, text, direction=as_tree(case, unit))
     return None
 
 
@@ -209,9 +153,23 @@ def _in_the_open(case: Judged) -> Answer[Verdict]:
     close = NEAR * (1 + float(np.linalg.norm(case.here.x)))
     if kind in ("minimum", "saddle", "maximum") and point.distance <= close:
         return _known(case, of, Ending(kind))
+    ruled = _wrong_rule(case)
+    if ruled is not None:
+        return ruled
     if kind == "degenerate":
         return _degenerate(case, part)
     return _not_shown(case, part)
+
+
+def _wrong_rule(case: Judged) -> Answer[Verdict] | None:
+    """Of a function with derivative rules of its own: whether one is not the derivative of its function."""
+    if not RULES & {equation.primitive for equation in case.objective.function.graph.walk()}:
+        return None
+    fun, x, args = case.asked
+    part = check_gradient(fun, x, *args)
+    if str(getattr(part.value, "verdict", "")) not in ("disagrees", "surrogate"):
+        return None
+    return case.says(Ending.GRADIENT_WRONG, f"The gradient is wrong: {part.headline}", parts=(part,))
 
 
 def _known(case: Judged, of: Answer[Any], kind: Ending) -> Answer[Verdict]:
@@ -230,10 +188,10 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     assert point is not None
     flats = [flatten([leaf for leaf in _leaves(d.vector)]) for d in point.directions]
     if point.nature != "minimum":
-        found = _ray(case, case.here, [sign * v for v in flats for sign in (1.0, -1.0)])
+        found = fall_for_ever(case, case.here, [sign * v for v in flats for sign in (1.0, -1.0)])
         if found is not None:
             return found
-    if point.nature == "neither" or (point.nature != "maximum" and _falls(case, flats)):
+    if point.nature == "neither" or (point.nature != "maximum" and falls(case, flats)):
         text = f"Not a minimum: {len(flats)} directions do not bend, and along one of them f falls."
         return case.says(Ending.SADDLE, text, parts=(part,), direction=point.directions[0].vector if flats else None)
     if point.nature == "maximum":
@@ -252,15 +210,11 @@ def _leaves(tree: Any) -> list[Any]:
     return jax.tree.leaves(tree)
 
 
-def _falls(case: Judged, directions: list[Array]) -> bool:
-    return any(lower_along(case.objective, case.here, d, case.bounds) is not None for d in directions)
-
-
 def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     """Where no critical point is at hand: what the model says can still be gained, beside the noise."""
     found = curvatures(case.objective, case.here, case.bounds)
     size = float(np.linalg.norm(case.here.g))
-    away = _ray(case, case.here, _ways(case, found))
+    away = fall_for_ever(case, case.here, _ways(case, found))
     if away is not None:
         return away
     if found is None:
@@ -268,25 +222,39 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     values, vectors = found
     ends = {"lowest": float(values[0]), "highest": float(values[-1])}
     kappa = abs(values[-1]) / max(abs(values[0]), 1e-300)
-    if values[0] < -1e-8 * abs(values[-1]) and _falls(case, [vectors[:, 0]]):
-        text = f"Not a minimum: the curvature along one direction is {values[0]:.3g}, and f falls along it."
-        return case.says(Ending.SADDLE, text, direction=_tree(case, vectors[:, 0]), **dict[str, Any](ends))
+    if values[0] < -1e-8 * abs(values[-1]) and falls(case, [vectors[:, 0]]):
+        still = part.value is not None and str(part.value.kind) == "undecided" and case.left <= 1e-6 * abs(values[0])
+        kind = Ending.SADDLE if still else Ending.NOT_STATIONARY
+        text = (
+            f"Not a minimum: the gradient is {case.left:.3g}, the curvature along one direction {values[0]:.3g}, "
+            "and f falls along it."
+        )
+        return case.says(kind, text, direction=as_tree(case, vectors[:, 0]), **dict[str, Any](ends))
     if values[0] > 1e-12 * abs(values[-1]):
         move = vectors @ ((vectors.T @ case.here.g) / values)
         gain, length = 0.5 * float(case.here.g @ move), float(np.linalg.norm(move))
         ends["decrease"] = gain
+        if gain <= case.noise and length <= 1e-5 * (1 + float(np.linalg.norm(case.here.x))):
+            text = (
+                f"A minimum: all {len(values)} curvatures are positive, from {values[0]:.3g}; by the quadratic model f "
+                f"can fall by {gain:.2g}, less than its values are rounded by, and x moves by {length:.2g}."
+            )
+            return case.says(Ending.MINIMUM, text, **dict[str, Any](ends))
         if gain <= case.noise:
             text = (
                 f"The noise floor: f can fall by {gain:.2g} more by the quadratic model, and its values are rounded "
                 f"by {case.noise:.2g}; the gradient is {size:.2g} long."
             )
             return case.says(Ending.NOISE_FLOOR, text, parts=(part,), **dict[str, Any](ends))
-        if gain <= 1e-7 * max(1.0, abs(case.here.f)) and length > NEAR * (1 + float(np.linalg.norm(case.here.x))):
+        if gain <= 5e-7 * max(1.0, abs(case.here.f)) and length > NEAR * (1 + float(np.linalg.norm(case.here.x))):
             text = (
                 f"Flat: by the quadratic model f falls by no more than {gain:.2g} while x still moves by {length:.2g}: "
                 "f is determined and x is not."
             )
             return case.says(Ending.FLAT_MINIMUM, text, **dict[str, Any](ends))
+    flat = _singular(case, values, vectors)
+    if flat is not None:
+        return case.says(Ending.FLAT_MINIMUM, flat, **dict[str, Any](ends))
     if kappa > 1e10 and values[0] > 0:
         text = f"Ill-conditioned: curvatures from {values[0]:.3g} to {values[-1]:.3g}, a ratio of {kappa:.2g}."
         return case.says(Ending.ILL_CONDITIONED, text, **dict[str, Any](ends))
@@ -307,14 +275,36 @@ def _ways(case: Judged, found: tuple[Array, Array] | None) -> list[Array]:
     return [w / size for w, size in zip(ways, sizes, strict=True) if 0 < size < np.inf]
 
 
+def _singular(case: Judged, values: Array, vectors: Array) -> str | None:
+    """The sentence on a point where nothing is left to gain: neither along what bends, nor along what does not."""
+    bends = values > 1e-10 * abs(values[-1])
+    if np.all(bends) or values[0] < -1e-10 * abs(values[-1]):
+        return None
+    along = vectors.T @ case.here.g
+    gain = 0.5 * float(np.sum(along[bends] ** 2 / values[bends]))
+    rest = -vectors[:, ~bends] @ along[~bends]
+    size = float(np.linalg.norm(rest))
+    tried = [vectors[:, 0], *([rest / size] if size > 0 else [])]
+    if gain > max(case.noise, 1e-9 * max(1.0, abs(case.here.f))) or falls(case, tried):
+        return None
+    return (
+        f"A flat minimum as far as was looked: {int(np.sum(~bends))} of {len(values)} curvatures are zero up to "
+        f"rounding, f did not fall along them, and in the others the quadratic model lets it fall by {gain:.2g}: "
+        "f is determined, x is not."
+    )
+
+
 def _stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
     if case.ended is not None and case.ended.how == "budget":
         text = f"The budget is spent: after {case.ended.steps} steps the gradient is {case.left:.3g}."
         return case.says(Ending.BUDGET_SPENT, text, **dict[str, Any](ends))
-    slope_ok = [u for u in _units(case)[:1] if float(case.here.g @ u) < 0]
-    if slope_ok and lower_along(case.objective, case.here, slope_ok[0], case.bounds) is not None:
+    near = _kink_nearby(case)
+    if near is not None:
+        return near
+    slope_ok = [u for u in units(case)[:1] if float(case.here.g @ u) < 0]
+    if slope_ok and lower_along(case.objective, case.here, slope_ok[0], case.bounds, case.noise) is not None:
         text = f"Not stationary: the gradient is {case.left:.3g}, and f falls along it."
-        return case.says(Ending.NOT_STATIONARY, text, direction=_tree(case, slope_ok[0]), **dict[str, Any](ends))
+        return case.says(Ending.NOT_STATIONARY, text, direction=as_tree(case, slope_ok[0]), **dict[str, Any](ends))
     text = f"Undecided: the gradient is {case.left:.3g}, and no test told what the point is."
     return case.unknown(
         Ending.UNDECIDED, text, "a second derivative, or a better scaled function", **dict[str, Any](ends)
@@ -332,15 +322,15 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
     values, vectors = found
     ends = {} if not len(values) else {"lowest": float(values[0]), "highest": float(values[-1])}
     count = int(held.sum())
-    if len(values) and values[0] < -1e-8 * max(abs(values[-1]), 1e-300) and _falls(case, [vectors[:, 0]]):
+    if len(values) and values[0] < -1e-8 * max(abs(values[-1]), 1e-300) and falls(case, [vectors[:, 0]]):
         text = f"Not a minimum: {count} parameters are held by bounds, and along one direction of the others f falls."
-        return case.says(Ending.SADDLE, text, direction=_tree(case, vectors[:, 0]), **dict[str, Any](ends))
+        return case.says(Ending.SADDLE, text, direction=as_tree(case, vectors[:, 0]), **dict[str, Any](ends))
     free = np.where(held, 0.0, box.slope(here.x, here.g))
     gain = 0.0
     if len(values) and values[0] > 1e-12 * abs(values[-1]):
         gain = 0.5 * float(np.sum((vectors.T @ free) ** 2 / values))
     elif len(values):
-        if case.left <= 1e-6 * scale and values[0] >= -1e-8 * abs(values[-1]) and not _falls(case, list(vectors.T[:1])):
+        if case.left <= 1e-6 * scale and values[0] >= -1e-8 * abs(values[-1]) and not falls(case, list(vectors.T[:1])):
             text = (
                 f"A flat minimum as far as was looked: {count} parameters are held by bounds, and f does not bend "
                 "along some direction of the others."

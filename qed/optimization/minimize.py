@@ -56,7 +56,8 @@ def minimize(
         compiled: a loop compiled as a whole; not built yet, QED009.
 
     Returns:
-        An answer whose value is a `Solution`; its claim, standing and `reason` are those of the verdict on the point.
+        An answer whose value is a `Solution`; its counts are those of the runs, without the verdict. Its claim,
+        standing and `reason` are those of the verdict on the point.
 
     Raises:
         QedError: QED002 to QED010 as `qed.graph.function.read` does; QED006 where the value or the gradient at the
@@ -81,10 +82,11 @@ def minimize(
         runs.append(run(objective, extra, box, chosen, tol, most))
     best = min(runs, key=lambda each: each.here.f if not np.isnan(each.here.f) else np.inf)
     point = tree(function, x0, best.here.x)
+    counts = {**objective.counts, "steps": best.steps}
     answer = judged(objective, best.here, box, (fun, point, args), ended=best, start=start)
     verdict = answer.value
     assert verdict is not None
-    here, counts = best.here, {**objective.counts, "steps": best.steps}
+    here = best.here
     value = Solution(
         point, here.f, tree(function, x0, here.g), _multipliers(function, x0, here, box), counts, verdict.kind, chosen,
         verdict,

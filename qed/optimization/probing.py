@@ -24,13 +24,19 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Slope:
-    """The slope of the values along a direction: the mean of both sides, its error, their jump; and what g says."""
+    """The slope of the values along a direction: the mean of both sides, its error, their jump; and what g says.
+
+    `turn` is the shortest step at which the slopes to both sides, `sides`, still jump as they do at longer ones; 0
+    where they never do. Where that is longer than the shortest step, a kink may lie beside the point.
+    """
 
     observed: float
     error: float
     jump: float
     promised: float
     step: float
+    turn: float = 0.0
+    sides: tuple[float, float] = (0.0, 0.0)
 
     @property
     def disagrees(self) -> bool:
@@ -54,7 +60,7 @@ def slope(objective: Objective, here: Seen, direction: Array, noise: float) -> S
     best: Slope | None = None
     gaps: list[float] = []
     jumps: list[float] = []
-    jump, at_step = 0.0, 0.0
+    jump, at_step, turn, sides = 0.0, 0.0, 0.0, (0.0, 0.0)
     for k in range(2, 22, 3):
         t = size * 2.0 ** (-k)
         right, left = (objective.at(here.x + sign * t * direction) for sign in (1.0, -1.0))
@@ -73,12 +79,16 @@ def slope(objective: Objective, here: Seen, direction: Array, noise: float) -> S
         if len(recent) == 3 and blur < 0.01 * abs(recent[-1]):
             even = max(recent) - min(recent) <= 0.1 * abs(recent[-1])
             jump, at_step = (recent[-1], t) if even else (0.0, t)
+            if even:
+                turn, sides = t, ((here.f - left.f) / t, (right.f - here.f) / t)
         if len(gaps) < 2 or not np.isfinite(promised):
             continue
         error = abs(gaps[-1] - gaps[-2]) + 4 * blur
         if best is None or error < best.error:
             best = Slope(observed, error, 0.0, promised, t)
-    return None if best is None else replace(best, jump=jump, step=at_step if jump else best.step)
+    return (
+        None if best is None else replace(best, jump=jump, step=at_step if jump else best.step, turn=turn, sides=sides)
+    )
 
 
 @dataclass(frozen=True)

@@ -181,9 +181,11 @@ def curvatures(objective: Objective, here: Seen, bounds: Bounds) -> tuple[Array,
     return values, vectors
 
 
-def lower_along(objective: Objective, here: Seen, direction: Array, bounds: Bounds) -> Seen | None:
+def lower_along(
+    objective: Objective, here: Seen, direction: Array, bounds: Bounds, noise: float | None = None
+) -> Seen | None:
     """The lower of the points x +- t d, for the first t = t0, t0/4, ... at which one is lower by more than noise."""
-    noise = objective.noise(here.f)
+    noise = objective.noise(here.f) if noise is None else noise
     t = max(1.0, float(np.linalg.norm(here.x)))
     for _ in range(20):
         pair = [objective.at(bounds.project(here.x + sign * t * direction)) for sign in (1.0, -1.0)]

@@ -1,0 +1,102 @@
+"""A point that is to be judged, with what the questions about it share: words, directions, rays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qed.answer import Answer, Missing, Reason
+from qed.optimization.bounds import Bounds
+from qed.optimization.objective import Objective, Seen
+from qed.optimization.probing import ray
+from qed.optimization.running import Ended, lower_along
+from qed.optimization.solution import Ending, Verdict
+from qed.standing import Standing
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What the words about a point are made of."""
+
+    objective: Objective
+    here: Seen
+    bounds: Bounds
+    asked: tuple[Any, Any, tuple[Any, ...]]
+    ended: Ended | None
+    start: Seen | None
+    noise: float
+
+    @property
+    def left(self) -> float:
+        """The largest part of the projected gradient."""
+        return float(np.abs(self.bounds.slope(self.here.x, self.here.g)).max(initial=0.0))
+
+    def verdict(self, kind: Ending, **values: Any) -> Verdict:
+        """The value of an answer."""
+        return Verdict(kind, self.here.f, self.left, self.noise, **values)
+
+    def says(self, kind: Ending, text: str, *more: Reason, parts: tuple[Answer[Any], ...] = (), **values: Any) -> Any:
+        """The answer that something was measured."""
+        reasons = (Reason(str(kind), text=text, standing=Standing.MEASURED, unpredicted="it was observed"), *more)
+        findings = tuple(f for part in parts for f in part.findings)
+        return Answer(
+            text, Standing.MEASURED, self.verdict(kind, **values), arithmetic=self.objective.function.dtype,
+            reasons=reasons, headline=text, answers=parts, findings=findings, subject=self.objective.function.title(),
+        )  # fmt: skip
+
+    def unknown(self, kind: Ending, text: str, settle: str, **values: Any) -> Any:
+        """The answer where what the point is stays open."""
+        return Answer(
+            text, Standing.UNKNOWN, self.verdict(kind, **values), arithmetic=self.objective.function.dtype,
+            missing=(Missing(text, settle),), headline=text, subject=self.objective.function.title(),
+        )  # fmt: skip
+
+
+def fall_for_ever(case: Judged, at: Seen, directions: list[Array]) -> Answer[Verdict] | None:
+    """The answer that f falls for ever along one of some rays from a point; None where it does along none."""
+    for direction in directions:
+        found = ray(case.objective, at, direction, case.bounds, case.objective.noise(at.f))
+        if found is None:
+            continue
+        told = f"{found.falls[1]:.3g} at first and {found.falls[-1]:.3g} at last between doubling distances"
+        if found.kind == "unbounded":
+            text = (
+                f"Unbounded below as far as was looked: along a ray f falls by {told}, "
+                f"to {found.value:.6g} at {found.distance:.3g}."
+            )
+            return case.says(Ending.UNBOUNDED_BELOW, text, direction=as_tree(case, direction))
+        text = (
+            f"No minimum is attained as far as was looked: along a ray f falls on, by {told}, "
+            f"towards {found.value:.6g}."
+        )
+        return case.says(Ending.INFIMUM_NOT_ATTAINED, text, direction=as_tree(case, direction))
+    return None
+
+
+def as_tree(case: Judged, vector: Array) -> Any:
+    """A vector as a tree like x."""
+    from qed.optimization.minimize import tree
+
+    return tree(case.objective.function, case.asked[1], vector)
+
+
+def units(case: Judged) -> list[Array]:
+    """Directions in the parameters that no bound holds: down the slope, and one at random."""
+    free = ~case.bounds.held(case.here.x, case.here.g)
+    free &= (case.here.x > case.bounds.lower) & (case.here.x < case.bounds.upper)
+    random = np.random.default_rng(0).standard_normal(len(free))
+    found = []
+    for v in (np.where(free, -case.here.g, 0.0), np.where(free, random, 0.0)):
+        size = float(np.linalg.norm(v))
+        if 0 < size < np.inf:
+            found.append(v / size)
+    return found
+
+
+def falls(case: Judged, directions: list[Array]) -> bool:
+    """Whether along one of some directions, to either side, f is lower by more than its noise."""
+    return any(lower_along(case.objective, case.here, d, case.bounds, case.noise) is not None for d in directions)
