@@ -92,14 +92,8 @@ class Expectation(Certificate):
         """Prove the claim, or raise CertificateError."""
         if not self.lower <= self.upper:
             raise CertificateError("lower", f"[{self.lower!r}, {self.upper!r}] is no interval")
-        places = _outputs(self.parts, len(traced.graph.outputs))
+        total, _ = self.enclosed(traced)
         with precision(BITS) as library:
-            total = library.arb(0)
-            for k, (x, weight) in enumerate(self.atoms):
-                total += _weight(weight, f"atoms[{k}]") * _value(traced, 0, x, x, f"atoms[{k}]")
-            room = self._room(total)
-            for k, part in enumerate(self.parts):
-                total += _Part(traced, part, places[k], f"parts[{k}]").mean(room / max(1, len(self.parts)))
             if np.isinf(self.lower) and self.lower == self.upper:
                 proved = total == (library.arb.pos_inf() if self.lower > 0 else library.arb.neg_inf())
             else:
@@ -109,7 +103,22 @@ class Expectation(Certificate):
                     "lower", f"it is {total.str(12)}, not surely in [{self.lower!r}, {self.upper!r}]"
                 )
 
-    def _room(self, total: Any) -> float:
+    def enclosed(self, traced: Traced) -> tuple[Any, list[list[float]]]:
+        """A ball of the integral, about as narrow as the bounds ask for, and the ends of the cells of each part."""
+        places = _outputs(self.parts, len(traced.graph.outputs))
+        cells = []
+        with precision(BITS) as library:
+            total = library.arb(0)
+            for k, (x, weight) in enumerate(self.atoms):
+                total += _weight(weight, f"atoms[{k}]") * _value(traced, 0, x, x, f"atoms[{k}]")
+            room = self._room()
+            for k, part in enumerate(self.parts):
+                one = _Part(traced, part, places[k], f"parts[{k}]")
+                total += one.mean(room / max(1, len(self.parts)))
+                cells.append(one.cells)
+        return total, cells
+
+    def _room(self) -> float:
         """How wide the enclosure of the integrals may be."""
         return (self.upper - self.lower) / 8 if np.isfinite(self.upper - self.lower) else 1e-3
 
@@ -183,6 +192,7 @@ class _Part:
         if len(self.cuts) < 2 or not all(a < b for a, b in zip(self.cuts, self.cuts[1:], strict=False)):
             raise CertificateError(node, "the cuts are not in order")
         self.shift = flint().arb(0)
+        self.cells: list[float] = []
         self._inside = _Found(flint().arb(0), flint().arb(0))
 
     def _checked(self, family: Any) -> None:
@@ -329,6 +339,7 @@ class _Part:
         for item in waiting:
             total = total + item[-1]
         self._inside = total
+        self.cells = sorted({end for item in waiting for end in item[2:4]})
         return total + tails
 
     def _narrow(self, found: _Found, room: float) -> bool:

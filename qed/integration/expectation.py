@@ -25,7 +25,7 @@ from qed.graph.function import Function, read
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.measures import Measure, Part
-from qed.integration.quadrature import Measurement, ends_in_float64, measured, vectorised, where_mass_is
+from qed.integration.quadrature import Measurement, ends_in_float64, measured, on_cells, vectorised, where_mass_is
 from qed.standing import Standing
 
 WIDTHS = (1e-9, 1e-6, 1e-3)
@@ -116,11 +116,11 @@ class _Question:
         """Measure, then prove."""
         subject = self._subject()
         traced = subject.traced()
-        proposals, cuts = self._measured(traced)
-        known = _sum(proposals)
-        certificate, problem = self._proved(subject, traced, known, cuts)
+        shares = self._shares(traced)
+        known = _sum([share.proposal for share in shares])
+        certificate, value, problem = self._proved(subject, traced, known, shares)
         if certificate is not None:
-            return self._proof(certificate, known)
+            return self._proof(certificate, value)
         if known is None or not known.whole or not known.close:
             return self._unknown(problem)
         if "undefined" in problem or "infinite mass" in problem or "it is [" in problem or "it is inf" in problem:
@@ -139,68 +139,85 @@ class _Question:
 
         return Subject(joint, jnp.asarray(0.5))
 
-    def _measured(self, traced: Traced) -> tuple[list[_Proposal | None], list[tuple[float, ...]]]:
-        """What the rules say of each part, and the cuts of each."""
-        found: list[_Proposal | None] = []
-        cuts: list[tuple[float, ...]] = []
+    def _shares(self, traced: Traced) -> list[_Share]:
+        """What the rules say of the atoms, and of each part."""
         f, following = vectorised(traced, 0), 1
-        if self.measure.atoms:
-            places = f(np.array([x for x, _ in self.measure.atoms]))
-            value = float(np.sum(places * np.array([float(w) for _, w in self.measure.atoms])))
-            size = float(np.sum(np.abs(places) * np.array([float(w) for _, w in self.measure.atoms])))
-            found.append(_Proposal(value, 1e-14 * size, True) if np.isfinite(value) else None)
+        places = f(np.array([x for x, _ in self.measure.atoms]))
+        terms = places * np.array([float(w) for _, w in self.measure.atoms])
+        value, size = float(np.sum(terms)), float(np.sum(np.abs(terms)))
+        found = [_Share(None, f, None, (), _Proposal(value, 1e-14 * size, True) if np.isfinite(value) else None)]
         for part in self.measure.parts:
             if part.log_density is None:
                 u = vectorised(NAMED[part.family].traced(part.parameters), 0)
             else:
                 u, following = vectorised(traced, following), following + 1
-            places = _cuts(part, u if part.probability else _logarithm(f))
-            cuts.append(places)
-            found.append(_proposal(part, f, u, places))
-        return found, cuts
+            cuts = _cuts(part, u if part.probability else _logarithm(f))
+            found.append(_Share(part, f, u, cuts, _proposal(part, f, u, cuts)))
+        return found
 
     def _proved(
-        self, subject: Subject, traced: Traced, known: _Proposal | None, cuts: Sequence[tuple[float, ...]]
-    ) -> tuple[Expectation | None, str]:
-        """A certificate that was verified, or why there is none."""
-        parts = [
-            (part.family, part.parameters, where, str(part.weight), part.probability)
-            for part, where in zip(self.measure.parts, cuts, strict=True)
-        ]
-        atoms = [(x, str(w)) for x, w in self.measure.atoms]
-        tried: list[tuple[float, float]] = []
-        if known is not None and known.close:
-            size = max(abs(known.value), known.size)
-            for width in WIDTHS if self.tol is None else (self.tol / max(size, 1e-300),):
-                half = max(width * size, 4 * known.error) if self.tol is None else self.tol
-                tried.append((known.value - half, known.value + half))
-        tried += [(np.inf, np.inf), (-np.inf, -np.inf)]
+        self, subject: Subject, traced: Traced, known: _Proposal | None, shares: Sequence[_Share]
+    ) -> tuple[Expectation | None, float, str]:
+        """A certificate that was verified and the value it is about, or why there is none."""
+        atoms = tuple((x, str(w)) for x, w in self.measure.atoms)
+        parts = tuple(
+            (one.part.family, one.part.parameters, one.cuts, str(one.part.weight), one.part.probability)
+            for one in shares
+            if one.part is not None
+        )
+        tried = self._bounds(known)
         problem = ""
-        for bounds in dict.fromkeys(tried):
-            certificate = Expectation.made(
-                subject, traced, atoms=tuple(atoms), parts=tuple(parts), lower=bounds[0], upper=bounds[1]
-            )
+        for value, lower, upper in tried:
+            certificate = Expectation.made(subject, traced, atoms=atoms, parts=parts, lower=lower, upper=upper)
             try:
                 certificate.verify()
             except CertificateError as error:
-                problem = problem or f"{error.node}: {error.why}"
+                first, problem = not problem, problem or f"{error.node}: {error.why}"
                 if error.node != "lower":
                     break  # wider bounds would not help
+                if first:
+                    tried[1:1] = self._on_cells(certificate, traced, shares)
             except TooLong as error:
-                return None, str(error)
+                return None, value, str(error)
             else:
-                return certificate, ""
-        return None, problem
+                return certificate, value, ""
+        return None, 0.0, problem
+
+    def _bounds(self, known: _Proposal | None) -> list[tuple[float, float, float]]:
+        """The value and the bounds that are tried, in this order."""
+        found = []
+        if known is not None and known.close:
+            size = max(abs(known.value), known.size)
+            halves = [self.tol] if self.tol is not None else [max(w * size, 4 * known.error) for w in WIDTHS]
+            found = [(known.value, known.value - half, known.value + half) for half in dict.fromkeys(halves)]
+        return [*found, (np.inf, np.inf, np.inf), (-np.inf, -np.inf, -np.inf)]
+
+    def _on_cells(
+        self, certificate: Expectation, traced: Traced, shares: Sequence[_Share]
+    ) -> list[tuple[float, float, float]]:
+        """A value found by another rule on the cells that the balls needed, where the mass was hidden, with bounds."""
+        ball, cells = certificate.enclosed(traced)
+        if not ball.is_finite() or shares[0].proposal is None:
+            return []
+        value = shares[0].proposal.value
+        for share, ends in zip(shares[1:], cells, strict=True):
+            assert share.part is not None and share.u is not None
+            found = on_cells(share.f, share.u, ends, share.part.probability)
+            if found is None:
+                return []
+            value += float(share.part.weight) * found
+        off = abs(value - float(ball.mid()))
+        half = max(8 * (off + float(ball.rad())), 1e-9 * abs(value)) if self.tol is None else self.tol
+        return [(value, value - half, value + half)] if half <= abs(value) / 8 + (self.tol or 0.0) else []
 
     # --- words ---
 
     def _claim(self, says: str) -> str:
         return f"the integral of {self.function.name} against {self.measure} {says}"
 
-    def _proof(self, certificate: Expectation, known: _Proposal | None) -> Answer[float]:
+    def _proof(self, certificate: Expectation, value: float) -> Answer[float]:
         lower, upper = certificate.lower, certificate.upper
         infinite = bool(np.isinf(lower))
-        value = lower if infinite or known is None else known.value
         says = f"is {value}" if infinite else f"lies in [{lower!r}, {upper!r}]"
         rule = "tails enclosed beyond a radius; " + (
             "one of them diverges" if infinite else "series with remainder on the cells between"
@@ -260,6 +277,17 @@ class _Proposal:
     def close(self) -> bool:
         """Whether the error is small enough for the value to say something."""
         return self.error <= max(abs(self.value), self.size) / 8
+
+
+@dataclass(frozen=True)
+class _Share:
+    """The atoms (no part) or one part: f and the log-density in float64, the cuts, and what the rules say."""
+
+    part: Part | None
+    f: Callable[[Any], Any]
+    u: Callable[[Any], Any] | None
+    cuts: tuple[float, ...]
+    proposal: _Proposal | None
 
 
 def _sum(found: Sequence[_Proposal | None]) -> _Proposal | None:

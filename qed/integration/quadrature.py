@@ -139,17 +139,36 @@ def _by(rule: Any, integrand: Any, cuts: Sequence[float]) -> list[tuple[float, f
 
 
 def _kronrod(integrand: Any, a: float, b: float) -> list[tuple[float, float]]:
-    value, error = integrate.quad_vec(
-        lambda x: integrand(np.array([x]))[:, 0], a, b, epsrel=1e-11, epsabs=1e-300, limit=48, quadrature="gk21"
-    )[:2]
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # what is not finite is seen by the integrand
+        value, error = integrate.quad_vec(
+            lambda x: integrand(np.array([x]))[:, 0], a, b, epsrel=1e-11, epsabs=1e-300, limit=48, quadrature="gk21"
+        )[:2]
     return [(v, float(error)) for v in value]
 
 
 def _double_exponential(integrand: Any, a: float, b: float) -> list[tuple[float, float]]:
     found = []
     for k in range(2):
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             result: Any = integrate.tanhsinh(lambda x, k=k: integrand(x)[k], a, b, rtol=1e-11, maxlevel=9)
         found.append((float(result.integral), float(result.error)))
     return found
+
+
+def on_cells(
+    f: Callable[[Any], Array], u: Callable[[Any], Array], cells: Sequence[float], probability: bool
+) -> float | None:
+    """The same quotient by Gauss-Legendre's rule on every cell of a partition; None where a value is not finite."""
+    x, w = np.polynomial.legendre.leggauss(12)
+    cuts = np.asarray(cells)
+    half = np.diff(cuts)[:, None] / 2
+    points = cuts[:-1, None] + half * (1 + x)
+    with np.errstate(all="ignore"):
+        logs = u(points)
+        shift = float(np.max(logs[np.isfinite(logs)], initial=-np.inf))
+        weight = np.exp(logs - shift) * half * w
+        top, mass = float(np.sum(f(points) * weight)), float(np.sum(weight))
+        value = top / mass if probability else top * np.exp(shift)
+    return float(value) if np.isfinite(value) else None
