@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # the names once more, for editors and type checkers; a test 
     from qed.integration import measures as measures
     from qed.integration.expectation import expect as expect
     from qed.integration.expectation import probability as probability
+    from qed.integration.normalizer import normalizer as normalizer
     from qed.numerics import logspace as logspace
     from qed.numerics.precision import precision as precision
     from qed.numerics.stabilize import stabilize as stabilize

@@ -42,6 +42,7 @@ TABLE: dict[str, str] = {
     "lipschitz": "qed.calculus.lipschitz:lipschitz",
     "logspace": "qed.numerics.logspace",
     "measures": "qed.integration.measures",
+    "normalizer": "qed.integration.normalizer:normalizer",
     "precision": "qed.numerics.precision:precision",
     "minimize": "qed.optimization.minimize:minimize",
     "minimize_globally": "qed.calculus.globally:minimize_globally",

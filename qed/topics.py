@@ -23,6 +23,7 @@ BUILT = frozenset(
         "measures",
         "minimize",
         "minimize_globally",
+        "normalizer",
         "probability",
         "spectrum",
         "stabilize",

@@ -123,6 +123,52 @@ class Expectation(Certificate):
         return (self.upper - self.lower) / 8 if np.isfinite(self.upper - self.lower) else 1e-3
 
 
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LogMass(Certificate):
+    """The logarithm of the integral of exp(u) over an interval: u is what the function returns behind the number 1.
+
+    Infinite bounds say that the integral diverges. The first and last of the cuts are the ends of the interval.
+
+    >>> import jax.numpy as jnp
+    >>> from qed.certificates.certificate import Subject
+    >>> from qed.certificates.expectation import LogMass
+    >>> subject = Subject(lambda x: (jnp.ones_like(x), -x * x - 5000.0), jnp.float32(0.0))
+    >>> LogMass.made(subject, cuts=(-jnp.inf, 0.0, jnp.inf), lower=-4999.43, upper=-4999.42).verify()
+    True
+    """
+
+    kind: ClassVar[str] = "log mass"
+    cuts: tuple[float, ...]
+    lower: float
+    upper: float
+
+    def prove(self, traced: Traced) -> None:
+        """Prove the claim, or raise CertificateError."""
+        if not self.lower <= self.upper:
+            raise CertificateError("lower", f"[{self.lower!r}, {self.upper!r}] is no interval")
+        if len(traced.graph.outputs) != 2:
+            raise CertificateError("function", "it does not return the number 1 and a log-density")
+        self._of_one(traced)
+        with precision(BITS) as library:
+            infinite = bool(np.isinf(self.lower) and self.lower == self.upper)
+            room = 1e-3 if infinite else (self.upper - self.lower) / 8
+            mass = _Part(traced, ("", (), self.cuts, "1", False), 1, "cuts", relative=True).mean(room)
+            if infinite:
+                proved = self.lower > 0 and mass == library.arb.pos_inf()
+            else:
+                found = mass.log() if mass > 0 and mass.is_finite() else library.arb.nan()
+                proved = bool(found >= library.arb(self.lower) and found <= library.arb(self.upper))
+            if not proved:
+                raise CertificateError("lower", f"the mass is {mass.str(12)}, not surely of a logarithm as claimed")
+
+    def _of_one(self, traced: Traced) -> None:
+        """Raise CertificateError where the first output is not the number 1 for every x."""
+        with precision(BITS):
+            if not _value(traced, 0, -np.inf, np.inf, "function") == 1:
+                raise CertificateError("function", "it does not return the number 1 first")
+
+
 def _outputs(parts: Sequence[Any], count: int) -> list[int]:
     found, following = [], 1
     for k, part in enumerate(parts):
@@ -179,7 +225,7 @@ class _Found:
 class _Part:
     """One part of the measure, with its density."""
 
-    def __init__(self, traced: Traced, part: Any, output: int, node: str) -> None:
+    def __init__(self, traced: Traced, part: Any, output: int, node: str, relative: bool = False) -> None:
         self.name, self.parameters, self.cuts, weight, self.probability = part
         self.node, self.f = node, traced
         self.weight = _weight(weight, node)
@@ -192,6 +238,7 @@ class _Part:
         if len(self.cuts) < 2 or not all(a < b for a, b in zip(self.cuts, self.cuts[1:], strict=False)):
             raise CertificateError(node, "the cuts are not in order")
         self.shift = flint().arb(0)
+        self.relative = relative
         self.cells: list[float] = []
         self._inside = _Found(flint().arb(0), flint().arb(0))
 
@@ -347,7 +394,9 @@ class _Part:
             return bool(self._inside.of_f.is_finite() and (not self.probability or found.mass > 0))
         value = self.weight * found.of_f
         value = value / found.mass if self.probability else value * self.shift.exp()
-        return bool(value.is_finite() and float(value.rad()) < room)
+        if not value.is_finite():
+            return False
+        return bool(value.rad() < room * abs(value)) if self.relative else float(value.rad()) < room
 
     def _push(self, waiting: list[Any], a: float, b: float) -> None:
         found = self._cell(a, b)

@@ -1,0 +1,141 @@
+"""The logarithm of a normalising constant, log Z = log int exp(u(x)) dx, which never leaves log space.
+
+With the largest log-density M taken off, Z = exp(M) int exp(u - M): the integral is of ordinary size whatever M is, and
+log Z = M + log of it. That Z is infinite, so that exp(u) is no density at all, is an answer with a proof: beyond some
+radius the integrand is at least a constant times a power of x whose integral diverges.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from qed.answer import Answer, Enclosed, Measured, Missing, Reason
+from qed.certificates.certificate import Subject
+from qed.certificates.expectation import LogMass
+from qed.errors import CertificateError, QedError
+from qed.graph.function import read
+from qed.graph.walk import TooLong
+from qed.integration.measures import Lebesgue, Measure
+from qed.integration.quadrature import ends_in_float64, measured, vectorised, where_mass_is
+from qed.standing import Standing
+
+HALF_WIDTHS = (1e-9, 1e-6, 1e-3)
+"""How far the bounds of log Z lie from what was measured; the first that is proved is taken."""
+
+
+def normalizer(log_density: Callable[..., Any], base: Measure | None = None, *args: Any) -> Answer[float]:
+    """The logarithm of the integral of exp(log_density(x, *args)) over an interval.
+
+    Args:
+        log_density: a function of one real number that returns one, without its constant.
+        base: `Lebesgue(lower, upper)`, the interval; None for the whole line.
+        args: the other arguments, as they are.
+
+    Returns:
+        An answer whose value is log Z: PROVED with bounds, or proved to be infinite (improper); MEASURED, or UNKNOWN.
+
+    Raises:
+        QedError: QED007 for a base that is not one interval with Lebesgue's measure; else as
+            `qed.graph.function.read` says.
+
+    >>> from qed.integration.normalizer import normalizer
+    >>> answer = normalizer(lambda x: -x * x / 2 - 5000.0)
+    >>> str(answer.standing), round(answer.value, 6)
+    ('PROVED', -4999.081061)
+    """
+    base = Lebesgue() if base is None else base
+    if not isinstance(base, Measure) or base.atoms or len(base.parts) != 1 or base.parts[0].probability:
+        because = "a constant of normalisation is an integral over one interval"
+        raise QedError("QED007", f"{base} is no base", because, "give qed.measures.Lebesgue(lower, upper)")
+    function = read(log_density, jnp.asarray(0.5), *args)
+
+    def joint(x: Any) -> Any:
+        return jnp.ones_like(x), log_density(x, *args)
+
+    subject = Subject(joint, jnp.asarray(0.5))
+    traced = subject.traced()
+    u = vectorised(traced, 1)
+    part = base.parts[0]
+    inner = [x for x in where_mass_is(u, part.lower, part.upper) if part.lower < x < part.upper]
+    cuts = (part.lower, *(inner or ([0.0] if part.lower < 0 < part.upper else [])), part.upper)
+    value, error, whole = _measured(u, cuts)
+    tried = [(value - max(h, 4 * error), value + max(h, 4 * error)) for h in HALF_WIDTHS if math.isfinite(value)]
+    problem = ""
+    for lower, upper in (*dict.fromkeys(tried), (math.inf, math.inf)):
+        try:
+            certificate = LogMass.made(subject, traced, cuts=tuple(map(float, cuts)), lower=lower, upper=upper)
+            certificate.verify()
+        except CertificateError as lost:
+            problem = problem or f"{lost.node}: {lost.why}"
+        except TooLong as lost:
+            problem = str(lost)
+            break
+        else:
+            return _proof(function, certificate, value)
+    return _unproved(function, value, error, whole, problem)
+
+
+def _measured(u: Callable[[Any], Any], cuts: tuple[float, ...]) -> tuple[float, float, bool]:
+    """log Z by the rules, its error, and whether they saw the whole interval; NaN where they saw nothing finite."""
+    inner = np.array([c for c in cuts if np.isfinite(c)])
+    values = u(inner) if inner.size else np.zeros(0)
+    if not np.any(np.isfinite(values)):
+        return math.nan, math.inf, False
+    most = float(np.max(values[np.isfinite(values)]))
+
+    def shifted(x: Any) -> Any:
+        return u(x) - most
+
+    for whole, where in ((True, ends_in_float64(shifted, cuts)), (False, [float(c) for c in inner])):
+        found = measured(np.ones_like, shifted, where, False) if len(where) >= 2 else None
+        if found is not None and found.value > 0 and found.error < found.value / 2:
+            return most + math.log(found.value), 2 * found.error / found.value + 4e-16 * abs(most), whole
+    return math.nan, math.inf, False
+
+
+def _proof(function: Any, certificate: LogMass, value: float) -> Answer[float]:
+    lower, upper = certificate.lower, certificate.upper
+    improper = math.isinf(lower)
+    rule = "a tail diverges" if improper else "tails enclosed, series with remainder on the cells between"
+    says = "is infinite: the density is improper" if improper else f"has its logarithm in [{lower!r}, {upper!r}]"
+    said = "exp of it has infinite mass: it is improper, and no density." if improper else ""
+    return Answer(
+        f"the integral of exp({function.name}) {says}",
+        Standing.PROVED,
+        math.inf if improper else value,
+        arithmetic="reals",
+        error=Enclosed(lower, upper),
+        reasons=(Reason(rule, "log Z = M + log ∫ exp(u - M) dx", standing=Standing.PROVED, text=rule),),
+        certificate=certificate,
+        headline=said or f"The log of the normalising constant lies between {lower:.9g} and {upper:.9g}.",
+        subject=function.title(),
+    )
+
+
+def _unproved(function: Any, value: float, error: float, whole: bool, problem: str) -> Answer[float]:
+    if not whole or not math.isfinite(value):
+        missing = Missing(problem or "no value was found", "another base or log-density", code="QED020")
+        claim = f"the integral of exp({function.name}) has a logarithm"
+        return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), subject=function.title())
+    rule = "Gauss-Kronrod beside the double exponential rule"
+    reason = Reason(
+        rule,
+        standing=Standing.MEASURED,
+        unpredicted="no theorem bounds what two rules miss together",
+        text=f"{rule} agree within {error:.2g}; no proof: {problem}",
+    )
+    return Answer(
+        f"the integral of exp({function.name}) has the logarithm {value!r} within {error:.3g}",
+        Standing.MEASURED,
+        value,
+        arithmetic="float64",
+        error=Measured(error, rule),
+        reasons=(reason,),
+        headline=f"The log of the normalising constant is about {value:.9g}, measured within {error:.2g}.",
+        subject=function.title(),
+    )

@@ -1,0 +1,50 @@
+"""qed.normalizer: constants far outside float64, improper densities, and what is refused."""
+
+import math
+from dataclasses import replace
+
+import jax.numpy as jnp
+import pytest
+
+import qed
+from qed.errors import CertificateError, QedError
+
+GAUSS = 0.5 * math.log(2 * math.pi)
+
+
+@pytest.mark.parametrize(
+    ("log_density", "base", "truth"),
+    [
+        (lambda x: -x * x / 2 - 5000.0, None, GAUSS - 5000),
+        (lambda x: -x * x / 2 + 40000.0, None, GAUSS + 40000),
+        (lambda x: -2.0 * x, qed.measures.Lebesgue(0.0, math.inf), -math.log(2)),
+        (lambda x: 0 * x, qed.measures.Lebesgue(1.0, 4.0), math.log(3)),
+        pytest.param(lambda x: -jnp.log1p(x * x), None, math.log(math.pi), marks=pytest.mark.slow),
+    ],
+)
+def test_proved(log_density, base, truth):
+    answer = qed.normalizer(log_density, base)
+    assert answer.proved and answer.lower <= truth <= answer.upper
+    assert answer.upper - answer.lower < 1e-2
+
+
+@pytest.mark.parametrize("log_density", [lambda x: 0 * x, lambda x: -0.5 * jnp.log1p(x * x), lambda x: x])
+def test_improper(log_density):
+    answer = qed.normalizer(log_density)
+    assert answer.proved and answer.value == math.inf and answer.check()
+
+
+def test_false_claims_are_refused():
+    certificate = qed.normalizer(lambda x: -x * x / 2).certificate
+    for changed in ({"lower": 0.0, "upper": 0.5}, {"lower": math.inf, "upper": math.inf}, {"cuts": (-1.0, 1.0)}):
+        with pytest.raises(CertificateError):
+            replace(certificate, **changed).sealed().verify()
+    other = replace(certificate.subject, fun=lambda x: (2 * jnp.ones_like(x), -x * x / 2))
+    with pytest.raises(CertificateError):
+        type(certificate).made(other, cuts=certificate.cuts, lower=1.6, upper=1.7).verify()
+
+
+@pytest.mark.parametrize("base", [qed.measures.Normal(), qed.measures.Dirac(0.0), 3.0])
+def test_a_base_is_an_interval(base):
+    with pytest.raises(QedError):
+        qed.normalizer(lambda x: -x * x, base)
