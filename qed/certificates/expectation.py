@@ -44,6 +44,12 @@ TINY = 2.0**-24
 """Cells smaller than this in parts of the place, on which the density is not bounded, are cut no further."""
 STARTS = 12
 """How many starts of a tail are tried at most, each twice as far out."""
+UNDEFINED = (np.inf, -np.inf)
+"""The bounds that say that the integrals of the positive and of the negative part are both infinite."""
+
+
+class Undefined(CertificateError):
+    """Both ends of a part diverge, with opposite signs."""
 
 
 @final
@@ -90,6 +96,12 @@ class Expectation(Certificate):
 
     def prove(self, traced: Traced) -> None:
         """Prove the claim, or raise CertificateError."""
+        if (self.lower, self.upper) == UNDEFINED:
+            try:
+                self.enclosed(traced)
+            except Undefined:
+                return
+            raise CertificateError("lower", "the integral is not proved to be undefined")
         if not self.lower <= self.upper:
             raise CertificateError("lower", f"[{self.lower!r}, {self.upper!r}] is no interval")
         total, _ = self.enclosed(traced)
@@ -239,6 +251,7 @@ class _Part:
             raise CertificateError(node, "the cuts are not in order")
         self.shift = flint().arb(0)
         self.relative = relative
+        self.diverging: set[int] = set()
         self.cells: list[float] = []
         self._inside = _Found(flint().arb(0), flint().arb(0))
 
@@ -261,8 +274,10 @@ class _Part:
         found, ends = self._tails(inner)
         if self.probability and not found.mass.is_finite():
             raise CertificateError(self.node, "the density has infinite mass: it is improper")
+        if self.diverging == {1, -1} and self.weight > 0:
+            raise Undefined(self.node, "both ends diverge, with opposite signs: the integral is undefined")
         if found.of_f.is_nan():
-            raise CertificateError(self.node, "both ends diverge, with opposite signs: the integral is undefined")
+            raise CertificateError(self.node, "the tails are not enclosed")
         middle = self._middle(ends, found, room if found.of_f.is_finite() else 1e-3)
         if not found.of_f.is_finite():
             if self.probability and not (middle.mass.is_finite() and middle.mass > 0):
@@ -332,13 +347,15 @@ class _Part:
                 problem = error.why
             else:
                 if not (tail.of_f.is_finite() and tail.mass.is_finite()):
+                    arb = flint().arb
+                    self.diverging |= {s for s, end in ((1, arb.pos_inf()), (-1, arb.neg_inf())) if tail.of_f == end}
                     return start, tail
                 radius = tail.of_f.rad() + tail.mass.rad()
                 if best is None or radius < best[1].of_f.rad() + best[1].mass.rad():
                     best = start, tail
                 if radius < 1e-25:
                     break
-            start *= 2.0
+            start *= 2.0 if side else 16.0
         if best is None:
             raise CertificateError(self.node, problem)
         return best

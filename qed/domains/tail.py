@@ -28,13 +28,19 @@ import numpy as np
 from qed import facts
 from qed.domains.ball import inside
 from qed.domains.forward import Forward
+from qed.domains.known import Known
 from qed.domains.precision import flint, precision
-from qed.graph.dtypes import is_real
+from qed.domains.value import Value
+from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.graph import Atom, Equation
-from qed.graph.walk import Context
+from qed.graph.walk import Context, Unknown
 
 SAME = frozenset({"convert_element_type", "stop_gradient", "copy", "squeeze", "reshape"})
 """Operations that leave a number as it is."""
+
+
+MOVES = frozenset("slice dynamic_slice squeeze reshape broadcast_in_dim transpose rev gather".split())
+"""Operations that only move numbers."""
 
 
 class NoOrder(Exception):
@@ -88,6 +94,10 @@ class Tail(Forward):
 
     def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """The forms of an equation's outputs."""
+        if all(isinstance(x, Known) for x in inputs) and _exact_on_numbers(equation):
+            found = Value().apply(equation, [x.array for x in inputs], context)
+            return tuple(self.constant(v, array) for v, array in zip(equation.outputs, found, strict=True))
+        inputs = [self._scalar(x) if isinstance(x, Known) else x for x in inputs]
         if any(v.shape != () for v in (*equation.inputs, *equation.outputs)):
             return (self.unknown(equation, context),) * len(equation.outputs)
         try:
@@ -100,26 +110,41 @@ class Tail(Forward):
         """A number; a form is itself."""
         if isinstance(array, Term | Logarithm):
             return array
-        if np.shape(array) != ():
-            return np.asarray(array)  # met by no equation of numbers
-        if np.asarray(array).dtype.kind == "b":
-            return Truth(bool(array))
+        if is_real(atom.dtype) and np.shape(array) == ():
+            return self._scalar(Known(np.asarray(array)))
+        return Known(np.asarray(array))
+
+    def _scalar(self, x: Known) -> Any:
+        """A number or a truth value, if it is one."""
+        if x.array.shape != ():
+            return x
+        if x.array.dtype.kind == "b":
+            return Truth(bool(x.array))
         with precision(self.bits) as library:
-            if is_real(atom.dtype):
-                value = float(np.asarray(array).astype(np.float64))
-                return self.fixed(library.arb(value) if np.isfinite(value) else library.arb.nan())
-            return self.fixed(library.arb(int(array)))
+            if x.array.dtype.kind in "iu":
+                return self.fixed(library.arb(int(x.array)))
+            value = float(x.array.astype(np.float64))
+            return self.fixed(library.arb(value) if np.isfinite(value) else library.arb.nan())
 
     def fixed(self, ball: Any) -> Term:
         """A value that is the same ball for all x."""
         return Term(ball, Fraction(0), flint().arb(0))
 
+    def take(self, value: Any, index: int) -> Any:
+        """Row `index` of known numbers."""
+        if not isinstance(value, Known):
+            return Unknown(self.name, "scan", None)
+        return Known(value.array[index])
+
     def truth(self, value: Any) -> bool | None:
         """Whether a condition holds in the whole tail."""
+        value = self._scalar(value) if isinstance(value, Known) else value
         return value.holds if isinstance(value, Truth) else None
 
     def choose(self, value: Any, count: int) -> int | None:
         """Which branch is taken in the whole tail."""
+        if isinstance(value, Known):
+            return int(np.clip(int(value.array), 0, count - 1))
         return min(int(value.holds), count - 1) if isinstance(value, Truth) else None
 
     # --- arithmetic ---
@@ -134,7 +159,7 @@ class Tail(Forward):
             return xs[0]
         if any(not is_real(v.dtype) and np.dtype(v.dtype).kind != "b" for v in equation.outputs):
             raise NoOrder  # integers are rounded and wrap around
-        if name in ("lt", "le", "gt", "ge"):
+        if name in ("lt", "le", "gt", "ge", "eq", "ne"):
             return self._compare(name, *xs)
         if name == "select_n":
             return self._select(*xs)
@@ -171,10 +196,19 @@ class Tail(Forward):
         if name == "log1p":
             return self.log(self.add(one, x))
         if name == "abs":
-            return self.scaled(x, flint().arb(-1)) if self.sign(x) < 0 else x
+            return self._size(x)
         if name == "sign":
             return self.fixed(flint().arb(self.sign(x)))
         return self._bounded(name, x, params)
+
+    def _size(self, x: Any) -> Any:
+        """The absolute value."""
+        try:
+            return self.scaled(x, flint().arb(-1)) if self.sign(x) < 0 else x
+        except NoOrder:
+            x = self.as_term(x)
+            size = abs(x.b).upper()
+            return replace(x, b=flint().arb(0).union(size))
 
     def _bounded(self, name: str, x: Any, params: Any) -> Term:
         """A function with a card, of a bounded value; or of any value, where its range is bounded."""
@@ -326,7 +360,7 @@ class Tail(Forward):
         if not all(isinstance(v, Term | Logarithm) for v in (x, y)):
             raise NoOrder
         sign = self.sign(self.add(x, self.scaled(y, flint().arb(-1))))
-        return Truth(sign > 0 if name in ("gt", "ge") else sign < 0)
+        return Truth({"eq": False, "ne": True}.get(name, sign > 0 if name in ("gt", "ge") else sign < 0))
 
     def _larger(self, name: str, x: Any, y: Any) -> Any:
         try:
@@ -385,6 +419,11 @@ class Tail(Forward):
             if x.b < 0:
                 return arb.neg_inf()
         raise NoOrder
+
+
+def _exact_on_numbers(equation: Equation) -> bool:
+    """Whether JAX does to known numbers exactly what the real function does: it moves them, or they are integers."""
+    return equation.primitive in MOVES or not any(is_inexact(v.dtype) for v in (*equation.inputs, *equation.outputs))
 
 
 def _number(x: Fraction) -> Any:

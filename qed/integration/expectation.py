@@ -18,7 +18,7 @@ import numpy as np
 
 from qed.answer import Answer, Enclosed, Measured, Missing, Reason
 from qed.certificates.certificate import Subject
-from qed.certificates.expectation import Expectation
+from qed.certificates.expectation import UNDEFINED, Expectation, Undefined
 from qed.domains.densities import NAMED
 from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
@@ -30,6 +30,8 @@ from qed.standing import Standing
 
 WIDTHS = (1e-9, 1e-6, 1e-3)
 """Half-widths, in parts of the value's size, of the bounds that are tried."""
+HOPED = 1e-6
+"""A proof is tried with bounds this close, in parts of the value's size, even where the rules differ by more."""
 
 
 def expect(fun: Callable[..., Any], measure: Measure, *args: Any, tol: float | None = None) -> Answer[float]:
@@ -173,6 +175,9 @@ class _Question:
                 certificate.verify()
             except CertificateError as error:
                 first, problem = not problem, problem or f"{error.node}: {error.why}"
+                if isinstance(error, Undefined):
+                    tried[1:] = [(np.nan, *UNDEFINED)] if lower != np.inf or upper == np.inf else []
+                    continue
                 if error.node != "lower":
                     break  # wider bounds would not help
                 if first:
@@ -188,7 +193,8 @@ class _Question:
         found = []
         if known is not None and known.close:
             size = max(abs(known.value), known.size)
-            halves = [self.tol] if self.tol is not None else [max(w * size, 4 * known.error) for w in WIDTHS]
+            hoped = min(4 * known.error, HOPED * size)
+            halves = [self.tol] if self.tol is not None else [max(width * size, hoped) for width in WIDTHS]
             found = [(known.value, known.value - half, known.value + half) for half in dict.fromkeys(halves)]
         return [*found, (np.inf, np.inf, np.inf), (-np.inf, -np.inf, -np.inf)]
 
@@ -217,6 +223,8 @@ class _Question:
 
     def _proof(self, certificate: Expectation, value: float) -> Answer[float]:
         lower, upper = certificate.lower, certificate.upper
+        if (lower, upper) == UNDEFINED:
+            return self._undefined(certificate)
         infinite = bool(np.isinf(lower))
         says = f"is {value}" if infinite else f"lies in [{lower!r}, {upper!r}]"
         rule = "tails enclosed beyond a radius; " + (
@@ -233,6 +241,19 @@ class _Question:
             reasons=(reason,),
             certificate=certificate,
             headline=headline,
+            subject=self.function.title(),
+        )
+
+    def _undefined(self, certificate: Expectation) -> Answer[float]:
+        rule = "one end diverges to +inf, the other to -inf"
+        return Answer(
+            self._claim("is undefined: " + rule),
+            Standing.PROVED,
+            float("nan"),
+            arithmetic="reals",
+            reasons=(Reason(rule, "∫ f⁺ dμ = ∫ f⁻ dμ = ∞", standing=Standing.PROVED, text=rule),),
+            certificate=certificate,
+            headline="The integral is undefined: both ends diverge, with opposite signs.",
             subject=self.function.title(),
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -77,7 +78,8 @@ def normalizer(log_density: Callable[..., Any], base: Measure | None = None, *ar
             break
         else:
             return _proof(function, certificate, value)
-    return _unproved(function, value, error, whole, problem)
+    found = _unproved(function, value, error, whole, problem)
+    return found if found.unknown else replace(found, recheck=lambda: normalizer(log_density, base, *args))
 
 
 def _measured(u: Callable[[Any], Any], cuts: tuple[float, ...]) -> tuple[float, float, bool]:

@@ -65,7 +65,10 @@ def test_infinite_is_proved(fun, measure, truth):
 
 def test_the_mean_of_cauchy_is_undefined():
     answer = qed.expect(lambda x: x, m.Cauchy())
-    assert answer.unknown and "undefined" in answer.missing[0].what
+    assert answer.proved and math.isnan(answer.value) and answer.check()
+    assert (answer.lower, answer.upper) == (-math.inf, math.inf)
+    with pytest.raises(CertificateError):
+        replace(qed.expect(lambda x: x * x, NORMAL).certificate, lower=math.inf, upper=-math.inf).sealed().verify()
 
 
 def test_an_improper_density_has_no_mean():
