@@ -28,8 +28,6 @@ from qed.optimization.solution import Ending, Verdict
 Array = np.ndarray
 NEAR = 1e-3
 """A critical point is called the one of x within this distance, relative to 1 + |x|."""
-CORNERS = frozenset({"abs", "max", "min", "clamp", "sort", "reduce_max", "reduce_min", "cummax", "cummin", "select_n"})
-"""Primitives with corners; `select_n` may be one."""
 RULES = frozenset({"custom_jvp_call", "custom_vjp_call"})
 
 
@@ -101,7 +99,7 @@ def _wrong_gradient(case: Judged) -> Answer[Verdict] | None:
             left, right = found.observed - found.jump / 2, found.observed + found.jump / 2
             sides = f"slope {left:.4g} on one side and {right:.4g} on the other, at steps of {found.step:.2g}"
             if left <= 0 <= right:
-                return case.says(Ending.KINK, f"A kink: along a direction f has {sides}, and rises to both sides.")
+                return case.says(Ending.KINK, f"A kink: along a direction f has {sides}. {_among(case)}")
             return case.says(Ending.KINK, f"A kink: along a direction f has {sides}.", direction=as_tree(case, unit))
         if found.disagrees:
             fun, x, args = case.asked
@@ -116,9 +114,25 @@ def _wrong_gradient(case: Judged) -> Answer[Verdict] | None:
     return None
 
 
+def _among(case: Judged) -> str:
+    """Whether f is lower at one of some points around, in words."""
+    n = len(case.here.x)
+    rng = np.random.default_rng(0)
+    tried = [*np.eye(n)[:20], *rng.standard_normal((20, n))]
+    size, count = max(1.0, float(np.linalg.norm(case.here.x))), 0
+    for direction in tried:
+        for t in (1e-2, 1e-4, 1e-6):
+            for sign in (1.0, -1.0):
+                move = sign * t * size * direction / np.linalg.norm(direction)
+                count += 1
+                if case.objective.at(case.bounds.project(case.here.x + move)).f < case.here.f - 2 * case.noise:
+                    return f"It is no minimum: {t * size:.2g} away f is lower."
+    return f"A minimum as far as was looked: f is not lower at any of {count} points around."
+
+
 def _kink_nearby(case: Judged) -> Answer[Verdict] | None:
     """Of a function with corners: whether down the slope f rises again, as steeply however short the step."""
-    if not CORNERS & {equation.primitive for equation in case.objective.function.graph.walk()}:
+    if not case.objective.cornered:
         return None
     for unit in units(case)[:1]:
         found = slope(case.objective, case.here, unit, case.noise)
@@ -128,7 +142,7 @@ def _kink_nearby(case: Judged) -> Answer[Verdict] | None:
         if left < 0 < right:
             text = (
                 f"A kink: within {found.turn:.2g} of the point, along the gradient, the slope of f jumps "
-                f"from {left:.4g} to {right:.4g}."
+                f"from {left:.4g} to {right:.4g}. {_among(case)}"
             )
             return case.says(Ending.KINK, text, direction=as_tree(case, unit))
     return None
@@ -187,8 +201,9 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     point: Any = part.value
     assert point is not None
     flats = [flatten([leaf for leaf in _leaves(d.vector)]) for d in point.directions]
-    if point.nature != "minimum":
+    if point.nature != "minimum" or not part.proved:
         found = fall_for_ever(case, case.here, [sign * v for v in flats for sign in (1.0, -1.0)])
+        found = fall_for_ever(case, case.here, _ways(case, None)) if found is None else found
         if found is not None:
             return found
     if point.nature == "neither" or (point.nature != "maximum" and falls(case, flats)):

@@ -20,6 +20,8 @@ from qed.graph.function import Function
 from qed.optimization.second_order import SecondOrder, second_order
 
 Array = np.ndarray
+CORNERS = frozenset({"abs", "max", "min", "clamp", "sort", "reduce_max", "reduce_min", "cummax", "cummin", "select_n"})
+"""Primitives with corners; `select_n` may be one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,11 @@ class Objective:
         out = self.function.graph.outputs[0].dtype
         kinds = [out, *(p.dtype for p in self.function.parameters)]
         return max(float(jax.numpy.finfo(kind).eps) for kind in kinds)
+
+    @cached_property
+    def cornered(self) -> bool:
+        """Whether the function is made of primitives with corners."""
+        return bool(CORNERS & {equation.primitive for equation in self.function.graph.walk()})
 
     def arrays(self, x: Array) -> tuple[Any, ...]:
         """A vector as the arrays of parameters."""

@@ -3,7 +3,9 @@
 Two choices are made independently: how a direction or a model is had (second derivatives, or guessed from gradients),
 and how a step is accepted (a ball around the point whose radius follows the ratio of true to predicted decrease, or a
 search along the direction). Where a decrease is below the noise of the values, gradients decide. At the end the lowest
-curvature is asked; at a saddle the run steps down along its direction and goes on.
+curvature is asked; at a saddle the run steps down along its direction and goes on. Where the model is stuck at corners,
+BFGS is run from the start too, whose weak Wolfe search still falls there (Lewis and Overton, *Nonsmooth optimization
+via quasi-Newton methods*, Math. Program. 141, 2013).
 
 Reference: Conn, Gould and Toint, *Trust-Region Methods*, 2000, algorithm 6.1.1 and section 17.4.2 (noise).
 """
@@ -60,6 +62,11 @@ def run(objective: Objective, start: Seen, bounds: Bounds, method: str, tol: flo
     while True:
         here, how, taken = descend(objective, here, bounds, method, tol, most - steps)
         steps += taken
+        if how == "stuck" and method == "newton" and objective.cornered and len(here.x) <= DENSE:
+            there, other, taken = _by_search(objective, start, bounds, "bfgs", tol, min(200, most - steps))
+            steps += taken
+            if there.finite and there.f < here.f:
+                here, how = there, "stuck" if other == "budget" and steps < most else other
         if how not in ("stationary", "stuck") or escapes >= 20:
             return Ended(here, how, steps, escapes)
         lower = escape(objective, here, bounds)
