@@ -19,7 +19,7 @@ Analysis*, Dover 1981, chapter 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, final
 
@@ -30,48 +30,24 @@ from qed.domains.ball import inside
 from qed.domains.forward import Forward
 from qed.domains.known import Known
 from qed.domains.precision import flint, precision
+from qed.domains.tail_forms import (
+    Logarithm,
+    NoOrder,
+    Term,
+    Truth,
+    ball_of,
+    exact_on_numbers,
+    fraction_of,
+    power_of,
+    power_of_ball,
+)
 from qed.domains.value import Value
-from qed.graph.dtypes import is_inexact, is_real
+from qed.graph.dtypes import is_real
 from qed.graph.graph import Atom, Equation
 from qed.graph.walk import Context, Unknown
 
 SAME = frozenset({"convert_element_type", "stop_gradient", "copy", "squeeze", "reshape"})
 """Operations that leave a number as it is."""
-
-
-MOVES = frozenset("slice dynamic_slice squeeze reshape broadcast_in_dim transpose rev gather".split())
-"""Operations that only move numbers."""
-
-
-class NoOrder(Exception):
-    """Two values cannot be put in order, or an operation has no rule."""
-
-
-@dataclass(frozen=True, eq=False)
-class Term:
-    """b x^p exp(c x^q) for all x >= R; q = 0 and c = 0 where there is no exponential."""
-
-    b: Any
-    p: Fraction
-    c: Any = None
-    q: Fraction = Fraction(0)
-
-
-@dataclass(frozen=True, eq=False)
-class Logarithm:
-    """b + m log x + c x^q for all x >= R."""
-
-    b: Any
-    m: Fraction
-    c: Any
-    q: Fraction
-
-
-@dataclass(frozen=True)
-class Truth:
-    """A comparison that holds for all x >= R, or for none."""
-
-    holds: bool
 
 
 @final
@@ -94,7 +70,7 @@ class Tail(Forward):
 
     def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """The forms of an equation's outputs."""
-        if all(isinstance(x, Known) for x in inputs) and _exact_on_numbers(equation):
+        if all(isinstance(x, Known) for x in inputs) and exact_on_numbers(equation):
             found = Value().apply(equation, [x.array for x in inputs], context)
             return tuple(self.constant(v, array) for v, array in zip(equation.outputs, found, strict=True))
         inputs = [self._scalar(x) if isinstance(x, Known) else x for x in inputs]
@@ -235,7 +211,7 @@ class Tail(Forward):
         arb = flint().arb
         if p == 0:
             return arb(1)
-        return arb(0).union(_power(arb(self.start), p))
+        return arb(0).union(power_of(arb(self.start), p))
 
     def ball(self, x: Any) -> Any:
         """A ball of all values in the tail."""
@@ -251,9 +227,9 @@ class Tail(Forward):
         """A ball of x^p exp(c x^q), which falls from R on."""
         arb = flint().arb
         start, c = arb(self.start), x.c.upper()
-        if not (c < 0 and _number(x.p) + c * _number(x.q) * _power(start, x.q) < 0):
+        if not (c < 0 and ball_of(x.p) + c * ball_of(x.q) * power_of(start, x.q) < 0):
             raise NoOrder
-        return arb(0).union(_power(start, x.p) * (c * _power(start, x.q)).exp())
+        return arb(0).union(power_of(start, x.p) * (c * power_of(start, x.q)).exp())
 
     def plain(self, x: Term) -> Term:
         """The value without an exponential."""
@@ -294,7 +270,7 @@ class Tail(Forward):
         """The value times a ball; the factor of a logarithm must be exact."""
         if isinstance(x, Term):
             return replace(x, b=x.b * by)
-        return Logarithm(x.b * by, x.m * _fraction(by), x.c * by, x.q)
+        return Logarithm(x.b * by, x.m * fraction_of(by), x.c * by, x.q)
 
     def mul(self, x: Any, y: Any) -> Any:
         """The product."""
@@ -316,7 +292,7 @@ class Tail(Forward):
         root, start = Fraction(1, 2), arb(self.start)
         found = self.fixed(x.b)
         if x.m:
-            found = self.add(found, Term(_number(x.m) * arb(0).union(start.log() / start.sqrt()), root, arb(0)))
+            found = self.add(found, Term(ball_of(x.m) * arb(0).union(start.log() / start.sqrt()), root, arb(0)))
         return self.add(found, Term(x.c, x.q, arb(0)))
 
     def power(self, x: Any, exponent: Fraction) -> Term:
@@ -326,7 +302,7 @@ class Tail(Forward):
         whole = exponent.denominator == 1
         if not (x.b > 0 or (whole and (exponent > 0 or x.b < 0))):
             raise NoOrder
-        return Term(_ball_power(x.b, exponent), x.p * exponent, x.c * _number(exponent), x.q)
+        return Term(power_of_ball(x.b, exponent), x.p * exponent, x.c * ball_of(exponent), x.q)
 
     def exp(self, x: Any) -> Term:
         """The exponential."""
@@ -389,7 +365,7 @@ class Tail(Forward):
     def _exact(self, x: Any) -> Fraction:
         if not isinstance(x, Term) or x.p or x.q:
             raise NoOrder
-        return _fraction(x.b)
+        return fraction_of(x.b)
 
     # --- integrals ---
 
@@ -404,48 +380,18 @@ class Tail(Forward):
             raise NoOrder
         if x.b.is_zero():
             return arb(0)
-        p = _number(x.p) + 1
+        p = ball_of(x.p) + 1
         if x.q and x.c < 0:
             c = x.c.upper()
-            rate = -(p + c * _number(x.q) * _power(start, x.q))
+            rate = -(p + c * ball_of(x.q) * power_of(start, x.q))
             if not rate > 0:
                 raise NoOrder
-            return x.b * arb(0).union(_power(start, x.p + 1) * (c * _power(start, x.q)).exp() / rate)
+            return x.b * arb(0).union(power_of(start, x.p + 1) * (c * power_of(start, x.q)).exp() / rate)
         if (not x.q or x.c.is_zero()) and p < 0:
-            return x.b * _power(start, x.p + 1) / -p
+            return x.b * power_of(start, x.p + 1) / -p
         if (x.q and x.c > 0) or (p >= 0 and (not x.q or x.c >= 0)):
             if x.b > 0:
                 return arb.pos_inf()
             if x.b < 0:
                 return arb.neg_inf()
         raise NoOrder
-
-
-def _exact_on_numbers(equation: Equation) -> bool:
-    """Whether JAX does to known numbers exactly what the real function does: it moves them, or they are integers."""
-    return equation.primitive in MOVES or not any(is_inexact(v.dtype) for v in (*equation.inputs, *equation.outputs))
-
-
-def _number(x: Fraction) -> Any:
-    library = flint()
-    return library.arb(library.fmpq(x.numerator, x.denominator))
-
-
-def _power(x: Any, p: Fraction) -> Any:
-    return x ** int(p) if p.denominator == 1 else x ** _number(p)
-
-
-def _ball_power(b: Any, exponent: Fraction) -> Any:
-    if exponent.denominator != 1:
-        return b ** _number(exponent)
-    from qed.facts.balls import integer_pow
-
-    return integer_pow(b, int(exponent))
-
-
-def _fraction(ball: Any) -> Fraction:
-    """An exact ball as a fraction; anything else is no exact exponent."""
-    if not ball.is_exact() or not ball.is_finite():
-        raise NoOrder
-    mantissa, exponent = (int(part) for part in ball.man_exp())
-    return Fraction(mantissa) * Fraction(2) ** exponent

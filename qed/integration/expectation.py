@@ -18,7 +18,8 @@ import numpy as np
 
 from qed.answer import Answer, Enclosed, Measured, Missing, Reason
 from qed.certificates.certificate import Subject
-from qed.certificates.expectation import UNDEFINED, Expectation, Undefined
+from qed.certificates.expectation import UNDEFINED, Expectation
+from qed.certificates.integral_parts import Undefined
 from qed.domains.densities import NAMED
 from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read

@@ -11,7 +11,8 @@ from qed.certificates.certificate import placed
 from qed.domains.ball import Ball
 from qed.domains.balls import Balls
 from qed.domains.precision import precision
-from qed.domains.tail import Logarithm, NoOrder, Tail, Term
+from qed.domains.tail import Tail
+from qed.domains.tail_forms import Logarithm, NoOrder, Term
 from qed.graph.trace import trace
 from qed.graph.walk import Unknown, Walker
 
@@ -34,6 +35,8 @@ FUNCTIONS = {
     "indexed": lambda x: W[0] * x + W[1],
     "inner": jax.jit(lambda x: jax.nn.sigmoid(1 / x)),
 }
+GAPS = {("sum with decay", -1)}
+"""A growing exponential inside a sum is not followed."""
 
 
 def tail(fun, start, x):
@@ -63,7 +66,8 @@ def test_it_holds_at_points(name, side):
         x = Term(flint.arb(side), Fraction(1), zero) if side else Term(flint.arb(1), Fraction(-1), zero)
         traced, value = tail(FUNCTIONS[name], start, x)
         if isinstance(value, Unknown):
-            pytest.skip("it cannot be followed there: no claim")
+            assert (name, side) in GAPS
+            return
         for factor in (1.0, 1.25, 2.0, 7.0, 64.0):
             y = start * factor
             point = Balls.point(np.float64(side * y if side else 1.0))

@@ -1,0 +1,81 @@
+"""The two forms of the tail domain, a term and a logarithm of terms, and exact exponents beside balls.
+
+The forms and what may be done with them are explained in `qed.domains.tail`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from qed.domains.precision import flint
+from qed.graph.dtypes import is_inexact
+from qed.graph.graph import Equation
+
+MOVES = frozenset("slice dynamic_slice squeeze reshape broadcast_in_dim transpose rev gather".split())
+"""Operations that only move numbers."""
+
+
+class NoOrder(Exception):
+    """Two values cannot be put in order, or an operation has no rule."""
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """b x^p exp(c x^q) for all x >= R; q = 0 and c = 0 where there is no exponential."""
+
+    b: Any
+    p: Fraction
+    c: Any = None
+    q: Fraction = Fraction(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Logarithm:
+    """b + m log x + c x^q for all x >= R."""
+
+    b: Any
+    m: Fraction
+    c: Any
+    q: Fraction
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A comparison that holds for all x >= R, or for none."""
+
+    holds: bool
+
+
+def ball_of(x: Fraction) -> Any:
+    """A ball of a fraction."""
+    library = flint()
+    return library.arb(library.fmpq(x.numerator, x.denominator))
+
+
+def power_of(x: Any, p: Fraction) -> Any:
+    """A ball of x^p for a positive ball x."""
+    return x ** int(p) if p.denominator == 1 else x ** ball_of(p)
+
+
+def power_of_ball(b: Any, exponent: Fraction) -> Any:
+    """A ball of b^exponent, of either sign for whole exponents."""
+    if exponent.denominator != 1:
+        return b ** ball_of(exponent)
+    from qed.facts.balls import integer_pow
+
+    return integer_pow(b, int(exponent))
+
+
+def fraction_of(ball: Any) -> Fraction:
+    """An exact ball as a fraction; anything else is no exact exponent."""
+    if not ball.is_exact() or not ball.is_finite():
+        raise NoOrder
+    mantissa, exponent = (int(part) for part in ball.man_exp())
+    return Fraction(mantissa) * Fraction(2) ** exponent
+
+
+def exact_on_numbers(equation: Equation) -> bool:
+    """Whether JAX does to known numbers exactly what the real function does: it moves them, or they are integers."""
+    return equation.primitive in MOVES or not any(is_inexact(v.dtype) for v in (*equation.inputs, *equation.outputs))
