@@ -237,7 +237,7 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     values, vectors = found
     ends = {"lowest": float(values[0]), "highest": float(values[-1])}
     kappa = abs(values[-1]) / max(abs(values[0]), 1e-300)
-    if values[0] < -1e-8 * abs(values[-1]) and falls(case, [vectors[:, 0]]):
+    if values[0] < -max(1e-8, case.rounding(len(values))) * abs(values[-1]) and falls(case, [vectors[:, 0]]):
         still = part.value is not None and str(part.value.kind) == "undecided" and case.left <= 1e-6 * abs(values[0])
         kind = Ending.SADDLE if still else Ending.NOT_STATIONARY
         text = (
@@ -245,14 +245,15 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
             "and f falls along it."
         )
         return case.says(kind, text, direction=as_tree(case, vectors[:, 0]), **dict[str, Any](ends))
-    if values[0] > 1e-12 * abs(values[-1]):
+    if values[0] > case.rounding(len(values)) * abs(values[-1]):
         move = vectors @ ((vectors.T @ case.here.g) / values)
         gain, length = 0.5 * float(case.here.g @ move), float(np.linalg.norm(move))
         ends["decrease"] = gain
-        if gain <= case.noise and length <= 1e-5 * (1 + float(np.linalg.norm(case.here.x))):
+        near = 1 + float(np.linalg.norm(case.here.x))
+        if length <= 1e-6 * near or (gain <= case.noise and length <= 1e-5 * near):
             text = (
-                f"A minimum: all {len(values)} curvatures are positive, from {values[0]:.3g}; by the quadratic model f "
-                f"can fall by {gain:.2g}, less than its values are rounded by, and x moves by {length:.2g}."
+                f"A minimum, about {length:.2g} away: all {len(values)} curvatures are positive, from {values[0]:.3g}; "
+                f"by the quadratic model f can fall by {gain:.2g}, and its values are rounded by {case.noise:.2g}."
             )
             return case.says(Ending.MINIMUM, text, **dict[str, Any](ends))
         if gain <= case.noise:
@@ -292,8 +293,9 @@ def _ways(case: Judged, found: tuple[Array, Array] | None) -> list[Array]:
 
 def _singular(case: Judged, values: Array, vectors: Array) -> str | None:
     """The sentence on a point where nothing is left to gain: neither along what bends, nor along what does not."""
-    bends = values > 1e-10 * abs(values[-1])
-    if np.all(bends) or values[0] < -1e-10 * abs(values[-1]):
+    zero = max(1e-10, case.rounding(len(values))) * abs(values[-1])
+    bends = values > zero
+    if np.all(bends) or values[0] < -zero:
         return None
     along = vectors.T @ case.here.g
     gain = 0.5 * float(np.sum(along[bends] ** 2 / values[bends]))
@@ -337,18 +339,26 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
     values, vectors = found
     ends = {} if not len(values) else {"lowest": float(values[0]), "highest": float(values[-1])}
     count = int(held.sum())
-    if len(values) and values[0] < -1e-8 * max(abs(values[-1]), 1e-300) and falls(case, [vectors[:, 0]]):
+    if (
+        len(values)
+        and values[0] < -max(1e-8, case.rounding(len(values))) * max(abs(values[-1]), 1e-300)
+        and falls(case, [vectors[:, 0]])
+    ):
         text = f"Not a minimum: {count} parameters are held by bounds, and along one direction of the others f falls."
         return case.says(Ending.SADDLE, text, direction=as_tree(case, vectors[:, 0]), **dict[str, Any](ends))
     free = np.where(held, 0.0, box.slope(here.x, here.g))
     gain = 0.0
-    if len(values) and values[0] > 1e-12 * abs(values[-1]):
+    if len(values) and values[0] > case.rounding(len(values)) * abs(values[-1]):
         gain = 0.5 * float(np.sum((vectors.T @ free) ** 2 / values))
     elif len(values):
-        if case.left <= 1e-6 * scale and values[0] >= -1e-8 * abs(values[-1]) and not falls(case, list(vectors.T[:1])):
+        if (
+            case.left <= 1e-6 * scale
+            and values[0] >= -max(1e-8, case.rounding(len(values))) * abs(values[-1])
+            and not falls(case, list(vectors.T[:1]))
+        ):
             text = (
-                f"A flat minimum as far as was looked: {count} parameters are held by bounds, and f does not bend "
-                "along some direction of the others."
+                f"A flat minimum as far as was looked: {count} parameters are held by bounds, and along some "
+                "direction of the others f bends by no more than rounding explains."
             )
             return case.says(Ending.FLAT_MINIMUM, text, **dict[str, Any](ends))
         return _stopped_short(case, ends)

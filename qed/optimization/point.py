@@ -35,6 +35,10 @@ class Judged:
         """The largest part of the projected gradient."""
         return float(np.abs(self.bounds.slope(self.here.x, self.here.g)).max(initial=0.0))
 
+    def rounding(self, n: int) -> float:
+        """Up to which size, relative to the largest, a curvature among n may be rounding."""
+        return 8 * n * self.objective.eps
+
     def verdict(self, kind: Ending, **values: Any) -> Verdict:
         """The value of an answer."""
         return Verdict(kind, self.here.f, self.left, self.noise, **values)
