@@ -124,8 +124,7 @@ class LogMass(Certificate):
     Infinite bounds say that the integral diverges. The first and last of the cuts are the ends of the interval.
 
     >>> import jax.numpy as jnp
-    >>> from qed.certificates.certificate import Certificate, Subject
-    from qed.certificates.integral_parts import BITS, Part, Undefined, value_on, weight_of
+    >>> from qed.certificates.certificate import Subject
     >>> from qed.certificates.expectation import LogMass
     >>> subject = Subject(lambda x: (jnp.ones_like(x), -x * x - 5000.0), jnp.float32(0.0))
     >>> LogMass.made(subject, cuts=(-jnp.inf, 0.0, jnp.inf), lower=-4999.43, upper=-4999.42).verify()

@@ -54,13 +54,14 @@ SAME = frozenset({"convert_element_type", "stop_gradient", "copy", "squeeze", "r
 class Tail(Forward):
     """Functions of one number x >= R.
 
-    >>> from qed.domains.tail import Tail, Term
+    >>> from qed.domains.tail import Tail
+    >>> from qed.domains.tail_forms import Term
     >>> from qed.domains.precision import precision
     >>> from fractions import Fraction
     >>> domain = Tail(8.0)
     >>> with precision(128) as flint:
-    ...     print(domain.integral(Term(flint.arb(1), Fraction(-2))))
-    0.125000000000000
+    ...     print(domain.integral(Term(flint.arb(1), Fraction(-2))).str(10))
+    0.1250000000
     """
 
     name = "tail"

@@ -23,12 +23,14 @@ from qed.domains.widened import Widened
 from qed.graph.trace import Traced
 
 Array = np.ndarray
-GRID = 2001
+GRID = 2**15
 """Points of the search for the mass of a part."""
 DEEP = 45.0
 """Below the maximum of the log-density by this much, mass is looked for no further."""
 SMALL = 1e-300
 """What stands for 0 where an interval begins at 0: the double exponential rule underflows to the end."""
+PEAKS = 12
+"""How many local maxima of the log-density are looked at closely."""
 NOTHING = 760.0
 """Below the maximum by this much, the density is 0 in float64."""
 
@@ -69,19 +71,53 @@ def where_mass_is(u: Callable[[Any], Array], lower: float, upper: float) -> list
         x = upper - np.exp(2 * t[::-1])
     else:
         x = np.sinh(t)
-    for _ in range(6):
-        values = u(x)
-        if not np.any(np.isfinite(values)):
-            return []
-        best = int(np.nanargmax(np.where(np.isnan(values), -np.inf, values)))
-        if not np.isfinite(values[best]):
-            return [float(x[best])]
-        high = np.flatnonzero(values > values[best] - DEEP)
-        first, last = x[max(0, high[0] - 1)], x[min(len(x) - 1, high[-1] + 1)]
-        if high[-1] - high[0] > GRID // 10:
-            break
-        x = np.linspace(first, last, GRID)
-    return sorted({float(first), float(x[best]), float(last)})
+    values = u(x)
+    peaks = _peaks(u, x, values)
+    if not peaks:
+        return []
+    most, best = max(peaks)
+    if not np.isfinite(most):
+        return [best]
+    high = np.flatnonzero(values > most - DEEP)
+    places = {place for value, place in peaks if value > most - DEEP}
+    first, last = (x[max(0, high[0] - 1)], x[min(len(x) - 1, high[-1] + 1)]) if high.size else (best, best)
+    if high.size < GRID // 500:  # the mass lies between a few points of the grid
+        near = np.searchsorted(x, [min(places), max(places)])
+        x = np.linspace(x[max(0, near[0] - 2)], x[min(len(x) - 1, near[1] + 1)], GRID)
+        high = np.flatnonzero(u(x) > most - DEEP)
+        first, last = (x[max(0, high[0] - 1)], x[min(len(x) - 1, high[-1] + 1)]) if high.size else (best, best)
+        if not high.size:  # a needle: its width by doubling
+            steps = max(abs(best), 1e-280) * 2.0 ** np.arange(-50, 2)
+            first, last = (best + sign * _width(u, best, sign * steps, most) for sign in (-1.0, 1.0))
+    return sorted({float(first), float(last), *places})
+
+
+def _width(u: Callable[[Any], Array], best: float, steps: Array, most: float) -> float:
+    """How far from a peak the log-density is lower by DEEP; the last step, where it never is."""
+    low = np.flatnonzero(u(best + steps) < most - DEEP)
+    return float(abs(steps[low[0] if low.size else -1]))
+
+
+def _peaks(u: Callable[[Any], Array], x: Array, values: Array) -> list[tuple[float, float]]:
+    """The highest local maxima on a grid, each refined: (value, place)."""
+    values = np.where(np.isnan(values), -np.inf, values)
+    inner = values[1:-1]
+    tops = 1 + np.flatnonzero((inner >= values[:-2]) & (inner >= values[2:]) & (inner > -np.inf))
+    tops = np.unique([*tops[(values[tops] > values[tops - 1]) | (values[tops] > values[tops + 1])], np.argmax(values)])
+    found = []
+    for i in tops[np.argsort(-values[tops])][:PEAKS]:
+        low, high = x[max(0, i - 1)], x[min(len(x) - 1, i + 1)]
+        place, value = x[i], values[i]
+        for _ in range(8):
+            fine = np.linspace(low, high, 65)
+            there = np.nan_to_num(u(fine), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+            k = int(np.argmax(there))
+            if there[k] > value:
+                place, value = fine[k], there[k]
+            low, high = fine[max(0, k - 1)], fine[min(64, k + 1)]
+        if value > -np.inf:
+            found.append((float(value), float(place)))
+    return found
 
 
 def ends_in_float64(u: Callable[[Any], Array], cuts: Sequence[float]) -> list[float]:
@@ -121,6 +157,8 @@ def measured(
         return None
     values, errors = [], []
     for (top, top_error), (mass, mass_error) in (kronrod, exponential):
+        if probability and not mass > 0:
+            return None
         if probability:
             values.append(top / mass)
             errors.append((top_error + abs(top / mass) * mass_error) / abs(mass))
