@@ -104,10 +104,10 @@ def star_colouring(pattern: Sets) -> Colouring:
         pattern: the columns of each row; symmetric.
 
     Example:
-        >>> rows = np.array([0, 0, 0, 0, 1, 1, 2, 2, 3, 3])
-        >>> arrow = Sets.of(rows, np.array([0, 1, 2, 3, 0, 1, 0, 2, 0, 3]), 4)
-        >>> star_colouring(arrow).count, column_colouring(arrow, 4).count
-        (2, 4)
+        >>> rows, columns = np.nonzero(np.eye(6) + np.eye(6)[[0] * 6].T + np.eye(6)[[0] * 6])
+        >>> arrow = Sets.of(rows, columns, 6)
+        >>> star_colouring(arrow).count, column_colouring(arrow, 6).count
+        (2, 6)
     """
     owners, members = pattern.owners, pattern.members
     if 2 * len(members) > len(pattern) ** 2:  # columns that mostly meet: each its own

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from benchmarks import convexity
-from tests.calculus.corpus_shapes_all import CASES
+from benchmarks.convexity import CASES
 
 RESULT = Path(convexity.__file__).with_name("results") / "convexity.json"
 

@@ -111,7 +111,9 @@ def test_the_stable_form_is_written_out(answer):
 
 
 def test_nothing_is_claimed_ahead(answer):
-    assert "PROVED" not in str(answer)
+    proved = [part for part in answer.walk() if part.proved]
+    assert all(part.claim.startswith("any step below") and part.check() for part in proved)
+    assert all(reason.standing != "PROVED" for part in answer.walk() if not part.proved for reason in part.reasons)
     assert "convex" not in str(answer)
 
 
