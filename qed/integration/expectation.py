@@ -27,6 +27,7 @@ from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.measures import Measure, Part
 from qed.integration.quadrature import Measurement, ends_in_float64, measured, on_cells, vectorised, where_mass_is
+from qed.integration.words import within
 from qed.standing import Standing
 
 WIDTHS = (1e-9, 1e-6, 1e-3)
@@ -232,7 +233,7 @@ class _Question:
             "one of them diverges" if infinite else "series with remainder on the cells between"
         )
         reason = Reason(rule, "∫ f dμ = Σ wᵢ f(xᵢ) + Σ ∫ f exp(u) dx", standing=Standing.PROVED, text=rule)
-        headline = f"The integral is {'infinite' if infinite else _within(lower, upper)}."
+        headline = f"The integral is {'infinite' if infinite else within(lower, upper)}."
         return Answer(
             self._claim(says),
             Standing.PROVED,
@@ -349,7 +350,3 @@ def _proposal(part: Part, f: Any, u: Any, cuts: Sequence[float]) -> _Proposal | 
             size = weight if part.probability else 0.0
             return _Proposal(weight * found.value, weight * found.error, whole, size)
     return None
-
-
-def _within(lower: float, upper: float) -> str:
-    return f"between {lower:.9g} and {upper:.9g}"

@@ -23,6 +23,7 @@ from qed.graph.function import read
 from qed.graph.walk import TooLong
 from qed.integration.measures import Lebesgue, Measure
 from qed.integration.quadrature import ends_in_float64, measured, vectorised, where_mass_is
+from qed.integration.words import within
 from qed.standing import Standing
 
 HALF_WIDTHS = (1e-9, 1e-6, 1e-3)
@@ -114,7 +115,7 @@ def _proof(function: Any, certificate: LogMass, value: float) -> Answer[float]:
         error=Enclosed(lower, upper),
         reasons=(Reason(rule, "log Z = M + log ∫ exp(u - M) dx", standing=Standing.PROVED, text=rule),),
         certificate=certificate,
-        headline=said or f"The log of the normalising constant lies between {lower:.9g} and {upper:.9g}.",
+        headline=said or f"The log of the normalising constant is {within(lower, upper)}.",
         subject=function.title(),
     )
 
