@@ -16,7 +16,7 @@ from qed.facts.condition import Condition
 from qed.facts.expression import Arithmetic, Expression
 from qed.facts.libraries import BALLS, JAX, NUMPY
 from qed.facts.points import Interval, Lattice, Point, Points
-from qed.facts.structure import CLASSES, OUT_OF_SCOPE, Class, classify
+from qed.facts.structure import CLASSES, OUT_OF_SCOPE, Class, classify, may_have_corners
 from qed.facts.table import ARITHMETIC, CARDS, FAMILIES, arithmetic, card, derivative_of
 from qed.facts.typeset import tex
 
@@ -43,5 +43,6 @@ __all__ = [
     "card",
     "classify",
     "derivative_of",
+    "may_have_corners",
     "tex",
 ]

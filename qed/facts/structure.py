@@ -138,3 +138,17 @@ def classify(name: str) -> Class | None:
     (<Class.CALL: 'call'>, <Class.INDEX: 'index'>, None, 'collective: several devices')
     """
     return CLASSES.get(name) or CLASSES.get(name.replace("_", "-"))
+
+
+def may_have_corners(name: str) -> bool:
+    """Whether a primitive may have a corner or a jump: by its card, or because it chooses or orders elements.
+
+    >>> from qed.facts import may_have_corners
+    >>> [name for name in ("abs", "max", "sort", "select_n", "exp", "mul", "cbrt") if may_have_corners(name)]
+    ['abs', 'max', 'sort', 'select_n', 'cbrt']
+    """
+    if name in CARDS:
+        return bool(CARDS[name].kinks or CARDS[name].jumps)
+    if name in ARITHMETIC:
+        return bool(ARITHMETIC[name].tie or ARITHMETIC[name].jump)
+    return classify(name) in (Class.SELECT, Class.REDUCE)

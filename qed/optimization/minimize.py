@@ -10,13 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
 
 from qed.answer import Answer, Reason
 from qed.errors import QedError
-from qed.graph.function import Function, read
-from qed.graph.trace import is_float
+from qed.graph.function import read
 from qed.optimization.bounds import Bounds, bounds_of
 from qed.optimization.judging import judged
 from qed.optimization.objective import Objective, Seen
@@ -81,14 +79,14 @@ def minimize(
     for extra in _drawn(objective, start, box, starts - 1):
         runs.append(run(objective, extra, box, chosen, tol, most))
     best = min(runs, key=lambda each: each.here.f if not np.isnan(each.here.f) else np.inf)
-    point = tree(function, x0, best.here.x)
+    point = objective.tree(x0, best.here.x)
     counts = {**objective.counts, "steps": best.steps}
     answer = judged(objective, best.here, box, (fun, point, args), ended=best, start=start)
     verdict = answer.value
     assert verdict is not None
     here = best.here
     value = Solution(
-        point, here.f, tree(function, x0, here.g), _multipliers(function, x0, here, box), counts, verdict.kind, chosen,
+        point, here.f, objective.tree(x0, here.g), _multipliers(objective, x0, here, box), counts, verdict.kind, chosen,
         verdict,
     )  # fmt: skip
     reasons = (*answer.reasons, why, *notes, *_spread_of(runs), _counted(counts, best))
@@ -98,20 +96,6 @@ def minimize(
         reasons=reasons, findings=answer.findings, missing=answer.missing, headline=answer.headline,
         subject=function.title(), meta=meta, answers=answer.answers, recheck=answer.recheck,
     )  # fmt: skip
-
-
-def tree(function: Function, x0: Any, vector: Array) -> Any:
-    """A vector as a tree like x0, its floating-point arrays in order."""
-    leaves, shape = jax.tree.flatten(x0)
-    found, start = [], 0
-    for leaf in leaves:
-        if not is_float(leaf):
-            found.append(leaf)
-            continue
-        size = int(np.size(leaf))
-        found.append(vector[start : start + size].reshape(np.shape(leaf)).astype(jax.numpy.result_type(leaf)))
-        start += size
-    return jax.tree.unflatten(shape, found)
 
 
 def _options(
@@ -152,7 +136,7 @@ def _start(objective: Objective, box: Bounds, asked: tuple[Any, Any, Any]) -> tu
         f"the value at the start is {seen.f}" if not np.isfinite(seen.f) else "the gradient at the start is not finite"
     )
     because, span = "nothing can be compared with it", None
-    checked = check_gradient(fun, tree(objective.function, x0, seen.x), *args)
+    checked = check_gradient(fun, objective.tree(x0, seen.x), *args)
     for finding in checked.findings:
         because, span = finding.message, finding.span
         break
@@ -188,10 +172,10 @@ def _drawn(objective: Objective, start: Seen, box: Bounds, count: int) -> list[S
     return found
 
 
-def _multipliers(function: Function, x0: Any, here: Seen, box: Bounds) -> Multipliers:
+def _multipliers(objective: Objective, x0: Any, here: Seen, box: Bounds) -> Multipliers:
     low = np.where(here.x <= box.lower, np.maximum(here.g, 0.0), 0.0)
     high = np.where(here.x >= box.upper, np.maximum(-here.g, 0.0), 0.0)
-    return Multipliers(tree(function, x0, low), tree(function, x0, high))
+    return Multipliers(objective.tree(x0, low), objective.tree(x0, high))
 
 
 def _spread_of(runs: list[Ended]) -> tuple[Reason, ...]:

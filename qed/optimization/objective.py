@@ -15,13 +15,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from qed import facts
 from qed.calculus.hessian import flatten, hessian_product, unflatten
 from qed.graph.function import Function
+from qed.graph.trace import is_float
 from qed.optimization.second_order import SecondOrder, second_order
 
 Array = np.ndarray
-CORNERS = frozenset({"abs", "max", "min", "clamp", "sort", "reduce_max", "reduce_min", "cummax", "cummin", "select_n"})
-"""Primitives with corners; `select_n` may be one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +60,18 @@ class Objective:
 
     @cached_property
     def cornered(self) -> bool:
-        """Whether the function is made of primitives with corners."""
-        return bool(CORNERS & {equation.primitive for equation in self.function.graph.walk()})
+        """Whether the function is made of primitives that may have corners."""
+        return any(facts.may_have_corners(equation.primitive) for equation in self.function.graph.walk())
 
     def arrays(self, x: Array) -> tuple[Any, ...]:
         """A vector as the arrays of parameters."""
         return unflatten(x, self.function.parameters)
+
+    def tree(self, like: Any, x: Array) -> Any:
+        """A vector as a tree like the argument; leaves that are no floating-point arrays are taken from there."""
+        leaves, structure = jax.tree.flatten(like)
+        parts = iter(self.arrays(x))
+        return jax.tree.unflatten(structure, [next(parts) if is_float(leaf) else leaf for leaf in leaves])
 
     def rounded(self, x: Array) -> Array:
         """The vector as the parameters' dtypes hold it."""

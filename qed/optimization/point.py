@@ -83,9 +83,7 @@ def fall_for_ever(case: Judged, at: Seen, directions: list[Array]) -> Answer[Ver
 
 def as_tree(case: Judged, vector: Array) -> Any:
     """A vector as a tree like x."""
-    from qed.optimization.minimize import tree
-
-    return tree(case.objective.function, case.asked[1], vector)
+    return case.objective.tree(case.asked[1], vector)
 
 
 def units(case: Judged) -> list[Array]:
