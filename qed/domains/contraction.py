@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from qed.domains.windows import read, windows
+from qed.graph.graph import Equation
 
 Array = np.ndarray
 Move = Callable[[Array], Array]
@@ -88,3 +89,13 @@ def of_convolution(
         return np.transpose(z, (*range(b), *(b + axis for axis in back)))
 
     return first, second, result
+
+
+def of_product(equation: Equation, batch: int = 0) -> tuple[Move, Move, Callable[[Array], Array]] | None:
+    """Return the same for the equation of either; None where it is no product of this form."""
+    shapes = [atom.shape for atom in equation.inputs]
+    if equation.primitive == "dot_general":
+        return of_dot_general(shapes, batch, equation.params)
+    if equation.primitive == "conv_general_dilated":
+        return of_convolution(shapes, batch, equation.params)
+    return None

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from qed.domains.contraction import of_convolution, of_dot_general
+from qed.domains.contraction import of_product
 from qed.domains.curvature_limits import fold, objects
 from qed.domains.curvature_moves import cumulated, reduced, unknowns
 from qed.domains.curvature_terms import Form
@@ -31,13 +31,7 @@ class TooMany(Exception):
 def bilinear(domain: Any, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
     """Products of arrays, as sums of products."""
     equation = context.equation
-    shapes = [atom.shape for atom in equation.inputs]
-    if equation.primitive == "dot_general":
-        forms = of_dot_general(shapes, 0, equation.params)
-    elif equation.primitive == "conv_general_dilated":
-        forms = of_convolution(shapes, 0, equation.params)
-    else:
-        forms = None
+    forms = of_product(equation)
     if forms is None:
         return unknowns(domain, context)
     left, right = np.asarray(inputs[0], object), np.asarray(inputs[1], object)

@@ -22,7 +22,7 @@ import numpy as np
 from jax.lax import RoundingMethod
 
 from qed import facts
-from qed.domains.contraction import of_convolution, of_dot_general
+from qed.domains.contraction import of_product
 from qed.domains.doubt import Doubt, either
 from qed.domains.forward import Forward, Unknown
 from qed.domains.intervals import combined
@@ -321,20 +321,14 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
         """Products of arrays; the scalar product of a vector with itself is a sum of squares."""
         equation = context.equation
         x, y = (self.number(value) for value in inputs)
-        shapes = [atom.shape for atom in equation.inputs]
-        if equation.primitive == "dot_general":
-            forms = of_dot_general(shapes, self.batch, equation.params)
-            (lc, rc), (lb, rb) = equation.params["dimension_numbers"]
-            if inputs[0] is inputs[1] and lc == rc and lb == rb and len(lc) + len(lb) == len(shapes[0]):
-                squares = forms[0]
-                rows = x.map(squares)
-                return (self.combine("mul", [rows, rows]).sum(-1).map(lambda z: forms[2](z[..., None])),)
-        elif equation.primitive == "conv_general_dilated":
-            forms = of_convolution(shapes, self.batch, equation.params)
-        else:
-            forms = None
+        forms = of_product(equation, self.batch)
         if forms is None:
             return (self.unknown(equation, context),)
+        if equation.primitive == "dot_general":
+            (lc, rc), (lb, rb) = equation.params["dimension_numbers"]
+            if inputs[0] is inputs[1] and lc == rc and lb == rb and len(lc) + len(lb) == len(equation.inputs[0].shape):
+                rows = x.map(forms[0])
+                return (self.combine("mul", [rows, rows]).sum(-1).map(lambda z: forms[2](z[..., None])),)
         return (self.contract(x.map(forms[0]), y.map(forms[1])).map(forms[2]),)
 
     def by_bits(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qed.domains import moving
-from qed.domains.contraction import of_convolution, of_dot_general
+from qed.domains.contraction import of_product
 from qed.domains.index_sets import LIMIT, TooDense, stacked
 from qed.domains.known import Known
 from qed.domains.windows import pooled
@@ -176,12 +176,7 @@ class Moves(Base):
         """Matrix products and convolutions, as sums of products."""
         equation = context.equation
         shapes = [atom.shape for atom in equation.inputs]
-        if equation.primitive == "dot_general":
-            forms = of_dot_general(shapes, 0, equation.params)
-        elif equation.primitive == "conv_general_dilated":
-            forms = of_convolution(shapes, 0, equation.params)
-        else:
-            forms = None
+        forms = of_product(equation)
         if forms is None:
             return self.everything(inputs, context)
         if max(int(np.prod(atom.shape, dtype=np.int64)) for atom in (*equation.inputs, *equation.outputs)) > LIMIT:
