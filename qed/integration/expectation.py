@@ -27,7 +27,7 @@ from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.measures import Measure, Part
 from qed.integration.quadrature import Measurement, ends_in_float64, measured, on_cells, vectorised, where_mass_is
-from qed.integration.words import within
+from qed.integration.words import RULES, two_rules, within
 from qed.standing import Standing
 
 WIDTHS = (1e-9, 1e-6, 1e-3)
@@ -260,20 +260,13 @@ class _Question:
         )
 
     def _measurement(self, known: _Proposal, problem: str) -> Answer[float]:
-        rule = "Gauss-Kronrod beside the double exponential rule"
-        reason = Reason(
-            rule,
-            standing=Standing.MEASURED,
-            unpredicted="no theorem bounds what two rules miss together",
-            text=f"{rule} agree within {known.error:.2g}; no proof: {problem}",
-        )
         return Answer(
             self._claim(f"is {known.value!r} within {known.error:.3g}"),
             Standing.MEASURED,
             known.value,
             arithmetic="float64",
-            error=Measured(known.error, rule),
-            reasons=(reason,),
+            error=Measured(known.error, RULES),
+            reasons=(two_rules(known.error, problem),),
             headline=f"The integral is about {known.value:.9g}, measured within {known.error:.2g}.",
             subject=self.function.title(),
             recheck=self.answer,

@@ -23,7 +23,7 @@ from qed.graph.function import read
 from qed.graph.walk import TooLong
 from qed.integration.measures import Lebesgue, Measure
 from qed.integration.quadrature import ends_in_float64, measured, vectorised, where_mass_is
-from qed.integration.words import within
+from qed.integration.words import RULES, two_rules, within
 from qed.standing import Standing
 
 HALF_WIDTHS = (1e-9, 1e-6, 1e-3)
@@ -125,20 +125,13 @@ def _unproved(function: Any, value: float, error: float, whole: bool, problem: s
         missing = Missing(problem or "no value was found", "another base or log-density", code="QED020")
         claim = f"the integral of exp({function.name}) has a logarithm"
         return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), subject=function.title())
-    rule = "Gauss-Kronrod beside the double exponential rule"
-    reason = Reason(
-        rule,
-        standing=Standing.MEASURED,
-        unpredicted="no theorem bounds what two rules miss together",
-        text=f"{rule} agree within {error:.2g}; no proof: {problem}",
-    )
     return Answer(
         f"the integral of exp({function.name}) has the logarithm {value!r} within {error:.3g}",
         Standing.MEASURED,
         value,
         arithmetic="float64",
-        error=Measured(error, rule),
-        reasons=(reason,),
+        error=Measured(error, RULES),
+        reasons=(two_rules(error, problem),),
         headline=f"The log of the normalising constant is about {value:.9g}, measured within {error:.2g}.",
         subject=function.title(),
     )

@@ -1,6 +1,12 @@
-"""How an interval is told: its middle and the distance to its ends, rounded so that the words are true."""
+"""How an integral is told: the middle of its bounds and a distance that holds; and, where not proved, the two rules."""
 
 from __future__ import annotations
+
+from qed.answer import Reason
+from qed.standing import Standing
+
+RULES = "Gauss-Kronrod beside the double exponential rule"
+"""The two unlike rules of `qed.integration.quadrature`."""
 
 
 def within(lower: float, upper: float) -> str:
@@ -13,3 +19,13 @@ def within(lower: float, upper: float) -> str:
     shown = f"{0.5 * lower + 0.5 * upper:.9g}"
     room = max(upper - float(shown), float(shown) - lower)
     return f"{shown} within {1.05 * room:.1e}" if room > 0 else shown
+
+
+def two_rules(error: float, problem: str) -> Reason:
+    """Why a measured integral is believed: two unlike rules agree; and why it is not proved."""
+    return Reason(
+        RULES,
+        standing=Standing.MEASURED,
+        unpredicted="no theorem bounds what two rules miss together",
+        text=f"{RULES} agree within {error:.2g}; no proof: {problem}",
+    )
