@@ -172,7 +172,10 @@ def test_three_classes_have_a_gap_each():
         machine.fit(rows, labels)
         assert machine.dual_gap_.shape == (3,) and machine.multipliers_.shape == (3, 300)
         assert machine.score(rows, labels) > 0.98
-        assert machine.explain(2).check()
+        answer = machine.explain(2)
+        assert answer.check()
+        held = (*answer.value.on_margin, *answer.value.beyond)
+        assert sorted(held) == np.flatnonzero(machine.multipliers_[2]).tolist()
 
 
 @pytest.mark.parametrize("make", [lambda: qed.LinearSVC(C=3.0), lambda: qed.SVC(C=3.0)], ids=["linear", "kernel"])
@@ -185,6 +188,7 @@ class TestCertificate:
     def test_it_is_checked_by_other_code_and_survives_json(self, fitted):
         answer = fitted.explain()
         assert answer.proved and answer.check()
+        assert ("positive semidefinite" in answer.claim) == isinstance(fitted, qed.SVC)
         certificate = answer.certificate
         again = Certificate.from_json(certificate.to_json())
         assert again.verify(certificate.subject)

@@ -38,8 +38,8 @@ class Tried:
 class Held:
     """What holds the plane.
 
-    `margin` is 1 / |w|; `on_margin` and `beyond` are the rows with 0 < a < C and with a = C, strongest first;
-    `misclassified` the rows on the wrong side; `objective` is P, `dual_gap` the proved gap.
+    `margin` is 1 / |w|; `on_margin` and `beyond` are the training rows with 0 < a < C and with a = C, strongest first;
+    `misclassified` those on the wrong side; `objective` is P, `dual_gap` the proved gap.
     """
 
     margin: float
@@ -99,12 +99,12 @@ def explained(
 
 
 def held_by(fit: Any) -> Held:
-    """The rows that hold a plane, strongest first."""
+    """The rows that hold a plane, by their numbers among the training rows, strongest first."""
     force, price = fit.multipliers, fit.prices
     order = np.argsort(-force, kind="stable")
-    on = tuple(int(k) for k in order if 0 < force[k] < price[k])
-    beyond = tuple(int(k) for k in order if 0 < force[k] == price[k])
-    wrong = tuple(int(k) for k in np.flatnonzero(fit.signs * (fit.values + fit.offset) <= 0))
+    on = tuple(int(fit.index[k]) for k in order if 0 < force[k] < price[k])
+    beyond = tuple(int(fit.index[k]) for k in order if 0 < force[k] == price[k])
+    wrong = tuple(int(k) for k in fit.index[fit.signs * (fit.values + fit.offset) <= 0])
     margin = 1.0 / fit.length if fit.length > 0 else np.inf
     return Held(float(margin), float(fit.bracket.primal), float(fit.bracket.gap), on, beyond, wrong)
 
@@ -124,7 +124,7 @@ def _forces(fit: Any, held: Held, names: Sequence[str]) -> list[Reason]:
             f"{len(held.misclassified)} of these are on the wrong side",
         )
     ]
-    for k in (held.beyond + held.on_margin)[:STRONGEST]:
+    for k in np.argsort(-fit.multipliers, kind="stable")[: min(STRONGEST, np.count_nonzero(fit.multipliers))]:
         where = "on the margin" if fit.multipliers[k] < fit.prices[k] else "beyond the margin"
         at = float(fit.signs[k] * (fit.values[k] + fit.offset))
         found.append(

@@ -32,8 +32,8 @@ class SVC(Machine):
     """A support vector machine with a kernel and a free offset, to a proved duality gap.
 
     Minimises |w|^2 / 2 + sum_i C_i max(0, 1 - y_i (w . phi(x_i) + b)) where k(x, z) = phi(x) . phi(z): libsvm comes
-    near (scikit-learn), Newton's method on the rows of the margin closes the gap. The entries of the kernel matrix
-    are taken as they are computed, exact.
+    near (scikit-learn), Newton's method on the rows of the margin closes the gap. The proof takes the entries of the
+    kernel matrix as they are computed, exact, and the matrix as positive semidefinite; its claim says so.
 
     Args:
         C: the price of a unit of hinge loss.
@@ -144,9 +144,7 @@ class SVC(Machine):
         self.support_vectors_ = self._sample[self.support_]
 
     def _assumed(self) -> str | None:
-        if callable(self.kernel):
-            return "the kernel's matrix is positive semidefinite, and its entries are as they were computed"
-        return "the entries of the kernel's matrix are as they were computed"
+        return "the kernel's matrix has the entries that were computed, and is positive semidefinite"
 
     def _classes_of(self, problem: int) -> tuple[str, str]:
         low, high = list(combinations(range(len(self.classes_)), 2))[problem]
@@ -186,8 +184,3 @@ class SVC(Machine):
             sums[:, high] += score
             sums[:, low] -= score
         return votes + sums / (3.0 * (np.abs(sums) + 1.0))
-
-    def predict(self, X: Any) -> Array:
-        """The class of each row."""
-        scores = self.decision_function(X)
-        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else np.argmax(scores, axis=1)]

@@ -201,6 +201,15 @@ class Machine(ClassifierMixin, BaseEstimator):
         """What the proof assumes besides the data."""
         return None
 
+    @abstractmethod
+    def decision_function(self, X: Any) -> Array:
+        """How far rows are on the side of a class, of shape (m,), or (m, k) for k > 2 classes."""
+
+    def predict(self, X: Any) -> Array:
+        """The class of each row."""
+        scores = self.decision_function(X)
+        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else np.argmax(scores, axis=1)]
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
