@@ -513,8 +513,8 @@ def negative_curvature_at_the_start():
 
 
 @case
-def saddle_at_the_start():
-    return qed.Problem(lambda w: w[0] ** 2 - w[1] ** 2 + w[1] ** 4, jnp.array([1.0, 0.0]), step=0.05)
+def saddle_beside_the_way():
+    return qed.Problem(lambda w: w[0] ** 2 - w[1] ** 2 + w[1] ** 4, jnp.array([1.0, 1e-3]), step=0.05)
 
 
 @case

@@ -13,6 +13,7 @@ file           code    mistake
 `outer`        QED211  (n, 1) minus (n,): each prediction compared with every label
 `integers`     QED212  integer arithmetic on the data: a quotient that is 0 everywhere, a wrap around
 `promoted`     QED213  float32 parameters, and a loss in float64
+`saddle`       QED303  a run that stands still where the loss still falls in some direction
 `unbounded`    QED306  a loss that falls faster and faster
 `rounded`      QED404  updates below the resolution of 16-bit parameters
 `summed`       QED409  a sum over the rows, named beside a step that is too large
@@ -51,6 +52,7 @@ from qed.why.mistakes.labels import labels_of_the_wrong_kind
 from qed.why.mistakes.outer import crosswise
 from qed.why.mistakes.promoted import promoted
 from qed.why.mistakes.rounded import lost_updates
+from qed.why.mistakes.saddle import rests_at_a_saddle
 from qed.why.mistakes.scales import different_scales
 from qed.why.mistakes.sign import wrong_sign
 from qed.why.mistakes.softmax import softmax_twice
@@ -89,6 +91,7 @@ def look(case: Case, run: Run, codes: Collection[str] = ()) -> list[Answer[Any]]
         lambda: zero_gradient(case),
         lambda: dead_units(case, flat, run),
         lambda: wrong_sign(case, flat, run) or falls_without_bound(case, run),
+        lambda: rests_at_a_saddle(case, run),
         lambda: no_warm_up(case, run),
         lambda: lost_updates(case, run),
         lambda: decay_on_offsets(case, flat, run),
