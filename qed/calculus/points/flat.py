@@ -17,17 +17,23 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
+import jax
 import numpy as np
 
+from qed.calculus.hessian import flatten, unflatten
 from qed.calculus.points.case import Case
 from qed.certificates.flat_direction import HIGHEST
+from qed.domains.widened import Widened
 
 Array = np.ndarray
 MOST = 4
 """How many flat directions are looked at."""
 ZERO = 1e-9
 """Which part of the largest coefficient is taken for zero."""
+BALLS = 20_000
+"""How many numbers the mixed third derivatives may take for balls; beyond they are taken from products in float64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +109,9 @@ def in_several(case: Case, point: Array, flat: Array, others: Array, curvatures:
     k = int(np.argmax(np.abs(found[:, 3])))
     if abs(found[k, 3]) > ZERO * size:
         return Higher("neither", 3, float(found[k, 3]), lines[k], third, fourth)
-    quartic = np.array(
-        [_corrected(case, point, v, row, others, curvatures) for v, row in zip(lines, found, strict=True)]
-    )
+    quartic = found[:, 4]
+    if len(curvatures):
+        quartic = quartic - np.sum(_mixed(case, point, lines, others) ** 2 / (2 * curvatures), axis=1)
     low, high = quartic.min() < -ZERO * size, quartic.max() > ZERO * size
     down, up = bool(np.any(curvatures < 0)), bool(np.any(curvatures > 0))
     if (low and (up or high)) or (high and down):
@@ -116,15 +122,36 @@ def in_several(case: Case, point: Array, flat: Array, others: Array, curvatures:
     return Higher("", third=third, fourth=fourth)
 
 
-def _corrected(case: Case, point: Array, v: Array, row: Array, others: Array, curvatures: Array) -> float:
-    """q of the module's first paragraph."""
-    if not len(curvatures):
-        return float(row[4])
-    w = others.T
-    found = np.array(_series(case, point, np.concatenate([v + w, v - w, w]), 3))
-    plus, minus, alone = np.split(found[:, 3], 3)
-    mixed = (plus - minus) / 2 - alone
-    return float(row[4] - np.sum(mixed**2 / (2 * curvatures)))
+def _mixed(case: Case, point: Array, lines: Array, others: Array) -> Array:
+    """B_k of the module's first paragraph: a row for each line v, a column for each of the other eigenvectors."""
+    if len(lines) * others.shape[1] * case.boxes.weight > BALLS:
+        try:
+            return _by_products(case, point, lines) @ others
+        except NotImplementedError:  # where a rule is missing
+            pass
+    w, rows = others.T, []
+    for v in lines:
+        found = np.array(_series(case, point, np.concatenate([v + w, v - w, w]), 3))
+        plus, minus, alone = np.split(found[:, 3], 3)
+        rows.append((plus - minus) / 2 - alone)
+    return np.array(rows)
+
+
+def _by_products(case: Case, point: Array, lines: Array) -> Array:
+    """The gradient of x -> v'H(x)v / 2 for each line v, in float64."""
+    function = case.function
+    with jax.enable_x64(True):
+        like = tuple(np.zeros(np.shape(p)) for p in function.parameters)
+
+        def along(p: Any, v: Any) -> Any:
+            def slope(q: Any) -> Any:
+                return jax.jvp(lambda r: Widened()(function.graph, function.join(r))[0], (q,), (v,))[1]
+
+            return jax.jvp(slope, (p,), (v,))[1] / 2
+
+        run = jax.jit(jax.grad(along))
+        at = unflatten(point, like)
+        return np.array([flatten(run(at, unflatten(v, like))) for v in lines])
 
 
 def _series(case: Case, point: Array, lines: Array, order: int) -> list[list[float]]:

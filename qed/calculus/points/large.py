@@ -47,6 +47,10 @@ class Ends:
         lowest, highest: v'Hv for the unit vectors `down` and `up`, from products in float64.
         lower, upper: bounds of all eigenvalues that hold but for the probability FAILURE.
         rounding: the error of a product that was taken into account.
+        resolution: below which size a curvature is zero in the function's own arithmetic: a rounding of the largest.
+            A point is critical up to such roundings, and a curvature below them may be that of the way to the
+            critical point: of a network that fits its rounded targets, whose Hessian is J'J + sum r_i H_i, the last
+            term is what the roundings r of the targets leave.
         products: how many were made.
     """
 
@@ -57,6 +61,7 @@ class Ends:
     lower: float
     upper: float
     rounding: float
+    resolution: float
     products: int
 
 
@@ -99,8 +104,14 @@ def ends(products: Products, seed: int = 0) -> Ends:
         below(ritz, betas, size, FAILURE / 2) - error,
         above(ritz, betas, size, FAILURE / 2) + error,
         error,
+        max(error, _epsilon(products) * float(scale)),
         products.count,
     )
+
+
+def _epsilon(products: Products) -> float:
+    """The rounding of the coarsest parameter."""
+    return max(float(jax.numpy.finfo(p.dtype).eps) for p in products.function.parameters if p.size)
 
 
 def judged(case: Case, common: dict[str, Any], undecided: Any) -> Answer[CriticalPoint]:
@@ -117,20 +128,24 @@ def judged(case: Case, common: dict[str, Any], undecided: Any) -> Answer[Critica
         )
     kind = _kind(found)
     motions: list[Motion] = []
-    if kind is Kind.UNDECIDED and found.lowest > -found.rounding:
+    if kind is Kind.UNDECIDED and found.lowest > -found.resolution:
         motions = seen_by_products(case, products.exact, found.highest)
         kind = Kind.DEGENERATE if motions else kind
     if kind is Kind.UNDECIDED:
         what = (
             f"the smallest of {case.function.size:,} curvatures lies between {found.lower:.3g} and {found.lowest:.3g}"
         )
-        missing = Missing(what, f"more than {found.products} Hessian products")
+        settle = f"more than {found.products} Hessian products"
+        if abs(found.lowest) <= found.resolution:
+            what = f"{what}, zero up to rounding ({found.resolution:.1g})"
+            settle = "a motion of the parameters that the function does not see; none that is known is one"
+        missing = Missing(what, settle)
         return undecided(missing, **common)
     return _answer(case, found, kind, motions, common, findings, products)
 
 
 def _kind(found: Ends) -> Kind:
-    small = found.rounding
+    small = found.resolution
     if found.lower > 0:
         return Kind.MINIMUM
     if found.upper < 0:
