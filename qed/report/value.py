@@ -6,6 +6,7 @@ Also the one-line repr of an answer, ``Answer(claim, value ± error, STANDING)``
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -68,10 +69,26 @@ def with_error(answer: Answer[Any]) -> str:
         case Measured(error=error):
             return f"{value} ± {short(error)}"
         case Enclosed(lower, upper):
-            return f"{value} in [{short(lower)}, {short(upper)}]".lstrip()
+            low, high = _ends(lower, upper)
+            return f"{value} in [{low}, {high}]".lstrip()
         case Exact():
             return f"{value} exactly"
     return value
+
+
+def _ends(lower: Any, upper: Any) -> tuple[str, str]:
+    """Both ends rounded outward, to as many digits as tell them apart.
+
+    >>> _ends(1 - 1.1e-9, 1 + 1.1e-9), _ends(0.25, 0.25), _ends(0.1, 2.00000001)
+    (('0.9999999989', '1.0000000012'), ('0.25', '0.25'), ('0.1', '2.00001'))
+    """
+    from qed.calculus.expanding.words import outward
+
+    if not (isinstance(lower, float) and isinstance(upper, float) and math.isfinite(lower) and math.isfinite(upper)):
+        return short(lower), short(upper)
+    size, width = max(abs(lower), abs(upper)), upper - lower
+    digits = _FEW if not width > 0 else min(17, max(_FEW, 2 + math.ceil(math.log10(size) - math.log10(width))))
+    return outward(lower, -1, digits), outward(upper, 1, digits)
 
 
 def one_line(answer: Answer[Any]) -> str:

@@ -15,18 +15,22 @@ from qed.calculus.expanding.coefficients import curve
 from qed.calculus.expanding.model import Known, TaylorModel
 from qed.graph.function import Function
 
+PLAIN = 9
+"""Numbers with more digits before the point are written with a power of ten."""
+
 
 def outward(number: float, side: int, digits: int = 4) -> str:
     """A bound as text of few digits, rounded down (side -1) or up (side 1), never across the number.
 
-    >>> outward(-0.000188733, -1), outward(0.25, 1), outward(1.00001, 1)
-    ('-0.0001888', '0.25', '1.001')
+    >>> outward(-0.000188733, -1), outward(0.25, 1), outward(1.00001, 1), outward(5000.5, 1), outward(2e20, -1)
+    ('-0.0001888', '0.25', '1.001', '5001', '2e+20')
     """
     if math.isinf(number):
         return str(float(number))
     exact = Decimal(number)
     context = Context(prec=digits, rounding=ROUND_FLOOR if side < 0 else ROUND_CEILING)
-    return f"{context.plus(exact).normalize():g}" if number else "0"
+    short = context.plus(exact).normalize()
+    return f"{short:f}" if number and -6 < short.adjusted() < PLAIN else f"{short:g}" if number else "0"
 
 
 def told(number: float) -> str:
