@@ -8,8 +8,11 @@ import typer
 
 from qed.cli.box import InBox, Lower, Upper, find_box
 from qed.cli.question import Args, AsJson, At, Strict, Target, Unfold, ask, find_subject
+from qed.cli.target import find
 
 Method = Annotated[str | None, typer.Option(metavar="NAME", help="newton, l-bfgs, bfgs or gradient; else chosen.")]
+Equality = Annotated[str | None, typer.Option(metavar="NAME", help="The function h with h(x, *args) = 0.")]
+Inequality = Annotated[str | None, typer.Option(metavar="NAME", help="The function g with g(x, *args) >= 0.")]
 Tolerance = Annotated[float, typer.Option("--tol", metavar="T", help="For the largest part of the gradient.")]
 Steps = Annotated[int | None, typer.Option("--steps", metavar="N", min=0, help="How many steps at most.")]
 Starts = Annotated[int, typer.Option(metavar="K", min=1, help="How many starts.")]
@@ -22,6 +25,8 @@ def command(
     box: InBox = None,
     lower: Lower = None,
     upper: Upper = None,
+    equality: Equality = None,
+    inequality: Inequality = None,
     method: Method = None,
     tol: Tolerance = 1e-8,
     steps: Steps = None,
@@ -30,14 +35,27 @@ def command(
     unfold: Unfold = False,
     strict: Strict = False,
 ) -> None:
-    """Where is the least value near a start, within bounds; and is the point found a minimum, or why not."""
+    """Where is the least value near a start, under constraints; and is the point found a minimum, or why not."""
     subject = find_subject(target, at, args)
     bounds = find_box(subject, box, lower, upper)
+    constraints = {
+        key: find(subject.module, subject.source, name, f"--{key}")
+        for key, name in (("equality", equality), ("inequality", inequality))
+        if name is not None
+    }
     import qed
 
     ask(
         lambda: qed.minimize(
-            subject.fun, subject.x, *subject.args, bounds=bounds, method=method, tol=tol, max_steps=steps, starts=starts
+            subject.fun,
+            subject.x,
+            *subject.args,
+            bounds=bounds,
+            method=method,
+            tol=tol,
+            max_steps=steps,
+            starts=starts,
+            **constraints,
         ),
         as_json,
         unfold,

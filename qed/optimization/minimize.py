@@ -16,6 +16,7 @@ from qed.answer import Answer, Reason
 from qed.errors import QedError
 from qed.graph.function import read
 from qed.optimization.bounds import Bounds, bounds_of
+from qed.optimization.constrained.answering import minimize_constrained
 from qed.optimization.judging import judged
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.running import Ended, run
@@ -45,9 +46,10 @@ def minimize(
         x0: the start, a tree with floating-point arrays; outside the bounds it is projected.
         args: data.
         bounds: a `qed.Box` or a pair (lower, upper), each a prefix of x0; None and infinities are open.
-        equality: not built yet, QED009.
-        inequality: not built yet, QED009.
-        method: 'newton', 'l-bfgs', 'bfgs' or 'gradient'; None chooses and says why.
+        equality: h, with h(x, *args) = 0: a function that returns a tree of numbers.
+        inequality: g, with g(x, *args) >= 0, likewise.
+        method: 'newton', 'l-bfgs', 'bfgs' or 'gradient'; with constraints 'uno-sqp', 'uno-ipm', 'slsqp' or
+            'trust-constr'. None chooses: with constraints one after the other, until residuals hold.
         tol: for the largest part of the projected gradient; a run ends before where values and gradients are noise.
         max_steps: by default 1000 for Newton's method, 20000 for the others.
         starts: how many starts, the others drawn about x0 with seed 0; the lowest point found is returned.
@@ -68,7 +70,13 @@ def minimize(
         ('minimum', [1.0, 1.0])
     """
     began = time.perf_counter()
-    _options(equality, inequality, method, tol, max_steps, starts, compiled)
+    constrained = equality is not None or inequality is not None
+    _options(None if constrained else method, tol, max_steps, starts, compiled)
+    if constrained:
+        return minimize_constrained(
+            fun, x0, args, equality=equality, inequality=inequality, bounds=bounds, method=method, tol=tol,
+            max_steps=max_steps, starts=starts,
+        )  # fmt: skip
     function = read(fun, x0, *args)
     box = bounds_of(bounds, x0)
     objective = Objective(function)
@@ -98,13 +106,7 @@ def minimize(
     )  # fmt: skip
 
 
-def _options(
-    equality: Any, inequality: Any, method: str | None, tol: float, max_steps: int | None, starts: int, compiled: bool
-) -> None:
-    for name, given in (("equality", equality), ("inequality", inequality)):
-        if given is not None:
-            because = "general constraints need multipliers of their own; only bounds are built"
-            raise QedError("QED009", f"minimize(..., {name}=...) is not built yet", because, "use bounds=")
+def _options(method: str | None, tol: float, max_steps: int | None, starts: int, compiled: bool) -> None:
     if compiled:
         because = "the loop runs on the host and reuses compiled steps"
         raise QedError("QED009", "minimize(..., compiled=True) is not built yet", because, "leave compiled out")

@@ -27,6 +27,8 @@ class Ending(StrEnum):
     GRADIENT_WRONG = "gradient_wrong"
     STOP_GRADIENT = "stop_gradient"
     NONFINITE = "nonfinite"
+    NO_KKT_POINT = "no_kkt_point"
+    INFEASIBLE = "infeasible"
     ILL_CONDITIONED = "ill_conditioned"
     BUDGET_SPENT = "budget_spent"
     NOT_STATIONARY = "not_stationary"
@@ -45,6 +47,8 @@ class Verdict:
         decrease: how much the quadratic model says f can still fall; NaN where it was not asked.
         direction: a tree like x along which something is said (f falls, the gradient is wrong), or None.
         lowest, highest: of the curvatures among the parameters that no bound holds; NaN where they were not asked.
+            Under constraints, of the Lagrangian along the directions that they leave.
+        residuals: under constraints, of the KKT conditions (`qed.optimization.constrained.residuals.Residuals`).
     """
 
     kind: Ending
@@ -55,14 +59,23 @@ class Verdict:
     direction: Any = None
     lowest: float = float("nan")
     highest: float = float("nan")
+    residuals: Any = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Multipliers:
-    """How fast the least value moves with each bound: d f*/d lower = `lower`, d f*/d upper = -`upper`, both >= 0."""
+    """How fast the least value moves with each constraint.
+
+    Args:
+        lower, upper: d f*/d lower = `lower`, d f*/d upper = -`upper`, both >= 0; trees like x.
+        equality: y = d f*/d b for h(x) = b, a tree like what h returns; None without h.
+        inequality: y = d f*/d b >= 0 for g(x) >= b, a tree like what g returns; None without g.
+    """
 
     lower: Any
     upper: Any
+    equality: Any = None
+    inequality: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +86,7 @@ class Solution:
         x: the point, a tree like the start.
         fun: the value there.
         gradient: there, a tree like x.
-        multipliers: of the bounds.
+        multipliers: of the bounds and the constraints.
         counts: values (each with its gradient), hessians, products, steps.
         reason: what the point is, an `Ending`.
         method: which method ran.

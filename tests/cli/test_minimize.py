@@ -8,6 +8,10 @@ x0 = jnp.ones(2)
 
 def bowl(x):
     return jnp.sum(jnp.cosh(x))
+
+
+def total(x):
+    return {"sum": jnp.sum(x) - 1.0}
 """
 
 
@@ -17,3 +21,14 @@ def test_minimize_says_what_the_point_is(write, qed_command):
     data = json.loads(found.out)
     assert found.code == 0
     assert data["value"]["reason"] == "minimum" and data["value"]["x"] == [0.5, 0.5]
+
+
+def test_constraints_are_functions_of_the_file(write, qed_command):
+    target = write("constrained.py", SOURCE)
+    found = qed_command("minimize", f"{target}:bowl", "--at", "x0", "--equality", "total", "--json")
+    data = json.loads(found.out)
+    assert found.code == 0
+    assert data["value"]["reason"] == "minimum" and data["value"]["x"] == [0.5, 0.5]
+    price = data["value"]["multipliers"]["equality"]["sum"]
+    assert abs(price - 0.5210953) < 1e-6
+    assert "held by" in qed_command("minimize", f"{target}:bowl", "--at", "x0", "--inequality", "total").out

@@ -119,8 +119,7 @@ def test_a_budget_that_is_spent_is_said():
         ({"bounds": (float("nan"), 1.0)}, "QED007"),
         ({"method": "magic"}, "QED007"),
         ({"starts": 0}, "QED007"),
-        ({"equality": lambda x: x}, "QED009"),
-        ({"inequality": lambda x: x}, "QED009"),
+        ({"equality": lambda x: x, "method": "newton"}, "QED007"),
         ({"compiled": True}, "QED009"),
     ],
 )

@@ -160,8 +160,8 @@ def _large(both: Callable[..., Any], lagrangian: Callable[..., Any], data: Any, 
         with jax.enable_x64(True):
             given = tuple(jnp.asarray(a) for a in jax.tree.leaves(arguments))
             found = hessian((jnp.asarray(x, np.float64),), (*given, *whole.data[len(given) :])).astype(np.float64)
-        found = (found + found.T) / 2
-        return scipy.sparse.csr_array(found) if sparse else found.toarray()
+        found = found if hessian.symmetric else scipy.sparse.csr_array((found + found.T) / 2)
+        return found if sparse else found.toarray()
 
     def plain(x: Array) -> tuple[float, Array]:
         f, c = _plain(values, np.asarray(x, np.float64), data)

@@ -20,6 +20,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from qed import facts
 from qed.calculus.hessian import flatten, unflatten
 from qed.domains.patterns import TooDense, jacobian_pattern
 from qed.domains.widened import is_narrow
@@ -69,7 +70,7 @@ class Constrained:
         objective: f.
         equality, inequality: h and g, or None.
         bounds: of the parameters, float64 vectors.
-        asked: (fun, x0, args) as they were given, with the constraint functions (equality, inequality).
+        asked: (fun, x0, args, equality, inequality, bounds) as they were given.
         derivatives: the compiled functions of float64 vectors.
 
     Example:
@@ -134,6 +135,12 @@ class Constrained:
         own = max(float(jax.numpy.finfo(p.dtype).eps) for p in self.objective.parameters)
         return own if any(is_narrow(part.graph) for part in parts) else float(np.finfo(np.float64).eps)
 
+    @cached_property
+    def cornered(self) -> bool:
+        """Whether one of the functions is made of primitives that may have corners."""
+        parts = [self.objective, *(p.function for p in (self.equality, self.inequality) if p is not None)]
+        return any(facts.may_have_corners(e.primitive) for part in parts for e in part.graph.walk())
+
     @property
     def sparse(self) -> bool:
         """Whether Jacobian and Hessian are held sparse."""
@@ -192,7 +199,7 @@ def constrained(
     objective = read(fun, x0, *args)
     box = bounds_of(bounds, x0)
     parts = [_rows(given, name, x0, args) for given, name in ((equality, "equality"), (inequality, "inequality"))]
-    asked = (fun, x0, args, equality, inequality)
+    asked = (fun, x0, args, equality, inequality, bounds)
     derivatives = derivatives_of(objective, [part.function for part in parts if part is not None])
     return Constrained(objective, parts[0], parts[1], box, asked, derivatives, {"values": 0, "hessians": 0})
 

@@ -106,9 +106,11 @@ def residuals(problem: Constrained, seen: Seen, found: Lagrange) -> Residuals:
     products = np.concatenate([found.y[first:] * seen.c[first:], found.lower * low, found.upper * high])
     held = np.concatenate([found.lower[np.isinf(problem.bounds.lower)], found.upper[np.isinf(problem.bounds.upper)]])
     size = max(1.0, abs(seen.f), slope)
-    negative = -np.concatenate([found.y[first:], found.lower, found.upper]).min(initial=0.0) / max(1.0, slope)
+    negative = -np.concatenate([found.y[first:], found.lower, found.upper]).min(initial=0.0) + 0.0
     complementarity = max(np.abs(products).max(initial=0.0), np.abs(held).max(initial=0.0)) / size
-    return Residuals(float(stationarity), float(scaled[worst]), float(complementarity), float(negative), row)
+    return Residuals(
+        float(stationarity), float(scaled[worst]), float(complementarity), float(negative / max(1.0, slope)), row
+    )
 
 
 def slacks(problem: Constrained, x: Array) -> tuple[Array, Array]:

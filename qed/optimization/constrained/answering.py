@@ -1,0 +1,177 @@
+"""Minimising under constraints, from the question to the answer: what the best point is, in words.
+
+What is said of a point is what was recomputed there: its residuals, what its constraints cost, how the Lagrangian bends
+along them. A solver's own word is told beside it, and decides nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from qed.answer import Answer, Missing, Reason
+from qed.calculus.hessian import flatten
+from qed.errors import QedError
+from qed.optimization.constrained.born import outside_reason, start_error
+from qed.optimization.constrained.endings import Told, told
+from qed.optimization.constrained.polish import active_set
+from qed.optimization.constrained.portfolio import ENGINES, Solved, engines, run
+from qed.optimization.constrained.problem import Constrained, constrained
+from qed.optimization.constrained.residuals import SOLVED, residuals
+from qed.optimization.solution import Multipliers, Solution, Verdict
+from qed.standing import Standing
+
+Array = np.ndarray
+STEPS = 1000
+"""Iterations of all solvers together, unless said otherwise."""
+
+
+def minimize_constrained(
+    fun: Callable[..., Any], x0: Any, args: tuple[Any, ...], *, equality: Any, inequality: Any, bounds: Any,
+    method: str | None, tol: float, max_steps: int | None, starts: int,
+) -> Answer[Solution]:  # fmt: skip
+    """The answer of `qed.minimize` where h(x) = 0 or g(x) >= 0 is given; see there."""
+    began = time.perf_counter()
+    chosen = _chosen(method)
+    problem = constrained(fun, x0, args, equality, inequality, bounds)
+    solvers = engines(problem) if chosen is None else (chosen,)
+    start = problem.start
+    if not problem.at(start).finite:
+        raise start_error(problem, start)
+    most = max(1, STEPS if max_steps is None else max_steps)
+    runs = [run(problem, each, most, solvers, max(tol, SOLVED)) for each in (start, *_drawn(problem, starts - 1))]
+    best = min(runs, key=lambda one: (not one.held, one.kkt.seen.f if one.held else one.kkt.residuals.feasibility))
+    counts = {**problem.counts, "steps": sum(one.steps for one in runs)}
+    words = told(problem, best)
+    return _answer(problem, best, words, counts, runs, time.perf_counter() - began)
+
+
+def _chosen(method: str | None) -> str | None:
+    if method is None or method in ENGINES:
+        return method
+    because = f"under constraints there are {', '.join(ENGINES)}"
+    raise QedError("QED007", f"method={method!r} takes no constraints", because, "method=None")
+
+
+def _drawn(problem: Constrained, count: int) -> list[Array]:
+    """Further starts: normal about the start, as wide as it is long, or uniform where both bounds are finite."""
+    rng, low, high = np.random.default_rng(0), problem.bounds.lower, problem.bounds.upper
+    both = np.isfinite(low) & np.isfinite(high)
+    found: list[Array] = []
+    for _ in range(20 * count):
+        if len(found) == count:
+            break
+        x = problem.start + (1.0 + np.abs(problem.start)) * rng.standard_normal(problem.n)
+        uniform = rng.uniform(np.where(both, low, 0.0), np.where(both, high, 1.0))
+        x = problem.bounds.project(np.where(both, uniform, x))
+        if problem.at(x).finite:
+            found.append(x)
+    return found
+
+
+def _answer(
+    problem: Constrained, best: Solved, words: Told, counts: dict[str, int], runs: list[Solved], seconds: float
+) -> Answer[Solution]:
+    seen, found, r = best.kkt.seen, best.kkt.multipliers, best.kkt.residuals
+    equality, inequality = problem.row_trees(found.y)
+    multipliers = Multipliers(problem.tree(found.lower), problem.tree(found.upper), equality, inequality)
+    direction = None if words.direction is None else problem.tree(words.direction)
+    bend = best.curvature
+    ends = {} if bend is None or not np.isfinite(bend.lowest) else {"lowest": bend.lowest}
+    rest = seen.g - seen.J.T @ found.y - found.lower + found.upper
+    noise = 4 * problem.eps * abs(seen.f)
+    verdict = Verdict(
+        words.kind, seen.f, float(np.abs(rest).max(initial=0.0)), noise, direction=direction, residuals=r, **ends
+    )
+    value = Solution(
+        problem.tree(seen.x), seen.f, problem.tree(seen.g), multipliers, counts, words.kind, best.engine, verdict
+    )
+    reasons = (*_because(problem, best, words), *words.reasons, *_around(problem, best, counts, runs))
+    dtype = problem.objective.dtype
+    if dtype != "float64":
+        text = f"everything was computed in float64 from the graph; x is returned rounded to {dtype}"
+        reasons = (*reasons, Reason("rounding", text=text, role="where"))
+    missing = () if words.settle is None else (Missing(words.text, words.settle),)
+    standing = Standing.UNKNOWN if words.settle is not None else Standing.MEASURED
+    again = None if standing is Standing.UNKNOWN else _recheck(problem, best, words)
+    return Answer(
+        words.text, standing, value, arithmetic="float64", reasons=reasons, missing=missing, headline=words.text,
+        subject=problem.objective.title(), meta={"seconds": seconds, "dtype": dtype}, recheck=again,
+    )  # fmt: skip
+
+
+def _because(problem: Constrained, best: Solved, words: Told) -> tuple[Reason, ...]:
+    r = best.kkt.residuals
+    numbers = (
+        f"stationarity {r.stationarity:.1e}, feasibility {r.feasibility:.1e}, "
+        f"complementarity {r.complementarity:.1e}, sign {r.sign:.1e}"
+    )
+    kkt = Reason(
+        "Karush-Kuhn-Tucker", "grad f = J'y + z_l - z_u, y * slack = 0", numbers, standing=Standing.MEASURED,
+        unpredicted="the residuals were recomputed at the point",
+        text=f"residuals of the KKT conditions: {numbers}",
+    )  # fmt: skip
+    holding = _holding(problem, best) if best.held else ()
+    return (kkt, *holding)
+
+
+def _holding(problem: Constrained, best: Solved) -> tuple[Reason, ...]:
+    """Which constraints hold the point, and what each costs: the largest prices first."""
+    found, active = best.kkt.multipliers, active_set(problem, best.kkt)
+    names = problem.parameters
+    priced = [(abs(found.y[i]), f"{problem.names[i]} {found.y[i]:.6g}") for i in active.rows]
+    priced += [(found.lower[i], f"lower bound of {names[i]} {found.lower[i]:.6g}") for i in active.lower]
+    priced += [(found.upper[i], f"upper bound of {names[i]} {-found.upper[i]:.6g}") for i in active.upper]
+    priced.sort(key=lambda pair: -pair[0])
+    if not priced:
+        return (Reason("active set", text="no constraint holds the point", role="because"),)
+    rest = f", and {len(priced) - 8} more" if len(priced) > 8 else ""
+    listed = ", ".join(text for _, text in priced[:8])
+    text = f"held by (d f*/d b of each): {listed}{rest}"
+    return (Reason("multipliers", "y = d f*/d b for c(x) = b or c(x) >= b", listed, text=text, role="because"),)
+
+
+def _around(problem: Constrained, best: Solved, counts: dict[str, int], runs: list[Solved]) -> tuple[Reason, ...]:
+    """How it was found: the solvers, what was left aside, what they cost."""
+    found = []
+    said = "; ".join(f"{one.engine}: {one.words} ({one.steps} steps)" for one in best.outcomes)
+    found.append(Reason("solvers", text=f"iterations by {said}", role="method"))
+    moved = int(np.sum(problem.start != _given(problem)))
+    if moved:
+        text = f"{moved} of {problem.n} numbers of the start lay outside the bounds; it was projected"
+        found.append(Reason("projection", "P(x)", text=text, role="start"))
+    for name in (name for name, free in zip(problem.names, problem.free, strict=True) if not free):
+        text = f"{name} does not depend on {problem.objective.paths[0].split('[')[0]}: it holds or fails whatever x is"
+        found.append(Reason("constant constraint", text=text, role="where"))
+    found += outside_reason(problem, best.outcomes)
+    if len(runs) > 1:
+        values = sorted(one.kkt.seen.f for one in runs if one.held)
+        text = f"{len(runs)} starts (seed 0), {len(values)} ended at KKT points"
+        text += f", at values from {values[0]:.6g} to {values[-1]:.6g}" if values else ""
+        found.append(Reason("starts", text=text, role="starts"))
+    text = f"{counts['steps']} steps, {counts['values']} evaluations, {counts['hessians']} Hessians"
+    if best.escapes:
+        text += "; a saddle was left along the direction in which the Lagrangian bends down"
+    found.append(Reason("counts", text=f"{text}; {problem.derivatives.why}", role="cost"))
+    return tuple(found)
+
+
+def _given(problem: Constrained) -> Array:
+    return flatten(problem.objective.parameters)
+
+
+def _recheck(problem: Constrained, best: Solved, words: Told) -> Callable[[], bool]:
+    """Read the problem anew, and ask the point found for its residuals (or its words) once more."""
+
+    def again() -> bool:
+        fun, x0, args, equality, inequality, bounds = problem.asked
+        fresh = constrained(fun, x0, args, equality, inequality, bounds)
+        if not best.held:
+            return told(fresh, best).kind is words.kind
+        found = residuals(fresh, fresh.at(best.kkt.seen.x), best.kkt.multipliers)
+        return found.largest <= max(10 * best.kkt.residuals.largest, 1e-9)
+
+    return again

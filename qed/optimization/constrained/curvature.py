@@ -1,0 +1,111 @@
+"""The least curvature of the Lagrangian along the directions that the active constraints leave free.
+
+A KKT point is a strict local minimum if d'H d > 0 for all d with J_s d = 0, J_s the rows that hold strictly (positive
+multiplier), and none if d'H d < 0 for some d with J_A d = 0, J_A all active rows. Reference: Nocedal and Wright,
+*Numerical Optimization*, 2006, theorems 12.5 and 12.6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+import scipy.sparse.linalg
+
+from qed.optimization.constrained.polish import KKT, active_set
+from qed.optimization.constrained.problem import Constrained
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Curvature:
+    """The least curvature.
+
+    Args:
+        lowest: along directions that keep all active rows, `vector` the direction; +inf where there is none.
+        strict: along directions that keep the strictly active rows; +inf where there is none, NaN if not asked.
+        size: of the Hessian, below whose rounding a curvature is zero.
+        dimension: of the space of directions that keep all active rows.
+    """
+
+    lowest: float
+    strict: float
+    vector: Array
+    size: float
+    dimension: int
+
+    @property
+    def zero(self) -> float:
+        """Up to which size a curvature may be rounding."""
+        return 1e-9 * max(self.size, 1e-300)
+
+
+def curvature(problem: Constrained, kkt: KKT) -> Curvature:
+    """The least curvature at a KKT point, among the directions that its active constraints leave."""
+    active, y = active_set(problem, kkt), kkt.multipliers
+    free = np.setdiff1d(np.arange(problem.n), np.concatenate([active.lower, active.upper]))
+    H = problem.hessian(kkt.seen.x, y.y)
+    if problem.sparse:
+        return _sparse(problem, kkt, active.rows, free, H)
+    size = float(np.abs(H).max(initial=0.0))
+    lowest, vector, dimension = _least(H, kkt.seen.J[active.rows], free)
+    weak = 1e-7 * max(1.0, float(np.abs(kkt.seen.g).max(initial=0.0)))
+    rows = active.rows[(active.rows < problem.equalities) | (y.y[active.rows] > weak)]
+    held = np.concatenate([active.lower[y.lower[active.lower] > weak], active.upper[y.upper[active.upper] > weak]])
+    fixed = np.flatnonzero(problem.bounds.lower == problem.bounds.upper)
+    loose = np.setdiff1d(np.arange(problem.n), np.concatenate([held, fixed]))
+    if len(rows) == len(active.rows) and len(loose) == len(free):
+        strict = lowest
+    else:
+        strict, _, _ = _least(H, kkt.seen.J[rows], loose)
+    return Curvature(lowest, strict, vector, size, dimension)
+
+
+def _least(H: Array, J: Array, free: Array) -> tuple[float, Array, int]:
+    vector = np.zeros(len(H))
+    if not len(free):
+        return np.inf, vector, 0
+    basis = scipy.linalg.null_space(J[:, free], rcond=1e-10) if len(J) else np.eye(len(free))
+    if not basis.shape[1]:
+        return np.inf, vector, 0
+    values, vectors = scipy.linalg.eigh(basis.T @ H[np.ix_(free, free)] @ basis)
+    vector[free] = basis @ vectors[:, 0]
+    return float(values[0]), vector, basis.shape[1]
+
+
+def _sparse(problem: Constrained, kkt: KKT, rows: Array, free: Array, H: Any) -> Curvature:
+    """By Lanczos on P H P + s (I - P), P the projection onto the null space; s lifts what is projected away."""
+    vector = np.zeros(problem.n)
+    part = scipy.sparse.csr_array(H)[free][:, free]
+    size = float(abs(part).max()) if part.nnz else 0.0
+    lift = float(abs(part).sum(axis=1).max()) + 1e-300 if part.nnz else 1.0
+    J = scipy.sparse.csr_array(kkt.seen.J)[rows][:, free]
+    dimension = len(free) - len(rows)
+    if not len(free) or dimension <= 0:
+        return Curvature(np.inf, np.inf, vector, size, 0)
+    try:
+        gram = (
+            scipy.sparse.linalg.splu((J @ J.T + 1e-12 * scipy.sparse.eye_array(len(rows))).tocsc())
+            if len(rows)
+            else None
+        )
+
+        def project(v: Array) -> Array:
+            return v if gram is None else v - J.T @ gram.solve(J @ v)
+
+        def product(v: Array) -> Array:
+            inside = project(v)
+            return project(part @ inside) + lift * (v - inside)
+
+        linalg: Any = scipy.sparse.linalg
+        operator = linalg.LinearOperator((len(free), len(free)), matvec=product, dtype=np.float64)
+        begin = np.random.default_rng(0).standard_normal(len(free))
+        values, vectors = linalg.eigsh(operator, k=1, which="SA", tol=1e-4, maxiter=500, v0=begin)
+    except (RuntimeError, scipy.sparse.linalg.ArpackError):
+        return Curvature(np.nan, np.nan, vector, size, dimension)
+    vector[free] = project(vectors[:, 0])
+    return Curvature(float(values[0]), float(values[0]), vector, size, dimension)

@@ -1,0 +1,180 @@
+"""What the best point of a constrained run is: a minimum, a saddle, in conflict, without an end, or undecided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qed.answer import Reason
+from qed.optimization.constrained.engine import Said
+from qed.optimization.constrained.portfolio import LARGE, Solved, bends_down, size_of_multipliers
+from qed.optimization.constrained.problem import Constrained
+from qed.optimization.constrained.residuals import SOLVED, row_scales, violations
+from qed.optimization.constrained.restoration import restored
+from qed.optimization.solution import Ending
+from qed.standing import Standing
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What is said: the kind, the sentence; what would settle it where it is open; reasons; a direction."""
+
+    kind: Ending
+    text: str
+    settle: str | None = None
+    reasons: tuple[Reason, ...] = ()
+    direction: Array | None = None
+
+
+def told(problem: Constrained, best: Solved) -> Told:
+    """What the best point of a run is."""
+    failing = _constant(problem, best)
+    if failing is not None:
+        return failing
+    corner = _corner(problem, best)
+    if corner is not None:
+        return corner
+    if best.ray is not None:
+        return Told(Ending.UNBOUNDED_BELOW, best.ray.text, direction=best.ray.direction)
+    if best.held:
+        return _kkt_point(problem, best)
+    return _open(problem, best) if best.kkt.residuals.feasibility <= SOLVED else _in_conflict(problem, best)
+
+
+def _constant(problem: Constrained, best: Solved) -> Told | None:
+    """Rows that do not depend on x and do not hold: nothing can be done about them."""
+    rows, _ = violations(problem, best.kkt.seen)
+    wrong = np.flatnonzero(~problem.free & (rows > SOLVED))
+    if not len(wrong):
+        return None
+    i = int(wrong[0])
+    has_to = "be 0" if i < problem.equalities else "be at least 0"
+    text = (
+        f"Infeasible: {problem.names[i]} does not depend on the parameters; it is {best.kkt.seen.c[i]:.6g} and has to "
+        f"{has_to}."
+    )
+    return Told(Ending.INFEASIBLE, text)
+
+
+def _corner(problem: Constrained, best: Solved) -> Told | None:
+    """Whether some gradient jumps at the point: multipliers of one side of a corner say nothing of the other."""
+    if not problem.cornered or not best.kkt.seen.finite:
+        return None
+    here, rng = best.kkt.seen, np.random.default_rng(0)
+    jumps = np.zeros(problem.rows + 1)
+    for _ in range(4):
+        near = problem.at(here.x + 1e-7 * (1 + np.abs(here.x)) * rng.choice([-1.0, 1.0], problem.n))
+        if near.finite:
+            change = abs(near.J - here.J)
+            rows = change.max(axis=1).toarray() if hasattr(change, "nnz") else change.max(axis=1, initial=0.0)
+            jumps = np.maximum(jumps, [np.abs(near.g - here.g).max(initial=0.0), *np.ravel(rows)])
+    jumps /= np.maximum(1.0, [np.abs(here.g).max(initial=0.0), *row_scales(here)])
+    at_work = np.array([True, *((np.arange(problem.rows) < problem.equalities) | (here.c <= 1e-6 * row_scales(here)))])
+    worst = int(np.argmax(np.where(at_work, jumps, 0.0)))
+    if not at_work[worst] or jumps[worst] <= 1e-3:
+        return None
+    name = "f" if worst == 0 else problem.names[worst - 1]
+    text = f"A kink: the gradient of {name} jumps at the point, by {jumps[worst]:.3g}; multipliers say nothing there."
+    return Told(Ending.KINK, text, "the one-sided derivatives, or the problem written without the corner")
+
+
+def _kkt_point(problem: Constrained, best: Solved) -> Told:
+    bend, r = best.curvature, best.kkt.residuals
+    assert bend is not None
+    held = f"the KKT conditions hold to {max(r.largest, 1e-16):.1e}"
+    if np.isnan(bend.lowest):
+        text = f"A KKT point: {held}; how the Lagrangian bends along its constraints was not found."
+        return Told(Ending.UNDECIDED, text, "the least curvature on the null space of the active constraints")
+    if bends_down(best):
+        text = f"Not a minimum: {held}, and the Lagrangian bends down ({bend.lowest:.3g}) along a direction left free."
+        return Told(Ending.SADDLE, text, direction=bend.vector)
+    if bend.dimension == 0 and bend.strict == np.inf:
+        return Told(Ending.MINIMUM, f"A minimum: {held}, and the constraints that hold it leave no direction.")
+    if bend.strict > bend.zero:
+        text = (
+            f"A minimum: {held}, and the Lagrangian bends up, by {bend.strict:.3g} at least, along every direction "
+            "that the constraints leave."
+        )
+        return Told(Ending.MINIMUM, text)
+    if bend.strict < -bend.zero:
+        text = (
+            f"A KKT point: {held}; some constraints hold it with no force, and along directions that leave them the "
+            f"Lagrangian bends by {bend.strict:.3g}."
+        )
+        return Told(Ending.UNDECIDED, text, "whether f falls along directions that leave the weakly active constraints")
+    lower = _lower_nearby(problem, best)
+    if lower is not None:
+        text = f"Not a minimum: {held}, but along a direction that does not bend f is {lower:.3g} lower."
+        return Told(Ending.SADDLE, text, direction=bend.vector)
+    text = f"A flat minimum as far as was looked: {held}; along some direction the Lagrangian does not bend."
+    return Told(Ending.FLAT_MINIMUM, text, direction=bend.vector)
+
+
+def _lower_nearby(problem: Constrained, best: Solved) -> float | None:
+    """By how much f is lower at a feasible point along the direction that does not bend; None where at none."""
+    assert best.curvature is not None
+    here, direction = best.kkt.seen, best.curvature.vector
+    scales = row_scales(here)
+    for t in (1.0, 1e-1, 1e-2, 1e-3):
+        for sign in (1.0, -1.0):
+            x = problem.bounds.project(here.x + sign * t * max(1.0, float(np.linalg.norm(here.x))) * direction)
+            f, c = problem.values(x)
+            off = np.concatenate([np.abs(c[: problem.equalities]), -c[problem.equalities :]]) / scales
+            if off.max(initial=0.0) <= 1e-9 and f < here.f - 1e-9 * max(1.0, abs(here.f)):
+                return here.f - f
+    return None
+
+
+def _in_conflict(problem: Constrained, best: Solved) -> Told:
+    """Of a run that found no feasible point: which rows are in conflict where the violation is least."""
+    found = None
+    for x in [best.kkt.seen.x, *(outcome.x for outcome in best.outcomes), problem.start][:4]:
+        other = restored(problem, x)
+        if other is not None and (found is None or other.violation < found.violation):
+            found = other
+    if found is None or not np.isfinite(found.violation):
+        text = "Undecided: no solver found a point that satisfies the constraints, and the nearest was not found."
+        return Told(Ending.UNDECIDED, text, "another start")
+    if found.violation <= SOLVED:
+        text = (
+            "Undecided: a point that satisfies the constraints was found, and no solver reached a minimum from there."
+        )
+        return Told(Ending.UNDECIDED, text, "another start, or the point that satisfies the constraints as start")
+    named = _named(problem, found.weights)
+    if found.stationary > 1e-5:
+        text = f"Undecided: no solver found a point that satisfies the constraints; least violated so far: {named}."
+        return Told(Ending.UNDECIDED, text, "more steps, or another start")
+    text = (
+        f"Infeasible as far as was looked: where the constraints are violated least, by {found.violation:.3g}, no "
+        f"direction lowers the violation; in conflict there: {named}."
+    )
+    reason = Reason(
+        "least violation", "J'w = push of the bounds, w = violations", standing=Standing.MEASURED,
+        unpredicted="it was observed", text=f"the violation is stationary to {found.stationary:.1e}, relative",
+    )  # fmt: skip
+    return Told(Ending.INFEASIBLE, text, reasons=(reason,))
+
+
+def _named(problem: Constrained, weights: Array) -> str:
+    order = [int(i) for i in np.argsort(-np.abs(weights)) if abs(weights[i]) > 1e-6]
+    rest = f" and {len(order) - 6} more" if len(order) > 6 else ""
+    return ", ".join(f"{problem.names[i]} (weight {weights[i]:.3g})" for i in order[:6]) + rest
+
+
+def _open(problem: Constrained, best: Solved) -> Told:
+    """A feasible point whose KKT conditions do not hold."""
+    r, size = best.kkt.residuals, size_of_multipliers(best.kkt)
+    if size > LARGE:
+        text = (
+            f"Undecided: the point is feasible to {r.feasibility:.1e}, and no multipliers settled there: they grow, to "
+            f"{size:.2g} times the slope of f. So it looks near a minimum that is no KKT point."
+        )
+        return Told(Ending.UNDECIDED, text, "Fritz John multipliers at the limit point")
+    if any(outcome.said is Said.LIMIT for outcome in best.outcomes):
+        text = f"The budget is spent: after {best.steps} steps the KKT conditions hold to {r.largest:.1e} only."
+        return Told(Ending.BUDGET_SPENT, text, "more steps, or another start")
+    text = f"Undecided: no solver ended at a KKT point; at the best one the conditions hold to {r.largest:.1e} only."
+    return Told(Ending.UNDECIDED, text, "another start, or a smoother problem")

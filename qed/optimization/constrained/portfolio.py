@@ -1,0 +1,159 @@
+"""Several solvers, one budget, one judge: the first point whose residuals hold is taken.
+
+Sequential quadratic programming and interior points fail on different problems; so they are tried one after the other,
+Uno first where it is installed, until one ends at a point that is a KKT point by residuals recomputed and polished by
+Newton's method, whatever the solver says. At a KKT point that bends down along its constraints the run goes on from
+either side of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from qed.optimization.constrained import scipy_engines, uno
+from qed.optimization.constrained.curvature import Curvature, curvature
+from qed.optimization.constrained.engine import Outcome, Said
+from qed.optimization.constrained.polish import KKT, judged, polished
+from qed.optimization.constrained.problem import Constrained
+from qed.optimization.constrained.rays import Ray, ray_of
+from qed.optimization.constrained.residuals import SOLVED, row_scales
+
+Array = np.ndarray
+ENGINES = ("uno-sqp", "uno-ipm", "slsqp", "trust-constr")
+MANY = 500
+"""With more parameters SLSQP, whose matrices are dense, is not tried, and interior points go first."""
+LARGE = 1e4
+"""Multipliers larger than this, relative to the slope of f, are believed only if Newton's method settles on them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """What the portfolio ended with.
+
+    Args:
+        kkt: the best point.
+        held: whether it is a KKT point: its residuals hold and its multipliers are settled.
+        settled: whether Newton's method found the multipliers again.
+        curvature: there, where it is a KKT point.
+        outcomes: of all solvers that were asked, in order.
+        engine: which found the point.
+        escapes: how many saddles were left.
+        ray: a ray of feasible points along which f falls for ever, if one was found.
+    """
+
+    kkt: KKT
+    held: bool
+    settled: bool
+    curvature: Curvature | None
+    outcomes: tuple[Outcome, ...]
+    engine: str
+    escapes: int = 0
+    ray: Ray | None = None
+
+    @property
+    def steps(self) -> int:
+        """The iterations of all solvers."""
+        return sum(outcome.steps for outcome in self.outcomes)
+
+
+def engines(problem: Constrained) -> tuple[str, ...]:
+    """Which solvers are tried, in this order."""
+    large = problem.n > MANY
+    base = ("trust-constr",) if large else ("slsqp", "trust-constr")
+    if not uno.available():
+        return base
+    return ("uno-ipm", "uno-sqp", *base) if large else ("uno-sqp", "uno-ipm", *base)
+
+
+def run(problem: Constrained, start: Array, most: int, chosen: Sequence[str], tol: float = SOLVED) -> Solved:
+    """Ask solvers one after the other until one ends at a KKT point that does not bend down.
+
+    Args:
+        problem: what to solve.
+        start: a vector within the bounds.
+        most: iterations of all of them together.
+        chosen: which solvers.
+        tol: for the residuals.
+    """
+    best: Solved | None = None
+    outcomes: list[Outcome] = []
+    ray: Ray | None = None
+    for engine in chosen:
+        left = most - sum(outcome.steps for outcome in outcomes)
+        lost = any(outcome.said is Said.INFEASIBLE for outcome in outcomes)
+        if outcomes and (left <= 0 or (lost and engine == "trust-constr")):
+            break
+        outcomes.append(ask(problem, start, left, engine))
+        found = weighed(problem, outcomes[-1], tol)
+        if found.held and bends_down(found):
+            found = _escaped(problem, found, left - outcomes[-1].steps, outcomes, tol)
+        if best is None or _rank(found) < _rank(best):
+            best = found
+        if best.held and not bends_down(best):
+            break
+        away = [outcome for outcome in outcomes if outcome.said is Said.UNBOUNDED]
+        ray = ray_of(problem, away[-1], start) if away else None
+        if ray is not None:
+            break
+    assert best is not None
+    return replace(best, outcomes=tuple(outcomes), ray=ray)
+
+
+def ask(problem: Constrained, start: Array, most: int, engine: str) -> Outcome:
+    """The outcome of one solver."""
+    if engine.startswith("uno"):
+        return uno.solve(problem, start, most, engine)
+    return (scipy_engines.slsqp if engine == "slsqp" else scipy_engines.trust_constr)(problem, start, most)
+
+
+def weighed(problem: Constrained, outcome: Outcome, tol: float) -> Solved:
+    """An outcome with residuals, polished, and the curvature where they hold."""
+    kkt = judged(problem, problem.at(outcome.x), outcome.multipliers)
+    settled = False
+    if outcome.said not in (Said.UNBOUNDED, Said.INFEASIBLE):
+        kkt, settled = polished(problem, kkt)
+    tol = max(tol, 1e3 * problem.eps)
+    held = kkt.residuals.hold(tol) and (settled or size_of_multipliers(kkt) <= LARGE)
+    bend = curvature(problem, kkt) if held else None
+    return Solved(kkt, held, settled, bend, (outcome,), outcome.engine)
+
+
+def size_of_multipliers(kkt: KKT) -> float:
+    """The largest multiplier, in units of its row, relative to the slope of f."""
+    scaled = np.abs(kkt.multipliers.y) * row_scales(kkt.seen)
+    return float(scaled.max(initial=0.0)) / max(1.0, float(np.abs(kkt.seen.g).max(initial=0.0)))
+
+
+def bends_down(found: Solved) -> bool:
+    """Whether f falls on both sides of the point along some direction that the constraints leave, to second order."""
+    return found.curvature is not None and found.curvature.lowest < -max(1e-6 * found.curvature.size, 1e-12)
+
+
+def _rank(found: Solved) -> tuple[bool, bool, float, float]:
+    r = found.kkt.residuals
+    largest = r.largest if np.isfinite(r.largest) else np.inf
+    infeasible = r.feasibility if np.isfinite(r.feasibility) else np.inf
+    return (not found.held, bends_down(found), 0.0 if found.held else max(infeasible, 1e-9), largest)
+
+
+def _escaped(problem: Constrained, found: Solved, most: int, outcomes: list[Outcome], tol: float) -> Solved:
+    """From either side of a saddle: the lower of the KKT points found there; the saddle itself where there is none."""
+    assert found.curvature is not None
+    x, direction = found.kkt.seen.x, found.curvature.vector
+    best = found
+    for sign in (1.0, -1.0):
+        if most <= 0:
+            break
+        move = 0.1 * max(1.0, float(np.linalg.norm(x)))
+        outcome = ask(problem, problem.bounds.project(x + sign * move * direction), most, found.engine)
+        outcomes.append(outcome)
+        most -= outcome.steps
+        other = weighed(problem, outcome, tol)
+        if outcome.said is Said.UNBOUNDED and not best.escapes:
+            best = Solved(other.kkt, False, False, None, (outcome,), other.engine, 1)
+        if other.held and not bends_down(other) and (not best.escapes or other.kkt.seen.f < best.kkt.seen.f):
+            best = Solved(other.kkt, True, other.settled, other.curvature, (outcome,), other.engine, 1)
+    return best

@@ -1,0 +1,61 @@
+"""Rays of feasible points along which f falls for ever: what a solver that diverges has seen.
+
+Along x + t d, f is unbounded below if its falls between distances that grow by one factor grow themselves; that is
+looked at, not proved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qed.optimization.constrained.engine import Outcome
+from qed.optimization.constrained.problem import Constrained
+from qed.optimization.constrained.residuals import row_scales
+
+Array = np.ndarray
+DISTANCES = 2.0 ** np.arange(3, 31, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class Ray:
+    """A direction, and what was seen along it."""
+
+    direction: Array
+    text: str
+
+
+def ray_of(problem: Constrained, outcome: Outcome, start: Array) -> Ray | None:
+    """A ray near the way of a solver that ran off; None where f does not fall for ever along those tried."""
+    x = outcome.x
+    large = np.where(np.abs(x) > 1e-6 * np.abs(x).max(initial=0.0), np.sign(x), 0.0)
+    ways = [x - start, np.where(large != 0, x - start, 0.0), large]
+    gradient = problem.at(start).g
+    ways.append(problem.bounds.project(start - gradient) - start)
+    for way in ways:
+        size = float(np.linalg.norm(way))
+        found = _along(problem, start, way / size) if 0 < size < np.inf else None
+        if found is not None:
+            return found
+    return None
+
+
+def _along(problem: Constrained, start: Array, direction: Array) -> Ray | None:
+    scales, values = row_scales(problem.at(start)), []
+    for t in DISTANCES:
+        x = start + t * direction
+        f, c = problem.values(x)
+        off = np.concatenate([np.abs(c[: problem.equalities]), -c[problem.equalities :]]) / scales
+        out = np.maximum(problem.bounds.lower - x, x - problem.bounds.upper).max(initial=0.0)
+        if max(off.max(initial=0.0), out) > 1e-9 * t or not np.isfinite(f):
+            return None
+        values.append(f)
+    falls = -np.diff(values)[-6:]
+    if not np.all(falls > 0) or not np.all(np.diff(falls) > 0):
+        return None
+    text = (
+        f"Unbounded below as far as was looked: along a ray of feasible points f falls by {falls[0]:.3g} at first and "
+        f"{falls[-1]:.3g} at last between distances that grow eightfold, to {values[-1]:.6g} at {DISTANCES[-1]:.3g}."
+    )
+    return Ray(direction, text)

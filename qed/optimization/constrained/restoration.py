@@ -1,0 +1,71 @@
+"""The point nearest to satisfying the constraints: least squares of what is violated, within the bounds.
+
+With r(x) the violations (h, and min(g, 0)), a minimum of |r|^2 / 2 that is not zero has J'w = z with w = -r and z the
+push of the bounds: no direction lowers the violation, and the rows with w other than zero are those in conflict there.
+Where h is affine and g concave this is a Farkas certificate for all x; elsewhere it is a statement about the
+neighbourhood. Reference: Nocedal and Wright, *Numerical Optimization*, 2006, section 15.4 and lemma 12.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.optimize
+
+from qed.optimization.constrained.engine import Callbacks
+from qed.optimization.constrained.problem import Constrained
+from qed.optimization.constrained.residuals import row_scales
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """The nearest point.
+
+    Args:
+        x: the point.
+        violation: its largest scaled violation; `weights` are what each row contributes, largest 1.
+        stationary: how far it is from being a minimum of the violation, relative.
+    """
+
+    x: Array
+    violation: float
+    weights: Array
+    stationary: float
+
+
+def restored(problem: Constrained, start: Array) -> Restored | None:
+    """The nearest point from a start; None where it cannot be computed."""
+    asked, first = Callbacks(problem), problem.equalities
+    scales = row_scales(problem.at(start))
+
+    def violation(x: Array) -> Array:
+        c = asked.values(x)[1] / scales
+        return np.where(np.arange(len(c)) < first, c, np.minimum(c, 0.0))
+
+    def slopes(x: Array) -> Any:
+        J = asked.first(x)[1]
+        J = J.toarray() if hasattr(J, "toarray") else J
+        return J * ((np.arange(len(J)) < first) | (violation(x) < 0))[:, None] / scales[:, None]
+
+    box = problem.bounds
+    least_squares: Any = scipy.optimize.least_squares
+    fixed = box.lower == box.upper
+    low, high = np.where(fixed, box.lower - 1e-13, box.lower), np.where(fixed, box.upper + 1e-13, box.upper)
+    try:
+        found = least_squares(
+            violation, np.clip(start, low, high), slopes, bounds=(low, high), xtol=1e-15, ftol=1e-15, gtol=1e-12,
+            max_nfev=300,
+        )  # fmt: skip
+    except (ValueError, np.linalg.LinAlgError):
+        return None
+    x = box.project(found.x)
+    r, J = violation(x), slopes(x)
+    slope = J.T @ r
+    inside = x - box.project(x - slope)
+    size = max(float(np.linalg.norm(r)), 1e-300) * max(1.0, float(np.abs(J).max(initial=0.0)))
+    weights = -r / max(float(np.abs(r).max(initial=0.0)), 1e-300)
+    return Restored(x, float(np.abs(r).max(initial=0.0)), weights, float(np.abs(inside).max(initial=0.0)) / size)
