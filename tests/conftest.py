@@ -24,6 +24,7 @@ EXTRAS = {
     "flax": "flax",
     "equinox": "equinox",
     "numpyro": "numpyro",
+    "uno": "unopy",
 }
 """The module that each extra brings."""
 

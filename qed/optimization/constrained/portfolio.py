@@ -18,7 +18,7 @@ from qed.optimization.constrained.curvature import Curvature, curvature
 from qed.optimization.constrained.engine import Outcome, Said
 from qed.optimization.constrained.polish import KKT, judged, polished
 from qed.optimization.constrained.problem import Constrained
-from qed.optimization.constrained.rays import Ray, ray_of
+from qed.optimization.constrained.rays import Ray, ray_down, ray_of
 from qed.optimization.constrained.residuals import SOLVED, row_scales
 
 Array = np.ndarray
@@ -96,6 +96,8 @@ def run(problem: Constrained, start: Array, most: int, chosen: Sequence[str], to
             break
         away = [outcome for outcome in outcomes if outcome.said is Said.UNBOUNDED]
         ray = ray_of(problem, away[-1], start) if away else None
+        if ray is None and best.held and best.curvature is not None:
+            ray = ray_down(problem, best.kkt.seen.x, best.curvature.vector)
         if ray is not None:
             break
     assert best is not None

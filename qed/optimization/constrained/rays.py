@@ -41,6 +41,15 @@ def ray_of(problem: Constrained, outcome: Outcome, start: Array) -> Ray | None:
     return None
 
 
+def ray_down(problem: Constrained, x: Array, direction: Array) -> Ray | None:
+    """The ray from a point to either side of a direction, if f falls for ever along it."""
+    for sign in (1.0, -1.0):
+        found = _along(problem, x, sign * direction)
+        if found is not None:
+            return found
+    return None
+
+
 def _along(problem: Constrained, start: Array, direction: Array) -> Ray | None:
     scales, values = row_scales(problem.at(start)), []
     for t in DISTANCES:

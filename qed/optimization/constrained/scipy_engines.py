@@ -18,6 +18,8 @@ from qed.optimization.constrained.engine import Callbacks, Outcome, Said
 from qed.optimization.constrained.problem import Constrained
 
 Array = np.ndarray
+AWAY = 1e20
+"""A run whose value is below -AWAY is taken for one that has no end."""
 
 
 def slsqp(problem: Constrained, start: Array, most: int) -> Outcome:
@@ -85,6 +87,7 @@ def _run(engine: str, problem: Constrained, start: Array, asked: Callbacks, **ho
     words = str(found.message)
     status = int(found.status)
     good, limit = (status == 0, status == 9) if engine == "slsqp" else (status in (1, 2), status == 0)
-    said = Said.CONVERGED if good else Said.LIMIT if limit else Said.FAILED
+    far = float(found.fun) < -AWAY
+    said = Said.CONVERGED if good else Said.UNBOUNDED if far else Said.LIMIT if limit else Said.FAILED
     x = x if np.all(np.isfinite(x)) else problem.bounds.project(last[0])
     return Outcome(engine, x, None, said, words, int(found.nit), asked.outside)
