@@ -76,7 +76,7 @@ class Problem:
             self.low, self.high = (np.full(len(self.x0), s * np.inf) for s in (-1.0, 1.0))
         else:
             ends = [np.asarray(ravel_pytree(side)[0], float) for side in sides]
-            self.low, self.high = (np.where(np.abs(end) >= 1e19, np.sign(end) * np.inf, end) for end in ends)
+            self.low, self.high = (np.where(np.abs(end) >= 1e19, np.copysign(np.inf, end), end) for end in ends)
         empty = jnp.zeros(0)
         self.first = 0 if self.h is None else len(self.h(self.x0))
 

@@ -138,7 +138,11 @@ def _large(both: Callable[..., Any], lagrangian: Callable[..., Any], data: Any, 
         m = int(jax.eval_shape(both, x0, data)[1].shape[0])
         whole = read(lagrangian, x0, np.ones(m), np.float64(1.0), data)
         rows = read(lambda x, data: both(x, data)[1], x0, data, scalar=False)
-        jacobian = sparse_jacobian(rows, varying=True)
+        try:
+            jacobian = sparse_jacobian(rows, varying=True)
+        except TooDense as error:
+            because = f"the Jacobian of {m:,} rows and {n:,} parameters is too dense: {error}"
+            raise QedError("QED009", "the problem is too large", because, "use fewer rows or parameters") from error
         try:
             hessian = sparse_hessian(whole, varying=True, most=n * n if n <= MEDIUM else n * n // 4)
         except TooDense as error:

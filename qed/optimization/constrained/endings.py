@@ -11,7 +11,7 @@ from qed.optimization.constrained.engine import Said
 from qed.optimization.constrained.portfolio import LARGE, Solved, bends_down, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.residuals import SOLVED, row_scales, violations
-from qed.optimization.constrained.restoration import restored
+from qed.optimization.constrained.restoration import Restored, restored
 from qed.optimization.solution import Ending
 from qed.standing import Standing
 
@@ -84,19 +84,20 @@ def _corner(problem: Constrained, best: Solved) -> Told | None:
 def _kkt_point(problem: Constrained, best: Solved) -> Told:
     bend, r = best.curvature, best.kkt.residuals
     assert bend is not None
-    held = f"the KKT conditions hold to {max(r.largest, 1e-16):.1e}"
+    size = f"KKT residuals at most {max(r.largest, 1e-16):.1e}"
+    held = f"to first order no step that the constraints allow lowers f ({size})"
     if np.isnan(bend.lowest):
-        text = f"A KKT point: {held}; how the Lagrangian bends along its constraints was not found."
+        text = f"A KKT point: {held}; how the Lagrangian bends along the constraints was not found."
         return Told(Ending.UNDECIDED, text, "the least curvature on the null space of the active constraints")
     if bends_down(best):
-        text = f"Not a minimum: {held}, and the Lagrangian bends down ({bend.lowest:.3g}) along a direction left free."
+        text = f"Not a minimum: {held}, but the Lagrangian bends down ({bend.lowest:.3g}) along one left free."
         return Told(Ending.SADDLE, text, direction=bend.vector)
     if bend.dimension == 0 and bend.strict == np.inf:
-        return Told(Ending.MINIMUM, f"A minimum: {held}, and the constraints that hold it leave no direction.")
+        return Told(Ending.MINIMUM, f"A minimum under the constraints: {held}, and those that hold it leave none free.")
     if bend.strict > bend.zero:
         text = (
-            f"A minimum: {held}, and the Lagrangian bends up, by {bend.strict:.3g} at least, along every direction "
-            "that the constraints leave."
+            f"A minimum under the constraints: {held}, and the Lagrangian bends up, by {bend.strict:.3g} at least, "
+            "along all that they leave free."
         )
         return Told(Ending.MINIMUM, text)
     if bend.strict < -bend.zero:
@@ -143,7 +144,7 @@ def _in_conflict(problem: Constrained, best: Solved) -> Told:
             "Undecided: a point that satisfies the constraints was found, and no solver reached a minimum from there."
         )
         return Told(Ending.UNDECIDED, text, "another start, or the point that satisfies the constraints as start")
-    named = _named(problem, found.weights)
+    named = _named(problem, found)
     if found.stationary > 1e-5:
         text = f"Undecided: no solver found a point that satisfies the constraints; least violated so far: {named}."
         return Told(Ending.UNDECIDED, text, "more steps, or another start")
@@ -158,10 +159,17 @@ def _in_conflict(problem: Constrained, best: Solved) -> Told:
     return Told(Ending.INFEASIBLE, text, reasons=(reason,))
 
 
-def _named(problem: Constrained, weights: Array) -> str:
-    order = [int(i) for i in np.argsort(-np.abs(weights)) if abs(weights[i]) > 1e-6]
+def _named(problem: Constrained, found: Restored) -> str:
+    """The rows and bounds in conflict, the largest weights first."""
+    names = (
+        *problem.names,
+        *(f"lower bound of {name}" for name in problem.parameters),
+        *(f"upper bound of {name}" for name in problem.parameters),
+    )
+    weights = np.concatenate([found.weights, found.lower, found.upper])
+    order = [int(i) for i in np.argsort(-np.abs(weights), kind="stable") if abs(weights[i]) > 1e-5]
     rest = f" and {len(order) - 6} more" if len(order) > 6 else ""
-    return ", ".join(f"{problem.names[i]} (weight {weights[i]:.3g})" for i in order[:6]) + rest
+    return ", ".join(f"{names[i]} (weight {weights[i]:.3g})" for i in order[:6]) + rest
 
 
 def _open(problem: Constrained, best: Solved) -> Told:

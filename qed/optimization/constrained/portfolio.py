@@ -92,7 +92,7 @@ def run(problem: Constrained, start: Array, most: int, chosen: Sequence[str], to
             found = _escaped(problem, found, left - outcomes[-1].steps, outcomes, tol)
         if best is None or _rank(found) < _rank(best):
             best = found
-        if best.held and not bends_down(best):
+        if best.held and not bends_down(best) and not _open(best):
             break
         away = [outcome for outcome in outcomes if outcome.said is Said.UNBOUNDED]
         ray = ray_of(problem, away[-1], start) if away else None
@@ -134,11 +134,18 @@ def bends_down(found: Solved) -> bool:
     return found.curvature is not None and found.curvature.lowest < -max(1e-6 * found.curvature.size, 1e-12)
 
 
+def _open(found: Solved) -> bool:
+    """Whether f may fall along directions that leave weakly active constraints, to second order."""
+    return found.curvature is not None and found.curvature.strict < -max(1e-6 * found.curvature.size, 1e-12)
+
+
 def _rank(found: Solved) -> tuple[bool, bool, float, float]:
     r = found.kkt.residuals
     largest = r.largest if np.isfinite(r.largest) else np.inf
     infeasible = r.feasibility if np.isfinite(r.feasibility) else np.inf
-    return (not found.held, bends_down(found), 0.0 if found.held else max(infeasible, 1e-9), largest)
+    if found.held:
+        return (False, bends_down(found), found.kkt.seen.f, largest)
+    return (True, False, max(infeasible, 1e-9), largest)
 
 
 def _escaped(problem: Constrained, found: Solved, most: int, outcomes: list[Outcome], tol: float) -> Solved:

@@ -213,7 +213,7 @@ def _rows(given: Any, name: str, x0: Any, args: tuple[Any, ...]) -> Rows | None:
         return None
     if not callable(given):
         kind = type(given).__name__
-        because = f"it is a {kind}, and a constraint is a function of (x, *args)"
+        because = f"its type is {kind}, and a constraint is a function of (x, *args)"
         raise QedError("QED007", f"{name}= is no function", because, f"give {name}=lambda x: ...")
     try:
         function = read(given, x0, *args, scalar=False)

@@ -75,7 +75,7 @@ def row_scales(seen: Seen) -> Array:
 def violations(problem: Constrained, seen: Seen) -> tuple[Array, Array]:
     """How much each row, and each bound of a parameter, is violated; unscaled."""
     first = problem.equalities
-    rows = np.concatenate([np.abs(seen.c[:first]), np.maximum(0.0, -seen.c[first:])])
+    rows = np.concatenate([np.abs(seen.c[:first]), np.maximum(0.0, -seen.c[first:]) + 0.0])
     outside = np.maximum(0.0, np.maximum(problem.bounds.lower - seen.x, seen.x - problem.bounds.upper))
     return rows, outside
 

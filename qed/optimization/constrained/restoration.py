@@ -27,13 +27,17 @@ class Restored:
 
     Args:
         x: the point.
-        violation: its largest scaled violation; `weights` are what each row contributes, largest 1.
+        violation: its largest scaled violation.
+        weights: what each row contributes, the largest 1; `lower` and `upper` what the bounds of each parameter push
+            against it.
         stationary: how far it is from being a minimum of the violation, relative.
     """
 
     x: Array
     violation: float
     weights: Array
+    lower: Array
+    upper: Array
     stationary: float
 
 
@@ -67,5 +71,9 @@ def restored(problem: Constrained, start: Array) -> Restored | None:
     slope = J.T @ r
     inside = x - box.project(x - slope)
     size = max(float(np.linalg.norm(r)), 1e-300) * max(1.0, float(np.abs(J).max(initial=0.0)))
-    weights = -r / max(float(np.abs(r).max(initial=0.0)), 1e-300)
-    return Restored(x, float(np.abs(r).max(initial=0.0)), weights, float(np.abs(inside).max(initial=0.0)) / size)
+    largest = float(np.abs(r).max(initial=0.0))
+    unit = max(largest, 1e-300)
+    near = 1e-8 * (1 + np.abs(x))
+    lower = np.where(x - box.lower <= near, np.maximum(slope, 0.0), 0.0) / unit
+    upper = np.where(box.upper - x <= near, np.maximum(-slope, 0.0), 0.0) / unit
+    return Restored(x, largest, -r / unit, lower, upper, float(np.abs(inside).max(initial=0.0)) / size)

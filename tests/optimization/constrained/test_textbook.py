@@ -264,6 +264,9 @@ DEGENERATE = {
         lambda x: jnp.sum((x - 2) ** 2), {"equality": lambda x: (x[0] + x[1] - 1, 2 * x[0] + 2 * x[1] - 2)}, "minimum"
     ),
     "in conflict": (lambda x: x @ x, {"inequality": lambda x: {"high": x[0] - 1, "low": -x[0]}}, "infeasible"),
+    "in conflict with a bound": (
+        lambda x: x @ x, {"inequality": lambda x: x[0] - 6, "bounds": (0, 5), "max_steps": 30}, "infeasible"
+    ),
     "curved and in conflict": (jnp.sum, {"equality": lambda x: (x @ x - 1, x[0] + x[1] - 3)}, "infeasible"),
     "no multiplier exists": (lambda x: x[0], {"equality": lambda x: (x @ x) ** 2}, "undecided"),
     "a cusp": (
@@ -274,7 +277,7 @@ DEGENERATE = {
     "a saddle at the start": (
         lambda x: x[0] ** 2 - (x[1] - 1) ** 2 + (x[1] - 1) ** 4, {"equality": lambda x: x[0] - 1.0}, "minimum"
     ),
-    "one point is feasible": (lambda x: jnp.sum(x), {"inequality": lambda x: -((x[0] - 1) ** 2)}, "undecided"),
+    "one point is feasible": (lambda x: x[0] + x[1] ** 2, {"inequality": lambda x: -((x[0] - 1) ** 2)}, "undecided"),
     "complementarity": (
         lambda x: (x[0] - 1) ** 2 + (x[1] - 1) ** 2 + x[0], {"inequality": lambda x: -x[0] * x[1], "bounds": (0, None)},
         "minimum",
@@ -302,6 +305,8 @@ def test_degenerate_problems_are_called_what_they_are(name):
     told = answer.headline + " ".join(reason.text or "" for reason in answer.reasons)
     if name == "in conflict":
         assert "inequality['high']" in answer.headline and "inequality['low']" in answer.headline
+    if name == "in conflict with a bound":
+        assert "upper bound of x[0]" in answer.headline and "x[1]" not in answer.headline
     if "without x" in name:
         assert "equality[1] does not depend on" in told
 
