@@ -30,10 +30,13 @@ from qed.numerics.rewriting.difference_outer import log_ratio
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.difference_rules import Found
 from qed.numerics.rewriting.difference_series import log_rest
-from qed.numerics.rewriting.difference_terms import Monomial, Polynomial, plus, times
+from qed.numerics.rewriting.difference_terms import Monomial, Polynomial, Terms, plus, times
 from qed.numerics.rewriting.laws import Law
 
-ENTROPY = Law("sum(a log(a / b)) = sum(a log(a / b) - a + b) for sum(a) = sum(b)", "a / b > 0, as for the original")
+ENTROPY = Law(
+    "sum(a log(a / b)) - sum(a) + sum(b) = sum(b psi((a - b) / b)), psi(t) = (1 + t) log(1 + t) - t",
+    "a / b > 0, as for the original",
+)
 
 SERIES = 0.3
 """Up to which |t| the series of psi is summed."""
@@ -61,7 +64,8 @@ def relative_entropy(a: Any, b: Any, d: Any) -> Any:
     ratio = d / b
     near = jnp.abs(ratio) <= SERIES
     small = b * _psi(jnp.where(near, ratio, 0).astype(ratio.dtype))
-    return jnp.where(near, small, a * jnp.log(jnp.where(near, 1, a / b)) - d)
+    log = jnp.log(jnp.where(near | (a == 0), 1, a / b))
+    return jnp.where(near, small, a * log - d)
 
 
 @relative_entropy.defjvp
@@ -116,44 +120,73 @@ def ratio_times(difference: Difference, node: Node) -> Found | None:
 RELATIVE_ENTROPY = Operation("relative_entropy", relative_entropy, whole=True)
 
 
-def divergence(difference: Difference, polynomial: Polynomial) -> Found | None:
-    """The sum of c a log(a / b) over two or more terms, in which the a and the b have the same sum."""
-    if len(polynomial) < 2:
+def divergence(difference: Difference, node: Node) -> Found | None:
+    """A sum of c a log(a / b) and of multiples of the a and the b, that is sum c (a log(a / b) - a + b).
+
+    Sums over the same axes count as the sum of what is summed.
+    """
+    for read in (difference.terms, difference.deep):
+        polynomial = read(node)
+        if len(polynomial) < 2:
+            continue
+        found = _entropies(difference, polynomial, node) or _of_sums(difference, polynomial, read)
+        if found is not None:
+            return found
+    return None
+
+
+def _of_sums(difference: Difference, polynomial: Polynomial, read: Terms) -> Found | None:
+    inner: Polynomial = {}
+    sums = [difference.node(m[0][0]) if len(m) == 1 and m[0][1] == 1 else None for m in polynomial]
+    first = sums[0]
+    if first is None or first.operation != "reduce_sum":
         return None
-    parts: list[tuple[Node, Node]] = []
-    total: Polynomial = {}
-    weights = {abs(c) for c in polynomial.values()}
-    if len(weights) != 1:
-        return None
-    (weight,) = weights
-    signs: set[int] = set()
-    for monomial, coefficient in polynomial.items():
-        pair = _logarithm(difference, monomial)
-        if pair is None:
+    child = first.children[0]
+    for each, coefficient in zip(sums, polynomial.values(), strict=True):
+        if each is None or each.operation != "reduce_sum" or each.params["axes"] != first.params["axes"]:
             return None
+        if each.children[0].shape != child.shape or each.children[0].dtype != child.dtype:
+            return None
+        inner = plus(inner, read(each.children[0]), coefficient)
+    found = _entropies(difference, inner, child) if len(inner) > 1 else None
+    if found is None:
+        return None
+    filled = difference.algebra.filled(found[0], child.shape)
+    return difference.emit(stable.SUM, filled, axes=first.params["axes"], shape=first.shape), found[1]
+
+
+def _entropies(difference: Difference, polynomial: Polynomial, like: Node) -> Found | None:
+    parts: list[tuple[Node, Node, Fraction]] = []
+    total: Polynomial = {}
+    for monomial, coefficient in polynomial.items():
+        pair = _logarithm(difference, monomial, like)
+        if pair is None:
+            total = plus(total, {monomial: coefficient})
+            continue
         a, b, sign = pair
-        signs.add(sign if coefficient > 0 else -sign)
-        parts.append((a, b))
-        total = plus(total, plus(difference.terms(a), difference.terms(b), -1))
-    if difference.multiplied(total) or len(signs) != 1:
+        parts.append((a, b, coefficient * sign))
+        total = plus(total, plus(difference.terms(a), difference.terms(b), -1), coefficient * sign)
+    if not parts or difference.multiplied(total) or len({weight > 0 for _, _, weight in parts}) != 1:
         return None
     value: Node | None = None
     used: tuple[Law, ...] = (ENTROPY,)
-    for a, b in parts:
+    for a, b, weight in parts:
         gap = difference.sharp(difference.minus(a, b), a)
         if gap is None:
             return None
-        term = difference.emit(RELATIVE_ENTROPY, a, b, gap[0])
+        shape = like.shape if a.shape != b.shape else a.shape
+        of = [difference.algebra.filled(each, shape) for each in (a, b, gap[0])]
+        term = difference.algebra.times(float(weight), difference.emit(RELATIVE_ENTROPY, *of))
         used += gap[1]
         value = term if value is None else difference.emit(stable.ADD, value, term)
     assert value is not None
-    return difference.algebra.times(float(weight) * signs.pop(), value), used
+    return value, used
 
 
-def _logarithm(difference: Difference, monomial: Monomial) -> tuple[Node, Node, int] | None:
-    """a, b and 1 where a monomial is a log(a / b); -1 where it is a log(b / a)."""
+def _logarithm(difference: Difference, monomial: Monomial, like: Node) -> tuple[Node, Node, int] | None:
+    """a, b and 1 where a monomial is a log(a / b); -1 where it is a log(b / a); b is 1 in a log(a)."""
     for number, power in monomial:
-        ratio = _ratio(difference.node(number)) if power == 1 else None
+        ratio = _ratio(difference, difference.node(number)) if power == 1 else None
         if ratio is None:
             continue
         rest: Polynomial = {times(monomial, ((number, -1),)): Fraction(1)}
@@ -163,11 +196,13 @@ def _logarithm(difference: Difference, monomial: Monomial) -> tuple[Node, Node, 
     return None
 
 
-def _ratio(node: Node) -> tuple[Node, Node] | None:
-    """a and b, where a node is log(a / b) or log(a) - log(b)."""
+def _ratio(difference: Difference, node: Node) -> tuple[Node, Node] | None:
+    """a and b, where a node is log(a / b) or log(a) - log(b); a and 1, where it is log(a)."""
     if node.operation in ("log_ratio", "log_difference"):
         return node.children[0], node.children[1]
     inner = node.children[0] if node.operation == "log" and node.equation is not None else None
-    if inner is None or inner.operation != "div" or any(child.shape != node.shape for child in inner.children):
+    if inner is None:
         return None
+    if inner.operation != "div" or any(child.shape != node.shape for child in inner.children):
+        return (inner, difference.algebra.number(1.0, inner)) if difference.exact(inner) else None
     return inner.children[0], inner.children[1]

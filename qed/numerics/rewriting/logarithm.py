@@ -126,6 +126,7 @@ class Logarithms:
         self.builder = builder
         self.log = Logarithm(builder)
         self.difference = Difference(builder)
+        self.log.gap = self._gap
         self.changed: list[tuple[Node, Node, Form, str]] = []
         self._inverse: set[int] = set()
 
@@ -160,6 +161,10 @@ class Logarithms:
         new.span = new.span or node.span
         self.changed.append((node, new, form, kind))
         return new
+
+    def _gap(self, a: Node, b: Node) -> Node | None:
+        found = self.difference.sharp(self.difference.minus(a, b), a)
+        return None if found is None else self.difference.algebra.filled(found[0], a.shape)
 
     # --- logarithms ---
 

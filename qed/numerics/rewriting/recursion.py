@@ -33,6 +33,8 @@ class Logarithm:
     Args:
         builder: where new nodes are made.
 
+    `gap` finds a - b without cancellation, or None; by itself it finds nothing.
+
     Example:
         >>> import jax.numpy as jnp
         >>> from qed.graph.trace import trace
@@ -48,7 +50,13 @@ class Logarithm:
         self.algebra = Algebra(builder)
         self.emit = builder.emit
         self.sign = Signs()
+        self.gap: Callable[[Node, Node], Node | None] = lambda a, b: None
         self._known: dict[int, Form | None] = {}
+
+    def minus(self, a: Node, b: Node) -> Node:
+        """a - b, without cancellation where `gap` knows such a form."""
+        found = self.gap(a, b)
+        return found if found is not None else self.emit(stable.SUB, a, b)
 
     def know(self, node: Node, form: Form) -> None:
         """Remember the logarithm of a node that was emitted as an exponential."""

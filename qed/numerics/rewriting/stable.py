@@ -49,6 +49,48 @@ def _logaddexp_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     return value, first * tangents[0] + second * tangents[1]
 
 
+@jax.custom_jvp
+def logaddexp_split(a: Any, more_a: Any, b: Any, more_b: Any) -> Any:
+    """log(exp(a + more_a) + exp(b + more_b)), where a + more_a would round the small part away."""
+    shift = _shift_two(a, b)
+    return shift + logaddexp(logspace.relative(a, shift) + more_a, logspace.relative(b, shift) + more_b)
+
+
+@jax.custom_jvp
+def sigmoid_split(a: Any, more_a: Any, b: Any, more_b: Any) -> Any:
+    """1 / (1 + exp(-g)), g = (a + more_a) - (b + more_b), the rounding error of g put back: it counts g times."""
+    gap = a - b
+    of_b = gap - a
+    error = (a - (gap - of_b)) - (b + of_b)
+    more = (more_a - more_b) + error
+    usable = jnp.isfinite(gap) & jnp.isfinite(more)
+    gap, more = (jnp.where(usable, each, 0) for each in (gap, more))
+    total = gap + more
+    left = jnp.where(usable, more - (total - gap), 0)
+    plain = jnp.where(a + more_a == b + more_b, 0, (a + more_a) - (b + more_b))
+    total = jnp.where(usable, total, plain)
+    value = jax.nn.sigmoid(total)
+    return value + value * jax.nn.sigmoid(-total) * left
+
+
+@sigmoid_split.defjvp
+def _sigmoid_split_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    a, more_a, b, more_b = primals
+    value = sigmoid_split(*primals)
+    slope = value * sigmoid_split(b, more_b, a, more_a)
+    return value, slope * ((tangents[0] - tangents[2]) + (tangents[1] - tangents[3]))
+
+
+@logaddexp_split.defjvp
+def _logaddexp_split_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    a, more_a, b, more_b = primals
+    value = logaddexp_split(*primals)
+    nothing = value == -jnp.inf
+    one = jnp.where(nothing, 0, sigmoid_split(a, more_a, b, more_b)).astype(value.dtype)
+    other = jnp.where(nothing, 0, sigmoid_split(b, more_b, a, more_a)).astype(value.dtype)
+    return value, one * (tangents[0] + tangents[1]) + other * (tangents[2] + tangents[3])
+
+
 def _rest_two(a: Any, b: Any, shift: Any) -> Any:
     return logaddexp(logspace.relative(a, shift), logspace.relative(b, shift))
 
@@ -117,6 +159,7 @@ OTHERS = Operation("others", logspace.sum_exp_minus_one, whole=True)
 SUM_EXP = Operation("sum_exp", lambda others: 1 + others, whole=True)
 LOG_SUM = Operation("log", lambda total, others: logspace.log1p(others), whole=True)
 LOGADDEXP = Operation("logaddexp", logaddexp, whole=True)
+LOGADDEXP_SPLIT = Operation("logaddexp_split", logaddexp_split, whole=True)
 SHIFT_TWO = Operation("shift_two", _shift_two, whole=True)
 REST_TWO = Operation("rest_two", _rest_two, whole=True)
 REST_SPLIT = Operation("rest_split", _rest_split, whole=True)

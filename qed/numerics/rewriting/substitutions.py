@@ -131,7 +131,7 @@ class Substitutions(Table):
 
     def _sum(self, node: Node) -> Found | None:
         polynomial = self.difference.terms(node)
-        entropy = divergence(self.difference, polynomial) if len(polynomial) > 1 else None
+        entropy = divergence(self.difference, node)
         if len(polynomial) not in (2, 3) or entropy is not None:
             return entropy
         return (

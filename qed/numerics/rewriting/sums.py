@@ -48,8 +48,16 @@ def _add(log: Logarithm, node: Node) -> Form | None:
         two = log.emit(stable.LOG, log.algebra.number(2.0, u))
         terms = (Term(log.emit(kernels.LOG_COSH, u)), Term(two))
         return Form(terms, node.shape, laws=together((laws.COSH,), used))
-    term = Term(log.emit(stable.LOGADDEXP, u, v), 1.0, *_shift_and_rest(log, (first, u), (second, v)))
+    term = Term(_added(log, (first, u), (second, v)), 1.0, *_shift_and_rest(log, (first, u), (second, v)))
     return Form((term,), node.shape, laws=together((laws.ADD,), used))
+
+
+def _added(log: Logarithm, *parts: tuple[Form, Node]) -> Node:
+    """log(exp u + exp v), each a sum of a large part and a small one where it has several terms."""
+    if all(len([t for t in form.terms if t.coefficient]) < 2 for form, _ in parts):
+        return log.emit(stable.LOGADDEXP, *(whole for _, whole in parts))
+    split = [log.algebra.split(form, whole) for form, whole in parts]
+    return log.emit(stable.LOGADDEXP_SPLIT, *(node for pair in split for node in pair))
 
 
 def _shift_and_rest(log: Logarithm, *parts: tuple[Form, Node]) -> tuple[Node, Node]:
@@ -147,8 +155,17 @@ def _sub(log: Logarithm, node: Node) -> Form | None:
 
 
 def complement(log: Logarithm, form: Form, like: Node) -> Form:
-    """log(1 - exp(form)); 1 - sigmoid(u) is known to be sigmoid(-u)."""
+    """log(1 - exp(form)); 1 - sigmoid(u) is known to be sigmoid(-u).
+
+    Of two sigmoids, sigmoid(-p) - sigmoid(-q) = sigmoid(-p) sigmoid(q) (1 - exp(p - q)).
+    """
     form = log.algebra.simplified(form)
+    pair = sorted((t for t in form.terms if t.node.operation == "softplus"), key=lambda t: -t.coefficient)
+    if len(form.terms) == 2 and [t.coefficient for t in pair] == [1, -1]:
+        (p, q) = (term.node.children[0] for term in pair)
+        rest = Term(log.emit(stable.LOG1MEXP, log.algebra.filled(log.minus(p, q), form.shape)))
+        mirrored = Term(log.algebra.softplus(log.algebra.negative(q)), -1.0)
+        return Form((mirrored, rest), form.shape, fragile=True, laws=together((laws.SIGMOIDS,), form.laws))
     only = form.terms[0] if len(form.terms) == 1 else None
     if only is not None and only.coefficient == -1 and only.node.operation == "softplus":
         mirrored = log.algebra.softplus(log.algebra.negative(only.node.children[0]))

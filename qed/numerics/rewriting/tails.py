@@ -6,7 +6,8 @@ exponent z^2 by themselves. Laplace's continued fraction has no exponent::
     m(z) = exp(-z^2) / erfc(z) = sqrt(pi) (z + r(z)),    r(z) = (1/2)/(z + 1/(z + (3/2)/(z + ...))),    z > 0
     m'(z) = 2 m(z) (m(z)/sqrt(pi) - z) = 2 m(z) r(z)
 
-In the derivative, z cancels: it is r that is wanted. Up to `FAR` the quotient stays as it is, where nothing vanishes.
+In the derivative, z cancels: it is r that is wanted. Up to `FAR` the quotient stays as it is, where nothing vanishes,
+with the exponent that was written: that of the rounded z would be another by z^2 units of the last place.
 
 Reference: Abramowitz and Stegun, *Handbook of Mathematical Functions*, 7.1.14; Gautschi, *Computational aspects of
 three-term recurrence relations*, SIAM Review 9, 1967, for the convergence.
@@ -30,15 +31,16 @@ from qed.numerics.rewriting.laws import Law
 
 MILLS = Law("exp(-a**2) / erfc(a) = sqrt(pi) (a + (1/2)/(a + 1/(a + ...)))", "a > 0; elsewhere as it is")
 
-FAR = 2.0
-TERMS = 60
+FAR = {True: 1.2, False: 0.6}
+"""Beyond which the fraction has converged to the digits of float64, and to those of shorter formats."""
+TERMS = 120
 ROOT_PI = math.sqrt(math.pi)
 SMALLEST = Fraction(1, 2**20)
 """A coefficient below it is the rounding of a constant: of 1/sqrt(2), say."""
 
 
 def _rest(z: Any) -> Any:
-    """r(z), for z >= FAR."""
+    """r(z), for z > FAR."""
     found = z
     for k in range(TERMS, 1, -1):
         found = z + (k / 2) / found
@@ -46,28 +48,30 @@ def _rest(z: Any) -> Any:
 
 
 def _split(z: Any) -> tuple[Any, Any, Any]:
-    far = z > FAR
-    return far, jnp.where(far, z, FAR).astype(z.dtype), jnp.where(far, FAR, z).astype(z.dtype)
+    limit = FAR[z.dtype == jnp.float64]
+    far = z > limit
+    return far, jnp.where(far, z, limit).astype(z.dtype), jnp.where(far, limit, z).astype(z.dtype)
 
 
 @jax.custom_jvp
-def inverse_mills(z: Any) -> Any:
-    """exp(-z^2) / erfc(z).
+def inverse_mills(z: Any, e: Any) -> Any:
+    """exp(e) / erfc(z) for e = -z^2, of which the derivative is taken in z alone.
 
     Example:
         >>> import jax, jax.numpy as jnp
         >>> z = jnp.float32(30.0)
-        >>> print(f"{inverse_mills(z):.6g}", jnp.exp(-z * z) / jax.scipy.special.erfc(z))  # 30.0166 sqrt(pi)
+        >>> print(f"{inverse_mills(z, -z * z):.6g}", jnp.exp(-z * z) / jax.scipy.special.erfc(z))  # 30.0166 sqrt(pi)
         53.2031 nan
     """
     far, large, small = _split(z)
-    return jnp.where(far, ROOT_PI * (large + _rest(large)), jnp.exp(-(small * small)) / jax.lax.erfc(small))
+    above = jnp.exp(jnp.where(far, 0, e).astype(z.dtype))
+    return jnp.where(far, ROOT_PI * (large + _rest(large)), above / jax.lax.erfc(small)).astype(z.dtype)
 
 
 @inverse_mills.defjvp
 def _inverse_mills_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    (z,), (along,) = primals, tangents
-    value = inverse_mills(z)
+    (z, e), (along, _) = primals, tangents
+    value = inverse_mills(z, e)
     far, large, _ = _split(z)
     gap = jnp.where(far, _rest(large), value / ROOT_PI - z)
     return value, 2 * value * gap.astype(value.dtype) * along
@@ -94,7 +98,8 @@ def mills(difference: Difference, node: Node) -> Found | None:
     rest = plus(difference.terms(exponent), _without_roots(difference, product(square, square)))
     if any(abs(c) > SMALLEST or m == ONE for m, c in rest.items()):
         return None
-    value = difference.emit(INVERSE_MILLS, z)
+    square_of = exponent if not rest else difference.algebra.negative(difference.emit(stable.MUL, z, z))
+    value = difference.emit(INVERSE_MILLS, z, difference.algebra.filled(square_of, z.shape))
     if rest:
         value = difference.emit(stable.MUL, value, difference.emit(stable.EXP, difference.plain(rest, z)))
     others = times(times(monomial, ((above[0], -1),)), ((below[0], 1),))
