@@ -10,7 +10,17 @@ from qed.numerics.rewriting import difference_kernels as kernels
 from qed.numerics.rewriting import difference_rules as rules
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_rules import Found
-from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, Terms, plus, spelled
+from qed.numerics.rewriting.difference_terms import (
+    ONE,
+    Monomial,
+    Polynomial,
+    Terms,
+    common,
+    plus,
+    power_of,
+    scaled,
+    spelled,
+)
 from qed.numerics.rewriting.forms import Algebra
 from qed.numerics.rewriting.signs import MOVES, Sign, Signs
 
@@ -117,7 +127,11 @@ class Reading(ABC):
         for each in (polynomial, self.terms.expanded(polynomial)):
             if each and (self.adds(each) or (len(each) <= 2 and all(map(self._exact_term, each.items())))):
                 return self.plain(each, like), ()
-        return None
+        factor = common(polynomial)  # of numbers such as 1 / sqrt(2): what is left may be exact
+        if factor == ONE or any(self.sign.varies(self.node(number)) for number, _ in factor):
+            return None
+        inner = self.sharp(scaled(polynomial, Fraction(1), power_of(factor, -1)), like)
+        return None if inner is None else self.by(inner, factor, like)
 
     def _exact_term(self, term: tuple[Monomial, Fraction]) -> bool:
         monomial, coefficient = term

@@ -19,8 +19,10 @@ from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import difference_rules as rules
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_factors import coefficients, rational_roots
+from qed.numerics.rewriting.difference_gamma_logs import with_logarithm
 from qed.numerics.rewriting.difference_gammas import three
 from qed.numerics.rewriting.difference_logs import log_rest, log_slope
+from qed.numerics.rewriting.difference_near import linear_and_rest
 from qed.numerics.rewriting.difference_products import all_against_one, product_against_one
 from qed.numerics.rewriting.difference_quotients import removed
 from qed.numerics.rewriting.difference_reading import Reading
@@ -139,6 +141,9 @@ class Difference(Reading):
 
     def _gammas(self, polynomial: Polynomial, like: Node) -> Found | None:
         """Logarithms of Beta functions and binomial coefficients among the terms."""
+        logs = with_logarithm(self, polynomial, like)
+        if logs is not None:
+            return logs
         found = three(self, polynomial, like) if len(polynomial) > 2 else None
         if found is None or len(polynomial) == 3:
             return None if found is None else found[1]
@@ -205,7 +210,8 @@ class Difference(Reading):
         (m, c), (n, e) = sorted(polynomial.items(), key=lambda item: item[0] == ONE)
         found = self._against(m, c, e, like) if n == ONE else self._pair(m, c, n, e, like)
         found = found or self._reciprocals(m, c, n, e, like)
-        return found or self._roots(m, c, n, e, like) or self._even(m, c, n, e, like)
+        found = found or self._roots(m, c, n, e, like) or self._even(m, c, n, e, like)
+        return found or linear_and_rest(self, polynomial, like)
 
     def _against(self, m: Monomial, c: Fraction, e: Fraction, like: Node) -> Found | None:
         g, r = self.single(m, 1), -e / c

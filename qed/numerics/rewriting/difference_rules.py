@@ -50,7 +50,7 @@ def minus_number(x: jax.Array, high: float, low: float) -> jax.Array:
     Example:
         >>> x = jnp.float32(0.3679)
         >>> print(f"{jax.jit(lambda x: minus_number(x, 0.36787945, -9.2e-9))(x):.7g}")
-        2.056069e-05
+        2.05728e-05
     """
     return jax.lax.optimization_barrier(x - jnp.asarray(high, x.dtype)) - jnp.asarray(low, x.dtype)
 

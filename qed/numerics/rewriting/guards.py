@@ -29,6 +29,7 @@ from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.lengths import angle, hypot, norm, slope_angle
+from qed.numerics.rewriting.lengths_of_order import root_of_powers
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.signs import Sign
 from qed.numerics.rewriting.table import Replacement, Table
@@ -100,6 +101,8 @@ class Guards(Table):
         """The table."""
         return {
             "sqrt": self._sqrt,
+            "pow": self._order,
+            "cbrt": self._order,
             "select_n": self._where,
             "mul": self._xlog,
             "atan2": self._angle,
@@ -165,6 +168,10 @@ class Guards(Table):
             return None
         x = self.difference.algebra.filled(self._root(monomial, coefficient, summed), summed.children[0].shape)
         return x, tuple(summed.params["axes"])
+
+    def _order(self, node: Node) -> Replacement | None:
+        found = root_of_powers(self.difference, node)
+        return None if found is None else (*found, NORM_AT_ZERO)
 
     # --- branches ---
 

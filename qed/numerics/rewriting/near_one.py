@@ -14,6 +14,7 @@ from qed.numerics.rewriting import kernels, laws
 from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.difference import Rewrite, described
 from qed.numerics.rewriting.difference_recursion import Difference
+from qed.numerics.rewriting.difference_terms import ONE
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.signs import floating
@@ -39,6 +40,8 @@ class NearOne:
         if node.operation != "log" or node.equation is None or not floating(node.dtype):
             return None
         argument = node.children[0]
+        if argument.operation == "neg" and argument.equation is None and argument.ghost is not None:
+            return self._beside_one(node, argument)
         if (self.only is not None and not self.only(node)) or constant_of(argument) is not None:
             return None
         if argument.operation not in ("div", "mul", "add", "sub", "sqrt", "integer_pow", "pow") or argument.settled:
@@ -50,6 +53,18 @@ class NearOne:
         new = self.builder.emit(kernels.LOG_NEAR_ONE, argument, rest)
         new.span = new.span or node.span
         self.changed.append(Rewrite(node, new, (laws.NEAR_ONE, *found[1])))
+        return new
+
+    def _beside_one(self, node: Node, argument: Node) -> Node | None:
+        """log(1 - v) of a v that is one product, where 1 - v is found from v - 1: for small v it is log1p(-v)."""
+        written = self.difference.deeper(argument)
+        rest = {monomial: c for monomial, c in written.items() if monomial != ONE}
+        if (self.only is not None and not self.only(node)) or written.get(ONE) != 1 or len(rest) != 1:
+            return None
+        v = self.difference.algebra.filled(self.difference.plain(rest, argument), node.shape)
+        new = self.builder.emit(kernels.LOG_NEAR_ONE, argument, v)
+        new.span = new.span or node.span
+        self.changed.append(Rewrite(node, new, (laws.NEAR_ONE,)))
         return new
 
     def changes(self, needed: set[int]) -> tuple[Change, ...]:

@@ -84,19 +84,34 @@ def _sigmoid_split_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
 @logaddexp_split.defjvp
 def _logaddexp_split_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     a, more_a, b, more_b = primals
-    value = logaddexp_split(*primals)
+    value = logaddexp_split(a, more_a, b, more_b)
+    along = tangents[0] + tangents[1], tangents[2] + tangents[3]
+    return value, _sigmoids(value, a, more_a, b, more_b, *along)
+
+
+def _sigmoids(value: Any, a: Any, more_a: Any, b: Any, more_b: Any, along_a: Any, along_b: Any) -> Any:
     nothing = value == -jnp.inf
     one = jnp.where(nothing, 0, sigmoid_split(a, more_a, b, more_b)).astype(value.dtype)
     other = jnp.where(nothing, 0, sigmoid_split(b, more_b, a, more_a)).astype(value.dtype)
-    return value, one * (tangents[0] + tangents[1]) + other * (tangents[2] + tangents[3])
+    return one * along_a + other * along_b
 
 
 def _rest_two(a: Any, b: Any, shift: Any) -> Any:
     return logaddexp(logspace.relative(a, shift), logspace.relative(b, shift))
 
 
+@jax.custom_jvp
 def _rest_split(a: Any, b: Any, shift: Any, more_a: Any, more_b: Any) -> Any:
     return logaddexp(logspace.relative(a, shift) + more_a, logspace.relative(b, shift) + more_b)
+
+
+@_rest_split.defjvp
+def _rest_split_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    a, b, _, more_a, more_b = primals
+    along_a, along_b, along_shift, along_more_a, along_more_b = tangents
+    value = _rest_split(*primals)
+    tangent = _sigmoids(value, a, more_a, b, more_b, along_a + along_more_a, along_b + along_more_b)
+    return value, tangent - along_shift
 
 
 def _sum_split(a: Any, b: Any, shift: Any, more_a: Any, more_b: Any) -> Any:

@@ -54,10 +54,14 @@ def _add(log: Logarithm, node: Node) -> Form | None:
 
 def _added(log: Logarithm, *parts: tuple[Form, Node]) -> Node:
     """log(exp u + exp v), each a sum of a large part and a small one where it has several terms."""
-    if all(len([t for t in form.terms if t.coefficient]) < 2 for form, _ in parts):
+    if not any(map(_several, (form for form, _ in parts))):
         return log.emit(stable.LOGADDEXP, *(whole for _, whole in parts))
     split = [log.algebra.split(form, whole) for form, whole in parts]
     return log.emit(stable.LOGADDEXP_SPLIT, *(node for pair in split for node in pair))
+
+
+def _several(form: Form) -> bool:
+    return len([term for term in form.terms if term.coefficient]) > 1
 
 
 def _shift_and_rest(log: Logarithm, *parts: tuple[Form, Node]) -> tuple[Node, Node]:
@@ -66,8 +70,11 @@ def _shift_and_rest(log: Logarithm, *parts: tuple[Form, Node]) -> tuple[Node, No
     for form, whole in parts:
         only = form.terms[0] if len(form.terms) == 1 else None
         split = only is not None and only.coefficient == 1 and only.shift is not None and only.rest is not None
-        shifts.append(only.shift if only is not None and split else whole)
-        rests.append(only.rest if only is not None and split else None)
+        large, small = (only.shift, only.rest) if only is not None and split else (whole, None)
+        if _several(form):
+            large, small = log.algebra.split(form, whole)
+        shifts.append(large)
+        rests.append(small)
     (a, b) = (log.algebra.filled(node, form.shape) for node, (form, _) in zip(shifts, parts, strict=True))
     shift = log.emit(stable.SHIFT_TWO, a, b)
     if rests == [None, None]:
