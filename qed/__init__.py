@@ -31,6 +31,9 @@ if TYPE_CHECKING:  # the names once more, for editors and type checkers; a test 
     from qed.errors import QedError as QedError
     from qed.findings import Finding as Finding
     from qed.integration import measures as measures
+    from qed.integration.divergence import cross_entropy as cross_entropy
+    from qed.integration.divergence import entropy as entropy
+    from qed.integration.divergence import kl as kl
     from qed.integration.expectation import expect as expect
     from qed.integration.expectation import probability as probability
     from qed.integration.normalizer import normalizer as normalizer

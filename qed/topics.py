@@ -18,6 +18,7 @@ BUILT = frozenset(
         "derive",
         "enclose",
         "expect",
+        "kl",
         "lipschitz",
         "logspace",
         "measures",

@@ -22,6 +22,7 @@ from qed.cli import (
     enclose,
     expect,
     globally,
+    kl,
     lipschitz,
     minimize,
     precision,
@@ -51,6 +52,7 @@ qed answers questions about a differentiable function, and gives every answer wi
   Is my gradient right?                         qed check train.py:loss --at w
   Between which numbers does it stay?           qed enclose train.py:loss --box 0,1
   What is its mean under a probability law?     qed expect train.py:loss --measure noise
+  How far is one law from another?              qed kl laws.py --p p --q q
   Is it a minimum, a saddle, or neither?        qed critical train.py:loss --at w
   How much does it bend, in which parameters?   qed spectrum train.py:loss --at w
   Is it convex?                                 qed convex train.py:loss --at w
@@ -138,6 +140,7 @@ app.command("critical_point", hidden=True)(critical.command)
 app.command("derive")(derive.command)
 app.command("enclose")(enclose.command)
 app.command("expect")(expect.command)
+app.command("kl")(kl.command)
 app.command("precision")(precision.command)
 app.command("spectrum")(spectrum.command)
 app.command("stabilize")(stabilize.command)

@@ -65,7 +65,7 @@ def normalizer(log_density: Callable[..., Any], base: Measure | None = None, *ar
     part = base.parts[0]
     inner = [x for x in where_mass_is(u, part.lower, part.upper) if part.lower < x < part.upper]
     cuts = (part.lower, *(inner or ([0.0] if part.lower < 0 < part.upper else [])), part.upper)
-    value, error, whole = _measured(u, cuts)
+    value, error, whole = measured_logarithm(u, cuts)
     tried = [(value - max(h, 4 * error), value + max(h, 4 * error)) for h in HALF_WIDTHS if math.isfinite(value)]
     problem = ""
     for lower, upper in (*dict.fromkeys(tried), (math.inf, math.inf)):
@@ -83,7 +83,7 @@ def normalizer(log_density: Callable[..., Any], base: Measure | None = None, *ar
     return found if found.unknown else replace(found, recheck=lambda: normalizer(log_density, base, *args))
 
 
-def _measured(u: Callable[[Any], Any], cuts: tuple[float, ...]) -> tuple[float, float, bool]:
+def measured_logarithm(u: Callable[[Any], Any], cuts: tuple[float, ...]) -> tuple[float, float, bool]:
     """log Z by the rules, its error, and whether they saw the whole interval; NaN where they saw nothing finite."""
     inner = np.array([c for c in cuts if np.isfinite(c)])
     values = u(inner) if inner.size else np.zeros(0)

@@ -1,0 +1,282 @@
+"""The certificate of a divergence KL(p || q), or of a cross-entropy, of two probabilities on the line.
+
+Both are their Lebesgue decomposition: atoms w_i at x_i, and densities sum_k w_k exp(u_k(x)) / Z_k. Part by part
+(Halmos, *Measure Theory*, 1974, sections 31 and 32)
+
+    KL(p || q) = sum_i w_i log(w_i / v_i) + sum_k w_k E_k[log p(x) - log q(x)],
+
+and it is infinite where an atom of p is none of q, and where p has a density and q has none. Without the terms log w
+and log p it is minus the cross-entropy of q under p, on the base that counts atoms and measures lengths.
+
+Verification: weights are fractions, their logarithms are balls. Two members of one exponential family are compared by
+the curvature of its log-normaliser (`qed.certificates.curvature_integral`). Other densities are integrated
+(`qed.certificates.integral_parts`) with constants a_k near log(w_k / Z_k), which the function behind the certificate
+holds and nobody believes: the masses Z_k are enclosed (those of named densities are closed forms), and what a_k is off
+by is put right, or told for a mixture by |log sum exp(u_k + a_k) - log sum exp(u_k + b_k)| <= max |a_k - b_k|.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar, final
+
+import jax
+import numpy as np
+
+from qed.certificates.certificate import Certificate
+from qed.certificates.curvature_integral import enclosed
+from qed.certificates.fingerprint import fingerprint
+from qed.certificates.integral_parts import BITS, Part, Undefined, value_on, weight_of
+from qed.domains.densities import NAMED
+from qed.domains.families import common
+from qed.domains.log_ratio import log_ratio
+from qed.domains.masses import log_mass
+from qed.domains.precision import flint, precision
+from qed.errors import CertificateError
+from qed.graph.trace import Traced, trace
+
+EXACT = 384
+"""The precision of sums of logarithms, whose digits may cancel."""
+PartData = tuple[str, tuple[float, ...], tuple[float, ...], str]
+"""A density as data: family or '', parameters, cuts, and weight as a fraction's text."""
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Divergence(Certificate):
+    """Bounds of KL(p || q) if `ratio`, else of the cross-entropy - int log q dp; infinite bounds say it is infinite.
+
+    The function behind it returns the integrand, which holds the `constants` of the parts of p and then of q, and the
+    log-densities of the parts without a family, in the same order.
+
+    >>> from qed.integration.divergence import kl
+    >>> from qed.integration.measures import Bernoulli
+    >>> kl(Bernoulli(0.5), Bernoulli(0.25)).certificate.verify()
+    True
+    """
+
+    kind: ClassVar[str] = "divergence"
+    ratio: bool
+    p_atoms: tuple[tuple[float, str], ...]
+    q_atoms: tuple[tuple[float, str], ...]
+    p_parts: tuple[PartData, ...]
+    q_parts: tuple[PartData, ...]
+    constants: tuple[float, ...]
+    lower: float
+    upper: float
+
+    def prove(self, traced: Traced) -> None:
+        """Prove the claim, or raise CertificateError."""
+        self._probabilities()
+        if not self.lower <= self.upper:
+            raise CertificateError("lower", f"[{self.lower!r}, {self.upper!r}] is no interval")
+        if self.lower == np.inf and (self.atom_alone() is not None or self.gap(traced) is not None):
+            return
+        width = self.upper - self.lower
+        total = self.enclosed(traced, width / 8 if np.isfinite(width) else 1e-3)
+        with precision(BITS) as library:
+            if self.lower == np.inf:
+                proved = total == library.arb.pos_inf()
+            else:
+                proved = bool(total >= library.arb(self.lower) and total <= library.arb(self.upper))
+            if not proved:
+                says = f"it is {total.str(12)}, not surely in [{self.lower!r}, {self.upper!r}]"
+                raise CertificateError("lower", says)
+
+    # --- supports ---
+
+    def atom_alone(self) -> float | None:
+        """A place where p has an atom and q has none."""
+        q = _merged(self.q_atoms, "q_atoms")
+        return next((x for x in _merged(self.p_atoms, "p_atoms") if x not in q), None)
+
+    def gap(self, traced: Traced) -> tuple[float, float] | None:
+        """An interval where a density of p is positive, and q has no density; the first such.
+
+        A named density is positive inside its support, another one where its logarithm is bounded.
+        """
+        outputs = self._outputs(len(traced.graph.outputs))
+        for part, output in zip(self.p_parts, outputs, strict=False):
+            gap = self.uncovered([part])
+            if gap is None:
+                continue
+            low, high = (float(np.clip(end, -1e6, 1e6)) for end in gap)
+            ends = low + (high - low) * 0.5, low + (high - low) * 0.5078125
+            if part[0] or (ends[0] < ends[1] and value_on(traced, output, *ends, "p_parts").is_finite()):
+                return gap if part[0] else ends
+        return None
+
+    def uncovered(self, parts: Sequence[PartData]) -> tuple[float, float] | None:
+        """An interval of a part on which q has no density."""
+        covered = sorted((part[2][0], part[2][-1]) for part in self.q_parts if Fraction(part[3]) > 0)
+        for part in parts:
+            if not Fraction(part[3]) > 0:
+                continue
+            start, end = part[2][0], part[2][-1]
+            for low, high in covered:
+                if low > start:
+                    break
+                start = max(start, high)
+            if start < end:
+                return start, min([end, *(low for low, _ in covered if low > start)])
+        return None
+
+    # --- the sum ---
+
+    def enclosed(self, traced: Traced, room: float) -> Any:
+        """A ball of the divergence or cross-entropy."""
+        return self.of_atoms() + self.of_parts(traced, room)
+
+    def of_atoms(self) -> Any:
+        """A ball of the share of the atoms."""
+        q = _merged(self.q_atoms, "q_atoms")
+        with precision(EXACT) as library:
+            total = library.arb(0)
+            for x, weight in _merged(self.p_atoms, "p_atoms").items():
+                if x not in q:
+                    raise CertificateError("q_atoms", f"q has no atom at {x!r}")
+                ratio = weight / q[x] if self.ratio else 1 / q[x]
+                total += ball_of(weight) * ball_of(ratio).log()
+            return total
+
+    def of_parts(self, traced: Traced, room: float) -> Any:
+        """A ball of the share of the densities; infinite where that is proved."""
+        parts = [part for part in self.p_parts if Fraction(part[3]) > 0]
+        if not parts:
+            return flint().arb(0)
+        if (gap := self.uncovered(self.p_parts)) is not None:
+            raise CertificateError("q_parts", f"q has no density on {gap}")
+        if self.ratio and self.simple():
+            with precision(EXACT):
+                (p,), (q,) = parts, [part for part in self.q_parts if Fraction(part[3]) > 0]
+                weight = Fraction(p[3])
+                same = flint().arb(0) if p[:2] == q[:2] else enclosed(p[:2], q[:2])
+                return ball_of(weight) * ((ball_of(weight / Fraction(q[3]))).log() + same)
+        with precision(BITS):
+            return self._integrated(traced, room)
+
+    def simple(self) -> bool:
+        """Whether p and q have one density each, and both of one exponential family, or the same."""
+        p, q = ([part for part in parts if Fraction(part[3]) > 0] for parts in (self.p_parts, self.q_parts))
+        if len(p) != 1 or len(q) != 1 or not p[0][0]:
+            return False
+        for name, parameters, cuts, _ in (*p, *q):
+            _checked(name, parameters, cuts)
+        return p[0][:2] == q[0][:2] or common(p[0][:2], q[0][:2]) is not None
+
+    def _integrated(self, traced: Traced, room: float) -> Any:
+        """sum_k w_k E_k f, and what the constants are off by."""
+        arb = flint().arb
+        self._of_its_parts()
+        outputs = self._outputs(len(traced.graph.outputs))
+        everything = (*self.p_parts, *self.q_parts)
+        if len(self.constants) != len(everything):
+            raise CertificateError("constants", f"there are {len(everything)} parts")
+        share = room / (2 * len(everything) + 2)
+        total, share_of_all = arb(0), Fraction(0)
+        for k, (name, parameters, cuts, weight) in enumerate(self.p_parts):
+            part = Part(traced, (name, parameters, cuts, weight, True), outputs[k], f"p_parts[{k}]")
+            total += part.mean(share)
+            share_of_all += Fraction(weight)
+        if total.is_nan():
+            raise Undefined("p_parts", "its parts are infinite with opposite signs")
+        if not total.is_finite():
+            for k in range(len(everything)):
+                self._off(traced, k, outputs[k], 1e-3)  # the masses are finite
+            return total
+        off = [self._off(traced, k, outputs[k], share) for k in range(len(everything))]
+        split = len(self.p_parts)
+        sides = [_hull(off[split:])] if not self.ratio else [-_hull(off[:split]), _hull(off[split:])]
+        return total + ball_of(share_of_all) * sum(sides, arb(0))
+
+    def _of_its_parts(self) -> None:
+        """Raise CertificateError where the function is not the integrand of the named parts, if all are named."""
+        if all(part[0] for part in (*self.p_parts, *self.q_parts)):
+            integrand = log_ratio(self.p_parts, self.q_parts, self.constants, (), self.ratio)
+            with jax.enable_x64(True):
+                if fingerprint(trace(integrand, np.float64(0.5)).graph) != self.function:
+                    raise CertificateError("function", "it is not the integrand of p and q")
+
+    def _off(self, traced: Traced, k: int, output: int, room: float) -> Any:
+        """What a constant is above log(weight / mass)."""
+        name, parameters, cuts, weight = (*self.p_parts, *self.q_parts)[k]
+        node = f"constants[{k}]"
+        logarithm = ball_of(Fraction(weight)).log()
+        if name:
+            _checked(name, parameters, cuts)
+            return flint().arb(self.constants[k]) - logarithm + log_mass(name, parameters)
+        part = Part(traced, (name, parameters, cuts, "1", False), output, node, relative=True)
+        part.f = _one()
+        mass = part.mean(room)
+        if not (mass.is_finite() and mass > 0):
+            raise CertificateError(node, "the mass is not proved to be positive and finite")
+        return flint().arb(self.constants[k]) - logarithm + mass.log()
+
+    def _outputs(self, count: int) -> list[int]:
+        """The output that holds the log-density of each part; 0 for those of a family."""
+        found, following = [], 1
+        for name, *_ in (*self.p_parts, *self.q_parts):
+            found.append(0 if name else following)
+            following += not name
+        if following != count:
+            raise CertificateError("p_parts", f"p and q name {following} outputs, and the function has {count}")
+        return found
+
+    def _probabilities(self) -> None:
+        """Raise CertificateError where the weights of p or q do not add up to 1."""
+        for side, atoms, parts in (("p", self.p_atoms, self.p_parts), ("q", self.q_atoms, self.q_parts)):
+            total = Fraction(0)
+            for text in (*(w for _, w in atoms), *(part[3] for part in parts)):
+                weight_of(text, f"{side}_atoms")
+                total += Fraction(text)
+            if total != 1:
+                node = f"{side}_atoms"
+                raise CertificateError(node, f"the weights of {side} do not add up to 1")
+            for name, parameters, cuts, _ in parts:
+                if name:
+                    _checked(name, parameters, cuts)
+
+
+def _checked(name: str, parameters: tuple[float, ...], cuts: tuple[float, ...]) -> None:
+    """Raise CertificateError where a named density is not as it should be."""
+    if name not in NAMED:
+        raise CertificateError("p_parts", f"{name} is no family")
+    family = NAMED[name]
+    values = dict(zip(family.parameters, parameters, strict=False))
+    if len(parameters) != len(family.parameters) or not all(map(np.isfinite, parameters)):
+        raise CertificateError("p_parts", f"{name} has the parameters {', '.join(family.parameters)}")
+    if any(not values[one] > 0 for one in family.positive):
+        raise CertificateError("p_parts", f"of {name}, {', '.join(family.positive)} must be positive")
+    if len(cuts) < 2 or (cuts[0], cuts[-1]) != family.support(*parameters):
+        raise CertificateError("p_parts", f"the support of {name} is {family.support(*parameters)}")
+
+
+def _merged(atoms: tuple[tuple[float, str], ...], node: str) -> dict[float, Fraction]:
+    """The atoms of positive weight by place, each place once."""
+    found: dict[float, Fraction] = {}
+    for x, text in atoms:
+        weight_of(text, node)
+        if Fraction(text) > 0:
+            found[float(x)] = found.get(float(x), Fraction(0)) + Fraction(text)
+    return found
+
+
+def ball_of(value: Fraction) -> Any:
+    """A fraction as a ball."""
+    library = flint()
+    return library.arb(library.fmpq(value.numerator, value.denominator))
+
+
+def _hull(balls: list[Any]) -> Any:
+    found = balls[0]
+    for ball in balls[1:]:
+        found = found.union(ball)
+    return found
+
+
+def _one() -> Traced:
+    """The number 1 as a function."""
+    with jax.enable_x64(True):
+        return trace(lambda x: 0 * x + 1, np.float64(0.5))

@@ -1,0 +1,316 @@
+"""The divergence of two probabilities, and the entropies it is made of: supports first, then tails, then numbers.
+
+    KL(p || q) = int log(dp/dq) dp >= 0, and 0 only for p = q (Kullback and Leibler, Ann. Math. Stat. 22, 1951),
+    H(p) = - int log p dp,    H(p, q) = - int log q dp = H(p) + KL(p || q).
+
+What one number would hide is asked first: does p put mass where q has none? Then the divergence is infinite, and the
+atom or the interval proves it. Atoms are added up in balls; two members of an exponential family are compared by the
+curvature of its log-normaliser, without cancellation however close they are; other densities are integrated, where a
+tail may prove infinity again. Densities are per unit of length, masses per point: H of a mixture of both has both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from qed.answer import Answer, Enclosed, Measured, Missing, Reason
+from qed.certificates.certificate import Subject
+from qed.certificates.curvature_integral import by_bregman, by_curvature
+from qed.certificates.divergence import EXACT, Divergence, ball_of
+from qed.domains.families import Member
+from qed.domains.log_ratio import log_ratio
+from qed.domains.precision import precision
+from qed.errors import CertificateError
+from qed.findings import Finding
+from qed.graph.trace import Traced
+from qed.graph.walk import TooLong
+from qed.integration.laws import Density, densities_of
+from qed.integration.measures import Measure
+from qed.integration.probabilities import as_law, as_pair
+from qed.integration.quadrature import ends_in_float64, measured, vectorised
+from qed.integration.words import RULES, two_rules, within
+from qed.standing import Standing
+
+CLOSE = 1e-10
+"""How wide the enclosure of an integral is asked to be, in parts of its size."""
+WIDE = (1e-3, 1e-9)
+"""A proof this wide is still told, in parts of the value and absolutely."""
+
+
+def kl(p: Any, q: Any) -> Answer[float]:
+    """The Kullback-Leibler divergence KL(p || q): the mean of log p - log q under p, in nats.
+
+    Args:
+        p: the law under which the mean is taken: a measure of `qed.measures`, or a vector of probabilities.
+        q: the law that it is compared with.
+
+    Returns:
+        An answer whose value is the number, never negative: PROVED with bounds; PROVED to be infinite, with the atom or
+        the interval that q lacks, or the tail; MEASURED; or UNKNOWN, with what is missing.
+
+    Raises:
+        QedError: QED601 to QED604 and QED606 for what is no probability, or is one in another form; QED007 for what is
+            neither a measure nor a vector.
+
+    >>> from qed.integration.divergence import kl
+    >>> from qed.integration.measures import Cauchy, Normal
+    >>> answer = kl(Normal(0.0, 1.0), Normal(1e-8, 1.0))
+    >>> str(answer.standing), round(answer.value * 1e17, 9), answer.check()
+    ('PROVED', 5.0, True)
+    >>> kl([0.5, 0.5], [1.0, 0.0]).value
+    inf
+    """
+    of_p, of_q = as_pair(p, q)
+    return _Comparison.of(of_p, of_q, True, f"KL({of_p} || {of_q})").answer()
+
+
+def cross_entropy(p: Any, q: Any) -> Answer[float]:
+    """The cross-entropy of q under p: the mean of -log q under p, in nats; `entropy(p)` plus `kl(p, q)`.
+
+    Args:
+        p: the law under which the mean is taken: a measure of `qed.measures`, or a vector of probabilities.
+        q: the law whose logarithm is taken.
+
+    Returns:
+        As `kl`; of densities it may be negative.
+
+    Raises:
+        QedError: as `kl`.
+
+    >>> from qed.integration.divergence import cross_entropy
+    >>> round(cross_entropy([0.5, 0.5], [0.25, 0.75]).value, 9)
+    0.836988217
+    """
+    of_p, of_q = as_pair(p, q)
+    return _Comparison.of(of_p, of_q, False, f"the cross-entropy of {of_q} under {of_p}").answer()
+
+
+def entropy(p: Any) -> Answer[float]:
+    """The entropy of a law, the mean of -log p under p, in nats; of a density, the differential entropy.
+
+    Args:
+        p: a measure of `qed.measures`, or a vector of probabilities.
+
+    Returns:
+        As `kl`; of densities it may be negative.
+
+    Raises:
+        QedError: as `kl`.
+
+    >>> from qed.integration.divergence import entropy
+    >>> round(entropy([0.5, 0.25, 0.25]).value, 9)
+    1.039720771
+    """
+    law = as_law(p)
+    return _Comparison.of(law, law, False, f"the entropy of {law}").answer()
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """What is asked of p and q."""
+
+    p: Measure
+    q: Measure
+    ratio: bool
+    name: str
+    densities: tuple[tuple[Density, ...], tuple[Density, ...]]
+
+    @classmethod
+    def of(cls, p: Measure, q: Measure, ratio: bool, name: str) -> _Comparison:
+        """The question, its arguments looked at."""
+        sides = [densities_of(law, label) for law, label in ((p, "p"), (q, "q"))]
+        return cls(p, q, ratio, name, (sides[0], sides[1]))
+
+    def answer(self) -> Answer[float]:
+        """Supports, then exact sums and curvatures, then integrals."""
+        certificate, traced = self._certificate((0.0,) * sum(map(len, self.densities)))
+        atom, gap = certificate.atom_alone(), self._gap(certificate, traced)
+        if atom is not None or gap is not None:
+            infinite = replace(certificate, lower=np.inf, upper=np.inf).sealed()
+            infinite.verify()
+            return self._infinite(infinite, atom, gap)
+        if (gap := certificate.uncovered(certificate.p_parts)) is not None:
+            return self._unknown(f"p is not proved to have mass on ({gap[0]:g}, {gap[1]:g}), where q has none")
+        if not self.densities[0] or (self.ratio and certificate.simple()):
+            return self._exact(certificate)
+        return self._by_integrals()
+
+    def _gap(self, certificate: Divergence, traced: Traced) -> tuple[float, float] | None:
+        try:
+            return certificate.gap(traced)
+        except (CertificateError, TooLong):
+            return None
+
+    def _by_integrals(self) -> Answer[float]:
+        """The mass of each part is looked for first."""
+        first, second = (tuple(one.searched() for one in side) for side in self.densities)
+        return replace(self, densities=(first, second))._integrated()
+
+    def _certificate(self, constants: tuple[float, ...]) -> tuple[Divergence, Traced]:
+        """A certificate that claims nothing yet, and the integrand."""
+        p, q = ([one.data for one in side] for side in self.densities)
+        own = [one.part.log_density for side in self.densities for one in side if one.part.log_density is not None]
+        subject = Subject(log_ratio(p, q, constants, own, self.ratio) if p and q else _nothing(own),
+                          np.float64(0.5), x64=True)  # fmt: skip
+        traced = subject.traced()
+        atoms = [tuple((float(x), str(w)) for x, w in law.atoms if w > 0) for law in (self.p, self.q)]
+        made = Divergence.made(
+            subject, traced, ratio=self.ratio, p_atoms=atoms[0], q_atoms=atoms[1], p_parts=tuple(p), q_parts=tuple(q),
+            constants=constants, lower=-np.inf, upper=np.inf,
+        )  # fmt: skip
+        return made, traced
+
+    def _exact(self, certificate: Divergence) -> Answer[float]:
+        """Atoms, and at most one pair of a family: the bounds by Bregman's difference, verified by the curvature."""
+        total = certificate.of_atoms()
+        if self.densities[0]:
+            (p,), (q,) = self.densities
+            weight = p.part.weight
+            pairs = [(one.part.family, one.part.parameters) for one in (p, q)]
+            with precision(EXACT):
+                total += ball_of(weight) * ball_of(weight / q.part.weight).log()
+                if pairs[0] != pairs[1]:
+                    total += ball_of(weight) * _of_family(*pairs)
+        found = self._claimed(certificate, total, None)
+        return found if found is not None else self._unknown(f"the sum is only known as {total.str(6)}")
+
+    def _integrated(self) -> Answer[float]:
+        """What the rules measure, and what balls prove."""
+        constants = tuple(one.constant() for side in self.densities for one in side)
+        if not np.all(np.isfinite(constants)):
+            return self._unknown("the logarithm of a mass was not found: a density may be improper")
+        certificate, traced = self._certificate(constants)
+        value, error = self._measured(traced, float(certificate.of_atoms()))
+        room = max(CLOSE * abs(value), 1e-13, 4 * error if error < 1e-3 * abs(value) else 0.0)
+        problem = "the enclosure is too wide"
+        try:
+            total = certificate.enclosed(traced, room if np.isfinite(room) else 1e-3)
+        except CertificateError as lost:
+            problem = f"{lost.node}: {lost.why}"
+        except TooLong as lost:
+            problem = str(lost)
+        else:
+            if not total.is_finite() and total > 0:
+                infinite = replace(certificate, lower=np.inf, upper=np.inf).sealed()
+                infinite.verify()
+                return self._infinite(infinite, None, None)
+            found = self._claimed(certificate, total, room)
+            if found is not None:
+                return found
+        if not np.isfinite(value) or error > max(abs(value) / 8, 1e-6):
+            return self._unknown(problem)
+        return self._measurement(max(value, 0.0) if self.ratio else value, error, problem)
+
+    def _measured(self, traced: Traced, value: float) -> tuple[float, float]:
+        """The share of the atoms, and the rules' value of that of the densities, with their error."""
+        f, error = vectorised(traced, 0), 1e-15 * abs(value)
+        for one in self.densities[0]:
+            assert one.u is not None
+            found = measured(f, one.u, ends_in_float64(one.u, one.cuts), True)
+            if found is None:
+                inner = [c for c in one.cuts if np.isfinite(c)]
+                found = measured(f, one.u, inner, True) if len(inner) > 1 else None
+                if found is None or len(inner) < len(one.cuts):
+                    return (value + found.value if found else np.nan), np.inf
+            value += float(one.part.weight) * found.value
+            error += float(one.part.weight) * found.error
+        return value, error
+
+    # --- words ---
+
+    def _claimed(self, certificate: Divergence, total: Any, room: float | None) -> Answer[float] | None:
+        """The answer with bounds that are the ball rounded outward, if they say something and are verified."""
+        if not total.is_finite():
+            return None
+        lower, upper = _outward(total, 0.0 if self.ratio else -np.inf)
+        middle = float(total.mid())
+        if upper - lower > max(WIDE[0] * abs(middle), WIDE[1]):
+            return None
+        half = 0.0 if room is None else max(4 * room, upper - lower)
+        if half:  # the enclosure is asked for with an eighth of the width, as it was here
+            lower, upper = max(middle - half, 0.0 if self.ratio else -np.inf), middle + half
+        claimed = replace(certificate, lower=lower, upper=upper).sealed()
+        if room is None or half > 4 * room or lower == 0.0:
+            try:
+                claimed.verify()
+            except CertificateError:
+                return None
+        shown = min(max(middle, lower), upper)
+        rule = "the integral of the curvature of the log-normaliser" if room is None and self.densities[0] else (
+            "atoms added up in balls" if room is None else "tails enclosed, series with remainder on the cells between"
+        )  # fmt: skip
+        formula = "∫₀¹ (1 - t) dᵀA''(η_p + t d) d dt" if room is None and self.densities[0] else self._formula()
+        return self._told(claimed, shown, (Reason(rule, formula, standing=Standing.PROVED, text=rule),),
+                          f"{_capital(self.name)} is {within(lower, upper)}.")  # fmt: skip
+
+    def _formula(self) -> str:
+        return "Σ wᵢ log(wᵢ/vᵢ) + ∫ p log(p/q) dx" if self.ratio else "-Σ wᵢ log vᵢ - ∫ p log q dx"
+
+    def _told(
+        self, certificate: Divergence, value: float, reasons: tuple[Reason, ...], headline: str, found: Any = ()
+    ) -> Answer[float]:
+        lower, upper = certificate.lower, certificate.upper
+        says = "is infinite" if np.isinf(value) else f"lies in [{lower!r}, {upper!r}]"
+        return Answer(
+            f"{self.name} {says}", Standing.PROVED, value, arithmetic="reals", error=Enclosed(lower, upper),
+            reasons=reasons, findings=found, certificate=certificate, headline=headline, subject=self.name,
+        )  # fmt: skip
+
+    def _infinite(self, certificate: Divergence, atom: float | None, gap: Any) -> Answer[float]:
+        if atom is not None:
+            dense = bool(self.densities[1]) and not certificate.q_atoms
+            text = f"p has an atom at {atom:g}, and q has none there" + (": it has a density only" if dense else "")
+            finding = (Finding("QED606" if dense else "QED605", text, witness={"place": atom}),)
+        elif gap is not None:
+            text = f"p has a density on ({gap[0]:g}, {gap[1]:g}), and q has none there"
+            finding = (Finding("QED605", text, witness={"lower": gap[0], "upper": gap[1]}),)
+        else:
+            text, finding = "the tail of the integrand diverges: q falls too fast for p", ()
+        reason = Reason(text, self._formula(), standing=Standing.PROVED, text=text)
+        return self._told(certificate, np.inf, (reason,), f"{_capital(self.name)} is infinite: {text}.", finding)
+
+    def _measurement(self, value: float, error: float, problem: str) -> Answer[float]:
+        return Answer(
+            f"{self.name} is {value!r} within {error:.3g}",
+            Standing.MEASURED,
+            value,
+            arithmetic="float64",
+            error=Measured(error, RULES),
+            reasons=(two_rules(error, problem),),
+            headline=f"{_capital(self.name)} is about {value:.9g}, measured within {error:.2g}.",
+            subject=self.name,
+            recheck=self.answer,
+        )
+
+    def _unknown(self, problem: str) -> Answer[float]:
+        missing = Missing(problem, "other laws, or densities whose tails are enclosed", code="QED020")
+        return Answer(f"{self.name} is a number", Standing.UNKNOWN, missing=(missing,), subject=self.name)
+
+
+def _of_family(p: Member, q: Member) -> Any:
+    """The difference of log-normalisers, or where its digits cancel the integral that has none to cancel."""
+    ball = by_bregman(p, q)
+    return ball if float(ball.rad()) < 2.0**-58 * float(abs(ball).lower()) else by_curvature(p, q)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _nothing(own: Any) -> Callable[[Any], Any]:
+    """The integrand where p or q has no density."""
+    return lambda x: (0 * x, *(one(x) for one in own))
+
+
+def _outward(ball: Any, least: float) -> tuple[float, float]:
+    """The ends of a ball, rounded outward to float64 with an ulp to spare."""
+    lower, upper = (float(end) for end in (ball.lower(), ball.upper()))
+    if ball.is_exact() and ball == 0:
+        return 0.0, 0.0
+    for _ in range(2):
+        lower, upper = np.nextafter(lower, -np.inf), np.nextafter(upper, np.inf)
+    return max(float(lower), least), float(upper)
