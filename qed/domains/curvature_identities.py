@@ -190,7 +190,16 @@ def _log_of(a: Algebra, atom: Atom) -> Form | None:
 
 
 def log_sum_exp(a: Algebra, parts: Sequence[tuple[Any, Form]]) -> Form:
-    """The logarithm of the sum of w exp(u) over (w, u), all w > 0: relative to the first exponent."""
+    """The logarithm of the sum of w exp(u) over (w, u), all w > 0: relative to the first exponent.
+
+    An exponent that is itself such a logarithm is its terms: exp(v + log sum w_i exp(u_i)) = sum w_i exp(v + u_i).
+    """
+    found = (atom for _, form in parts for atom, c in form.terms if atom.kind == "log_sum_exp" and c == -1)
+    below = next((atom for atom in found if len(atom.args) < SPREAD), None)
+    if below is not None:  # e^(u - l) + e^v = e^-l (e^u + e^(v + l))
+        inner = a.of(below)
+        return a.subtract(log_sum_exp(a, [(w, a.add(form, inner)) for w, form in parts]), inner)
+    parts = _spread(a, parts)
     merged: dict[int, tuple[Any, Form]] = {}
     base = parts[0][1]
     for w, form in parts:
@@ -213,6 +222,23 @@ def log_sum_exp(a: Algebra, parts: Sequence[tuple[Any, Form]]) -> Form:
             base = a.add(base, u)
     atom = a.atom("log_sum_exp", tuple(w for w, _ in rows), tuple(form for _, form in rows))
     return a.add(base, a.of(atom))
+
+
+SPREAD = 512
+"""How many terms a logarithm of a sum is written out to."""
+
+
+def _spread(a: Algebra, parts: Sequence[tuple[Any, Form]]) -> list[tuple[Any, Form]]:
+    """The terms of the logarithms among the exponents, beside the others."""
+    found: list[tuple[Any, Form]] = []
+    for w, form in parts:
+        inner = next((atom for atom, c in form.terms if atom.kind == "log_sum_exp" and c == 1), None)
+        if inner is None or len(found) + len(inner.args) > SPREAD:
+            found.append((w, form))
+            continue
+        rest = a.subtract(form, a.of(inner))
+        found += [(w * v, a.add(rest, row)) for v, row in zip(inner.data, inner.args, strict=True)]
+    return found
 
 
 RULES: dict[str, Callable[[Algebra, facts.Card, Form], Form | None]] = {

@@ -76,8 +76,12 @@ class Formulary:
         return Operators(self.domain, self.formulas.select(comparison, *parts))
 
 
+PAIRS = 1 << 14
+"""How many pairs of terms the logarithms of sums in a form may have in all: each costs the products of two slopes."""
+
+
 class Rough(Exception):
-    """A form with a choice in it, which has no jet."""
+    """A form that has no jet: with a choice in it, or with logarithms of longer sums than are taken apart."""
 
 
 class Jets:
@@ -98,6 +102,7 @@ class Jets:
         self.domain, self.numbers = domain, domain.numbers
         self.formulary = Formulary(domain)
         self._memo: dict[Atom, Jet] = {}
+        self._pairs = 0
         for atom, box in boxes.items():
             self._memo[atom] = Jet(box, {atom.index: self._number(1.0)}, {})
 
@@ -200,6 +205,9 @@ class Jets:
         return Jet(self._mul(u.value, v.value), slope, second)
 
     def _log_sum_exp(self, atom: Atom, jets: Sequence[Jet]) -> Jet:
+        self._pairs += len(jets) ** 2
+        if self._pairs > PAIRS:
+            raise Rough(atom.kind)
         shares = []
         exp, reciprocal = facts.card("exp"), facts.card("reciprocal")
         assert exp is not None and reciprocal is not None

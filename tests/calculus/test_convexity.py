@@ -252,3 +252,28 @@ def test_logarithms_of_sigmoids_have_their_shape_everywhere(fun, shape):
 def test_a_difference_of_sigmoids_that_is_negative_has_no_logarithm():
     answer = qed.convexity(lambda z: -jnp.log(jax.nn.sigmoid(z - 1.0) - jax.nn.sigmoid(z)), (-4.0, 4.0), budget=1.0)
     assert answer.unknown
+
+
+def test_logarithms_of_sums_inside_one_another_are_one_sum():
+    rows = jnp.asarray(np.random.default_rng(0).standard_normal((6, 3)), jnp.float32)
+
+    def cox(w):
+        e = rows @ w
+        return -jnp.mean(e - jax.lax.cumlogsumexp(e, reverse=True))
+
+    def folded(w):
+        return jax.lax.scan(lambda c, x: (jnp.logaddexp(c, x @ w), None), -jnp.inf, rows)[0]
+
+    def chain(w):
+        moves = w.reshape(2, 2)
+        last, _ = jax.lax.scan(
+            lambda c, x: (jax.nn.logsumexp(c[:, None] + moves, 0) + x, None), rows[0, :2], rows[:, :2]
+        )
+        return jax.nn.logsumexp(last)
+
+    for loss, size in ((cox, 3), (folded, 3), (chain, 4)):
+        answer = qed.convexity(loss, qed.Box(jnp.full(size, -jnp.inf), jnp.full(size, jnp.inf)))
+        assert answer.proved, loss.__name__
+        assert answer.check()
+    difference = qed.convexity(lambda w: folded(w) - cox(2 * w), qed.Box(jnp.full(3, -3.0), jnp.full(3, 3.0)))
+    assert not difference.proved

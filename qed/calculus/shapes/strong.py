@@ -23,8 +23,9 @@ from qed.domains.interval import Interval
 from qed.domains.intervals import Intervals
 
 SHARES = (1.0, 1.0 - 2.0**-40, 1.0 - 2.0**-20, 0.5)
-FEW, SECONDS = 8, 1.0
-"""With how many variables second derivatives are enclosed at most, and for how long their sign is looked for."""
+FEW, SECONDS, MOST = 8, 1.0, 20_000
+"""With how many variables second derivatives are enclosed at most, for how long their sign is looked for, and how many
+products of two slopes they may take."""
 
 
 def strong_constant(rules: Rules, form: Form) -> tuple[float, Step | None]:
@@ -60,6 +61,8 @@ def _of_second_derivatives(rules: Rules, form: Form, least: float) -> tuple[floa
     smooth = [(atom, c) for atom, c in form.terms if not has_kink(a.of(atom))]
     if not 0 < len(a.variables) <= FEW or all(quadratic(a, a.of(atom)) is not None for atom, _ in smooth):
         return 0.0, None
+    if _work(form) * len(a.variables) ** 2 > MOST:
+        return 0.0, None
     bound = _eigenvalue_below(rules, a.form(smooth, a.zero))
     for m in (bound * share for share in SHARES[2:]):
         if not m > max(least, 1e-12 * (1.0 + abs(bound))) * (1 + 1e-6):
@@ -70,6 +73,19 @@ def _of_second_derivatives(rules: Rules, form: Form, least: float) -> tuple[floa
         if step is not None:
             return m, step
     return 0.0, None
+
+
+def _work(form: Form) -> int:
+    """How many operations the second derivatives take, in products of two slopes."""
+    waiting, seen, count = [form], set(), 0
+    while waiting:
+        for atom, _ in waiting.pop().terms:
+            if atom in seen:
+                continue
+            seen.add(atom)
+            count += len(atom.args) ** 2
+            waiting += atom.args
+    return count
 
 
 def _eigenvalue_below(rules: Rules, form: Form) -> float:
