@@ -16,6 +16,7 @@ from qed.answer import Answer
 from qed.errors import QedError
 from qed.graph.function import read
 from qed.optimization.bounds import bounds_of
+from qed.optimization.constrained.verdict_at import verdict_at
 from qed.optimization.judging import judged
 from qed.optimization.objective import Objective
 from qed.optimization.solution import Verdict
@@ -37,15 +38,17 @@ def verdict(
         x: the point, a tree with floating-point arrays; or what a solver of SciPy returned.
         args: data.
         bounds: a `qed.Box` or a pair (lower, upper).
-        equality: not built yet, QED009.
-        inequality: not built yet, QED009.
-        multipliers: not built yet, QED009.
+        equality: h, with h(x, *args) = 0: a function that returns a tree of numbers.
+        inequality: g, with g(x, *args) >= 0, likewise.
+        multipliers: of the constraints, as `qed.minimize` returns them (L = f - y'c), or a mapping with equality,
+            inequality, lower, upper; without them they are recovered from the point.
 
     Returns:
         An answer whose value is a `Verdict`; `kind` is one of `qed.optimization.solution.Ending`.
 
     Raises:
-        QedError: QED002 to QED010 as `qed.graph.function.read` does; QED007 for a point outside the bounds; QED009.
+        QedError: QED002 to QED010 as `qed.graph.function.read` does; QED007 for a point outside the bounds, or
+            for multipliers that do not fit.
 
     Example:
         >>> import jax.numpy as jnp
@@ -55,12 +58,15 @@ def verdict(
         'minimum'
     """
     began = time.perf_counter()
-    for name, given in (("equality", equality), ("inequality", inequality), ("multipliers", multipliers)):
-        if given is not None:
-            because = "general constraints need multipliers of their own; only bounds are built"
-            raise QedError("QED009", f"verdict(..., {name}=...) is not built yet", because, "use bounds=")
     if type(x).__module__.startswith("scipy.optimize") and hasattr(x, "x"):
         x = x.x
+    if equality is not None or inequality is not None:
+        return verdict_at(
+            fun, x, args, equality=equality, inequality=inequality, bounds=bounds, multipliers=multipliers
+        )
+    if multipliers is not None:
+        because = "the multipliers of bounds follow from the gradient"
+        raise QedError("QED007", "multipliers= without constraints", because, "leave it out, or give equality=")
     function = read(fun, x, *args)
     box = bounds_of(bounds, x)
     objective = Objective(function)

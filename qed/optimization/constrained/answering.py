@@ -21,6 +21,7 @@ from qed.optimization.constrained.polish import active_set
 from qed.optimization.constrained.portfolio import ENGINES, Solved, engines, run
 from qed.optimization.constrained.problem import Constrained, constrained
 from qed.optimization.constrained.residuals import SOLVED, residuals
+from qed.optimization.constrained.uniqueness import dependent
 from qed.optimization.solution import Multipliers, Solution, Verdict
 from qed.standing import Standing
 
@@ -75,35 +76,41 @@ def _drawn(problem: Constrained, count: int) -> list[Array]:
 def _answer(
     problem: Constrained, best: Solved, words: Told, counts: dict[str, int], runs: list[Solved], seconds: float
 ) -> Answer[Solution]:
-    seen, found, r = best.kkt.seen, best.kkt.multipliers, best.kkt.residuals
+    seen, found = best.kkt.seen, best.kkt.multipliers
     equality, inequality = problem.row_trees(found.y)
     multipliers = Multipliers(problem.tree(found.lower), problem.tree(found.upper), equality, inequality)
-    direction = None if words.direction is None else problem.tree(words.direction)
-    bend = best.curvature
-    ends = {} if bend is None or not np.isfinite(bend.lowest) else {"lowest": bend.lowest}
-    rest = seen.g - seen.J.T @ found.y - found.lower + found.upper
-    noise = 4 * problem.eps * abs(seen.f)
-    verdict = Verdict(
-        words.kind, seen.f, float(np.abs(rest).max(initial=0.0)), noise, direction=direction, residuals=r, **ends
-    )
+    verdict = verdict_of(problem, best, words)
     value = Solution(
         problem.tree(seen.x), seen.f, problem.tree(seen.g), multipliers, counts, words.kind, best.engine, verdict
     )
-    reasons = (*_because(problem, best, words), *words.reasons, *_around(problem, best, counts, runs))
+    reasons = (*because(problem, best), *words.reasons, *_around(problem, best, counts, runs))
     dtype = problem.objective.dtype
     if dtype != "float64":
         text = f"everything was computed in float64 from the graph; x is returned rounded to {dtype}"
         reasons = (*reasons, Reason("rounding", text=text, role="where"))
     missing = () if words.settle is None else (Missing(words.text, words.settle),)
     standing = Standing.UNKNOWN if words.settle is not None else Standing.MEASURED
-    again = None if standing is Standing.UNKNOWN else _recheck(problem, best, words)
+    again = None if standing is Standing.UNKNOWN else recheck(problem, best, words)
     return Answer(
         words.text, standing, value, arithmetic="float64", reasons=reasons, missing=missing, headline=words.text,
         subject=problem.objective.title(), meta={"seconds": seconds, "dtype": dtype}, recheck=again,
     )  # fmt: skip
 
 
-def _because(problem: Constrained, best: Solved, words: Told) -> tuple[Reason, ...]:
+def verdict_of(problem: Constrained, best: Solved, words: Told) -> Verdict:
+    """The value of the answer about a point."""
+    seen, found, bend = best.kkt.seen, best.kkt.multipliers, best.curvature
+    rest = seen.g - seen.J.T @ found.y - found.lower + found.upper
+    ends = {} if bend is None or not np.isfinite(bend.lowest) else {"lowest": bend.lowest}
+    return Verdict(
+        words.kind, seen.f, float(np.abs(rest).max(initial=0.0)), 4 * problem.eps * abs(seen.f),
+        direction=None if words.direction is None else problem.tree(words.direction),
+        residuals=best.kkt.residuals, **ends,
+    )  # fmt: skip
+
+
+def because(problem: Constrained, best: Solved) -> tuple[Reason, ...]:
+    """The residuals of a point, and what holds it."""
     r = best.kkt.residuals
     numbers = (
         f"stationarity {r.stationarity:.1e}, feasibility {r.feasibility:.1e}, "
@@ -130,8 +137,14 @@ def _holding(problem: Constrained, best: Solved) -> tuple[Reason, ...]:
         return (Reason("active set", text="no constraint holds the point", role="because"),)
     rest = f", and {len(priced) - 8} more" if len(priced) > 8 else ""
     listed = ", ".join(text for _, text in priced[:8])
-    text = f"held by (d f*/d b of each): {listed}{rest}"
-    return (Reason("multipliers", "y = d f*/d b for c(x) = b or c(x) >= b", listed, text=text, role="because"),)
+    loose = dependent(problem, best.kkt)
+    what = "d f*/d b of each" if loose is None else "a multiplier of each"
+    text = f"held by ({what}): {listed}{rest}"
+    prices = Reason("multipliers", "y = d f*/d b for c(x) = b or c(x) >= b", listed, text=text, role="because")
+    if loose is None:
+        return (prices,)
+    ranges = "J'y + z_l - z_u = grad f, y_g >= 0, z >= 0"
+    return (prices, Reason("linear independence", ranges, text=loose.text, role="where"))
 
 
 def _around(problem: Constrained, best: Solved, counts: dict[str, int], runs: list[Solved]) -> tuple[Reason, ...]:
@@ -163,7 +176,7 @@ def _given(problem: Constrained) -> Array:
     return flatten(problem.objective.parameters)
 
 
-def _recheck(problem: Constrained, best: Solved, words: Told) -> Callable[[], bool]:
+def recheck(problem: Constrained, best: Solved, words: Told) -> Callable[[], bool]:
     """Read the problem anew, and ask the point found for its residuals (or its words) once more."""
 
     def again() -> bool:

@@ -8,10 +8,11 @@ import numpy as np
 
 from qed.answer import Reason
 from qed.optimization.constrained.engine import Said
+from qed.optimization.constrained.fritz_john import FritzJohn, fritz_john
 from qed.optimization.constrained.portfolio import LARGE, Solved, bends_down, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.residuals import SOLVED, row_scales, violations
-from qed.optimization.constrained.restoration import Restored, restored
+from qed.optimization.constrained.restoration import restored
 from qed.optimization.solution import Ending
 from qed.standing import Standing
 
@@ -144,7 +145,7 @@ def _in_conflict(problem: Constrained, best: Solved) -> Told:
             "Undecided: a point that satisfies the constraints was found, and no solver reached a minimum from there."
         )
         return Told(Ending.UNDECIDED, text, "another start, or the point that satisfies the constraints as start")
-    named = _named(problem, found)
+    named = _weights(problem, found.weights, found.lower, found.upper)
     if found.stationary > 1e-5:
         text = f"Undecided: no solver found a point that satisfies the constraints; least violated so far: {named}."
         return Told(Ending.UNDECIDED, text, "more steps, or another start")
@@ -159,14 +160,14 @@ def _in_conflict(problem: Constrained, best: Solved) -> Told:
     return Told(Ending.INFEASIBLE, text, reasons=(reason,))
 
 
-def _named(problem: Constrained, found: Restored) -> str:
-    """The rows and bounds in conflict, the largest weights first."""
+def _weights(problem: Constrained, y: Array, lower: Array, upper: Array) -> str:
+    """Rows and bounds with their weights, the largest first."""
     names = (
         *problem.names,
         *(f"lower bound of {name}" for name in problem.parameters),
         *(f"upper bound of {name}" for name in problem.parameters),
     )
-    weights = np.concatenate([found.weights, found.lower, found.upper])
+    weights = np.concatenate([y, lower, upper])
     order = [int(i) for i in np.argsort(-np.abs(weights), kind="stable") if abs(weights[i]) > 1e-5]
     rest = f" and {len(order) - 6} more" if len(order) > 6 else ""
     return ", ".join(f"{names[i]} (weight {weights[i]:.3g})" for i in order[:6]) + rest
@@ -175,6 +176,9 @@ def _named(problem: Constrained, found: Restored) -> str:
 def _open(problem: Constrained, best: Solved) -> Told:
     """A feasible point whose KKT conditions do not hold."""
     r, size = best.kkt.residuals, size_of_multipliers(best.kkt)
+    john = fritz_john(problem, best.kkt) if size > LARGE else None
+    if john is not None:
+        return _no_multipliers(problem, john)
     if size > LARGE:
         text = (
             f"Undecided: the point is feasible to {r.feasibility:.1e}, and no multipliers settled there: they grow, to "
@@ -186,3 +190,19 @@ def _open(problem: Constrained, best: Solved) -> Told:
         return Told(Ending.BUDGET_SPENT, text, "more steps, or another start")
     text = f"Undecided: no solver ended at a KKT point; at the best one the conditions hold to {r.largest:.1e} only."
     return Told(Ending.UNDECIDED, text, "another start, or a smoother problem")
+
+
+def _no_multipliers(problem: Constrained, found: FritzJohn) -> Told:
+    """The words about a minimum, as it seems, that is no KKT point."""
+    named = _weights(problem, found.weights.y, found.weights.lower, found.weights.upper)
+    where = ", ".join(f"{v:.6g}" for v in found.seen.x[:4]) + (", ..." if problem.n > 4 else "")
+    text = (
+        f"No KKT point as far as was looked: towards ({where}), f = {found.seen.f:.6g}, multipliers grow without end: "
+        "the constraints are degenerate there and have no price."
+    )
+    rule = Reason(
+        "Fritz John", "l grad f = J'y + z_l - z_u, (l, y, z) >= 0", standing=Standing.MEASURED,
+        unpredicted="growth was observed", role="because",
+        text=f"multipliers grew {found.grown:.2g}-fold on the way; Fritz John: {found.weight:.1e} on grad f, {named}",
+    )  # fmt: skip
+    return Told(Ending.NO_KKT_POINT, text, reasons=(rule,))

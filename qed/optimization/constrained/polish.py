@@ -86,16 +86,16 @@ def polished(problem: Constrained, kkt: KKT, most: int = 8) -> tuple[KKT, bool]:
     if not kkt.seen.finite:
         return kkt, settled
     active = active_set(problem, kkt)
-    x, y, here = _snapped(problem, kkt, active), kkt.multipliers.y, kkt.seen
+    x, y, here = snapped(problem, kkt, active), kkt.multipliers.y, kkt.seen
     for _ in range(most):
         here = here if np.array_equal(here.x, x) else problem.at(x)
-        step = _newton(problem, here, active, y) if here.finite else None
+        step = newton(problem, here, active, y) if here.finite else None
         if step is None:
             break
         settled = bool(np.abs(step[1] - y).max(initial=0.0) <= 1e-5 * (1e-3 + np.abs(step[1]).max(initial=0.0)))
         x, y = problem.bounds.project(x + step[0]), step[1]
         here = problem.at(x)
-        found = _with_bounds(problem, here, y, active)
+        found = with_bounds(problem, here, y, active)
         now = KKT(here, found, residuals(problem, here, found))
         if now.residuals.largest < best.residuals.largest:
             best = now
@@ -106,15 +106,21 @@ def polished(problem: Constrained, kkt: KKT, most: int = 8) -> tuple[KKT, bool]:
     return best, settled
 
 
-def _snapped(problem: Constrained, kkt: KKT, active: Active) -> Array:
+def snapped(problem: Constrained, kkt: KKT, active: Active) -> Array:
+    """The point, put onto the bounds that hold it."""
     x = kkt.seen.x.copy()
     x[active.lower] = problem.bounds.lower[active.lower]
     x[active.upper] = problem.bounds.upper[active.upper]
     return x
 
 
-def _newton(problem: Constrained, here: Seen, active: Active, y: Array) -> tuple[Array, Array] | None:
-    """The step in the parameters, and the new multipliers of all rows (0 for those that do not hold)."""
+def newton(
+    problem: Constrained, here: Seen, active: Active, y: Array, *, least: bool = True
+) -> tuple[Array, Array] | None:
+    """The step in the parameters, and the new multipliers of all rows (0 for those that do not hold).
+
+    With `least` dependent rows take the least-squares step; without, the system is solved as it is.
+    """
     n, k = problem.n, len(active.rows)
     free = np.setdiff1d(np.arange(n), np.concatenate([active.lower, active.upper]))
     kept = np.zeros(problem.rows)
@@ -133,7 +139,7 @@ def _newton(problem: Constrained, here: Seen, active: Active, y: Array) -> tuple
         else:
             J = here.J[np.ix_(active.rows, free)]
             matrix = np.block([[H[np.ix_(free, free)], -J.T], [J, np.zeros((k, k))]])
-            found: Any = scipy.linalg.lstsq(matrix, right, cond=1e-13)
+            found: Any = scipy.linalg.lstsq(matrix, right, cond=1e-13) if least else [np.linalg.solve(matrix, right)]
             solved = found[0]
     except (RuntimeError, ValueError, np.linalg.LinAlgError):
         return None
@@ -145,7 +151,7 @@ def _newton(problem: Constrained, here: Seen, active: Active, y: Array) -> tuple
     return move, new
 
 
-def _with_bounds(problem: Constrained, seen: Seen, y: Array, active: Active) -> Lagrange:
+def with_bounds(problem: Constrained, seen: Seen, y: Array, active: Active) -> Lagrange:
     """The multipliers of the bounds that hold: what the rows leave of the gradient."""
     rest = seen.g - seen.J.T @ y
     lower, upper = np.zeros(problem.n), np.zeros(problem.n)

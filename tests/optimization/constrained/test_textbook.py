@@ -268,10 +268,10 @@ DEGENERATE = {
         lambda x: x @ x, {"inequality": lambda x: x[0] - 6, "bounds": (0, 5), "max_steps": 30}, "infeasible"
     ),
     "curved and in conflict": (jnp.sum, {"equality": lambda x: (x @ x - 1, x[0] + x[1] - 3)}, "infeasible"),
-    "no multiplier exists": (lambda x: x[0], {"equality": lambda x: (x @ x) ** 2}, "undecided"),
+    "no multiplier exists": (lambda x: x[0], {"equality": lambda x: (x @ x) ** 2}, "no_kkt_point"),
     "a cusp": (
         lambda x: (x[0] - 2) ** 2 + x[1] ** 2,
-        {"inequality": lambda x: (1 - x[0]) ** 3 - x[1], "bounds": (0, None), "max_steps": 200}, "undecided",
+        {"inequality": lambda x: (1 - x[0]) ** 3 - x[1], "bounds": (0, None), "max_steps": 200}, "no_kkt_point",
     ),
     "no end": (lambda x: x[0] - x[1] ** 2, {"inequality": lambda x: x[0]}, "unbounded_below"),
     "a saddle at the start": (

@@ -1,0 +1,67 @@
+"""What a point is under constraints, whoever found it: minima, points that are none, multipliers that are wrong."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+
+import qed
+from qed.errors import QedError
+
+
+def f(x):
+    return (x[0] - 2) ** 2 + (x[1] - 1) ** 2
+
+
+def g(x):
+    return jnp.array([2 - x[0] - x[1], x[1] - x[0] ** 2])
+
+
+RIGHT, WRONG = {"inequality": np.array([2 / 3, 2 / 3])}, {"inequality": np.array([-2 / 3, 2 / 3])}
+
+
+@pytest.mark.parametrize(
+    ("at", "multipliers", "kind"),
+    [
+        ([1.0, 1.0], None, "minimum"),
+        ([1.0, 1.0], RIGHT, "minimum"),
+        ([1.0, 1.0], WRONG, "not_stationary"),
+        ([0.5, 0.5], None, "not_stationary"),
+        ([2.0, 2.0], None, "infeasible"),
+    ],
+)
+def test_a_point_is_called_what_it_is(at, multipliers, kind):
+    answer = qed.verdict(f, jnp.array(at), inequality=g, multipliers=multipliers)
+    assert answer.kind == kind
+    assert answer.measured and answer.check()
+    assert ("inequality[0]" in answer.headline) == (kind == "infeasible")
+
+
+def test_a_result_of_scipy_is_judged_and_so_is_what_minimize_returns():
+    def value(x):
+        return float((x[0] - 2) ** 2 + (x[1] - 1) ** 2)
+
+    def rows(x):
+        return np.array([2 - x[0] - x[1], x[1] - x[0] ** 2])
+
+    found = scipy.optimize.minimize(value, [0.0, 0.0], constraints={"type": "ineq", "fun": rows})
+    assert qed.verdict(f, found, inequality=g).kind == "minimum"
+    answer = qed.minimize(f, jnp.array([2.0, 2.0]), inequality=g)
+    assert qed.verdict(f, answer.x, inequality=g, multipliers=answer.multipliers).kind == "minimum"
+
+
+def test_dependent_gradients_leave_multipliers_open_and_the_range_is_told():
+    answer = qed.verdict(
+        lambda x: jnp.sum((x - 2) ** 2), jnp.array([0.5, 0.5]), equality=lambda x: (x[0] + x[1] - 1,),
+        inequality=lambda x: 1 - x[0] - x[1],
+    )  # fmt: skip
+    assert answer.kind == "minimum"
+    told = " ".join(reason.text or "" for reason in answer.reasons)
+    assert "rank 1 of 2" in told and "inequality from 0 to infinity" in told
+
+
+def test_multipliers_that_do_not_fit_are_told():
+    with pytest.raises(QedError, match="1 numbers for 2 rows"):
+        qed.verdict(f, jnp.ones(2), inequality=g, multipliers={"inequality": np.ones(1)})
+    with pytest.raises(QedError, match="without constraints"):
+        qed.verdict(f, jnp.ones(2), multipliers={"inequality": np.ones(1)})
