@@ -8,10 +8,11 @@ import numpy as np
 
 from qed.answer import Reason
 from qed.optimization.constrained.engine import Said
-from qed.optimization.constrained.fritz_john import FritzJohn, fritz_john
+from qed.optimization.constrained.fritz_john import FritzJohn, balance, fritz_john
+from qed.optimization.constrained.polish import KKT
 from qed.optimization.constrained.portfolio import LARGE, Solved, bends_down, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained
-from qed.optimization.constrained.residuals import SOLVED, row_scales, violations
+from qed.optimization.constrained.residuals import SOLVED, Lagrange, row_scales, violations
 from qed.optimization.constrained.restoration import restored
 from qed.optimization.solution import Ending
 from qed.standing import Standing
@@ -179,6 +180,9 @@ def _open(problem: Constrained, best: Solved) -> Told:
     john = fritz_john(problem, best.kkt) if size > LARGE else None
     if john is not None:
         return _no_multipliers(problem, john)
+    weights = balance(problem, best.kkt)
+    if weights is not None:
+        return degenerate(problem, best.kkt, weights)
     if size > LARGE:
         text = (
             f"Undecided: the point is feasible to {r.feasibility:.1e}, and no multipliers settled there: they grow, to "
@@ -204,5 +208,19 @@ def _no_multipliers(problem: Constrained, found: FritzJohn) -> Told:
         "Fritz John", "l grad f = J'y + z_l - z_u, (l, y, z) >= 0", standing=Standing.MEASURED,
         unpredicted="growth was observed", role="because",
         text=f"multipliers grew {found.grown:.2g}-fold on the way; Fritz John: {found.weight:.1e} on grad f, {named}",
+    )  # fmt: skip
+    return Told(Ending.NO_KKT_POINT, text, reasons=(rule,))
+
+
+def degenerate(problem: Constrained, kkt: KKT, weights: Lagrange) -> Told:
+    """The words about a feasible point where the constraints balance without f, and no multipliers exist."""
+    named = _weights(problem, weights.y, weights.lower, weights.upper)
+    text = (
+        "No KKT point: no multipliers balance the gradient of f, and the constraints that hold the point balance among "
+        "themselves; along the directions that they allow to first order no feasible point was lower."
+    )
+    rule = Reason(
+        "Fritz John", "0 grad f = J'y + z_l - z_u, (y, z) >= 0", standing=Standing.MEASURED,
+        unpredicted="it was observed", text=f"Fritz John weights, 0 on grad f: {named}",
     )  # fmt: skip
     return Told(Ending.NO_KKT_POINT, text, reasons=(rule,))

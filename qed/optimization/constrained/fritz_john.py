@@ -15,13 +15,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.optimize
 
 from qed.optimization.constrained.polish import KKT, Active, active_set, newton, snapped, with_bounds
 from qed.optimization.constrained.problem import Constrained, Seen
 from qed.optimization.constrained.residuals import SOLVED, Lagrange, row_scales, violations
+from qed.optimization.constrained.restoration import restored
 
 Array = np.ndarray
 STEPS = 40
+MODERATE = 1e3
+"""Multipliers up to this, relative to the slope of f, are tried before it is said that there are none."""
 GROWS = 1.15
 """By so much the multipliers grow with each of the last steps, at least."""
 
@@ -106,3 +110,66 @@ def _largest(problem: Constrained, seen: Seen, active: Active, y: Array) -> floa
     """The largest multiplier, relative to the slope of f."""
     size = float((np.abs(y) * row_scales(seen)).max(initial=0.0))
     return max(size, 1e-300) / max(1.0, float(np.abs(seen.g).max(initial=0.0)))
+
+
+def balance(problem: Constrained, kkt: KKT) -> Lagrange | None:
+    """Weights with which the constraints that hold a feasible point balance without f, if f is held by no multipliers.
+
+    Three things are asked: no multipliers of moderate size balance the gradient of f; there are weights, the largest
+    1, with which the gradients of the active rows and bounds add up to 0; and along the direction in which f falls to
+    first order, no point that satisfies the constraints is lower. None where one of them does not hold.
+    """
+    active = active_set(problem, kkt)
+    if problem.sparse or not kkt.seen.finite or not len(active.rows):
+        return None
+    unit = np.eye(problem.n)
+    columns = np.vstack([kkt.seen.J[active.rows], unit[active.lower], -unit[active.upper]]).T
+    equal = int(np.sum(active.rows < problem.equalities))
+    direction = _unheld(columns, equal, kkt.seen.g)
+    weights = None if direction is None else _null_weights(columns, equal)
+    if direction is None or weights is None or _leaves(problem, kkt.seen, direction):
+        return None
+    y, lower, upper = np.zeros(problem.rows), np.zeros(problem.n), np.zeros(problem.n)
+    count, low = len(active.rows), len(active.lower)
+    y[active.rows], lower[active.lower] = weights[:count], weights[count : count + low]
+    upper[active.upper] = weights[count + low :]
+    return Lagrange(y, lower, upper)
+
+
+def _unheld(columns: Array, equal: int, gradient: Array) -> Array | None:
+    """The direction in which f falls though the constraints are kept to first order; None where multipliers hold f."""
+    size = max(1.0, float(np.abs(gradient).max(initial=0.0)))
+    most = MODERATE * size / np.maximum(1.0, np.abs(columns).max(axis=0))
+    least = np.where(np.arange(columns.shape[1]) < equal, -most, 0.0)
+    found = scipy.optimize.lsq_linear(columns, gradient, (least, most), method="bvls", tol=1e-12)
+    rest = gradient - columns @ found.x
+    return None if float(np.abs(rest).max()) < 1e-3 * size else -rest / float(np.linalg.norm(rest))
+
+
+def _null_weights(columns: Array, equal: int) -> Array | None:
+    """Weights w of the columns with columns w = 0, w >= 0 beyond the first `equal`, the largest 1."""
+    weights, count = None, columns.shape[1]
+    if equal:
+        _, singular, basis = np.linalg.svd(columns[:, :equal])
+        if len(singular) < equal or singular[-1] <= 1e-9:
+            weights = np.concatenate([basis[-1], np.zeros(count - equal)])
+    if weights is None and count > equal:
+        total = np.concatenate([np.zeros(equal), np.ones(count - equal)])
+        ends = [(None, None)] * equal + [(0.0, None)] * (count - equal)
+        both, band = np.vstack([columns, -columns]), np.full(2 * len(columns), 1e-9)
+        found = scipy.optimize.linprog(np.zeros(count), both, band, total[None], [1.0], bounds=ends)
+        weights = found.x if found.status == 0 else None
+    return None if weights is None else weights / np.abs(weights).max()
+
+
+def _leaves(problem: Constrained, seen: Seen, direction: Array) -> bool:
+    """Whether a feasible point near the direction is lower, by a good part of what first order promises."""
+    falls = -float(seen.g @ direction)
+    for t in (0.1, 1e-2):
+        far = t * max(1.0, float(np.linalg.norm(seen.x)))
+        other = restored(problem, problem.bounds.project(seen.x + far * direction))
+        if other is None or other.violation > 1e-9:
+            continue
+        if problem.values(other.x)[0] < seen.f - 0.3 * far * falls:
+            return True
+    return False

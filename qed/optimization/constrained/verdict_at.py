@@ -19,7 +19,8 @@ from qed.calculus.hessian import flatten
 from qed.errors import QedError
 from qed.optimization.constrained.answering import because, verdict_of
 from qed.optimization.constrained.curvature import curvature
-from qed.optimization.constrained.endings import Told, told
+from qed.optimization.constrained.endings import Told, degenerate, told
+from qed.optimization.constrained.fritz_john import balance
 from qed.optimization.constrained.polish import KKT, judged, polished
 from qed.optimization.constrained.portfolio import LARGE, Solved, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained, constrained
@@ -78,6 +79,9 @@ def _away(problem: Constrained, found: Solved, near: KKT, tol: float) -> Told | 
         return Told(Ending.INFEASIBLE, text)
     if size_of_multipliers(found.kkt) > LARGE:
         return None
+    weights = balance(problem, found.kkt)
+    if weights is not None:
+        return degenerate(problem, found.kkt, weights)
     parts = {
         "the gradient is not balanced by multipliers": r.stationarity,
         "a constraint with slack has a multiplier": r.complementarity,

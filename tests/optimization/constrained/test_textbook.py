@@ -277,7 +277,7 @@ DEGENERATE = {
     "a saddle at the start": (
         lambda x: x[0] ** 2 - (x[1] - 1) ** 2 + (x[1] - 1) ** 4, {"equality": lambda x: x[0] - 1.0}, "minimum"
     ),
-    "one point is feasible": (lambda x: x[0] + x[1] ** 2, {"inequality": lambda x: -((x[0] - 1) ** 2)}, "undecided"),
+    "one point is feasible": (lambda x: x[0] + x[1] ** 2, {"inequality": lambda x: -((x[0] - 1) ** 2)}, "no_kkt_point"),
     "complementarity": (
         lambda x: (x[0] - 1) ** 2 + (x[1] - 1) ** 2 + x[0], {"inequality": lambda x: -x[0] * x[1], "bounds": (0, None)},
         "minimum",

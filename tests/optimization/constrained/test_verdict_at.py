@@ -65,3 +65,36 @@ def test_multipliers_that_do_not_fit_are_told():
         qed.verdict(f, jnp.ones(2), inequality=g, multipliers={"inequality": np.ones(1)})
     with pytest.raises(QedError, match="without constraints"):
         qed.verdict(f, jnp.ones(2), multipliers={"inequality": np.ones(1)})
+
+
+DEGENERATE = {
+    "a cusp": (
+        lambda x: (x[0] - 2) ** 2 + x[1] ** 2, [1.0, 0.0],
+        {"inequality": lambda x: (1 - x[0]) ** 3 - x[1], "bounds": (0, None)}, "no_kkt_point",
+    ),
+    "one feasible point": (lambda x: x[0], [0.0, 0.0], {"equality": lambda x: (x @ x) ** 2}, "no_kkt_point"),
+    "doubled rows": (
+        lambda x: jnp.sum((x - 2) ** 2), [1.0, 0.0], {"equality": lambda x: (x[0] + x[1] - 1, 2 * x[0] + 2 * x[1] - 2)},
+        "not_stationary",
+    ),
+    "a doubled circle": (
+        lambda x: x[0], [0.0, 1.0], {"equality": lambda x: (x @ x - 1, 2 * (x @ x) - 2)}, "not_stationary"
+    ),
+    "doubled rows and wrong multipliers": (
+        lambda x: jnp.sum((x - 2) ** 2), [0.5, 0.5],
+        {
+            "equality": lambda x: (x[0] + x[1] - 1, 2 * x[0] + 2 * x[1] - 2),
+            "multipliers": {"equality": np.array([1.0, 1.0])},
+        },
+        "not_stationary",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_points_without_multipliers_are_told_from_points_that_are_merely_not_stationary(name):
+    fun, at, options, kind = DEGENERATE[name]
+    answer = qed.verdict(fun, jnp.array(at), **options)
+    assert answer.kind == kind, answer.headline
+    if kind == "no_kkt_point":
+        assert any("Fritz John" in reason.rule for reason in answer.reasons)
