@@ -338,3 +338,24 @@ def test_more_starts_find_the_lower_of_two_minima():
         -2
     )
     assert qed.minimize(lambda x: x[0] - x[0] ** 2, jnp.array([1.0]), starts=6, **problem).fun == pytest.approx(-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_thousand_parameters_are_solved_by_sparse_matrices(installed, monkeypatch):
+    """LUKVLE1 of Luksan and Vlcek, *Sparse and partially separable test problems*, 1999."""
+    if not installed:
+        monkeypatch.setattr(uno, "available", lambda: False)
+
+    def f(x):
+        return jnp.sum(100 * (x[:-1] ** 2 - x[1:]) ** 2 + (x[:-1] - 1) ** 2)
+
+    def h(x):
+        a, b, c = x[:-2], x[1:-1], x[2:]
+        return 3 * b**3 + 2 * c - 5 + jnp.sin(b - c) * jnp.sin(b + c) + 4 * b - a * jnp.exp(a - b) - 3
+
+    answer = qed.minimize(f, jnp.where(jnp.arange(1000) % 2 == 0, -1.2, 1.0), equality=h)
+    assert answer.reason == "minimum"
+    assert answer.fun == pytest.approx(6.2324586, rel=1e-7)
+    assert answer.multipliers.equality.shape == (998,)
+    assert any("2,998 entries" in (reason.text or "") for reason in answer.reasons)
