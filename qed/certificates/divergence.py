@@ -9,7 +9,8 @@ and it is infinite where an atom of p is none of q, and where p has a density an
 and log p it is minus the cross-entropy of q under p, on the base that counts atoms and measures lengths.
 
 Verification: weights are fractions, their logarithms are balls. Two members of one exponential family are compared by
-the curvature of its log-normaliser (`qed.certificates.curvature_integral`). Other densities are integrated
+the curvature of its log-normaliser (`qed.certificates.curvature_integral`); of other pairs the closed form is
+evaluated, if there is one (`qed.domains.closed_forms`). Other densities are integrated
 (`qed.certificates.integral_parts`) with constants a_k near log(w_k / Z_k), which the function behind the certificate
 holds and nobody believes: the masses Z_k are enclosed (those of named densities are closed forms), and what a_k is off
 by is put right, or told for a mixture by |log sum exp(u_k + a_k) - log sum exp(u_k + b_k)| <= max |a_k - b_k|.
@@ -29,6 +30,7 @@ from qed.certificates.certificate import Certificate
 from qed.certificates.curvature_integral import enclosed
 from qed.certificates.fingerprint import fingerprint
 from qed.certificates.integral_parts import BITS, Part, Undefined, value_on, weight_of
+from qed.domains import closed_forms
 from qed.domains.densities import NAMED
 from qed.domains.families import common
 from qed.domains.log_ratio import log_ratio
@@ -148,23 +150,36 @@ class Divergence(Certificate):
             return flint().arb(0)
         if (gap := self.uncovered(self.p_parts)) is not None:
             raise CertificateError("q_parts", f"q has no density on {gap}")
-        if self.ratio and self.simple():
-            with precision(EXACT):
-                (p,), (q,) = parts, [part for part in self.q_parts if Fraction(part[3]) > 0]
-                weight = Fraction(p[3])
-                same = flint().arb(0) if p[:2] == q[:2] else enclosed(p[:2], q[:2])
-                return ball_of(weight) * ((ball_of(weight / Fraction(q[3]))).log() + same)
+        if (exact := self.exact()) is not None:
+            return exact
         with precision(BITS):
             return self._integrated(traced, room)
 
-    def simple(self) -> bool:
-        """Whether p and q have one density each, and both of one exponential family, or the same."""
+    def pair(self) -> tuple[PartData, PartData] | None:
+        """The density of p and that of q, where each has one, and both are named."""
         p, q = ([part for part in parts if Fraction(part[3]) > 0] for parts in (self.p_parts, self.q_parts))
-        if len(p) != 1 or len(q) != 1 or not p[0][0]:
-            return False
+        if len(p) != 1 or len(q) != 1 or not (p[0][0] and q[0][0]):
+            return None
         for name, parameters, cuts, _ in (*p, *q):
             _checked(name, parameters, cuts)
-        return p[0][:2] == q[0][:2] or common(p[0][:2], q[0][:2]) is not None
+        return p[0], q[0]
+
+    def exact(self) -> Any:
+        """A ball of the share of one density each, of one exponential family or with a closed form; else None."""
+        if (pair := self.pair()) is None:
+            return None
+        p, q = (part[:2] for part in pair)
+        weights = [Fraction(part[3]) for part in pair]
+        with precision(EXACT):
+            if not self.ratio:
+                found, off = closed_forms.cross_entropy(p, q), 1 / weights[1]
+            else:
+                off = weights[0] / weights[1]
+                if p == q:
+                    found = flint().arb(0)
+                else:
+                    found = closed_forms.divergence(p, q) if common(p, q) is None else enclosed(p, q)
+            return None if found is None else ball_of(weights[0]) * (ball_of(off).log() + found)
 
     def _integrated(self, traced: Traced, room: float) -> Any:
         """sum_k w_k E_k f, and what the constants are off by."""

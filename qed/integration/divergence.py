@@ -21,7 +21,7 @@ from qed.answer import Answer, Enclosed, Measured, Missing, Reason
 from qed.certificates.certificate import Subject
 from qed.certificates.curvature_integral import by_bregman, by_curvature
 from qed.certificates.divergence import EXACT, Divergence, ball_of
-from qed.domains.families import Member
+from qed.domains.families import Member, common
 from qed.domains.log_ratio import log_ratio
 from qed.domains.precision import precision
 from qed.errors import CertificateError
@@ -39,6 +39,9 @@ CLOSE = 1e-10
 """How wide the enclosure of an integral is asked to be, in parts of its size."""
 WIDE = (1e-3, 1e-9)
 """A proof this wide is still told, in parts of the value and absolutely."""
+BY_CELLS = "tails enclosed, series with remainder on the cells between"
+CURVATURE = "∫₀¹ (1 - t) dᵀA''(η_p + t d) d dt"
+"""How, where the log-normaliser A is known."""
 
 
 def kl(p: Any, q: Any) -> Answer[float]:
@@ -135,8 +138,14 @@ class _Comparison:
             return self._infinite(infinite, atom, gap)
         if (gap := certificate.uncovered(certificate.p_parts)) is not None:
             return self._unknown(f"p is not proved to have mass on ({gap[0]:g}, {gap[1]:g}), where q has none")
-        if not self.densities[0] or (self.ratio and certificate.simple()):
-            return self._exact(certificate)
+        if not self.densities[0]:
+            return self._exact(certificate, "atoms added up in balls", self._formula())
+        if (pair := certificate.pair()) is not None:
+            near = self.ratio and common(pair[0][:2], pair[1][:2]) is not None
+            if near:
+                return self._exact(certificate, "the integral of the curvature of the log-normaliser", CURVATURE)
+            if certificate.exact() is not None:
+                return self._exact(certificate, "the closed form, evaluated in balls", self._formula())
         return self._by_integrals()
 
     def _gap(self, certificate: Divergence, traced: Traced) -> tuple[float, float] | None:
@@ -164,18 +173,19 @@ class _Comparison:
         )  # fmt: skip
         return made, traced
 
-    def _exact(self, certificate: Divergence) -> Answer[float]:
-        """Atoms, and at most one pair of a family: the bounds by Bregman's difference, verified by the curvature."""
+    def _exact(self, certificate: Divergence, rule: str, formula: str) -> Answer[float]:
+        """Atoms, and at most one density each: of one family, by Bregman's difference, verified by the curvature."""
         total = certificate.of_atoms()
         if self.densities[0]:
             (p,), (q,) = self.densities
-            weight = p.part.weight
             pairs = [(one.part.family, one.part.parameters) for one in (p, q)]
             with precision(EXACT):
-                total += ball_of(weight) * ball_of(weight / q.part.weight).log()
-                if pairs[0] != pairs[1]:
-                    total += ball_of(weight) * _of_family(*pairs)
-        found = self._claimed(certificate, total, None)
+                if formula is CURVATURE and pairs[0] != pairs[1]:
+                    known = _of_family(*pairs) + ball_of(p.part.weight / q.part.weight).log()
+                    total += ball_of(p.part.weight) * known
+                else:
+                    total += certificate.exact()
+        found = self._claimed(certificate, total, None, rule, formula)
         return found if found is not None else self._unknown(f"the sum is only known as {total.str(6)}")
 
     def _integrated(self) -> Answer[float]:
@@ -198,7 +208,7 @@ class _Comparison:
                 infinite = replace(certificate, lower=np.inf, upper=np.inf).sealed()
                 infinite.verify()
                 return self._infinite(infinite, None, None)
-            found = self._claimed(certificate, total, room)
+            found = self._claimed(certificate, total, room, BY_CELLS, self._formula())
             if found is not None:
                 return found
         if not np.isfinite(value) or error > max(abs(value) / 8, 1e-6):
@@ -222,7 +232,9 @@ class _Comparison:
 
     # --- words ---
 
-    def _claimed(self, certificate: Divergence, total: Any, room: float | None) -> Answer[float] | None:
+    def _claimed(
+        self, certificate: Divergence, total: Any, room: float | None, rule: str, formula: str
+    ) -> Answer[float] | None:
         """The answer with bounds that are the ball rounded outward, if they say something and are verified."""
         if not total.is_finite():
             return None
@@ -240,10 +252,6 @@ class _Comparison:
             except CertificateError:
                 return None
         shown = min(max(middle, lower), upper)
-        rule = "the integral of the curvature of the log-normaliser" if room is None and self.densities[0] else (
-            "atoms added up in balls" if room is None else "tails enclosed, series with remainder on the cells between"
-        )  # fmt: skip
-        formula = "∫₀¹ (1 - t) dᵀA''(η_p + t d) d dt" if room is None and self.densities[0] else self._formula()
         return self._told(claimed, shown, (Reason(rule, formula, standing=Standing.PROVED, text=rule),),
                           f"{_capital(self.name)} is {within(lower, upper)}.")  # fmt: skip
 
