@@ -29,7 +29,7 @@ import numpy as np
 from qed.certificates.certificate import Certificate
 from qed.certificates.curvature_integral import enclosed
 from qed.certificates.fingerprint import fingerprint
-from qed.certificates.integral_parts import BITS, Part, Undefined, value_on, weight_of
+from qed.certificates.integral_parts import BITS, Part, Undefined, value_on
 from qed.domains import closed_forms
 from qed.domains.densities import NAMED
 from qed.domains.families import common
@@ -100,21 +100,25 @@ class Divergence(Certificate):
         A named density is positive inside its support, another one where its logarithm is bounded.
         """
         outputs = self._outputs(len(traced.graph.outputs))
-        for part, output in zip(self.p_parts, outputs, strict=False):
+        for k, (part, output) in enumerate(zip(self.p_parts, outputs, strict=False)):
             gap = self.uncovered([part])
             if gap is None:
                 continue
             low, high = (float(np.clip(end, -1e6, 1e6)) for end in gap)
             ends = low + (high - low) * 0.5, low + (high - low) * 0.5078125
-            if part[0] or (ends[0] < ends[1] and value_on(traced, output, *ends, "p_parts").is_finite()):
-                return gap if part[0] else ends
+            if part[0]:
+                return gap
+            if ends[0] < ends[1] and value_on(traced, output, *ends, "p_parts").is_finite():
+                with precision(BITS):
+                    self._off(traced, k, output, 1e-3)  # the mass is finite
+                return ends
         return None
 
     def uncovered(self, parts: Sequence[PartData]) -> tuple[float, float] | None:
         """An interval of a part on which q has no density."""
-        covered = sorted((part[2][0], part[2][-1]) for part in self.q_parts if Fraction(part[3]) > 0)
+        covered = sorted((part[2][0], part[2][-1]) for part in self.q_parts if fraction(part[3]) > 0)
         for part in parts:
-            if not Fraction(part[3]) > 0:
+            if not fraction(part[3]) > 0:
                 continue
             start, end = part[2][0], part[2][-1]
             for low, high in covered:
@@ -145,11 +149,12 @@ class Divergence(Certificate):
 
     def of_parts(self, traced: Traced, room: float) -> Any:
         """A ball of the share of the densities; infinite where that is proved."""
-        parts = [part for part in self.p_parts if Fraction(part[3]) > 0]
+        parts = [part for part in self.p_parts if fraction(part[3]) > 0]
         if not parts:
             return flint().arb(0)
         if (gap := self.uncovered(self.p_parts)) is not None:
             raise CertificateError("q_parts", f"q has no density on {gap}")
+        self._of_its_parts()
         if (exact := self.exact()) is not None:
             return exact
         with precision(BITS):
@@ -157,7 +162,7 @@ class Divergence(Certificate):
 
     def pair(self) -> tuple[PartData, PartData] | None:
         """The density of p and that of q, where each has one, and both are named."""
-        p, q = ([part for part in parts if Fraction(part[3]) > 0] for parts in (self.p_parts, self.q_parts))
+        p, q = ([part for part in parts if fraction(part[3]) > 0] for parts in (self.p_parts, self.q_parts))
         if len(p) != 1 or len(q) != 1 or not (p[0][0] and q[0][0]):
             return None
         for name, parameters, cuts, _ in (*p, *q):
@@ -169,7 +174,7 @@ class Divergence(Certificate):
         if (pair := self.pair()) is None:
             return None
         p, q = (part[:2] for part in pair)
-        weights = [Fraction(part[3]) for part in pair]
+        weights = [fraction(part[3]) for part in pair]
         with precision(EXACT):
             if not self.ratio:
                 found, off = closed_forms.cross_entropy(p, q), 1 / weights[1]
@@ -184,7 +189,6 @@ class Divergence(Certificate):
     def _integrated(self, traced: Traced, room: float) -> Any:
         """sum_k w_k E_k f, and what the constants are off by."""
         arb = flint().arb
-        self._of_its_parts()
         outputs = self._outputs(len(traced.graph.outputs))
         everything = (*self.p_parts, *self.q_parts)
         if len(self.constants) != len(everything):
@@ -194,7 +198,7 @@ class Divergence(Certificate):
         for k, (name, parameters, cuts, weight) in enumerate(self.p_parts):
             part = Part(traced, (name, parameters, cuts, weight, True), outputs[k], f"p_parts[{k}]")
             total += part.mean(share)
-            share_of_all += Fraction(weight)
+            share_of_all += fraction(weight)
         if total.is_nan():
             raise Undefined("p_parts", "its parts are infinite with opposite signs")
         if not total.is_finite():
@@ -218,7 +222,7 @@ class Divergence(Certificate):
         """What a constant is above log(weight / mass)."""
         name, parameters, cuts, weight = (*self.p_parts, *self.q_parts)[k]
         node = f"constants[{k}]"
-        logarithm = ball_of(Fraction(weight)).log()
+        logarithm = ball_of(fraction(weight)).log()
         if name:
             _checked(name, parameters, cuts)
             return flint().arb(self.constants[k]) - logarithm + log_mass(name, parameters)
@@ -244,8 +248,7 @@ class Divergence(Certificate):
         for side, atoms, parts in (("p", self.p_atoms, self.p_parts), ("q", self.q_atoms, self.q_parts)):
             total = Fraction(0)
             for text in (*(w for _, w in atoms), *(part[3] for part in parts)):
-                weight_of(text, f"{side}_atoms")
-                total += Fraction(text)
+                total += fraction(text, f"{side}_atoms")
             if total != 1:
                 node = f"{side}_atoms"
                 raise CertificateError(node, f"the weights of {side} do not add up to 1")
@@ -272,10 +275,34 @@ def _merged(atoms: tuple[tuple[float, str], ...], node: str) -> dict[float, Frac
     """The atoms of positive weight by place, each place once."""
     found: dict[float, Fraction] = {}
     for x, text in atoms:
-        weight_of(text, node)
-        if Fraction(text) > 0:
-            found[float(x)] = found.get(float(x), Fraction(0)) + Fraction(text)
+        weight = fraction(text, node)
+        if weight > 0:
+            found[float(x)] = found.get(float(x), Fraction(0)) + weight
     return found
+
+
+def as_text(weight: Fraction) -> str:
+    """A fraction as a text, in hexadecimal digits, whose number Python does not limit.
+
+    >>> as_text(Fraction(3, 16)), fraction("x3/10") == Fraction(3, 16)
+    ('x3/10', True)
+    """
+    return f"x{weight.numerator:x}/{weight.denominator:x}"
+
+
+def fraction(text: str, node: str = "p_parts") -> Fraction:
+    """A weight from its text."""
+    try:
+        if text.startswith("x"):
+            over, under = (int(digits, 16) for digits in text[1:].split("/"))
+            weight = Fraction(over, under)
+        else:
+            weight = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise CertificateError(node, f"{text[:40]!r} is no weight") from None
+    if weight < 0:
+        raise CertificateError(node, "a weight is negative")
+    return weight
 
 
 def ball_of(value: Fraction) -> Any:

@@ -20,7 +20,7 @@ import numpy as np
 from qed.answer import Answer, Enclosed, Measured, Missing, Reason
 from qed.certificates.certificate import Subject
 from qed.certificates.curvature_integral import by_bregman, by_curvature
-from qed.certificates.divergence import EXACT, Divergence, ball_of
+from qed.certificates.divergence import EXACT, Divergence, as_text, ball_of
 from qed.domains.families import Member, common
 from qed.domains.log_ratio import log_ratio
 from qed.domains.precision import precision
@@ -166,7 +166,7 @@ class _Comparison:
         subject = Subject(log_ratio(p, q, constants, own, self.ratio) if p and q else _nothing(own),
                           np.float64(0.5), x64=True)  # fmt: skip
         traced = subject.traced()
-        atoms = [tuple((float(x), str(w)) for x, w in law.atoms if w > 0) for law in (self.p, self.q)]
+        atoms = [tuple((float(x), as_text(w)) for x, w in law.atoms if w > 0) for law in (self.p, self.q)]
         made = Divergence.made(
             subject, traced, ratio=self.ratio, p_atoms=atoms[0], q_atoms=atoms[1], p_parts=tuple(p), q_parts=tuple(q),
             constants=constants, lower=-np.inf, upper=np.inf,
@@ -179,12 +179,15 @@ class _Comparison:
         if self.densities[0]:
             (p,), (q,) = self.densities
             pairs = [(one.part.family, one.part.parameters) for one in (p, q)]
-            with precision(EXACT):
-                if formula is CURVATURE and pairs[0] != pairs[1]:
-                    known = _of_family(*pairs) + ball_of(p.part.weight / q.part.weight).log()
-                    total += ball_of(p.part.weight) * known
-                else:
-                    total += certificate.exact()
+            try:
+                with precision(EXACT):
+                    if formula is CURVATURE and pairs[0] != pairs[1]:
+                        known = _of_family(*pairs) + ball_of(p.part.weight / q.part.weight).log()
+                        total += ball_of(p.part.weight) * known
+                    else:
+                        total += certificate.exact()
+            except CertificateError as lost:
+                return self._unknown(f"{lost.node}: {lost.why}")
         found = self._claimed(certificate, total, None, rule, formula)
         return found if found is not None else self._unknown(f"the sum is only known as {total.str(6)}")
 
@@ -211,8 +214,10 @@ class _Comparison:
             found = self._claimed(certificate, total, room, BY_CELLS, self._formula())
             if found is not None:
                 return found
-        if not np.isfinite(value) or error > max(abs(value) / 8, 1e-6):
+        if not np.isfinite(value) or error > max(abs(value) / 8, 1e-6) or "mass" in problem:
             return self._unknown(problem)
+        if (place := self._empty()) is not None:
+            return self._unknown(f"the density of q is 0 or undefined near {place:g}, where p has mass")
         return self._measurement(max(value, 0.0) if self.ratio else value, error, problem)
 
     def _measured(self, traced: Traced, value: float) -> tuple[float, float]:
@@ -229,6 +234,19 @@ class _Comparison:
             value += float(one.part.weight) * found.value
             error += float(one.part.weight) * found.error
         return value, error
+
+    def _empty(self) -> float | None:
+        """A place between the cuts of a density of p where every density of q is 0 or undefined in float64."""
+        for one in self.densities[0]:
+            inner = [c for c in one.cuts if np.isfinite(c)]
+            x = np.linspace(inner[0], inner[-1], 2**16 + 2)[1:-1]
+            seen = np.zeros(x.shape, bool)
+            for other in self.densities[1]:
+                assert other.u is not None
+                seen |= np.isfinite(other.u(x)) & (x >= other.cuts[0]) & (x <= other.cuts[-1])
+            if not np.all(seen):
+                return float(x[np.argmin(seen)])
+        return None
 
     # --- words ---
 

@@ -54,7 +54,8 @@ class Density:
                 mass = float(log_mass(self.part.family, self.part.parameters))
         else:
             assert self.u is not None
-            mass, _, _ = measured_logarithm(self.u, self.cuts)
+            mass, error, whole = measured_logarithm(self.u, self.cuts)
+            mass = mass if whole and error < 1e-3 else math.nan
         return math.log(float(self.part.weight)) - mass
 
 

@@ -283,6 +283,25 @@ def test_a_law_outside_the_support_is_never_finite():
     assert answer.proved and answer.value == math.inf and answer.check()
 
 
+def test_what_is_no_law_has_no_divergence():
+    flat = m.from_log_density(lambda x: 0 * x)
+    for p, q in ((flat, m.Uniform()), (m.Uniform(), flat)):
+        assert qed.kl(p, q).unknown
+
+
+def test_a_sliver_where_q_is_zero_is_seen():
+    holed = m.from_log_density(lambda x: jnp.where((x > 0.3) & (x < 0.301), -jnp.inf, 0.0), 0.0, 1.0)
+    answer = qed.kl(m.Uniform(), holed)
+    assert answer.unknown or answer.value == math.inf
+
+
+def test_many_atoms_and_far_parameters():
+    answer = qed.kl(m.Binomial(400, 0.3), m.Binomial(400, 0.4))
+    truth = 400 * (0.3 * math.log(0.3 / 0.4) + 0.7 * math.log(0.7 / 0.6))
+    assert answer.proved and answer.value == pytest.approx(truth, rel=1e-12)
+    assert qed.kl(m.Normal(0.0, 1e-150), m.Normal(1e150, 1e150)).value is None
+
+
 def test_a_mixture_is_measured():
     p, q = (m.mixture([w, 1 - w], [m.Normal(-1.0, 1.0), m.Normal(1.0, 1.0)]) for w in (0.3, 0.6))
 
@@ -360,8 +379,9 @@ def _altered(value):
     [
         (m.mixture([0.25, 0.75], [m.Dirac(0.0), m.Normal()]), m.mixture([0.5, 0.5], [m.Dirac(0.0), m.Normal(1.0)])),
         (m.Uniform(), m.Normal()),
+        (m.Exponential(), m.Cauchy()),
     ],
-    ids=["family", "integral"],
+    ids=["family", "closed", "integral"],
 )
 def test_an_altered_certificate_is_refused(p, q):
     certificate = qed.kl(p, q).certificate
