@@ -20,7 +20,7 @@ from qed.calculus.gradient.check import check_gradient
 from qed.errors import QedError
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen
-from qed.optimization.point import Judged, as_tree, fall_for_ever, falls, units
+from qed.optimization.point import Judged, as_tree, fall_for_ever, falls, falls_in_float64, lower_nearby, units
 from qed.optimization.probing import slope
 from qed.optimization.running import Ended, curvatures, lower_along
 from qed.optimization.solution import Ending, Verdict
@@ -101,7 +101,7 @@ def _wrong_gradient(case: Judged) -> Answer[Verdict] | None:
             if left <= 0 <= right:
                 return case.says(Ending.KINK, f"A kink: along a direction f has {sides}. {_among(case)}")
             return case.says(Ending.KINK, f"A kink: along a direction f has {sides}.", direction=as_tree(case, unit))
-        if found.disagrees:
+        if found.disagrees and max(abs(found.observed), abs(found.promised)) > case.objective.underflow:
             fun, x, args = case.asked
             part = check_gradient(fun, x, *args)
             kind = Ending.STOP_GRADIENT if _stopped(part) else Ending.GRADIENT_WRONG
@@ -212,6 +212,9 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     if point.nature == "maximum":
         return case.says(Ending.MAXIMUM, "A maximum, by derivatives of higher order.", parts=(part,))
     names = "; ".join(d.named() for d in point.directions[:3])
+    away = None if point.nature == "minimum" else falls_in_float64(case, flats)
+    if away is not None:
+        return away
     if point.nature == "minimum" or not point.negative:
         sure = "" if point.nature == "minimum" else " as far as was looked"
         text = f"A flat minimum{sure}: f is determined and x is not, f does not bend along {names or 'some direction'}."
@@ -250,6 +253,10 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         gain, length = 0.5 * float(case.here.g @ move), float(np.linalg.norm(move))
         ends["decrease"] = gain
         near = 1 + float(np.linalg.norm(case.here.x))
+        jump = lower_nearby(case, gain)
+        if jump is not None:
+            text = f"No minimum: by slopes and curvatures it would be one, yet {jump:.2g} away f is lower."
+            return case.says(Ending.KINK, text, **dict[str, Any](ends))
         if length <= 1e-6 * near or (gain <= case.noise and length <= 1e-5 * near):
             text = (
                 f"A minimum, about {length:.2g} away: all {len(values)} curvatures are positive, from {values[0]:.3g}; "
@@ -270,6 +277,9 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
             return case.says(Ending.FLAT_MINIMUM, text, **dict[str, Any](ends))
     flat = _singular(case, values, vectors)
     if flat is not None:
+        away = falls_in_float64(case, _ways(case, found))
+        if away is not None:
+            return away
         return case.says(Ending.FLAT_MINIMUM, flat, **dict[str, Any](ends))
     if kappa > 1e10 and values[0] > 0:
         text = f"Ill-conditioned: curvatures from {values[0]:.3g} to {values[-1]:.3g}, a ratio of {kappa:.2g}."
@@ -362,6 +372,10 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
             )
             return case.says(Ending.FLAT_MINIMUM, text, **dict[str, Any](ends))
         return _stopped_short(case, ends)
+    jump = lower_nearby(case, gain)
+    if jump is not None:
+        text = f"No minimum: by slopes and curvatures it would be one, yet {jump:.2g} away f is lower."
+        return case.says(Ending.KINK, text, **dict[str, Any](ends))
     if gain <= max(case.noise, 1e-10 * scale) and case.left <= 1e-4 * scale:
         text = (
             f"A minimum in the box: {count} of {len(held)} parameters are held by bounds, the others bend upwards"

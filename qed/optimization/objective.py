@@ -17,6 +17,7 @@ import numpy as np
 
 from qed import facts
 from qed.calculus.hessian import flatten, hessian_product, unflatten
+from qed.domains.widened import Widened, is_narrow, widen
 from qed.graph.function import Function
 from qed.graph.trace import is_float
 from qed.optimization.second_order import SecondOrder, second_order
@@ -57,6 +58,13 @@ class Objective:
         out = self.function.graph.outputs[0].dtype
         kinds = [out, *(p.dtype for p in self.function.parameters)]
         return max(float(jax.numpy.finfo(kind).eps) for kind in kinds)
+
+    @cached_property
+    def underflow(self) -> float:
+        """Below this, 4 times the smallest normal number of the dtypes, a slope may have become 0."""
+        out = self.function.graph.outputs[0].dtype
+        kinds = [out, *(p.dtype for p in self.function.parameters)]
+        return 4 * max(float(jax.numpy.finfo(kind).tiny) for kind in kinds)
 
     @cached_property
     def cornered(self) -> bool:
@@ -116,3 +124,37 @@ class Objective:
             if near.finite:
                 rest.append(abs(near.f - seen.f - float(seen.g @ (near.x - seen.x))))
         return max([self.noise(seen.f), *rest])
+
+
+class Wide(Objective):
+    """The same function in float64, in which it may still fall where its own dtype is flat or has underflowed."""
+
+    def __init__(self, function: Function) -> None:
+        super().__init__(function)
+
+        def value(x: Any) -> Any:
+            parts, start = [], 0
+            for array in function.parameters:
+                parts.append(x[start : start + array.size].reshape(array.shape))
+                start += array.size
+            return Widened()(function.graph, function.join(parts, [widen(d) for d in function.data]))[0]
+
+        self._wide = jax.jit(jax.value_and_grad(value))
+
+    @staticmethod
+    def of(objective: Objective) -> Wide | None:
+        """The objective in float64; None where it is so already, or is no more accurate there."""
+        narrow = objective.eps <= np.finfo(np.float64).eps or is_narrow(objective.function.graph)
+        return None if narrow else Wide(objective.function)
+
+    @cached_property
+    def eps(self) -> float:
+        """The unit roundoff of float64."""
+        return float(np.finfo(np.float64).eps)
+
+    def at(self, x: Array) -> Seen:
+        """Value and gradient at a vector of float64."""
+        self.counts["values"] += 1
+        with jax.enable_x64(True):
+            f, g = self._wide(np.asarray(x, np.float64))
+            return Seen(np.asarray(x, np.float64), float(f), np.asarray(g, np.float64))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from qed.answer import Answer, Missing, Reason
 from qed.optimization.bounds import Bounds
-from qed.optimization.objective import Objective, Seen
+from qed.optimization.objective import Objective, Seen, Wide
 from qed.optimization.probing import ray
 from qed.optimization.running import Ended, lower_along
 from qed.optimization.solution import Ending, Verdict
@@ -78,6 +78,41 @@ def fall_for_ever(case: Judged, at: Seen, directions: list[Array]) -> Answer[Ver
             f"towards {found.value:.6g}."
         )
         return case.says(Ending.INFIMUM_NOT_ATTAINED, text, direction=as_tree(case, direction))
+    return None
+
+
+def falls_in_float64(case: Judged, directions: list[Array]) -> Answer[Verdict] | None:
+    """The answer that f falls for ever, in float64, along a ray along which its own dtype does not tell it."""
+    wide = Wide.of(case.objective)
+    if wide is None:
+        return None
+    here = wide.at(case.here.x)
+    size = float(np.linalg.norm(here.g))
+    ways = [*directions, *([-here.g / size] if 0 < size < np.inf else [])]
+    if not here.finite or size == 0:
+        return None
+    found = fall_for_ever(replace(case, objective=wide, here=here), here, ways)
+    if found is None:
+        return None
+    text = f"{found.headline} That is seen in float64; in {case.objective.function.dtype} the point looks flat."
+    assert found.value is not None
+    return case.says(found.value.kind, text, direction=found.value.direction)
+
+
+def lower_nearby(case: Judged, gain: float) -> float | None:
+    """How far away f, which may jump, is lower by more than its noise and twice the `gain` of the model; or None."""
+    if not case.objective.cornered:
+        return None
+    n = len(case.here.x)
+    size = max(1.0, float(np.linalg.norm(case.here.x)))
+    tried = [*np.eye(n)[:20], *np.random.default_rng(0).standard_normal((8, n))]
+    for t in (1e-6, 1e-4):
+        for direction in tried:
+            for sign in (1.0, -1.0):
+                move = sign * t * size * direction / np.linalg.norm(direction)
+                there = case.objective.at(case.bounds.project(case.here.x + move))
+                if there.f < case.here.f - 2 * case.noise - 2 * gain:
+                    return float(np.linalg.norm(there.x - case.here.x))
     return None
 
 

@@ -105,8 +105,8 @@ def ray(objective: Objective, here: Seen, direction: Array, bounds: Bounds, nois
     """What f does along a ray from x: 'unbounded', 'infimum', or None where it rises or nothing is told.
 
     'unbounded': f falls between all of twenty doubling distances, and in the second half by no less than in the first.
-    'infimum': f falls by less and less, its slope along the ray fading until neither is resolved by its dtype; where
-    it breaks off before, as that of a hinge does, nothing is told.
+    'infimum': f falls by less and less, from its largest fall in the first half on, its slope along the ray fading until
+    neither is resolved by its dtype; where it breaks off before, as that of a hinge does, nothing is told.
     """
     t = max(1.0, float(np.linalg.norm(here.x))) / 8
     values, slopes, distances = [here.f], [], [0.0]
@@ -130,7 +130,8 @@ def ray(objective: Objective, here: Seen, direction: Array, bounds: Bounds, nois
         if min(falls[half:]) >= 0.9 * max(falls[1:half]) and falls[-1] > 10 * noise:
             return Ray("unbounded", distances[-1], values[-1], falls)
     first = next((i for i, fall in enumerate(falls) if fall <= 0), len(falls))
-    shrinking = all(b <= a for a, b in pairwise(falls[1:first]))
+    largest = int(np.argmax(falls[:first])) if first else 0
+    shrinking = largest < len(falls) // 2 and all(b <= a for a, b in pairwise(falls[max(largest, 1) : first]))
     if len(falls) == 20 and first >= 4 and all(s < 0 for s in slopes[: first - 1]) and shrinking:
         last = max((i for i, s in enumerate(slopes) if s < 0), default=0)
         gone = abs(slopes[last]) <= max(objective.eps * abs(slopes[0]), 4 * noise / distances[last + 1])

@@ -1,0 +1,28 @@
+"""Points that look like minima in float32 and are none: underflow, values that are rounded away, jumps beside them."""
+
+import jax.numpy as jnp
+import pytest
+
+import qed
+
+
+@pytest.mark.parametrize(
+    ("fun", "at", "kind"),
+    [
+        (lambda x: jnp.sum(jnp.exp(-x)), 90.0, "infimum_not_attained"),
+        (lambda x: 1 + 1e-10 * jnp.sum(x), 0.0, "unbounded_below"),
+        (lambda x: jnp.sum(1 / x), 1e8, "infimum_not_attained"),
+        (lambda x: jnp.where(x[0] > 0, x[0] ** 2 - 1, x[0] ** 2), 0.0, "kink"),
+        (lambda x: jnp.sum(0 * x) + 1, 0.0, "flat_minimum"),
+        (lambda x: jnp.where(x[0] > 0.125, x[0] ** 2 - 1, x[0] ** 2), 0.0, "minimum"),
+    ],
+)
+def test_what_only_looks_like_a_minimum(fun, at, kind):
+    answer = qed.verdict(fun, jnp.full(1, at, jnp.float32))
+    assert answer.kind == kind
+    assert ("float64" in answer.headline) == (at == 90.0 or kind == "unbounded_below")
+
+
+def test_a_gradient_that_underflowed_is_not_called_wrong():
+    answer = qed.verdict(lambda x: jnp.sum(1 / x**2), jnp.full(1, 1e15, jnp.float32))
+    assert answer.kind not in ("gradient_wrong", "flat_minimum", "minimum")
