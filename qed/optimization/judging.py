@@ -20,7 +20,16 @@ from qed.calculus.gradient.check import check_gradient
 from qed.errors import QedError
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen
-from qed.optimization.point import Judged, as_tree, fall_for_ever, falls, falls_in_float64, lower_nearby, units
+from qed.optimization.point import (
+    Judged,
+    as_tree,
+    explained,
+    fall_for_ever,
+    falls,
+    falls_in_float64,
+    lower_nearby,
+    units,
+)
 from qed.optimization.probing import slope
 from qed.optimization.running import Ended, curvatures, lower_along
 from qed.optimization.solution import Ending, Verdict
@@ -101,7 +110,7 @@ def _wrong_gradient(case: Judged) -> Answer[Verdict] | None:
             if left <= 0 <= right:
                 return case.says(Ending.KINK, f"A kink: along a direction f has {sides}. {_among(case)}")
             return case.says(Ending.KINK, f"A kink: along a direction f has {sides}.", direction=as_tree(case, unit))
-        if found.disagrees and max(abs(found.observed), abs(found.promised)) > case.objective.underflow:
+        if found.disagrees and not explained(case, found, unit):
             fun, x, args = case.asked
             part = check_gradient(fun, x, *args)
             kind = Ending.STOP_GRADIENT if _stopped(part) else Ending.GRADIENT_WRONG

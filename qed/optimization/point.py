@@ -10,7 +10,7 @@ import numpy as np
 from qed.answer import Answer, Missing, Reason
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen, Wide
-from qed.optimization.probing import ray
+from qed.optimization.probing import Slope, ray, slope
 from qed.optimization.running import Ended, lower_along
 from qed.optimization.solution import Ending, Verdict
 from qed.standing import Standing
@@ -97,6 +97,21 @@ def falls_in_float64(case: Judged, directions: list[Array]) -> Answer[Verdict] |
     text = f"{found.headline} That is seen in float64; in {case.objective.function.dtype} the point looks flat."
     assert found.value is not None
     return case.says(found.value.kind, text, direction=found.value.direction)
+
+
+def explained(case: Judged, found: Slope, unit: Array) -> bool:
+    """Whether that values and gradient disagree lies in the dtype: a slope underflows, or in float64 they agree."""
+    if max(abs(found.observed), abs(found.promised)) <= case.objective.underflow:
+        return True
+    wide = Wide.of(case.objective)
+    if wide is None:
+        return False
+    here = wide.at(case.here.x)
+    # a sum may cancel: below the roundings of ordinary numbers, those of float64 are counted too
+    small = abs(found.observed - found.promised) <= case.objective.eps
+    noise = wide.noise(max(abs(here.f), 1.0 if small else 0.0))
+    again = slope(wide, here, unit, noise) if here.finite else None
+    return again is not None and not replace(again, promised=found.promised).disagrees
 
 
 def lower_nearby(case: Judged, gain: float) -> float | None:

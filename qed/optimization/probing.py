@@ -105,7 +105,7 @@ def ray(objective: Objective, here: Seen, direction: Array, bounds: Bounds, nois
     """What f does along a ray from x: 'unbounded', 'infimum', or None where it rises or nothing is told.
 
     'unbounded': f falls between all of twenty doubling distances, and in the second half by no less than in the first.
-    'infimum': f falls by less and less, from its largest fall in the first half on, its slope along the ray fading until
+    'infimum': f falls by less and less, from its largest fall in the first half on, its slope there fading until
     neither is resolved by its dtype; where it breaks off before, as that of a hinge does, nothing is told.
     """
     t = max(1.0, float(np.linalg.norm(here.x))) / 8

@@ -1,5 +1,6 @@
 """Points that look like minima in float32 and are none: underflow, values that are rounded away, jumps beside them."""
 
+import jax
 import jax.numpy as jnp
 import pytest
 
@@ -26,3 +27,8 @@ def test_what_only_looks_like_a_minimum(fun, at, kind):
 def test_a_gradient_that_underflowed_is_not_called_wrong():
     answer = qed.verdict(lambda x: jnp.sum(1 / x**2), jnp.full(1, 1e15, jnp.float32))
     assert answer.kind not in ("gradient_wrong", "flat_minimum", "minimum")
+
+
+def test_a_loss_that_float32_rounds_to_zero_has_no_wrong_gradient():
+    answer = qed.verdict(lambda x: -jax.nn.log_softmax(x)[0], jnp.array([30.0, 0.0], jnp.float32))
+    assert answer.kind not in ("gradient_wrong", "stop_gradient")
