@@ -24,7 +24,7 @@ def ordinal_with_a_scale(x, s):
     return -jnp.log(jax.nn.sigmoid((x + 1) * s) - jax.nn.sigmoid((x - 1) * s))
 
 
-@case((25.0, 0.0, 2.0), (0.5, 1.0, -1.0), (-18.0, 3.0, 1.0))
+@case((40.0, 0.0, 2.0), (0.5, 1.0, -1.0), (-18.0, 3.0, 1.0))
 def mixture_of_two_widths(x, a, b):
     return jnp.log(0.25 * jnp.exp(-2 * (x - a) ** 2) / 3.0 + 0.75 * jnp.exp(-0.125 * (x - b) ** 2))
 

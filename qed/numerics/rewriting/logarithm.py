@@ -129,6 +129,7 @@ class Logarithms:
         self.log.gap = self._gap
         self.changed: list[tuple[Node, Node, Form, str]] = []
         self._inverse: set[int] = set()
+        self._taken_of: dict[int, Form] = {}
 
     def changes(self, needed: set[int]) -> tuple[Change, ...]:
         """What was changed, for the new nodes of these numbers."""
@@ -142,18 +143,25 @@ class Logarithms:
     def rule(self, node: Node) -> Node | None:
         """What takes the place of a node, or None."""
         rules = {"log": self._log, "log1p": self._log1p, "div": self._div, "mul": self._mul, "integer_pow": self._power}
+        rules |= {"sub": self._logs, "add": self._logs}
         use = rules.get(node.operation)
         if use is None or node.equation is None or (self.only is not None and not self.only(node)):
             return None
+        if node.operation in ("sub", "add"):
+            return self._noted(node, self._logs(node))
         last = source_of(node.children[-1])
         while last.operation in ("gather", "convert_element_type"):
             last = source_of(last.children[0])
         if last.settled and last.equation is not None:  # the scaled sum of a log-sum-exp, in its derivative
             return None
-        found = use(node)
+        return self._noted(node, use(node))
+
+    def _noted(self, node: Node, found: _Found | None) -> Node | None:
         if found is None:
             return None
         new, form, kind = found
+        if kind == "log":
+            self._taken_of.setdefault(new.number, form)
         known = self.log(node) if kind in ("weighted", "mean") and new.operation != "x_log_x" else None
         if known is not None:  # a logarithm of it goes back to what it was
             self.log.know(new, known)
@@ -179,6 +187,38 @@ class Logarithms:
         if argument.operation in ("add", "sub") and argument.equation is not None:
             return self._near_one(argument, node)
         return None
+
+    def _logs(self, node: Node) -> _Found | None:
+        """A sum or difference of two logarithms that were taken, their shifts added first."""
+        forms = [self._of_log(child) for child in node.children]
+        first, second = forms
+        if (
+            first is None
+            or second is None
+            or not all(any(t.shift is not None for t in f.terms) for f in (first, second))
+        ):
+            return None
+        if any(child.shape != node.shape for child in node.children):
+            return None
+        form = linear(node.shape, (1.0, first), (-1.0 if node.operation == "sub" else 1.0, second))
+        live = {t.coefficient > 0 for t in form.terms if t.coefficient and t.shift is not None}
+        return self._taken(form, node) if len(live) > 1 else None
+
+    def _of_log(self, node: Node) -> Form | None:
+        """The form of a logarithm that was taken, or of a multiple of one."""
+        if node.number in self._taken_of:
+            return self._taken_of[node.number]
+        if node.operation == "neg":
+            inner, factor = self._of_log(node.children[0]), -1.0
+        elif node.operation == "mul":
+            numbers = [constant_of(child) for child in node.children]
+            if (numbers[0] is None) == (numbers[1] is None):
+                return None
+            at = 0 if numbers[0] is None else 1
+            inner, factor = self._of_log(node.children[at]), numbers[1 - at] or 0.0
+        else:
+            return None
+        return None if inner is None or not factor else linear(inner.shape, (factor, inner))
 
     def _scaled_square(self, argument: Node, node: Node) -> _Found | None:
         """log(c (1 + a^2)) for a number c, where a^2 may overflow."""

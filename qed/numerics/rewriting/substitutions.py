@@ -47,7 +47,9 @@ from qed.numerics.rewriting.algorithms import (
 from qed.numerics.rewriting.angles import COSINE_DISTANCE, arccosine, side, triangle_area
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, plus, product, spelled, times
 from qed.numerics.rewriting.entropies import divergence, ratio_times
+from qed.numerics.rewriting.hyperboloid import lorentz
 from qed.numerics.rewriting.laws import Law
+from qed.numerics.rewriting.moments import CENTRAL, central_moment
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.signs import MOVES
 from qed.numerics.rewriting.table import Replacement, Table
@@ -120,6 +122,7 @@ class Substitutions(Table):
             "add": self._sum,
             "div": lambda n: mills(self.difference, n) or self._cosine(n),
             "mul": lambda n: ratio_times(self.difference, n),
+            "acosh": lambda n: lorentz(self.difference, n),
             "acos": lambda n: arccosine(self.difference, n),
             "sqrt": lambda n: triangle_area(self.difference, n) or side(self.difference, n),
             "log": self._log,
@@ -132,8 +135,14 @@ class Substitutions(Table):
     def _sum(self, node: Node) -> Found | None:
         polynomial = self.difference.terms(node)
         entropy = divergence(self.difference, node)
-        if len(polynomial) not in (2, 3) or entropy is not None:
+        if entropy is not None:
             return entropy
+        central = central_moment(self.difference, polynomial, self._summed, self._filled)
+        if central is not None:
+            value = self._moved(central[1], central[2])
+            return self.difference.algebra.times(float(central[0]), value), (CENTRAL,)
+        if len(polynomial) not in (2, 3):
+            return None
         return (
             self._cosine_distance(polynomial, node)
             or self._moments(polynomial, node)
