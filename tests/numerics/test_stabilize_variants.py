@@ -64,6 +64,22 @@ def log_of_erfs(a, b):
     return jnp.log(erf(b / jnp.sqrt(3.0)) - erf(a / jnp.sqrt(3.0)))
 
 
+@case([500.0, 500.5, 501.0, 503.0], [0.5, -1.0, 2.0, 0.25])
+def fourth_central_moment(x):
+    m = jnp.mean(x)
+    return jnp.mean(x**4) - 4 * m * jnp.mean(x**3) + 6 * m**2 * jnp.mean(x**2) - 3 * m**4
+
+
+@case((0.3, 0.301), (2.0, -5.0))
+def distance_on_a_hyperbola(x, y):
+    return jnp.arccosh(jnp.sqrt(1 + x * x) * jnp.sqrt(1 + y * y) - x * y)
+
+
+@case([30.0, 2.0, -0.2], [0.1, 0.2, 0.3])
+def cross_entropy_of_a_class(z):
+    return jnp.log(jnp.sum(jnp.exp(z))) - z[0]
+
+
 VALUE_ALONE = frozenset(["log_of_erfs"])
 
 

@@ -40,6 +40,7 @@ from qed.numerics.rewriting.algorithms import LOG1P_SQUARE
 from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.forms import Form, Term, linear
+from qed.numerics.rewriting.log_softmax import LOG_SOFTMAX, entry
 from qed.numerics.rewriting.ratios import sigmoid, softmax
 from qed.numerics.rewriting.recursion import Logarithm
 from qed.numerics.rewriting.render import Formula
@@ -190,8 +191,10 @@ class Logarithms:
 
     def _logs(self, node: Node) -> _Found | None:
         """A sum or difference of two logarithms that were taken, their shifts added first."""
-        forms = [self._of_log(child) for child in node.children]
-        first, second = forms
+        first, second = (self._of_log(child) for child in node.children)
+        found = self._entry(node, first, second) if node.operation == "sub" else None
+        if found is not None:
+            return found
         if (
             first is None
             or second is None
@@ -203,6 +206,19 @@ class Logarithms:
         form = linear(node.shape, (1.0, first), (-1.0 if node.operation == "sub" else 1.0, second))
         live = {t.coefficient > 0 for t in form.terms if t.coefficient and t.shift is not None}
         return self._taken(form, node) if len(live) > 1 else None
+
+    def _entry(self, node: Node, first: Form | None, second: Form | None) -> _Found | None:
+        """logsumexp(u) - u[i], the logarithm taken, or the negative of it."""
+        if (first is None) == (second is None) or any(child.shape for child in node.children):
+            return None
+        taken, plain = (first, node.children[1]) if first is not None else (second, node.children[0])
+        assert taken is not None
+        alone = Form((Term(plain),), node.shape)
+        found = entry(self.difference, linear(node.shape, (1.0, alone), (-1.0, taken)))
+        if found is None:
+            return None
+        value = self.log.algebra.negative(found) if first is not None else found
+        return value, replace(taken, laws=(LOG_SOFTMAX, *taken.laws)), "mean"
 
     def _of_log(self, node: Node) -> Form | None:
         """The form of a logarithm that was taken, or of a multiple of one."""
@@ -238,6 +254,9 @@ class Logarithms:
         return self._taken(form, node)
 
     def _taken(self, form: Form, node: Node) -> _Found:
+        found = entry(self.difference, form)
+        if found is not None:
+            return found, replace(form, laws=(LOG_SOFTMAX, *form.laws)), "log"
         return self.log.whole(form, node), form, "log"
 
     def _near_one(self, argument: Node, node: Node) -> _Found | None:
