@@ -98,7 +98,7 @@ WORSE = frozenset(["log_probability_of_either"])
 """What was seen to lose more bits somewhere after the rewriting than before: promised never, and not yet held."""
 FRESH_WORSE: frozenset[str] = frozenset()
 """The same, of the functions written last."""
-MENDED = {"value": 0.83, "gradient": 0.81}
+MENDED = {"value": 0.9, "gradient": 0.87}
 """The shares of the broken ones among them that are mended at least: what was seen, less one or two of 48."""
 
 

@@ -28,6 +28,7 @@ from qed.numerics.rewriting.difference_quotients import removed
 from qed.numerics.rewriting.difference_reading import Reading
 from qed.numerics.rewriting.difference_rules import Found
 from qed.numerics.rewriting.difference_series import REST, SERIES
+from qed.numerics.rewriting.difference_squares import exact_sum
 from qed.numerics.rewriting.difference_terms import (
     ONE,
     Monomial,
@@ -90,7 +91,7 @@ class Difference(Reading):
         if factor != ONE:
             return self._factored(polynomial, factor, like)
         special, general = (self._remainder, self._slope, self._gammas, self._two), (self._divided, self._fractions)
-        for rule in (*special, *general, self._multiplied, self._paired):
+        for rule in (*special, *general, self._multiplied, self._exact_sum, self._paired):
             found = rule(polynomial, like)
             if found is not None:
                 return found
@@ -373,6 +374,9 @@ class Difference(Reading):
             return None
         gap = self.sharp(found, like) if len(found) < len(polynomial) else self(found, like)
         return None if gap is None else (gap[0], (laws.EXPANDED, *gap[1]))
+
+    def _exact_sum(self, polynomial: Polynomial, like: Node) -> Found | None:
+        return exact_sum(self, polynomial, like)
 
     def _paired(self, polynomial: Polynomial, like: Node) -> Found | None:
         """Two terms that cancel first; then what remains, if more can be gained."""

@@ -14,6 +14,7 @@ from qed.numerics.rewriting import kernels, laws
 from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.difference import Rewrite, described
 from qed.numerics.rewriting.difference_recursion import Difference
+from qed.numerics.rewriting.difference_squares import LOG_NORM, LOG_NORM_LAW
 from qed.numerics.rewriting.difference_terms import ONE
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.scales import constant_of
@@ -42,6 +43,11 @@ class NearOne:
         argument = node.children[0]
         if argument.operation == "neg" and argument.equation is None and argument.ghost is not None:
             return self._beside_one(node, argument)
+        if argument.operation == "norm" and not self.builder.derivative and (self.only is None or self.only(node)):
+            new = self.builder.emit(LOG_NORM, argument.children[0], axes=argument.params["axes"], shape=node.shape)
+            new.span = new.span or node.span
+            self.changed.append(Rewrite(node, new, (LOG_NORM_LAW,)))
+            return new
         if (self.only is not None and not self.only(node)) or constant_of(argument) is not None:
             return None
         if argument.operation not in ("div", "mul", "add", "sub", "sqrt", "integer_pow", "pow") or argument.settled:
