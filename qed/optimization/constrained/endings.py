@@ -9,6 +9,7 @@ import numpy as np
 from qed.answer import Reason
 from qed.optimization.constrained.engine import Said
 from qed.optimization.constrained.fritz_john import FritzJohn, balance, fritz_john
+from qed.optimization.constrained.nearby import lower_nearby
 from qed.optimization.constrained.polish import KKT
 from qed.optimization.constrained.portfolio import LARGE, Solved, bends_down, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained
@@ -108,27 +109,12 @@ def _kkt_point(problem: Constrained, best: Solved) -> Told:
             f"Lagrangian bends by {bend.strict:.3g}."
         )
         return Told(Ending.UNDECIDED, text, "whether f falls along directions that leave the weakly active constraints")
-    lower = _lower_nearby(problem, best)
+    lower = lower_nearby(problem, best.kkt, bend.vector)
     if lower is not None:
-        text = f"Not a minimum: {held}, but along a direction that does not bend f is {lower:.3g} lower."
+        text = f"Not a minimum: {held}, but nearby a feasible point is {best.kkt.seen.f - lower[1]:.3g} lower."
         return Told(Ending.SADDLE, text, direction=bend.vector)
     text = f"A flat minimum as far as was looked: {held}; along some direction the Lagrangian does not bend."
     return Told(Ending.FLAT_MINIMUM, text, direction=bend.vector)
-
-
-def _lower_nearby(problem: Constrained, best: Solved) -> float | None:
-    """By how much f is lower at a feasible point along the direction that does not bend; None where at none."""
-    assert best.curvature is not None
-    here, direction = best.kkt.seen, best.curvature.vector
-    scales = row_scales(here)
-    for t in (1.0, 1e-1, 1e-2, 1e-3):
-        for sign in (1.0, -1.0):
-            x = problem.bounds.project(here.x + sign * t * max(1.0, float(np.linalg.norm(here.x))) * direction)
-            f, c = problem.values(x)
-            off = np.concatenate([np.abs(c[: problem.equalities]), -c[problem.equalities :]]) / scales
-            if off.max(initial=0.0) <= 1e-9 and f < here.f - 1e-9 * max(1.0, abs(here.f)):
-                return here.f - f
-    return None
 
 
 def _in_conflict(problem: Constrained, best: Solved) -> Told:

@@ -16,6 +16,7 @@ import numpy as np
 from qed.optimization.constrained import scipy_engines, uno
 from qed.optimization.constrained.curvature import Curvature, curvature
 from qed.optimization.constrained.engine import Outcome, Said
+from qed.optimization.constrained.nearby import lower_nearby
 from qed.optimization.constrained.polish import KKT, judged, polished
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.rays import Ray, ray_down, ray_of
@@ -93,7 +94,12 @@ def run(problem: Constrained, start: Array, most: int, chosen: Sequence[str], to
         if best is None or _rank(found) < _rank(best):
             best = found
         if best.held and not bends_down(best) and not _open(best):
-            break
+            assert best.curvature is not None
+            flat = best.curvature.strict <= best.curvature.zero
+            lower = lower_nearby(problem, best.kkt, best.curvature.vector) if flat else None
+            if lower is None:
+                break
+            start = lower[0]  # the next solver begins there
         away = [outcome for outcome in outcomes if outcome.said is Said.UNBOUNDED]
         ray = ray_of(problem, away[-1], start) if away else None
         if ray is None and best.held and best.curvature is not None:

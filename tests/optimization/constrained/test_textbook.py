@@ -359,3 +359,13 @@ def test_a_thousand_parameters_are_solved_by_sparse_matrices(installed, monkeypa
     assert answer.fun == pytest.approx(6.2324586, rel=1e-7)
     assert answer.multipliers.equality.shape == (998,)
     assert any("2,998 entries" in (reason.text or "") for reason in answer.reasons)
+
+
+def test_a_flat_kkt_point_that_is_no_minimum_is_left():
+    """HS41: at x = 0 every first and second derivative says nothing, and f falls to third order."""
+    answer = qed.minimize(
+        lambda x: 2 - x[0] * x[1] * x[2], jnp.array([2.0, 2.0, 2.0, 2.0]),
+        equality=lambda x: x[0] + 2 * x[1] + 2 * x[2] - x[3], bounds=(0, jnp.array([1.0, 1.0, 1.0, 2.0])),
+    )  # fmt: skip
+    assert answer.reason == "minimum"
+    assert answer.fun == pytest.approx(52 / 27)

@@ -1,0 +1,50 @@
+"""A look around a KKT point whose second order decides nothing: is a feasible point nearby lower?
+
+Directions are drawn with a fixed seed, away from the bounds that hold the point; each end is put back onto the
+constraints by least squares. What is found is a witness; what is not found is no proof.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qed.optimization.constrained.polish import KKT
+from qed.optimization.constrained.problem import Constrained
+from qed.optimization.constrained.restoration import restored
+
+Array = np.ndarray
+DRAWN = 12
+
+
+def lower_nearby(problem: Constrained, kkt: KKT, vector: Array) -> tuple[Array, float] | None:
+    """A feasible point near a KKT point with a lower value, and that value; None where none was found.
+
+    Args:
+        problem: the problem.
+        kkt: the point.
+        vector: a direction that is looked along first, to either side.
+    """
+    here, box, rng = kkt.seen, problem.bounds, np.random.default_rng(0)
+    size = max(1.0, float(np.linalg.norm(here.x)))
+    ways = [vector, -vector]
+    if not problem.sparse:
+        for _ in range(DRAWN):
+            way = rng.standard_normal(problem.n)
+            way = np.where(here.x <= box.lower + 1e-9, np.abs(way), way)
+            way = np.where(here.x >= box.upper - 1e-9, -np.abs(way), way)
+            ways.append(way / np.linalg.norm(way))
+    margin = 1e-8 * max(1.0, abs(here.f))
+    for t in (0.3, 1e-2):
+        for way in ways:
+            x = box.project(here.x + t * size * way)
+            f, c = problem.values(x)
+            first = problem.equalities
+            if max(np.abs(c[:first]).max(initial=0.0), (-c[first:]).max(initial=0.0)) > 1e-10:
+                other = None if problem.sparse or not np.isfinite(f) else restored(problem, x)
+                if other is None or other.violation > 1e-10:
+                    continue
+                x = other.x
+                f, _ = problem.values(x)
+            if f < here.f - margin:
+                return x, f
+    return None
