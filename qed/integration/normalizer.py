@@ -51,7 +51,8 @@ def normalizer(log_density: Callable[..., Any], base: Measure | None = None, *ar
     ('PROVED', -4999.081061)
     """
     base = Lebesgue() if base is None else base
-    if not isinstance(base, Measure) or base.atoms or len(base.parts) != 1 or base.parts[0].probability:
+    plain = isinstance(base, Measure) and not base.atoms and len(base.parts) == 1
+    if not plain or base.parts[0].probability or base.parts[0].weight != 1:
         because = "a constant of normalisation is an integral over one interval"
         raise QedError("QED007", f"{base} is no base", because, "give qed.measures.Lebesgue(lower, upper)")
     function = read(log_density, jnp.asarray(0.5), *args)
