@@ -41,6 +41,8 @@ if TYPE_CHECKING:  # the names once more, for editors and type checkers; a test 
     from qed.numerics.precision import precision as precision
     from qed.numerics.stabilize import stabilize as stabilize
     from qed.optimization.minimize import minimize as minimize
+    from qed.optimization.rate import rate as rate
+    from qed.optimization.step_size import step_size as step_size
     from qed.optimization.svm.kernel_machine import SVC as SVC
     from qed.optimization.svm.linear_machine import LinearSVC as LinearSVC
     from qed.optimization.verdict import verdict as verdict

@@ -26,8 +26,10 @@ BUILT = frozenset(
         "minimize_globally",
         "normalizer",
         "probability",
+        "rate",
         "spectrum",
         "stabilize",
+        "step_size",
         "taylor",
         "why",
     }

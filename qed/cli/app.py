@@ -26,8 +26,10 @@ from qed.cli import (
     lipschitz,
     minimize,
     precision,
+    rate,
     spectrum,
     stabilize,
+    step_size,
     taylor,
 )
 from qed.cli.output import finish, seconds
@@ -59,6 +61,8 @@ qed answers questions about a differentiable function, and gives every answer wi
   How many digits are lost, and where?          qed precision train.py:loss --at w
   Where is its least value on a box?            qed globally train.py:loss --box 0,1
   Where is its least value near a start?        qed minimize train.py:loss --at w
+  Which step is stable there, which is best?    qed step_size train.py:loss --at w
+  How fast does a method converge?              qed rate train.py:loss --at w --method newton
   Which polynomial is it nearby?                qed taylor train.py:loss --at w --order 2
   Does it keep its digits, and how would it?    qed stabilize train.py:loss --at w
   What does a code mean?                        qed explain QED201
@@ -142,7 +146,9 @@ app.command("enclose")(enclose.command)
 app.command("expect")(expect.command)
 app.command("kl")(kl.command)
 app.command("precision")(precision.command)
+app.command("rate")(rate.command)
 app.command("spectrum")(spectrum.command)
+app.command("step_size")(step_size.command)
 app.command("stabilize")(stabilize.command)
 app.command("lipschitz")(lipschitz.command)
 app.command("minimize")(minimize.command)

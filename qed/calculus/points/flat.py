@@ -22,6 +22,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from qed.calculus.gradient.kept import Kept
 from qed.calculus.hessian import flatten, unflatten
 from qed.calculus.points.case import Case
 from qed.certificates.flat_direction import HIGHEST
@@ -140,12 +141,13 @@ def _mixed(case: Case, point: Array, lines: Array, others: Array) -> Array:
 def _by_products(case: Case, point: Array, lines: Array) -> Array:
     """The gradient of x -> v'H(x)v / 2 for each line v, in float64."""
     function = case.function
+    kept = Kept(function.graph)
     with jax.enable_x64(True):
         like = tuple(np.zeros(np.shape(p)) for p in function.parameters)
 
         def along(p: Any, v: Any) -> Any:
             def slope(q: Any) -> Any:
-                return jax.jvp(lambda r: Widened()(function.graph, function.join(r))[0], (q,), (v,))[1]
+                return jax.jvp(lambda r: Widened(kept)(function.graph, function.join(r))[0], (q,), (v,))[1]
 
             return jax.jvp(slope, (p,), (v,))[1] / 2
 

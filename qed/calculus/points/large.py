@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from qed.answer import Answer, Missing, Reason
+from qed.calculus.gradient.kept import Kept
 from qed.calculus.hessian import flatten
 from qed.calculus.lanczos import Krylov
 from qed.calculus.points import words
@@ -68,9 +69,10 @@ class Ends:
 def gradient(case: Case) -> Array:
     """The gradient of the function's values, in float64 where the graph allows it."""
     function = case.function
+    kept = Kept(function.graph)
     with jax.enable_x64(True):
         point = tuple(jax.numpy.asarray(p).astype("float64") for p in function.parameters)
-        run = jax.jit(jax.grad(lambda p: Widened()(function.graph, function.join(p))[0]))
+        run = jax.jit(jax.grad(lambda p: Widened(kept)(function.graph, function.join(p))[0]))
         return flatten(run(point))
 
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.sparse
 
+from qed.calculus.gradient.kept import Kept
 from qed.calculus.sparse import TooDense, full_hessian, sparse_hessian, sparse_jacobian
 from qed.domains.widened import Widened, widen
 from qed.errors import QedError
@@ -49,12 +50,13 @@ class Derivatives:
 def derivatives_of(objective: Function, constraints: Sequence[Function]) -> Derivatives:
     """The derivatives of a problem: dense for few parameters, sparse where the graphs allow it."""
     functions = [objective, *constraints]
+    kept = [Kept(function.graph) for function in functions]
     with jax.enable_x64(True):
         data = tuple(tuple(widen(a) for a in function.data) for function in functions)
     n = objective.size
 
     def both(x: Any, data: Any) -> tuple[Any, Any]:
-        found = [_outputs(function, x, given) for function, given in zip(functions, data, strict=True)]
+        found = [_outputs(*each) for each in zip(functions, kept, [x] * len(functions), data, strict=True)]
         rows = [jnp.ravel(a) for part in found[1:] for a in part]
         return found[0][0], jnp.concatenate(rows) if rows else jnp.zeros(0)
 
@@ -65,14 +67,14 @@ def derivatives_of(objective: Function, constraints: Sequence[Function]) -> Deri
     return _dense(both, lagrangian, data) if n <= SMALL else _large(both, lagrangian, data, objective)
 
 
-def _outputs(function: Function, x: Any, data: Sequence[Any]) -> list[Any]:
-    """The outputs of a graph in float64 at a flat vector of parameters."""
+def _outputs(function: Function, kept: Kept, x: Any, data: Sequence[Any]) -> list[Any]:
+    """The outputs of a graph in float64 at a flat vector of parameters; the rules of JAX's own library are kept."""
     parts, first = [], 0
     for array in function.parameters:
         size = int(np.prod(array.shape, dtype=np.int64))
         parts.append(x[first : first + size].reshape(array.shape))
         first += size
-    return Widened()(function.graph, function.join(parts, data))
+    return Widened(kept)(function.graph, function.join(parts, data))
 
 
 def _plain(function: Callable[..., Any], *arguments: Any) -> Any:

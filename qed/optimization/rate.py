@@ -1,0 +1,425 @@
+"""How fast a method converges: what the curvatures at the minimum predict, and what its iterates did.
+
+Near a minimum with curvatures from m to L the error of a fixed-step method shrinks by a factor a step, k = L / m:
+
+    gradient descent, step 2 / (L + m)                                   (k - 1) / (k + 1)
+    heavy ball, step 4 / (sqrt L + sqrt m)^2, momentum that factor^2      (sqrt k - 1) / (sqrt k + 1)
+    Nesterov, step 1 / L, momentum (sqrt k - 1) / (sqrt k + 1)            1 - 1 / sqrt k
+
+(Polyak, *Introduction to Optimization*, 1987, section 3.2; Nesterov, *Lectures on Convex Optimization*, 2018, section
+2.2). Where m = 0 there is no such factor. For a convex f whose gradient has the Lipschitz constant L, gradient descent
+with the step 1 / L keeps to
+
+    f(x_k) - f* <= L |x_0 - x*|^2 / (2 k)        (Beck, *First-Order Methods in Optimization*, 2017, theorem 10.21).
+
+Newton's method has errors e_{k+1} about C e_k^2 where the Hessian is invertible (Nocedal and Wright, *Numerical
+Optimization*, 2006, theorem 3.5), and only a factor a step where it is not. The iterates are computed in float64,
+whatever the dtype of the parameters, since a rate is seen over many powers of ten.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from qed.answer import Answer, Missing, Reason
+from qed.calculus.convexity import convexity
+from qed.calculus.lipschitz import lipschitz
+from qed.errors import QedError
+from qed.graph.function import read
+from qed.optimization.step import StepRule
+from qed.optimization.wide import Wide
+from qed.standing import Standing
+
+Array = np.ndarray
+METHODS = ("gradient", "heavy ball", "nesterov", "newton")
+LARGEST = 200
+"""With how many parameters the Hessian is formed."""
+ZERO = 1e-9
+"""Which part of the largest curvature seen is taken for zero."""
+FLOOR = 1e-13
+"""Below which part of its first value an error is taken for rounding."""
+QUADRATIC = 1.5
+"""From which order seen on convergence is called quadratic; its limit is 2, which few iterates in float64 show."""
+POLISH = 80
+"""How many Newton steps the limit is refined by."""
+ROUNDED, NEAR = 1e-14, 1e-7
+"""Which part of the largest singular value is rounding, and how long the last step to the limit may be."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rate:
+    """How fast a method converged.
+
+    Args:
+        method: its name.
+        kind: 'linear', 'sublinear', 'superlinear', 'quadratic', or 'none' where it did not converge.
+        predicted: the factor a step by the curvatures at the limit; for Newton's method the order 2; None where the
+            curvatures do not predict one.
+        observed: the factor a step of the iterates; for 'superlinear' and 'quadratic' the order; for 'sublinear' the
+            power p of f - f* ~ k^-p.
+        step, momentum: that were used; None for Newton's method.
+        condition: the largest over the smallest curvature (above zero) at the limit; inf where there is none.
+        errors: (steps + 1,) distances from the limit.
+        gaps: (steps + 1,) of f - f*.
+        bound: a factor a step that is proved for every start in the region, or None.
+    """
+
+    method: str
+    kind: str
+    predicted: float | None
+    observed: float
+    step: float | None
+    momentum: float | None
+    condition: float
+    errors: Array
+    gaps: Array
+    bound: float | None = None
+
+    @property
+    def halving(self) -> float:
+        """How many steps halve the error, as seen; inf where no factor was seen."""
+        return math.log(0.5) / math.log(self.observed) if self.kind == "linear" and 0 < self.observed < 1 else math.inf
+
+
+def rate(
+    fun: Callable[..., Any],
+    x: Any,
+    *args: Any,
+    method: str = "gradient",
+    steps: int = 100,
+    region: Any = None,
+) -> Answer[Rate]:
+    """How fast a method converges on fun(x, *args) from x: predicted by the curvatures at its limit, and seen.
+
+    Args:
+        fun: a function of a tree of arrays that returns a number.
+        x: the start, a tree with floating-point arrays.
+        args: the other arguments, held constant.
+        method: 'gradient', 'heavy ball', 'nesterov' or 'newton', each with the best constants for the curvatures at the
+            limit; gradient descent takes the step 1 / L of the start where no curvature at the limit is positive.
+        steps: how many steps are made.
+        region: a `qed.Box` on which constants are to be proved: with them a factor holds for all starts there.
+
+    Returns:
+        An answer whose value is a `Rate`, MEASURED. UNKNOWN where the run does not end near a point without slope.
+
+    Raises:
+        QedError: as `qed.graph.function.read` does; QED007 for a method or a number of steps that is none, and for
+            more than 200 parameters.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> answer = rate(lambda w: 4.5 * w[0] ** 2 + 0.5 * w[1] ** 2, jnp.ones(2), method="gradient", steps=60)
+        >>> answer.kind, round(answer.predicted, 6), round(answer.observed, 6)
+        ('linear', 0.8, 0.8)
+        >>> newton = rate(lambda w: jnp.exp(w) - w, jnp.asarray(1.0), method="newton", steps=8)
+        >>> newton.kind, round(newton.observed)
+        ('quadratic', 2)
+    """
+    name = _checked(method, steps)
+    function = read(fun, x, *args)
+    if function.size > LARGEST:
+        what = f"{function.size} parameters: the curvatures at the limit are taken from the whole Hessian"
+        raise QedError("QED007", what, f"it is formed up to {LARGEST}", "ask qed.spectrum and qed.step_size")
+    wide = Wide(function)
+    with np.errstate(all="ignore"):
+        answer = _measured(wide, name, int(steps))
+    if region is not None and answer.value is not None:
+        answer = _with_bound(answer, fun, region, args)
+    return replace(answer, subject=function.title("parameter"))
+
+
+def _checked(method: Any, steps: Any) -> str:
+    name = str(method).replace("-", " ").replace("_", " ").lower()
+    name = {"gradient descent": "gradient", "momentum": "heavy ball"}.get(name, name)
+    if name not in METHODS:
+        instead = "give " + " or ".join(repr(each) for each in METHODS)
+        raise QedError("QED007", f"method={method!r} is none whose rate is predicted", "there are four", instead)
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 4:
+        raise QedError("QED007", f"steps={steps!r} is no number of steps", "a rate needs four at least", "steps=100")
+    return name
+
+
+# --- the run --------------------------------------------------------------------------------------------------
+
+
+def _measured(wide: Wide, name: str, steps: int) -> Answer[Rate]:
+    start = wide.start
+    f, g = wide.at(start)
+    if not (math.isfinite(f) and np.all(np.isfinite(g))):
+        return _unknown(Missing("value or gradient is not finite at the start", "qed why, which says where it is born"))
+    limit = _polished(wide, _descended(wide, start, steps))
+    if limit is None:
+        return _unknown(Missing("the run ends at no point without slope", "a start nearer to a minimum, or more steps"))
+    curvatures = np.linalg.eigvalsh(wide.hessian(limit))
+    scale = max(float(np.max(np.abs(curvatures))), float(np.max(np.linalg.eigvalsh(wide.hessian(start)))))
+    if curvatures[0] < -ZERO * scale:
+        return _unknown(Missing(f"the limit is no minimum: a curvature there is {curvatures[0]:.4g}", "another start"))
+    positive = curvatures[curvatures > ZERO * scale]
+    if name == "newton":
+        path, rule, step = _newton(wide, start, steps), None, None
+    else:
+        if not positive.size and name != "gradient":
+            what = f"no curvature at the limit is positive: the constants of {name} are not defined"
+            return _unknown(Missing(what, "method='gradient'"))
+        rule, step = _constants(name, positive, scale)
+        path = _fixed(wide, start, rule, step, steps)
+        away = not np.all(np.isfinite(path[-1])) or np.linalg.norm(path[-1] - limit) > np.linalg.norm(start - limit)
+        if away and name == "gradient":
+            rule, step = StepRule("sgd"), 1.0 / scale
+            path = _fixed(wide, start, rule, step, steps)
+    own = _limit(wide, path[-1], steps) if np.all(np.isfinite(path[-1])) else None
+    if own is None:
+        return _unknown(Missing(f"{name} does not converge from this start", "a start nearer to the minimum"))
+    return _told(wide, name, rule, step, positive, path, own)
+
+
+def _unknown(missing: Missing) -> Answer[Rate]:
+    return Answer("the method converges at the rate that the curvatures predict", Standing.UNKNOWN, missing=(missing,))
+
+
+def _descended(wide: Wide, x: Array, steps: int) -> Array:
+    """A point farther down: damped Newton steps, and steps against the gradient where they do not go down."""
+    f, g = wide.at(x)
+    for _ in range(min(steps, POLISH)):
+        values, vectors = np.linalg.eigh(wide.hessian(x))
+        shrunk = np.maximum(np.abs(values), 1e-8 * max(float(np.max(np.abs(values))), 1e-300))
+        direction, t = -vectors @ ((vectors.T @ g) / shrunk), 1.0
+        while t > 1e-12:
+            value, slope = wide.at(x + t * direction)
+            if value < f and np.all(np.isfinite(slope)):
+                break
+            t /= 2
+        else:
+            return x
+        x, f, g = x + t * direction, value, slope
+    return x
+
+
+def _polished(wide: Wide, x: Array) -> Array | None:
+    """The point without slope that Newton's method finds from here; None where its steps do not become small."""
+    _, g = wide.at(x)
+    size = float(np.linalg.norm(g))
+    for _ in range(POLISH):
+        if size == 0:
+            return x
+        move = np.linalg.lstsq(wide.hessian(x), g, rcond=ROUNDED)[0]
+        _, slope = wide.at(x - move)
+        now = float(np.linalg.norm(slope))
+        if not now < size:
+            break
+        x, g, size = x - move, slope, now
+    left = np.linalg.lstsq(wide.hessian(x), g, rcond=ROUNDED)[0]
+    return x if float(np.linalg.norm(left)) <= NEAR * max(1.0, float(np.linalg.norm(x))) else None
+
+
+def _limit(wide: Wide, x: Array, steps: int) -> Array | None:
+    """The point without slope that the run leads to."""
+    found = _polished(wide, x)
+    return _polished(wide, _descended(wide, x, steps)) if found is None else found
+
+
+def _constants(name: str, positive: Array, scale: float) -> tuple[StepRule, float]:
+    """The rule and its step that are the best for the curvatures."""
+    if not positive.size:
+        return StepRule("sgd"), 1.0 / scale
+    low, high = float(positive[0]), float(positive[-1])
+    root = math.sqrt(high / low)
+    if name == "heavy ball":
+        factor = (root - 1) / (root + 1)
+        return StepRule("sgd", None, (("momentum", factor**2),)), 4 / (math.sqrt(high) + math.sqrt(low)) ** 2
+    if name == "nesterov":
+        return StepRule("sgd", None, (("momentum", (root - 1) / (root + 1)), ("nesterov", True))), 1 / high
+    return StepRule("sgd"), 2 / (low + high)
+
+
+def _fixed(wide: Wide, x: Array, rule: StepRule, step: float, steps: int) -> list[Array]:
+    path, velocity = [x], np.zeros_like(x)
+    for _ in range(steps):
+        _, g = wide.at(x)
+        velocity = rule.momentum * velocity + g
+        x = x - step * (g + rule.momentum * velocity if rule.nesterov else velocity)
+        path.append(x)
+    return path
+
+
+def _newton(wide: Wide, x: Array, steps: int) -> list[Array]:
+    path = [x]
+    for _ in range(steps):
+        _, g = wide.at(x)
+        x = x - np.linalg.lstsq(wide.hessian(x), g, rcond=1e-14)[0]
+        path.append(x)
+        if not np.all(np.isfinite(x)):
+            break
+    return path
+
+
+# --- what it says ---------------------------------------------------------------------------------------------
+
+
+def _told(
+    wide: Wide, name: str, rule: StepRule | None, step: float | None, positive: Array, path: list[Array], limit: Array
+) -> Answer[Rate]:
+    least = wide.at(limit)[0]
+    errors = np.array([np.linalg.norm(x - limit) for x in path])
+    gaps = np.array([wide.at(x)[0] - least for x in path])
+    condition = float(positive[-1] / positive[0]) if positive.size else math.inf
+    momentum = None if rule is None else rule.momentum
+    if rule is None:
+        kind, observed = _order(errors)
+        predicted = 2.0 if positive.size else None
+    else:
+        kind, observed = _factor(errors, gaps)
+        known = positive.size and kind != "sublinear"
+        predicted = max(rule.growth(float(c), step) for c in positive) if known else None
+    value = Rate(name, kind, predicted, observed, step, momentum, condition, errors, gaps)
+    text = _sentence(value)
+    reasons = [_main_reason(value)]
+    if kind == "sublinear" and step is not None:
+        reasons.append(_bound_of_convex(value, errors[0]))
+    return Answer(
+        text,
+        Standing.MEASURED,
+        value,
+        arithmetic="float64",
+        reasons=tuple(reasons),
+        headline=text[0].upper() + text[1:] + ".",
+        recheck=lambda: _again(wide, rule, step, path),
+    )
+
+
+def _again(wide: Wide, rule: StepRule | None, step: float | None, path: list[Array]) -> bool:
+    """Whether the run, made once more, ends where it ended."""
+    steps = len(path) - 1
+    other = _newton(wide, path[0], steps) if rule is None or step is None else _fixed(wide, path[0], rule, step, steps)
+    return bool(np.allclose(other[-1], path[-1], rtol=1e-6, atol=1e-12))
+
+
+def _factor(errors: Array, gaps: Array) -> tuple[str, float]:
+    """The factor a step over the second half of what is not rounding; or the power of k where that fits better."""
+    usable = np.flatnonzero(errors > FLOOR * max(errors[0], 1e-300))
+    last = int(usable[-1]) if usable.size else 0
+    if usable.size <= 3:  # at the limit at once
+        return "linear", 0.0 if last == 0 else float((errors[last] / errors[0]) ** (1 / last))
+    k = np.arange(max(1, last // 2), last + 1)
+    k = k[errors[k] > 0]
+    slope, line = _fit(k, np.log(errors[k]))
+    if slope >= 0:
+        return "none", math.exp(slope)
+    positive = k[gaps[k] > 0]
+    if last == len(errors) - 1 and positive.size > 3:
+        _, curve = _fit(np.log(k), np.log(errors[k]))
+        if curve < line and math.exp(slope) > 0.9:
+            return "sublinear", -_fit(np.log(positive), np.log(gaps[positive]))[0]
+    return "linear", math.exp(slope)
+
+
+def _fit(x: Array, y: Array) -> tuple[float, float]:
+    """The slope of a straight line through points, and the sum of squares that it leaves."""
+    if len(x) < 2:
+        return 0.0, 0.0
+    coefficients, rest, *_ = np.polyfit(x, y, 1, full=True)
+    return float(coefficients[0]), float(rest[0]) if len(rest) else 0.0
+
+
+def _order(errors: Array) -> tuple[str, float]:
+    """The order of convergence from the last three errors that are not rounding, or the factor where it is one."""
+    floor = 1e-14 * max(errors[0], 1.0)
+    usable = [e for e in errors if e > floor]
+    if not usable or not np.all(np.isfinite(errors)):
+        return ("quadratic", 2.0) if np.all(np.isfinite(errors)) else ("none", math.nan)
+    if len(usable) < len(errors):
+        usable = usable[: int(np.argmax(np.array(errors) <= floor))]
+    if len(usable) < 3:
+        return "quadratic", 2.0
+    a, b, c = usable[-3:]
+    if not a > b > c > 0:
+        return "none", math.nan
+    order = math.log(c / b) / math.log(b / a)
+    if order < 1.2:
+        return "linear", float(c / b)
+    return ("quadratic" if order > QUADRATIC else "superlinear"), order
+
+
+def _sentence(value: Rate) -> str:
+    if value.kind == "none":
+        return f"{value.method} does not converge from this start"
+    if value.kind == "sublinear":
+        return (
+            f"{value.method} converges without a factor a step: f - f* falls like k^-{value.observed:.3g}, "
+            "since a curvature at the limit is zero"
+        )
+    if value.kind in ("superlinear", "quadratic"):
+        return f"{value.method} converges with the order {value.observed:.3g}: the digits that are right multiply"
+    told = f"{value.method} multiplies the error by {value.observed:.6g} a step"
+    if value.predicted is not None and value.method != "newton":
+        told += f"; the curvatures at the limit (condition {value.condition:.4g}) predict {value.predicted:.6g}"
+    elif value.method == "newton":
+        told += ": the Hessian at the limit is singular, so that the order 2 is lost"
+    return told
+
+
+def _main_reason(value: Rate) -> Reason:
+    shown = ", ".join(f"{e:.3g}" for e in value.errors[: min(6, len(value.errors))])
+    return Reason(
+        "the distances from the limit",
+        {"heavy ball": "(sqrt k - 1)/(sqrt k + 1)", "nesterov": "1 - 1/sqrt k", "newton": "e <- C e^2"}.get(
+            value.method, "(k - 1)/(k + 1)"
+        ),
+        f"condition {value.condition:.6g}",
+        predicted=value.predicted,
+        observed=value.observed,
+        unpredicted="a curvature at the limit is zero",
+        standing=Standing.MEASURED,
+        text=f"distances from the limit: {shown}, ... {value.errors[-1]:.3g} after {len(value.errors) - 1} steps",
+    )
+
+
+def _bound_of_convex(value: Rate, distance: float) -> Reason:
+    """The bound of a convex function, beside what was seen."""
+    assert value.step is not None
+    k = np.arange(1, len(value.gaps))
+    share = float(np.max(value.gaps[1:] * 2 * k * value.step / distance**2))
+    return Reason(
+        "gradient descent on a convex function with a step of at most 1/L",
+        "f(x_k) - f* <= |x_0 - x*|^2 / (2 s k)",
+        f"s = {value.step:.4g}, |x_0 - x*| = {distance:.4g}",
+        predicted=1.0,
+        observed=share,
+        standing=Standing.MEASURED,
+        text=f"f - f* is at most {share:.3g} of |x_0 - x*|^2 / (2 s k), the bound of convex functions",
+    )
+
+
+# --- what is proved -------------------------------------------------------------------------------------------
+
+
+def _with_bound(answer: Answer[Rate], fun: Any, region: Any, args: Any) -> Answer[Rate]:
+    """The factor that holds for every start in the region, where m and L are proved there."""
+    assert answer.value is not None
+    shape, constant = convexity(fun, region, *args), lipschitz(fun, region, *args, order=1)
+    if not (shape.proved and constant.proved) or shape.value is None:
+        missing = Missing("constants of convexity and smoothness are not proved on the region", "a smaller region")
+        return replace(answer, missing=(*answer.missing, missing))
+    m, high = float(shape.value.strong or 0.0), float(constant.upper)
+    if answer.value.method != "gradient" or not m > 0:
+        return replace(answer, answers=(*answer.answers, shape, constant))
+    bound = float(np.nextafter((high - m) / (high + m), 1.0))
+    reason = Reason(
+        "gradient descent on a strongly convex function",
+        "|x_{k+1} - x*| <= (L - m)/(L + m) |x_k - x*| with the step 2/(L + m)",
+        f"m = {m:.6g}, L = {high:.6g}",
+        premises=(*shape.reasons[:1], *constant.reasons[:1]),
+        role="then",
+        predicted=bound,
+        observed=answer.value.observed,
+        text=f"with the step {2 / (high + m):.4g} the error shrinks by {bound:.6g} or better at every step made in the "
+        "region about its minimum (Nesterov 2018, theorem 2.1.15)",
+    )
+    value = replace(answer.value, bound=bound)
+    return replace(answer, value=value, reasons=(*answer.reasons, reason), answers=(*answer.answers, shape, constant))

@@ -1,0 +1,94 @@
+"""`qed.rate`: the factor that the curvatures predict is the one that the iterates show."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed.errors import QedError
+
+SPACE = qed.Box(jnp.full(2, -jnp.inf), jnp.full(2, jnp.inf))
+X = jnp.asarray(np.random.default_rng(0).standard_normal((30, 3)), jnp.float32)
+SIGNS = jnp.sign(X[:, 0] + 0.3)
+
+
+def valley(w):
+    return 50 * w[0] ** 2 + 0.5 * w[1] ** 2
+
+
+def logistic(w):
+    return jnp.mean(jax.nn.softplus(-SIGNS * (X @ w))) + 0.05 * w @ w
+
+
+@pytest.mark.parametrize(
+    ("method", "predicted"), [("gradient", 99 / 101), ("heavy ball", 9 / 11), ("nesterov", 0.9), ("heavy-ball", 9 / 11)]
+)
+def test_the_factor_of_a_narrow_valley(method, predicted):
+    answer = qed.rate(valley, jnp.ones(2), method=method, steps=150)
+    assert answer.kind == "linear"
+    assert answer.predicted == pytest.approx(predicted, rel=1e-6)
+    assert answer.observed == pytest.approx(predicted, rel=1.5e-2)  # double roots bring a factor of k
+    assert answer.condition == pytest.approx(100, rel=1e-6)
+    assert answer.check()
+
+
+@pytest.mark.parametrize("method", ["gradient", "nesterov"])
+def test_a_loss_that_is_no_quadratic_keeps_to_the_curvatures_at_its_minimum(method):
+    answer = qed.rate(logistic, jnp.zeros(3), method=method, steps=60)
+    assert answer.observed == pytest.approx(answer.predicted, abs=0.03)
+    assert answer.errors[-1] < 1e-8
+
+
+def test_newton_multiplies_its_digits_and_loses_that_where_the_hessian_is_singular():
+    regular = qed.rate(logistic, jnp.zeros(3), method="newton", steps=8)
+    assert regular.kind == "quadratic"
+    assert regular.predicted == 2.0
+    assert regular.observed == pytest.approx(2.0, abs=0.3)
+    singular = qed.rate(lambda x: x**4, jnp.asarray(1.0), method="newton", steps=20)
+    assert singular.kind == "linear"
+    assert singular.observed == pytest.approx(2 / 3, rel=1e-6)
+
+
+def test_without_curvature_there_is_no_factor():
+    answer = qed.rate(lambda x: x**4, jnp.asarray(1.0), method="gradient", steps=400)
+    assert answer.kind == "sublinear"
+    assert answer.predicted is None
+    assert answer.observed == pytest.approx(2.0, abs=0.1)  # x' = -4 x^3: x ~ k^(-1/2)
+    bound = answer.reasons[1]
+    assert 0 < bound.observed <= 1
+    assert qed.rate(lambda x: x**4, jnp.asarray(1.0), method="nesterov", steps=50).unknown
+
+
+def test_a_flat_valley_counts_the_curvatures_above_zero():
+    rows = jnp.array([[1.0, 2.0, 3.0], [0.0, 1.0, 1.0]])
+    answer = qed.rate(lambda w: jnp.sum((rows @ w - 1) ** 2), jnp.ones(3), method="gradient", steps=400)
+    assert answer.kind == "linear"
+    assert answer.observed == pytest.approx(answer.predicted, rel=1e-3)
+
+
+def test_constants_on_a_region_prove_a_factor():
+    answer = qed.rate(valley, jnp.ones(2), method="gradient", steps=50, region=SPACE)
+    assert answer.bound == pytest.approx(99 / 101, rel=1e-6)
+    assert answer.observed <= answer.bound * (1 + 1e-9)
+    assert [each.proved for each in answer.answers] == [True, True]
+    assert all(each.check() for each in answer.answers)
+    curved = qed.rate(logistic, jnp.zeros(3), steps=30, region=(jnp.full(3, -jnp.inf), jnp.full(3, jnp.inf)))
+    assert curved.observed < curved.bound < 1
+
+
+@pytest.mark.parametrize(
+    "fun", [lambda x: jnp.exp(-x), lambda x: -(x**2), lambda x: x**3, lambda x: jnp.sqrt(x) * jnp.nan]
+)
+def test_a_run_that_leads_to_no_minimum_is_unknown(fun):
+    answer = qed.rate(fun, jnp.asarray(1.0), method="gradient", steps=30)
+    assert answer.unknown or answer.kind in ("none", "sublinear")
+    if fun(1.0) != 1.0:
+        assert answer.unknown
+
+
+@pytest.mark.parametrize(("given", "code"), [({"method": "adam"}, "QED007"), ({"steps": 2}, "QED007")])
+def test_bad_input_is_refused(given, code):
+    with pytest.raises(QedError) as error:
+        qed.rate(valley, jnp.ones(2), **given)
+    assert error.value.code == code
