@@ -88,6 +88,8 @@ def _fell(case: Judged) -> Answer[Verdict]:
     assert case.start is not None or case.ended is None
     if case.start is not None:
         way = case.here.x - case.start.x
+        if np.any(np.isinf(way)):
+            way = np.where(np.isinf(way), np.sign(way), 0.0)
         size = float(np.abs(way).max(initial=0.0))
         found = None
         if 0 < size < np.inf:
@@ -174,7 +176,8 @@ def _in_the_open(case: Judged) -> Answer[Verdict]:
         point = of.value
         kind = str(point.kind)
     close = NEAR * (1 + float(np.linalg.norm(case.here.x)))
-    if kind in ("minimum", "saddle", "maximum") and point.distance <= close:
+    measured_here = of is part and np.isinf(point.distance)  # by products, at the point itself
+    if kind in ("minimum", "saddle", "maximum") and (point.distance <= close or measured_here):
         return _known(case, of, Ending(kind))
     ruled = _wrong_rule(case)
     if ruled is not None:

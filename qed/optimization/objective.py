@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from qed import facts
+from qed.calculus.gradient.kept import Kept
 from qed.calculus.hessian import flatten, hessian_product, unflatten
 from qed.domains.widened import Widened, is_narrow, widen
 from qed.graph.function import Function
@@ -127,19 +128,25 @@ class Objective:
 
 
 class Wide(Objective):
-    """The same function in float64, in which it may still fall where its own dtype is flat or has underflowed."""
+    """The same function in float64, in which it may still fall where its own dtype is flat or has underflowed.
+
+    The derivative rules of JAX's own library stay: they are right where the bodies of its functions have ties (softplus
+    at 0). A rule of the user's does not.
+    """
 
     def __init__(self, function: Function) -> None:
         super().__init__(function)
+        kept = Kept(function.graph)
 
         def value(x: Any) -> Any:
             parts, start = [], 0
             for array in function.parameters:
                 parts.append(x[start : start + array.size].reshape(array.shape))
                 start += array.size
-            return Widened()(function.graph, function.join(parts, [widen(d) for d in function.data]))[0]
+            return Widened(kept)(function.graph, function.join(parts, [widen(d) for d in function.data]))[0]
 
         self._wide = jax.jit(jax.value_and_grad(value))
+        self._wide_product = jax.jit(lambda x, v: jax.jvp(jax.grad(value), (x,), (v,))[1])
 
     @staticmethod
     def of(objective: Objective) -> Wide | None:
@@ -158,3 +165,12 @@ class Wide(Objective):
         with jax.enable_x64(True):
             f, g = self._wide(np.asarray(x, np.float64))
             return Seen(np.asarray(x, np.float64), float(f), np.asarray(g, np.float64))
+
+    def matrix(self, x: Array) -> Array:
+        """The Hessian, a column a product."""
+        self.counts["hessians"] += 1
+        with jax.enable_x64(True):
+            at = np.asarray(x, np.float64)
+            rows = [np.asarray(self._wide_product(at, e), np.float64) for e in np.eye(len(at))]
+        found = np.array(rows).reshape(len(at), len(at))
+        return (found + found.T) / 2

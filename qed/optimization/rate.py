@@ -31,8 +31,8 @@ from qed.calculus.convexity import convexity
 from qed.calculus.lipschitz import lipschitz
 from qed.errors import QedError
 from qed.graph.function import read
+from qed.optimization.objective import Wide
 from qed.optimization.step import StepRule
-from qed.optimization.wide import Wide
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -145,19 +145,24 @@ def _checked(method: Any, steps: Any) -> str:
     return name
 
 
+def _at(wide: Wide, x: Array) -> tuple[float, Array]:
+    seen = wide.at(x)
+    return seen.f, seen.g
+
+
 # --- the run --------------------------------------------------------------------------------------------------
 
 
 def _measured(wide: Wide, name: str, steps: int) -> Answer[Rate]:
     start = wide.start
-    f, g = wide.at(start)
+    f, g = _at(wide, start)
     if not (math.isfinite(f) and np.all(np.isfinite(g))):
         return _unknown(Missing("value or gradient is not finite at the start", "qed why, which says where it is born"))
     limit = _polished(wide, _descended(wide, start, steps))
     if limit is None:
         return _unknown(Missing("the run ends at no point without slope", "a start nearer to a minimum, or more steps"))
-    curvatures = np.linalg.eigvalsh(wide.hessian(limit))
-    scale = max(float(np.max(np.abs(curvatures))), float(np.max(np.linalg.eigvalsh(wide.hessian(start)))))
+    curvatures = np.linalg.eigvalsh(wide.matrix(limit))
+    scale = max(float(np.max(np.abs(curvatures))), float(np.max(np.linalg.eigvalsh(wide.matrix(start)))))
     if curvatures[0] < -ZERO * scale:
         return _unknown(Missing(f"the limit is no minimum: a curvature there is {curvatures[0]:.4g}", "another start"))
     positive = curvatures[curvatures > ZERO * scale]
@@ -185,13 +190,13 @@ def _unknown(missing: Missing) -> Answer[Rate]:
 
 def _descended(wide: Wide, x: Array, steps: int) -> Array:
     """A point farther down: damped Newton steps, and steps against the gradient where they do not go down."""
-    f, g = wide.at(x)
+    f, g = _at(wide, x)
     for _ in range(min(steps, POLISH)):
-        values, vectors = np.linalg.eigh(wide.hessian(x))
+        values, vectors = np.linalg.eigh(wide.matrix(x))
         shrunk = np.maximum(np.abs(values), 1e-8 * max(float(np.max(np.abs(values))), 1e-300))
         direction, t = -vectors @ ((vectors.T @ g) / shrunk), 1.0
         while t > 1e-12:
-            value, slope = wide.at(x + t * direction)
+            value, slope = _at(wide, x + t * direction)
             if value < f and np.all(np.isfinite(slope)):
                 break
             t /= 2
@@ -203,18 +208,18 @@ def _descended(wide: Wide, x: Array, steps: int) -> Array:
 
 def _polished(wide: Wide, x: Array) -> Array | None:
     """The point without slope that Newton's method finds from here; None where its steps do not become small."""
-    _, g = wide.at(x)
+    _, g = _at(wide, x)
     size = float(np.linalg.norm(g))
     for _ in range(POLISH):
         if size == 0:
             return x
-        move = np.linalg.lstsq(wide.hessian(x), g, rcond=ROUNDED)[0]
-        _, slope = wide.at(x - move)
+        move = np.linalg.lstsq(wide.matrix(x), g, rcond=ROUNDED)[0]
+        _, slope = _at(wide, x - move)
         now = float(np.linalg.norm(slope))
         if not now < size:
             break
         x, g, size = x - move, slope, now
-    left = np.linalg.lstsq(wide.hessian(x), g, rcond=ROUNDED)[0]
+    left = np.linalg.lstsq(wide.matrix(x), g, rcond=ROUNDED)[0]
     return x if float(np.linalg.norm(left)) <= NEAR * max(1.0, float(np.linalg.norm(x))) else None
 
 
@@ -241,7 +246,7 @@ def _constants(name: str, positive: Array, scale: float) -> tuple[StepRule, floa
 def _fixed(wide: Wide, x: Array, rule: StepRule, step: float, steps: int) -> list[Array]:
     path, velocity = [x], np.zeros_like(x)
     for _ in range(steps):
-        _, g = wide.at(x)
+        _, g = _at(wide, x)
         velocity = rule.momentum * velocity + g
         x = x - step * (g + rule.momentum * velocity if rule.nesterov else velocity)
         path.append(x)
@@ -251,8 +256,8 @@ def _fixed(wide: Wide, x: Array, rule: StepRule, step: float, steps: int) -> lis
 def _newton(wide: Wide, x: Array, steps: int) -> list[Array]:
     path = [x]
     for _ in range(steps):
-        _, g = wide.at(x)
-        x = x - np.linalg.lstsq(wide.hessian(x), g, rcond=1e-14)[0]
+        _, g = _at(wide, x)
+        x = x - np.linalg.lstsq(wide.matrix(x), g, rcond=1e-14)[0]
         path.append(x)
         if not np.all(np.isfinite(x)):
             break
@@ -265,9 +270,9 @@ def _newton(wide: Wide, x: Array, steps: int) -> list[Array]:
 def _told(
     wide: Wide, name: str, rule: StepRule | None, step: float | None, positive: Array, path: list[Array], limit: Array
 ) -> Answer[Rate]:
-    least = wide.at(limit)[0]
+    least = _at(wide, limit)[0]
     errors = np.array([np.linalg.norm(x - limit) for x in path])
-    gaps = np.array([wide.at(x)[0] - least for x in path])
+    gaps = np.array([_at(wide, x)[0] - least for x in path])
     condition = float(positive[-1] / positive[0]) if positive.size else math.inf
     momentum = None if rule is None else rule.momentum
     if rule is None:

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from qed.answer import Answer, Missing, Reason
+from qed.calculus.expanding.words import outward
 from qed.calculus.gradient.kept import Kept
 from qed.calculus.hessian import flatten
 from qed.calculus.lanczos import Krylov
@@ -177,7 +178,8 @@ def _answer(
         kind, point=case.tree(case.point), flat=len(motions), negative=int(kind is Kind.SADDLE),
         curvatures=np.array([found.lowest, found.highest]), directions=directions, **common,
     )  # fmt: skip
-    bound = f"all curvatures lie between {found.lower:.4g} and {found.upper:.4g}, but for a probability of {FAILURE:g}"
+    low, high = outward(found.lower, -1), outward(found.upper, 1)
+    bound = f"all curvatures lie between {low} and {high}, but for a probability of {FAILURE:g}"
     chance = Reason(
         "Lanczos from a random start, a posteriori",
         "sum log(theta_i - x) = sum log beta_j - log t",
@@ -216,7 +218,7 @@ def _sentences(kind: Kind, found: Ends, n: int, motions: int) -> tuple[str, str]
     if kind is Kind.DEGENERATE:
         told = f"at least {motions} direction{'s' * (motions != 1)} that the function does not see"
         return f"Degenerate: {told}.", f"up to rounding grad f is zero, and so are the curvatures along {told}"
-    end = f"above {found.lower:.4g}" if kind is Kind.MINIMUM else f"below {found.upper:.4g}"
+    end = f"above {outward(found.lower, -1)}" if kind is Kind.MINIMUM else f"below {outward(found.upper, 1)}"
     what = words.CALLED[kind]
     headline = f"{what.capitalize()}, but for a probability of {FAILURE:g}: all {n:,} curvatures are {end}."
     return headline, f"up to rounding grad f is zero, and all {n:,} curvatures are {end}: {what}"
