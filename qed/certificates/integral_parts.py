@@ -41,6 +41,14 @@ class Undefined(CertificateError):
     """Both ends of a part diverge, with opposite signs."""
 
 
+class Unbounded(CertificateError):
+    """The integrand is not bounded, or not defined, on a cell that is too small to be halved: near `place`."""
+
+    def __init__(self, node: str, place: float) -> None:
+        super().__init__(node, f"the integrand is not bounded near {place!r}")
+        self.place = place
+
+
 def weight_of(text: str, node: str) -> Any:
     """A ball of a weight, from its fraction as a text."""
     try:
@@ -245,7 +253,7 @@ class Part:
             if not a < middle < b or (
                 b - a < TINY * max(abs(a), abs(b), 1.0) and not self._cell(a, b).mass.is_finite()
             ):
-                raise CertificateError(self.node, f"the integrand is not bounded near {a!r}")
+                raise Unbounded(self.node, a)
             self._push(waiting, a, middle)
             self._push(waiting, middle, b)
         total = Found(arb(0), arb(0))

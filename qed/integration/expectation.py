@@ -19,7 +19,7 @@ import numpy as np
 from qed.answer import Answer, Enclosed, Measured, Missing, Reason
 from qed.certificates.certificate import Subject
 from qed.certificates.expectation import UNDEFINED, Expectation
-from qed.certificates.integral_parts import Undefined
+from qed.certificates.integral_parts import Unbounded, Undefined
 from qed.domains.densities import NAMED
 from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
@@ -177,6 +177,8 @@ class _Question:
                 certificate.verify()
             except CertificateError as error:
                 first, problem = not problem, problem or f"{error.node}: {error.why}"
+                if isinstance(error, Unbounded) and _broken(error.place, shares):
+                    return None, value, f"{error.node}: the integrand is undefined near {error.place!r}"
                 if isinstance(error, Undefined):
                     tried[1:] = [(np.nan, *UNDEFINED)] if lower != np.inf or upper == np.inf else []
                     continue
@@ -313,6 +315,19 @@ def _sum(found: Sequence[_Proposal | None]) -> _Proposal | None:
     value, error = (float(sum(getattr(one, name) for one in kept)) for name in ("value", "error"))
     size = float(sum(max(abs(one.value), one.size) for one in kept))
     return _Proposal(value, error, all(one.whole for one in kept), size)
+
+
+def _broken(place: float, shares: Sequence[_Share]) -> bool:
+    """Whether f or a log-density is NaN at one of some points about a place, closer and closer."""
+    steps = max(abs(place), 1.0) * 2.0 ** -np.arange(12.0, 44.0)
+    x = place + np.concatenate([-steps, steps])
+    for share in shares:
+        if share.part is None or share.u is None:
+            continue
+        inside = x[(x > share.part.lower) & (x < share.part.upper)]
+        if np.any(np.isnan(share.f(inside)) | np.isnan(share.u(inside))):
+            return True
+    return False
 
 
 def _logarithm(f: Callable[[Any], Any]) -> Callable[[Any], Any]:

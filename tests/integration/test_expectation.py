@@ -126,3 +126,18 @@ def test_tails_enclose_what_they_say(p):
 def test_bad_input_has_a_code(wrong):
     with pytest.raises(QedError):
         wrong()
+
+
+def test_a_sliver_of_nan_leaves_no_number():
+    answer = qed.expect(lambda x: jnp.where(jnp.abs(x - 0.3) < 1e-6, jnp.nan, x), NORMAL)
+    assert answer.unknown and "undefined near 0.3" in answer.missing[0].what.replace("0.29999", "0.3")
+
+
+def test_mass_hidden_in_a_needle_of_a_logaddexp_is_no_measured_zero():
+    """Half of the mass lies in a needle at 777.25 that no rule meets: the balls refute what the rules agree on."""
+
+    def two(x):
+        return jnp.logaddexp(-x * x / 2, -(((x - 777.25) * 2.0**20) ** 2) / 2 + 20 * math.log(2))
+
+    answer = qed.expect(lambda x: x, m.from_log_density(two))
+    assert answer.unknown or abs(answer.value - 777.25 / 2) < 0.1
