@@ -248,8 +248,12 @@ class Part:
                 self._inside = inside
                 if self._narrow(inside + tails, room):
                     break
-            _, _, a, b, _ = heapq.heappop(waiting)
+            widest = heapq.heappop(waiting)
+            _, _, a, b, cell = widest
             middle = a + (b - a) / 2
+            if not a < middle < b and cell.of_f.is_finite() and cell.mass.is_finite():
+                heapq.heappush(waiting, widest)  # neighbouring numbers, a jump between them: no cell can be narrower
+                break
             if not a < middle < b or (
                 b - a < TINY * max(abs(a), abs(b), 1.0) and not self._cell(a, b).mass.is_finite()
             ):
