@@ -79,7 +79,7 @@ def where_mass_is(u: Callable[[Any], Array], lower: float, upper: float) -> list
     if not np.isfinite(most):
         return [best]
     high = np.flatnonzero(values > most - DEEP)
-    places = {place for value, place in peaks if value > most - DEEP}
+    places = {place for value, place in peaks if value >= most - DEEP}
     first, last = (x[max(0, high[0] - 1)], x[min(len(x) - 1, high[-1] + 1)]) if high.size else (best, best)
     if high.size < GRID // 500:  # the mass lies between a few points of the grid
         near = np.searchsorted(x, [min(places), max(places)])

@@ -147,3 +147,10 @@ def test_a_needle_narrower_than_the_rules_see_is_no_measured_one():
     """Jumps that float64 cannot resolve to the room asked for leave a finite enclosure, which refutes the rules."""
     answer = qed.expect(lambda x: 1 + jnp.where(jnp.abs(x - 0.3) < 2.0**-30, 2.0**29, 0.0), m.Uniform(0.0, 1.0))
     assert answer.unknown or (answer.lower <= 2.0 <= answer.upper)
+
+
+@pytest.mark.parametrize("measure", [m.Exponential(1e300), m.Normal(1e200, 1e190)])
+def test_parameters_at_the_ends_of_float64_have_an_answer(measure):
+    answer = qed.expect(lambda x: x, measure)
+    mean = 1e-300 if "Exp" in str(measure) else 1e200
+    assert answer.unknown or answer.lower <= mean <= answer.upper
