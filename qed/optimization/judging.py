@@ -23,6 +23,7 @@ from qed.optimization.objective import Objective, Seen
 from qed.optimization.point import (
     Judged,
     as_tree,
+    bends_beyond,
     explained,
     fall_for_ever,
     falls,
@@ -372,6 +373,8 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
     gain = 0.0
     if len(values) and values[0] > case.rounding(len(values)) * abs(values[-1]):
         gain = 0.5 * float(np.sum((vectors.T @ free) ** 2 / values))
+        if not bends_beyond(case, -vectors @ ((vectors.T @ free) / values), float(values[0])):
+            return _stopped_short(case, ends)
     elif len(values):
         if (
             case.left <= 1e-6 * scale

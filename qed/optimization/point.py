@@ -11,7 +11,7 @@ from qed.answer import Answer, Missing, Reason
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen, Wide
 from qed.optimization.probing import Slope, ray, slope
-from qed.optimization.running import Ended, lower_along
+from qed.optimization.running import Ended, curvatures, lower_along
 from qed.optimization.solution import Ending, Verdict
 from qed.standing import Standing
 
@@ -112,6 +112,15 @@ def explained(case: Judged, found: Slope, unit: Array) -> bool:
     noise = wide.noise(max(abs(here.f), 1.0 if small else 0.0))
     again = slope(wide, here, unit, noise) if here.finite else None
     return again is not None and not replace(again, promised=found.promised).disagrees
+
+
+def bends_beyond(case: Judged, move: Array, lowest: float) -> bool:
+    """Whether f still bends, at least a quarter as much, twice as far as Newton's step: else it tells no minimum."""
+    if float(np.linalg.norm(move)) <= 1e-6 * (1 + float(np.linalg.norm(case.here.x))):
+        return True
+    there = case.objective.at(case.bounds.project(case.here.x + 2 * move))
+    found = curvatures(case.objective, there, case.bounds) if there.finite else None
+    return found is not None and (not len(found[0]) or float(found[0][0]) >= 0.25 * lowest)
 
 
 def lower_nearby(case: Judged, gain: float) -> float | None:

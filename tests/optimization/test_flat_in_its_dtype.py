@@ -32,3 +32,10 @@ def test_a_gradient_that_underflowed_is_not_called_wrong():
 def test_a_loss_that_float32_rounds_to_zero_has_no_wrong_gradient():
     answer = qed.verdict(lambda x: -jax.nn.log_softmax(x)[0], jnp.array([30.0, 0.0], jnp.float32))
     assert answer.kind not in ("gradient_wrong", "stop_gradient")
+
+
+def test_a_run_that_halts_before_a_point_of_inflection_has_no_minimum_in_the_box():
+    answer = qed.verdict(lambda x: jnp.sum(x**3), jnp.full(1, 3e-5, jnp.float32), bounds=(-1.0, 1.0))
+    assert answer.kind not in ("minimum", "flat_minimum")
+    edge = qed.verdict(lambda x: jnp.sum((x - 1) ** 2), jnp.ones(1, jnp.float32), bounds=(0.0, 5.0))
+    assert edge.kind == "minimum"
