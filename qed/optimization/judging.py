@@ -28,7 +28,7 @@ from qed.optimization.point import (
     fall_for_ever,
     falls,
     falls_in_float64,
-    lower_nearby,
+    jumped,
     units,
 )
 from qed.optimization.probing import slope
@@ -179,6 +179,9 @@ def _in_the_open(case: Judged) -> Answer[Verdict]:
     close = NEAR * (1 + float(np.linalg.norm(case.here.x)))
     measured_here = of is part and np.isinf(point.distance)  # by products, at the point itself
     if kind in ("minimum", "saddle", "maximum") and (point.distance <= close or measured_here):
+        jump = jumped(case, case.reach, {}) if kind == "minimum" and not of.proved else None
+        if jump is not None:
+            return jump
         return _known(case, of, Ending(kind))
     ruled = _wrong_rule(case)
     if ruled is not None:
@@ -225,8 +228,7 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     if point.nature == "maximum":
         return case.says(Ending.MAXIMUM, "A maximum, by derivatives of higher order.", parts=(part,))
     names = "; ".join(d.named() for d in point.directions[:3])
-    away = None if point.nature == "minimum" else falls_in_float64(case, flats)
-    if away is not None:
+    if point.nature != "minimum" and (away := falls_in_float64(case, flats)) is not None:
         return away
     if point.nature == "minimum" or not point.negative:
         sure = "" if point.nature == "minimum" else " as far as was looked"
@@ -266,10 +268,8 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         gain, length = 0.5 * float(case.here.g @ move), float(np.linalg.norm(move))
         ends["decrease"] = gain
         near = 1 + float(np.linalg.norm(case.here.x))
-        jump = lower_nearby(case, gain)
-        if jump is not None:
-            text = f"No minimum: by slopes and curvatures it would be one, yet {jump:.2g} away f is lower."
-            return case.says(Ending.KINK, text, **dict[str, Any](ends))
+        if (jump := jumped(case, gain, ends)) is not None:
+            return jump
         if length <= 1e-6 * near or (gain <= case.noise and length <= 1e-5 * near):
             text = (
                 f"A minimum, about {length:.2g} away: all {len(values)} curvatures are positive, from {values[0]:.3g}; "
@@ -290,8 +290,7 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
             return case.says(Ending.FLAT_MINIMUM, text, **dict[str, Any](ends))
     flat = _singular(case, values, vectors)
     if flat is not None:
-        away = falls_in_float64(case, _ways(case, found))
-        if away is not None:
+        if (away := falls_in_float64(case, _ways(case, found))) is not None:
             return away
         return case.says(Ending.FLAT_MINIMUM, flat, **dict[str, Any](ends))
     if kappa > 1e10 and values[0] > 0:
@@ -387,10 +386,8 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
             )
             return case.says(Ending.FLAT_MINIMUM, text, **dict[str, Any](ends))
         return _stopped_short(case, ends)
-    jump = lower_nearby(case, gain)
-    if jump is not None:
-        text = f"No minimum: by slopes and curvatures it would be one, yet {jump:.2g} away f is lower."
-        return case.says(Ending.KINK, text, **dict[str, Any](ends))
+    if (jump := jumped(case, gain, ends)) is not None:
+        return jump
     if gain <= max(case.noise, 1e-10 * scale) and case.left <= 1e-4 * scale:
         text = (
             f"A minimum in the box: {count} of {len(held)} parameters are held by bounds, the others bend upwards"

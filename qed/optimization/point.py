@@ -35,6 +35,11 @@ class Judged:
         """The largest part of the projected gradient."""
         return float(np.abs(self.bounds.slope(self.here.x, self.here.g)).max(initial=0.0))
 
+    @property
+    def reach(self) -> float:
+        """How much f falls at most, by its slope, where `jumped` looks."""
+        return 1e-4 * float(np.linalg.norm(self.here.g)) * max(1.0, float(np.linalg.norm(self.here.x)))
+
     def rounding(self, n: int) -> float:
         """Up to which size, relative to the largest, a curvature among n may be rounding."""
         return 8 * n * self.objective.eps
@@ -123,8 +128,8 @@ def bends_beyond(case: Judged, move: Array, lowest: float) -> bool:
     return found is not None and (not len(found[0]) or float(found[0][0]) >= 0.25 * lowest)
 
 
-def lower_nearby(case: Judged, gain: float) -> float | None:
-    """How far away f, which may jump, is lower by more than its noise and twice the `gain` of the model; or None."""
+def jumped(case: Judged, gain: float, ends: dict[str, Any]) -> Answer[Verdict] | None:
+    """The answer that f, which may jump, is lower close by: by more than noise and twice the `gain` of the model."""
     if not case.objective.cornered:
         return None
     n = len(case.here.x)
@@ -136,7 +141,9 @@ def lower_nearby(case: Judged, gain: float) -> float | None:
                 move = sign * t * size * direction / np.linalg.norm(direction)
                 there = case.objective.at(case.bounds.project(case.here.x + move))
                 if there.f < case.here.f - 2 * case.noise - 2 * gain:
-                    return float(np.linalg.norm(there.x - case.here.x))
+                    away = float(np.linalg.norm(there.x - case.here.x))
+                    text = f"No minimum: by slopes and curvatures it would be one, yet {away:.2g} away f is lower."
+                    return case.says(Ending.KINK, text, **ends)
     return None
 
 
