@@ -135,6 +135,11 @@ def _scaled_erfc(f: Functions, p: Poly) -> Poly:
     return f.forms.times(plus(number(1), f.odd("erf", p), -1), shift)
 
 
+def _inverse_mills(f: Functions, z: Poly, e: Poly) -> Poly:
+    f.agree(e, f.forms.times(number(-1), f.forms.times(z, z)), "the exponent, minus the square")
+    return f.divided(f.exp(e), plus(number(1), f.odd("erf", z), -1))
+
+
 def _reciprocals(f: Functions, *ps: Poly) -> Poly:
     x, y, d = ps
     f.agree(d, plus(x, y, -1), "the difference")
@@ -270,8 +275,7 @@ MEANINGS: dict[str, Meaning] = {
     "log_ratio_times": _simple(lambda f, a, b, d: f.forms.times(a, _log_ratio(f, a, b, d))),
     "log_difference_over": _simple(lambda f, a, b, d: f.divided(_log_ratio(f, a, b, d), d)),
     "relative_entropy": _simple(_relative_entropy),
-    "inverse_mills": _simple(lambda f, z: f.divided(f.exp(f.forms.times(number(-1), f.forms.times(z, z))),
-                                                    plus(number(1), f.odd("erf", z), -1))),
+    "inverse_mills": _simple(_inverse_mills),
     "root_of_squares": _simple(_root),
     "norm": _norm,
     "cosine": _cosine,

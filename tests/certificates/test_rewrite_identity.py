@@ -289,7 +289,7 @@ ARGUMENTS = {
     "log_erfc": ((X,), {}), "scaled_erfc": ((X,), {}), "erfc_shift": ((X,), {}), "scaled_erfc_minus_one": ((X,), {}),
     "cancelled": ((X,), {}), "sech2": ((X,), {}), "log_ratio": ((X, Y, X - Y), {}),
     "log_ratio_times": ((X, Y, X - Y), {}), "log_difference_over": ((X, Y, X - Y), {}),
-    "relative_entropy": ((X, Y, X - Y), {}), "inverse_mills": ((X,), {}),
+    "relative_entropy": ((X, Y, X - Y), {}), "inverse_mills": ((X, -X * X), {}),
     "root_of_squares": ((X * X + Y, Y, X), {}), "norm": ((V,), M), "cosine": ((V, W), M),
     "cosine_distance": ((V, W), M), "sum_of_centred_squares": ((V,), M), "sum_of_centred_products": ((V, W), M),
     "squared_distance": ((V, W), M), "sqrt_minus": ((X, Y, X * X - Y * Y), {}),
