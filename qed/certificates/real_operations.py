@@ -79,6 +79,19 @@ def _logsumexp(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shap
     return f.log(_along(f, f.exp(ps[0]), params["axes"], shapes[0]))
 
 
+def _log_softmax_at(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Any) -> Poly:
+    """u_i - log sum_j exp u_j with u = c s; s_i is the slice that a program would read."""
+    i, (s,), (shape,) = int(params["index"]), ps, shapes
+    c = Fraction(params["factor"])
+    c = 1 / c if params["divides"] else c
+    if len(shape) != 1 or not 0 <= i < shape[0]:
+        fail("the entry lies outside")
+    cut = (("limit_indices", (i + 1,)), ("start_indices", (i,)), ("strides", None))
+    entry = f.forms.moved(f.forms.base(("slice", cut, ((f.forms.key(s), shape),)), (1,)), (), ())
+    total = _along(f, f.exp(f.forms.times(number(c), s)), (0,), shape)
+    return plus(f.forms.times(number(c), entry), f.log(total), -1)
+
+
 def _others(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
     u, shift = ps
     total = _along(f, _over(f, u, _expanded(f, shift, params["axes"], shapes[0])), params["axes"], shapes[0])
@@ -254,6 +267,7 @@ MEANINGS: dict[str, Meaning] = {
     "rest_split": _simple(lambda f, *ps: f.log(_sum_two(f, *ps))),
     "sum_two": _simple(_sum_two),
     "logsumexp": _logsumexp,
+    "log_softmax_at": _log_softmax_at,
     "others": _others,
     "sum_exp": _simple(lambda f, p: plus(number(1), p)),
     "weighted_logsumexp": _weighted,

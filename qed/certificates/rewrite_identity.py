@@ -241,7 +241,8 @@ class Reading:
         if operation == "log" and len(ps) == 2:
             return f.log_of_sum(*self._spread(ps, shapes, shape))
         if operation in MEANINGS:
-            return MEANINGS[operation](f, ps if "axes" in params else self._spread(ps, shapes, shape), params, shapes)
+            whole = "axes" in params or "index" in params
+            return MEANINGS[operation](f, ps if whole else self._spread(ps, shapes, shape), params, shapes)
         if operation not in _ELEMENTWISE and operation not in ELEMENTARY:
             return None
         ps = self._spread(ps, shapes, shape)

@@ -31,6 +31,7 @@ from qed.numerics.rewriting import (
     entropies,
     guards,
     kernels,
+    log_softmax,
     smooth,
     stable,
     tails,
@@ -256,6 +257,8 @@ def factor(atom, env):
         if name == "total":
             _, inner, axes, shape = atom.parts[0].parts
             return sum(number(dict(inner), {**env, "index": i}) for i in range(shape[axes[0]]))
+        if name[0] == "slice":
+            return complex(env[(0,)][dict(name[1])["start_indices"][0]])
         value = env[name]
         return complex(value[env["index"]] if np.ndim(value) else value)
     if atom.kind == "prime":
@@ -271,7 +274,7 @@ def factor(atom, env):
 X, Y = 0.61, 0.37
 V, W = np.array([0.3, 1.4, 0.8]), np.array([1.1, 0.2, 0.6])
 ROOMS = (algorithms, difference_kernels, difference_logs, difference_outer, difference_rules, difference_series,
-         entropies, guards, kernels, smooth, stable, tails)  # fmt: skip
+         entropies, guards, kernels, log_softmax, smooth, stable, tails)  # fmt: skip
 OPERATIONS = {o.name: o for room in ROOMS for o in vars(room).values() if hasattr(o, "evaluate")}
 OPERATIONS |= {o.name: o for o in difference_kernels.OPERATIONS.values()}
 M = {"axes": (0,)}
@@ -282,6 +285,7 @@ ARGUMENTS = {
     "difference_of_squares": ((X, Y, X - Y, X + Y), {}),
     "softplus": ((X,), {}), "log1mexp": ((-X,), {}), "logaddexp": ((X, Y), {}), "rest_two": ((X, Y, 0.5), {}),
     "rest_split": ((X, Y, 0.5, 0.1, 0.2), {}), "sum_two": ((X, Y, 0.5, 0.1, 0.2), {}), "logsumexp": ((V,), M),
+    "log_softmax_at": ((V,), {"index": 1, "factor": 2.0, "divides": True}),
     "others": ((V, V.max()), M), "sum_exp": ((X,), {}), "weighted_logsumexp": ((W, V), M),
     "weighted_sum": ((W, V, 0.5), M), "weighted_logaddexp": ((X, 0.1, Y, 0.2), {}),
     "weighted_sum_two": ((X, 0.1, Y, 0.2, 0.5), {}), "exp_of_sum": ((X, Y), {"coefficients": (1.0, -2.0)}),

@@ -110,7 +110,7 @@ def entry(difference: Difference, form: Form) -> Node | None:
             exact = _number(c, u)
             if exact is not None:
                 (factor, divides), s = exact, inner
-    return difference.emit(AT, s, index=index, factor=factor, divides=divides)
+    return difference.emit(AT, s, shape=(), index=index, factor=factor, divides=divides)
 
 
 def _number(c: Fraction, like: Node) -> tuple[float, bool] | None:
