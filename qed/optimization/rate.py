@@ -31,6 +31,7 @@ from qed.calculus.convexity import convexity
 from qed.calculus.lipschitz import lipschitz
 from qed.errors import QedError
 from qed.graph.function import read
+from qed.optimization.iterates import at, constants, descended, fixed, limit_of, newton, polished
 from qed.optimization.objective import Wide
 from qed.optimization.step import StepRule
 from qed.standing import Standing
@@ -45,10 +46,6 @@ FLOOR = 1e-13
 """Below which part of its first value an error is taken for rounding."""
 QUADRATIC = 1.5
 """From which order seen on convergence is called quadratic; its limit is 2, which few iterates in float64 show."""
-POLISH = 80
-"""How many Newton steps the limit is refined by."""
-ROUNDED, NEAR = 1e-14, 1e-7
-"""Which part of the largest singular value is rounding, and how long the last step to the limit may be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,20 +142,15 @@ def _checked(method: Any, steps: Any) -> str:
     return name
 
 
-def _at(wide: Wide, x: Array) -> tuple[float, Array]:
-    seen = wide.at(x)
-    return seen.f, seen.g
-
-
 # --- the run --------------------------------------------------------------------------------------------------
 
 
 def _measured(wide: Wide, name: str, steps: int) -> Answer[Rate]:
     start = wide.start
-    f, g = _at(wide, start)
+    f, g = at(wide, start)
     if not (math.isfinite(f) and np.all(np.isfinite(g))):
         return _unknown(Missing("value or gradient is not finite at the start", "qed why, which says where it is born"))
-    limit = _polished(wide, _descended(wide, start, steps))
+    limit = polished(wide, descended(wide, start, steps))
     if limit is None:
         return _unknown(Missing("the run ends at no point without slope", "a start nearer to a minimum, or more steps"))
     curvatures = np.linalg.eigvalsh(wide.matrix(limit))
@@ -167,18 +159,18 @@ def _measured(wide: Wide, name: str, steps: int) -> Answer[Rate]:
         return _unknown(Missing(f"the limit is no minimum: a curvature there is {curvatures[0]:.4g}", "another start"))
     positive = curvatures[curvatures > ZERO * scale]
     if name == "newton":
-        path, rule, step = _newton(wide, start, steps), None, None
+        path, rule, step = newton(wide, start, steps), None, None
     else:
         if not positive.size and name != "gradient":
             what = f"no curvature at the limit is positive: the constants of {name} are not defined"
             return _unknown(Missing(what, "method='gradient'"))
-        rule, step = _constants(name, positive, scale)
-        path = _fixed(wide, start, rule, step, steps)
+        rule, step = constants(name, positive, scale)
+        path = fixed(wide, start, rule, step, steps)
         away = not np.all(np.isfinite(path[-1])) or np.linalg.norm(path[-1] - limit) > np.linalg.norm(start - limit)
         if away and name == "gradient":
             rule, step = StepRule("sgd"), 1.0 / scale
-            path = _fixed(wide, start, rule, step, steps)
-    own = _limit(wide, path[-1], steps) if np.all(np.isfinite(path[-1])) else None
+            path = fixed(wide, start, rule, step, steps)
+    own = limit_of(wide, path[-1], steps) if np.all(np.isfinite(path[-1])) else None
     if own is None:
         return _unknown(Missing(f"{name} does not converge from this start", "a start nearer to the minimum"))
     return _told(wide, name, rule, step, positive, path, own)
@@ -188,91 +180,15 @@ def _unknown(missing: Missing) -> Answer[Rate]:
     return Answer("the method converges at the rate that the curvatures predict", Standing.UNKNOWN, missing=(missing,))
 
 
-def _descended(wide: Wide, x: Array, steps: int) -> Array:
-    """A point farther down: damped Newton steps, and steps against the gradient where they do not go down."""
-    f, g = _at(wide, x)
-    for _ in range(min(steps, POLISH)):
-        values, vectors = np.linalg.eigh(wide.matrix(x))
-        shrunk = np.maximum(np.abs(values), 1e-8 * max(float(np.max(np.abs(values))), 1e-300))
-        direction, t = -vectors @ ((vectors.T @ g) / shrunk), 1.0
-        while t > 1e-12:
-            value, slope = _at(wide, x + t * direction)
-            if value < f and np.all(np.isfinite(slope)):
-                break
-            t /= 2
-        else:
-            return x
-        x, f, g = x + t * direction, value, slope
-    return x
-
-
-def _polished(wide: Wide, x: Array) -> Array | None:
-    """The point without slope that Newton's method finds from here; None where its steps do not become small."""
-    _, g = _at(wide, x)
-    size = float(np.linalg.norm(g))
-    for _ in range(POLISH):
-        if size == 0:
-            return x
-        move = np.linalg.lstsq(wide.matrix(x), g, rcond=ROUNDED)[0]
-        _, slope = _at(wide, x - move)
-        now = float(np.linalg.norm(slope))
-        if not now < size:
-            break
-        x, g, size = x - move, slope, now
-    left = np.linalg.lstsq(wide.matrix(x), g, rcond=ROUNDED)[0]
-    return x if float(np.linalg.norm(left)) <= NEAR * max(1.0, float(np.linalg.norm(x))) else None
-
-
-def _limit(wide: Wide, x: Array, steps: int) -> Array | None:
-    """The point without slope that the run leads to."""
-    found = _polished(wide, x)
-    return _polished(wide, _descended(wide, x, steps)) if found is None else found
-
-
-def _constants(name: str, positive: Array, scale: float) -> tuple[StepRule, float]:
-    """The rule and its step that are the best for the curvatures."""
-    if not positive.size:
-        return StepRule("sgd"), 1.0 / scale
-    low, high = float(positive[0]), float(positive[-1])
-    root = math.sqrt(high / low)
-    if name == "heavy ball":
-        factor = (root - 1) / (root + 1)
-        return StepRule("sgd", None, (("momentum", factor**2),)), 4 / (math.sqrt(high) + math.sqrt(low)) ** 2
-    if name == "nesterov":
-        return StepRule("sgd", None, (("momentum", (root - 1) / (root + 1)), ("nesterov", True))), 1 / high
-    return StepRule("sgd"), 2 / (low + high)
-
-
-def _fixed(wide: Wide, x: Array, rule: StepRule, step: float, steps: int) -> list[Array]:
-    path, velocity = [x], np.zeros_like(x)
-    for _ in range(steps):
-        _, g = _at(wide, x)
-        velocity = rule.momentum * velocity + g
-        x = x - step * (g + rule.momentum * velocity if rule.nesterov else velocity)
-        path.append(x)
-    return path
-
-
-def _newton(wide: Wide, x: Array, steps: int) -> list[Array]:
-    path = [x]
-    for _ in range(steps):
-        _, g = _at(wide, x)
-        x = x - np.linalg.lstsq(wide.matrix(x), g, rcond=1e-14)[0]
-        path.append(x)
-        if not np.all(np.isfinite(x)):
-            break
-    return path
-
-
 # --- what it says ---------------------------------------------------------------------------------------------
 
 
 def _told(
     wide: Wide, name: str, rule: StepRule | None, step: float | None, positive: Array, path: list[Array], limit: Array
 ) -> Answer[Rate]:
-    least = _at(wide, limit)[0]
+    least = at(wide, limit)[0]
     errors = np.array([np.linalg.norm(x - limit) for x in path])
-    gaps = np.array([_at(wide, x)[0] - least for x in path])
+    gaps = np.array([at(wide, x)[0] - least for x in path])
     condition = float(positive[-1] / positive[0]) if positive.size else math.inf
     momentum = None if rule is None else rule.momentum
     if rule is None:
@@ -301,7 +217,7 @@ def _told(
 def _again(wide: Wide, rule: StepRule | None, step: float | None, path: list[Array]) -> bool:
     """Whether the run, made once more, ends where it ended."""
     steps = len(path) - 1
-    other = _newton(wide, path[0], steps) if rule is None or step is None else _fixed(wide, path[0], rule, step, steps)
+    other = newton(wide, path[0], steps) if rule is None or step is None else fixed(wide, path[0], rule, step, steps)
     return bool(np.allclose(other[-1], path[-1], rtol=1e-6, atol=1e-12))
 
 
