@@ -20,7 +20,7 @@ from qed.optimization.constrained.answering import minimize_constrained
 from qed.optimization.judging import judged
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.running import Ended, run
-from qed.optimization.solution import Multipliers, Solution
+from qed.optimization.solution import Multipliers, Solution, placed
 
 Array = np.ndarray
 METHODS = ("newton", "l-bfgs", "bfgs", "gradient")
@@ -97,7 +97,8 @@ def minimize(
         point, here.f, objective.tree(x0, here.g), _multipliers(objective, x0, here, box), counts, verdict.kind, chosen,
         verdict,
     )  # fmt: skip
-    reasons = (*answer.reasons, why, *notes, *_spread_of(runs), _counted(counts, best))
+    at = placed(function.paths, point, here.f)
+    reasons = (at, *answer.reasons, why, *notes, *_spread_of(runs), _counted(counts, best))
     meta = {**answer.meta, "seconds": time.perf_counter() - began, "dtype": function.dtype}
     return Answer(
         answer.claim, answer.standing, value, arithmetic=answer.arithmetic, certificate=answer.certificate,

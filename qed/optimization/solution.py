@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import jax
+import numpy as np
+
+from qed.answer import Reason
+from qed.graph.trace import is_float
 
 
 class Ending(StrEnum):
@@ -101,3 +107,30 @@ class Solution:
     reason: Ending
     method: str
     verdict: Verdict
+
+
+FEW, SHOWN = 6, 8
+"""How many numbers of an array are written out, and how many arrays are named."""
+
+
+def placed(paths: Sequence[str], x: Any, fun: float) -> Reason:
+    """Where the least value was found, as a line of text.
+
+    Args:
+        paths: the names of the parameter arrays.
+        x: a tree whose floating-point leaves are these arrays.
+        fun: the value there.
+    """
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(x) if is_float(leaf)]
+    named = []
+    for path, leaf in list(zip(paths, leaves, strict=True))[:SHOWN]:
+        wide = leaf.astype(np.float64)
+        if wide.size == 1:
+            named.append(f"{path} = {wide.ravel()[0]:.6g}")
+        elif wide.size <= FEW:
+            named.append(f"{path} = [{', '.join(f'{v:.6g}' for v in wide.ravel())}]")
+        else:
+            named.append(f"{path} {'x'.join(map(str, wide.shape))}, from {wide.min():.4g} to {wide.max():.4g}")
+    more = len(leaves) - SHOWN
+    named += [f"and {more} more arrays"] if more > 0 else []
+    return Reason("the point", text=f"f = {fun:.8g} at {'; '.join(named)}", role="value")

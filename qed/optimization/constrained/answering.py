@@ -22,7 +22,7 @@ from qed.optimization.constrained.portfolio import ENGINES, Solved, engines, run
 from qed.optimization.constrained.problem import Constrained, constrained
 from qed.optimization.constrained.residuals import SOLVED, residuals
 from qed.optimization.constrained.uniqueness import dependent
-from qed.optimization.solution import Multipliers, Solution, Verdict
+from qed.optimization.solution import Multipliers, Solution, Verdict, placed
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -83,7 +83,8 @@ def _answer(
     value = Solution(
         problem.tree(seen.x), seen.f, problem.tree(seen.g), multipliers, counts, words.kind, best.engine, verdict
     )
-    reasons = (*because(problem, best), *words.reasons, *_around(problem, best, counts, runs))
+    at = placed(problem.objective.paths, value.x, seen.f)
+    reasons = (at, *because(problem, best), *words.reasons, *_around(problem, best, counts, runs))
     dtype = problem.objective.dtype
     if dtype != "float64":
         text = f"everything was computed in float64 from the graph; x is returned rounded to {dtype}"
