@@ -131,7 +131,9 @@ def verbs(topic: Topic) -> str:
     """The verbs of a topic as text, the ones that are not built yet marked as planned.
 
     >>> verbs(TOPICS["learning-rate"])
-    'qed.why; planned: qed.step_size'
+    'qed.why, qed.step_size'
+    >>> verbs(Topic("a name", "a formula", ("why", "a verb of tomorrow")))
+    'qed.why; planned: qed.a verb of tomorrow'
     """
     built = ", ".join(f"qed.{verb}" for verb in topic.verbs if verb in BUILT)
     planned = ", ".join(f"qed.{verb}" for verb in topic.verbs if verb not in BUILT)

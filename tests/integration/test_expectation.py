@@ -133,6 +133,7 @@ def test_a_sliver_of_nan_leaves_no_number():
     assert answer.unknown and "undefined near 0.3" in answer.missing[0].what.replace("0.29999", "0.3")
 
 
+@pytest.mark.slow
 def test_mass_hidden_in_a_needle_of_a_logaddexp_is_no_measured_zero():
     """Half of the mass lies in a needle at 777.25 that no rule meets: the balls refute what the rules agree on."""
 
