@@ -7,7 +7,7 @@ Bertsekas, *Nonlinear Programming*, 3rd ed., 2016, section 3.4.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,28 @@ def bounds_of(bounds: Any, x: Any) -> Bounds:
     sides = spread_over(bounds, x)
     keep = [is_float(leaf) for leaf in jax.tree.leaves(x)]
     return Bounds(*(_joined([end for end, use in zip(side, keep, strict=True) if use]) for side in sides))
+
+
+def drawn(bounds: Bounds, start: Array, count: int, see: Callable[[Array], Any]) -> list[Any]:
+    """Further starts as they are seen: normal about the start, as wide as it is long, or uniform between finite bounds.
+
+    Args:
+        bounds: the box.
+        start: the start that is given.
+        count: how many are wanted; fewer come where twenty times as many draws do not give them.
+        see: evaluates a point; those that are not `finite` are left out.
+    """
+    rng, found = np.random.default_rng(0), []
+    both = np.isfinite(bounds.lower) & np.isfinite(bounds.upper)
+    for _ in range(20 * count):
+        if len(found) == count:
+            break
+        x = start + (1.0 + np.abs(start)) * rng.standard_normal(len(start))
+        uniform = rng.uniform(np.where(both, bounds.lower, 0.0), np.where(both, bounds.upper, 1.0))
+        seen = see(bounds.project(np.where(both, uniform, x)))
+        if seen.finite:
+            found.append(seen)
+    return found
 
 
 def _joined(ends: Sequence[Array]) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 from qed.answer import Answer, Reason
 from qed.errors import QedError
 from qed.graph.function import read
-from qed.optimization.bounds import Bounds, bounds_of
+from qed.optimization.bounds import Bounds, bounds_of, drawn
 from qed.optimization.constrained.answering import minimize_constrained
 from qed.optimization.judging import judged
 from qed.optimization.objective import Objective, Seen
@@ -84,7 +84,7 @@ def minimize(
     chosen, why = _chosen(objective, box, method)
     most = max_steps if max_steps is not None else 1000 if chosen == "newton" else 20000
     runs = [run(objective, start, box, chosen, tol, most)]
-    for extra in _drawn(objective, start, box, starts - 1):
+    for extra in drawn(box, start.x, starts - 1, objective.at):
         runs.append(run(objective, extra, box, chosen, tol, most))
     best = min(runs, key=lambda each: each.here.f if not np.isnan(each.here.f) else np.inf)
     point = objective.tree(x0, best.here.x)
@@ -156,23 +156,6 @@ def _chosen(objective: Objective, box: Bounds, method: str | None) -> tuple[str,
     if curvature.kind == "products" and not box.open:
         return "l-bfgs", Reason("method", text=f"l-bfgs, projected: {curvature.why}", role="method")
     return "newton", Reason("method", text=f"newton: {curvature.why}", role="method")
-
-
-def _drawn(objective: Objective, start: Seen, box: Bounds, count: int) -> list[Seen]:
-    """Further starts: normal about the start, as wide as it is long, or uniform where both bounds are finite."""
-    rng = np.random.default_rng(0)
-    found: list[Seen] = []
-    for _ in range(20 * count):
-        if len(found) == count:
-            break
-        width = 1.0 + np.abs(start.x)
-        x = start.x + width * rng.standard_normal(len(start.x))
-        both = np.isfinite(box.lower) & np.isfinite(box.upper)
-        uniform = rng.uniform(np.where(both, box.lower, 0.0), np.where(both, box.upper, 1.0))
-        seen = objective.at(box.project(np.where(both, uniform, x)))
-        if seen.finite:
-            found.append(seen)
-    return found
 
 
 def _multipliers(objective: Objective, x0: Any, here: Seen, box: Bounds) -> Multipliers:

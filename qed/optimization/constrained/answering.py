@@ -15,6 +15,7 @@ import numpy as np
 from qed.answer import Answer, Missing, Reason
 from qed.calculus.hessian import flatten
 from qed.errors import QedError
+from qed.optimization.bounds import drawn
 from qed.optimization.constrained.born import outside_reason, start_error
 from qed.optimization.constrained.endings import Told, told
 from qed.optimization.constrained.polish import active_set
@@ -43,7 +44,8 @@ def minimize_constrained(
     if not problem.at(start).finite:
         raise start_error(problem, start)
     most = max(1, STEPS if max_steps is None else max_steps)
-    runs = [run(problem, each, most, solvers, max(tol, SOLVED)) for each in (start, *_drawn(problem, starts - 1))]
+    more = [seen.x for seen in drawn(problem.bounds, start, starts - 1, problem.at)]
+    runs = [run(problem, each, most, solvers, max(tol, SOLVED)) for each in (start, *more)]
     best = min(runs, key=lambda one: (not one.held, one.kkt.seen.f if one.held else one.kkt.residuals.feasibility))
     counts = {**problem.counts, "steps": sum(one.steps for one in runs)}
     words = told(problem, best)
@@ -55,22 +57,6 @@ def _chosen(method: str | None) -> str | None:
         return method
     because = f"under constraints there are {', '.join(ENGINES)}"
     raise QedError("QED007", f"method={method!r} takes no constraints", because, "method=None")
-
-
-def _drawn(problem: Constrained, count: int) -> list[Array]:
-    """Further starts: normal about the start, as wide as it is long, or uniform where both bounds are finite."""
-    rng, low, high = np.random.default_rng(0), problem.bounds.lower, problem.bounds.upper
-    both = np.isfinite(low) & np.isfinite(high)
-    found: list[Array] = []
-    for _ in range(20 * count):
-        if len(found) == count:
-            break
-        x = problem.start + (1.0 + np.abs(problem.start)) * rng.standard_normal(problem.n)
-        uniform = rng.uniform(np.where(both, low, 0.0), np.where(both, high, 1.0))
-        x = problem.bounds.project(np.where(both, uniform, x))
-        if problem.at(x).finite:
-            found.append(x)
-    return found
 
 
 def _answer(
