@@ -16,9 +16,9 @@ import jax
 import numpy as np
 
 from qed import facts
-from qed.calculus.gradient.kept import Kept
+from qed.calculus.gradient.kept import in_float64
 from qed.calculus.hessian import flatten, hessian_product, unflatten
-from qed.domains.widened import Widened, is_narrow, widen
+from qed.domains.widened import is_narrow
 from qed.graph.function import Function
 from qed.graph.trace import is_float
 from qed.optimization.second_order import SecondOrder, second_order
@@ -130,20 +130,15 @@ class Objective:
 class Wide(Objective):
     """The same function in float64, in which it may still fall where its own dtype is flat or has underflowed.
 
-    The derivative rules of JAX's own library stay: they are right where the bodies of its functions have ties (softplus
-    at 0). A rule of the user's does not.
+    Which derivative rules stay, `qed.calculus.gradient.kept` says.
     """
 
     def __init__(self, function: Function) -> None:
         super().__init__(function)
-        kept = Kept(function.graph)
+        outputs = in_float64(function)
 
         def value(x: Any) -> Any:
-            parts, start = [], 0
-            for array in function.parameters:
-                parts.append(x[start : start + array.size].reshape(array.shape))
-                start += array.size
-            return Widened(kept)(function.graph, function.join(parts, [widen(d) for d in function.data]))[0]
+            return outputs(x)[0]
 
         self._wide = jax.jit(jax.value_and_grad(value))
         self._wide_product = jax.jit(lambda x, v: jax.jvp(jax.grad(value), (x,), (v,))[1])

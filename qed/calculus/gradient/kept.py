@@ -20,6 +20,7 @@ from qed.domains.widened import Widened
 from qed.errors import QedError
 from qed.graph import jaxpr
 from qed.graph.dtypes import is_inexact, is_real
+from qed.graph.function import Function
 from qed.graph.graph import Equation, Graph
 from qed.graph.replay import Key, Place
 from qed.graph.roots import is_root
@@ -77,6 +78,31 @@ class Kept:
     def __call__(self, equation: Equation, place: Place) -> Callable[..., Any] | None:
         """The rule to attach at a place, or None."""
         return self._places.get(place.at(equation)) or self._library.get(id(equation))
+
+
+def in_float64(function: Function) -> Callable[..., list[Any]]:
+    """The outputs of a function's graph at a flat float64 vector of its parameters, for JAX to differentiate.
+
+    The rules of JAX's own library stay: they are right where the bodies of its functions have ties (softplus at 0). A
+    rule of the user's does not. Called as ``value(x, data=None)``, under `jax.enable_x64`.
+
+    >>> from qed.graph.function import read
+    >>> with jax.enable_x64(True):
+    ...     value = in_float64(read(jax.nn.softplus, np.float32(0.0)))
+    ...     print(jax.grad(lambda x: value(x)[0])(np.zeros(1)))
+    [0.5]
+    """
+    kept, shapes = Kept(function.graph), [np.shape(p) for p in function.parameters]
+
+    def outputs(x: Any, data: Sequence[Any] | None = None) -> list[Any]:
+        parts, start = [], 0
+        for shape in shapes:
+            size = int(np.prod(shape, dtype=np.int64))
+            parts.append(x[start : start + size].reshape(shape))
+            start += size
+        return Widened(kept)(function.graph, function.join(parts, data))
+
+    return outputs
 
 
 def _plain(equation: Equation) -> bool:

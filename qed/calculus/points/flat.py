@@ -22,11 +22,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from qed.calculus.gradient.kept import Kept
-from qed.calculus.hessian import flatten, unflatten
+from qed.calculus.gradient.kept import in_float64
 from qed.calculus.points.case import Case
 from qed.certificates.flat_direction import HIGHEST
-from qed.domains.widened import Widened
 
 Array = np.ndarray
 MOST = 4
@@ -140,20 +138,17 @@ def _mixed(case: Case, point: Array, lines: Array, others: Array) -> Array:
 
 def _by_products(case: Case, point: Array, lines: Array) -> Array:
     """The gradient of x -> v'H(x)v / 2 for each line v, in float64."""
-    function = case.function
-    kept = Kept(function.graph)
     with jax.enable_x64(True):
-        like = tuple(np.zeros(np.shape(p)) for p in function.parameters)
+        value = in_float64(case.function)
 
-        def along(p: Any, v: Any) -> Any:
-            def slope(q: Any) -> Any:
-                return jax.jvp(lambda r: Widened(kept)(function.graph, function.join(r))[0], (q,), (v,))[1]
+        def along(x: Any, v: Any) -> Any:
+            def slope(y: Any) -> Any:
+                return jax.jvp(lambda z: value(z)[0], (y,), (v,))[1]
 
-            return jax.jvp(slope, (p,), (v,))[1] / 2
+            return jax.jvp(slope, (x,), (v,))[1] / 2
 
         run = jax.jit(jax.grad(along))
-        at = unflatten(point, like)
-        return np.array([flatten(run(at, unflatten(v, like))) for v in lines])
+        return np.array([np.asarray(run(point, np.asarray(v, np.float64))) for v in lines])
 
 
 def _series(case: Case, point: Array, lines: Array, order: int) -> list[list[float]]:

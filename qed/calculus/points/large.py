@@ -16,8 +16,7 @@ import numpy as np
 
 from qed.answer import Answer, Missing, Reason
 from qed.calculus.expanding.words import outward
-from qed.calculus.gradient.kept import Kept
-from qed.calculus.hessian import flatten
+from qed.calculus.gradient.kept import in_float64
 from qed.calculus.lanczos import Krylov
 from qed.calculus.points import words
 from qed.calculus.points.case import Case
@@ -26,7 +25,6 @@ from qed.calculus.points.result import CriticalPoint, Kind
 from qed.calculus.points.symmetries import Motion, exchanges, seen_by_products
 from qed.calculus.spectra.products import Products, room_for, too_large_to_form
 from qed.domains.ball_boxes import NotSmooth, rounded
-from qed.domains.widened import Widened
 from qed.findings import Finding
 from qed.standing import Standing
 
@@ -69,12 +67,9 @@ class Ends:
 
 def gradient(case: Case) -> Array:
     """The gradient of the function's values, in float64 where the graph allows it."""
-    function = case.function
-    kept = Kept(function.graph)
     with jax.enable_x64(True):
-        point = tuple(jax.numpy.asarray(p).astype("float64") for p in function.parameters)
-        run = jax.jit(jax.grad(lambda p: Widened(kept)(function.graph, function.join(p))[0]))
-        return flatten(run(point))
+        value = in_float64(case.function)
+        return np.asarray(jax.jit(jax.grad(lambda x: value(x)[0]))(case.point))
 
 
 def ends(products: Products, seed: int = 0) -> Ends:

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.sparse
 
-from qed.calculus.gradient.kept import Kept
+from qed.calculus.gradient.kept import in_float64
 from qed.calculus.sparse import TooDense, full_hessian, sparse_hessian, sparse_jacobian
-from qed.domains.widened import Widened, widen
+from qed.domains.widened import widen
 from qed.errors import QedError
 from qed.graph.function import Function, read
 
@@ -50,13 +50,13 @@ class Derivatives:
 def derivatives_of(objective: Function, constraints: Sequence[Function]) -> Derivatives:
     """The derivatives of a problem: dense for few parameters, sparse where the graphs allow it."""
     functions = [objective, *constraints]
-    kept = [Kept(function.graph) for function in functions]
+    outputs = [in_float64(function) for function in functions]
     with jax.enable_x64(True):
         data = tuple(tuple(widen(a) for a in function.data) for function in functions)
     n = objective.size
 
     def both(x: Any, data: Any) -> tuple[Any, Any]:
-        found = [_outputs(*each) for each in zip(functions, kept, [x] * len(functions), data, strict=True)]
+        found = [one(x, given) for one, given in zip(outputs, data, strict=True)]
         rows = [jnp.ravel(a) for part in found[1:] for a in part]
         return found[0][0], jnp.concatenate(rows) if rows else jnp.zeros(0)
 
@@ -65,16 +65,6 @@ def derivatives_of(objective: Function, constraints: Sequence[Function]) -> Deri
         return weight * f - jnp.vdot(y, c)
 
     return _dense(both, lagrangian, data) if n <= SMALL else _large(both, lagrangian, data, objective)
-
-
-def _outputs(function: Function, kept: Kept, x: Any, data: Sequence[Any]) -> list[Any]:
-    """The outputs of a graph in float64 at a flat vector of parameters; the rules of JAX's own library are kept."""
-    parts, first = [], 0
-    for array in function.parameters:
-        size = int(np.prod(array.shape, dtype=np.int64))
-        parts.append(x[first : first + size].reshape(array.shape))
-        first += size
-    return Widened(kept)(function.graph, function.join(parts, data))
 
 
 def _plain(function: Callable[..., Any], *arguments: Any) -> Any:
