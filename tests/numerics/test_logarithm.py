@@ -16,7 +16,8 @@ from hypothesis.extra.numpy import arrays
 
 from qed.graph.build import Builder
 from qed.graph.trace import trace
-from qed.numerics.rewriting.logarithm import Logarithms, at_lines, rewrite
+from qed.numerics.rewriting.logarithm import Logarithms
+from qed.numerics.rewriting.rewritten import at_lines, rewrite
 
 
 def _load(name):

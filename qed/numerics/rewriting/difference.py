@@ -35,9 +35,9 @@ from qed.numerics.rewriting.difference_quotients import exponentials, quotient
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.difference_terms import ONE, Polynomial, Terms
 from qed.numerics.rewriting.laws import Law
-from qed.numerics.rewriting.logarithm import Rewritten
 from qed.numerics.rewriting.removable import SERIES_AT_ZERO, Removable
 from qed.numerics.rewriting.render import Formula
+from qed.numerics.rewriting.rewritten import Rewritten
 from qed.numerics.rewriting.signs import floating
 
 SUMS = frozenset(["sub", "add", "add_any"])
