@@ -19,7 +19,7 @@ import numpy as np
 
 from qed.answer import Answer, Enclosed, Measured, Missing, Reason
 from qed.certificates.certificate import Subject
-from qed.certificates.curvature_integral import by_bregman, by_curvature
+from qed.certificates.curvature_integral import NARROW, by_bregman, by_curvature
 from qed.certificates.divergence import EXACT, Divergence, as_text, ball_of
 from qed.domains.families import Member, common
 from qed.domains.log_ratio import log_ratio
@@ -320,7 +320,7 @@ class _Comparison:
 def _of_family(p: Member, q: Member) -> Any:
     """The difference of log-normalisers, or where its digits cancel the integral that has none to cancel."""
     ball = by_bregman(p, q)
-    return ball if float(ball.rad()) < 2.0**-58 * float(abs(ball).lower()) else by_curvature(p, q)
+    return ball if float(ball.rad()) < NARROW * float(abs(ball).lower()) else by_curvature(p, q)
 
 
 def _capital(text: str) -> str:

@@ -14,10 +14,10 @@ Reference: Nocedal and Wright, *Numerical Optimization*, 2006, theorem 2.4 (nece
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from qed.answer import Advice, Answer, Finding, Reason, Standing
@@ -83,15 +83,15 @@ def _lowest(case: Case, at: Sequence[Any]) -> EigenPair | None:
     return pair if pair.finite and pair.value > max(2 * pair.residual, BENT * scale) else None
 
 
-def _onward(case: Case, at: Sequence[Any]) -> Run:
+def _onward(case: Case, at: Sequence[Any], deadline: float | None = None) -> Run:
     """The user's own rule from another point."""
-    return case.runner("given").run(at, case.prepared.data, STEPS, deadline=case.clock.deadline(0.2))
+    until = case.clock.deadline(0.2) if deadline is None else deadline
+    return case.runner("given").run(at, case.prepared.data, STEPS, deadline=until)
 
 
 def _moved(at: Sequence[Any], direction: np.ndarray) -> tuple[Any, ...]:
     point = flatten(at)
-    new = unflatten(point + MOVED * max(1.0, float(np.linalg.norm(point))) * direction, at)
-    return tuple(jnp.asarray(x, p.dtype) for x, p in zip(new, at, strict=True))
+    return unflatten(point + MOVED * max(1.0, float(np.linalg.norm(point))) * direction, at)
 
 
 def _clearly(falls: Run, stays: Run, run: Run) -> bool:
@@ -144,7 +144,7 @@ def _answer(
         reasons=reasons,
         findings=(Finding("QED303", text, None, witness),),
         advice=tuple(_advices(case, lowest, falls, distance, where, at_once)),
-        recheck=lambda: _clearly(_again(case, away), _again(case, end), run),
+        recheck=lambda: _clearly(_onward(case, away, math.inf), _onward(case, end, math.inf), run),
     )
 
 
@@ -153,13 +153,8 @@ def _advices(case: Case, lowest: EigenPair, falls: Run, distance: float, where: 
     found = [Advice(f"move the {place} by {distance:.2g} along {where}, then the same rule", trial=falls.trial())]
     if at_once and case.clock.left > 0:
         noise = np.random.default_rng(0).standard_normal(len(lowest.vector)) * 0.1
-        start = unflatten(flatten(case.prepared.parameters) + noise, case.prepared.parameters)
-        start = tuple(jnp.asarray(x, p.dtype) for x, p in zip(start, case.prepared.parameters, strict=True))
-        random = _onward(case, start)
+        start = case.prepared.parameters
+        random = _onward(case, unflatten(flatten(start) + noise, start))
         if random.failure is None:
             found.append(Advice("add random numbers of size 0.1 to the start", trial=random.trial()))
     return found
-
-
-def _again(case: Case, at: Sequence[Any]) -> Run:
-    return case.runner("given").run(at, case.prepared.data, STEPS)
