@@ -29,7 +29,7 @@ from qed.findings import Finding
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.laws import Density, densities_of
-from qed.integration.measures import Measure
+from qed.integration.measure import Measure
 from qed.integration.probabilities import as_law, as_pair
 from qed.integration.quadrature import ends_in_float64, measured, vectorised
 from qed.integration.words import RULES, two_rules, within

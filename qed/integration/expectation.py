@@ -25,7 +25,7 @@ from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
-from qed.integration.measures import Measure, Part
+from qed.integration.measure import Measure, Part
 from qed.integration.quadrature import Measurement, ends_in_float64, measured, on_cells, vectorised, where_mass_is
 from qed.integration.words import RULES, two_rules, within
 from qed.standing import Standing

@@ -20,7 +20,7 @@ from qed.domains.masses import log_mass
 from qed.domains.precision import precision
 from qed.errors import QedError
 from qed.graph.function import read
-from qed.integration.measures import Measure, Part
+from qed.integration.measure import Measure, Part
 from qed.integration.normalizer import measured_logarithm
 from qed.integration.quadrature import vectorised, where_mass_is
 

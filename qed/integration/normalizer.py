@@ -21,7 +21,8 @@ from qed.certificates.expectation import LogMass
 from qed.errors import CertificateError, QedError
 from qed.graph.function import read
 from qed.graph.walk import TooLong
-from qed.integration.measures import Lebesgue, Measure
+from qed.integration.combining import Lebesgue
+from qed.integration.measure import Measure
 from qed.integration.quadrature import ends_in_float64, measured, vectorised, where_mass_is
 from qed.integration.words import RULES, two_rules, within
 from qed.standing import Standing

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from qed.errors import QedError
-from qed.integration.measures import Categorical, Measure
+from qed.integration.families.discrete import Categorical
+from qed.integration.measure import Measure
 
 ROUNDING = 64
 """How many units of rounding the sum may be off by, times the root of the length; at least 1e-6 is let pass."""

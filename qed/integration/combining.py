@@ -1,0 +1,147 @@
+"""New measures from old ones: lengths, log-densities, mixtures, sums, multiples, restrictions; exact in the weights.
+
+    (mu + nu)(A) = mu(A) + nu(A),        (c mu)(A) = c mu(A),        mu restricted to B (A) = mu(A and B)
+
+Reference: Halmos, *Measure Theory*, Springer 1974, chapter 6.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any, overload
+
+from qed.integration.measure import Measure, Part, end_of, measure_of, real, shares_of, wrong
+from qed.integration.product import box
+
+
+@overload
+def Lebesgue(lower: float = -math.inf, upper: float = math.inf) -> Measure: ...
+@overload
+def Lebesgue(lower: Any, upper: Any) -> Any: ...
+def Lebesgue(lower: Any = -math.inf, upper: Any = math.inf) -> Any:
+    """Length on [lower, upper], whose ends may be infinite; with vectors, the volume of a box.
+
+    Raises:
+        QedError: QED007 where the interval is empty, or the ends are of different lengths.
+
+    >>> from qed.integration.measures import Lebesgue
+    >>> str(Lebesgue(0.0, 1.0)), str(Lebesgue([0.0, 0.0], [1.0, 2.0]))
+    ('Lebesgue(0, 1)', 'Lebesgue(0, 1) x Lebesgue(0, 2)')
+    """
+    if (found := box(Lebesgue, lower, upper)) is not None:
+        return found
+    low, high = (end_of(end, "Lebesgue") for end in (lower, upper))
+    if not low < high:
+        msg = f"Lebesgue({lower}, {upper})"
+        raise wrong(msg, "the interval is empty", "give lower < upper")
+    part = Part("Uniform", (0.0, 1.0), low, high, probability=False)
+    return Measure(parts=(part,), name=f"Lebesgue({low:g}, {high:g})")
+
+
+def mixture(weights: Sequence[float], measures: Sequence[Measure]) -> Measure:
+    """The measures with these weights, which are divided by their exact sum; atoms and densities may be mixed."""
+    shares = shares_of(weights, "the weights of mixture")
+    if len(shares) != len(measures) or not all(isinstance(m, Measure) for m in measures):
+        msg = "mixture needs a weight for each measure"
+        raise wrong(msg, f"{len(shares)} weights", "give lists of one length")
+    atoms = tuple((x, w * share) for share, m in zip(shares, measures, strict=True) for x, w in m.atoms)
+    parts = tuple(
+        replace(part, weight=part.weight * share) for share, m in zip(shares, measures, strict=True) for part in m.parts
+    )
+    return Measure(atoms, parts, f"a mixture of {', '.join(m.name for m in measures)}")
+
+
+def from_log_density(log_density: Callable[..., Any], lower: float = -math.inf, upper: float = math.inf) -> Measure:
+    """The probability whose density on [lower, upper] is proportional to exp(log_density(x))."""
+    if not callable(log_density):
+        msg = f"a {type(log_density).__name__} is no function"
+        raise wrong(msg, "it cannot be called", "give a function of x")
+    if not lower < upper:
+        msg = f"[{lower}, {upper}]"
+        raise wrong(msg, "the interval is empty", "give lower < upper")
+    part = Part("", (), float(lower), float(upper), log_density=log_density)
+    return Measure(parts=(part,), name=f"the law of {getattr(log_density, '__name__', 'a log-density')}")
+
+
+def scaled(factor: float, measure: Measure) -> Measure:
+    """factor times the measure, exactly; 0 times any measure is the measure of mass 0.
+
+    Raises:
+        QedError: QED007 where the factor is negative or not finite, or the second argument is no measure.
+
+    >>> from qed.integration.measures import Dirac, scaled
+    >>> scaled(2.5, Dirac(1.0)).atoms
+    ((1.0, Fraction(5, 2)),)
+    """
+    share, given = Fraction(real(factor, "factor")), measure_of(measure)
+    if share < 0:
+        msg = f"factor = {float(share)}"
+        raise wrong(msg, "a measure is not negative", "give a factor of at least 0, and subtract the integrals")
+    atoms = tuple((x, w * share) for x, w in given.atoms if share)
+    parts = tuple(replace(part, weight=part.weight * share) for part in given.parts if share)
+    return Measure(atoms, parts, f"{float(share):g} times {given.name}")
+
+
+def add(measures: Sequence[Measure]) -> Measure:
+    """The sum of the measures, whose masses add up; a mixture has the total mass 1 of its weights instead.
+
+    Raises:
+        QedError: QED007 where there is none, or one of them is no measure.
+
+    >>> from qed.integration.measures import Dirac, Lebesgue, add
+    >>> both = add([Lebesgue(0.0, 1.0), Dirac(0.5)])
+    >>> len(both.parts), both.atoms
+    (1, ((0.5, Fraction(1, 1)),))
+    """
+    given = [measure_of(one) for one in measures]
+    if not given:
+        msg = "add of no measure"
+        raise wrong(msg, "the list is empty", "give at least one measure")
+    atoms = tuple(atom for one in given for atom in one.atoms)
+    return Measure(atoms, tuple(part for one in given for part in one.parts), " + ".join(one.name for one in given))
+
+
+def restrict(measure: Measure, lower: float = -math.inf, upper: float = math.inf) -> Measure:
+    """The measure of what lies in [lower, upper], both ends included; it is not divided by the mass that is left.
+
+    Args:
+        measure: a measure of this module.
+        lower: the left end, which may be -inf.
+        upper: the right end, which may be inf; equal ends keep an atom there and nothing else.
+
+    Raises:
+        QedError: QED007 where the interval is empty, or cuts a density that is neither Lebesgue's nor Uniform.
+
+    >>> from qed.integration.measures import Dirac, Uniform, mixture, restrict
+    >>> cut = restrict(mixture([0.5, 0.5], [Dirac(0.0), Uniform(0.0, 4.0)]), 0.0, 1.0)
+    >>> cut.atoms, cut.parts[0].upper, cut.parts[0].weight
+    (((0.0, Fraction(1, 2)),), 1.0, Fraction(1, 8))
+    """
+    given = measure_of(measure)
+    if not lower <= upper:
+        msg = f"[{lower}, {upper}]"
+        raise wrong(msg, "the interval is empty", "give lower <= upper")
+    low, high = float(lower), float(upper)
+    atoms = tuple((x, w) for x, w in given.atoms if low <= x <= high)
+    parts = tuple(kept for part in given.parts if (kept := _cut(part, low, high)) is not None)
+    return Measure(atoms, parts, f"{given.name} on [{low:g}, {high:g}]")
+
+
+def _cut(part: Part, lower: float, upper: float) -> Part | None:
+    """What lies in [lower, upper] of a part; None where that is nothing."""
+    low, high = max(part.lower, lower), min(part.upper, upper)
+    if not low < high:
+        return None
+    if (low, high) == (part.lower, part.upper):
+        return part
+    if not part.probability:
+        return replace(part, lower=low, upper=high)
+    if part.family != "Uniform":
+        msg = f"[{lower:g}, {upper:g}] cuts {part.family or 'the law of a log-density'}"
+        instead = "integrate where(inside, f, 0), or give its log-density on the interval to from_log_density"
+        raise wrong(msg, "the mass to each side of the cut is no fraction", instead)
+    share = (Fraction(high) - Fraction(low)) / (Fraction(part.upper) - Fraction(part.lower))
+    return replace(part, parameters=(low, high), lower=low, upper=high, weight=part.weight * share)

@@ -1,0 +1,1 @@
+"""The families of laws by name, each made of its parameters."""
