@@ -11,7 +11,7 @@ import pytest
 
 import qed
 from tests.numerics import scoring
-from tests.numerics.corpus_stability import CONTROLS, FRESH, FRESH_CONTROLS, HELD, UNSTABLE
+from tests.numerics.corpus_stability import CONTROLS, FRESH, FRESH_CONTROLS, HELD, THIRD, THIRD_CONTROLS, UNSTABLE
 from tests.numerics.scoring import Stability
 
 # --- the scorer ----------------------------------------------------------------------------------------------------
@@ -100,6 +100,32 @@ FRESH_WORSE: frozenset[str] = frozenset()
 """The same, of the functions written last."""
 MENDED = {"value": 0.9, "gradient": 0.87}
 """The shares of the broken ones among them that are mended at least: what was seen, less one or two of 48."""
+THIRD_WORSE = {
+    "float32": {"renyi_entropy", "mixture_density"},
+    "float64": {
+        "black_scholes_call",
+        "cox_partial_likelihood",
+        "entropic_risk",
+        "frank_copula",
+        "frechet_distance_of_variances",
+        "importance_weighted_bound",
+        "negative_binomial_by_its_mean",
+        "root_mean_square_norm",
+        "zero_inflated_poisson",
+    },
+}
+"""The same of the third set, as seen before anything was learnt from it."""
+THIRD_FAILS = {"ratio_minus_one_minus_its_log"}
+"""What was seen to raise an error when the rewriting runs."""
+THIRD_TOUCHED = {"price_of_a_bond", "poisson_likelihood"}
+"""Controls that were seen to be rewritten, the second to lose 4.4 bits instead of 3.2."""
+THIRD_MENDED = {
+    ("float32", "value"): 0.58,
+    ("float32", "gradient"): 0.5,
+    ("float64", "value"): 0.53,
+    ("float64", "gradient"): 0.4,
+}
+"""The shares seen of the third set, less two of about 70: 61 and 53 per cent in float32, 57 and 43 in float64."""
 
 
 def sampled(cases, every):
@@ -113,6 +139,18 @@ def sampled(cases, every):
         )
         for k, (name, found) in enumerate(sorted(cases.items()))
     ]
+
+
+def scored(cases, dtype):
+    """The names that become worse, and how many values and gradients are broken, and mended."""
+    worse, broken, fixed = set(), Counter(), Counter()
+    for name, found in cases.items():
+        verdict = scoring.verdict(found, dtype, qed.stabilize(found.fun), scoring.truths(found, dtype))
+        for what in ("value", "gradient"):
+            broken[what] += verdict.broken(what)
+            fixed[what] += verdict.broken(what) and verdict.fixed(what)
+            worse |= {name} if verdict.worse(what) else set()
+    return worse, broken, fixed
 
 
 def test_the_corpus_is_large_and_split_in_halves():
@@ -148,13 +186,7 @@ def test_the_functions_written_last_are_others():
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_most_of_the_functions_written_last_are_mended(dtype):
-    worse, broken, fixed = set(), Counter(), Counter()
-    for name, found in FRESH.items():
-        verdict = scoring.verdict(found, dtype, qed.stabilize(found.fun), scoring.truths(found, dtype))
-        for what in ("value", "gradient"):
-            broken[what] += verdict.broken(what)
-            fixed[what] += verdict.broken(what) and verdict.fixed(what)
-            worse |= {name} if verdict.worse(what) else set()
+    worse, broken, fixed = scored(FRESH, dtype)
     assert worse <= FRESH_WORSE
     assert min(broken.values()) >= 40
     assert fixed["value"] >= MENDED["value"] * broken["value"], (fixed, broken)
@@ -171,3 +203,29 @@ def test_controls_written_last_are_left_alone(dtype):
         if not gradient:
             verdict = scoring.verdict(found, dtype, stable, scoring.truths(found, dtype))
             assert not verdict.worse("gradient"), name
+
+
+def test_the_third_set_is_of_others():
+    assert len(THIRD) >= 70 and len(THIRD_CONTROLS) >= 15
+    others = set(UNSTABLE) | set(CONTROLS) | set(FRESH) | set(FRESH_CONTROLS)
+    assert not (set(THIRD) | set(THIRD_CONTROLS)) & others and not set(THIRD) & set(THIRD_CONTROLS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_how_many_of_the_third_set_are_mended(dtype):
+    worse, broken, fixed = scored({name: c for name, c in THIRD.items() if name not in THIRD_FAILS}, dtype)
+    assert worse <= THIRD_WORSE[dtype]
+    assert min(broken.values()) >= 55
+    for what in ("value", "gradient"):
+        assert fixed[what] >= THIRD_MENDED[dtype, what] * broken[what], (fixed, broken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_controls_of_the_third_set_are_left_alone(dtype):
+    for name, found in THIRD_CONTROLS.items():
+        value, gradient = scoring.same_bits(found, dtype, stable := qed.stabilize(found.fun))
+        assert value or name in THIRD_TOUCHED, name
+        if not gradient:
+            assert not scoring.verdict(found, dtype, stable, scoring.truths(found, dtype)).worse("gradient"), name
