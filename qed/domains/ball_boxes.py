@@ -91,6 +91,22 @@ class BallBoxes:
         Raises:
             NotSmooth: where the function may not be smooth.
         """
+        ends, balls = self._carried(lower, upper, directions, order)
+        rows = np.broadcast_to(balls.array, (len(directions),))
+        with precision(BITS, order + 1):
+            return (ends.lower.item(), ends.upper.item()), [[s[j] for j in range(order + 1)] for s in rows]
+
+    def arrays(self, lower: Array, upper: Array, directions: Array, order: int) -> tuple[Array, Array, Array]:
+        """Of a function that returns a vector (m,): bounds of its values, and the series, (directions, m), as objects.
+
+        Raises:
+            NotSmooth: where the function may not be smooth.
+        """
+        ends, balls = self._carried(lower, upper, directions, order)
+        return ends.lower, ends.upper, np.broadcast_to(balls.array, (len(directions), *ends.lower.shape))
+
+    def _carried(self, lower: Array, upper: Array, directions: Array, order: int) -> tuple[Any, Any]:
+        """The values of the graph on the box, in exact ends and in series."""
         ends, domain = BallEnds(BITS), BallSeries(order, BITS, batch=1)
         with precision(BITS, order + 1) as library:
             balls = [between(float(a), float(b)) for a, b in zip(lower, upper, strict=True)]
@@ -115,9 +131,7 @@ class BallBoxes:
             if number.doubt:
                 raise NotSmooth(str(number.doubt.place or "the function may not be smooth there"))
             found.append(number)
-        rows = np.broadcast_to(found[1].array, (len(directions),))
-        with precision(BITS, order + 1):
-            return (found[0].lower.item(), found[0].upper.item()), [[s[j] for j in range(order + 1)] for s in rows]
+        return found[0], found[1]
 
     def _one(self, value: Any, batch: int = 0) -> Any:
         """The one number of the value, or the one component of it."""

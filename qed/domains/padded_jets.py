@@ -375,8 +375,17 @@ class PaddedBoxes:
         n = self.size
         return Derivatives((low[0], high[0]), (low[1 : n + 1], high[1 : n + 1]), (low[n + 1 :], high[n + 1 :]))
 
-    def _pass(self, lower: Array, upper: Array, order: int) -> Pair | None:
-        domain = PaddedJets(self.size, order)
+    def arrays(self, lower: Array, upper: Array, order: int, along: Array) -> Pair | None:
+        """A function of any shape on one box (n,), with derivatives in k of its numbers; None where nothing is known.
+
+        The ends are arrays (1 + k + k (k + 1)/2, *shape), those of second order left out for order 1.
+        """
+        found = self._pass(lower[None], upper[None], order, along) if subnormals_kept() else None
+        return None if found is None else (found[0][:, 0], found[1][:, 0])
+
+    def _pass(self, lower: Array, upper: Array, order: int, along: Array | None = None) -> Pair | None:
+        chosen = np.arange(self.size) if along is None else along
+        domain = PaddedJets(len(chosen), order)
         inputs: list[Any] = list(self.traced.leaves)
         start = 0
         for position, shape in zip(self.traced.free, self.shapes, strict=True):
@@ -385,7 +394,8 @@ class PaddedBoxes:
             for side in (lower, upper):
                 jet = np.zeros((domain.rows, len(lower), count))
                 jet[0] = side[:, start : start + count]
-                jet[1 + start + np.arange(count), :, np.arange(count)] = 1.0
+                mine = np.flatnonzero((chosen >= start) & (chosen < start + count))
+                jet[1 + mine, :, chosen[mine] - start] = 1.0
                 ends.append(jet.reshape((domain.rows, len(lower), *shape)))
             inputs[position] = PaddedJet(*ends)
             start += count
@@ -395,6 +405,8 @@ class PaddedBoxes:
         if isinstance(value, Unknown):
             return None
         number = domain.number(value)
+        if along is not None and number.doubt:
+            return None
         return number.lower, number.upper
 
 

@@ -21,6 +21,7 @@ from qed.optimization.constrained.endings import Told, told
 from qed.optimization.constrained.polish import active_set
 from qed.optimization.constrained.portfolio import ENGINES, Solved, engines, run
 from qed.optimization.constrained.problem import Constrained, constrained
+from qed.optimization.constrained.proof import proved
 from qed.optimization.constrained.residuals import SOLVED, residuals
 from qed.optimization.constrained.uniqueness import dependent
 from qed.optimization.solution import Multipliers, Solution, Verdict, placed
@@ -70,16 +71,19 @@ def _answer(
         problem.tree(seen.x), seen.f, problem.tree(seen.g), multipliers, counts, words.kind, best.engine, verdict
     )
     at = placed(problem.objective.paths, value.x, seen.f)
-    reasons = (at, *because(problem, best), *words.reasons, *_around(problem, best, counts, runs))
+    said = proved(problem, best.kkt, best.curvature, seen.x, words)
+    reasons = (
+        at, *said.reasons, *because(problem, best), *words.reasons, *_around(problem, best, counts, runs)
+    )  # fmt: skip
     dtype = problem.objective.dtype
     if dtype != "float64":
         text = f"everything was computed in float64 from the graph; x is returned rounded to {dtype}"
         reasons = (*reasons, Reason("rounding", text=text, role="where"))
     missing = () if words.settle is None else (Missing(words.text, words.settle),)
-    standing = Standing.UNKNOWN if words.settle is not None else Standing.MEASURED
-    again = None if standing is Standing.UNKNOWN else recheck(problem, best, words)
+    again = recheck(problem, best, words) if said.standing is Standing.MEASURED else None
     return Answer(
-        words.text, standing, value, arithmetic="float64", reasons=reasons, missing=missing, headline=words.text,
+        said.claim, said.standing, value, arithmetic="float64" if said.certificate is None else "reals",
+        reasons=reasons, missing=missing, headline=said.headline or words.text, certificate=said.certificate,
         subject=problem.objective.title(), meta={"seconds": seconds, "dtype": dtype}, recheck=again,
     )  # fmt: skip
 

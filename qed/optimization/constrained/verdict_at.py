@@ -24,6 +24,7 @@ from qed.optimization.constrained.fritz_john import balance
 from qed.optimization.constrained.polish import KKT, judged, polished
 from qed.optimization.constrained.portfolio import LARGE, Solved, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained, constrained
+from qed.optimization.constrained.proof import proved
 from qed.optimization.constrained.residuals import SOLVED, Lagrange, residuals
 from qed.optimization.solution import Ending, Verdict
 from qed.standing import Standing
@@ -58,12 +59,14 @@ def verdict_at(
         return value is not None and value.kind is words.kind
 
     missing = () if words.settle is None else (Missing(words.text, words.settle),)
-    standing = Standing.MEASURED if words.settle is None else Standing.UNKNOWN
+    said = proved(problem, near if near.residuals.hold(tol) else kkt, found.curvature, point, words)
     meta = {"seconds": time.perf_counter() - began, "dtype": problem.objective.dtype}
     return Answer(
-        words.text, standing, verdict_of(problem, found, words), arithmetic="float64", missing=missing,
-        reasons=(*because(problem, found), *words.reasons), headline=words.text, subject=problem.objective.title(),
-        meta=meta, recheck=None if missing else again,
+        said.claim, said.standing, verdict_of(problem, found, words),
+        arithmetic="float64" if said.certificate is None else "reals", missing=missing,
+        reasons=(*said.reasons, *because(problem, found), *words.reasons), headline=said.headline or words.text,
+        certificate=said.certificate, subject=problem.objective.title(), meta=meta,
+        recheck=again if said.standing is Standing.MEASURED else None,
     )  # fmt: skip
 
 

@@ -1,0 +1,230 @@
+"""The certificate of a strict local minimum under constraints: one KKT point in a small box, and its signs.
+
+Claimed of f, h, g, bounds, and a point x, with A a set of rows of c = (h, g) and of bounds: in the box of half-widths
+`radius` about `center` there is exactly one pair (x*, y*) with
+
+    d/dx_j (f - sum_A y_i c_i) = 0 for the numbers x_j that no bound holds,    c_A(x*) = 0,    x_j* = the bound held;
+
+multipliers of inequalities and of held bounds are positive there, all other rows and bounds have slack, and the
+Lagrangian bends up along every direction that A leaves. So x* is feasible and a strict local minimum (Nocedal and
+Wright, *Numerical Optimization*, 2006, theorem 12.6), |x* - x| <= `distance`, and `least` <= f(x*) <= `most`.
+
+The system is the gradient of L(x, y) = f - y'c_A set to zero, so that one pair is Krawczyk's test on its Hessian
+K = [[H, -J'], [-J, 0]]. With k rows and d numbers x_j that no bound holds, K has d positive and k negative eigenvalues
+exactly if the gradients of the rows are independent and H is positive on their null space (Gould, *On practical
+conditions for the existence and uniqueness of solutions to the general equality quadratic programming problem*,
+Math. Program. 32, 1985, lemma 3.4): the signs of K's eigenvalues prove both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, final
+
+import numpy as np
+
+from qed.certificates.boxes import krawczyk
+from qed.certificates.certificate import Pointed, Subject, given, vector
+from qed.certificates.critical_point import inertia, within
+from qed.certificates.lagrangian import Enclosed, Encloses, by_balls, by_padded
+from qed.domains.ball_boxes import BITS, NotSmooth
+from qed.domains.balls import between
+from qed.domains.precision import precision
+from qed.errors import CertificateError
+from qed.graph.trace import Traced
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Active:
+    """What holds the point, as arrays: rows, numbers at their lower and upper bound, and those that none holds."""
+
+    rows: Array
+    lower: Array
+    upper: Array
+    free: Array
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class KKTPoint(Pointed):
+    """A strict local minimum near x; vectors are the arrays of x laid end to end, those of rows come behind them.
+
+    The function is (f, h..., g...) (`qed.certificates.stacked`), `equalities` the number of rows of h. `rows` are those
+    that hold, all rows of h among them; `at_lower` and `at_upper` the numbers of x that stand at a bound. `center` and
+    `radius` are of x and then of the multipliers of `rows`.
+
+    >>> import jax.numpy as jnp
+    >>> from qed.certificates.kkt_point import KKTPoint
+    >>> from qed.certificates.stacked import stacked
+    >>> circle = stacked(lambda x: x[0] + x[1], lambda x: x @ x - 2)
+    >>> certificate = KKTPoint.about(
+    ...     circle, -jnp.ones(2), (), equalities=1, rows=[0], center=[-1.0, -1.0, -0.5], radius=[1e-9] * 3,
+    ...     distance=2e-9, value=(-2.00001, -1.99999),
+    ... )
+    >>> certificate.verify()
+    True
+    """
+
+    kind: ClassVar[str] = "KKT point"
+    equalities: int
+    rows: tuple[int, ...]
+    at_lower: tuple[int, ...]
+    at_upper: tuple[int, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    center: tuple[float, ...]
+    radius: tuple[float, ...]
+    distance: float
+    least: float
+    most: float
+
+    @classmethod
+    def about(
+        cls, fun: Callable[..., Any], at: Any, args: tuple[Any, ...], *, equalities: int, rows: Sequence[int],
+        center: Sequence[float], radius: Sequence[float], distance: float, value: tuple[float, float],
+        at_lower: Sequence[int] = (), at_upper: Sequence[int] = (), bounds: tuple[Any, Any] | None = None,
+    ) -> Self:  # fmt: skip
+        """The certificate of a point that was found; without bounds all are infinite."""
+        subject = Subject(fun, at, tuple(args))
+        n = len(center) - len(rows)
+        lower, upper = (np.full(n, -np.inf), np.full(n, np.inf)) if bounds is None else bounds
+        return cls.at_point(
+            subject, equalities=int(equalities), rows=tuple(map(int, rows)), at_lower=tuple(map(int, at_lower)),
+            at_upper=tuple(map(int, at_upper)), lower=tuple(map(float, lower)), upper=tuple(map(float, upper)),
+            center=tuple(map(float, center)), radius=tuple(map(float, radius)), distance=float(distance),
+            least=float(value[0]), most=float(value[1]),
+        )  # fmt: skip
+
+    @property
+    def positive(self) -> int:
+        """How many eigenvalues of K are positive: as many as numbers of x are held by no bound."""
+        return len(self.center) - len(self.rows) - len(self.at_lower) - len(self.at_upper)
+
+    def prove(self, traced: Traced) -> None:
+        """Prove that there is one such pair, the signs, how far it is, and the value."""
+        n, count = len(given(traced)), _count(traced)
+        active = self._active(n, count)
+        point = vector(self.point, n, "point")
+        center, radius = (vector(getattr(self, name), n + len(active.rows), name) for name in ("center", "radius"))
+        self._placed(active, center, radius, n)
+        try:
+            self._enclosed(by_padded(traced, active.rows, active.free), active, center, radius)
+        except CertificateError as error:
+            try:
+                self._enclosed(by_balls(traced, active.rows, active.free), active, center, radius)
+            except NotSmooth as rough:
+                raise CertificateError("radius", str(rough)) from None
+            except CertificateError as other:
+                raise (error if other.node == "function" else other) from None
+        if not within(point, center[:n], radius[:n], self.distance):
+            raise CertificateError("distance", "the KKT point may be farther from the point")
+
+    def _active(self, n: int, count: int) -> Active:
+        """What holds the point, if the fields name rows and numbers that there are."""
+        rows, low, high = (np.array(part, int) for part in (self.rows, self.at_lower, self.at_upper))
+        if (
+            not 0 <= self.equalities <= count
+            or len(set(self.rows)) != len(rows)
+            or np.any((rows < 0) | (rows >= count))
+        ):
+            raise CertificateError("rows", "they are no rows of the constraints")
+        if not set(range(self.equalities)) <= set(self.rows):
+            raise CertificateError("rows", "a row of an equality is left out")
+        held = np.concatenate([low, high])
+        if len(set(held.tolist())) != len(held) or np.any((held < 0) | (held >= n)):
+            raise CertificateError("at_lower", "they are no numbers of the argument, each once")
+        return Active(rows, low, high, np.setdiff1d(np.arange(n), held))
+
+    def _placed(self, active: Active, center: Array, radius: Array, n: int) -> None:
+        """The box lies where the bounds and the signs of multipliers have it."""
+        lower, upper = np.array(self.lower, np.float64), np.array(self.upper, np.float64)
+        if lower.shape != (n,) or upper.shape != (n,) or not np.all(lower <= upper):
+            raise CertificateError("lower", "they are no bounds of the argument")
+        for numbers, bound, name in ((active.lower, lower, "at_lower"), (active.upper, upper, "at_upper")):
+            if not np.all(np.isfinite(bound[numbers]) & (center[numbers] == bound[numbers])):
+                raise CertificateError(name, "a number does not stand at its bound")
+            if np.any(radius[numbers] != 0):
+                raise CertificateError("radius", "a number that stands at its bound has a half-width")
+        free = np.concatenate([active.free, np.arange(n, len(center))])
+        if np.any(radius[free] <= 0):
+            raise CertificateError("radius", "a half-width is not positive")
+        low, high = self._box(center, radius)
+        if np.any(low[active.free] <= lower[active.free]) or np.any(high[active.free] >= upper[active.free]):
+            raise CertificateError("radius", "the box reaches a bound that is said to have slack")
+        if np.any(low[n:][active.rows >= self.equalities] <= 0):
+            raise CertificateError("center", "the multiplier of an inequality is not proved to be positive")
+
+    def _box(self, center: Array, radius: Array) -> tuple[Array, Array]:
+        """Ends beyond center - radius and center + radius; where nothing varies, the center itself."""
+        low, high = np.nextafter(center - radius, -np.inf), np.nextafter(center + radius, np.inf)
+        return np.where(radius > 0, low, center), np.where(radius > 0, high, center)
+
+    def _enclosed(self, encloses: Encloses, active: Active, center: Array, radius: Array) -> None:
+        """Raise CertificateError naming what enclosures do not prove."""
+        n = len(center) - len(active.rows)
+        low, high = self._box(center, radius)
+        here = encloses(center[:n], center[:n], center[n:], center[n:])
+        box = encloses(low[:n], high[:n], low[n:], high[n:])
+        with precision(BITS):
+            y = [between(float(a), float(b)) for a, b in zip(low[n:], high[n:], strict=True)]
+            at = [between(float(a), float(a)) for a in center[n:]]
+        forms, slopes = _system(box, active), _slopes(here, active, at)
+        chosen = np.concatenate([active.free, np.arange(n, len(center))]).astype(int)
+        if len(chosen) and not krawczyk(slopes, forms, radius[chosen].tolist()):
+            raise CertificateError("center", "no KKT point is found within the radius")
+        if len(chosen) and inertia(forms) != (len(active.rows), len(active.free)):
+            raise CertificateError("rows", "independent gradients and a Lagrangian that bends up are not proved")
+        self._signs(box, active, y)
+        with precision(BITS) as flint:
+            if not (box.values[0] >= flint.arb(self.least) and box.values[0] <= flint.arb(self.most)):
+                raise CertificateError("least", f"the value is {box.values[0].str(12)}")
+
+    def _signs(self, box: Enclosed, active: Active, y: Sequence[Any]) -> None:
+        """Bounds hold with positive multipliers, and rows that do not hold have slack."""
+        with precision(BITS):
+            for numbers, sign, name in ((active.lower, 1, "at_lower"), (active.upper, -1, "at_upper")):
+                for j in numbers.tolist():
+                    rest: Any = sign * _slope(box, active, y, j)
+                    if self.lower[j] != self.upper[j] and not rest > 0:
+                        raise CertificateError(name, f"the multiplier of the bound of number {j} is {rest.str(6)}")
+            for i in np.setdiff1d(np.arange(len(box.values) - 1), active.rows).tolist():
+                value: Any = box.values[1 + i]
+                if not value > 0:
+                    raise CertificateError("rows", f"row {i} is {value.str(6)}, not surely positive")
+
+
+def _slope(box: Enclosed, active: Active, y: Sequence[Any], j: int) -> Any:
+    """The ball of the derivative of the Lagrangian in a number of x."""
+    return box.slopes[0, j] - sum((v * box.slopes[1 + i, j] for v, i in zip(y, active.rows, strict=True)), 0)
+
+
+def _count(traced: Traced) -> int:
+    """How many rows there are, if the function is (f, c...)."""
+    shapes = [atom.shape for atom in traced.graph.outputs]
+    if len(shapes) != 1 or len(shapes[0]) != 1 or shapes[0][0] < 1:
+        raise CertificateError("function", "it does not return f and the rows in one vector")
+    return int(shapes[0][0]) - 1
+
+
+def _system(box: Enclosed, active: Active) -> list[list[Any]]:
+    """Balls of K = [[H, -J'], [-J, 0]]."""
+    d, k = len(active.free), len(active.rows)
+    with precision(BITS) as flint:
+        forms: list[list[Any]] = [[flint.arb(0)] * (d + k) for _ in range(d + k)]
+        for i in range(d):
+            for j in range(d):
+                forms[i][j] = box.hessian[i, j]
+        for r, row in enumerate(active.rows.tolist()):
+            for i, number in enumerate(active.free.tolist()):
+                forms[i][d + r] = forms[d + r][i] = -box.slopes[1 + row, number]
+    return forms
+
+
+def _slopes(here: Enclosed, active: Active, y: Sequence[Any]) -> list[Any]:
+    """Balls of the gradient of L at the center: in x, and in y, which is -c."""
+    with precision(BITS):
+        found = [_slope(here, active, y, j) for j in active.free.tolist()]
+        return [*found, *(-here.values[1 + i] for i in active.rows.tolist())]

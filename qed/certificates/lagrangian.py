@@ -1,0 +1,121 @@
+"""The Lagrangian of a constrained problem with its derivatives, enclosed for all x of a box and all y of another.
+
+Of c = (f, c_1, ..., c_m) and rows with multipliers y, L = f - sum y_i c_i. Enclosed are the values and slopes of f and
+of all rows, and the Hessian of L in those numbers of x that are not held. Padded intervals are tried first
+(`qed.domains.padded_jets`), blocks of directions at a time; where they know no rule, series of balls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qed.domains import padded
+from qed.domains.ball_boxes import BITS, BallBoxes
+from qed.domains.balls import between
+from qed.domains.padded_jets import MOST, PaddedBoxes
+from qed.domains.precision import precision
+from qed.errors import CertificateError
+from qed.graph.trace import Traced
+
+Array = np.ndarray
+SERIES = 400_000
+"""How many series of balls one equation may hold."""
+
+
+@dataclass(frozen=True, eq=False)
+class Enclosed:
+    """Balls of values (1 + m), slopes (1 + m, n), and the Hessian of the Lagrangian (k, k) in k numbers of x."""
+
+    values: Array
+    slopes: Array
+    hessian: Array
+
+
+Encloses = Callable[[Array, Array, Array, Array], Enclosed]
+
+
+def by_padded(traced: Traced, rows: Array, free: Array) -> Encloses:
+    """Enclosures by padded intervals.
+
+    Args:
+        traced: the function (f, c...).
+        rows: which of c have a multiplier, counted from 0.
+        free: which numbers of x second derivatives are taken in.
+
+    Returns:
+        A function of (lower, upper) of x and (lower, upper) of y that returns `Enclosed`, and raises CertificateError
+        where something is not known.
+    """
+    boxes = PaddedBoxes(traced)
+    block = next((b for b in (1024, 48, 24, 12, 6) if (2 * min(b, len(free))) ** 2 * boxes.weight <= 4 * MOST), 3)
+
+    def enclose(lower: Array, upper: Array, y_lower: Array, y_upper: Array) -> Enclosed:
+        first = boxes.arrays(lower, upper, 1, np.arange(len(lower)))
+        if first is None or not all(np.all(np.isfinite(end)) for end in first):
+            raise CertificateError("radius", "no enclosure by padded intervals")
+        parts = [free[k : k + block] for k in range(0, len(free), block)]
+        ends = [np.zeros((len(lower), len(lower))) for _ in range(2)]
+        for i, one in enumerate(parts):
+            for j, other in enumerate(parts[: i + 1]):
+                if j == i and len(parts) > 1:
+                    continue
+                along = one if i == j else np.sort(np.concatenate([one, other]))
+                second = boxes.arrays(lower, upper, 2, along)
+                if second is None:
+                    raise CertificateError("radius", "no enclosure by padded intervals")
+                bent = tuple(end[1 + len(along) :] for end in second)
+                held = padded.times((y_lower, y_upper), tuple(end[:, 1 + rows] for end in bent))
+                whole = padded.plus(tuple(end[:, 0] for end in bent), padded.negative(padded.total(held, -1)))
+                u, v = np.triu_indices(len(along))
+                for end, found in zip(ends, whole, strict=True):
+                    end[along[u], along[v]] = end[along[v], along[u]] = found
+        within = tuple(end[np.ix_(free, free)] for end in ends)
+        if not all(np.all(np.isfinite(end)) for end in within):
+            raise CertificateError("radius", "second derivatives may be infinite")
+        return Enclosed(_balls(first, 0)[0], _balls(first, slice(1, None)).T, _balls(within, slice(None)))
+
+    return enclose
+
+
+def _balls(ends: Any, part: Any) -> Array:
+    """Balls of intervals of floats."""
+    low, high = (np.atleast_2d(end[part]) for end in ends)
+    found = np.empty(low.shape, object)
+    with precision(BITS):
+        for k in np.ndindex(low.shape):
+            found[k] = between(float(low[k]), float(high[k]))
+    return found
+
+
+def by_balls(traced: Traced, rows: Array, free: Array) -> Encloses:
+    """The same by series of balls; raises NotSmooth where the function may not be smooth."""
+    boxes = BallBoxes(traced)
+    weight = PaddedBoxes(traced).weight
+
+    def enclose(lower: Array, upper: Array, y_lower: Array, y_upper: Array) -> Enclosed:
+        n, k = len(lower), len(free)
+        if weight * max(n, k * (k + 1) // 2) > SERIES:
+            raise CertificateError("function", "it is too large for balls")
+        low, high, series = boxes.arrays(lower, upper, np.eye(n), 1)
+        with precision(BITS) as flint:
+            values = np.array([a.union(b) for a, b in zip(low, high, strict=True)] + [None], object)[:-1]
+            slopes = np.array([[s[1] for s in row] for row in series], object).reshape(n, len(values)).T
+            y = [between(float(a), float(b)) for a, b in zip(y_lower, y_upper, strict=True)]
+            hessian = np.full((k, k), flint.arb(0), object)
+        if not k:
+            return Enclosed(values, slopes, hessian)
+        unit, pairs = np.eye(n)[free], [(i, j) for i in range(k) for j in range(i)]
+        _, _, bent = boxes.arrays(lower, upper, np.array([*unit, *(unit[i] + unit[j] for i, j in pairs)]), 2)
+        with precision(BITS):
+            squares = [2 * (s[0][2] - sum((v * s[1 + i][2] for v, i in zip(y, rows, strict=True)), 0)) for s in bent]
+            for i in range(k):
+                hessian[i, i] = squares[i]
+            for (i, j), square in zip(pairs, squares[k:], strict=True):
+                hessian[i, j] = hessian[j, i] = (square - squares[i] - squares[j]) / 2
+        return Enclosed(values, slopes, hessian)
+
+    return enclose

@@ -1,0 +1,237 @@
+"""The proof that a KKT point found in float64 is near a true one, and that this is a strict local minimum.
+
+The solver's point, polished, is the center of a box; how far Newton's method would still move it says how small the
+box may be. Everything else is the certificate's (`qed.certificates.kkt_point`), in other arithmetic. Where the theorem
+asks for something that the point does not have, nothing is tried, and what is missing is told: a constraint that holds
+the point with no force, gradients that are dependent, a Lagrangian that does not bend.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qed.answer import Reason
+from qed.certificates.certificate import Subject
+from qed.certificates.kkt_point import KKTPoint
+from qed.certificates.stacked import stacked
+from qed.domains.ball_boxes import BallBoxes, NotSmooth
+from qed.domains.padded_jets import PaddedBoxes
+from qed.domains.precision import precision
+from qed.errors import CertificateError, QedError
+from qed.graph.trace import Traced
+from qed.graph.walk import TooLong
+from qed.optimization.constrained.curvature import Curvature
+from qed.optimization.constrained.endings import Told
+from qed.optimization.constrained.polish import KKT, Active, active_set
+from qed.optimization.constrained.problem import Constrained
+from qed.optimization.constrained.residuals import row_scales
+from qed.optimization.constrained.uniqueness import dependent
+from qed.optimization.solution import Ending
+from qed.standing import Standing
+
+Array = np.ndarray
+NEAR = 1e-3
+"""A KKT point is called the one of x within this distance, relative to 1 + |x|."""
+LARGEST = 150
+"""How many numbers and active rows there may be for a proof."""
+SHARES = (1e-12, 1e-10, 1e-8)
+"""How large a box is tried, in relation to the point and the multipliers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Proof:
+    """A certificate, or why there is none."""
+
+    certificate: KKTPoint | None
+    why: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What is said of a point: claim, standing, certificate, the sentence that leads, and reasons."""
+
+    claim: str
+    standing: Standing
+    certificate: Any = None
+    headline: str | None = None
+    reasons: tuple[Reason, ...] = ()
+
+
+def proof(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array) -> Proof:
+    """Prove that a strict local minimum lies near a point.
+
+    Args:
+        problem: what was minimised.
+        kkt: a polished KKT point.
+        bend: the curvature there.
+        point: where the claim is about, a vector: x as it is returned.
+    """
+    active = active_set(problem, kkt)
+    why = _missing(problem, kkt, bend, active)
+    if why:
+        return Proof(None, why)
+    fun, _, args, equality, inequality, _ = problem.asked
+    subject = Subject(stacked(fun, equality, inequality), problem.tree(point), tuple(args))
+    try:
+        traced = subject.traced()
+    except (TypeError, ValueError) as error:
+        return Proof(None, f"f and the constraints do not go into one vector: {error}")
+    center, held = _center(problem, kkt, active)
+    step = _step(problem, kkt, active, held)
+    n, why = problem.n, "no box was tried"
+    size = np.abs(center)
+    floor = np.concatenate([np.full(n, _unit(size[:n])), np.full(len(size) - n, _unit(size[n:]))])
+    for share in SHARES:
+        radius = np.where(held, 0.0, np.maximum(share * np.maximum(size, floor), 4 * step))
+        try:
+            made = _made(problem, subject, traced, active, center, radius, point)
+            made.verify()
+        except NotSmooth as error:
+            return Proof(None, str(error))
+        except CertificateError as error:
+            why = f"{error.node}: {error.why}"
+            continue
+        except (TooLong, QedError, MemoryError) as error:
+            return Proof(None, str(error))
+        return Proof(made)
+    return Proof(None, f"the enclosures do not decide it ({why})")
+
+
+def proved(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array, words: Told) -> Said:
+    """What is said of a minimum: its claim, standing and certificate, and the reasons for them."""
+    if words.kind is not Ending.MINIMUM:
+        return Said(words.text, Standing.MEASURED if words.settle is None else Standing.UNKNOWN)
+    found = proof(problem, kkt, bend, point)
+    made = found.certificate
+    if made is None or made.distance > NEAR * (1 + float(np.linalg.norm(point))):
+        why = found.why or f"the KKT point that is proved is {made.distance if made else 0.0:.3g} away"
+        return Said(words.text, Standing.MEASURED, reasons=(_open(why),))
+    where = "at x" if made.distance == 0 else f"within {made.distance:.2g} of x"
+    claim = (
+        f"{where} lies a KKT point, the only one in a box about it with these constraints active; it satisfies the "
+        f"constraints and is a strict local minimum under them, and f is in [{made.least:.17g}, {made.most:.17g}] there"
+    )
+    text = (
+        f"A minimum under the constraints: {where} lies a KKT point, alone in its box and a strict local minimum among "
+        "all points that satisfy them."
+    )
+    signs = f"{len(made.rows)} negative and {made.positive} positive eigenvalues of [[H, -J'], [-J, 0]]"
+    test = Reason(
+        "Krawczyk's test", "grad f - J'y = 0, c_A = 0: one solution in the box", standing=Standing.PROVED,
+        unpredicted="the enclosures were computed for it",
+        text=f"Krawczyk's test on the KKT system: one solution in a box of half-widths up to {max(made.radius):.1e}; "
+        f"all over it {signs}, so that the active gradients are independent and the Lagrangian bends up along them",
+    )  # fmt: skip
+    signs_of = Reason(
+        "strict complementarity", "y_A > 0, c_i > 0 elsewhere", standing=Standing.PROVED,
+        unpredicted="the enclosures were computed for it",
+        text="all over the box multipliers of active inequalities and bounds are positive, and all else has slack",
+    )  # fmt: skip
+    measured = Reason("second order", text=words.text, role="checked")
+    return Said(claim, Standing.PROVED, made, text, (test, signs_of, measured))
+
+
+def _open(why: str) -> Reason:
+    return Reason("not proved", text=f"not proved: {why}", role="open")
+
+
+def _unit(size: Array) -> float:
+    return max(1e-3 * float(size.max(initial=0.0)), 1e-6)
+
+
+def _missing(problem: Constrained, kkt: KKT, bend: Curvature | None, active: Active) -> str:
+    """What the theorem asks for and the point does not have; empty if nothing is seen."""
+    count = len(active.rows) + len(active.lower) + len(active.upper)
+    if problem.n + len(active.rows) > LARGEST or problem.sparse:
+        return f"a proof encloses the second derivatives of at most {LARGEST} numbers and multipliers"
+    if problem.eps > 1e-15:
+        return "part of the program runs in its own dtype only"
+    weak = _weak(problem, kkt, active)
+    if weak:
+        return f"{weak} holds the point with no force (multiplier and slack are both 0 up to rounding)"
+    loose = dependent(problem, kkt)
+    if loose is not None:
+        return f"the gradients of what holds the point are dependent (rank {loose.rank} of {loose.count})"
+    if not problem.free[: problem.equalities].all():
+        return "an equality does not depend on the parameters"
+    if bend is None or not bend.lowest > bend.zero:
+        return "" if bend is not None and count >= problem.n else "the Lagrangian does not bend up along all directions"
+    return ""
+
+
+def _weak(problem: Constrained, kkt: KKT, active: Active) -> str:
+    """The name of a row or bound that holds the point with a multiplier of 0 up to rounding; empty if there is none."""
+    found, small = kkt.multipliers, 1e-9 * max(1.0, float(np.abs(kkt.seen.g).max(initial=0.0)))
+    scales, names = row_scales(kkt.seen), problem.parameters
+    for i in active.rows[active.rows >= problem.equalities]:
+        if found.y[i] * scales[i] <= small:
+            return problem.names[i]
+    fixed = problem.bounds.lower == problem.bounds.upper
+    for numbers, z, name in ((active.lower, found.lower, "lower"), (active.upper, found.upper, "upper")):
+        for j in numbers[~fixed[numbers]]:
+            if z[j] <= small:
+                return f"the {name} bound of {names[j]}"
+    return ""
+
+
+def _center(problem: Constrained, kkt: KKT, active: Active) -> tuple[Array, Array]:
+    """The numbers of x and the multipliers, and which of them do not vary."""
+    x = kkt.seen.x.copy()
+    x[active.lower], x[active.upper] = problem.bounds.lower[active.lower], problem.bounds.upper[active.upper]
+    center = np.concatenate([x, kkt.multipliers.y[active.rows]])
+    held = np.zeros(len(center), bool)
+    held[active.lower] = held[active.upper] = True
+    return center, held
+
+
+def _step(problem: Constrained, kkt: KKT, active: Active, held: Array) -> Array:
+    """How far Newton's method would still move each number, in size; 0 where it cannot be told."""
+    n, k = problem.n, len(active.rows)
+    free = ~held[:n]
+    y = np.zeros(problem.rows)
+    y[active.rows] = kkt.multipliers.y[active.rows]
+    H, J = problem.hessian(kkt.seen.x, y), kkt.seen.J[np.ix_(active.rows, np.flatnonzero(free))]
+    matrix = np.block([[H[np.ix_(free, free)], -J.T], [J, np.zeros((k, k))]])
+    right = np.concatenate([(kkt.seen.g - kkt.seen.J.T @ y)[free], kkt.seen.c[active.rows]])
+    found = np.zeros(n + k)
+    try:
+        solved = np.abs(np.linalg.solve(matrix, right))
+    except np.linalg.LinAlgError:
+        return found
+    found[~held] = np.where(np.isfinite(solved), solved, 0.0)
+    return found
+
+
+def _made(
+    problem: Constrained, subject: Subject, traced: Traced, active: Active, center: Array, radius: Array, point: Array
+) -> KKTPoint:
+    """The certificate of a box, not verified yet."""
+    n, bounds = problem.n, problem.bounds
+    away = np.abs(center[:n] - problem.rounded(point)) * (1 + 2.0**-50) + radius[:n]
+    distance = float(np.nextafter(np.linalg.norm(away) * (1 + 2.0**-40), np.inf)) if np.any(away) else 0.0
+    return KKTPoint.about(
+        subject.fun, subject.at, subject.args, equalities=problem.equalities, rows=active.rows.tolist(),
+        center=center.tolist(), radius=radius.tolist(), distance=distance,
+        value=_values(traced, center[:n] - radius[:n], center[:n] + radius[:n]), at_lower=active.lower.tolist(),
+        at_upper=active.upper.tolist(), bounds=(bounds.lower, bounds.upper),
+    )  # fmt: skip
+
+
+def _values(traced: Traced, lower: Array, upper: Array) -> tuple[float, float]:
+    """Bounds of f on a box."""
+    varies = lower < upper
+    low, high = (
+        np.where(varies, np.nextafter(lower, -np.inf), lower), np.where(varies, np.nextafter(upper, np.inf), upper)
+    )  # fmt: skip
+    found = PaddedBoxes(traced).arrays(low, high, 1, np.zeros(0, int))
+    if found is not None and all(np.isfinite(end[0, 0]) for end in found):
+        least, most = float(found[0][0, 0]), float(found[1][0, 0])
+    else:
+        ends = BallBoxes(traced, 0).range(low, high)
+        with precision(100):
+            least, most = float(ends[0].lower()), float(ends[1].upper())
+    room = 1e-15 * (1 + max(abs(least), abs(most)))
+    return least - room, most + room
