@@ -122,9 +122,7 @@ class Certificate(ABC):
         subject = self.subject if fun is None else Subject(fun, at, args, self.x64)
         if subject is None:
             raise CertificateError("function", "no function was given to verify it for")
-        if self.seal != self._digest():
-            raise CertificateError("seal", "the fields are not those that were sealed")
-        self._of_its_types()
+        self.whole()
         subject = replace(subject, x64=self.x64)
         try:
             traced = subject.traced()
@@ -138,6 +136,12 @@ class Certificate(ABC):
         with jax.enable_x64(self.x64):
             self.prove(traced)
         return True
+
+    def whole(self) -> None:
+        """Raise CertificateError where a field is not what was sealed, or not of its type."""
+        if self.seal != self._digest():
+            raise CertificateError("seal", "the fields are not those that were sealed")
+        self._of_its_types()
 
     def _of_its_types(self) -> None:
         """Raise CertificateError where a field holds something else than it is declared to hold."""

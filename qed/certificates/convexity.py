@@ -130,7 +130,7 @@ def same_values(traced: Traced, algebra: Algebra, form: Form, lower: Any, upper:
     """
     random = np.random.default_rng(0)
     for _ in range(POINTS):
-        point = [_inside(random, a, b) for a, b in zip(lower, upper, strict=True)]
+        point = [inside(random, a, b) for a, b in zip(lower, upper, strict=True)]
         try:
             value = value_at(traced, point, BITS)
         except OfAnotherFunction:
@@ -149,7 +149,8 @@ def same_values(traced: Traced, algebra: Algebra, form: Form, lower: Any, upper:
                 raise CertificateError("function", f"the term is {found.str(12)} where the program is {value.str(12)}")
 
 
-def _inside(random: np.random.Generator, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+def inside(random: np.random.Generator, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """A random point of a box, with few digits."""
     low = np.where(np.isfinite(lower), lower, np.where(np.isfinite(upper), upper - 4.0, -2.0))
     high = np.where(np.isfinite(upper), upper, low + 4.0)
     return np.clip(low + (high - low) * np.round(random.random(low.shape) * 256) / 256, lower, upper)

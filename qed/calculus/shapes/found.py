@@ -84,6 +84,26 @@ class Term:
         return value
 
 
+def terms(
+    traced: Traced, lower: list[np.ndarray], upper: list[np.ndarray], limit: int
+) -> tuple[Algebra, list[Form]] | None:
+    """All numbers that a program returns as terms of one algebra; None where one has none, or after `limit` operations.
+
+    >>> from qed.graph.trace import trace
+    >>> traced = trace(lambda x: x * x[0] - 1, np.zeros(2))
+    >>> terms(traced, [np.zeros(2)], [np.ones(2)], 100)[1]
+    [square(x0) + -1, product(x0, x1) + -1]
+    """
+    curvature = Curvature("interval", limit=limit)
+    box = [Intervals(a, b) for a, b in zip(lower, upper, strict=True)]
+    try:
+        value = Walker([Interval(), curvature]).run(traced.graph, placed(traced, box))[0].values[1]
+    except (TooMany, TooLong):
+        return None
+    forms = [] if isinstance(value, Unknown) else list(np.ravel(value))
+    return (curvature.algebra, forms) if forms and all(isinstance(form, Form) for form in forms) else None
+
+
 def by_graph(traced: Traced, shapes: list[Any]) -> Callable[[np.ndarray], np.ndarray]:
     """The function compiled by JAX, over many points."""
     import jax

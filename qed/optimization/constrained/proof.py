@@ -15,6 +15,7 @@ import numpy as np
 
 from qed.answer import Reason
 from qed.certificates.certificate import Subject
+from qed.certificates.convex_optimum import ConvexOptimum
 from qed.certificates.kkt_point import KKTPoint
 from qed.certificates.stacked import stacked
 from qed.domains.ball_boxes import BallBoxes, NotSmooth
@@ -23,6 +24,7 @@ from qed.domains.precision import precision
 from qed.errors import CertificateError, QedError
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
+from qed.optimization.constrained.convexity import globally
 from qed.optimization.constrained.curvature import Curvature
 from qed.optimization.constrained.endings import Told
 from qed.optimization.constrained.polish import KKT, Active, active_set
@@ -80,7 +82,7 @@ def proof(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array) 
     except (TypeError, ValueError) as error:
         return Proof(None, f"f and the constraints do not go into one vector: {error}")
     center, held = _center(problem, kkt, active)
-    step = _step(problem, kkt, active, held)
+    step, ends = _step(problem, kkt, active, held)
     n, why = problem.n, "no box was tried"
     size = np.abs(center)
     floor = np.concatenate([np.full(n, _unit(size[:n])), np.full(len(size) - n, _unit(size[n:]))])
@@ -97,6 +99,9 @@ def proof(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array) 
         except (TooLong, QedError, MemoryError) as error:
             return Proof(None, str(error))
         return Proof(made)
+    if ends[0] <= 1e-8 * ends[1]:
+        ratio = f"singular values from {ends[0]:.2g} to {ends[1]:.2g}"
+        return Proof(None, f"the KKT system is nearly singular ({ratio}), so that the point may not be alone")
     return Proof(None, f"the enclosures do not decide it ({why})")
 
 
@@ -131,7 +136,34 @@ def proved(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array,
         text="all over the box multipliers of active inequalities and bounds are positive, and all else has slack",
     )  # fmt: skip
     measured = Reason("second order", text=words.text, role="checked")
-    return Said(claim, Standing.PROVED, made, text, (test, signs_of, measured))
+    best = globally(problem, kkt, made)
+    if isinstance(best, str):
+        local = Reason("global", text=f"that no other minimum is lower is not proved: {best}", role="open")
+        return Said(claim, Standing.PROVED, made, text, (test, signs_of, measured, local))
+    return _everywhere(problem, best, made, where, (test, signs_of, measured))
+
+
+def _everywhere(
+    problem: Constrained, best: ConvexOptimum, made: KKTPoint, where: str, reasons: tuple[Reason, ...]
+) -> Said:
+    """The words about the global minimum of a convex problem."""
+    width = made.most - made.least
+    claim = (
+        f"the least value of f under the constraints is in [{made.least:.17g}, {made.most:.17g}], and is attained "
+        f"{where}"
+    )
+    gap = f"a duality gap of at most {width:.1e}"
+    text = f"The global minimum under the constraints: the problem is convex. It lies {where}; {gap}."
+    bent = "f is convex" if dict(best.shapes).get(0) else "f is affine"
+    rows = "the equalities are affine" if problem.equalities else ""
+    held = "the inequalities that hold it are concave" if len(made.rows) > problem.equalities else ""
+    shapes = ", ".join(part for part in (bent, rows, held) if part)
+    why = Reason(
+        "weak duality", "f(x) >= f(x) - y'c(x) = L(x) >= L(x*) = f(x*)", gap, standing=Standing.PROVED,
+        unpredicted="it is a theorem",
+        text=f"{shapes} within the bounds: f(x) >= f(x) - y'c(x) >= f(x*) wherever the constraints hold; {gap}",
+    )  # fmt: skip
+    return Said(claim, Standing.PROVED, best, text, (why, *reasons))
 
 
 def _open(why: str) -> Reason:
@@ -187,8 +219,8 @@ def _center(problem: Constrained, kkt: KKT, active: Active) -> tuple[Array, Arra
     return center, held
 
 
-def _step(problem: Constrained, kkt: KKT, active: Active, held: Array) -> Array:
-    """How far Newton's method would still move each number, in size; 0 where it cannot be told."""
+def _step(problem: Constrained, kkt: KKT, active: Active, held: Array) -> tuple[Array, tuple[float, float]]:
+    """How far Newton's method would still move each number, in size; and the ends of the system's singular values."""
     n, k = problem.n, len(active.rows)
     free = ~held[:n]
     y = np.zeros(problem.rows)
@@ -197,12 +229,15 @@ def _step(problem: Constrained, kkt: KKT, active: Active, held: Array) -> Array:
     matrix = np.block([[H[np.ix_(free, free)], -J.T], [J, np.zeros((k, k))]])
     right = np.concatenate([(kkt.seen.g - kkt.seen.J.T @ y)[free], kkt.seen.c[active.rows]])
     found = np.zeros(n + k)
+    if not len(right):
+        return found, (1.0, 1.0)
     try:
+        singular = np.linalg.svd(matrix, compute_uv=False)
         solved = np.abs(np.linalg.solve(matrix, right))
     except np.linalg.LinAlgError:
-        return found
+        return found, (0.0, 1.0)
     found[~held] = np.where(np.isfinite(solved), solved, 0.0)
-    return found
+    return found, (float(singular[-1]), float(singular[0]))
 
 
 def _made(
