@@ -65,6 +65,7 @@ CODES: Mapping[str, Code] = {
         Code("QED012", "import-trains", _ERROR, "The file trains while it is imported."),
         Code("QED013", "missing-extra", _ERROR, "What the question needs is a library that is not installed."),
         Code("QED014", "subnormals-flushed", _ERROR, "This process rounds the smallest numbers to zero."),
+        Code("QED015", "changes-between-calls", _ERROR, "The function gives another value when it is called again."),
         Code("QED020", "no-rule", _ERROR, "A primitive has no rule in the domain that the question needs."),
         Code("QED021", "check-failed", _ERROR, "What was checked again did not come out as claimed."),
         Code("QED101", "gradient-disagrees", _ERROR, "A derivative rule is not the derivative of its function."),

@@ -33,7 +33,8 @@ class NotSmooth(Exception):
 class BallBoxes:
     """A traced function of one value on boxes, given by vectors: the arrays of its argument laid end to end.
 
-    Of a function that returns an array, one component is looked at, counted in row-major order.
+    Of a function that returns an array, one component is looked at, counted in row-major order. Series are computed
+    with `bits`.
 
     >>> import jax.numpy as jnp
     >>> import numpy as np
@@ -45,8 +46,8 @@ class BallBoxes:
     (['1.000', '2.250'], ['2.000', '1.000'])
     """
 
-    def __init__(self, traced: Traced, component: int | None = None) -> None:
-        self.traced, self.component = traced, component
+    def __init__(self, traced: Traced, component: int | None = None, bits: int = BITS) -> None:
+        self.traced, self.component, self.bits = traced, component, bits
         self.shapes = [np.shape(leaf) for leaf in traced.parameters]
         self.size = sum(int(np.prod(shape)) for shape in self.shapes)
 
@@ -93,7 +94,7 @@ class BallBoxes:
         """
         ends, balls = self._carried(lower, upper, directions, order)
         rows = np.broadcast_to(balls.array, (len(directions),))
-        with precision(BITS, order + 1):
+        with precision(self.bits, order + 1):
             return (ends.lower.item(), ends.upper.item()), [[s[j] for j in range(order + 1)] for s in rows]
 
     def arrays(self, lower: Array, upper: Array, directions: Array, order: int) -> tuple[Array, Array, Array]:
@@ -107,8 +108,8 @@ class BallBoxes:
 
     def _carried(self, lower: Array, upper: Array, directions: Array, order: int) -> tuple[Any, Any]:
         """The values of the graph on the box, in exact ends and in series."""
-        ends, domain = BallEnds(BITS), BallSeries(order, BITS, batch=1)
-        with precision(BITS, order + 1) as library:
+        ends, domain = BallEnds(self.bits), BallSeries(order, self.bits, batch=1)
+        with precision(self.bits, order + 1) as library:
             balls = [between(float(a), float(b)) for a, b in zip(lower, upper, strict=True)]
             lines = np.empty(directions.shape, object)
             still = [library.arb_series([ball, 0]) for ball in balls]  # one object each: computed with once
@@ -126,7 +127,7 @@ class BallBoxes:
         for part, value in zip((ends, domain), cell.values, strict=True):
             if isinstance(value, Unknown):
                 raise NotSmooth(str(value))
-            with precision(BITS, order + 1):
+            with precision(self.bits, order + 1):
                 number = self._one(part.number(value), part.batch)
             if number.doubt:
                 raise NotSmooth(str(number.doubt.place or "the function may not be smooth there"))

@@ -20,6 +20,7 @@ from qed.calculus.gradient.check import check_gradient
 from qed.errors import QedError
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen
+from qed.optimization.own_rules import culprit, noted
 from qed.optimization.point import (
     Judged,
     as_tree,
@@ -29,16 +30,18 @@ from qed.optimization.point import (
     falls,
     falls_in_float64,
     jumped,
+    singular,
     units,
+    ways,
 )
 from qed.optimization.probing import slope
 from qed.optimization.running import Ended, curvatures, lower_along
+from qed.optimization.saturation import saturated
 from qed.optimization.solution import Ending, Verdict
 
 Array = np.ndarray
 NEAR = 1e-3
 """A critical point is called the one of x within this distance, relative to 1 + |x|."""
-RULES = frozenset({"custom_jvp_call", "custom_vjp_call"})
 
 
 def judged(
@@ -69,8 +72,24 @@ def judged(
     case = replace(case, noise=objective.measured_noise(here))
     wrong = _wrong_gradient(case)
     if wrong is not None:
-        return wrong
-    return _in_the_open(case) if bounds.open else _in_the_box(case)
+        proved = _minimum_all_the_same(case) if bounds.open else None
+        return wrong if proved is None else proved
+    return noted(case, _in_the_open(case) if bounds.open else _in_the_box(case))
+
+
+def _minimum_all_the_same(case: Judged) -> Answer[Verdict] | None:
+    """The answer that the values have a minimum here, proved, though what is left of the gradient is wrong."""
+    began = 1.0 if case.start is None else float(np.abs(case.start.g).max(initial=1.0))
+    if case.left > 1e-6 * began:
+        return None
+    fun, x, args = case.asked
+    part = critical_point(fun, x, *args)
+    if part.value is not None and part.value.kind == "not_critical" and part.answers:
+        part = part.answers[0]
+    if part.value is None or part.value.kind != "minimum" or not part.proved:
+        return None
+    near = part.value.distance <= NEAR * (1 + float(np.linalg.norm(case.here.x)))
+    return noted(case, _known(case, part, Ending.MINIMUM)) if near else None
 
 
 def _not_finite(case: Judged) -> Answer[Verdict]:
@@ -120,7 +139,7 @@ def _wrong_gradient(case: Judged) -> Answer[Verdict] | None:
             name = "A stop_gradient is in the way" if kind is Ending.STOP_GRADIENT else "The gradient is wrong"
             text = (
                 f"{name}: along a direction the values have slope {found.observed:.6g} +- {found.error:.1g}, "
-                f"the gradient says {found.promised:.6g}."
+                f"the gradient says {found.promised:.6g}{culprit(part)}."
             )
             return case.says(kind, text, parts=(part,), direction=as_tree(case, unit))
     return None
@@ -183,31 +202,19 @@ def _in_the_open(case: Judged) -> Answer[Verdict]:
         if jump is not None:
             return jump
         return _known(case, of, Ending(kind))
-    ruled = _wrong_rule(case)
-    if ruled is not None:
-        return ruled
     if kind == "degenerate":
         return _degenerate(case, part)
     return _not_shown(case, part)
 
 
-def _wrong_rule(case: Judged) -> Answer[Verdict] | None:
-    """Of a function with derivative rules of its own: whether one is not the derivative of its function."""
-    if not RULES & {equation.primitive for equation in case.objective.function.graph.walk()}:
-        return None
-    fun, x, args = case.asked
-    part = check_gradient(fun, x, *args)
-    if str(getattr(part.value, "verdict", "")) not in ("disagrees", "surrogate"):
-        return None
-    return case.says(Ending.GRADIENT_WRONG, f"The gradient is wrong: {part.headline}", parts=(part,))
-
-
 def _known(case: Judged, of: Answer[Any], kind: Ending) -> Answer[Verdict]:
     found: Any = of.value
-    ways = found.directions
+    named = found.directions
     values = found.curvatures
     ends = {} if values is None or not len(values) else {"lowest": float(values[0]), "highest": float(values[-1])}
-    verdict = case.verdict(kind, direction=ways[0].vector if ways else None, **dict[str, Any](ends))
+    if kind is Ending.MINIMUM and ends and ends["lowest"] > 0:
+        ends["decrease"] = float(case.here.g @ case.here.g) / (2 * ends["lowest"])
+    verdict = case.verdict(kind, direction=named[0].vector if named else None, **dict[str, Any](ends))
     return replace(of, value=verdict, subject=case.objective.function.title(), answers=())
 
 
@@ -219,7 +226,7 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     flats = [flatten([leaf for leaf in _leaves(d.vector)]) for d in point.directions]
     if point.nature != "minimum" or not part.proved:
         found = fall_for_ever(case, case.here, [sign * v for v in flats for sign in (1.0, -1.0)])
-        found = fall_for_ever(case, case.here, _ways(case, None)) if found is None else found
+        found = fall_for_ever(case, case.here, ways(case, None)) if found is None else found
         if found is not None:
             return found
     if point.nature == "neither" or (point.nature != "maximum" and falls(case, flats)):
@@ -228,8 +235,11 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     if point.nature == "maximum":
         return case.says(Ending.MAXIMUM, "A maximum, by derivatives of higher order.", parts=(part,))
     names = "; ".join(d.named() for d in point.directions[:3])
-    if point.nature != "minimum" and (away := falls_in_float64(case, flats)) is not None:
-        return away
+    if point.nature != "minimum":
+        away = falls_in_float64(case, flats)
+        away = saturated(case, flats) if away is None else away
+        if away is not None:
+            return away
     if point.nature == "minimum" or not point.negative:
         sure = "" if point.nature == "minimum" else " as far as was looked"
         text = f"A flat minimum{sure}: f is determined and x is not, f does not bend along {names or 'some direction'}."
@@ -247,12 +257,18 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     """Where no critical point is at hand: what the model says can still be gained, beside the noise."""
     found = curvatures(case.objective, case.here, case.bounds)
     size = float(np.linalg.norm(case.here.g))
-    away = fall_for_ever(case, case.here, _ways(case, found))
+    away = fall_for_ever(case, case.here, ways(case, found))
     if away is not None:
         return away
     if found is None:
         return _stopped_short(case, {})
     values, vectors = found
+    zero = max(1e-10, case.rounding(len(values)))
+    if abs(values[0]) <= zero * max(1.0, abs(values[-1])):
+        away = falls_in_float64(case, ways(case, found))
+        away = saturated(case, [vectors[:, 0]]) if away is None else away
+        if away is not None:
+            return away
     ends = {"lowest": float(values[0]), "highest": float(values[-1])}
     kappa = abs(values[-1]) / max(abs(values[0]), 1e-300)
     if values[0] < -max(1e-8, case.rounding(len(values))) * abs(values[-1]) and falls(case, [vectors[:, 0]]):
@@ -288,49 +304,17 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
                 "f is determined and x is not."
             )
             return case.says(Ending.FLAT_MINIMUM, text, **dict[str, Any](ends))
-    flat = _singular(case, values, vectors)
+    flat = singular(case, values, vectors)
     if flat is not None:
-        if (away := falls_in_float64(case, _ways(case, found))) is not None:
-            return away
         return case.says(Ending.FLAT_MINIMUM, flat, **dict[str, Any](ends))
     if kappa > 1e10 and values[0] > 0:
-        text = f"Ill-conditioned: curvatures from {values[0]:.3g} to {values[-1]:.3g}, a ratio of {kappa:.2g}."
+        text = (
+            f"Ill-conditioned: curvatures from {values[0]:.3g} to {values[-1]:.3g}, a ratio of k = {kappa:.2g}. "
+            f"A digit takes gradients about k steps, with memory or momentum about sqrt k = {kappa**0.5:.2g}, and "
+            "Newton's method, which no scaling slows down, as many as at k = 1."
+        )
         return case.says(Ending.ILL_CONDITIONED, text, **dict[str, Any](ends))
     return _stopped_short(case, ends)
-
-
-def _ways(case: Judged, found: tuple[Array, Array] | None) -> list[Array]:
-    """Directions along which f may fall for ever: of the point, the slope, the run, and the least curvature."""
-    ways = [case.here.x, -case.here.g]
-    if case.start is not None:
-        ways.append(case.here.x - case.start.x)
-    if found is not None and len(found[0]):
-        lowest = found[1][:, 0]
-        ways.append(lowest if float(case.here.g @ lowest) < 0 else -lowest)
-        if found[0][0] > 0:
-            ways.append(-found[1] @ ((found[1].T @ case.here.g) / found[0]))
-    sizes = [float(np.linalg.norm(w)) for w in ways]
-    return [w / size for w, size in zip(ways, sizes, strict=True) if 0 < size < np.inf]
-
-
-def _singular(case: Judged, values: Array, vectors: Array) -> str | None:
-    """The sentence on a point where nothing is left to gain: neither along what bends, nor along what does not."""
-    zero = max(1e-10, case.rounding(len(values))) * abs(values[-1])
-    bends = values > zero
-    if np.all(bends) or values[0] < -zero:
-        return None
-    along = vectors.T @ case.here.g
-    gain = 0.5 * float(np.sum(along[bends] ** 2 / values[bends]))
-    rest = -vectors[:, ~bends] @ along[~bends]
-    size = float(np.linalg.norm(rest))
-    tried = [vectors[:, 0], *([rest / size] if size > 0 else [])]
-    if gain > max(case.noise, 1e-9 * max(1.0, abs(case.here.f))) or falls(case, tried):
-        return None
-    return (
-        f"A flat minimum as far as was looked: {int(np.sum(~bends))} of {len(values)} curvatures are zero up to "
-        f"rounding, f did not fall along them, and in the others the quadratic model lets it fall by {gain:.2g}: "
-        "f is determined, x is not."
-    )
 
 
 def _stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:

@@ -19,8 +19,9 @@ from qed.optimization.bounds import Bounds, bounds_of, drawn
 from qed.optimization.constrained.answering import minimize_constrained
 from qed.optimization.judging import judged
 from qed.optimization.objective import Objective, Seen
+from qed.optimization.repeatable import called_back, check_repeatable, check_same
 from qed.optimization.running import Ended, run
-from qed.optimization.solution import Multipliers, Solution, placed
+from qed.optimization.solution import Multipliers, Solution, Verdict, placed
 
 Array = np.ndarray
 METHODS = ("newton", "l-bfgs", "bfgs", "gradient")
@@ -61,7 +62,8 @@ def minimize(
 
     Raises:
         QedError: QED002 to QED010 as `qed.graph.function.read` does; QED006 where the value or the gradient at the
-            start is not finite; QED007 for bounds or options that make no sense; QED009.
+            start is not finite; QED007 for bounds or options that make no sense; QED015
+            for a function that changes between calls.
 
     Example:
         >>> import jax.numpy as jnp
@@ -78,6 +80,7 @@ def minimize(
             max_steps=max_steps, starts=starts,
         )  # fmt: skip
     function = read(fun, x0, *args)
+    check_repeatable(function, (fun, x0, args))
     box = bounds_of(bounds, x0)
     objective = Objective(function)
     start, notes = _start(objective, box, (fun, x0, args))
@@ -86,6 +89,8 @@ def minimize(
     runs = [run(objective, start, box, chosen, tol, most)]
     for extra in drawn(box, start.x, starts - 1, objective.at):
         runs.append(run(objective, extra, box, chosen, tol, most))
+    if called_back(function.graph):
+        check_same(start.f, objective.at(start.x).f, function)
     best = min(runs, key=lambda each: each.here.f if not np.isnan(each.here.f) else np.inf)
     point = objective.tree(x0, best.here.x)
     counts = {**objective.counts, "steps": best.steps}
@@ -98,7 +103,7 @@ def minimize(
         verdict,
     )  # fmt: skip
     at = placed(function.paths, point, here.f)
-    reasons = (at, *answer.reasons, why, *notes, *_spread_of(runs), _counted(counts, best))
+    reasons = (at, *answer.reasons, why, *notes, *_spread_of(runs), *_beside_noise(verdict), _counted(counts, best))
     meta = {**answer.meta, "seconds": time.perf_counter() - began, "dtype": function.dtype}
     return Answer(
         answer.claim, answer.standing, value, arithmetic=answer.arithmetic, certificate=answer.certificate,
@@ -172,6 +177,16 @@ def _spread_of(runs: list[Ended]) -> tuple[Reason, ...]:
         f"{v:.6g}" for v in values[:10]
     )
     return (Reason("starts", text=text, role="starts"),)
+
+
+def _beside_noise(verdict: Verdict) -> tuple[Reason, ...]:
+    """What f can still fall by, beside the rounding of its values: which of the two a search can see."""
+    left, noise = verdict.decrease, verdict.noise
+    if not (np.isfinite(left) and np.isfinite(noise)):
+        return ()
+    seen = "below it, so that the last steps were accepted by their gradients" if left < noise else "above it"
+    text = f"by the quadratic model f falls by at most {left:.2g} more; its values are rounded by {noise:.2g}: {seen}"
+    return (Reason("noise", "g'H^-1 g/2", text=text, role="noise", predicted=left, observed=noise),)
 
 
 def _counted(counts: dict[str, int], best: Ended) -> Reason:

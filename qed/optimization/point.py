@@ -168,3 +168,37 @@ def units(case: Judged) -> list[Array]:
 def falls(case: Judged, directions: list[Array]) -> bool:
     """Whether along one of some directions, to either side, f is lower by more than its noise."""
     return any(lower_along(case.objective, case.here, d, case.bounds, case.noise) is not None for d in directions)
+
+
+def ways(case: Judged, found: tuple[Array, Array] | None) -> list[Array]:
+    """Directions along which f may fall for ever: of the point, the slope, the run, and the least curvature."""
+    tried = [case.here.x, -case.here.g]
+    if case.start is not None:
+        tried.append(case.here.x - case.start.x)
+    if found is not None and len(found[0]):
+        lowest = found[1][:, 0]
+        tried.append(lowest if float(case.here.g @ lowest) < 0 else -lowest)
+        if found[0][0] > 0:
+            tried.append(-found[1] @ ((found[1].T @ case.here.g) / found[0]))
+    sizes = [float(np.linalg.norm(w)) for w in tried]
+    return [w / size for w, size in zip(tried, sizes, strict=True) if 0 < size < np.inf]
+
+
+def singular(case: Judged, values: Array, vectors: Array) -> str | None:
+    """The sentence on a point where nothing is left to gain: neither along what bends, nor along what does not."""
+    zero = max(1e-10, case.rounding(len(values))) * abs(values[-1])
+    bends = values > zero
+    if np.all(bends) or values[0] < -zero:
+        return None
+    along = vectors.T @ case.here.g
+    gain = 0.5 * float(np.sum(along[bends] ** 2 / values[bends]))
+    rest = -vectors[:, ~bends] @ along[~bends]
+    size = float(np.linalg.norm(rest))
+    tried = [vectors[:, 0], *([rest / size] if size > 0 else [])]
+    if gain > max(case.noise, 1e-9 * max(1.0, abs(case.here.f))) or falls(case, tried):
+        return None
+    return (
+        f"A flat minimum as far as was looked: {int(np.sum(~bends))} of {len(values)} curvatures are zero up to "
+        f"rounding, f did not fall along them, and in the others the quadratic model lets it fall by {gain:.2g}: "
+        "f is determined, x is not."
+    )

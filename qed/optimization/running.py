@@ -20,6 +20,7 @@ import scipy.linalg
 
 from qed.optimization import newton, search
 from qed.optimization.bounds import Bounds
+from qed.optimization.hidden import hidden_gradient
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.quasi_newton import FullMemory, Gradient, LimitedMemory
 
@@ -156,11 +157,14 @@ def _by_search(
 
 
 def escape(objective: Objective, here: Seen, bounds: Bounds) -> Seen | None:
-    """A lower point along the direction of the most negative curvature; None where none is known."""
+    """A lower point along the most negative curvature, or down a slope that rounding hides; None if none is known."""
     lowest = curvatures(objective, here, bounds)
     if lowest is None:
         return None
     values, vectors = lowest
+    if bounds.open and len(values) and abs(values[0]) <= objective.eps * max(1.0, abs(values[-1])):
+        fine = hidden_gradient(objective, here)
+        return None if fine is None else lower_along(objective, here, -fine.unit, bounds)
     if (
         not len(values)
         or values[0] >= -1e-8 * max(abs(values[-1]), 1e-300)

@@ -19,6 +19,7 @@ from qed.optimization.bounds import bounds_of
 from qed.optimization.constrained.verdict_at import verdict_at
 from qed.optimization.judging import judged
 from qed.optimization.objective import Objective
+from qed.optimization.repeatable import check_repeatable
 from qed.optimization.solution import Verdict
 
 
@@ -48,7 +49,7 @@ def verdict(
 
     Raises:
         QedError: QED002 to QED010 as `qed.graph.function.read` does; QED007 for a point outside the bounds, or
-            for multipliers that do not fit.
+            for multipliers that do not fit; QED015 for a function that changes between calls.
 
     Example:
         >>> import jax.numpy as jnp
@@ -68,6 +69,7 @@ def verdict(
         because = "the multipliers of bounds follow from the gradient"
         raise QedError("QED007", "multipliers= without constraints", because, "leave it out, or give equality=")
     function = read(fun, x, *args)
+    check_repeatable(function, (fun, x, args))
     box = bounds_of(bounds, x)
     objective = Objective(function)
     if not box.open and (abs(box.project(objective.start) - objective.start) > 1e-9 * (1 + abs(objective.start))).any():

@@ -39,3 +39,24 @@ def test_a_run_that_halts_before_a_point_of_inflection_has_no_minimum_in_the_box
     assert answer.kind not in ("minimum", "flat_minimum")
     edge = qed.verdict(lambda x: jnp.sum((x - 1) ** 2), jnp.ones(1, jnp.float32), bounds=(0.0, 5.0))
     assert edge.kind == "minimum"
+
+
+@pytest.mark.parametrize(
+    ("fun", "at", "kind"),
+    [
+        (lambda x: jnp.tanh(x[0]), [-20.0], "infimum_not_attained"),
+        (lambda x: -jax.nn.log_softmax(x)[0], [30.0, 0.0], "infimum_not_attained"),
+        (lambda x: jnp.tanh(x[0]), [20.0], "not_stationary"),
+        (lambda x: jax.nn.relu(x[0]), [-3.0], "flat_minimum"),
+    ],
+)
+def test_a_saturated_point_is_not_called_flat(fun, at, kind):
+    answer = qed.verdict(fun, jnp.array(at, jnp.float32))
+    assert answer.kind == kind
+    assert ("saturated" in answer.headline) == (kind != "flat_minimum")
+
+
+def test_a_run_from_a_saturated_start_goes_down_the_slope_that_floats_do_not_show():
+    answer = qed.minimize(lambda x: -jnp.exp(-(x[0] ** 2)), jnp.array([30.0], jnp.float32))
+    assert answer.reason == "minimum"
+    assert answer.fun == -1.0

@@ -1,0 +1,97 @@
+"""Points at which a function is saturated: its floats are flat there, and it is not.
+
+The slope has a sign in balls (qed.optimization.hidden). Where along a ray all slopes keep that sign and fade faster
+than the distance grows, no minimum is attained; where f is lower along it, the point is simply no minimum.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from qed.answer import Answer, Reason
+from qed.optimization.hidden import Fine, fine_gradient, hidden_gradient, looks, slope_sign
+from qed.optimization.point import Judged, as_tree
+from qed.optimization.running import lower_along
+from qed.optimization.solution import Ending, Verdict
+from qed.standing import Standing
+
+Array = np.ndarray
+DOUBLINGS = 7
+
+
+def saturated(case: Judged, flats: list[Array]) -> Answer[Verdict] | None:
+    """The answer that f falls where its floats look flat; None where balls do not say so.
+
+    Args:
+        case: the point.
+        flats: directions along which it does not bend.
+    """
+    objective, here = case.objective, case.here
+    if not case.bounds.open or not looks(objective):
+        return None
+    ways, fine = [], fine_gradient(objective, here.x)
+    if fine is None:
+        return None
+    for way in [-fine.unit, *flats[:3]]:
+        told = slope_sign(objective, here.x, way)
+        if told is not None:
+            ways.append(-told[0] * way)
+    for way in ways:
+        found = _for_ever(case, way)
+        if found is not None:
+            return found
+    hidden = hidden_gradient(objective, here)
+    return None if hidden is None else _lower(case, hidden)
+
+
+def _for_ever(case: Judged, way: Array) -> Answer[Verdict] | None:
+    """Whether along a ray the slopes stay negative, and fade faster than the distance grows."""
+    t = max(1.0, float(np.linalg.norm(case.here.x))) / 8
+    logs, distances = [], []
+    for k in range(DOUBLINGS):
+        told = slope_sign(case.objective, case.here.x + (t if k else 0.0) * way, way)
+        if told is None or told[0] > 0 or (logs and told[1] > logs[-1]):
+            return None
+        logs.append(told[1])
+        distances.append(t if k else 0.0)
+        t *= 2 if k else 1
+    if not logs[-1] + math.log10(distances[-1]) < logs[1] + math.log10(distances[1]) - 0.3:
+        return None
+    text = (
+        "No minimum is attained as far as was looked: f is saturated. Along a ray it falls on, with a slope of "
+        f"-{_power(logs[0])} here and of -{_power(logs[-1])} at a distance of {distances[-1]:.3g}, which values in "
+        f"{case.objective.function.dtype} do not show."
+    )
+    return case.says(Ending.INFIMUM_NOT_ATTAINED, text, _seen(logs[0]), direction=as_tree(case, way))
+
+
+def _lower(case: Judged, fine: Fine) -> Answer[Verdict] | None:
+    there = lower_along(case.objective, case.here, -fine.unit, case.bounds, case.noise)
+    if there is None:
+        return None
+    move = there.x - case.here.x
+    for share in (0.125, 0.25, 0.5):
+        told = slope_sign(case.objective, case.here.x + share * move, -fine.unit)
+        if told is None or told[0] > 0:
+            return None
+    text = (
+        f"Not stationary: f is saturated. Its gradient, {_power(fine.logarithm)} long, is lost to rounding in "
+        f"{case.objective.function.dtype}; down it, {float(np.linalg.norm(move)):.3g} away, f is {there.f:.6g} "
+        f"instead of {case.here.f:.6g}."
+    )
+    return case.says(Ending.NOT_STATIONARY, text, _seen(fine.logarithm), direction=as_tree(case, -fine.unit))
+
+
+def _seen(logarithm: float) -> Reason:
+    return Reason(
+        "slopes in balls", "f'(x; d) < 0", text=f"the slope is -{_power(logarithm)}, its sign certain",
+        standing=Standing.MEASURED, unpredicted="it was computed", role="because",
+    )  # fmt: skip
+
+
+def _power(logarithm: float) -> str:
+    """A number from its logarithm, too small for a float though it may be."""
+    exponent = math.floor(logarithm)
+    return f"{10 ** (logarithm - exponent):.2g}e{exponent:+03d}"
