@@ -22,7 +22,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from qed import facts
-from qed.domains import padded
+from qed.domains import padded, padded_choices
 from qed.domains.doubt import NONE, Doubt
 from qed.domains.enclosing import Enclosing
 from qed.domains.forward import Unknown
@@ -32,7 +32,7 @@ from qed.domains.padded import Pair
 from qed.domains.padded_functions import function, integer_power
 from qed.domains.rounding_outward import subnormals_kept
 from qed.graph.dtypes import is_real
-from qed.graph.graph import Variable
+from qed.graph.graph import Equation, Variable
 from qed.graph.trace import Traced
 from qed.graph.walk import Context, Walker
 
@@ -94,9 +94,9 @@ class PaddedJets(Enclosing):
     )
     special: ClassVar = {"stop_gradient": "same", "dynamic_slice": "index", "gather": "index", "select_n": "select"}
 
-    def __init__(self, size: int, order: int) -> None:
+    def __init__(self, size: int, order: int, choices: bool = False) -> None:
         super().__init__(2)
-        self.size, self.order = size, order
+        self.size, self.order, self.choices = size, order, choices
         self.rows = 1 + size + (size * (size + 1) // 2 if order > 1 else 0)
         self.pairs = np.triu_indices(size) if order > 1 else (np.zeros(0, int),) * 2
 
@@ -117,9 +117,18 @@ class PaddedJets(Enclosing):
         value[0, 0] = np.where(np.isfinite(number) & ~np.asarray(rounded), number, np.nan)
         return PaddedJet(value, value)
 
+    def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
+        """The jets of an equation's outputs; with `choices`, comparisons and selections as `padded_choices` has them."""
+        if self.choices and padded_choices.followed(equation, inputs):
+            values = self.aligned(inputs, context)
+            return (PaddedJet(*padded_choices.ends(self, equation, values, context)),)
+        return super().apply(equation, inputs, context)
+
     def settled(self, value: Any, variable: Variable) -> Any:
-        """Numbers as they are; integers and truth values only where they are known."""
+        """Numbers as they are; integers only where they are known, truth values where choices are followed."""
         if isinstance(value, Known | Unknown) or is_real(variable.dtype):
+            return value
+        if self.choices and np.dtype(variable.dtype).kind == "b":
             return value
         return Unknown(self.name, "a number that is no real one", None)
 
@@ -346,8 +355,8 @@ class PaddedBoxes:
     ([2.25], [[3.0], [2.25]], [[2.0], [3.0], [0.0]])
     """
 
-    def __init__(self, traced: Traced) -> None:
-        self.traced = traced
+    def __init__(self, traced: Traced, choices: bool = False) -> None:
+        self.traced, self.choices = traced, choices
         self.shapes = [np.shape(leaf) for leaf in traced.parameters]
         self.size = sum(int(np.prod(shape)) for shape in self.shapes)
         self.weight = max((_weight(e) for e in traced.graph.walk()), default=1)
@@ -385,7 +394,7 @@ class PaddedBoxes:
 
     def _pass(self, lower: Array, upper: Array, order: int, along: Array | None = None) -> Pair | None:
         chosen = np.arange(self.size) if along is None else along
-        domain = PaddedJets(len(chosen), order)
+        domain = PaddedJets(len(chosen), order, self.choices)
         inputs: list[Any] = list(self.traced.leaves)
         start = 0
         for position, shape in zip(self.traced.free, self.shapes, strict=True):

@@ -1,0 +1,1 @@
+"""Integrals in many dimensions: boxes, structure, quasi-Monte Carlo, and values and gradients under a trace."""
