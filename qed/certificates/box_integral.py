@@ -11,7 +11,8 @@ remainder, so that mixed derivatives do not enter (Davis and Rabinowitz, *Method
 The tree is written in the order in which it is walked: i >= 0 halves the cell in coordinate i, -1 is a leaf for the
 better of both rules, -2 one for the range alone; -3 and -4 are the same, to be verified in balls. What a search found
 in padded intervals (`qed.domains.padded_jets`) is verified in intervals rounded outward, on all leaves together; what
-those do not know was found in intervals rounded outward, and is verified in balls. Of a logarithm of an integral, f = exp(u - shift) is made here from the graph of u.
+those do not know was found in intervals rounded outward, and is verified in balls. Of a logarithm of an integral,
+f = exp(u - shift) is made here from the graph of u.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ class BoxIntegral(Boxed):
     >>> from qed.certificates.certificate import Subject
     >>> subject = Subject(lambda x: x[0] * x[0] + x[1], np.zeros(2, np.float32))
     >>> box = ([np.zeros(2)], [np.ones(2)])
-    >>> BoxIntegral.on_box(subject, box, tree=(-1,), weight="1", logarithm=False, shift=0.0, lower=0.83, upper=0.84).verify()
+    >>> what = {"weight": "1", "logarithm": False, "shift": 0.0}
+    >>> BoxIntegral.on_box(subject, box, tree=(-1,), **what, lower=0.83, upper=0.84).verify()
     True
     """
 

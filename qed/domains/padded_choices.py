@@ -113,7 +113,7 @@ def _selected(domain: Any, which: Any, otherwise: Any, then: Any) -> Pair:
     """`then` where it holds, `otherwise` where it fails, elsewhere the hull, without derivatives."""
     low, high = which.lower[0], which.upper[0]
     shape = np.broadcast_shapes((domain.rows, *which.shape[1:]), otherwise.shape, then.shape)
-    cases = [tuple(np.broadcast_to(end, shape) for end in case.parts) for case in (then, otherwise)]
+    cases = [(np.broadcast_to(x.lower, shape), np.broadcast_to(x.upper, shape)) for x in (then, otherwise)]
     joined = padded.hull(cases[0], cases[1])
     found = []
     for k in range(2):

@@ -118,7 +118,7 @@ class PaddedJets(Enclosing):
         return PaddedJet(value, value)
 
     def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        """The jets of an equation's outputs; with `choices`, comparisons and selections as `padded_choices` has them."""
+        """The jets of an equation's outputs; with `choices` those of comparisons, too."""
         if self.choices and padded_choices.followed(equation, inputs):
             values = self.aligned(inputs, context)
             return (PaddedJet(*padded_choices.ends(self, equation, values, context)),)
@@ -247,7 +247,8 @@ class PaddedJets(Enclosing):
     def larger(self, x: PaddedJet, y: PaddedJet) -> PaddedJet:
         """The maximum: x or y where that is decided, else the slopes of both and no second derivatives."""
         value = padded.larger((x.lower[0], x.upper[0]), (y.lower[0], y.upper[0]))
-        first, second = x.lower[0] >= y.upper[0], y.lower[0] >= x.upper[0]
+        apart = np.greater if self.choices else np.greater_equal  # strictly, as `qed.domains.jets` decides
+        first, second = apart(x.lower[0], y.upper[0]), apart(y.lower[0], x.upper[0])
         shape = np.broadcast_shapes(x.shape, y.shape)
         a, b = ((np.broadcast_to(z.lower, shape), np.broadcast_to(z.upper, shape)) for z in (x, y))
         joined = padded.hull(a, b)

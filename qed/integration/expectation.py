@@ -26,6 +26,7 @@ from qed.graph.function import Function, read
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.measure import Measure, Part
+from qed.integration.product import Product
 from qed.integration.quadrature import Measurement, ends_in_float64, measured, on_cells, vectorised, where_mass_is
 from qed.integration.words import RULES, two_rules, within
 from qed.standing import Standing
@@ -36,14 +37,21 @@ HOPED = 1e-6
 """A proof is tried with bounds this close, in parts of the value's size, even where the rules differ by more."""
 
 
-def expect(fun: Callable[..., Any], measure: Measure, *args: Any, tol: float | None = None) -> Answer[float]:
+def expect(
+    fun: Callable[..., Any],
+    measure: Measure | Product,
+    *args: Any,
+    tol: float | None = None,
+    budget: float = 20.0,
+) -> Answer[float]:
     """The integral of fun(x, *args) against a measure: of a probability, the expectation.
 
     Args:
-        fun: a function of one real number that returns one.
-        measure: a measure of `qed.measures`.
+        fun: a function of one real number that returns one; of a vector, for a product of measures.
+        measure: a measure of `qed.measures`, or a product of such.
         args: the other arguments, as they are.
         tol: how wide the bounds may be to each side, in the units of fun; None for as close as it is easily proved.
+        budget: seconds that an integral against a product may take; what was found until then is the answer.
 
     Returns:
         An answer whose value is the number: PROVED with bounds, or proved to be infinite; MEASURED with what two unlike
@@ -60,6 +68,10 @@ def expect(fun: Callable[..., Any], measure: Measure, *args: Any, tol: float | N
     >>> str(answer.standing), round(answer.value, 6), answer.check()
     ('PROVED', 1.0, True)
     """
+    if isinstance(measure, Product):
+        from qed.integration.many.expectation import expect as over_product
+
+        return over_product(fun, measure, args, tol, budget)
     if not isinstance(measure, Measure):
         because = "it must be made by qed.measures"
         raise QedError("QED007", f"a {type(measure).__name__} is no measure", because, "give Normal(0.0, 1.0), say")
@@ -69,14 +81,21 @@ def expect(fun: Callable[..., Any], measure: Measure, *args: Any, tol: float | N
     return _Question(function, fun, measure, args, tol).answer()
 
 
-def probability(event: Callable[..., Any], measure: Measure, *args: Any, tol: float | None = None) -> Answer[float]:
+def probability(
+    event: Callable[..., Any],
+    measure: Measure | Product,
+    *args: Any,
+    tol: float | None = None,
+    budget: float = 20.0,
+) -> Answer[float]:
     """The measure of the set where event(x, *args) holds.
 
     Args:
-        event: a function of one real number that returns a truth value.
-        measure: a measure of `qed.measures`.
+        event: a function of one real number, or of a vector, that returns a truth value.
+        measure: a measure of `qed.measures`, or a product of such.
         args: the other arguments, as they are.
         tol: how wide the bounds may be to each side.
+        budget: as of `expect`.
 
     Returns:
         As `expect`, of the function that is 1 where the event holds and 0 elsewhere.
@@ -103,7 +122,7 @@ def probability(event: Callable[..., Any], measure: Measure, *args: Any, tol: fl
         return jnp.where(holds, 1.0, 0.0)
 
     indicator.__name__ = name
-    return expect(indicator, measure, *args, tol=tol)
+    return expect(indicator, measure, *args, tol=tol, budget=budget)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from qed.graph.function import read
 from qed.graph.walk import TooLong
 from qed.integration.combining import Lebesgue
 from qed.integration.measure import Measure
+from qed.integration.product import Product
 from qed.integration.quadrature import ends_in_float64, measured, vectorised, where_mass_is
 from qed.integration.words import RULES, two_rules, within
 from qed.standing import Standing
@@ -31,13 +32,16 @@ HALF_WIDTHS = (1e-9, 1e-6, 1e-3)
 """How far the bounds of log Z lie from what was measured; the first that is proved is taken."""
 
 
-def normalizer(log_density: Callable[..., Any], base: Measure | None = None, *args: Any) -> Answer[float]:
-    """The logarithm of the integral of exp(log_density(x, *args)) over an interval.
+def normalizer(
+    log_density: Callable[..., Any], base: Measure | Product | None = None, *args: Any, budget: float = 20.0
+) -> Answer[float]:
+    """The logarithm of the integral of exp(log_density(x, *args)) over an interval, or over a box.
 
     Args:
-        log_density: a function of one real number that returns one, without its constant.
-        base: `Lebesgue(lower, upper)`, the interval; None for the whole line.
+        log_density: a function of one real number that returns one, without its constant; of a vector, over a box.
+        base: `Lebesgue(lower, upper)`, the interval, or with vectors the box; None for the whole line.
         args: the other arguments, as they are.
+        budget: seconds that an integral over a box may take; what was found until then is the answer.
 
     Returns:
         An answer whose value is log Z: PROVED with bounds, or proved to be infinite (improper); MEASURED, or UNKNOWN.
@@ -52,6 +56,10 @@ def normalizer(log_density: Callable[..., Any], base: Measure | None = None, *ar
     ('PROVED', -4999.081061)
     """
     base = Lebesgue() if base is None else base
+    if isinstance(base, Product):
+        from qed.integration.many.expectation import normalizer as over_box
+
+        return over_box(log_density, base, args, budget)
     plain = isinstance(base, Measure) and not base.atoms and len(base.parts) == 1
     if not plain or base.parts[0].probability or base.parts[0].weight != 1:
         because = "a constant of normalisation is an integral over one interval"

@@ -60,7 +60,8 @@ class Search:
     >>> import numpy as np
     >>> from qed.graph.trace import trace
     >>> from qed.integration.many.boxes import Search
-    >>> found = Search(trace(lambda x: x[0] * x[1] ** 2, np.zeros(2)), np.zeros(2), np.ones(2)).run(lambda value: 1e-4)
+    >>> search = Search(trace(lambda x: x[0] * x[1] ** 2, np.zeros(2)), np.zeros(2), np.ones(2))
+    >>> found = search.run(lambda value, size: 1e-4)
     >>> bool(found.lower <= 1 / 6 <= found.upper), found.half_width <= 1e-4
     (True, True)
     """
@@ -72,14 +73,14 @@ class Search:
         self.left: list[int] = [-1]
         self.open = self._cells(np.array([0]), low[None].astype(float), high[None].astype(float))
 
-    def run(self, goal: Callable[[float], float], deadline: float = np.inf) -> Enclosure:
-        """Halve cells until the half-width is at most goal(value), or the deadline (time.monotonic())."""
+    def run(self, goal: Callable[[float, float], float], deadline: float = np.inf) -> Enclosure:
+        """Halve cells until the half-width is at most goal(value, size), or until the deadline."""
         while True:
             found = self.open
             width = found.upper - found.lower
             lower, upper = float(found.lower.sum()), float(found.upper.sum())
             finite = bool(np.isfinite(lower) and np.isfinite(upper))
-            done = finite and upper - lower <= 2 * goal(lower / 2 + upper / 2)
+            done = finite and upper - lower <= 2 * goal(lower / 2 + upper / 2, _size(found))
             tired = not finite and len(width) > PATIENCE
             if done or tired or self._full() or time.monotonic() > deadline or not self._halved(width):
                 break
@@ -91,7 +92,7 @@ class Search:
     def _halved(self, width: Array) -> bool:
         """Halve the widest cells; False where none can be."""
         order = np.argsort(-np.nan_to_num(width, nan=np.inf, posinf=np.inf), kind="stable")
-        sizes = np.where(np.isfinite(width[order]), width[order], np.finfo(float).max / len(width))
+        sizes = np.where(np.isfinite(width[order]), width[order], 1e300 / len(width))
         count = int(np.searchsorted(np.cumsum(sizes), SHARE * sizes.sum())) + 1
         chosen = order[: min(max(count, AT_LEAST), len(order), MOST)]
         chosen = chosen[width[chosen] > 0]
@@ -127,12 +128,17 @@ class Search:
             spread = (high - low) ** 2 / 24
             bent = [end * spread for end in here.bent]
             smooth = [volume * (value + term.sum(1)) for value, term in zip(centre.value, bent, strict=True)]
-            ends = [np.where(np.isnan(end), side, volume * end) for end, side in zip(here.value, (-np.inf, np.inf), strict=True)]
+            ends = [
+                np.where(np.isnan(end), side, volume * end)
+                for end, side in zip(here.value, (-np.inf, np.inf), strict=True)
+            ]
             known = np.isfinite(smooth[0]) & np.isfinite(smooth[1]) & np.isfinite(ends[0]) & np.isfinite(ends[1])
             better = known & ~(smooth[1] - smooth[0] > ends[1] - ends[0])
             lower, upper = (np.where(better, smooth[k], ends[k]) for k in range(2))
             axis = _axis(high - low, self.sides, bent[1] - bent[0], better, here.steep)
-        return _Cells(node, low, high, lower, upper, np.where(better, SMOOTH, RANGE) + np.where(here.in_balls, IN_BALLS, 0), axis)
+        return _Cells(
+            node, low, high, lower, upper, np.where(better, SMOOTH, RANGE) + np.where(here.in_balls, IN_BALLS, 0), axis
+        )
 
     def _enclosure(self) -> Enclosure:
         """The sums, a little wider than they were rounded, and the tree in the order in which it is walked."""
@@ -145,14 +151,13 @@ class Search:
             tree.append(self.axis[node])
             if self.axis[node] >= 0:
                 waiting += [self.left[node] + 1, self.left[node]]
-        size = float(np.sum(np.maximum(np.abs(found.lower), np.abs(found.upper))))
-        room = 1e-13 * size + 1e-300
+        room = 1e-13 * _size(found) + 1e-300
         return Enclosure(float(found.lower.sum()) - room, float(found.upper.sum()) + room, tuple(tree))
 
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """On cells: ends of the value, ends of the pure second derivatives (cells, n), how steep f is (cells, n), and whether balls verify."""
+    """On cells: ends of the value and of the pure second derivatives, how steep f is, and whether balls verify."""
 
     value: tuple[Array, Array]
     bent: tuple[Array, Array]
@@ -195,7 +200,9 @@ class _Function:
         steep = np.maximum(np.abs(found.slopes[0]), np.abs(found.slopes[1])).T
         lost = np.isnan(found.value[0]) | np.isnan(found.value[1])
         first = _Found(found.value, (bent[0], bent[1]), steep, lost)
-        return first.with_those(np.flatnonzero(lost), self._outward(low[lost], high[lost], order)) if lost.any() else first
+        return (
+            first.with_those(np.flatnonzero(lost), self._outward(low[lost], high[lost], order)) if lost.any() else first
+        )
 
     def _outward(self, low: Array, high: Array, order: int) -> _Found:
         found = self.outward(low, high, order)
@@ -231,6 +238,10 @@ class _Cells:
 
     def _parts(self) -> tuple[Array, ...]:
         return self.node, self.low, self.high, self.lower, self.upper, self.kind, self.axis
+
+
+def _size(found: _Cells) -> float:
+    return float(np.sum(np.maximum(np.abs(found.lower), np.abs(found.upper))))
 
 
 def _axis(sides: Array, whole: Array, bent: Array, smooth: Array, steep: Array) -> Array:
