@@ -26,11 +26,14 @@ from typing import Any, ClassVar, final
 import jax
 import numpy as np
 
+from qed.certificates import countable
 from qed.certificates.certificate import Certificate
 from qed.certificates.curvature_integral import enclosed
 from qed.certificates.fingerprint import fingerprint
 from qed.certificates.integral_parts import BITS, Part, Undefined, value_on
+from qed.certificates.series import SumData
 from qed.domains import closed_forms
+from qed.domains.counts import COUNTS
 from qed.domains.densities import NAMED
 from qed.domains.families import common
 from qed.domains.log_ratio import log_ratio
@@ -68,6 +71,8 @@ class Divergence(Certificate):
     constants: tuple[float, ...]
     lower: float
     upper: float
+    p_sums: tuple[SumData, ...] = ()
+    q_sums: tuple[SumData, ...] = ()
 
     def prove(self, traced: Traced) -> None:
         """Prove the claim, or raise CertificateError."""
@@ -91,8 +96,19 @@ class Divergence(Certificate):
 
     def atom_alone(self) -> float | None:
         """A place where p has an atom and q has none."""
-        q = _merged(self.q_atoms, "q_atoms")
-        return next((x for x in _merged(self.p_atoms, "p_atoms") if x not in q), None)
+        return countable.alone(*self._countable())
+
+    def _countable(self) -> tuple[countable.Countable, countable.Countable]:
+        """The shares of p and q on countably many places."""
+        found = []
+        for side in ("p", "q"):
+            atoms = _merged(getattr(self, f"{side}_atoms"), f"{side}_atoms")
+            named = [
+                (name, parameters, first, last, fraction(weight, f"{side}_sums"))
+                for name, parameters, first, last, weight, _ in getattr(self, f"{side}_sums")
+            ]
+            found.append(countable.Countable(atoms, [one for one in named if one[-1] > 0]))
+        return found[0], found[1]
 
     def gap(self, traced: Traced) -> tuple[float, float] | None:
         """An interval where a density of p is positive, and q has no density; the first such.
@@ -137,15 +153,11 @@ class Divergence(Certificate):
 
     def of_atoms(self) -> Any:
         """A ball of the share of the atoms."""
-        q = _merged(self.q_atoms, "q_atoms")
-        with precision(EXACT) as library:
-            total = library.arb(0)
-            for x, weight in _merged(self.p_atoms, "p_atoms").items():
-                if x not in q:
-                    raise CertificateError("q_atoms", f"q has no atom at {x!r}")
-                ratio = weight / q[x] if self.ratio else 1 / q[x]
-                total += ball_of(weight) * ball_of(ratio).log()
-            return total
+        p, q = self._countable()
+        if (place := countable.alone(p, q)) is not None:
+            raise CertificateError("q_atoms", f"q has no atom at {place!r}")
+        with precision(EXACT):
+            return countable.divergence(p, q, self.ratio)
 
     def of_parts(self, traced: Traced, room: float) -> Any:
         """A ball of the share of the densities; infinite where that is proved."""
@@ -247,8 +259,11 @@ class Divergence(Certificate):
         """Raise CertificateError where the weights of p or q do not add up to 1."""
         for side, atoms, parts in (("p", self.p_atoms, self.p_parts), ("q", self.q_atoms, self.q_parts)):
             total = Fraction(0)
-            for text in (*(w for _, w in atoms), *(part[3] for part in parts)):
+            sums = getattr(self, f"{side}_sums")
+            for text in (*(w for _, w in atoms), *(part[3] for part in parts), *(one[4] for one in sums)):
                 total += fraction(text, f"{side}_atoms")
+            for one in sums:
+                _whole(one, f"{side}_sums")
             if total != 1:
                 node = f"{side}_atoms"
                 raise CertificateError(node, f"the weights of {side} do not add up to 1")
@@ -269,6 +284,17 @@ def _checked(name: str, parameters: tuple[float, ...], cuts: tuple[float, ...]) 
         raise CertificateError("p_parts", f"of {name}, {', '.join(family.positive)} must be positive")
     if len(cuts) < 2 or (cuts[0], cuts[-1]) != family.support(*parameters):
         raise CertificateError("p_parts", f"the support of {name} is {family.support(*parameters)}")
+
+
+def _whole(one: SumData, node: str) -> None:
+    """Raise CertificateError where a named law on whole numbers is not as it should be."""
+    name, parameters, first, last, _, probability = one
+    if name not in COUNTS:
+        raise CertificateError(node, f"{name or 'a log-density'} is no family of laws on whole numbers")
+    if fault := COUNTS[name].fault(parameters):
+        raise CertificateError(node, f"of {name}, {fault}")
+    if (first, last) != (0.0, COUNTS[name].last(*parameters)) or not probability:
+        raise CertificateError(node, f"the places of {name} are 0 to {COUNTS[name].last(*parameters)}")
 
 
 def _merged(atoms: tuple[tuple[float, str], ...], node: str) -> dict[float, Fraction]:

@@ -12,6 +12,7 @@ Lagrange, c_{n+1}(s) t^(n+1) with n odd, so that (t = x - m; Moore, *Interval An
 
 where g may not be smooth on a cell, its range times the width is taken. Cells are halved where most is lost. Before
 that, infinite ends are enclosed for all x beyond R at once (`qed.domains.tail`), which also proves that they diverge.
+Parts on whole numbers are sums with a proved tail (`qed.certificates.series`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ import numpy as np
 
 from qed.certificates.certificate import Certificate, Subject
 from qed.certificates.integral_parts import BITS, Part, Undefined, value_on, weight_of
+from qed.certificates.series import Sum, SumData
+from qed.domains.counts import COUNTS
 from qed.domains.densities import NAMED
 from qed.domains.precision import precision
 from qed.errors import CertificateError
@@ -39,7 +42,8 @@ class Expectation(Certificate):
     """An expectation; a part is (family or '', parameters, cuts, weight, whether it is a probability).
 
     A part without a family takes the next output of the function behind f for its log-density. Weights are fractions
-    as texts; the first and last of the cuts are the ends of the part, which may be infinite.
+    as texts; the first and last of the cuts are the ends of the part, which may be infinite. A sum is (family,
+    parameters, first place, last place, weight, whether it is a probability); those without a family come last.
 
     >>> import jax.numpy as jnp
     >>> from qed.certificates.expectation import Expectation
@@ -54,6 +58,7 @@ class Expectation(Certificate):
     parts: tuple[tuple[str, tuple[float, ...], tuple[float, ...], str, bool], ...]
     lower: float
     upper: float
+    sums: tuple[SumData, ...] = ()
 
     @classmethod
     def about(
@@ -96,19 +101,22 @@ class Expectation(Certificate):
                     "lower", f"it is {total.str(12)}, not surely in [{self.lower!r}, {self.upper!r}]"
                 )
 
-    def enclosed(self, traced: Traced) -> tuple[Any, list[list[float]]]:
-        """A ball of the integral, about as narrow as the bounds ask for, and the ends of the cells of each part."""
-        places = _outputs(self.parts, len(traced.graph.outputs))
+    def enclosed(self, traced: Traced, room: float | None = None) -> tuple[Any, list[list[float]]]:
+        """A ball of the integral, about as narrow as `room` or the bounds ask for, and the cells of each part."""
+        places = _outputs((*self.parts, *self.sums), len(traced.graph.outputs))
+        room = self._room() if room is None else room
+        share = room / max(1, len(self.parts) + len(self.sums))
         cells = []
         with precision(BITS) as library:
             total = library.arb(0)
             for k, (x, weight) in enumerate(self.atoms):
                 total += weight_of(weight, f"atoms[{k}]") * value_on(traced, 0, x, x, f"atoms[{k}]")
-            room = self._room()
             for k, part in enumerate(self.parts):
                 one = Part(traced, part, places[k], f"parts[{k}]")
-                total += one.mean(room / max(1, len(self.parts)))
+                total += one.mean(share)
                 cells.append(one.cells)
+            for k, data in enumerate(self.sums):
+                total += Sum(traced, data, places[len(self.parts) + k], f"sums[{k}]").mean(share if share else None)
         return total, cells
 
     def _room(self) -> float:
@@ -162,10 +170,58 @@ class LogMass(Certificate):
                 raise CertificateError("function", "it does not return the number 1 first")
 
 
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LogSum(Certificate):
+    """The logarithm of the sum of exp(u(k)) over whole numbers: u is what the function returns behind the number 1.
+
+    Infinite bounds say that the sum is infinite.
+
+    >>> import jax.numpy as jnp
+    >>> from qed.certificates.certificate import Subject
+    >>> from qed.certificates.expectation import LogSum
+    >>> subject = Subject(lambda k: (jnp.ones_like(k), -k * jnp.log(2.0)), jnp.float32(0.0))
+    >>> LogSum.made(subject, first=0.0, last=jnp.inf, lower=0.693147, upper=0.693148).verify()
+    True
+    """
+
+    kind: ClassVar[str] = "log sum"
+    first: float
+    last: float
+    lower: float
+    upper: float
+
+    def prove(self, traced: Traced) -> None:
+        """Prove the claim, or raise CertificateError."""
+        if not self.lower <= self.upper:
+            raise CertificateError("lower", f"[{self.lower!r}, {self.upper!r}] is no interval")
+        with precision(BITS) as library:
+            found = self.enclosed(traced)
+            if np.isinf(self.lower) and self.lower == self.upper:
+                proved = self.lower > 0 and found == library.arb.pos_inf()
+            else:
+                proved = bool(found >= library.arb(self.lower) and found <= library.arb(self.upper))
+            if not proved:
+                raise CertificateError("lower", f"the sum has the logarithm {found.str(12)}, not surely as claimed")
+
+    def enclosed(self, traced: Traced) -> Any:
+        """A ball of the logarithm of the sum; infinite where that is proved."""
+        if len(traced.graph.outputs) != 2:
+            raise CertificateError("function", "it does not return the number 1 and a log-density")
+        with precision(BITS) as library:
+            if not value_on(traced, 0, -np.inf, np.inf, "function") == 1:
+                raise CertificateError("function", "it does not return the number 1 first")
+            data: SumData = ("", (), self.first, self.last, "1", False)
+            mass = Sum(traced, data, 1, "first", of_one=True).mean(None)
+            if mass == library.arb.pos_inf():
+                return mass
+            return mass.log() if mass > 0 and mass.is_finite() else library.arb.nan()
+
+
 def _outputs(parts: Sequence[Any], count: int) -> list[int]:
     found, following = [], 1
     for k, part in enumerate(parts):
-        if part[0] and part[0] not in NAMED:
+        if part[0] and part[0] not in {*NAMED, *COUNTS, "Counting"}:
             msg = f"parts[{k}]"
             raise CertificateError(msg, f"{part[0]} is no family")
         found.append(0 if part[0] else following)

@@ -40,6 +40,7 @@ from qed.domains.tail_forms import (
     fraction_of,
     power_of,
     power_of_ball,
+    raised,
 )
 from qed.domains.value import Value
 from qed.graph.dtypes import is_real
@@ -153,7 +154,7 @@ class Tail(Forward):
         if name in ("max", "min"):
             return self._larger(name, *xs)
         if name == "pow":
-            return self.power(xs[0], self._exact(xs[1]))
+            return raised(self, *xs)
         if len(xs) != 1:
             raise NoOrder
         return self._unary(name, xs[0], params)
@@ -362,11 +363,6 @@ class Tail(Forward):
         if name == "not":
             return Truth(not held[0])
         raise NoOrder
-
-    def _exact(self, x: Any) -> Fraction:
-        if not isinstance(x, Term) or x.p or x.q:
-            raise NoOrder
-        return fraction_of(x.b)
 
     # --- integrals ---
 

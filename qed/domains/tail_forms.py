@@ -76,6 +76,17 @@ def fraction_of(ball: Any) -> Fraction:
     return Fraction(mantissa) * Fraction(2) ** exponent
 
 
+def raised(domain: Any, base: Any, exponent: Any) -> Term:
+    """base^exponent in the tail domain: to an exact power, or of a positive number to a power that depends on x."""
+    if not isinstance(base, Term) or not isinstance(exponent, Term):
+        raise NoOrder
+    if not exponent.p and not exponent.q:
+        return domain.power(base, fraction_of(exponent.b))
+    if base.p or base.q or not base.b > 0:
+        raise NoOrder
+    return domain.exp(domain.scaled(exponent, base.b.log()))
+
+
 def exact_on_numbers(equation: Equation) -> bool:
     """Whether JAX does to known numbers exactly what the real function does: it moves them, or they are integers."""
     return equation.primitive in MOVES or not any(is_inexact(v.dtype) for v in (*equation.inputs, *equation.outputs))

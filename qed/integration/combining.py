@@ -133,10 +133,14 @@ def restrict(measure: Measure, lower: float = -math.inf, upper: float = math.inf
 def _cut(part: Part, lower: float, upper: float) -> Part | None:
     """What lies in [lower, upper] of a part; None where that is nothing."""
     low, high = max(part.lower, lower), min(part.upper, upper)
-    if not low < high:
+    if part.counting:
+        low, high = (math.ceil(low), math.floor(high) if high < math.inf else high)
+    if not (low < high or (part.counting and low == high)):
         return None
     if (low, high) == (part.lower, part.upper):
         return part
+    if part.counting and not (part.probability and part.log_density is not None):
+        return replace(part, lower=low, upper=high, probability=False)  # masses of a named law are known
     if not part.probability:
         return replace(part, lower=low, upper=high)
     if part.family != "Uniform":

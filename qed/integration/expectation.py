@@ -28,6 +28,7 @@ from qed.graph.walk import TooLong
 from qed.integration.measure import Measure, Part
 from qed.integration.product import Product
 from qed.integration.quadrature import Measurement, ends_in_float64, measured, on_cells, vectorised, where_mass_is
+from qed.integration.sums import summed
 from qed.integration.words import RULES, two_rules, within
 from qed.standing import Standing
 
@@ -141,6 +142,10 @@ class _Question:
         traced = subject.traced()
         shares = self._shares(traced)
         known = _sum([share.proposal for share in shares])
+        if self.measure.sums:
+            size = 0.0 if known is None else max(abs(known.value), known.size)
+            found = summed(subject, traced, self.measure, *self._data(shares), size, self.tol)
+            return self._unknown(found) if isinstance(found, str) else self._proof(*found)
         certificate, value, problem = self._proved(subject, traced, known, shares)
         if certificate is not None:
             return self._proof(certificate, value)
@@ -152,7 +157,8 @@ class _Question:
 
     def _subject(self) -> Subject:
         """The function that returns f and the log-densities of parts without a family."""
-        own = [part.log_density for part in self.measure.parts if part.log_density is not None]
+        given = (*self.measure.densities, *self.measure.sums)
+        own = [part.log_density for part in given if part.log_density is not None]
         for density in own:
             read(density, jnp.asarray(0.5))
         fun, args = self.fun, self.args
@@ -169,7 +175,7 @@ class _Question:
         terms = places * np.array([float(w) for _, w in self.measure.atoms])
         value, size = float(np.sum(terms)), float(np.sum(np.abs(terms)))
         found = [_Share(None, f, None, (), _Proposal(value, 1e-14 * size, True) if np.isfinite(value) else None)]
-        for part in self.measure.parts:
+        for part in self.measure.densities:
             if part.log_density is None:
                 u = vectorised(NAMED[part.family].traced(part.parameters), 0)
             else:
@@ -182,12 +188,7 @@ class _Question:
         self, subject: Subject, traced: Traced, known: _Proposal | None, shares: Sequence[_Share]
     ) -> tuple[Expectation | None, float, str]:
         """A certificate that was verified and the value it is about, or why there is none."""
-        atoms = tuple((x, str(w)) for x, w in self.measure.atoms)
-        parts = tuple(
-            (one.part.family, one.part.parameters, one.cuts, str(one.part.weight), one.part.probability)
-            for one in shares
-            if one.part is not None
-        )
+        atoms, parts = self._data(shares)
         tried = self._bounds(known)
         problem = ""
         for value, lower, upper in tried:
@@ -210,6 +211,16 @@ class _Question:
             else:
                 return certificate, value, ""
         return None, 0.0, problem
+
+    def _data(self, shares: Sequence[_Share]) -> tuple[Any, Any]:
+        """The atoms and the densities as a certificate holds them."""
+        atoms = tuple((x, str(w)) for x, w in self.measure.atoms)
+        parts = tuple(
+            (one.part.family, one.part.parameters, one.cuts, str(one.part.weight), one.part.probability)
+            for one in shares
+            if one.part is not None
+        )
+        return atoms, parts
 
     def _bounds(self, known: _Proposal | None) -> list[tuple[float, float, float]]:
         """The value and the bounds that are tried, in this order."""

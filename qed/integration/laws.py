@@ -74,7 +74,7 @@ def densities_of(law: Measure, label: str) -> tuple[Density, ...]:
     if total != 1 or not all(part.probability for part in law.parts):
         because = "a divergence compares probabilities"
         raise QedError("QED601", f"{label} = {law} is no probability", because, "give a measure of mass 1")
-    return tuple(_density(part, label) for part in law.parts if part.weight > 0)
+    return tuple(_density(part, label) for part in law.densities if part.weight > 0)
 
 
 def _density(part: Part, label: str) -> Density:

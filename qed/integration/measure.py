@@ -26,7 +26,8 @@ __all__ = ["Measure", "Part", "chance_of", "end_of", "measure_of", "real", "shar
 class Part:
     """A part with a density: a named family with its parameters, or a log-density of the user's.
 
-    `weight` is its total mass where it is a probability; otherwise a factor of exp(log-density).
+    `weight` is its total mass where it is a probability; otherwise a factor of exp(log-density). A part that is
+    `counting` has its density against the measure that counts whole numbers, from `lower` to `upper`.
     """
 
     family: str
@@ -36,6 +37,7 @@ class Part:
     probability: bool = True
     weight: Fraction = Fraction(1)
     log_density: Callable[..., Any] | None = None
+    counting: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,16 @@ class Measure:
     atoms: tuple[tuple[float, Fraction], ...] = ()
     parts: tuple[Part, ...] = ()
     name: str = "measure"
+
+    @property
+    def densities(self) -> tuple[Part, ...]:
+        """The parts with a density on the line."""
+        return tuple(part for part in self.parts if not part.counting)
+
+    @property
+    def sums(self) -> tuple[Part, ...]:
+        """The parts on whole numbers."""
+        return tuple(part for part in self.parts if part.counting)
 
     def __str__(self) -> str:
         return self.name

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from qed.integration.combining import Lebesgue, add, from_log_density, mixture, restrict, scaled
 from qed.integration.families.continuous import Beta, Cauchy, Exponential, Gamma, Laplace, Normal, StudentT, Uniform
-from qed.integration.families.discrete import Bernoulli, Binomial, Categorical, Counting, Dirac
+from qed.integration.families.discrete import (
+    Bernoulli,
+    Binomial,
+    Categorical,
+    Counting,
+    Dirac,
+    Geometric,
+    NegativeBinomial,
+    Poisson,
+)
 from qed.integration.families.from_scipy import from_scipy
 from qed.integration.measure import Measure
 from qed.integration.product import Product, power, product
@@ -22,10 +31,13 @@ __all__ = [
     "Dirac",
     "Exponential",
     "Gamma",
+    "Geometric",
     "Laplace",
     "Lebesgue",
     "Measure",
+    "NegativeBinomial",
     "Normal",
+    "Poisson",
     "Product",
     "StudentT",
     "Uniform",

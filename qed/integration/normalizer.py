@@ -23,6 +23,7 @@ from qed.graph.function import read
 from qed.graph.walk import TooLong
 from qed.integration.combining import Lebesgue
 from qed.integration.measure import Measure
+from qed.integration.normalizer_of_sums import normalizer_of_sum, places_counted
 from qed.integration.product import Product
 from qed.integration.quadrature import ends_in_float64, measured, vectorised, where_mass_is
 from qed.integration.words import RULES, two_rules, within
@@ -35,11 +36,12 @@ HALF_WIDTHS = (1e-9, 1e-6, 1e-3)
 def normalizer(
     log_density: Callable[..., Any], base: Measure | Product | None = None, *args: Any, budget: float = 20.0
 ) -> Answer[float]:
-    """The logarithm of the integral of exp(log_density(x, *args)) over an interval, or over a box.
+    """The logarithm of the integral of exp(log_density(x, *args)) over an interval, a box or whole numbers.
 
     Args:
         log_density: a function of one real number that returns one, without its constant; of a vector, over a box.
-        base: `Lebesgue(lower, upper)`, the interval, or with vectors the box; None for the whole line.
+        base: `Lebesgue(lower, upper)`, the interval, or with vectors the box, or
+            `Counting(lower, upper)`; None for the whole line.
         args: the other arguments, as they are.
         budget: seconds that an integral over a box may take; what was found until then is the answer.
 
@@ -47,7 +49,7 @@ def normalizer(
         An answer whose value is log Z: PROVED with bounds, or proved to be infinite (improper); MEASURED, or UNKNOWN.
 
     Raises:
-        QedError: QED007 for a base that is not one interval with Lebesgue's measure; else as
+        QedError: QED007 for a base that is not one interval with Lebesgue's measure or the counting one; else as
             `qed.graph.function.read` says.
 
     >>> from qed.integration.normalizer import normalizer
@@ -60,10 +62,12 @@ def normalizer(
         from qed.integration.many.expectation import normalizer as over_box
 
         return over_box(log_density, base, args, budget)
+    if (places := places_counted(base)) is not None:
+        return normalizer_of_sum(log_density, places, args)
     plain = isinstance(base, Measure) and not base.atoms and len(base.parts) == 1
     if not plain or base.parts[0].probability or base.parts[0].weight != 1:
         because = "a constant of normalisation is an integral over one interval"
-        raise QedError("QED007", f"{base} is no base", because, "give qed.measures.Lebesgue(lower, upper)")
+        raise QedError("QED007", f"{base} is no base", because, "give qed.measures.Lebesgue(lower, upper) or Counting")
     function = read(log_density, jnp.asarray(0.5), *args)
 
     def joint(x: Any) -> Any:

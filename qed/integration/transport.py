@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from qed.domains.counts import COUNTS
 from qed.integration.measure import Measure, Part, wrong
 
 Array = np.ndarray
@@ -70,6 +71,11 @@ def length_of(part: Part) -> float:
     """The mass of a part; raises QED007 where it is given by a log-density that is no probability."""
     if part.probability:
         return float(part.weight)
+    if part.counting and part.family in COUNTS:
+        low, high = _levels(part)
+        return float(part.weight) * (high - low)
+    if part.counting and part.log_density is None:
+        return float(part.weight) * (part.upper - part.lower + 1)
     if part.log_density is not None:
         because = "its mass is an integral that is not known"
         msg = "a log-density has no quantiles"
@@ -77,7 +83,27 @@ def length_of(part: Part) -> float:
     return float(part.weight) * (part.upper - part.lower)
 
 
+def _of_scipy(part: Part) -> Any:
+    """A named law on whole numbers, as scipy.stats has it."""
+    from scipy import stats
+
+    law = {"Binomial": "binom", "Geometric": "geom", "NegativeBinomial": "nbinom", "Poisson": "poisson"}[part.family]
+    parameters = (int(part.parameters[0]), part.parameters[1]) if law == "binom" else part.parameters
+    return getattr(stats, law)(*parameters, loc=-1 if law == "geom" else 0)
+
+
+def _levels(part: Part) -> tuple[float, float]:
+    """What a named law on whole numbers has below a part of it, and up to its end."""
+    law = _of_scipy(part)
+    return float(law.cdf(part.lower - 1)), float(law.cdf(part.upper))
+
+
 def _of_part(part: Part, u: Array) -> Array:
+    if part.counting and part.family in COUNTS:
+        low, high = _levels(part)
+        return np.clip(_of_scipy(part).ppf(low + (high - low) * u), part.lower, part.upper)
+    if part.counting and part.log_density is None:
+        return np.minimum(part.lower + np.floor((part.upper - part.lower + 1) * u), part.upper)
     if not part.probability:
         return part.lower + (part.upper - part.lower) * u
     if part.family not in QUANTILES:

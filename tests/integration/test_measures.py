@@ -54,6 +54,9 @@ LAWS = {
     "uniform": stats.uniform(1.0, 2.0),
     "binom": stats.binom(7, 0.25),
     "bernoulli": stats.bernoulli(p=0.125),
+    "poisson": stats.poisson(2.5),
+    "nbinom": stats.nbinom(2.5, 0.25),
+    "geom": stats.geom(0.25, loc=-1),
 }
 
 
@@ -61,8 +64,8 @@ LAWS = {
 def test_a_law_of_scipy_is_that_law(name):
     law = LAWS[name]
     answer = qed.expect(lambda x: jnp.cos(x), m.from_scipy(law))
-    if name in ("binom", "bernoulli"):
-        truth = sum(law.pmf(k) * math.cos(k) for k in range(8))
+    if hasattr(law.dist, "pmf"):
+        truth = sum(law.pmf(k) * math.cos(k) for k in range(200))
     else:
         low, high = law.ppf(1e-13), law.isf(1e-13)
         truth = integrate.quad(lambda x: law.pdf(x) * math.cos(x), low, high, limit=400, points=[law.median()])[0]
@@ -83,11 +86,19 @@ def test_a_law_of_scipy_is_that_law(name):
         lambda: m.restrict(m.Dirac(0.0), 1.0, 0.0),
         lambda: m.restrict(m.Dirac(0.0), math.nan, 0.0),
         lambda: m.Counting(3, 1),
-        lambda: m.Counting(0, 10**6),
+        lambda: m.Counting(0, 2.5),
+        lambda: m.Poisson(0.0),
+        lambda: m.Geometric(0.0),
+        lambda: m.NegativeBinomial(-1.0, 0.5),
+        lambda: m.NegativeBinomial(2.0, 1.0),
+        lambda: m.Binomial(2.0, 0.5),
+        lambda: m.Binomial(10**7, 0.5),
         lambda: m.Counting(0.0, 3.0),
         lambda: qed.normalizer(lambda x: -x * x, m.scaled(2.0, m.Lebesgue())),
         lambda: qed.normalizer(lambda x: -x * x, m.add([m.Lebesgue(), m.Lebesgue()])),
-        lambda: m.from_scipy(stats.poisson(2.0)),
+        lambda: m.from_scipy(stats.poisson(2.0, loc=1)),
+        lambda: m.from_scipy(stats.geom(0.5)),
+        lambda: m.from_scipy(stats.zipf(2.0)),
         lambda: m.from_scipy(stats.norm),
         lambda: m.from_scipy(3.0),
         lambda: m.from_scipy(stats.expon(scale=3.0)),

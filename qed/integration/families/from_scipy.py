@@ -8,7 +8,7 @@ from typing import Any
 
 from qed.errors import QedError
 from qed.integration.families.continuous import Beta, Cauchy, Exponential, Gamma, Laplace, Normal, StudentT, Uniform
-from qed.integration.families.discrete import Bernoulli, Binomial
+from qed.integration.families.discrete import Bernoulli, Binomial, Geometric, NegativeBinomial, Poisson
 from qed.integration.measure import Measure, real, wrong
 
 
@@ -16,9 +16,10 @@ def from_scipy(law: Any) -> Measure:
     """The measure of a frozen law of scipy.stats, where its parameters are the ones given here, without rounding.
 
     Raises:
-        QedError: QED007 for another law than a frozen one of bernoulli, beta, binom, cauchy, expon, gamma, laplace,
-            norm, t and uniform; where it is moved and the family here is not; and where 1 / scale or
-            loc + scale would be rounded, since a proof would speak of another law.
+        QedError: QED007 for another law than a frozen one of bernoulli, beta, binom, cauchy, expon, gamma, geom (with
+            loc = -1: the failures alone), laplace, nbinom, norm, poisson, t and uniform; where it is
+            moved and the family here is not; and where 1 / scale or loc + scale would be rounded, since a proof would
+            speak of another law.
 
     >>> from scipy import stats
     >>> from qed.integration.measures import from_scipy
@@ -39,7 +40,9 @@ def from_scipy(law: Any) -> Measure:
         if Fraction(loc) + Fraction(scale) != Fraction(loc + scale):
             raise _rounded(name, f"{loc} + {scale}")
         return Uniform(loc, loc + scale)
-    if loc != 0 or (scale != 1 and name not in ("expon", "gamma")):
+    if name == "geom" and (loc, scale) == (-1, 1):
+        return Geometric(*shapes)
+    if loc != 0 or name == "geom" or (scale != 1 and name not in ("expon", "gamma")):
         msg = f"{name} with loc = {loc}, scale = {scale}"
         raise wrong(msg, "the family here is not moved", "integrate f(loc + scale * x) against the law at 0")
     if name in ("expon", "gamma"):
@@ -75,8 +78,11 @@ _SCIPY: dict[str, Callable[..., Measure]] = {
     "cauchy": Cauchy,
     "expon": Exponential,
     "gamma": Gamma,
+    "geom": Geometric,
     "laplace": Laplace,
+    "nbinom": NegativeBinomial,
     "norm": Normal,
+    "poisson": Poisson,
     "t": StudentT,
     "uniform": Uniform,
 }
