@@ -19,10 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
+from qed.certificates import relative
 from qed.certificates.certificate import Certificate, Subject
 from qed.certificates.integral_parts import BITS, Part, Undefined, value_on, weight_of
 from qed.certificates.series import Sum, SumData
@@ -111,13 +113,24 @@ class Expectation(Certificate):
             total = library.arb(0)
             for k, (x, weight) in enumerate(self.atoms):
                 total += weight_of(weight, f"atoms[{k}]") * value_on(traced, 0, x, x, f"atoms[{k}]")
+            close = self._close() if room > 0 else 0.0
             for k, part in enumerate(self.parts):
+                if close:
+                    total += relative.share(traced, part, places[k], f"parts[{k}]", close)
+                    continue
                 one = Part(traced, part, places[k], f"parts[{k}]")
                 total += one.mean(share)
                 cells.append(one.cells)
             for k, data in enumerate(self.sums):
                 total += Sum(traced, data, places[len(self.parts) + k], f"sums[{k}]").mean(share if share else None)
         return total, cells
+
+    def _close(self) -> float:
+        """The radius in parts of the value, where the bounds ask for that; else 0."""
+        weight = sum(float(Fraction(part[3])) for part in self.parts if part[4])
+        if self.sums or not all(part[4] for part in self.parts) or not relative.tiny(self.lower, self.upper, weight):
+            return 0.0
+        return (self.upper - self.lower) / (8 * max(abs(self.lower), abs(self.upper)))
 
     def _room(self) -> float:
         """How wide the enclosure of the integrals may be."""

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -93,6 +93,8 @@ class Found:
 
 class Part:
     """One part of the measure, with its density."""
+
+    tail_room: ClassVar[float] = 1e-25
 
     def __init__(self, traced: Traced, part: Any, output: int, node: str, relative: bool = False) -> None:
         self.name, self.parameters, self.cuts, weight, self.probability = part
@@ -210,7 +212,7 @@ class Part:
                 radius = tail.of_f.rad() + tail.mass.rad()
                 if best is None or radius < best[1].of_f.rad() + best[1].mass.rad():
                     best = start, tail
-                if radius < 1e-25:
+                if radius < self.tail_room:
                     break
             start *= 2.0 if side else 16.0
         if best is None:

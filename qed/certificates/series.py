@@ -193,7 +193,7 @@ class Sum:
 
     def _push(self, waiting: list[Any], first: int, last: int) -> None:
         found = self._cell(first, last)
-        size = -np.inf if first == last else max(_loss(found.of_f), _loss(found.mass))  # one place cannot be halved
+        size = -np.inf if first == last else max(loss(found.of_f), loss(found.mass))  # one place cannot be halved
         heapq.heappush(waiting, (-size, first, last, found))
 
     def _cell(self, first: int, last: int) -> Found:
@@ -293,7 +293,7 @@ class Sum:
         raise NoOrder
 
 
-def _loss(x: Any) -> float:
+def loss(x: Any) -> float:
     """The logarithm of a radius, which may be far outside float64."""
     if not x.is_finite():
         return np.inf

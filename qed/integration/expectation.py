@@ -29,6 +29,7 @@ from qed.integration.measure import Measure, Part
 from qed.integration.product import Product
 from qed.integration.quadrature import Measurement, ends_in_float64, measured, on_cells, vectorised, where_mass_is
 from qed.integration.sums import summed
+from qed.integration.tiny import refined
 from qed.integration.words import RULES, two_rules, within
 from qed.standing import Standing
 
@@ -148,7 +149,7 @@ class _Question:
             return self._unknown(found) if isinstance(found, str) else self._proof(*found)
         certificate, value, problem = self._proved(subject, traced, known, shares)
         if certificate is not None:
-            return self._proof(certificate, value)
+            return self._proof(*(refined(certificate, traced, shares[0].f) or (certificate, value)))
         if known is None or not known.whole or not known.close:
             return self._unknown(problem)
         if "undefined" in problem or "infinite mass" in problem or "it is [" in problem or "it is inf" in problem:

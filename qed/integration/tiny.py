@@ -1,0 +1,79 @@
+"""Expectations that are tiny: bounds that are close in parts of the value, where bounds around 0 were proved first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from qed.certificates.expectation import Expectation
+from qed.certificates.integral_parts import BITS, value_on, weight_of
+from qed.certificates.relative import CLOSE, SMALL, share
+from qed.domains.precision import precision
+from qed.errors import CertificateError
+from qed.graph.trace import Traced
+from qed.graph.walk import TooLong
+
+GOALS = (1e-10, 1e-6, 1e-3)
+"""The radii in parts of the value that are tried."""
+LEAST = 1e-300
+"""Smaller values are left to bounds around 0."""
+
+
+def refined(
+    certificate: Expectation, traced: Traced, values: Callable[[Any], np.ndarray]
+) -> tuple[Expectation, float] | None:
+    """The same claim with bounds close to a tiny value, verified; None where it is not tiny, or of no one sign.
+
+    Args:
+        certificate: one that was verified.
+        traced: the function of it.
+        values: the integrand in float64.
+    """
+    weight = sum(float(Fraction(part[3])) for part in certificate.parts)
+    most = max(abs(certificate.lower), abs(certificate.upper))
+    probabilities = all(part[4] for part in certificate.parts)
+    if not certificate.parts or certificate.sums or not probabilities or not most < SMALL * weight:
+        return None
+    if not _of_one_sign(values, [part[2] for part in certificate.parts]):
+        return None
+    try:
+        ball = next((one for goal in GOALS if (one := _ball(certificate, traced, goal)) is not None), None)
+        if ball is None or not LEAST < abs(float(ball.mid())) < SMALL * weight:
+            return None
+        value, half = float(ball.mid()), max(16 * float(ball.rad()), 1e-13 * abs(float(ball.mid())))
+        if half > CLOSE * weight / 4 or half > abs(value) / 8:
+            return None
+        found = replace(certificate, lower=value - half, upper=value + half).sealed()
+        found.verify()
+    except (CertificateError, TooLong):
+        return None
+    return found, value
+
+
+def _of_one_sign(values: Callable[[Any], np.ndarray], cuts: Sequence[Sequence[float]]) -> bool:
+    """Whether the integrand has one sign at many places, and is not 0 at all of them."""
+    wide = np.sinh(np.linspace(-14.0, 14.0, 2**12))
+    for ends in cuts:
+        inner = np.linspace(max(ends[0], -1e3), min(ends[-1], 1e3), 2**12)
+        x = np.concatenate([wide, inner])
+        found = values(x[(x > ends[0]) & (x < ends[-1])])
+        if np.any(np.isnan(found)) or (np.any(found > 0) and np.any(found < 0)) or not np.any(found):
+            return False
+    return True
+
+
+def _ball(certificate: Expectation, traced: Traced, goal: float) -> Any:
+    """A ball of the expectation whose radius is about `goal` in parts of it; None where it is wider."""
+    following = 1
+    with precision(BITS) as library:
+        total = library.arb(0)
+        for k, (x, weight) in enumerate(certificate.atoms):
+            total += weight_of(weight, f"atoms[{k}]") * value_on(traced, 0, x, x, f"atoms[{k}]")
+        for k, part in enumerate(certificate.parts):
+            total += share(traced, part, 0 if part[0] else following, f"parts[{k}]", goal)
+            following += not part[0]
+        return total if total.is_finite() and total.rad() < 4 * goal * abs(total).lower() else None
