@@ -110,6 +110,8 @@ CODES: Mapping[str, Code] = {
         Code("QED414", "always-clipped", _NOTE, "The gradient is clipped at every step."),
         Code("QED415", "feature-scales", _WARNING, "The columns of the data are of very different scales."),
         Code("QED416", "batch-statistics", _WARNING, "A prediction depends on the rows evaluated beside it."),
+        Code("QED503", "no-multipliers", _WARNING, "The constraints are degenerate at the point: they have no price."),
+        Code("QED504", "infeasible", _WARNING, "Constraints are in conflict: none of the points tried satisfies all."),
         Code("QED601", "not-normalised", _ERROR, "Numbers that are no probabilities stand where a law is needed."),
         Code("QED602", "logarithms-as-probabilities", _ERROR, "Log-probabilities stand where probabilities belong."),
         Code("QED603", "density-as-logarithm", _ERROR, "A density stands where its logarithm belongs."),

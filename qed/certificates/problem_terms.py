@@ -85,10 +85,11 @@ def affine(form: Form) -> bool:
 
 
 def coefficients(form: Form, size: int) -> tuple[list[Any], Any]:
-    """The exact coefficients of the variables in an affine term, and its constant; a number without width is in it."""
+    """The exact coefficients of the variables in a term, and its constant; a number without width is in the latter."""
     found: list[Any] = [form.constant * 0] * size
     for atom, c in form.terms:
-        found[int(str(atom.data)[1:])] = c
+        if atom.kind == "variable":
+            found[int(str(atom.data)[1:])] = c
     return found, form.constant
 
 

@@ -17,6 +17,7 @@ from qed.calculus.hessian import flatten
 from qed.errors import QedError
 from qed.optimization.bounds import drawn
 from qed.optimization.constrained.born import outside_reason, start_error
+from qed.optimization.constrained.conflict import unsatisfiable
 from qed.optimization.constrained.endings import Told, told
 from qed.optimization.constrained.polish import active_set
 from qed.optimization.constrained.portfolio import ENGINES, Solved, engines, run
@@ -66,12 +67,16 @@ def _answer(
     seen, found = best.kkt.seen, best.kkt.multipliers
     equality, inequality = problem.row_trees(found.y)
     multipliers = Multipliers(problem.tree(found.lower), problem.tree(found.upper), equality, inequality)
+    refused = None if best.held or best.kkt.residuals.feasibility <= SOLVED else unsatisfiable(problem, words)
+    if refused is not None:
+        words, said = refused
+    else:
+        said = proved(problem, best.kkt, best.curvature, seen.x, words)
     verdict = verdict_of(problem, best, words)
     value = Solution(
         problem.tree(seen.x), seen.f, problem.tree(seen.g), multipliers, counts, words.kind, best.engine, verdict
     )
     at = placed(problem.objective.paths, value.x, seen.f)
-    said = proved(problem, best.kkt, best.curvature, seen.x, words)
     reasons = (
         at, *said.reasons, *because(problem, best), *words.reasons, *_around(problem, best, counts, runs)
     )  # fmt: skip
@@ -83,8 +88,9 @@ def _answer(
     again = recheck(problem, best, words) if said.standing is Standing.MEASURED else None
     return Answer(
         said.claim, said.standing, value, arithmetic="float64" if said.certificate is None else "reals",
-        reasons=reasons, missing=missing, headline=said.headline or words.text, certificate=said.certificate,
-        subject=problem.objective.title(), meta={"seconds": seconds, "dtype": dtype}, recheck=again,
+        reasons=reasons, missing=missing, findings=said.findings, headline=said.headline or words.text,
+        certificate=said.certificate, subject=problem.objective.title(), meta={"seconds": seconds, "dtype": dtype},
+        recheck=again,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from qed.optimization.constrained.polish import KKT
 from qed.optimization.constrained.portfolio import LARGE, Solved, bends_down, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.residuals import SOLVED, Lagrange, row_scales, violations
-from qed.optimization.constrained.restoration import restored
+from qed.optimization.constrained.restoration import Restored, restored
 from qed.optimization.solution import Ending
 from qed.standing import Standing
 
@@ -23,13 +23,17 @@ Array = np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class Told:
-    """What is said: the kind, the sentence; what would settle it where it is open; reasons; a direction."""
+    """What is said: the kind, the sentence; what would settle it where it is open; reasons; a direction.
+
+    `near` is where the constraints are violated least, where that was looked for.
+    """
 
     kind: Ending
     text: str
     settle: str | None = None
     reasons: tuple[Reason, ...] = ()
     direction: Array | None = None
+    near: Restored | None = None
 
 
 def told(problem: Constrained, best: Solved) -> Told:
@@ -131,11 +135,12 @@ def _in_conflict(problem: Constrained, best: Solved) -> Told:
         text = (
             "Undecided: a point that satisfies the constraints was found, and no solver reached a minimum from there."
         )
-        return Told(Ending.UNDECIDED, text, "another start, or the point that satisfies the constraints as start")
+        again = "another start, or the point that satisfies the constraints as start"
+        return Told(Ending.UNDECIDED, text, again, near=found)
     named = _weights(problem, found.weights, found.lower, found.upper)
     if found.stationary > 1e-5:
         text = f"Undecided: no solver found a point that satisfies the constraints; least violated so far: {named}."
-        return Told(Ending.UNDECIDED, text, "more steps, or another start")
+        return Told(Ending.UNDECIDED, text, "more steps, or another start", near=found)
     text = (
         f"Infeasible as far as was looked: where the constraints are violated least, by {found.violation:.3g}, no "
         f"direction lowers the violation; in conflict there: {named}."
@@ -144,7 +149,7 @@ def _in_conflict(problem: Constrained, best: Solved) -> Told:
         "least violation", "J'w = push of the bounds, w = violations", standing=Standing.MEASURED,
         unpredicted="it was observed", text=f"the violation is stationary to {found.stationary:.1e}, relative",
     )  # fmt: skip
-    return Told(Ending.INFEASIBLE, text, reasons=(reason,))
+    return Told(Ending.INFEASIBLE, text, reasons=(reason,), near=found)
 
 
 def _weights(problem: Constrained, y: Array, lower: Array, upper: Array) -> str:

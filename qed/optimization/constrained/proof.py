@@ -22,6 +22,7 @@ from qed.domains.ball_boxes import BallBoxes, NotSmooth
 from qed.domains.padded_jets import PaddedBoxes
 from qed.domains.precision import precision
 from qed.errors import CertificateError, QedError
+from qed.findings import Finding
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.optimization.constrained.convexity import globally
@@ -39,6 +40,13 @@ NEAR = 1e-3
 """A KKT point is called the one of x within this distance, relative to 1 + |x|."""
 LARGEST = 150
 """How many numbers and active rows there may be for a proof."""
+CODES = {
+    Ending.INFEASIBLE: "QED504",
+    Ending.NO_KKT_POINT: "QED503",
+    Ending.SADDLE: "QED303",
+    Ending.UNBOUNDED_BELOW: "QED306",
+}
+"""What is found where the point is no minimum."""
 SHARES = (1e-12, 1e-10, 1e-8)
 """How large a box is tried, in relation to the point and the multipliers."""
 
@@ -53,13 +61,14 @@ class Proof:
 
 @dataclass(frozen=True, eq=False)
 class Said:
-    """What is said of a point: claim, standing, certificate, the sentence that leads, and reasons."""
+    """What is said of a point: claim, standing, certificate, the sentence that leads, reasons, and findings."""
 
     claim: str
     standing: Standing
     certificate: Any = None
     headline: str | None = None
     reasons: tuple[Reason, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def proof(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array) -> Proof:
@@ -108,7 +117,10 @@ def proof(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array) 
 def proved(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array, words: Told) -> Said:
     """What is said of a minimum: its claim, standing and certificate, and the reasons for them."""
     if words.kind is not Ending.MINIMUM:
-        return Said(words.text, Standing.MEASURED if words.settle is None else Standing.UNKNOWN)
+        code = CODES.get(words.kind)
+        findings = () if code is None else (Finding(code, words.text),)
+        standing = Standing.MEASURED if words.settle is None else Standing.UNKNOWN
+        return Said(words.text, standing, findings=findings)
     found = proof(problem, kkt, bend, point)
     made = found.certificate
     if made is None or made.distance > NEAR * (1 + float(np.linalg.norm(point))):

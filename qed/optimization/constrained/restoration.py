@@ -8,6 +8,7 @@ neighbourhood. Reference: Nocedal and Wright, *Numerical Optimization*, 2006, se
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ class Restored:
         weights: what each row contributes, the largest 1; `lower` and `upper` what the bounds of each parameter push
             against it.
         stationary: how far it is from being a minimum of the violation, relative.
+        scales: what the rows were divided by.
     """
 
     x: Array
@@ -39,21 +41,23 @@ class Restored:
     lower: Array
     upper: Array
     stationary: float
+    scales: Array
 
 
-def restored(problem: Constrained, start: Array) -> Restored | None:
-    """The nearest point from a start; None where it cannot be computed."""
+def restored(problem: Constrained, start: Array, only: Sequence[int] | None = None) -> Restored | None:
+    """The nearest point from a start, to all rows or to some; None where it cannot be computed."""
     asked, first = Callbacks(problem), problem.equalities
     scales = row_scales(problem.at(start))
+    asks = np.ones(problem.rows, bool) if only is None else np.isin(np.arange(problem.rows), only)
 
     def violation(x: Array) -> Array:
         c = asked.values(x)[1] / scales
-        return np.where(np.arange(len(c)) < first, c, np.minimum(c, 0.0))
+        return np.where(asks, np.where(np.arange(len(c)) < first, c, np.minimum(c, 0.0)), 0.0)
 
     def slopes(x: Array) -> Any:
         J = asked.first(x)[1]
         J = J.toarray() if hasattr(J, "toarray") else J
-        return J * ((np.arange(len(J)) < first) | (violation(x) < 0))[:, None] / scales[:, None]
+        return J * (asks & ((np.arange(len(J)) < first) | (violation(x) < 0)))[:, None] / scales[:, None]
 
     box = problem.bounds
     least_squares: Any = scipy.optimize.least_squares
@@ -76,4 +80,5 @@ def restored(problem: Constrained, start: Array) -> Restored | None:
     near = 1e-8 * (1 + np.abs(x))
     lower = np.where(x - box.lower <= near, np.maximum(slope, 0.0), 0.0) / unit
     upper = np.where(box.upper - x <= near, np.maximum(-slope, 0.0), 0.0) / unit
-    return Restored(x, largest, -r / unit, lower, upper, float(np.abs(inside).max(initial=0.0)) / size)
+    away = float(np.abs(inside).max(initial=0.0)) / size
+    return Restored(x, largest, -r / unit, lower, upper, away, scales)

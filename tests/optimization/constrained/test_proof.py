@@ -63,3 +63,32 @@ def test_what_is_degenerate_stays_measured_and_says_why(f, options, why):
     assert answer.measured and answer.check()
     if answer.reason == "minimum":
         assert any(re.search(why, reason.text) for reason in answer.reasons)
+
+
+CONFLICTS = {
+    "rows": ({"inequality": lambda x: {"need": x[0] + x[1] - 3, "room": 2 - x[0] - x[1], "free": x[0] + 9}},
+             ("['need']", "['room']")),
+    "a row and bounds": ({"inequality": lambda x: x[0] + x[1] - 3, "bounds": (None, 1.0)},
+                         ("inequality", "upper bound")),
+    "a circle and a line": ({"equality": lambda x: (x @ x - 1, x[0] + x[1] - 3)}, ("equality[0]", "equality[1]")),
+    "one row": ({"inequality": lambda x: -1 - x @ x}, ("inequality",)),
+    "a row without x": ({"inequality": lambda x: jnp.stack([x[0], jnp.float32(-1.0)])}, ("inequality[1]",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONFLICTS)
+def test_constraints_in_conflict_are_named_and_the_conflict_is_proved(name):
+    options, named = CONFLICTS[name]
+    answer = qed.minimize(bowl, jnp.array([1.0, 0.5]), **options)
+    assert answer.reason == "infeasible" and answer.proved and answer.check()
+    assert all(each in answer.headline for each in named)
+    assert "free" not in answer.headline
+    assert [finding.code for finding in answer.findings] == ["QED504"]
+
+
+def test_a_conflict_that_is_not_proved_is_told_as_far_as_was_looked():
+    answer = qed.minimize(bowl, jnp.array([1.0, 1.0]), inequality=lambda x: jnp.tanh(x[0]) * jnp.tanh(x[1]) - 1.5,
+                          bounds=(None, 3.0), max_steps=200)  # fmt: skip
+    assert answer.reason in ("infeasible", "undecided") and not answer.refuted
+    if answer.proved:
+        assert answer.check()
