@@ -55,7 +55,7 @@ class Bounds:
 
 
 def bounds_of(bounds: Any, x: Any) -> Bounds:
-    """The bounds of the floating-point numbers of a tree x; None is no bound.
+    """The bounds of the floating-point numbers of a tree x, as its dtypes hold them, rounded inward; None is no bound.
 
     Raises:
         QedError: QED007 where the ends do not fit x, are NaN, or cross.
@@ -66,7 +66,22 @@ def bounds_of(bounds: Any, x: Any) -> Bounds:
         return Bounds(np.full(n, -np.inf), np.full(n, np.inf))
     sides = spread_over(bounds, x)
     keep = [is_float(leaf) for leaf in jax.tree.leaves(x)]
-    return Bounds(*(_joined([end for end, use in zip(side, keep, strict=True) if use]) for side in sides))
+    lower, upper = ([end for end, use in zip(side, keep, strict=True) if use] for side in sides)
+    pairs = [_held(*ends, leaf) for *ends, leaf in zip(lower, upper, leaves, strict=True)]
+    return Bounds(*(_joined(side) for side in zip(*pairs, strict=True)))
+
+
+def _held(lower: Any, upper: Any, leaf: Any) -> tuple[Array, Array]:
+    """Ends as a dtype holds them, inside the given ones; the nearest where nothing lies between."""
+    dtype = jax.numpy.asarray(leaf).dtype
+    lower, upper = np.asarray(lower, np.float64), np.asarray(upper, np.float64)
+    up, down = dtype.type(np.inf), dtype.type(-np.inf)
+    with np.errstate(over="ignore"):
+        low, high = lower.astype(dtype), upper.astype(dtype)
+    within = np.where(low.astype(np.float64) < lower, np.nextafter(low, up), low).astype(np.float64)
+    below = np.where(high.astype(np.float64) > upper, np.nextafter(high, down), high).astype(np.float64)
+    between = within <= below
+    return np.where(between, within, low.astype(np.float64)), np.where(between, below, high.astype(np.float64))
 
 
 def drawn(bounds: Bounds, start: Array, count: int, see: Callable[[Array], Any]) -> list[Any]:

@@ -138,6 +138,8 @@ def _by_search(
         if not float(here.g @ direction) < 0 or not np.all(np.isfinite(direction)):
             direction, fresh = -gradient, True
             memory.forget()
+        if not np.any(direction):
+            return here, "stuck", taken
         first = min(1.0, max(1.0, float(np.linalg.norm(here.x))) / float(np.linalg.norm(direction))) if fresh else 1.0
         if bounds.open:
             new = search.along(objective, here, direction, first)
