@@ -67,7 +67,7 @@ def bounds_of(bounds: Any, x: Any) -> Bounds:
     sides = spread_over(bounds, x)
     keep = [is_float(leaf) for leaf in jax.tree.leaves(x)]
     lower, upper = ([end for end, use in zip(side, keep, strict=True) if use] for side in sides)
-    pairs = [_held(*ends, leaf) for *ends, leaf in zip(lower, upper, leaves, strict=True)]
+    pairs = [_held(low, high, leaf) for low, high, leaf in zip(lower, upper, leaves, strict=True)]
     return Bounds(*(_joined(side) for side in zip(*pairs, strict=True)))
 
 
@@ -75,7 +75,7 @@ def _held(lower: Any, upper: Any, leaf: Any) -> tuple[Array, Array]:
     """Ends as a dtype holds them, inside the given ones; the nearest where nothing lies between."""
     dtype = jax.numpy.asarray(leaf).dtype
     lower, upper = np.asarray(lower, np.float64), np.asarray(upper, np.float64)
-    up, down = dtype.type(np.inf), dtype.type(-np.inf)
+    up, down = np.asarray(np.inf, dtype), np.asarray(-np.inf, dtype)
     with np.errstate(over="ignore"):
         low, high = lower.astype(dtype), upper.astype(dtype)
     within = np.where(low.astype(np.float64) < lower, np.nextafter(low, up), low).astype(np.float64)

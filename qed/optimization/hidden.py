@@ -40,7 +40,8 @@ class Fine:
     logarithm: float
 
 
-def _weight(graph: Graph) -> int:
+def weight(graph: Graph) -> int:
+    """How many numbers a program computes, a loop's body counted once."""
     return sum(int(np.prod(out.shape)) for equation in graph.walk() for out in equation.outputs)
 
 
@@ -48,7 +49,7 @@ def looks(objective: Objective) -> bool:
     """Whether the function is small enough to be asked in balls."""
     function = objective.function
     loops = any(equation.primitive in ("while", "scan") for equation in function.graph.walk())
-    return not loops and function.size <= MOST and _weight(function.graph) * function.size <= WORK
+    return not loops and function.size <= MOST and weight(function.graph) * function.size <= WORK
 
 
 def _balls(objective: Objective, x: Array, directions: Array, bits: int) -> list[Any] | None:

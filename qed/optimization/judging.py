@@ -12,12 +12,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 
 from qed.answer import Answer
 from qed.calculus.critical import critical_point
 from qed.calculus.gradient.check import check_gradient
+from qed.calculus.hessian import flatten
 from qed.errors import QedError
+from qed.graph.trace import is_float
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.own_rules import culprit, noted
@@ -35,6 +38,7 @@ from qed.optimization.point import (
     ways,
 )
 from qed.optimization.probing import slope
+from qed.optimization.proving import proved
 from qed.optimization.running import Ended, curvatures, lower_along
 from qed.optimization.saturation import saturated
 from qed.optimization.solution import Ending, Verdict
@@ -215,15 +219,16 @@ def _known(case: Judged, of: Answer[Any], kind: Ending) -> Answer[Verdict]:
     if kind is Ending.MINIMUM and ends and ends["lowest"] > 0:
         ends["decrease"] = float(case.here.g @ case.here.g) / (2 * ends["lowest"])
     verdict = case.verdict(kind, direction=named[0].vector if named else None, **dict[str, Any](ends))
-    return replace(of, value=verdict, subject=case.objective.function.title(), answers=())
+    answer = replace(of, value=verdict, subject=case.objective.function.title(), answers=())
+    if kind is not Ending.MINIMUM or found.point is None:
+        return answer
+    return proved(case, answer, flatten([leaf for leaf in jax.tree.leaves(found.point) if is_float(leaf)]))
 
 
 def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
-    from qed.calculus.hessian import flatten
-
     point: Any = part.value
     assert point is not None
-    flats = [flatten([leaf for leaf in _leaves(d.vector)]) for d in point.directions]
+    flats = [flatten([leaf for leaf in jax.tree.leaves(d.vector) if is_float(leaf)]) for d in point.directions]
     if point.nature != "minimum" or not part.proved:
         found = fall_for_ever(case, case.here, [sign * v for v in flats for sign in (1.0, -1.0)])
         found = fall_for_ever(case, case.here, ways(case, None)) if found is None else found
@@ -245,12 +250,6 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         text = f"A flat minimum{sure}: f is determined and x is not, f does not bend along {names or 'some direction'}."
         return case.says(Ending.FLAT_MINIMUM, text, parts=(part,))
     return case.unknown(Ending.UNDECIDED, "Undecided: some curvatures are zero up to rounding.", "higher derivatives")
-
-
-def _leaves(tree: Any) -> list[Any]:
-    import jax
-
-    return jax.tree.leaves(tree)
 
 
 def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
@@ -378,5 +377,5 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
             + (f" (curvatures from {values[0]:.3g})" if len(values) else "")
             + f"; by the quadratic model f falls by no more than {gain:.2g}."
         )
-        return case.says(Ending.MINIMUM, text, decrease=gain, **dict[str, Any](ends))
+        return proved(case, case.says(Ending.MINIMUM, text, decrease=gain, **dict[str, Any](ends)), here.x)
     return _stopped_short(case, ends)

@@ -1,0 +1,199 @@
+"""The proof that a minimum in a box is one, and that it is the global one where the function is convex.
+
+In a box l <= x <= u let A be the numbers that stand at a bound with a slope that presses against it. Where the slopes
+of A are proved not to be zero, the others' are zero at one point of a small box, and f bends up along the others all
+over that box, this point is a strict local minimum among all points of the box l <= x <= u (Nocedal and Wright,
+*Numerical Optimization*, 2006, theorem 12.6). Where f is convex on it besides, f(y) >= f(x*) + grad f(x*)'(y - x*) >=
+f(x*) for each of its points y. Both certificates are those of constrained problems, without constraints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from qed.answer import Answer, Reason
+from qed.calculus.shapes.found import terms
+from qed.calculus.shapes.rules import Rules
+from qed.certificates.certificate import Subject
+from qed.certificates.convex_optimum import ConvexOptimum
+from qed.certificates.convexity import rows_of
+from qed.certificates.convexity_rules import Row
+from qed.certificates.kkt_point import KKTPoint
+from qed.certificates.problem_terms import affine
+from qed.certificates.stacked import stacked
+from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
+from qed.domains.precision import precision
+from qed.errors import CertificateError, QedError
+from qed.graph.walk import TooLong
+from qed.optimization.hidden import weight
+from qed.optimization.objective import Objective, Wide
+from qed.optimization.point import Judged
+from qed.optimization.solution import Verdict
+from qed.standing import Standing
+
+Array = np.ndarray
+Shown = list[tuple[int, tuple[Row, ...]]]
+LARGEST, WORK = 50, 100_000
+"""How many parameters there may be, and how many numbers of the program times the parameters."""
+OPERATIONS = 50_000
+"""How many operations between numbers are taken apart at most."""
+SHARES = (1e-12, 1e-10, 1e-8)
+"""How large a box is tried, relative to the point."""
+NEAR = 1e-6
+"""How far from x, relative to 1 + |x|, the minimum may be that is proved."""
+
+
+def certified(case: Judged, near: Array, shown: Shown | None = None) -> KKTPoint | ConvexOptimum | None:
+    """The certificate of a strict local minimum in the box near a point; None where none is found.
+
+    Args:
+        case: the point that is asked about.
+        near: a vector as near to the minimum as is known.
+        shown: the proof that f is convex (`convex`): then the certificate is that of the global minimum.
+    """
+    objective, box = case.objective, case.bounds
+    if not _fits(objective):
+        return None
+    wide = Wide.of(objective)
+    if wide is None and objective.eps > np.finfo(np.float64).eps:
+        return None
+    lower = np.flatnonzero((near <= box.lower) & ((case.here.g > 0) | (box.lower == box.upper)))
+    upper = np.setdiff1d(np.flatnonzero((near >= box.upper) & (case.here.g < 0)), lower)
+    free = np.setdiff1d(np.arange(len(near)), np.concatenate([lower, upper]))
+    center, step = _polished(objective if wide is None else wide, box.project(near), free)
+    if np.any(center[free] <= box.lower[free]) or np.any(center[free] >= box.upper[free]):
+        return None
+    fun, x, args = case.asked
+    subject = Subject(stacked(fun), x, tuple(args))
+    for share in SHARES:
+        radius = np.zeros(len(center))
+        radius[free] = np.maximum(share * np.maximum(np.abs(center[free]), 1e-3), 4 * step)
+        try:
+            made = _made(case, subject, center, radius, lower, upper)
+            if made.distance > NEAR * (1 + float(np.linalg.norm(near))):
+                return None
+            found = made if shown is None else ConvexOptimum.of(made, shown)
+            found.verify()
+        except CertificateError:
+            continue
+        except (NotSmooth, TooLong, QedError, MemoryError, TypeError, ValueError):
+            return None
+        return found
+    return None
+
+
+def _polished(objective: Objective, x: Array, free: Array) -> tuple[Array, Array]:
+    """Newton's point in the free numbers, and how far it would still be moved."""
+    step = np.zeros(len(free))
+    for _ in range(3):
+        seen, matrix = objective.at(x), objective.matrix(x)
+        matrix = matrix.toarray() if hasattr(matrix, "toarray") else matrix
+        try:
+            step = np.linalg.solve(matrix[np.ix_(free, free)], seen.g[free])
+        except np.linalg.LinAlgError:
+            break
+        if not np.all(np.isfinite(step)):
+            break
+        moved = x.copy()
+        moved[free] -= step
+        if not float(np.abs(objective.at(moved).g[free]).max(initial=0.0)) < float(
+            np.abs(seen.g[free]).max(initial=0.0)
+        ):
+            break
+        x = moved
+    return x, np.abs(np.where(np.isfinite(step), step, 0.0))
+
+
+def _made(case: Judged, subject: Subject, center: Array, radius: Array, lower: Array, upper: Array) -> KKTPoint:
+    away = np.abs(center - case.here.x) * (1 + 2.0**-50) + radius
+    distance = float(np.nextafter(np.linalg.norm(away) * (1 + 2.0**-40), np.inf)) if np.any(away) else 0.0
+    varies = radius > 0
+    low = np.where(varies, np.nextafter(center - radius, -np.inf), center)
+    high = np.where(varies, np.nextafter(center + radius, np.inf), center)
+    ends = BallBoxes(subject.traced(), 0).range(low, high)
+    with precision(BITS):
+        least, most = float(ends[0].lower()), float(ends[1].upper())
+    room = 1e-15 * (1 + max(abs(least), abs(most)))
+    return KKTPoint.about(
+        subject.fun, subject.at, subject.args, equalities=0, rows=[], center=center.tolist(), radius=radius.tolist(),
+        distance=distance, value=(least - room, most + room), at_lower=lower.tolist(), at_upper=upper.tolist(),
+        bounds=(case.bounds.lower, case.bounds.upper),
+    )  # fmt: skip
+
+
+def convex(case: Judged) -> Shown | None:
+    """The rows of a proof that f is convex on the box of the bounds, none if it is affine; None where none is found."""
+    if not _fits(case.objective):
+        return None
+    fun, x, args = case.asked
+    try:
+        traced = Subject(stacked(fun), x, tuple(args)).traced()
+    except (TypeError, ValueError):
+        return None
+    cuts = np.cumsum([int(np.size(leaf)) for leaf in traced.parameters])[:-1]
+    shapes = [np.shape(leaf) for leaf in traced.parameters]
+    lower, upper = (
+        [part.reshape(shape) for part, shape in zip(np.split(side, cuts), shapes, strict=True)]
+        for side in (case.bounds.lower, case.bounds.upper)
+    )
+    found = terms(traced, lower, upper, OPERATIONS)
+    if found is None or found[0].lost is not None:
+        return None
+    algebra, (form, *_) = found
+    step = None if affine(form) else Rules(algebra).convex(form)
+    if step is None:
+        return [] if affine(form) else None
+    return [(0, rows_of(step))]
+
+
+def _fits(objective: Objective) -> bool:
+    size = objective.function.size
+    return size <= LARGEST and weight(objective.function.graph) * size <= WORK
+
+
+def proved(case: Judged, answer: Answer[Verdict], near: Array) -> Answer[Verdict]:
+    """The answer that a point is a minimum, with its proof: in the box, and global where f is convex.
+
+    Args:
+        case: the point.
+        answer: what is known of it: a minimum, measured or proved.
+        near: a vector as near to the minimum as is known.
+    """
+    shown = convex(case)
+    best = None if shown is None else certified(case, near, shown)
+    found = certified(case, near) if best is None and not answer.proved else best
+    if found is None:
+        return answer
+    point = found.inner() if isinstance(found, ConvexOptimum) else found
+    where = "at the point itself" if point.distance == 0 else f"within {point.distance:.4g} of the point"
+    inside = "" if case.bounds.open else " in the box"
+    value = f"f is in [{point.least:.17g}, {point.most:.17g}] there"
+    if isinstance(found, ConvexOptimum):
+        domain = "where f is defined" if case.bounds.open else "in the box"
+        headline = f"The global minimum{inside}, since f is convex: {where}."
+        claim = f"the least value of f {domain} is attained {where}, at one point only; {value}"
+        why = Reason(
+            "convexity", "f(y) >= f(x*) + grad f(x*)'(y - x*) >= f(x*)", standing=Standing.PROVED,
+            unpredicted="it is a theorem",
+            text=f"f is convex{inside}, so that no point is lower than one without slope",
+        )  # fmt: skip
+        return replace(
+            answer, claim=claim, standing=Standing.PROVED, certificate=found, headline=headline, missing=(),
+            arithmetic="reals", reasons=(why, *answer.reasons), recheck=None,
+        )  # fmt: skip
+    held = len(point.at_lower) + len(point.at_upper)
+    pressed = f"; the {held} that bounds hold are pressed against them" if held else ""
+    headline = f"A strict local minimum{inside}, {where}: f bends up along the parameters that are free{pressed}."
+    claim = f"{where} lies a strict local minimum of f{inside}; {value}"
+    why = Reason(
+        "Krawczyk's test and signs", "grad_F f = 0, H_FF > 0, slopes at the bounds > 0", standing=Standing.PROVED,
+        unpredicted="the enclosures were computed for it",
+        text=f"all over a box of half-widths up to {max(point.radius):.1e}: one point without slope in the "
+        f"{point.positive} free parameters, curvatures positive{pressed}",
+    )  # fmt: skip
+    return replace(
+        answer, claim=claim, standing=Standing.PROVED, certificate=found, headline=headline, missing=(),
+        arithmetic="reals", reasons=(why, *answer.reasons), recheck=None,
+    )  # fmt: skip
