@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
+from qed.answer import Reason
 from qed.cli.box import InBox, Lower, Upper, find_box
 from qed.cli.question import Args, AsJson, At, Strict, Target, Unfold, ask, find_subject
 from qed.cli.target import find
@@ -45,8 +47,8 @@ def command(
     }
     import qed
 
-    ask(
-        lambda: qed.minimize(
+    def question() -> Any:
+        answer = qed.minimize(
             subject.fun,
             subject.x,
             *subject.args,
@@ -56,8 +58,13 @@ def command(
             max_steps=steps,
             starts=starts,
             **constraints,
-        ),
-        as_json,
-        unfold,
-        strict,
-    )
+        )
+        if not constraints or answer.unknown or answer.reason not in ("minimum", "flat_minimum"):
+            return answer
+        priced = answer.explain()
+        told = {reason.text for reason in answer.reasons}
+        more = [reason for reason in priced.reasons if reason.text not in told]
+        more = [Reason("price", text=priced.headline, role="open")] if priced.unknown else more
+        return replace(answer, reasons=(*answer.reasons, *more))
+
+    ask(question, as_json, unfold, strict)

@@ -100,7 +100,7 @@ def minimize(
     here = best.here
     value = Solution(
         point, here.f, objective.tree(x0, here.g), _multipliers(objective, x0, here, box), counts, verdict.kind, chosen,
-        verdict,
+        verdict, None if box.open else lambda: _prices(fun, point, args, bounds),
     )  # fmt: skip
     at = placed(function.paths, point, here.f)
     reasons = (at, *answer.reasons, why, *notes, *_spread_of(runs), *_beside_noise(verdict), _counted(counts, best))
@@ -110,6 +110,12 @@ def minimize(
         reasons=reasons, findings=answer.findings, missing=answer.missing, headline=answer.headline,
         subject=function.title(), meta=meta, answers=answer.answers, recheck=answer.recheck,
     )  # fmt: skip
+
+
+def _prices(fun: Callable[..., Any], point: Any, args: tuple[Any, ...], bounds: Any) -> Answer[Any]:
+    from qed.optimization.sensitivity import sensitivity_at
+
+    return sensitivity_at(fun, point, args, equality=None, inequality=None, bounds=bounds)
 
 
 def _options(method: str | None, tol: float, max_steps: int | None, starts: int, compiled: bool) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from qed.answer import Reason
+from qed.errors import QedError
 from qed.graph.trace import is_float
 
 
@@ -83,6 +84,43 @@ class Multipliers:
     equality: Any = None
     inequality: Any = None
 
+    def in_signs_of(self, tool: str) -> dict[str, Any]:
+        """The same numbers with the names and signs of another tool.
+
+        Args:
+            tool: 'slsqp' (SciPy: `multipliers`), 'trust-constr' (SciPy: `v`), 'ipopt' (`mult_g`, `mult_x_L`,
+                `mult_x_U`), 'casadi' (`lam_g`, `lam_x`), or 'cvxpy' (`dual_value` of each constraint).
+
+        Returns:
+            The tool's names with vectors (cvxpy: trees), equalities before inequalities, bounds as trees like x.
+
+        Raises:
+            QedError: QED007 for another name.
+
+        Example:
+            >>> from qed.optimization.solution import Multipliers
+            >>> found = Multipliers(lower=0.0, upper=0.5, equality=-1.5, inequality=2.0)
+            >>> {name: np.asarray(v).tolist() for name, v in found.in_signs_of("ipopt").items()}
+            {'mult_g': [1.5, -2.0], 'mult_x_L': 0.0, 'mult_x_U': 0.5}
+            >>> {name: float(v) for name, v in found.in_signs_of("cvxpy").items()}
+            {'equality': 1.5, 'inequality': 2.0, 'lower': 0.0, 'upper': 0.5}
+        """
+        leaves = jax.tree.leaves(self.equality) + jax.tree.leaves(self.inequality)
+        y = np.concatenate([np.zeros(0), *(np.ravel(np.asarray(leaf)) for leaf in leaves)])
+        across = jax.tree.map(lambda a, b: np.asarray(b) - np.asarray(a), self.lower, self.upper)
+        minus = None if self.equality is None else jax.tree.map(lambda a: -np.asarray(a), self.equality)
+        named: dict[str, dict[str, Any]] = {
+            "slsqp": {"multipliers": y},
+            "trust-constr": {"v": -y, "v of bounds": across},
+            "ipopt": {"mult_g": -y, "mult_x_L": self.lower, "mult_x_U": self.upper},
+            "casadi": {"lam_g": -y, "lam_x": across},
+            "cvxpy": {"equality": minus, "inequality": self.inequality, "lower": self.lower, "upper": self.upper},
+        }
+        if tool not in named:
+            because = f"there are {', '.join(named)}"
+            raise QedError("QED007", f"the signs of {tool!r} are not known", because, "tool='ipopt'")
+        return named[tool]
+
 
 @dataclass(frozen=True, eq=False)
 class Solution:
@@ -97,6 +135,7 @@ class Solution:
         reason: what the point is, an `Ending`.
         method: which method ran.
         verdict: the whole verdict.
+        explanation: what `explain` asks.
     """
 
     x: Any
@@ -107,6 +146,27 @@ class Solution:
     reason: Ending
     method: str
     verdict: Verdict
+    explanation: Callable[[], Any] | None = field(default=None, repr=False, metadata={"json": False})
+
+    def explain(self) -> Any:
+        """What each constraint that holds the point costs, how far that price holds, and what moving it brings.
+
+        Solves the problem again many times. Returns an answer with a `qed.optimization.sensitivity.Sensitivity`.
+
+        Raises:
+            QedError: QED009 where there is nothing that could be priced: neither constraints nor bounds.
+
+        Example:
+            >>> import jax.numpy as jnp
+            >>> import qed
+            >>> found = qed.minimize(lambda x: x @ x, jnp.ones(2), equality=lambda x: x[0] + x[1] - 2)
+            >>> round(found.explain().prices[0].price, 6)
+            2.0
+        """
+        if self.explanation is None:
+            because = "prices are those of constraints and bounds, and none was given"
+            raise QedError("QED009", "there is nothing to price", because, "give equality=, inequality= or bounds=")
+        return self.explanation()
 
 
 FEW, SHOWN = 6, 8

@@ -31,4 +31,11 @@ def test_constraints_are_functions_of_the_file(write, qed_command):
     assert data["value"]["reason"] == "minimum" and data["value"]["x"] == [0.5, 0.5]
     price = data["value"]["multipliers"]["equality"]["sum"]
     assert abs(price - 0.5210953) < 1e-6
-    assert "held by" in qed_command("minimize", f"{target}:bowl", "--at", "x0", "--inequality", "total").out
+    text = qed_command("minimize", f"{target}:bowl", "--at", "x0", "--inequality", "total").out
+    assert "held by" in text and "moving it by b" in text and "PROVED (reals)" in text
+
+
+def test_constraints_in_conflict_are_a_finding(write, qed_command):
+    target = write("conflict.py", SOURCE + "\n\ndef apart(x):\n    return x[0] - 1, -x[0]\n")
+    found = qed_command("minimize", f"{target}:bowl", "--at", "x0", "--inequality", "apart")
+    assert found.code == 1 and "QED504 infeasible" in found.out and "inequality[1]" in found.out

@@ -25,6 +25,7 @@ from qed.optimization.constrained.problem import Constrained, constrained
 from qed.optimization.constrained.proof import proved
 from qed.optimization.constrained.residuals import SOLVED, residuals
 from qed.optimization.constrained.uniqueness import dependent
+from qed.optimization.sensitivity import parallel, sensitivity
 from qed.optimization.solution import Multipliers, Solution, Verdict, placed
 from qed.standing import Standing
 
@@ -74,8 +75,9 @@ def _answer(
         said = proved(problem, best.kkt, best.curvature, seen.x, words)
     verdict = verdict_of(problem, best, words)
     value = Solution(
-        problem.tree(seen.x), seen.f, problem.tree(seen.g), multipliers, counts, words.kind, best.engine, verdict
-    )
+        problem.tree(seen.x), seen.f, problem.tree(seen.g), multipliers, counts, words.kind, best.engine, verdict,
+        lambda: sensitivity(problem, best),
+    )  # fmt: skip
     at = placed(problem.objective.paths, value.x, seen.f)
     reasons = (
         at, *said.reasons, *because(problem, best), *words.reasons, *_around(problem, best, counts, runs)
@@ -139,7 +141,7 @@ def _holding(problem: Constrained, best: Solved) -> tuple[Reason, ...]:
     text = f"held by ({what}): {listed}{rest}"
     prices = Reason("multipliers", "y = d f*/d b for c(x) = b or c(x) >= b", listed, text=text, role="because")
     if loose is None:
-        return (prices,)
+        return (prices, parallel(problem, best))
     ranges = "J'y + z_l - z_u = grad f, y_g >= 0, z >= 0"
     return (prices, Reason("linear independence", ranges, text=loose.text, role="where"))
 
