@@ -15,6 +15,7 @@ from typing import Any, overload
 
 from qed.integration.measure import Measure, Part, end_of, measure_of, real, shares_of, wrong
 from qed.integration.product import box
+from qed.integration.traced.tracers import is_traced
 
 
 @overload
@@ -33,6 +34,9 @@ def Lebesgue(lower: Any = -math.inf, upper: Any = math.inf) -> Any:
     """
     if (found := box(Lebesgue, lower, upper)) is not None:
         return found
+    if is_traced(lower, upper):
+        part = Part("Uniform", (0.0, 1.0), lower, upper, probability=False)
+        return Measure(parts=(part,), name="Lebesgue of traced ends")
     low, high = (end_of(end, "Lebesgue") for end in (lower, upper))
     if not low < high:
         msg = f"Lebesgue({lower}, {upper})"

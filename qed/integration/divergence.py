@@ -33,6 +33,7 @@ from qed.integration.measure import Measure
 from qed.integration.probabilities import as_law, as_pair
 from qed.integration.quadrature import ends_in_float64, measured, vectorised
 from qed.integration.sums import sums_of
+from qed.integration.traced.tracers import measure_is_traced
 from qed.integration.words import RULES, two_rules, within
 from qed.standing import Standing
 
@@ -68,6 +69,10 @@ def kl(p: Any, q: Any) -> Answer[float]:
     >>> kl([0.5, 0.5], [1.0, 0.0]).value
     inf
     """
+    if measure_is_traced(p) or measure_is_traced(q):
+        from qed.integration.traced.verbs import kl as compiled
+
+        return compiled(p, q)
     of_p, of_q = as_pair(p, q)
     return _Comparison.of(of_p, of_q, True, f"KL({of_p} || {of_q})").answer()
 
@@ -89,6 +94,10 @@ def cross_entropy(p: Any, q: Any) -> Answer[float]:
     >>> round(cross_entropy([0.5, 0.5], [0.25, 0.75]).value, 9)
     0.836988217
     """
+    if measure_is_traced(p) or measure_is_traced(q):
+        from qed.integration.traced.verbs import cross_entropy as compiled
+
+        return compiled(p, q)
     of_p, of_q = as_pair(p, q)
     return _Comparison.of(of_p, of_q, False, f"the cross-entropy of {of_q} under {of_p}").answer()
 
@@ -109,6 +118,10 @@ def entropy(p: Any) -> Answer[float]:
     >>> round(entropy([0.5, 0.25, 0.25]).value, 9)
     1.039720771
     """
+    if measure_is_traced(p):
+        from qed.integration.traced.verbs import cross_entropy as compiled
+
+        return compiled(p, p)
     law = as_law(p)
     return _Comparison.of(law, law, False, f"the entropy of {law}").answer()
 

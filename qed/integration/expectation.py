@@ -30,6 +30,7 @@ from qed.integration.product import Product
 from qed.integration.quadrature import Measurement, ends_in_float64, measured, on_cells, vectorised, where_mass_is
 from qed.integration.sums import summed
 from qed.integration.tiny import refined
+from qed.integration.traced.tracers import closes_over_tracers, is_traced, measure_is_traced
 from qed.integration.words import RULES, two_rules, within
 from qed.standing import Standing
 
@@ -70,6 +71,10 @@ def expect(
     >>> str(answer.standing), round(answer.value, 6), answer.check()
     ('PROVED', 1.0, True)
     """
+    if is_traced(args) or measure_is_traced(measure) or closes_over_tracers(fun):
+        from qed.integration.traced.verbs import expect as compiled
+
+        return compiled(fun, measure, *args)
     if isinstance(measure, Product):
         from qed.integration.many.expectation import expect as over_product
 

@@ -26,6 +26,7 @@ from qed.integration.measure import Measure
 from qed.integration.normalizer_of_sums import normalizer_of_sum, places_counted
 from qed.integration.product import Product
 from qed.integration.quadrature import ends_in_float64, measured, vectorised, where_mass_is
+from qed.integration.traced.tracers import closes_over_tracers, is_traced, measure_is_traced
 from qed.integration.words import RULES, two_rules, within
 from qed.standing import Standing
 
@@ -58,6 +59,10 @@ def normalizer(
     ('PROVED', -4999.081061)
     """
     base = Lebesgue() if base is None else base
+    if is_traced(args) or measure_is_traced(base) or closes_over_tracers(log_density):
+        from qed.integration.traced.verbs import normalizer as compiled
+
+        return compiled(log_density, base, *args)
     if isinstance(base, Product):
         from qed.integration.many.expectation import normalizer as over_box
 

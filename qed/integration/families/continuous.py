@@ -12,10 +12,13 @@ from typing import Any, overload
 from qed.domains.densities import NAMED
 from qed.integration.measure import Measure, Part, real, wrong
 from qed.integration.product import box
+from qed.integration.traced.tracers import is_traced
 
 
 def _family(name: str, *values: Any) -> Measure:
     family = NAMED[name]
+    if is_traced(values):
+        return Measure(parts=(Part(name, values, *family.support(*values)),), name=f"{name} of traced parameters")
     parameters = tuple(real(v, f"{p} of {name}") for v, p in zip(values, family.parameters, strict=True))
     for value, parameter in zip(parameters, family.parameters, strict=True):
         if parameter in family.positive and not value > 0:

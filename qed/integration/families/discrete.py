@@ -17,6 +17,7 @@ import numpy as np
 
 from qed.domains.counts import COUNTS
 from qed.integration.measure import Measure, Part, chance_of, real, shares_of, wrong
+from qed.integration.traced.tracers import is_traced
 
 MANY, FEW = 2000, 100
 """More places than this are no atoms: of counting measure, and of a binomial law, whose fractions are long."""
@@ -24,6 +25,8 @@ MANY, FEW = 2000, 100
 
 def Dirac(x: float) -> Measure:
     """All mass, 1, at x."""
+    if is_traced(x):
+        return Measure(atoms=((x, Fraction(1)),), name="Dirac of a traced place")
     place = real(x, "x of Dirac")
     return Measure(atoms=((place, Fraction(1)),), name=f"Dirac({place:g})")
 
@@ -49,6 +52,9 @@ def Counting(lower: int = 0, upper: float = math.inf) -> Measure:
 
 def Bernoulli(p: float) -> Measure:
     """1 with probability p, else 0."""
+    if is_traced(p):
+        chances: Any = (1 - p, p)
+        return Measure(atoms=((0.0, chances[0]), (1.0, chances[1])), name="Bernoulli of a traced probability")
     chance = chance_of(p, "p of Bernoulli")
     return Measure(atoms=((0.0, 1 - chance), (1.0, chance)), name=f"Bernoulli({float(chance):g})")
 
@@ -83,7 +89,7 @@ def Geometric(p: float) -> Measure:
     >>> round(qed.expect(lambda k: k, qed.measures.Geometric(0.25)).value, 9)
     3.0
     """
-    return Dirac(0.0) if chance_of(p, "p of Geometric") == 1 else _named("Geometric", p)
+    return Dirac(0.0) if not is_traced(p) and chance_of(p, "p of Geometric") == 1 else _named("Geometric", p)
 
 
 def NegativeBinomial(n: float, p: float) -> Measure:
@@ -100,6 +106,8 @@ def NegativeBinomial(n: float, p: float) -> Measure:
 
 
 def _named(family: str, *values: Any) -> Measure:
+    if is_traced(values):
+        return Measure(parts=(Part(family, values, 0.0, math.inf, counting=True),), name=f"{family}, traced")
     part = _counted(
         family, *(real(v, f"{p} of {family}") for v, p in zip(values, COUNTS[family].parameters, strict=True))
     )

@@ -6,14 +6,17 @@ are narrow beside the value are the answer; bounds that are wide are the answer 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from qed.answer import Answer, Missing
+from qed.answer import Answer, Measured, Missing, Reason
 from qed.integration.many.proof import Proved, by_boxes, told
+from qed.integration.many.sampling import Sampled, sampled
 from qed.integration.many.subject import Question
 from qed.integration.product import Product
 from qed.standing import Standing
 
+METHOD = "scrambled Sobol' points on laws about the modes, beside Halton points on wider ones"
 WIDE = 0.02
 """Bounds to each side, in parts of the value, that are the answer without a measurement; of a logarithm, absolutely."""
 
@@ -41,8 +44,18 @@ def normalizer(
 
 
 def _answer(question: Question) -> Answer[float]:
+    """Prove; where that is wide or impossible, measure."""
     proved = by_boxes(question)
-    return told(question, proved) if proved.certificate is not None else _unknown(question, proved.problem)
+    if proved.certificate is not None and _narrow(question, proved):
+        return told(question, proved)
+    found = sampled(question)
+    if proved.certificate is None:
+        return _measured(question, found, proved.problem) if not found.problem else _unknown(question, found)
+    lower, upper = proved.certificate.lower, proved.certificate.upper
+    inside = found.value is not None and lower <= found.value <= upper
+    if found.problem or not inside or found.error >= proved.half_width:
+        return told(question, proved)
+    return _measured(question, found, f"it is only proved to lie in [{lower!r}, {upper!r}]")
 
 
 def _narrow(question: Question, proved: Proved) -> bool:
@@ -52,9 +65,47 @@ def _narrow(question: Question, proved: Proved) -> bool:
     return proved.half_width <= WIDE * (1.0 if question.logarithm else abs(proved.value))
 
 
-def _unknown(question: Question, problem: str, value: float | None = None) -> Answer[float]:
-    missing = Missing(problem or "no value was found", "another measure or function", code="QED020")
+def _measured(question: Question, found: Sampled, problem: str) -> Answer[float]:
+    """The answer of two rules that agree."""
+    assert found.value is not None
+    says = f"has the logarithm {found.value!r}" if question.logarithm else f"is {found.value!r}"
+    reason = Reason(
+        METHOD,
+        "∫ g dx = Σ aₖ Eₖ[g / q],  q = Σ aₖ qₖ",
+        found.with_numbers,
+        predicted=found.value,
+        observed=found.other,
+        standing=Standing.MEASURED,
+        text=f"two unlike rules agree within {found.error:.2g}; no proof: {problem}",
+    )
     return Answer(
-        question.claim("is a number"), Standing.UNKNOWN, value, arithmetic="reals", missing=(missing,),
+        question.claim(f"{says} within {found.error:.3g}"),
+        Standing.MEASURED,
+        found.value,
+        arithmetic="float64",
+        error=Measured(found.error, METHOD, question.seed),
+        reasons=(reason,),
+        headline=f"{question.noun} is about {found.value:.9g}, measured within {found.error:.2g}.",
         subject=question.function.title(),
+        meta={"seed": question.seed},
+        recheck=lambda: _again(question, found),
+    )
+
+
+def _again(question: Question, found: Sampled) -> bool:
+    """Whether the same rules with another seed agree with what was measured."""
+    other = sampled(replace(question, seed=question.seed + 1))
+    if other.problem or other.value is None or found.value is None:
+        return False
+    return abs(other.value - found.value) <= other.error + found.error
+
+
+def _unknown(question: Question, found: Sampled) -> Answer[float]:
+    """Nothing that can be relied on, with the estimate and what speaks against it."""
+    missing = Missing(found.problem, "another measure or function, or a larger budget", code="QED020")
+    claim = question.claim("has a finite logarithm" if question.logarithm else "is a number")
+    reasons = () if not found.with_numbers else (Reason(METHOD, with_numbers=found.with_numbers, text=found.problem),)
+    return Answer(
+        claim, Standing.UNKNOWN, found.value, arithmetic="float64", missing=(missing,), reasons=reasons,
+        subject=question.function.title(), meta={"seed": question.seed},
     )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Values and gradients of integrals under jax.grad, jax.jit and jax.vmap: compiled quadrature."""

@@ -1,0 +1,75 @@
+"""A measure on the line as points and weights that JAX can trace: atoms, whole numbers, densities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from qed.domains.counts import COUNTS
+from qed.errors import QedError
+from qed.integration.measure import Measure, Part
+from qed.integration.traced.lines import LINES, Line, about_mode, length
+from qed.integration.traced.quadrature import nodes
+
+COUNTED = 2**12
+"""How many whole numbers of an infinite law are added up."""
+Difference = Callable[[Any], Any]
+
+
+def points(measure: Measure, count: int, h: Difference | None) -> tuple[Any, Any]:
+    """Points of a measure and the logarithms of their weights, as many panels as `count` for a density."""
+    found = [_of_part(part, count, h) for part in measure.parts]
+    for x, weight in measure.atoms:
+        found.append((jnp.asarray(x, jnp.result_type(float))[None], jnp.log(_number(weight))[None]))
+    xs, logs = zip(*found, strict=True)
+    return jnp.concatenate(xs), jnp.concatenate([jnp.broadcast_to(a, x.shape) for a, x in zip(logs, xs, strict=True)])
+
+
+def centre(measure: Measure) -> Any:
+    """A point of the support."""
+    if not measure.parts:
+        return jnp.asarray(measure.atoms[0][0], jnp.result_type(float))
+    x, logs = _of_part(measure.parts[0], 8, None)
+    return jax.lax.stop_gradient(x[jnp.argmax(logs)])
+
+
+def _number(weight: Any) -> Any:
+    """A weight, a fraction or a tracer, as a number of JAX."""
+    return jnp.asarray(weight if hasattr(weight, "dtype") else float(weight), jnp.result_type(float))
+
+
+def _of_part(part: Part, count: int, h: Difference | None) -> tuple[Any, Any]:
+    if part.counting:
+        x, logs = _counted(part)
+    elif part.log_density is not None:
+        u = jax.vmap(part.log_density)
+        x, logs = nodes(about_mode(u, part.lower, part.upper), 2 * count, h)
+        logs = logs + u(x)
+        logs = logs - jax.scipy.special.logsumexp(logs) if part.probability else logs
+    else:
+        x, logs = nodes(line_of(part), count, h)
+    return x, logs + jnp.log(_number(part.weight))
+
+
+def line_of(part: Part) -> Line:
+    """The substitution of a named part."""
+    if not part.probability:
+        return length(part.lower, part.upper)
+    parameters = tuple(jnp.asarray(value, jnp.result_type(float)) for value in part.parameters)
+    return LINES[part.family](*parameters)
+
+
+def _counted(part: Part) -> tuple[Any, Any]:
+    """Whole numbers from the lower end on."""
+    if part.family not in COUNTS and not (part.upper - part.lower < COUNTED):
+        what, because = "an infinite sum has traced parameters", "its terms have no law that says where they end"
+        raise QedError("QED007", what, because, "give concrete parameters, or a finite range")
+    k = part.lower + jnp.arange(COUNTED, dtype=jnp.result_type(float))
+    inside = k <= part.upper
+    kept = jnp.where(inside, k, part.lower)
+    logs = jnp.zeros_like(k) if part.family not in COUNTS else COUNTS[part.family].log_mass(kept, *part.parameters)
+    return kept, jnp.where(inside, logs, -math.inf)

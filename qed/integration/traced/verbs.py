@@ -1,0 +1,186 @@
+"""The verbs of integration where something is traced: value and gradient by compiled quadrature, and no claim.
+
+Nothing can be proved or measured of numbers that are not known yet: the answer is UNKNOWN, its value is the integral
+by a fixed rule, and its derivative is the derivative of that integral, jumps and moving ends included.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from qed.answer import Answer, Missing
+from qed.domains.densities import NAMED
+from qed.errors import QedError
+from qed.integration.measure import Measure, Part
+from qed.integration.product import Product
+from qed.integration.traced.factors import centre, points
+from qed.integration.traced.lines import about_mode
+from qed.integration.traced.quadrature import PANELS, log_summed, nodes, summed
+from qed.integration.traced.switches import switches
+from qed.standing import Standing
+
+DEEP = 3
+"""In more dimensions no integral is nested in another one."""
+RULE = "Gauss's rule on fixed panels"
+
+
+def expect(fun: Callable[..., Any], measure: Any, *args: Any) -> Answer[Any]:
+    """The integral of fun(x, *args), as `qed.expect`; `value` can be differentiated, compiled and batched.
+
+    >>> import jax
+    >>> import jax.numpy as jnp
+    >>> from qed.integration.traced.verbs import expect
+    >>> from qed.integration.measures import Normal
+    >>> below = lambda x, c: jnp.where(x < c, 1.0, 0.0)
+    >>> round(float(jax.grad(lambda c: expect(below, Normal(), c).value)(0.0)), 5)
+    0.39894
+    """
+    factors = _factors(measure)
+    vector = isinstance(measure, Product)
+    middle = [centre(one) for one in factors]
+    example = jnp.stack(middle) if vector else middle[0]
+    h = switches(fun, jax.lax.stop_gradient(example), *args)
+    value = _over(lambda x: fun(x, *args), factors, middle, h, vector, summed)
+    return _answer("the integral", value)
+
+
+def normalizer(log_density: Callable[..., Any], base: Any, *args: Any) -> Answer[Any]:
+    """The logarithm of the integral of exp(log_density(x, *args)), as `qed.normalizer`."""
+    if isinstance(base, Product):
+        factors = _factors(base)
+        middle = [centre(one) for one in factors]
+        h = switches(log_density, jax.lax.stop_gradient(jnp.stack(middle)), *args)
+        value = _over(lambda x: log_density(x, *args), factors, middle, h, True, log_summed)
+        return _answer("the logarithm of the normalising constant", value)
+    (part,) = base.parts
+
+    def u(x: Any) -> Any:
+        return log_density(x, *args)
+
+    line = about_mode(jax.vmap(u), part.lower, part.upper)
+    h = switches(log_density, jax.lax.stop_gradient(jnp.asarray(line.point(0.0))), *args)
+    x, logs = nodes(line, 2 * PANELS[1], h)
+    return _answer("the logarithm of the normalising constant", log_summed(u, x, logs))
+
+
+def kl(p: Any, q: Any) -> Answer[Any]:
+    """The divergence of two laws, or of two vectors of probabilities, as `qed.kl`."""
+    return _answer("the divergence", _divergence(p, q, True))
+
+
+def cross_entropy(p: Any, q: Any) -> Answer[Any]:
+    """The cross-entropy, as `qed.cross_entropy`."""
+    return _answer("the cross-entropy", _divergence(p, q, False))
+
+
+def _answer(what: str, value: Any) -> Answer[Any]:
+    missing = Missing("the parameters are traced: nothing is known of their numbers", "concrete parameters", "QED020")
+    claim = f"{what} is the number that {RULE} gives"
+    return Answer(claim, Standing.UNKNOWN, value, arithmetic=str(jnp.result_type(float)), missing=(missing,))
+
+
+def _factors(measure: Any) -> Sequence[Measure]:
+    if isinstance(measure, Product):
+        if len(measure.factors) > DEEP:
+            because = f"integrals are nested in at most {DEEP} dimensions where parameters are traced"
+            instead = "give concrete parameters, or a sum of functions of fewer coordinates"
+            raise QedError("QED007", f"{len(measure.factors)} dimensions", because, instead)
+        return measure.factors
+    if not isinstance(measure, Measure):
+        because = "it must be made by qed.measures"
+        raise QedError("QED007", f"a {type(measure).__name__} is no measure", because, "give Normal(0.0, 1.0), say")
+    return (measure,)
+
+
+def _over(f: Any, factors: Sequence[Measure], middle: Sequence[Any], h: Any, vector: bool, join: Any) -> Any:
+    """The integral of f over the product of measures, one coordinate inside the other."""
+    count = PANELS[len(factors)]
+
+    def inside(known: tuple[Any, ...]) -> Any:
+        k = len(known)
+        if k == len(factors):
+            return jnp.asarray(f(jnp.stack(known) if vector else known[0]))
+
+        def here(x: Any) -> Any:
+            return h(jnp.stack([*known, x, *middle[k + 1 :]]) if vector else x)
+
+        x, logs = points(factors[k], count, None if h is None else here)
+        return join(lambda one: inside((*known, one)), x, logs)
+
+    return inside(())
+
+
+# --- divergences ---
+
+
+def _divergence(p: Any, q: Any, ratio: bool) -> Any:
+    if isinstance(p, Product) and isinstance(q, Product) and len(p.factors) == len(q.factors):
+        return sum(_divergence(a, b, ratio) for a, b in zip(p.factors, q.factors, strict=True))
+    if isinstance(p, Measure) and isinstance(q, Measure):
+        if p.atoms or q.atoms:
+            return _of_atoms(p, q, ratio)
+        return _of_densities(p, q, ratio)
+    if isinstance(p, Measure | Product) or isinstance(q, Measure | Product):
+        what, because = "a law beside a vector", "where one is traced, both must be of one kind"
+        raise QedError("QED007", what, because, "give two measures, or two vectors")
+    return _of_vectors(jnp.asarray(p), jnp.asarray(q), ratio)
+
+
+def _of_vectors(p: Any, q: Any, ratio: bool) -> Any:
+    held = p > 0
+    safe_p, safe_q = jnp.where(held, p, 1.0), jnp.where(held, q, 1.0)
+    return jnp.sum(jnp.where(held, p * ((jnp.log(safe_p) if ratio else 0.0) - jnp.log(safe_q)), 0.0))
+
+
+def _of_atoms(p: Measure, q: Measure, ratio: bool) -> Any:
+    places = [tuple(x for x, _ in law.atoms) for law in (p, q)]
+    if p.parts or q.parts or places[0] != places[1]:
+        what, because = "atoms of traced laws", "they are compared where both have the same places and no density"
+        raise QedError("QED007", what, because, "give concrete parameters")
+    weights = [jnp.stack([jnp.asarray(w if hasattr(w, "dtype") else float(w)) for _, w in law.atoms]) for law in (p, q)]
+    return _of_vectors(weights[0], weights[1], ratio)
+
+
+def _of_densities(p: Measure, q: Measure, ratio: bool) -> Any:
+    first, second = _log_density(p), _log_density(q)
+    x, logs = points(p, PANELS[1], None)
+    return summed(lambda t: (first(t) if ratio else 0.0) - second(t), x, logs)
+
+
+def _log_density(law: Measure) -> Callable[[Any], Any]:
+    """The logarithm of the density of a law of one named part."""
+    if len(law.parts) != 1 or law.parts[0].family not in NAMED or law.parts[0].counting or not law.parts[0].probability:
+        what, because = f"{law} is traced, or beside a traced law", "its density is not one named law"
+        raise QedError("QED007", what, because, "give concrete parameters")
+    part: Part = law.parts[0]
+    parameters = tuple(jnp.asarray(value, jnp.result_type(float)) for value in part.parameters)
+    constant = _LOG_MASS[part.family](*parameters)
+    lower, upper = part.lower, part.upper
+
+    def log_density(x: Any) -> Any:
+        inside = (x >= lower) & (x <= upper)
+        return jnp.where(inside, NAMED[part.family].log_density(x, *parameters) - constant, -jnp.inf)
+
+    return log_density
+
+
+def _log_beta(a: Any, b: Any) -> Any:
+    return jax.scipy.special.betaln(a, b)
+
+
+_LOG_MASS: dict[str, Callable[..., Any]] = {
+    "Beta": _log_beta,
+    "Cauchy": lambda mean, scale: jnp.log(math.pi * scale),
+    "Exponential": lambda rate: -jnp.log(rate),
+    "Gamma": lambda shape, rate: jax.scipy.special.gammaln(shape) - shape * jnp.log(rate),
+    "Laplace": lambda mean, scale: jnp.log(2 * scale),
+    "Normal": lambda mean, scale: 0.5 * math.log(2 * math.pi) + jnp.log(scale),
+    "StudentT": lambda df, mean, scale: jnp.log(scale) + jnp.log(df) / 2 + _log_beta(df / 2, jnp.asarray(0.5)),
+    "Uniform": lambda lower, upper: jnp.log(upper - lower),
+}
+"""The logarithms of the masses of `qed.domains.masses`, in JAX; a test compares them."""

@@ -1,0 +1,72 @@
+"""What is measured in many dimensions is true within what is claimed, or it is not called measured."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed import measures
+from qed.integration.many.sampling import tail_index
+from tests.integration.many.problems import PROBLEMS
+
+QUICK = ["discontinuous", "hidden needle", "two masses", "no mean"]
+
+
+def honest(problem, **how):
+    answer = getattr(qed, problem.verb)(problem.fun, problem.measure, **how)
+    assert answer.unknown or answer.lower <= problem.true <= answer.upper
+    return answer
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_an_answer_in_four_dimensions_is_true_within_its_claim(name):
+    answer = honest(PROBLEMS[f"{name}, d = 4"], budget=0.5)
+    assert answer.unknown == (name == "no mean")
+    if answer.unknown:
+        assert answer.missing[0].what
+        return
+    width = answer.upper - answer.lower
+    assert width <= 0.2 * (1.0 if PROBLEMS[f"{name}, d = 4"].verb == "normalizer" else abs(answer.value))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dimension", [2, 8])
+def test_no_answer_is_further_off_than_it_claims(dimension):
+    here = [p for name, p in PROBLEMS.items() if name.endswith(f"d = {dimension}")]
+    answers = [honest(problem, budget=0.5) for problem in here]
+    assert sum(not answer.unknown for answer in answers) >= len(here) / 2
+
+
+def test_a_measurement_is_repeated_with_another_seed():
+    answer = honest(PROBLEMS["square of a sum, d = 4"], budget=0.1)
+    assert answer.measured
+    assert answer.check()
+    assert answer.error.seed == 0
+
+
+def test_a_function_that_is_no_number_somewhere_is_not_measured():
+    answer = qed.expect(lambda x: jnp.log(x[0] + x[1] + x[2] + x[3]), measures.power(measures.Normal(), 4), budget=0.5)
+    assert answer.unknown
+    assert "not a finite number" in answer.missing[0].what
+
+
+def test_a_sum_that_no_point_was_seen_of_is_not_zero():
+    answer = qed.probability(lambda x: jnp.min(x) > 30, measures.power(measures.Normal(), 4), budget=0.5)
+    assert answer.unknown
+    assert "0 at every point" in answer.missing[0].what
+
+
+def test_atoms_beside_densities_are_sampled_too():
+    law = measures.mixture([0.5, 0.5], [measures.Dirac(0.0), measures.Normal()])
+    answer = qed.expect(lambda x: jnp.exp(-jnp.sum(x * x) / 2), measures.power(law, 4), budget=0.5)
+    true = (0.5 + 0.5 / math.sqrt(2)) ** 4
+    assert answer.proved or answer.measured
+    assert answer.lower <= true <= answer.upper
+
+
+def test_the_tail_index_of_a_power_law_is_found():
+    u = (np.arange(50000) + 0.5) / 50000
+    for k in (0.3, 0.7, 1.2):
+        assert tail_index(u**-k) == pytest.approx(k, abs=0.1)
