@@ -18,7 +18,7 @@ from __future__ import annotations
 import heapq
 from typing import Any
 
-from qed.certificates.integral_parts import walked
+from qed.certificates.cells import walked
 from qed.domains.ball_series import BallSeries
 from qed.domains.families import Member, path
 from qed.domains.precision import flint, precision

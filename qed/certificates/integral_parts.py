@@ -1,8 +1,8 @@
 """One part of a measure on the line: balls of int f exp(u) dx and int exp(u) dx over an interval.
 
-Infinite ends, and the end 0 where the integrand is not bounded there (x = 1/y), are enclosed at once by the tail
-domain; between them are cells, each by a power series with the remainder of Lagrange or by the range of the integrand,
-halved where most is lost. References: see `qed.certificates.expectation`.
+Infinite ends, and both sides of a cut s beside which the integrand is not bounded (x = s + 1/y and x = s - 1/y), are
+enclosed at once by the tail domain; between them are cells, each by a power series with the remainder of Lagrange or
+by the range of the integrand, halved where most is lost. References: see `qed.certificates.expectation`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from qed.certificates.certificate import placed
-from qed.domains.ball_ends import BallEnds, Ends
-from qed.domains.ball_series import BallSeries
+from qed.certificates.cells import Cell, between_cuts, reach, walked
 from qed.domains.densities import NAMED
 from qed.domains.precision import flint, precision
-from qed.domains.tail import NoOrder, Tail, Term
+from qed.domains.tail import NoOrder, Tail
+from qed.domains.tail_forms import Near, Term
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
-from qed.graph.walk import Unknown, Walker
 
 BITS = 128
 ORDER = 15
@@ -35,6 +33,14 @@ TINY = 2.0**-24
 """Cells smaller than this in parts of the place, on which the density is not bounded, are cut no further."""
 STARTS = 12
 """How many starts of a tail are tried at most, each twice as far out."""
+CLOSER = 2.0**8
+"""How much closer to a number beside which the integrand is not bounded each start is."""
+CLOSEST = 2.0**64
+"""How close in parts of that number the last one is."""
+BESIDE = 2.0**-30
+"""The part of the way to the next cut that is looked at for a bound."""
+ENOUGH = 2.0**-10
+"""The part of the room that a tail may take."""
 
 
 class Undefined(CertificateError):
@@ -60,24 +66,9 @@ def weight_of(text: str, node: str) -> Any:
     return flint().arb(flint().fmpq(weight.numerator, weight.denominator))
 
 
-def walked(traced: Traced, domain: Any, given: Any, output: int, node: str) -> Any:
-    """An output in a domain, or CertificateError where it is unknown."""
-    cells = Walker([domain]).run(traced.graph, placed(traced, [given]))
-    value = cells[output].values[0]
-    if isinstance(value, Unknown):
-        raise CertificateError(node, str(value))
-    return value
-
-
 def value_on(traced: Traced, output: int, lower: float, upper: float, node: str) -> Any:
     """A ball of the values of an output on an interval."""
-    domain = BallEnds(BITS)
-    value = domain.number(walked(traced, domain, Ends.between(lower, upper), output, node))
-    if value.doubt:
-        place = value.doubt.place
-        raise CertificateError(node, str(place) if place else "the function may be undefined there")
-    (pair,) = value.pairs.ravel()
-    return pair[0].union(pair[1]) if pair[0].is_finite() and pair[1].is_finite() else flint().arb.nan()
+    return Cell(0.0, float(lower), float(upper)).range_of(traced, output, BITS, node)
 
 
 @dataclass(frozen=True)
@@ -95,6 +86,7 @@ class Part:
     """One part of the measure, with its density."""
 
     tail_room: ClassVar[float] = 1e-25
+    """A tail is narrow enough with this radius."""
 
     def __init__(self, traced: Traced, part: Any, output: int, node: str, relative: bool = False) -> None:
         self.name, self.parameters, self.cuts, weight, self.probability = part
@@ -111,6 +103,7 @@ class Part:
         self.shift = flint().arb(0)
         self.relative = relative
         self.diverging: set[int] = set()
+        self.problems: dict[float, str] = {}
         self.cells: list[float] = []
         self._inside = Found(flint().arb(0), flint().arb(0))
 
@@ -130,14 +123,14 @@ class Part:
         if not inner:
             raise CertificateError(self.node, "no cut is finite")
         self._shifted(inner)
-        found, ends = self._tails(inner)
+        found, cells = self._tails(inner, room)
         if self.probability and not found.mass.is_finite():
             raise CertificateError(self.node, "the density has infinite mass: it is improper")
         if self.diverging == {1, -1} and self.weight > 0:
             raise Undefined(self.node, "both ends diverge, with opposite signs: the integral is undefined")
         if found.of_f.is_nan():
             raise CertificateError(self.node, "the tails are not enclosed")
-        middle = self._middle(ends, found, room if found.of_f.is_finite() else 1e-3)
+        middle = self._middle(cells, found, room if found.of_f.is_finite() else 1e-3)
         if not found.of_f.is_finite():
             if self.probability and not (middle.mass.is_finite() and middle.mass > 0):
                 raise CertificateError(self.node, "the mass is not proved to be finite")
@@ -165,42 +158,68 @@ class Part:
 
     # --- tails ---
 
-    def _tails(self, inner: list[float]) -> tuple[Found, list[float]]:
-        """The integrals over the infinite ends, and the cuts between them."""
+    def _tails(self, inner: list[float], room: float) -> tuple[Found, list[Cell]]:
+        """The integrals over the infinite ends and beside singular cuts, and the cells between them."""
         arb = flint().arb
         found, cuts = Found(arb(0), arb(0)), list(inner)
+        enough = self.tail_room
+        if enough and not self.relative and np.isfinite(room):
+            enough = max(enough, ENOUGH * room)
         for side in (-1, 1):
-            end = self.cuts[0] if side < 0 else self.cuts[-1]
-            if np.isfinite(end):
+            if np.isfinite(self.cuts[0] if side < 0 else self.cuts[-1]):
                 continue
-            start, tail = self._tail(side, max(8.0, side * (inner[0] if side < 0 else inner[-1])))
+            start, tail = self._tail(None, side, max(8.0, side * (inner[0] if side < 0 else inner[-1])), enough)
             found = found + tail
             cuts = [-start, *cuts] if side < 0 else [*cuts, start]
-        if self.cuts[0] == 0.0 and not self._bounded_at_zero():
-            start, tail = self._tail(0, max(8.0, 1.0 / cuts[1]))
-            found = found + tail
-            cuts = [1.0 / start, *cuts[1:]]  # start is a power of 2
-        return found, sorted(set(cuts))
+        cuts = sorted(set(cuts))
+        cells: list[Cell] = []
+        for a, b in itertools.pairwise(cuts):
+            offsets: list[float | None] = []
+            for s, side in ((a, 1), (b, -1)):
+                offset, tail = self._beside(s, side, b - a, enough) if s in inner else (None, None)
+                offsets.append(offset)
+                found = found if tail is None else found + tail
+            cells += between_cuts(a, b, *offsets)
+        return found, cells
 
-    def _bounded_at_zero(self) -> bool:
+    def _beside(self, s: float, side: int, gap: float, enough: float) -> tuple[float | None, Found | None]:
+        """How much of one side of a cut is enclosed at once, with the integrals over it; None where that is not needed.
+
+        Nor is it where it cannot be done: the cells will say that the integrand is not bounded.
+        """
+        start = 2.0 ** np.ceil(np.log2(max(8.0, 8.0 / reach(s, gap))))
+        if self._bounded(s, side * gap * BESIDE) or not np.isfinite(start):
+            return None, None
+        try:
+            start, tail = self._tail(s, side, float(start), enough)
+        except CertificateError as error:
+            if s == 0:
+                raise
+            self.problems[s] = error.why
+            return None, None
+        return 1.0 / start, tail  # start is a power of 2
+
+    def _bounded(self, s: float, to: float) -> bool:
+        cell = Cell(s, min(0.0, to), max(0.0, to))
         try:
             return all(
-                value_on(traced, output, 0.0, 0.0, self.node).is_finite()
+                cell.range_of(traced, output, BITS, self.node).is_finite()
                 for traced, output in ((self.f, 0), (self.u, self.output))
             )
         except CertificateError:
             return False
 
-    def _tail(self, side: int, start: float) -> tuple[float, Found]:
-        """The first start from which a tail is enclosed, and so narrow that twice as far it is not narrower by much."""
-        start = 2.0 ** np.ceil(np.log2(start)) if side == 0 else start
+    def _tail(self, s: float | None, side: int, start: float, enough: float) -> tuple[float, Found]:
+        """The first start from which a tail is enclosed, and so narrow that farther out it is not narrower by much."""
         best: tuple[float, Found] | None = None
         problem = "no start was tried"
         for _ in range(STARTS):
+            if s and start * abs(s) > CLOSEST:
+                break
             try:
-                tail = self._beyond(side, start)
+                tail = self._beyond(s, side, start)
             except NoOrder:
-                where = f"beyond {side * start:g}" if side else f"below {1 / start:g}"
+                where = f"beyond {side * start:g}" if s is None else f"within {1 / start:g} of {s!r}"
                 problem = f"neither convergence nor divergence is proved {where}"
             except CertificateError as error:
                 problem = error.why
@@ -212,23 +231,28 @@ class Part:
                 radius = tail.of_f.rad() + tail.mass.rad()
                 if best is None or radius < best[1].of_f.rad() + best[1].mass.rad():
                     best = start, tail
-                if radius < self.tail_room:
+                if radius < enough:
                     break
-            start *= 2.0 if side else 16.0
+            start *= 2.0 if s is None else CLOSER
         if best is None:
             raise CertificateError(self.node, problem)
         return best
 
-    def _beyond(self, side: int, start: float) -> Found:
-        """The integrals over x >= start, x <= -start, or, for side 0, over 0 < x <= 1 / start."""
+    def _beyond(self, s: float | None, side: int, start: float) -> Found:
+        """The integrals over side x >= start, or, beside s, over 0 < side (x - s) <= 1 / start."""
         domain = Tail(start, BITS)
-        zero = flint().arb(0)
-        x = Term(flint().arb(side), Fraction(1), zero) if side else Term(flint().arb(1), Fraction(-1), zero)
+        arb = flint().arb
+        zero = arb(0)
+        if s is None:
+            x: Any = Term(arb(side), Fraction(1), zero)
+        else:
+            rest = Term(arb(side), Fraction(-1), zero)
+            x = Near(arb(s), rest) if s else rest
         u = walked(self.u, domain, x, self.output, self.node)
         f = walked(self.f, domain, x, 0, self.node)
-        weight = domain.exp(domain.add(u, domain.fixed(-self.shift)))
-        if not side:  # x = 1/y, dx = dy / y^2
-            weight = domain.mul(weight, Term(flint().arb(1), Fraction(-2), zero))
+        weight = domain.scaled(domain.as_term(domain.exp(u)), (-self.shift).exp())
+        if s is not None:  # x = s + 1/y, dx = dy / y^2
+            weight = domain.mul(weight, Term(arb(1), Fraction(-2), zero))
         mass = domain.integral(weight)
         if self.probability and not mass.is_finite():
             return Found(zero, mass)
@@ -236,38 +260,41 @@ class Part:
 
     # --- between the tails ---
 
-    def _middle(self, cuts: list[float], tails: Found, room: float) -> Found:
+    def _middle(self, cells: list[Cell], tails: Found, room: float) -> Found:
         """Everything together; the cells with the widest enclosures are halved."""
         arb = flint().arb
         waiting: list[Any] = []
-        for a, b in itertools.pairwise(cuts):
-            self._push(waiting, a, b)
+        for cell in cells:
+            self._push(waiting, cell)
         for count in range(CELLS):
             inside = Found(arb(0), arb(0))
             if count % 8 == 0 or len(waiting) < 8:
                 for item in waiting:
                     inside = inside + item[-1]
                 self._inside = inside
-                if self._narrow(inside + tails, room):
+                if self._narrow(inside + tails, room) or not waiting:
                     break
             widest = heapq.heappop(waiting)
-            _, _, a, b, cell = widest
-            middle = a + (b - a) / 2
-            if not a < middle < b and cell.of_f.is_finite() and cell.mass.is_finite():
+            *_, cell, found = widest
+            halves = cell.halves
+            if halves is None and found.of_f.is_finite() and found.mass.is_finite():
                 heapq.heappush(waiting, widest)  # neighbouring numbers, a jump between them: no cell can be narrower
                 break
-            if not a < middle < b or (
-                b - a < TINY * max(abs(a), abs(b), 1.0) and not self._cell(a, b).mass.is_finite()
-            ):
-                raise Unbounded(self.node, a)
-            self._push(waiting, a, middle)
-            self._push(waiting, middle, b)
+            if halves is None or (cell.tiny(TINY) and not (found.of_f.is_finite() and found.mass.is_finite())):
+                raise self._unbounded(cell)
+            for half in halves:
+                self._push(waiting, half)
         total = Found(arb(0), arb(0))
         for item in waiting:
             total = total + item[-1]
         self._inside = total
-        self.cells = sorted({end for item in waiting for end in item[2:4]})
+        self.cells = sorted({end for item in waiting for end in item[-2].ends})
         return total + tails
+
+    def _unbounded(self, cell: Cell) -> CertificateError:
+        """What is said of a cell on which the integrand has no bound."""
+        near = [s for s in self.problems if min(abs(s - end) for end in cell.ends) <= TINY * max(1.0, abs(s))]
+        return CertificateError(self.node, self.problems[near[0]]) if near else Unbounded(self.node, cell.ends[0])
 
     def _narrow(self, found: Found, room: float) -> bool:
         if not found.of_f.is_finite():
@@ -278,30 +305,32 @@ class Part:
             return False
         return bool(value.rad() < room * abs(value)) if self.relative else float(value.rad()) < room
 
-    def _push(self, waiting: list[Any], a: float, b: float) -> None:
-        found = self._cell(a, b)
-        size = sum(float(x.rad()) if x.is_finite() else np.inf for x in (found.of_f, found.mass))
-        heapq.heappush(waiting, (-size if np.isfinite(size) else -np.inf, a, a, b, found))
+    def _push(self, waiting: list[Any], cell: Cell) -> None:
+        found = self._of(cell)
+        heapq.heappush(waiting, (-self._lost(found), cell.anchor, cell.low, cell, found))
 
-    def _cell(self, a: float, b: float) -> Found:
-        """The integrals over [a, b]: by series, or by the range where they are not smooth or not bounded."""
+    def _lost(self, found: Found) -> float:
+        """How much is not known of the integrals over a cell."""
+        return sum(float(x.rad()) if x.is_finite() else np.inf for x in (found.of_f, found.mass))
+
+    def _of(self, cell: Cell) -> Found:
+        """The integrals over a cell: by series, or by the range where they are not smooth or not bounded."""
         try:
-            return self._series(a, b)
+            return self._series(cell)
         except CertificateError:
             pass
         nan = flint().arb.nan()
         try:
-            width = flint().arb(b) - flint().arb(a)
-            weight = (value_on(self.u, self.output, a, b, self.node) - self.shift).exp()
-            return Found(value_on(self.f, 0, a, b, self.node) * weight * width, weight * width)
+            weight = (cell.range_of(self.u, self.output, BITS, self.node) - self.shift).exp() * cell.width()
+            return Found(cell.range_of(self.f, 0, BITS, self.node) * weight, weight)
         except CertificateError:
             return Found(nan, nan)
 
-    def _series(self, a: float, b: float) -> Found:
+    def _series(self, cell: Cell) -> Found:
         arb = flint().arb
-        middle = a + (b - a) / 2
-        right, left = arb(b) - arb(middle), arb(a) - arb(middle)
-        at, over = (self._both(middle, low, high) for low, high in ((0.0, 0.0), (a - middle, b - middle)))
+        middle = cell.low + (cell.high - cell.low) / 2
+        right, left = arb(cell.high) - arb(middle), arb(cell.low) - arb(middle)
+        at, over = (self._both(cell, whole) for whole in (False, True))
         sums = []
         for point, about in zip(at, over, strict=True):
             powers = [(right ** (k + 1) - left ** (k + 1)) / (k + 1) for k in range(ORDER + 2)]
@@ -311,22 +340,12 @@ class Part:
             raise CertificateError(self.node, "the series is not bounded")
         return Found(*sums)
 
-    def _both(self, middle: float, low: float, high: float) -> tuple[Any, Any]:
-        """The series of f exp(u - shift) and exp(u - shift) about all middle + t, t in [low, high]."""
-        domain = BallSeries(ORDER + 1, BITS)
-        line = (
-            domain.segment(middle, 1.0, np.nextafter(low, -np.inf), np.nextafter(high, np.inf))
-            if low < high
-            else (domain.segment(middle, 1.0, 0.0, 0.0))
-        )
-        found = []
-        for traced, output in ((self.f, 0), (self.u, self.output)):
-            value = walked(traced, domain, line, output, self.node)
-            with precision(BITS, ORDER + 2):
-                value = domain.number(value)
-            if value.doubt:
-                raise CertificateError(self.node, "the integrand may not be smooth there")
-            found.append(value.array.item())
+    def _both(self, cell: Cell, whole: bool) -> tuple[Any, Any]:
+        """The series of f exp(u - shift) and exp(u - shift), at the middle or over the whole cell."""
+        found = [
+            cell.series(traced, output, BITS, ORDER + 1, whole, self.node)
+            for traced, output in ((self.f, 0), (self.u, self.output))
+        ]
         with precision(BITS, ORDER + 2) as library:
             weight = (found[1] - library.arb_series([self.shift])).exp()
             return found[0] * weight, weight

@@ -9,7 +9,6 @@ form of a named density, or an integral of its own. References: see `qed.certifi
 
 from __future__ import annotations
 
-import heapq
 from typing import Any, ClassVar, final
 
 import jax
@@ -35,9 +34,8 @@ class Alone(Part):
         value = found.of_f
         return bool(value.is_finite() and (value.is_zero() or value.rad() < room * abs(value).lower()))
 
-    def _push(self, waiting: list[Any], a: float, b: float) -> None:
-        found = self._cell(a, b)
-        heapq.heappush(waiting, (-loss(found.of_f), a, a, b, found))
+    def _lost(self, found: Found) -> float:
+        return loss(found.of_f)
 
 
 def share(traced: Traced, part: Any, output: int, node: str, room: float) -> Any:

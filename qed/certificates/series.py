@@ -254,6 +254,7 @@ class Sum:
         x = Term(flint().arb(1), Fraction(1), zero)
         f = domain.as_term(walked(self.f, domain, x, 0, self.node))
         if self.family != "Counting" and self.family:
+            f = domain.without_logarithm(f)
             least, most = later(self.family, start, self.parameters)
             mass = COUNTS[self.family].mass(start, *map(flint().arb, self.parameters))
             return Found(
@@ -271,6 +272,7 @@ class Sum:
         change = walked(self.f, steps, steps.argument(), self.output, self.node).change
         mass = (self._value(self.output, start, start) - self.shift).exp()
         least, most = (_ratio(end) for end in (change.lower, change.upper))
+        f = domain.without_logarithm(f)
         return Found(self._geometric(f, mass, least, most, start), self._geometric(_one(), mass, least, most, start))
 
     def _geometric(self, f: Term, mass: Any, least: Any, most: Any, start: int) -> Any:
@@ -362,14 +364,16 @@ def _compared(domain: Tail, g: Term) -> Any:
     whole = domain.integral(g)
     if not whole.is_finite():
         return whole
-    if not g.q or g.c.is_zero():  # x^p with p < -1
+    free, log = not g.q or g.c.is_zero(), domain.log_start()
+    if free and not g.k:  # x^p with p < -1
         power = ball_of(g.p) + 1
         least = power_of(start, g.p + 1) / -power + power_of(start, g.p) / 2
         most = power_of(start - arb(0.5), g.p + 1) / -power
         return g.b * least.union(most)
-    c = g.c.upper()
-    if not ball_of(g.p) + c * ball_of(g.q) * power_of(start, g.q) <= 0:
+    c, q = (arb(0), Fraction(0)) if free else (g.c.upper(), g.q)
+    power = c * power_of(start, q)
+    if not ball_of(g.p) + ball_of(max(g.k, Fraction(0))) / log + ball_of(q) * power <= 0:
         raise NoOrder
-    first = power_of(start, g.p) * (c * power_of(start, g.q)).exp()
-    rest = domain.integral(Term(arb(1), g.p, c, g.q))
-    return g.b * arb(0).union(first + rest)
+    first = power_of(start, g.p) * power_of(log, g.k) * power.exp()
+    rest = domain.integral(Term(arb(1), g.p, c, q, g.k))
+    return g.b * (rest if free else arb(0)).union(first + rest)

@@ -1,19 +1,8 @@
 """The tail domain: enclosures of a function of one variable for all x beyond R at once.
 
-A value is one of two forms, valid for every x >= R > 1, where b, m and c are balls (a number of the ball, for each x):
-
-    b x^p exp(c x^q)               a term
-    b + m log x + c x^q            a logarithm of terms
-
-A sum is put under its dominant term: for p <= P, a x^p = a x^(p - P) x^P, and x^(p - P) lies in [0, R^(p - P)]. A
-product adds exponents; of two exponents of unequal powers the higher stays. What cannot be ordered is `Unknown`. For
-the integral of a term from R on, let c <= 0 be the upper end of its ball and k = -(p + 1 + c q R^q). If k > 0, then
-x^(p+1) exp(c x^q) falls at least as fast as x^(-k), so that
-
-    int_R^inf x^p exp(c x^q) dx  <=  R^(p+1) exp(c R^q) / k;
-
-without an exponential, and with p < -1, it is R^(p+1) / (-p-1) exactly. Reference: de Bruijn, *Asymptotic Methods in
-Analysis*, Dover 1981, chapter 4.
+The graph is walked with forms that hold for every x >= R (`qed.domains.tail_arithmetic`): where x itself is the form
+x, -x or 1/x the far ends of the line and 0 are seen, and s + 1/x shows what a function does beside the number s. What
+cannot be put in order is `Unknown`.
 """
 
 from __future__ import annotations
@@ -27,21 +16,13 @@ import numpy as np
 
 from qed import facts
 from qed.domains.ball import inside
+from qed.domains.ball_functions import rule_of
+from qed.domains.ball_series import BallSeries
 from qed.domains.forward import Forward
 from qed.domains.known import Known
 from qed.domains.precision import flint, precision
-from qed.domains.tail_forms import (
-    Logarithm,
-    NoOrder,
-    Term,
-    Truth,
-    ball_of,
-    exact_on_numbers,
-    fraction_of,
-    power_of,
-    power_of_ball,
-    raised,
-)
+from qed.domains.tail_arithmetic import Arithmetic
+from qed.domains.tail_forms import Logarithm, Near, NoOrder, Term, Truth, exact_on_numbers, fraction_of
 from qed.domains.value import Value
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Atom, Equation
@@ -49,10 +30,13 @@ from qed.graph.walk import Context, Unknown
 
 SAME = frozenset({"convert_element_type", "stop_gradient", "copy", "squeeze", "reshape"})
 """Operations that leave a number as it is."""
+FORMS = (Term, Logarithm, Near)
+ROUNDED = frozenset({"floor", "ceil", "round"})
+"""Operations that give whole numbers."""
 
 
 @final
-class Tail(Forward):
+class Tail(Arithmetic, Forward):
     """Functions of one number x >= R.
 
     >>> from qed.domains.tail import Tail
@@ -68,7 +52,7 @@ class Tail(Forward):
     name = "tail"
 
     def __init__(self, start: float, bits: int = 128) -> None:
-        self.start, self.bits = start, bits
+        super().__init__(start, bits)
 
     def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """The forms of an equation's outputs."""
@@ -86,7 +70,7 @@ class Tail(Forward):
 
     def constant(self, atom: Atom, array: Any) -> Any:
         """A number; a form is itself."""
-        if isinstance(array, Term | Logarithm):
+        if isinstance(array, Term | Logarithm | Near):
             return array
         if is_real(atom.dtype) and np.shape(array) == ():
             return self._scalar(Known(np.asarray(array)))
@@ -103,10 +87,6 @@ class Tail(Forward):
                 return self.fixed(library.arb(int(x.array)))
             value = float(x.array.astype(np.float64))
             return self.fixed(library.arb(value) if np.isfinite(value) else library.arb.nan())
-
-    def fixed(self, ball: Any) -> Term:
-        """A value that is the same ball for all x."""
-        return Term(ball, Fraction(0), flint().arb(0))
 
     def take(self, value: Any, index: int) -> Any:
         """Row `index` of known numbers."""
@@ -125,7 +105,7 @@ class Tail(Forward):
             return int(np.clip(int(value.array), 0, count - 1))
         return min(int(value.holds), count - 1) if isinstance(value, Truth) else None
 
-    # --- arithmetic ---
+    # --- operations ---
 
     def _one(self, equation: Equation, xs: Sequence[Any]) -> Any:
         name, params = equation.primitive, equation.params
@@ -141,12 +121,12 @@ class Tail(Forward):
             return self._compare(name, *xs)
         if name == "select_n":
             return self._select(*xs)
-        if not all(isinstance(x, Term | Logarithm) for x in xs):
+        if not all(isinstance(x, FORMS) for x in xs):
             return self._logic(name, xs)
         if name == "add":
             return self.add(*xs)
         if name == "sub":
-            return self.add(xs[0], self.scaled(xs[1], flint().arb(-1)))
+            return self.add(xs[0], self._negated(xs[1]))
         if name == "mul":
             return self.mul(*xs)
         if name == "div":
@@ -154,17 +134,27 @@ class Tail(Forward):
         if name in ("max", "min"):
             return self._larger(name, *xs)
         if name == "pow":
-            return raised(self, *xs)
+            return self._power(*xs)
         if len(xs) != 1:
             raise NoOrder
         return self._unary(name, xs[0], params)
+
+    def _negated(self, x: Any) -> Any:
+        return self.scaled(x, flint().arb(-1))
+
+    def _power(self, x: Any, y: Any) -> Any:
+        """x to the power y: an exact number, or of a positive x by exp(y log x)."""
+        try:
+            return self.power(x, self._exact(y))
+        except NoOrder:
+            return self.exp(self.mul(y, self.log(x)))
 
     def _unary(self, name: str, x: Any, params: Any) -> Any:
         one = self.fixed(flint().arb(1))
         if name == "integer_pow":
             return self.power(x, Fraction(int(params["y"])))
         if name == "neg":
-            return self.scaled(x, flint().arb(-1))
+            return self._negated(x)
         if name in ("square", "sqrt", "rsqrt"):
             return self.power(x, {"square": Fraction(2), "sqrt": Fraction(1, 2), "rsqrt": Fraction(-1, 2)}[name])
         if name == "exp":
@@ -173,22 +163,55 @@ class Tail(Forward):
             return self.log(x)
         if name == "log1p":
             return self.log(self.add(one, x))
+        if name == "expm1":
+            return self.add(self.exp(x), self.fixed(flint().arb(-1)))
+        if name in ("cosh", "sinh"):
+            half = [self.scaled(self.exp(self.scaled(x, flint().arb(sign))), flint().arb(0.5)) for sign in (1, -1)]
+            return self.add(half[0], half[1] if name == "cosh" else self._negated(half[1]))
         if name == "abs":
             return self._size(x)
         if name == "sign":
             return self.fixed(flint().arb(self.sign(x)))
+        if name in ROUNDED:
+            return self._rounded(name, x)
+        if name in ("logistic", "tanh"):
+            try:
+                return self._sigmoid(name, x)
+            except NoOrder:
+                pass
         return self._bounded(name, x, params)
+
+    def _sigmoid(self, name: str, x: Any) -> Any:
+        """1 / (1 + exp(-x)), or 1 - 2 / (1 + exp(2x))."""
+        arb = flint().arb
+        one, factor = self.fixed(arb(1)), -1 if name == "logistic" else 2
+        quotient = self.power(self.add(one, self.exp(self.scaled(x, arb(factor)))), Fraction(-1))
+        return quotient if name == "logistic" else self.add(one, self.scaled(quotient, arb(-2)))
+
+    def _rounded(self, name: str, x: Any) -> Any:
+        """A number rounded: the same number where that is one for all x, else off by less than 1."""
+        arb = flint().arb
+        try:
+            ball = self.ball(x)
+        except NoOrder:
+            ball = arb.nan()
+        if ball.is_finite():
+            ends = [getattr(end, "ceil" if name == "ceil" else "floor")() for end in (ball.lower(), ball.upper())]
+            if name != "round" and ends[0] == ends[1] and ends[0].is_exact():
+                return self.fixed(ends[0])
+        off = {"floor": (-1, 0), "ceil": (0, 1), "round": (-1, 1)}[name]
+        return self.add(x, self.fixed(arb(off[0]).union(arb(off[1]))))
 
     def _size(self, x: Any) -> Any:
         """The absolute value."""
         try:
-            return self.scaled(x, flint().arb(-1)) if self.sign(x) < 0 else x
+            return self._negated(x) if self.sign(x) < 0 else x
         except NoOrder:
             x = self.as_term(x)
             size = abs(x.b).upper()
             return replace(x, b=flint().arb(0).union(size))
 
-    def _bounded(self, name: str, x: Any, params: Any) -> Term:
+    def _bounded(self, name: str, x: Any, params: Any) -> Any:
         """A function with a card, of a bounded value; or of any value, where its range is bounded."""
         card = facts.card(name, **params) if name in {*facts.CARDS, *facts.FAMILIES} else None
         if card is None:
@@ -204,140 +227,35 @@ class Tail(Forward):
         value = card.ball(ball) if inside(card, ball) else flint().arb.nan()
         if not value.is_finite():
             raise NoOrder
-        return self.fixed(value)
+        near = self._smooth(card, x, ball)
+        return self.fixed(value) if near is None else near
 
-    def beyond(self, p: Fraction) -> Any:
-        """A ball of x^p for all x >= R, where p <= 0: 1 or [0, R^p]."""
-        arb = flint().arb
-        if p == 0:
-            return arb(1)
-        return arb(0).union(power_of(arb(self.start), p))
-
-    def ball(self, x: Any) -> Any:
-        """A ball of all values in the tail."""
-        if not isinstance(x, Term) or not x.b.is_finite():
-            raise NoOrder
-        if x.q:
-            return x.b * self._decayed(x)
-        if x.p > 0:
-            raise NoOrder
-        return x.b * self.beyond(x.p)
-
-    def _decayed(self, x: Term) -> Any:
-        """A ball of x^p exp(c x^q), which falls from R on."""
-        arb = flint().arb
-        start, c = arb(self.start), x.c.upper()
-        if not (c < 0 and ball_of(x.p) + c * ball_of(x.q) * power_of(start, x.q) < 0):
-            raise NoOrder
-        return arb(0).union(power_of(start, x.p) * (c * power_of(start, x.q)).exp())
-
-    def plain(self, x: Term) -> Term:
-        """The value without an exponential."""
-        return self.fixed(self.ball(x)) if x.q else x
-
-    def add(self, x: Any, y: Any) -> Any:
-        """The sum."""
-        if isinstance(x, Term) and isinstance(y, Term):
-            x, y = self.plain(x), self.plain(y)
-            high, low = (x, y) if x.p >= y.p else (y, x)
-            if high.b.is_zero():
-                return low
-            if low.b.is_zero():
-                return high
-            b = high.b + low.b * self.beyond(low.p - high.p)
-            return Term(b, high.p, flint().arb(0))
-        x, y = self.as_logarithm(x), self.as_logarithm(y)
-        c, q = self._exponents((x.c, x.q), (y.c, y.q))
-        return Logarithm(x.b + y.b, x.m + y.m, c, q)
-
-    def as_logarithm(self, x: Any) -> Logarithm:
-        """A value as b + m log x + c x^q."""
-        if isinstance(x, Logarithm):
-            return x
-        x = self.plain(x)
-        if x.p > 0:
-            return Logarithm(flint().arb(0), Fraction(0), x.b, x.p)
-        return Logarithm(self.ball(x), Fraction(0), flint().arb(0), Fraction(0))
-
-    def _exponents(self, one: tuple[Any, Fraction], two: tuple[Any, Fraction]) -> tuple[Any, Fraction]:
-        """The sum of two c x^q with q > 0, or q = 0 for none."""
-        (c, q), (d, r) = (one, two) if one[1] >= two[1] else (two, one)
-        if not r:
-            return c, q
-        return c + d * self.beyond(r - q), q
-
-    def scaled(self, x: Any, by: Any) -> Any:
-        """The value times a ball; the factor of a logarithm must be exact."""
-        if isinstance(x, Term):
-            return replace(x, b=x.b * by)
-        return Logarithm(x.b * by, x.m * fraction_of(by), x.c * by, x.q)
-
-    def mul(self, x: Any, y: Any) -> Any:
-        """The product."""
-        if isinstance(x, Term) and isinstance(y, Term):
-            c, q = self._exponents((x.c, x.q), (y.c, y.q))
-            return Term(x.b * y.b, x.p + y.p, c, q)
-        constant, other = (x, y) if isinstance(y, Logarithm) else (y, x)
-        if not isinstance(constant, Term) or constant.p or constant.q or not constant.b.is_exact():
-            return self.mul(self.as_term(x), self.as_term(y))
-        return self.scaled(other, constant.b)
-
-    def as_term(self, x: Any) -> Term:
-        """A value as a term; log x lies between 0 and x^(1/2) (log R) / R^(1/2): log x / x^(1/2) falls from e^2 on."""
-        if isinstance(x, Term):
-            return x
-        if not isinstance(x, Logarithm) or self.start < 8:
-            raise NoOrder
-        arb = flint().arb
-        root, start = Fraction(1, 2), arb(self.start)
-        found = self.fixed(x.b)
-        if x.m:
-            found = self.add(found, Term(ball_of(x.m) * arb(0).union(start.log() / start.sqrt()), root, arb(0)))
-        return self.add(found, Term(x.c, x.q, arb(0)))
-
-    def power(self, x: Any, exponent: Fraction) -> Term:
-        """The value to an exact power: of a positive value, or to an integer."""
-        if not isinstance(x, Term):
-            raise NoOrder
-        whole = exponent.denominator == 1
-        if not (x.b > 0 or (whole and (exponent > 0 or x.b < 0))):
-            raise NoOrder
-        return Term(power_of_ball(x.b, exponent), x.p * exponent, x.c * ball_of(exponent), x.q)
-
-    def exp(self, x: Any) -> Term:
-        """The exponential."""
-        x = self.as_logarithm(x)
-        return Term(x.b.exp(), x.m, x.c, x.q)
-
-    def log(self, x: Any) -> Logarithm:
-        """The logarithm of what is positive."""
-        if not isinstance(x, Term) or not x.b > 0:
-            raise NoOrder
-        return Logarithm(x.b.log(), x.p, x.c, x.q)
+    def _smooth(self, card: facts.Card, x: Any, hull: Any) -> Any:
+        """f(a) + f'(s) t, or f(a) + f''(s) t^2 / 2 where f'(a) = 0, of x = a + t, where f(a) is exact; else None."""
+        parts, rule = self.apart(x), rule_of(card)
+        if parts is None or rule is None or not inside(card, parts[0]):
+            return None
+        a, rest = parts
+        domain = BallSeries(2, self.bits)
+        if rest.b.is_zero() or domain.rough(card, np.array([hull], object))[0]:
+            return None
+        value = card.ball(a)
+        with precision(self.bits, 3) as library:
+            at, over = (rule(library.arb_series([ball, 1])) for ball in (a, hull))
+        if not value.is_exact() or not over[1].is_finite():
+            return None
+        if at[1].is_zero() and over[2].is_finite():
+            return self.near(value, self.scaled(self.mul(rest, rest), over[2]))
+        return self.near(value, self.scaled(rest, over[1]))
 
     # --- order ---
 
-    def sign(self, x: Any) -> int:
-        """The sign of a value in the whole tail."""
-        if isinstance(x, Logarithm):
-            if x.m == 0 and not x.q:
-                x = self.fixed(x.b)
-            elif x.q and x.m == 0:
-                x = Term(x.c + x.b * self.beyond(-x.q), x.q, flint().arb(0))
-            else:
-                raise NoOrder
-        if x.b > 0:
-            return 1
-        if x.b < 0:
-            return -1
-        raise NoOrder
-
     def _compare(self, name: str, x: Any, y: Any) -> Truth:
-        if not all(isinstance(v, Term | Logarithm) for v in (x, y)):
+        if not all(isinstance(v, FORMS) for v in (x, y)):
             raise NoOrder
-        if x is y and x.b.is_finite() and x.c.is_finite():
+        if x is y and _finite(x):
             return Truth(name in ("le", "ge", "eq"))  # one real number, whatever it is
-        sign = self.sign(self.add(x, self.scaled(y, flint().arb(-1))))
+        sign = self.sign(self.add(x, self._negated(y)))
         return Truth({"eq": False, "ne": True}.get(name, sign > 0 if name in ("gt", "ge") else sign < 0))
 
     def _larger(self, name: str, x: Any, y: Any) -> Any:
@@ -364,31 +282,13 @@ class Tail(Forward):
             return Truth(not held[0])
         raise NoOrder
 
-    # --- integrals ---
-
-    def integral(self, x: Term) -> Any:
-        """A ball of the integral from R to infinity; infinite where it is proved to be so.
-
-        Raises NoOrder where neither is proved.
-        """
-        arb = flint().arb
-        start = arb(self.start)
-        if not x.b.is_finite():
+    def _exact(self, x: Any) -> Fraction:
+        if not isinstance(x, Term) or not x.constant:
             raise NoOrder
-        if x.b.is_zero():
-            return arb(0)
-        p = ball_of(x.p) + 1
-        if x.q and x.c < 0:
-            c = x.c.upper()
-            rate = -(p + c * ball_of(x.q) * power_of(start, x.q))
-            if not rate > 0:
-                raise NoOrder
-            return x.b * arb(0).union(power_of(start, x.p + 1) * (c * power_of(start, x.q)).exp() / rate)
-        if (not x.q or x.c.is_zero()) and p < 0:
-            return x.b * power_of(start, x.p + 1) / -p
-        if (x.q and x.c > 0) or (p >= 0 and (not x.q or x.c >= 0)):
-            if x.b > 0:
-                return arb.pos_inf()
-            if x.b < 0:
-                return arb.neg_inf()
-        raise NoOrder
+        return fraction_of(x.b)
+
+
+def _finite(x: Any) -> bool:
+    """Whether no ball of a form is infinite or NaN."""
+    balls = (x.a, x.rest.b) if isinstance(x, Near) else (x.b, x.c)
+    return all(ball.is_finite() for ball in balls)

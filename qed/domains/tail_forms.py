@@ -1,6 +1,6 @@
-"""The two forms of the tail domain, a term and a logarithm of terms, and exact exponents beside balls.
+"""The forms of the tail domain: a term, a logarithm of terms, a value near a number; exact exponents beside balls.
 
-The forms and what may be done with them are explained in `qed.domains.tail`.
+The forms and what may be done with them are explained in `qed.domains.tail_arithmetic`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,26 @@ class NoOrder(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """b x^p exp(c x^q) for all x >= R; q = 0 and c = 0 where there is no exponential."""
+    """b x^p (log x)^k exp(c x^q) for all x >= R; q = 0 and c = 0 where there is no exponential."""
 
     b: Any
     p: Fraction
     c: Any = None
     q: Fraction = Fraction(0)
+    k: Fraction = Fraction(0)
+
+    @property
+    def constant(self) -> bool:
+        """Whether it is one ball for all x."""
+        return not (self.p or self.q or self.k)
+
+
+@dataclass(frozen=True, eq=False)
+class Near:
+    """a + rest, with an exact number a that is not 0, and a rest that goes to 0."""
+
+    a: Any
+    rest: Term
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,17 +88,6 @@ def fraction_of(ball: Any) -> Fraction:
         raise NoOrder
     mantissa, exponent = (int(part) for part in ball.man_exp())
     return Fraction(mantissa) * Fraction(2) ** exponent
-
-
-def raised(domain: Any, base: Any, exponent: Any) -> Term:
-    """base^exponent in the tail domain: to an exact power, or of a positive number to a power that depends on x."""
-    if not isinstance(base, Term) or not isinstance(exponent, Term):
-        raise NoOrder
-    if not exponent.p and not exponent.q:
-        return domain.power(base, fraction_of(exponent.b))
-    if base.p or base.q or not base.b > 0:
-        raise NoOrder
-    return domain.exp(domain.scaled(exponent, base.b.log()))
 
 
 def exact_on_numbers(equation: Equation) -> bool:

@@ -10,7 +10,7 @@ UNKNOWN.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -25,9 +25,19 @@ from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
-from qed.integration.measure import Measure, Part
+from qed.integration.measure import Measure
 from qed.integration.product import Product
-from qed.integration.quadrature import Measurement, ends_in_float64, measured, on_cells, vectorised, where_mass_is
+from qed.integration.proposals import (
+    Proposal,
+    Share,
+    broken,
+    cuts_of,
+    logarithm_of,
+    proposal_of,
+    singular_near,
+    total_of,
+)
+from qed.integration.quadrature import vectorised
 from qed.integration.sums import summed
 from qed.integration.tiny import refined
 from qed.integration.traced.tracers import closes_over_tracers, is_traced, measure_is_traced
@@ -36,6 +46,12 @@ from qed.standing import Standing
 
 WIDTHS = (1e-9, 1e-6, 1e-3)
 """Half-widths, in parts of the value's size, of the bounds that are tried."""
+TINIEST = 1e-300
+"""The smallest half-width."""
+WIDE = 1 / 16
+"""A ball whose radius is more than this part of its middle is not made narrower."""
+SINGULAR = 4
+"""How many such numbers are looked for."""
 HOPED = 1e-6
 """A proof is tried with bounds this close, in parts of the value's size, even where the rules differ by more."""
 
@@ -143,18 +159,24 @@ class _Question:
     tol: float | None
 
     def answer(self) -> Answer[float]:
-        """Measure, then prove."""
+        """Measure, then prove; a number beside which the integrand is not bounded becomes a cut."""
         subject = self._subject()
         traced = subject.traced()
-        shares = self._shares(traced)
-        known = _sum([share.proposal for share in shares])
-        if self.measure.sums:
-            size = 0.0 if known is None else max(abs(known.value), known.size)
-            found = summed(subject, traced, self.measure, *self._data(shares), size, self.tol)
-            return self._unknown(found) if isinstance(found, str) else self._proof(*found)
-        certificate, value, problem = self._proved(subject, traced, known, shares)
-        if certificate is not None:
-            return self._proof(*(refined(certificate, traced, shares[0].f) or (certificate, value)))
+        cuts: tuple[float, ...] = ()
+        while True:
+            shares = self._shares(traced, cuts)
+            known = total_of([share.proposal for share in shares])
+            if self.measure.sums:
+                size = 0.0 if known is None else max(abs(known.value), known.size)
+                found = summed(subject, traced, self.measure, *self._data(shares), size, self.tol)
+                return self._unknown(found) if isinstance(found, str) else self._proof(*found)
+            certificate, value, problem, place = self._proved(subject, traced, known, shares)
+            if certificate is not None:
+                return self._proof(*(refined(certificate, traced, shares[0].f) or (certificate, value)))
+            singular = None if place is None or len(cuts) == SINGULAR else singular_near(place, shares)
+            if singular is None:
+                break
+            cuts = (*cuts, singular)
         if known is None or not known.whole or not known.close:
             return self._unknown(problem)
         if "undefined" in problem or "infinite mass" in problem or "it is [" in problem or "it is inf" in problem:
@@ -174,51 +196,54 @@ class _Question:
 
         return Subject(joint, jnp.asarray(0.5))
 
-    def _shares(self, traced: Traced) -> list[_Share]:
+    def _shares(self, traced: Traced, more: tuple[float, ...]) -> list[Share]:
         """What the rules say of the atoms, and of each part."""
         f, following = vectorised(traced, 0), 1
         places = f(np.array([x for x, _ in self.measure.atoms]))
         terms = places * np.array([float(w) for _, w in self.measure.atoms])
         value, size = float(np.sum(terms)), float(np.sum(np.abs(terms)))
-        found = [_Share(None, f, None, (), _Proposal(value, 1e-14 * size, True) if np.isfinite(value) else None)]
+        found = [Share(None, f, None, (), Proposal(value, 1e-14 * size, True) if np.isfinite(value) else None)]
         for part in self.measure.densities:
             if part.log_density is None:
                 u = vectorised(NAMED[part.family].traced(part.parameters), 0)
             else:
                 u, following = vectorised(traced, following), following + 1
-            cuts = _cuts(part, u if part.probability else _logarithm(f))
-            found.append(_Share(part, f, u, cuts, _proposal(part, f, u, cuts)))
+            cuts = cuts_of(part, u if part.probability else logarithm_of(f), more)
+            found.append(Share(part, f, u, cuts, proposal_of(part, f, u, cuts)))
         return found
 
     def _proved(
-        self, subject: Subject, traced: Traced, known: _Proposal | None, shares: Sequence[_Share]
-    ) -> tuple[Expectation | None, float, str]:
-        """A certificate that was verified and the value it is about, or why there is none."""
+        self, subject: Subject, traced: Traced, known: Proposal | None, shares: Sequence[Share]
+    ) -> tuple[Expectation | None, float, str, float | None]:
+        """A certificate that was verified and the value it is about; or why there is none, and where."""
         atoms, parts = self._data(shares)
-        tried = self._bounds(known)
+        free = Expectation.made(subject, traced, atoms=atoms, parts=parts, lower=-np.inf, upper=np.inf)
+        tried = self._bounds(known) or self._refined(free, traced)
         problem = ""
         for value, lower, upper in tried:
-            certificate = Expectation.made(subject, traced, atoms=atoms, parts=parts, lower=lower, upper=upper)
+            certificate = replace(free, lower=lower, upper=upper).sealed()
             try:
                 certificate.verify()
             except CertificateError as error:
                 first, problem = not problem, problem or f"{error.node}: {error.why}"
-                if isinstance(error, Unbounded) and _broken(error.place, shares):
-                    return None, value, f"{error.node}: the integrand is undefined near {error.place!r}"
+                if isinstance(error, Unbounded):
+                    if broken(error.place, shares):
+                        return None, value, f"{error.node}: the integrand is undefined near {error.place!r}", None
+                    return None, value, problem, error.place
                 if isinstance(error, Undefined):
                     tried[1:] = [(np.nan, *UNDEFINED)] if lower != np.inf or upper == np.inf else []
                     continue
                 if error.node != "lower":
                     break  # wider bounds would not help
-                if first:
-                    tried[1:1] = self._on_cells(certificate, traced, shares)
+                if first and np.isfinite(lower):
+                    tried[1:] = self._refined(certificate, traced)
             except TooLong as error:
-                return None, value, str(error)
+                return None, value, str(error), None
             else:
-                return certificate, value, ""
-        return None, 0.0, problem
+                return certificate, value, "", None
+        return None, 0.0, problem, None
 
-    def _data(self, shares: Sequence[_Share]) -> tuple[Any, Any]:
+    def _data(self, shares: Sequence[Share]) -> tuple[Any, Any]:
         """The atoms and the densities as a certificate holds them."""
         atoms = tuple((x, str(w)) for x, w in self.measure.atoms)
         parts = tuple(
@@ -228,7 +253,7 @@ class _Question:
         )
         return atoms, parts
 
-    def _bounds(self, known: _Proposal | None) -> list[tuple[float, float, float]]:
+    def _bounds(self, known: Proposal | None) -> list[tuple[float, float, float]]:
         """The value and the bounds that are tried, in this order."""
         found = []
         if known is not None and known.close:
@@ -236,25 +261,28 @@ class _Question:
             hoped = min(4 * known.error, HOPED * size)
             halves = [self.tol] if self.tol is not None else [max(width * size, hoped) for width in WIDTHS]
             found = [(known.value, known.value - half, known.value + half) for half in dict.fromkeys(halves)]
-        return [*found, (np.inf, np.inf, np.inf), (-np.inf, -np.inf, -np.inf)]
+        return found
 
-    def _on_cells(
-        self, certificate: Expectation, traced: Traced, shares: Sequence[_Share]
-    ) -> list[tuple[float, float, float]]:
-        """A value found by another rule on the cells that the balls needed, where the mass was hidden, with bounds."""
-        ball, cells = certificate.enclosed(traced)
-        if not ball.is_finite() or shares[0].proposal is None:
-            return []
-        value = shares[0].proposal.value
-        for share, ends in zip(shares[1:], cells, strict=True):
-            assert share.part is not None and share.u is not None
-            found = on_cells(share.f, share.u, ends, share.part.probability)
-            if found is None:
+    def _refined(self, certificate: Expectation, traced: Traced) -> list[tuple[float, float, float]]:
+        """What the balls say where the rules were wrong or silent: their middle, with bounds they keep, or infinity."""
+        infinities = [(np.inf, np.inf, np.inf), (-np.inf, -np.inf, -np.inf)]
+        half = middle = 0.0
+        for closer in (False, True):
+            try:
+                ball, _ = certificate.enclosed(traced)
+            except (CertificateError, TooLong):
+                return infinities
+            if not ball.is_finite():
+                return infinities
+            middle, radius = float(ball.mid()), float(ball.rad())
+            if radius > WIDE * abs(middle) + (self.tol or TINIEST):
                 return []
-            value += float(share.part.weight) * found
-        off = abs(value - float(ball.mid()))
-        half = max(8 * (off + float(ball.rad())), 1e-9 * abs(value)) if self.tol is None else self.tol
-        return [(value, value - half, value + half)] if half <= abs(value) / 8 + (self.tol or 0.0) else []
+            if not closer:
+                half = self.tol or max(WIDTHS[0] * abs(middle), TINIEST)
+                certificate = replace(certificate, lower=middle - half, upper=middle + half)
+            elif radius > half / 2:
+                half = self.tol or 16 * radius
+        return [(middle, middle - half, middle + half)] if half <= max(abs(middle) / 8, WIDTHS[0]) else []
 
     # --- words ---
 
@@ -297,7 +325,7 @@ class _Question:
             subject=self.function.title(),
         )
 
-    def _measurement(self, known: _Proposal, problem: str) -> Answer[float]:
+    def _measurement(self, known: Proposal, problem: str) -> Answer[float]:
         return Answer(
             self._claim(f"is {known.value!r} within {known.error:.3g}"),
             Standing.MEASURED,
@@ -316,81 +344,3 @@ class _Question:
             self._claim("is a number"), Standing.UNKNOWN, None, arithmetic="reals", missing=(missing,),
             subject=self.function.title(),
         )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Proposal:
-    """A value with its measured error; whether the whole range was measured, and the size of what was added up."""
-
-    value: float
-    error: float
-    whole: bool
-    size: float = 0.0
-
-    @property
-    def close(self) -> bool:
-        """Whether the error is small enough for the value to say something."""
-        return self.error <= max(abs(self.value), self.size) / 8
-
-
-@dataclass(frozen=True)
-class _Share:
-    """The atoms (no part) or one part: f and the log-density in float64, the cuts, and what the rules say."""
-
-    part: Part | None
-    f: Callable[[Any], Any]
-    u: Callable[[Any], Any] | None
-    cuts: tuple[float, ...]
-    proposal: _Proposal | None
-
-
-def _sum(found: Sequence[_Proposal | None]) -> _Proposal | None:
-    kept = [one for one in found if one is not None]
-    if len(kept) < len(found) or not kept:
-        return None
-    value, error = (float(sum(getattr(one, name) for one in kept)) for name in ("value", "error"))
-    size = float(sum(max(abs(one.value), one.size) for one in kept))
-    return _Proposal(value, error, all(one.whole for one in kept), size)
-
-
-def _broken(place: float, shares: Sequence[_Share]) -> bool:
-    """Whether f or a log-density is NaN at one of some points about a place, closer and closer."""
-    steps = max(abs(place), 1.0) * 2.0 ** -np.arange(12.0, 44.0)
-    x = place + np.concatenate([-steps, steps])
-    for share in shares:
-        if share.part is None or share.u is None:
-            continue
-        inside = x[(x > share.part.lower) & (x < share.part.upper)]
-        if np.any(np.isnan(share.f(inside)) | np.isnan(share.u(inside))):
-            return True
-    return False
-
-
-def _logarithm(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The logarithm of the size of f, whose mass is looked for where the measure has no density of its own."""
-
-    def logarithm(x: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return np.log(np.abs(f(x)))
-
-    return logarithm
-
-
-def _cuts(part: Part, u: Callable[[Any], Any]) -> tuple[float, ...]:
-    """The ends of a part, and points about its mass between."""
-    inner = where_mass_is(u, part.lower, part.upper)
-    kept = {x for x in inner if part.lower < x < part.upper}
-    if not kept and not np.isfinite(part.lower) and not np.isfinite(part.upper):
-        kept = {0.0}
-    return (part.lower, *sorted(kept), part.upper)
-
-
-def _proposal(part: Part, f: Any, u: Any, cuts: Sequence[float]) -> _Proposal | None:
-    """What the rules say of one part: of all of it, or else of its finite middle."""
-    for whole, where in ((True, ends_in_float64(u, cuts)), (False, [c for c in cuts if np.isfinite(c)])):
-        found: Measurement | None = measured(f, u, where, part.probability) if len(where) >= 2 else None
-        if found is not None:
-            weight = float(part.weight)
-            size = weight if part.probability else 0.0
-            return _Proposal(weight * found.value, weight * found.error, whole, size)
-    return None

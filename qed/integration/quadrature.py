@@ -28,7 +28,11 @@ GRID = 2**15
 DEEP = 45.0
 """Below the maximum of the log-density by this much, mass is looked for no further."""
 SMALL = 1e-300
-"""What stands for 0 where an interval begins at 0: the double exponential rule underflows to the end."""
+"""How near to 0 a singular integrand is evaluated."""
+NEAREST = 2.0**-48
+"""How near to another number, in parts of it."""
+STUB = 16.0
+"""The error by what is nearer still: this many times its length times the integrand beside it."""
 PEAKS = 12
 """How many local maxima of the log-density are looked at closely."""
 NOTHING = 760.0
@@ -140,39 +144,92 @@ def measured(
 ) -> Measurement | None:
     """The integral of f exp(u), divided by that of exp(u) for a probability; None where a value is not finite."""
     inner = np.array([c for c in cuts if np.isfinite(c)])
-    shift = float(np.max(u(inner), initial=-np.inf, where=np.isfinite(u(inner))))
+    at_cuts = u(inner)
+    shift = float(np.max(at_cuts, initial=-np.inf, where=np.isfinite(at_cuts)))
     shift = shift if np.isfinite(shift) else 0.0
     finite = [True]
 
-    def integrand(x: Any) -> Array:
-        x = np.maximum(x, SMALL) if cuts[0] == 0.0 else np.asarray(x, np.float64)
+    def values(x: Any) -> Array:
+        x = np.asarray(x, np.float64)
         with np.errstate(all="ignore"):
             weight = np.exp(u(x) - shift)
-            found = np.stack([f(x) * weight, weight])
+            return np.stack([f(x) * weight, weight])
+
+    def integrand(x: Any) -> Array:
+        found = values(x)
         finite[0] = finite[0] and bool(np.all(np.isfinite(found)))
         return found
 
-    kronrod, exponential = (_by(rule, integrand, cuts) for rule in (_kronrod, _double_exponential))
+    singular = set(inner[~np.all(np.isfinite(values(inner)), axis=0)].tolist())
+    pieces = [piece for a, b in itertools.pairwise(cuts) for piece in _pieces(a, b, singular)]
+    stub = np.sum([np.abs(integrand(p.nearest)) * p.gone for p in pieces if isinstance(p, _Beside)], axis=0)
+    sums = [_by(rule, integrand, pieces) for rule in (_kronrod, _double_exponential)]
     if not finite[0]:
         return None
-    values, errors = [], []
-    for (top, top_error), (mass, mass_error) in (kronrod, exponential):
+    found, errors = [], []
+    for (top, top_error), (mass, mass_error) in sums:
         if probability and not mass > 0:
             return None
+        off = np.array([top_error, mass_error]) + STUB * stub
         if probability:
-            values.append(top / mass)
-            errors.append((top_error + abs(top / mass) * mass_error) / abs(mass))
+            found.append(top / mass)
+            errors.append((off[0] + abs(top / mass) * off[1]) / abs(mass))
         else:
-            values.append(top * np.exp(shift))
-            errors.append(top_error * np.exp(shift))
-    error = 2 * max(abs(values[0] - values[1]), *errors) + 4e-16 * abs(values[0])
-    return Measurement(float(values[0]), float(error)) if np.isfinite(values[0] + error) else None
+            found.append(top * np.exp(shift))
+            errors.append(off[0] * np.exp(shift))
+    error = 2 * max(abs(found[0] - found[1]), *errors) + 4e-16 * abs(found[0])
+    return Measurement(float(found[0]), float(error)) if np.isfinite(found[0] + error) else None
 
 
-def _by(rule: Any, integrand: Any, cuts: Sequence[float]) -> list[tuple[float, float]]:
+@dataclass(frozen=True)
+class _Beside:
+    """The way from s to s + reach beside which the integrand is singular, by x = s + reach exp(-v)."""
+
+    s: float
+    reach: float
+
+    @property
+    def gone(self) -> float:
+        """The length next to s that is left out: float64 has no numbers there."""
+        return max(SMALL, NEAREST * abs(self.s))
+
+    @property
+    def nearest(self) -> float:
+        """The nearest number to s."""
+        return self.s + float(np.copysign(self.gone, self.reach))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Those of v."""
+        return 0.0, float(np.log(abs(self.reach) / self.gone))
+
+
+def _pieces(a: float, b: float, singular: set[float]) -> list[Any]:
+    """The interval between two cuts, cut in two where it is singular, with those parts by themselves."""
+    beside = [s in singular for s in (a, b)]
+    if not any(beside):
+        return [(a, b)]
+    if not (np.isfinite(a) and np.isfinite(b)):
+        middle = a + 1.0 if np.isfinite(a) else b - 1.0
+    else:
+        middle = a + (b - a) / 2
+    if not a < middle < b or min(middle - a, b - middle) <= 4 * max(SMALL, NEAREST * max(abs(a), abs(b))):
+        return [(a, b)]
+    return [_Beside(a, middle - a) if beside[0] else (a, middle), _Beside(b, middle - b) if beside[1] else (middle, b)]
+
+
+def _by(rule: Any, integrand: Any, pieces: Sequence[Any]) -> list[tuple[float, float]]:
     sums = np.zeros((2, 2))
-    for a, b in itertools.pairwise(cuts):
-        sums += np.array(rule(integrand, a, b))
+    for piece in pieces:
+        if isinstance(piece, _Beside):
+
+            def beside(v: Any, piece: _Beside = piece) -> Array:
+                t = piece.reach * np.exp(-np.asarray(v, np.float64))
+                return integrand(piece.s + t) * np.abs(t)
+
+            sums += np.array(rule(beside, *piece.ends))
+        else:
+            sums += np.array(rule(integrand, *piece))
     return [(float(value), float(error)) for value, error in sums]
 
 
@@ -193,20 +250,3 @@ def _double_exponential(integrand: Any, a: float, b: float) -> list[tuple[float,
             result: Any = integrate.tanhsinh(lambda x, k=k: integrand(x)[k], a, b, rtol=1e-11, maxlevel=9)
         found.append((float(result.integral), float(result.error)))
     return found
-
-
-def on_cells(
-    f: Callable[[Any], Array], u: Callable[[Any], Array], cells: Sequence[float], probability: bool
-) -> float | None:
-    """The same quotient by Gauss-Legendre's rule on every cell of a partition; None where a value is not finite."""
-    x, w = np.polynomial.legendre.leggauss(12)
-    cuts = np.asarray(cells)
-    half = np.diff(cuts)[:, None] / 2
-    points = cuts[:-1, None] + half * (1 + x)
-    with np.errstate(all="ignore"):
-        logs = u(points)
-        shift = float(np.max(logs[np.isfinite(logs)], initial=-np.inf))
-        weight = np.exp(logs - shift) * half * w
-        top, mass = float(np.sum(f(points) * weight)), float(np.sum(weight))
-        value = top / mass if probability else top * np.exp(shift)
-    return float(value) if np.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Sixty integrals on the line with references by closed forms of other libraries: (name, function, measure, truth)."""
+"""Integrals on the line with references by closed forms of other libraries: (name, function, measure, truth)."""
 
 import math
 
@@ -79,4 +79,29 @@ PROBLEMS = [
     ("bernoulli", lambda x: 3 * x + 1, m.Bernoulli(0.25), 1.75),
     ("binomial", lambda x: x * x, m.Binomial(10, 0.5), 27.5),
     ("categorical", lambda x: x, m.Categorical([0.25, 0.25, 0.5]), 1.25),
+    ("arcsine cos", jnp.cos, m.Beta(0.5, 0.5), math.cos(0.5) * float(sp.j0(0.5))),
+    ("arcsine square", lambda x: x * x, m.Beta(0.5, 0.5), 0.375),
+    ("arcsine log", jnp.log, m.Beta(0.5, 0.5), -2 * math.log(2)),
+    ("arcsine log of rest", lambda x: jnp.log1p(-x), m.Beta(0.5, 0.5), -2 * math.log(2)),
+    ("beta log of rest", lambda x: jnp.log1p(-x), m.Beta(2.0, 3.0), float(sp.digamma(3.0) - sp.digamma(5.0))),
+    ("beta inverse of rest", lambda x: 1 / (1 - x), m.Beta(2.0, 3.0), 2.0),
+    ("beta infinite at 1", lambda x: 1 / (1 - x), m.Beta(2.0, 1.0), INF),
+    ("gamma log", jnp.log, m.Gamma(0.5, 1.0), float(sp.digamma(0.5))),
+    ("gamma log squared", lambda x: jnp.log(x) ** 2, m.Gamma(0.5, 1.0), float(sp.digamma(0.5)) ** 2 + PI**2 / 2),
+    ("gamma power", lambda x: x**-0.25, m.Gamma(0.5, 1.0), float(sp.gamma(0.25) / sp.gamma(0.5))),
+    ("gamma infinite", lambda x: x**-0.5, m.Gamma(0.5, 1.0), INF),
+    ("length log log", lambda x: jnp.log(x) * jnp.log1p(-x), m.Uniform(0.0, 1.0), 2 - PI**2 / 6),
+    ("length both ends", lambda x: 1 / jnp.sqrt(x * (1 - x)), m.Lebesgue(0.0, 1.0), PI),
+    ("length pole at 1", lambda x: 1 / (1 - x), m.Lebesgue(0.0, 1.0), INF),
+    ("length x to the x", lambda x: x**x, m.Lebesgue(0.0, 1.0), 0.7834305107121344),
+    ("length square of a logarithm", lambda x: 1 / (x * jnp.log(x) ** 2), m.Lebesgue(2.0, INF), 1 / math.log(2)),
+    ("length logarithm", lambda x: 1 / (x * jnp.log(x)), m.Lebesgue(2.0, INF), INF),
+    ("log normal", lambda x: jnp.exp(-jnp.log(x) ** 2 / 2), m.Lebesgue(0.0, INF), math.sqrt(2 * PI * E)),
+    ("normal log of size", lambda x: jnp.log(jnp.abs(x)), N, (float(sp.digamma(0.5)) + math.log(2)) / 2),
+    ("normal root inside", lambda x: 1 / jnp.sqrt(jnp.abs(x)), N, float(sp.gamma(0.25)) / (2**0.25 * math.sqrt(PI))),
+    ("normal pole inside", lambda x: 1 / jnp.abs(x), N, INF),
+    ("uniform pole inside", lambda x: 1 / (x - 0.25) ** 2, m.Uniform(0.0, 1.0), INF),
+    ("uniform two roots", lambda x: 1 / jnp.sqrt(jnp.abs(x - 0.25)), m.Uniform(0.0, 1.0), 1 + math.sqrt(3)),
+    ("exponential floor", jnp.floor, m.Exponential(1.0), 1 / (E - 1)),
+    ("two exponentials", lambda x: jnp.exp(-x) + x * jnp.exp(-2 * x), m.Lebesgue(0.0, INF), 1.25),
 ]  # fmt: skip

@@ -1,0 +1,117 @@
+"""What the rules propose of an integral, part by part, before it is proved: values, cuts, and singular numbers.
+
+A part is cut where its mass is, and where the integrand is not bounded; such a number is looked for among those of
+few digits near the place where no cell could be enclosed, and believed by nobody: the proof encloses both sides of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qed.integration.measure import Part
+from qed.integration.quadrature import Measurement, ends_in_float64, measured, where_mass_is
+
+NEAR = 2.0**-20
+"""How far from where the integrand has no bound the number is looked for, in parts of it."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A value with its measured error; whether the whole range was measured, and the size of what was added up."""
+
+    value: float
+    error: float
+    whole: bool
+    size: float = 0.0
+
+    @property
+    def close(self) -> bool:
+        """Whether the error is small enough for the value to say something."""
+        return self.error <= max(abs(self.value), self.size) / 8
+
+
+@dataclass(frozen=True)
+class Share:
+    """The atoms (no part) or one part: f and the log-density in float64, the cuts, and what the rules say."""
+
+    part: Part | None
+    f: Callable[[Any], Any]
+    u: Callable[[Any], Any] | None
+    cuts: tuple[float, ...]
+    proposal: Proposal | None
+
+
+def total_of(found: Sequence[Proposal | None]) -> Proposal | None:
+    """The sum of the parts, if each has a proposal."""
+    kept = [one for one in found if one is not None]
+    if len(kept) < len(found) or not kept:
+        return None
+    value, error = (float(sum(getattr(one, name) for one in kept)) for name in ("value", "error"))
+    size = float(sum(max(abs(one.value), one.size) for one in kept))
+    return Proposal(value, error, all(one.whole for one in kept), size)
+
+
+def broken(place: float, shares: Sequence[Share]) -> bool:
+    """Whether f or a log-density is NaN at one of some points about a place, closer and closer."""
+    steps = max(abs(place), 1.0) * 2.0 ** -np.arange(12.0, 44.0)
+    x = place + np.concatenate([-steps, steps])
+    for share in shares:
+        if share.part is None or share.u is None:
+            continue
+        inside = x[(x > share.part.lower) & (x < share.part.upper)]
+        if np.any(np.isnan(share.f(inside)) | np.isnan(share.u(inside))):
+            return True
+    return False
+
+
+def singular_near(place: float, shares: Sequence[Share]) -> float | None:
+    """A number near a place at which f or a log-density is not finite: one of few digits, or 0; or None."""
+    rounded = [round(place, digits) for digits in range(8)]
+    near = [
+        x for x in (*rounded, *np.array(rounded, np.float32).tolist()) if abs(x - place) <= NEAR * max(1.0, abs(place))
+    ]
+    candidates = np.unique([0.0, *near] if abs(place) <= NEAR else near)
+    for share in shares:
+        if share.part is None or share.u is None:
+            continue
+        inside = candidates[(candidates > share.part.lower) & (candidates < share.part.upper)]
+        inside = inside[~np.isin(inside, share.cuts)]
+        bad = inside[~(np.isfinite(share.f(inside)) & np.isfinite(share.u(inside)))] if inside.size else inside
+        for found in (bad, inside[inside == 0.0]):
+            if found.size:
+                return float(found[np.argmin(np.abs(found - place))])
+    return None
+
+
+def logarithm_of(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The logarithm of the size of f, whose mass is looked for where the measure has no density of its own."""
+
+    def logarithm(x: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return np.log(np.abs(f(x)))
+
+    return logarithm
+
+
+def cuts_of(part: Part, u: Callable[[Any], Any], more: tuple[float, ...]) -> tuple[float, ...]:
+    """The ends of a part, and points about its mass between, and more."""
+    inner = [*where_mass_is(u, part.lower, part.upper), *more]
+    kept = {x for x in inner if part.lower < x < part.upper}
+    if not kept and not np.isfinite(part.lower) and not np.isfinite(part.upper):
+        kept = {0.0}
+    return (part.lower, *sorted(kept), part.upper)
+
+
+def proposal_of(part: Part, f: Any, u: Any, cuts: Sequence[float]) -> Proposal | None:
+    """What the rules say of one part: of all of it, or else of its finite middle."""
+    for whole, where in ((True, ends_in_float64(u, cuts)), (False, [c for c in cuts if np.isfinite(c)])):
+        found: Measurement | None = measured(f, u, where, part.probability) if len(where) >= 2 else None
+        if found is not None:
+            weight = float(part.weight)
+            size = weight if part.probability else 0.0
+            return Proposal(weight * found.value, weight * found.error, whole, size)
+    return None
