@@ -12,7 +12,9 @@ from qed.cli.box import InBox, Lower, Upper, find_box
 from qed.cli.question import Args, AsJson, At, Strict, Target, Unfold, ask, find_subject
 from qed.cli.target import find
 
-Method = Annotated[str | None, typer.Option(metavar="NAME", help="newton, l-bfgs, bfgs or gradient; else chosen.")]
+Method = Annotated[
+    str | None, typer.Option(metavar="NAME", help="newton, l-bfgs, nesterov, adam:1e-2, ...; else chosen.")
+]
 Equality = Annotated[str | None, typer.Option(metavar="NAME", help="The function h with h(x, *args) = 0.")]
 Inequality = Annotated[str | None, typer.Option(metavar="NAME", help="The function g with g(x, *args) >= 0.")]
 Tolerance = Annotated[float, typer.Option("--tol", metavar="T", help="For the largest part of the gradient.")]

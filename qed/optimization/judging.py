@@ -317,6 +317,12 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
 
 
 def _stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
+    if case.ended is not None and case.ended.how == "diverged":
+        text = (
+            f"The run diverged: after {case.ended.steps} steps its value is not finite. Where it last was, the "
+            f"gradient is {case.left:.3g}; qed.step_size says which steps are stable."
+        )
+        return case.says(Ending.NOT_STATIONARY, text, **dict[str, Any](ends))
     if case.ended is not None and case.ended.how == "budget":
         text = f"The budget is spent: after {case.ended.steps} steps the gradient is {case.left:.3g}."
         return case.says(Ending.BUDGET_SPENT, text, **dict[str, Any](ends))
@@ -378,4 +384,9 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
             + f"; by the quadratic model f falls by no more than {gain:.2g}."
         )
         return proved(case, case.says(Ending.MINIMUM, text, decrease=gain, **dict[str, Any](ends)), here.x)
+    if case.left <= NEAR * scale and gain <= NEAR * scale:
+        text = f"A minimum in the box, near the point: by the quadratic model f falls by {gain:.2g} to it."
+        near = proved(case, case.says(Ending.MINIMUM, text, decrease=gain, **dict[str, Any](ends)), here.x)
+        if near.proved:
+            return near
     return _stopped_short(case, ends)

@@ -18,13 +18,15 @@ from qed.graph.function import read
 from qed.optimization.bounds import Bounds, bounds_of, drawn
 from qed.optimization.constrained.answering import minimize_constrained
 from qed.optimization.judging import judged
+from qed.optimization.methods import named, seen
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.repeatable import called_back, check_repeatable, check_same
 from qed.optimization.running import Ended, run
+from qed.optimization.second_order import held_as
 from qed.optimization.solution import Multipliers, Solution, Verdict, placed
+from qed.optimization.updates import Updates, run_updates, updates_of
 
 Array = np.ndarray
-METHODS = ("newton", "l-bfgs", "bfgs", "gradient")
 
 
 def minimize(
@@ -34,7 +36,7 @@ def minimize(
     bounds: Any = None,
     equality: Any = None,
     inequality: Any = None,
-    method: str | None = None,
+    method: Any = None,
     tol: float = 1e-8,
     max_steps: int | None = None,
     starts: int = 1,
@@ -49,10 +51,12 @@ def minimize(
         bounds: a `qed.Box` or a pair (lower, upper), each a prefix of x0; None and infinities are open.
         equality: h, with h(x, *args) = 0: a function that returns a tree of numbers.
         inequality: g, with g(x, *args) >= 0, likewise.
-        method: 'newton', 'l-bfgs', 'bfgs' or 'gradient'; with constraints 'uno-sqp', 'uno-ipm', 'slsqp' or
-            'trust-constr'. None chooses: with constraints one after the other, until residuals hold.
+        method: 'newton', 'trust-exact', 'trust-krylov', 'l-bfgs', 'bfgs', 'gradient', 'heavy-ball' or 'nesterov'; or
+            updates of optax, as a transformation or a text such as 'adam:1e-2' or 'sgd:0.1,momentum=0.9,batch=8', which
+            sees 8 rows of the args a step; with constraints 'uno-sqp', 'uno-ipm', 'slsqp' or 'trust-constr'. None
+            chooses: with constraints one after the other, until residuals hold.
         tol: for the largest part of the projected gradient; a run ends before where values and gradients are noise.
-        max_steps: by default 1000 for Newton's method, 20000 for the others.
+        max_steps: by default 1000 for Newton's method and for updates of optax, 20000 for the others.
         starts: how many starts, the others drawn about x0 with seed 0; the lowest point found is returned.
         compiled: a loop compiled as a whole; not built yet, QED009.
 
@@ -73,22 +77,31 @@ def minimize(
     """
     began = time.perf_counter()
     constrained = equality is not None or inequality is not None
-    _options(None if constrained else method, tol, max_steps, starts, compiled)
+    _options(tol, max_steps, starts, compiled)
     if constrained:
         return minimize_constrained(
             fun, x0, args, equality=equality, inequality=inequality, bounds=bounds, method=method, tol=tol,
             max_steps=max_steps, starts=starts,
         )  # fmt: skip
+    if method is not None and updates_of(method) is None:
+        method = named(method)
     function = read(fun, x0, *args)
     check_repeatable(function, (fun, x0, args))
     box = bounds_of(bounds, x0)
     objective = Objective(function)
     start, notes = _start(objective, box, (fun, x0, args))
-    chosen, why = _chosen(objective, box, method)
-    most = max_steps if max_steps is not None else 1000 if chosen == "newton" else 20000
-    runs = [run(objective, start, box, chosen, tol, most)]
-    for extra in drawn(box, start.x, starts - 1, objective.at):
-        runs.append(run(objective, extra, box, chosen, tol, most))
+    updates = updates_of(method)
+    chosen, why = _chosen(objective, box, method) if updates is None else _of_optax(updates)
+    most = max_steps if max_steps is not None else 1000 if chosen == "newton" or updates else 20000
+    runs, sizes = [], {}
+    for each in (start, *drawn(box, start.x, starts - 1, objective.at)):
+        objective.sizes = []
+        if updates is None:
+            runs.append(run(objective, each, box, chosen, tol, most))
+        else:
+            there, how, steps = run_updates(objective, each, box, updates, tol, most, (fun, x0, args))
+            runs.append(Ended(there, how, steps, 0))
+        sizes[id(runs[-1])] = objective.sizes
     if called_back(function.graph):
         check_same(start.f, objective.at(start.x).f, function)
     best = min(runs, key=lambda each: each.here.f if not np.isnan(each.here.f) else np.inf)
@@ -103,7 +116,16 @@ def minimize(
         verdict, None if box.open else lambda: _prices(fun, point, args, bounds),
     )  # fmt: skip
     at = placed(function.paths, point, here.f)
-    reasons = (at, *answer.reasons, why, *notes, *_spread_of(runs), *_beside_noise(verdict), _counted(counts, best))
+    reasons = (
+        at,
+        *answer.reasons,
+        why,
+        *seen(str(method or chosen), sizes[id(best)]),
+        *notes,
+        *_spread_of(runs),
+        *_beside_noise(verdict),
+        _counted(counts, best),
+    )
     meta = {**answer.meta, "seconds": time.perf_counter() - began, "dtype": function.dtype}
     return Answer(
         answer.claim, answer.standing, value, arithmetic=answer.arithmetic, certificate=answer.certificate,
@@ -118,12 +140,10 @@ def _prices(fun: Callable[..., Any], point: Any, args: tuple[Any, ...], bounds: 
     return sensitivity_at(fun, point, args, equality=None, inequality=None, bounds=bounds)
 
 
-def _options(method: str | None, tol: float, max_steps: int | None, starts: int, compiled: bool) -> None:
+def _options(tol: float, max_steps: int | None, starts: int, compiled: bool) -> None:
     if compiled:
         because = "the loop runs on the host and reuses compiled steps"
         raise QedError("QED009", "minimize(..., compiled=True) is not built yet", because, "leave compiled out")
-    if method is not None and method not in METHODS:
-        raise QedError("QED007", f"method={method!r} is not known", f"there are {', '.join(METHODS)}", "method=None")
     if not tol >= 0 or not np.isfinite(tol):
         raise QedError("QED007", f"tol={tol!r} is no tolerance", "it bounds the gradient", "tol=1e-8")
     if max_steps is not None and max_steps < 0:
@@ -135,22 +155,20 @@ def _options(method: str | None, tol: float, max_steps: int | None, starts: int,
 def _start(objective: Objective, box: Bounds, asked: tuple[Any, Any, Any]) -> tuple[Seen, tuple[Reason, ...]]:
     """The start in the box, evaluated; or the error that says where it stops being finite."""
     x = box.project(objective.start)
-    seen = objective.at(x)
+    at = objective.at(x)
     notes = ()
     if not np.array_equal(x, objective.start):
         moved = int(np.sum(x != objective.start))
         text = f"{moved} of {len(x)} numbers of the start lay outside the bounds; it was projected"
         notes = (Reason("projection", "P(x)", text=text, role="start"),)
-    if seen.finite:
-        return seen, notes
+    if at.finite:
+        return at, notes
     from qed.calculus.gradient.check import check_gradient
 
     fun, x0, args = asked
-    what = (
-        f"the value at the start is {seen.f}" if not np.isfinite(seen.f) else "the gradient at the start is not finite"
-    )
+    what = f"the value at the start is {at.f}" if not np.isfinite(at.f) else "the gradient at the start is not finite"
     because, span = "nothing can be compared with it", None
-    checked = check_gradient(fun, objective.tree(x0, seen.x), *args)
+    checked = check_gradient(fun, objective.tree(x0, at.x), *args)
     for finding in checked.findings:
         because, span = finding.message, finding.span
         break
@@ -159,7 +177,14 @@ def _start(objective: Objective, box: Bounds, asked: tuple[Any, Any, Any]) -> tu
 
 def _chosen(objective: Objective, box: Bounds, method: str | None) -> tuple[str, Reason]:
     if method is not None:
-        return method, Reason("method", text=f"{method}, as asked for", role="method")
+        asked = Reason("method", text=f"{method}, as asked for", role="method")
+        if method not in ("trust-exact", "trust-krylov"):
+            return method, asked
+        objective.curvature = held_as(objective.function, "dense" if method == "trust-exact" else "products")
+        if method == "trust-krylov" and not box.open:
+            because = "its steps of conjugate gradients are not built within bounds"
+            raise QedError("QED007", "method='trust-krylov' with bounds", because, "method='newton' or 'l-bfgs'")
+        return "newton", asked
     try:
         curvature = objective.curvature
     except NotImplementedError:
@@ -167,6 +192,11 @@ def _chosen(objective: Objective, box: Bounds, method: str | None) -> tuple[str,
     if curvature.kind == "products" and not box.open:
         return "l-bfgs", Reason("method", text=f"l-bfgs, projected: {curvature.why}", role="method")
     return "newton", Reason("method", text=f"newton: {curvature.why}", role="method")
+
+
+def _of_optax(updates: Updates) -> tuple[str, Reason]:
+    rows = "" if updates.batch is None else f", {updates.batch} rows a step, their order drawn with seed 0"
+    return updates.name, Reason("method", text=f"{updates.name}, as asked for{rows}", role="method")
 
 
 def _multipliers(objective: Objective, x0: Any, here: Seen, box: Bounds) -> Multipliers:

@@ -32,6 +32,7 @@ def step(objective: Objective, here: Seen, radius: float, matrix: Any, bounds: B
     """
     if bounds.open or matrix is None:
         found = objective.curvature.step(objective.arrays(here.x), here.g, radius, matrix=matrix)
+        objective.counts["products"] += found.work if objective.curvature.kind == "products" else 0
         return found.step, found.predicted, found.inside
     return boxed(matrix, here, radius, bounds)
 

@@ -41,11 +41,15 @@ class Seen:
 
 
 class Objective:
-    """A function that was read, to be evaluated at vectors; counts what it is asked for."""
+    """A function that was read, to be evaluated at vectors; counts what it is asked for.
+
+    `sizes` are those of the gradient along a run, a number a step.
+    """
 
     def __init__(self, function: Function) -> None:
         self.function = function
         self.counts = {"values": 0, "hessians": 0, "products": 0}
+        self.sizes: list[float] = []
         self._compiled = jax.jit(jax.value_and_grad(lambda p, d: function.value(p, d)))
 
     @property

@@ -41,7 +41,7 @@ OPERATIONS = 50_000
 """How many operations between numbers are taken apart at most."""
 SHARES = (1e-12, 1e-10, 1e-8)
 """How large a box is tried, relative to the point."""
-NEAR = 1e-6
+NEAR = 1e-3
 """How far from x, relative to 1 + |x|, the minimum may be that is proved."""
 
 

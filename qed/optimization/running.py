@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from qed.optimization import newton, search
+from qed.optimization import momentum, newton, search
 from qed.optimization.bounds import Bounds
 from qed.optimization.hidden import hidden_gradient
 from qed.optimization.objective import Objective, Seen
@@ -34,7 +34,7 @@ DENSE = 1000
 
 @dataclass(frozen=True, eq=False)
 class Ended:
-    """Where a run ended, and how: 'stationary', 'stuck', 'budget' or 'away'."""
+    """Where a run ended, and how: 'stationary', 'stuck', 'budget', 'away' or 'diverged'."""
 
     here: Seen
     how: str
@@ -42,9 +42,11 @@ class Ended:
     escapes: int
 
 
-def small(bounds: Bounds, here: Seen, tol: float) -> bool:
-    """Whether no part of the projected gradient is larger than tol."""
-    return float(np.abs(bounds.slope(here.x, here.g)).max(initial=0.0)) <= tol
+def small(objective: Objective, bounds: Bounds, here: Seen, tol: float) -> bool:
+    """Whether no part of the projected gradient is larger than tol; its size is noted in `objective.sizes`."""
+    size = float(np.abs(bounds.slope(here.x, here.g)).max(initial=0.0))
+    objective.sizes.append(size)
+    return size <= tol
 
 
 def run(objective: Objective, start: Seen, bounds: Bounds, method: str, tol: float, most: int) -> Ended:
@@ -54,12 +56,12 @@ def run(objective: Objective, start: Seen, bounds: Bounds, method: str, tol: flo
         objective: the loss.
         start: in the box, with a finite value and gradient.
         bounds: the box.
-        method: 'newton', 'l-bfgs', 'bfgs' or 'gradient'.
+        method: one of `qed.optimization.minimize.METHODS`.
         tol: for the largest part of the projected gradient.
         most: steps.
     """
     here, steps, escapes = start, 0, 0
-    descend = _by_model if method == "newton" else _by_search
+    descend = {"newton": _by_model, "heavy-ball": _by_momentum, "nesterov": _by_momentum}.get(method, _by_search)
     while True:
         here, how, taken = descend(objective, here, bounds, method, tol, most - steps)
         steps += taken
@@ -85,7 +87,7 @@ def _by_model(objective: Objective, here: Seen, bounds: Bounds, _: str, tol: flo
     held = objective.curvature.kind != "products"
     matrix = None
     for taken in range(most):
-        if small(bounds, here, tol):
+        if small(objective, bounds, here, tol):
             return here, "stationary", taken
         if held and matrix is None:
             matrix = objective.matrix(here.x)
@@ -109,7 +111,7 @@ def _by_model(objective: Objective, here: Seen, bounds: Bounds, _: str, tol: flo
             return here, "away", taken
         if radius <= 1e-3 * objective.eps * max(float(np.linalg.norm(here.x)), 1e-300):
             return here, "stuck", taken
-    return here, "stationary" if small(bounds, here, tol) else "budget", most
+    return here, "stationary" if small(objective, bounds, here, tol) else "budget", most
 
 
 def _ratio(objective: Objective, here: Seen, trial: Seen, predicted: float, bounds: Bounds) -> float:
@@ -130,7 +132,7 @@ def _by_search(
     memory = MEMORIES[method]()
     fresh = True
     for taken in range(most):
-        if small(bounds, here, tol):
+        if small(objective, bounds, here, tol):
             return here, "stationary", taken
         gradient = np.where(bounds.held(here.x, here.g), 0.0, here.g)
         direction = -memory.apply(gradient)
@@ -155,7 +157,23 @@ def _by_search(
             return new, "away", taken
         memory.learn(new.x - here.x, new.g - here.g)
         here, fresh = new, False
-    return here, "stationary" if small(bounds, here, tol) else "budget", most
+    return here, "stationary" if small(objective, bounds, here, tol) else "budget", most
+
+
+def _by_momentum(
+    objective: Objective, here: Seen, bounds: Bounds, method: str, tol: float, most: int
+) -> tuple[Seen, str, int]:
+    state = momentum.first(here)
+    for taken in range(most):
+        if small(objective, bounds, state.here, tol):
+            return state.here, "stationary", taken
+        new = momentum.step(objective, state, bounds, method == "nesterov")
+        if new is None:
+            return state.here, "stuck", taken
+        if not new.here.finite or _far(new.here):
+            return new.here, "away", taken
+        state = new
+    return state.here, "stationary" if small(objective, bounds, state.here, tol) else "budget", most
 
 
 def escape(objective: Objective, here: Seen, bounds: Bounds) -> Seen | None:

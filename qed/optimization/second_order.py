@@ -23,6 +23,7 @@ import scipy.sparse
 
 from qed.calculus.hessian import flatten, hessian_product, unflatten
 from qed.calculus.sparse import SparseHessian, TooDense, full_hessian, sparse_hessian
+from qed.errors import QedError
 from qed.graph.function import Function
 from qed.optimization.factorisation import Matrix
 from qed.optimization.trust_region import ModelStep, conjugate_step, exact_step
@@ -30,6 +31,8 @@ from qed.optimization.trust_region import ModelStep, conjugate_step, exact_step
 Array = np.ndarray
 SMALL, MEDIUM = 200, 1000
 """Up to so many parameters a dense matrix is factorised: always; if the pattern is not sparse."""
+LARGEST = 5000
+"""Up to so many parameters a dense matrix is made where it is asked for."""
 MOST = 1 << 22
 """How many entries a sparse matrix has at most."""
 
@@ -116,3 +119,19 @@ def second_order(function: Function) -> SecondOrder:
         return SecondOrder("dense", why, hessian, product, function)
     why = f"the Hessian of {n:,} parameters would take {hessian.products:,} products and {hessian.entries:,} numbers"
     return SecondOrder("products", why, None, product, function)
+
+
+def held_as(function: Function, kind: str) -> SecondOrder:
+    """The second derivative held as it is asked for: 'dense' or 'products'.
+
+    Raises:
+        QedError: QED007 where a dense matrix would have more than 5000 rows.
+    """
+    n = function.size
+    product = hessian_product(lambda p, d: function.value(p, d), equations=function.graph.count())
+    if kind == "products":
+        return SecondOrder("products", "as asked for", None, product, function)
+    if n > LARGEST:
+        because = f"its factors would take {n**3 / 3:.1g} operations a step"
+        raise QedError("QED007", f"a dense Hessian of {n:,} parameters", because, "method='newton' or 'trust-krylov'")
+    return SecondOrder("dense", "as asked for", full_hessian(function), product, function)
