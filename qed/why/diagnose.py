@@ -74,6 +74,10 @@ def why(
         from qed.why.training import why_step
 
         return why_step(problem, progress=progress, first_verdict=first_verdict)
+    if problem.constrained:
+        from qed.why.constrained import why_constrained
+
+        return why_constrained(problem)
     clock = Clock(problem.budget or DEFAULT_BUDGET)
     prepared = prepare(problem)
     case = Case(prepared, clock, progress)

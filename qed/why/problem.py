@@ -8,13 +8,11 @@ to do instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass
 from os import PathLike
 from typing import Any
 
 from qed.errors import QedError
-
-LATER = ("bounds", "equality", "inequality")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +35,10 @@ class Problem:
         batches: any iterable of batches; without it each step is called with `args`.
         recording: instead of all others, the path of what `qed.watch` recorded; its last run is explained, and the
             first of ``run.qedrec:0``.
-        bounds, equality, inequality: named by the contract, not answered by this version; giving one raises QED009.
+        bounds: as `qed.minimize` takes them; the answer is then what the point is under the constraints, where a
+            solver ends from there, and what each constraint costs; with `step` and its like, QED009.
+        equality: h, with ``h(at, *args) == 0``, likewise.
+        inequality: g, with ``g(at, *args) >= 0``, likewise.
 
     Example:
         >>> import jax.numpy as jnp
@@ -67,14 +68,8 @@ class Problem:
 
     def check(self) -> None:
         """Raise a QedError where the fields themselves are not usable."""
-        for field in fields(self):
-            if field.name in LATER and getattr(self, field.name) is not None:
-                raise QedError(
-                    "QED009",
-                    f"Problem({field.name}=...) is not answered by this version",
-                    "qed.why reads a loss, its parameters and its data so far",
-                    "give loss, at, args and step",
-                )
+        if self.constrained:
+            self._check_constrained()
         if self.recording is not None:
             self._check_recording()
         elif self.train_step is not None or self.state is not None or self.batches is not None:
@@ -107,6 +102,23 @@ class Problem:
                 f"the budget {self.budget!r} is no positive time",
                 "it is counted in seconds",
                 "give budget=60",
+            )
+
+    @property
+    def constrained(self) -> bool:
+        """Whether bounds or constraints are given."""
+        return any(part is not None for part in (self.bounds, self.equality, self.inequality))
+
+    def _check_constrained(self) -> None:
+        """Constraints stand with a loss at a point, without a step rule."""
+        beside = ("recording", "train_step", "state", "batches", "step", "optimizer")
+        given = [name for name in beside if getattr(self, name) is not None]
+        if given:
+            raise QedError(
+                "QED009",
+                f"constraints or bounds are given together with {given[0]}",
+                "under constraints the point is judged and solved from; a step rule has no meaning of its own there",
+                f"leave out {', '.join(given)}; or leave out bounds, equality and inequality",
             )
 
     def _check_recording(self) -> None:

@@ -200,7 +200,7 @@ PROBLEMS = {
     "budget is not a number": (lambda: qed.Problem(square, W, budget=float("nan")), "QED007"),
     "budget is a text": (lambda: qed.Problem(square, W, budget="60s"), "QED007"),
     "a loss with batches": (lambda: qed.Problem(square, W, batches=[1]), "QED009"),
-    "later: bounds": (lambda: qed.Problem(square, W, bounds=(0, 1)), "QED009"),
+    "bounds with a step": (lambda: qed.Problem(square, W, bounds=(0, 1), step=0.1), "QED009"),
     "a step without state": (lambda: qed.Problem(train_step=square), "QED007"),
     "names of another structure": (lambda: qed.Problem(square, W, names={"a": "b"}), "QED007"),
     "names too few": (lambda: qed.Problem(square, W, names=(("a", "b"),)), "QED007"),
