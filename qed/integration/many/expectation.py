@@ -12,6 +12,8 @@ from typing import Any
 from qed.answer import Answer, Measured, Missing, Reason
 from qed.integration.many.proof import Proved, by_boxes, told
 from qed.integration.many.sampling import Sampled, sampled
+from qed.integration.many.separable import by_coordinates
+from qed.integration.many.separable import told as together
 from qed.integration.many.subject import Question
 from qed.integration.product import Product
 from qed.standing import Standing
@@ -45,6 +47,9 @@ def normalizer(
 
 def _answer(question: Question) -> Answer[float]:
     """Prove; where that is wide or impossible, measure."""
+    apart = by_coordinates(question)
+    if apart.certificate is not None:
+        return together(question, apart)
     proved = by_boxes(question)
     if proved.certificate is not None and _narrow(question, proved):
         return told(question, proved)
