@@ -91,7 +91,8 @@ def _answer(
     return Answer(
         said.claim, said.standing, value, arithmetic="float64" if said.certificate is None else "reals",
         reasons=reasons, missing=missing, findings=said.findings, headline=said.headline or words.text,
-        certificate=said.certificate, subject=problem.objective.title(), meta={"seconds": seconds, "dtype": dtype},
+        certificate=said.certificate, answers=said.answers, subject=problem.objective.title(),
+        meta={"seconds": seconds, "dtype": dtype},
         recheck=again,
     )  # fmt: skip
 

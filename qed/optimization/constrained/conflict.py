@@ -11,7 +11,7 @@ those of the point where the violation is least, and the proof, where sum w_i c_
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -19,21 +19,14 @@ import numpy as np
 import scipy.optimize
 
 from qed.answer import Reason
-from qed.calculus.shapes.found import terms
-from qed.calculus.shapes.rules import Rules
-from qed.calculus.shapes.strong import strong_constant
-from qed.certificates.certificate import Subject
-from qed.certificates.convexity import rows_of
 from qed.certificates.problem_terms import affine, coefficients
-from qed.certificates.stacked import stacked
-from qed.certificates.weak_duality import WeakDuality, combined
-from qed.domains.curvature_algebra import Algebra
+from qed.certificates.weak_duality import WeakDuality
 from qed.domains.curvature_terms import Form
 from qed.domains.precision import precision
-from qed.errors import CertificateError, QedError
+from qed.errors import QedError
 from qed.findings import Finding
 from qed.graph.walk import TooLong
-from qed.optimization.constrained.convexity import OPERATIONS, proof_of, sides
+from qed.optimization.constrained.duality import Parts, parts
 from qed.optimization.constrained.endings import Told
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.proof import Said
@@ -70,14 +63,10 @@ def conflict(problem: Constrained, near: Restored | None) -> Conflict | None:
         problem: the problem.
         near: where the violation is least, if that was found.
     """
-    fun, _, args, equality, inequality, _ = problem.asked
-    subject = Subject(stacked(fun, equality, inequality), problem.asked[1], tuple(args))
-    traced = subject.traced()
-    found = terms(traced, *sides(problem, traced), OPERATIONS)
-    if found is None or found[0].lost is not None:
+    apart = parts(problem)
+    if apart is None:
         return None
-    algebra, forms = found
-    case = _Case(problem, subject, traced, algebra, forms)
+    case = _Case(problem, apart)
     return case.linear() or (None if near is None else case.nearest(near))
 
 
@@ -125,13 +114,15 @@ def unsatisfiable(problem: Constrained, words: Told) -> tuple[Told, Said] | None
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """A problem taken apart."""
+    """A problem, and the same taken apart."""
 
     problem: Constrained
-    subject: Subject
-    traced: Any
-    algebra: Algebra
-    forms: Sequence[Form]
+    parts: Parts
+
+    @property
+    def forms(self) -> Sequence[Form]:
+        """The terms of f and the rows."""
+        return self.parts.forms
 
     # --- affine rows ---
 
@@ -212,27 +203,9 @@ class _Case:
     def _proved(
         self, weights: Sequence[Fraction], names: Sequence[tuple[str, float]], smallest: bool, x: Array
     ) -> Conflict | None:
-        """A certificate that verifies, or None."""
-        phi = combined(self.algebra, self.forms, weights, 0)
-        strong, rows = 0.0, ()
-        if not affine(phi):
-            strong, step = strong_constant(Rules(self.algebra), phi)
-            rows = rows_of(step) if step is not None else proof_of(Rules(self.algebra), phi) or ()
-        for proof in dict.fromkeys((rows, ())):
-            made = WeakDuality.about(
-                self.subject.fun, self.subject.at, self.subject.args, box=sides(self.problem, self.traced),
-                objective=0, equalities=self.problem.equalities, weights=[str(w) for w in weights], point=x.tolist(),
-                bound=1.0, rows=proof, strong=strong if proof else 0.0,
-            )  # fmt: skip
-            try:
-                bound = made.proved(self.traced)
-                if bound > 0:
-                    made = replace(made, bound=bound).sealed()
-                    made.verify()
-                    return Conflict(made, tuple(names), smallest, bound)
-            except CertificateError:
-                continue
-        return None
+        """The conflict, if its certificate verifies, or None."""
+        made = self.parts.bound(weights, 0, x)
+        return None if made is None else Conflict(made, tuple(names), smallest, made.bound)
 
 
 def _float(value: Any) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from qed.answer import Reason
+from qed.answer import Answer, Reason
 from qed.certificates.certificate import Subject
 from qed.certificates.convex_optimum import ConvexOptimum
 from qed.certificates.kkt_point import KKTPoint
@@ -27,6 +27,7 @@ from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.optimization.constrained.convexity import globally
 from qed.optimization.constrained.curvature import Curvature
+from qed.optimization.constrained.duality import bounded_below
 from qed.optimization.constrained.endings import Told
 from qed.optimization.constrained.polish import KKT, Active, active_set
 from qed.optimization.constrained.problem import Constrained
@@ -61,7 +62,7 @@ class Proof:
 
 @dataclass(frozen=True, eq=False)
 class Said:
-    """What is said of a point: claim, standing, certificate, the sentence that leads, reasons, and findings."""
+    """What is said of a point: claim, standing, certificate, the sentence that leads, reasons, findings, and parts."""
 
     claim: str
     standing: Standing
@@ -69,6 +70,7 @@ class Said:
     headline: str | None = None
     reasons: tuple[Reason, ...] = ()
     findings: tuple[Finding, ...] = ()
+    answers: tuple[Answer[Any], ...] = ()
 
 
 def proof(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array) -> Proof:
@@ -120,12 +122,13 @@ def proved(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array,
         code = CODES.get(words.kind)
         findings = () if code is None else (Finding(code, words.text),)
         standing = Standing.MEASURED if words.settle is None else Standing.UNKNOWN
-        return Said(words.text, standing, findings=findings)
+        below = _below(problem, kkt) if words.kind is Ending.FLAT_MINIMUM else ()
+        return Said(words.text, standing, findings=findings, answers=below)
     found = proof(problem, kkt, bend, point)
     made = found.certificate
     if made is None or made.distance > NEAR * (1 + float(np.linalg.norm(point))):
         why = found.why or f"the KKT point that is proved is {made.distance if made else 0.0:.3g} away"
-        return Said(words.text, Standing.MEASURED, reasons=(_open(why),))
+        return Said(words.text, Standing.MEASURED, reasons=(_open(why),), answers=_below(problem, kkt))
     where = "at x" if made.distance == 0 else f"within {made.distance:.2g} of x"
     claim = (
         f"{where} lies a KKT point, the only one in a box about it with these constraints active; it satisfies the "
@@ -176,6 +179,15 @@ def _everywhere(
         text=f"{shapes} within the bounds: f(x) >= f(x) - y'c(x) >= f(x*) wherever the constraints hold; {gap}",
     )  # fmt: skip
     return Said(claim, Standing.PROVED, best, text, (why, *reasons))
+
+
+def _below(problem: Constrained, kkt: KKT) -> tuple[Answer[Any], ...]:
+    """What is proved of the least value where nothing is proved of the point."""
+    try:
+        found = bounded_below(problem, kkt)
+    except (TypeError, ValueError, TooLong, QedError, MemoryError, np.linalg.LinAlgError):
+        return ()
+    return () if found is None else (found,)
 
 
 def _open(why: str) -> Reason:

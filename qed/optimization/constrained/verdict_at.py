@@ -65,7 +65,7 @@ def verdict_at(
         said.claim, said.standing, verdict_of(problem, found, words),
         arithmetic="float64" if said.certificate is None else "reals", missing=missing,
         reasons=(*said.reasons, *because(problem, found), *words.reasons), headline=said.headline or words.text,
-        certificate=said.certificate, 
+        certificate=said.certificate, answers=said.answers,
         findings=() if words.kind is Ending.INFEASIBLE else said.findings,  # of the point, not of the problem
         subject=problem.objective.title(), meta=meta,
         recheck=again if said.standing is Standing.MEASURED else None,

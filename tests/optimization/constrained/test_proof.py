@@ -63,6 +63,9 @@ def test_what_is_degenerate_stays_measured_and_says_why(f, options, why):
     assert answer.measured and answer.check()
     if answer.reason == "minimum":
         assert any(re.search(why, reason.text) for reason in answer.reasons)
+    # where the point is not proved, the least value is: these problems are convex
+    (below,) = answer.answers
+    assert below.proved and below.check() and answer.fun - 1e-6 <= below.value <= answer.fun + 1e-12
 
 
 CONFLICTS = {

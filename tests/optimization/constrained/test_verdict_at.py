@@ -58,6 +58,7 @@ def test_dependent_gradients_leave_multipliers_open_and_the_range_is_told():
     assert answer.kind == "minimum"
     told = " ".join(reason.text or "" for reason in answer.reasons)
     assert "rank 1 of 2" in told and "inequality from 0 to infinity" in told
+    assert "Mangasarian and Fromovitz fails: they are unbounded" in told
 
 
 def test_multipliers_that_do_not_fit_are_told():
