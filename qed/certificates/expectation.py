@@ -18,7 +18,7 @@ Parts on whole numbers are sums with a proved tail (`qed.certificates.series`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar, Self, final
 
@@ -45,7 +45,8 @@ class Expectation(Certificate):
 
     A part without a family takes the next output of the function behind f for its log-density. Weights are fractions
     as texts; the first and last of the cuts are the ends of the part, which may be infinite. A sum is (family,
-    parameters, first place, last place, weight, whether it is a probability); those without a family come last.
+    parameters, first place, last place, weight, whether it is a probability); those without a family come last. Where
+    there are `functions`, they say which output is integrated against each part and sum: f, or one behind all others.
 
     >>> import jax.numpy as jnp
     >>> from qed.certificates.expectation import Expectation
@@ -61,6 +62,7 @@ class Expectation(Certificate):
     lower: float
     upper: float
     sums: tuple[SumData, ...] = ()
+    functions: tuple[int, ...] = ()
 
     @classmethod
     def about(
@@ -105,7 +107,14 @@ class Expectation(Certificate):
 
     def enclosed(self, traced: Traced, room: float | None = None) -> tuple[Any, list[list[float]]]:
         """A ball of the integral, about as narrow as `room` or the bounds ask for, and the cells of each part."""
-        places = _outputs((*self.parts, *self.sums), len(traced.graph.outputs))
+        images = len({k for k in self.functions if k})
+        places = _outputs((*self.parts, *self.sums), len(traced.graph.outputs), images)
+        if self.functions and len(self.functions) != len(places):
+            raise CertificateError("functions", f"there are {len(places)} parts and sums")
+        if any(
+            not (k == 0 or len(traced.graph.outputs) - images <= k < len(traced.graph.outputs)) for k in self.functions
+        ):
+            raise CertificateError("functions", "they are no outputs behind the log-densities")
         room = self._room() if room is None else room
         share = room / max(1, len(self.parts) + len(self.sums))
         cells = []
@@ -116,14 +125,23 @@ class Expectation(Certificate):
             close = self._close() if room > 0 else 0.0
             for k, part in enumerate(self.parts):
                 if close:
-                    total += relative.share(traced, part, places[k], f"parts[{k}]", close)
+                    total += relative.share(self.seen(traced, k), part, places[k], f"parts[{k}]", close)
                     continue
-                one = Part(traced, part, places[k], f"parts[{k}]")
+                one = Part(self.seen(traced, k), part, places[k], f"parts[{k}]")
                 total += one.mean(share)
                 cells.append(one.cells)
             for k, data in enumerate(self.sums):
-                total += Sum(traced, data, places[len(self.parts) + k], f"sums[{k}]").mean(share if share else None)
+                seen, place = self.seen(traced, len(self.parts) + k), places[len(self.parts) + k]
+                total += Sum(seen, data, place, f"sums[{k}]").mean(share if share else None)
         return total, cells
+
+    def seen(self, traced: Traced, k: int) -> Traced:
+        """The function with what is integrated against the k-th part in the place of f."""
+        if not self.functions or not self.functions[k]:
+            return traced
+        outputs = traced.graph.outputs
+        graph = replace(traced.graph, outputs=(outputs[self.functions[k]], *outputs[1:]))
+        return replace(traced, graph=graph)
 
     def _close(self) -> float:
         """The radius in parts of the value, where the bounds ask for that; else 0."""
@@ -231,7 +249,7 @@ class LogSum(Certificate):
             return mass.log() if mass > 0 and mass.is_finite() else library.arb.nan()
 
 
-def _outputs(parts: Sequence[Any], count: int) -> list[int]:
+def _outputs(parts: Sequence[Any], count: int, images: int = 0) -> list[int]:
     found, following = [], 1
     for k, part in enumerate(parts):
         if part[0] and part[0] not in {*NAMED, *COUNTS, "Counting"}:
@@ -239,6 +257,6 @@ def _outputs(parts: Sequence[Any], count: int) -> list[int]:
             raise CertificateError(msg, f"{part[0]} is no family")
         found.append(0 if part[0] else following)
         following += not part[0]
-    if following != count:
+    if following + images != count:
         raise CertificateError("parts", f"they name {following} outputs, and the function has {count}")
     return found

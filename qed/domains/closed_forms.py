@@ -1,7 +1,7 @@
 """Closed forms of cross-entropies, entropies and divergences of named densities, in balls.
 
-For q with log q = -log Z - sum_j c_j T_j(x), T_j one of x, x^2, log x, log(1 - x), |x - m|, the cross-entropy needs the
-means of these under p alone:
+For q with log q = -log Z - sum_j c_j T_j(x), T_j one of x, x^2, 1/x, x^s, log x and its square, log(1 - x), |x - m|,
+the cross-entropy needs the means of these under p alone:
 
     - E_p log q = log Z + sum_j c_j E_p T_j,        KL(p || q) = - E_p log q - H(p).
 
@@ -72,6 +72,8 @@ def _mass_of_student(df: Any) -> Any:
 
 
 ENTROPIES: Mapping[str, Callable[..., Any]] = {
+    "HalfCauchy": lambda scale: (2 * flint().arb.pi() * scale).log(),
+    "Logistic": lambda mean, scale: scale.log() + 2,
     "Cauchy": lambda mean, scale: (4 * flint().arb.pi() * scale).log(),
     "StudentT": _student_entropy,
 }
@@ -81,9 +83,14 @@ NEEDED: Mapping[str, Callable[..., tuple[tuple[Any, ...], ...]]] = {
     "Beta": lambda a, b: (("log", 1 - a), ("log of rest", 1 - b)),
     "Exponential": lambda rate: (("x", rate),),
     "Gamma": lambda shape, rate: (("log", 1 - shape), ("x", rate)),
+    "HalfNormal": lambda scale: (("x^2", 1 / (2 * scale**2)),),
+    "InverseGamma": lambda shape, rate: (("log", shape + 1), ("1/x", rate)),
     "Laplace": lambda mean, scale: (("distance", 1 / scale, mean),),
+    "LogNormal": lambda mean, scale: (("log", flint().arb(1)), ("squared log distance", 1 / (2 * scale**2), mean)),
     "Normal": lambda mean, scale: (("squared distance", 1 / (2 * scale**2), mean),),
+    "Pareto": lambda shape, lower: (("log", shape + 1),),
     "Uniform": lambda lower, upper: (),
+    "Weibull": lambda shape, scale: (("log", 1 - shape), ("power", scale**-shape, shape)),
 }
 """Which means the cross-entropy of a family needs, with their coefficients, and the point that distances are from."""
 
@@ -95,6 +102,11 @@ def _mean(p: Member, name: str, at: Any = None) -> Any:
         return None if first is None or second is None else second - 2 * at * first + at * at
     if name == "distance":
         return _distance(p, at)
+    if name == "squared log distance":
+        first, second = _mean(p, "log"), _mean(p, "log^2")
+        return None if first is None or second is None else second - 2 * at * first + at * at
+    if name == "power":
+        return POWERS[p[0]](at, *_balls(p)) if p[0] in POWERS else None
     rule = MEANS.get((p[0], name))
     return None if rule is None else rule(*_balls(p))
 
@@ -123,6 +135,10 @@ def _uniform_log(lower: Any, upper: Any) -> Any:
     return (above - below) / (upper - lower) - 1
 
 
+def _trigamma(x: Any) -> Any:
+    return flint().acb(x).polygamma(flint().acb(1)).real
+
+
 def _student_mean(df: Any, mean: Any, scale: Any) -> Any:
     return mean if df > 1 else None
 
@@ -142,6 +158,31 @@ MEANS: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("Gamma", "x"): lambda shape, rate: shape / rate,
     ("Gamma", "x^2"): lambda shape, rate: shape * (shape + 1) / rate**2,
     ("Gamma", "log"): lambda shape, rate: shape.digamma() - rate.log(),
+    ("Gamma", "1/x"): lambda shape, rate: rate / (shape - 1) if shape > 1 else None,
+    ("Gamma", "log^2"): lambda shape, rate: _trigamma(shape) + (shape.digamma() - rate.log()) ** 2,
+    ("HalfNormal", "x"): lambda scale: scale * (2 / flint().arb.pi()).sqrt(),
+    ("HalfNormal", "x^2"): lambda scale: scale**2,
+    ("HalfNormal", "log"): lambda scale: scale.log() - (flint().arb.const_euler() + flint().arb(2).log()) / 2,
+    ("InverseGamma", "x"): lambda shape, rate: rate / (shape - 1) if shape > 1 else None,
+    ("InverseGamma", "x^2"): lambda shape, rate: rate**2 / ((shape - 1) * (shape - 2)) if shape > 2 else None,
+    ("InverseGamma", "1/x"): lambda shape, rate: shape / rate,
+    ("InverseGamma", "log"): lambda shape, rate: rate.log() - shape.digamma(),
+    ("InverseGamma", "log^2"): lambda shape, rate: _trigamma(shape) + (rate.log() - shape.digamma()) ** 2,
+    ("LogNormal", "x"): lambda mean, scale: (mean + scale**2 / 2).exp(),
+    ("LogNormal", "x^2"): lambda mean, scale: (2 * mean + 2 * scale**2).exp(),
+    ("LogNormal", "1/x"): lambda mean, scale: (scale**2 / 2 - mean).exp(),
+    ("LogNormal", "log"): lambda mean, scale: mean,
+    ("LogNormal", "log^2"): lambda mean, scale: mean**2 + scale**2,
+    ("Logistic", "x"): lambda mean, scale: mean,
+    ("Logistic", "x^2"): lambda mean, scale: mean**2 + (flint().arb.pi() * scale) ** 2 / 3,
+    ("Pareto", "x"): lambda shape, lower: shape * lower / (shape - 1) if shape > 1 else None,
+    ("Pareto", "x^2"): lambda shape, lower: shape * lower**2 / (shape - 2) if shape > 2 else None,
+    ("Pareto", "1/x"): lambda shape, lower: shape / (lower * (shape + 1)),
+    ("Pareto", "log"): lambda shape, lower: lower.log() + 1 / shape,
+    ("Pareto", "log^2"): lambda shape, lower: (lower.log() + 1 / shape) ** 2 + 1 / shape**2,
+    ("Weibull", "x"): lambda shape, scale: scale * (1 + 1 / shape).gamma(),
+    ("Weibull", "x^2"): lambda shape, scale: scale**2 * (1 + 2 / shape).gamma(),
+    ("Weibull", "log"): lambda shape, scale: scale.log() - flint().arb.const_euler() / shape,
     ("Laplace", "x"): lambda mean, scale: mean,
     ("Laplace", "x^2"): lambda mean, scale: mean**2 + 2 * scale**2,
     ("Normal", "x"): lambda mean, scale: mean,
@@ -154,3 +195,11 @@ MEANS: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("Uniform", "log of rest"): lambda lower, upper: _uniform_log(1 - upper, 1 - lower),
 }
 """Means under named densities."""
+
+POWERS: Mapping[str, Callable[..., Any]] = {
+    "Exponential": lambda s, rate: (1 + s).gamma() / rate**s,
+    "Gamma": lambda s, shape, rate: ((shape + s).lgamma() - shape.lgamma()).exp() / rate**s,
+    "LogNormal": lambda s, mean, scale: (s * mean + (s * scale) ** 2 / 2).exp(),
+    "Weibull": lambda s, shape, scale: scale**s * (1 + s / shape).gamma(),
+}
+"""The means of x^s, s > 0."""

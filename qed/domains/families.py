@@ -53,6 +53,13 @@ FAMILIES: Mapping[str, ExponentialFamily] = {
         _gamma,
         {"Gamma": lambda shape, rate: (shape, -rate), "Exponential": lambda rate: (jnp.ones_like(rate), -rate)},
     ),
+    "HalfNormal": ExponentialFamily(
+        lambda b: -jnp.log(-b) / 2, {"HalfNormal": lambda scale: (-1 / (2 * scale * scale),)}
+    ),
+    "InverseGamma": ExponentialFamily(_gamma, {"InverseGamma": lambda shape, rate: (shape, -rate)}),
+    "LogNormal": ExponentialFamily(
+        _normal, {"LogNormal": lambda mean, scale: (mean / (scale * scale), -1 / (2 * scale * scale))}
+    ),
     "Normal": ExponentialFamily(
         _normal, {"Normal": lambda mean, scale: (mean / (scale * scale), -1 / (2 * scale * scale))}
     ),

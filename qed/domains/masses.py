@@ -26,10 +26,17 @@ LOG_MASS: Mapping[str, Callable[..., Any]] = {
     "Cauchy": lambda mean, scale: (_pi() * scale).log(),
     "Exponential": lambda rate: -rate.log(),
     "Gamma": lambda shape, rate: shape.lgamma() - shape * rate.log(),
+    "HalfCauchy": lambda scale: (_pi() * scale / 2).log(),
+    "HalfNormal": lambda scale: (_pi() / 2).log() / 2 + scale.log(),
+    "InverseGamma": lambda shape, rate: shape.lgamma() - shape * rate.log(),
     "Laplace": lambda mean, scale: (2 * scale).log(),
+    "LogNormal": lambda mean, scale: (2 * _pi()).log() / 2 + scale.log(),
+    "Logistic": lambda mean, scale: scale.log(),
     "Normal": lambda mean, scale: (2 * _pi()).log() / 2 + scale.log(),
+    "Pareto": lambda shape, lower: -shape * lower.log() - shape.log(),
     "StudentT": lambda df, mean, scale: scale.log() + df.log() / 2 + _log_beta(df / 2, flint().arb(0.5)),
     "Uniform": lambda lower, upper: (upper - lower).log(),
+    "Weibull": lambda shape, scale: shape * scale.log() - shape.log(),
 }
 """The logarithm of the mass, by the family's name, as a function of balls."""
 

@@ -22,7 +22,7 @@ from qed.domains.forward import Forward
 from qed.domains.known import Known
 from qed.domains.precision import flint, precision
 from qed.domains.tail_arithmetic import Arithmetic
-from qed.domains.tail_forms import Logarithm, Near, NoOrder, Term, Truth, exact_on_numbers, fraction_of
+from qed.domains.tail_forms import Logarithm, Near, NoOrder, Term, Truth, exact_on_numbers, fraction_of, grown
 from qed.domains.value import Value
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Atom, Equation
@@ -255,8 +255,17 @@ class Tail(Arithmetic, Forward):
             raise NoOrder
         if x is y and _finite(x):
             return Truth(name in ("le", "ge", "eq"))  # one real number, whatever it is
-        sign = self.sign(self.add(x, self._negated(y)))
-        return Truth({"eq": False, "ne": True}.get(name, sign > 0 if name in ("gt", "ge") else sign < 0))
+        sign = self._order(x, y)
+        held = {"eq": sign == 0, "ne": sign != 0, "ge": sign >= 0, "gt": sign > 0, "le": sign <= 0, "lt": sign < 0}
+        return Truth(held[name])
+
+    def _order(self, x: Any, y: Any) -> int:
+        """The sign of x - y: 0 where both are one number."""
+        try:
+            found = self.add(x, self._negated(y))
+            return 0 if isinstance(found, Term) and found.b.is_zero() else self.sign(found)
+        except NoOrder:
+            return grown(self, x, y)
 
     def _larger(self, name: str, x: Any, y: Any) -> Any:
         try:

@@ -90,6 +90,23 @@ def fraction_of(ball: Any) -> Fraction:
     return Fraction(mantissa) * Fraction(2) ** exponent
 
 
+def grown(domain: Any, x: Any, y: Any) -> int:
+    """The sign of x - y for all x >= R in the tail domain, where one of them is an exponential that grows.
+
+    From R on it is above, or below, whatever is bounded there and smaller than it at R.
+    """
+    for one, other, sign in ((x, y, 1), (y, x, -1)):
+        if not isinstance(one, Term) or one.k or not (one.q and one.c > 0 and (one.b > 0 or one.b < 0)):
+            continue
+        start = flint().arb(domain.start)
+        exponent = one.c.lower() * power_of(start, one.q)
+        if not ball_of(one.p) + exponent * ball_of(one.q) >= 0:
+            continue
+        if abs(one.b).lower() * power_of(start, one.p) * exponent.exp() > abs(domain.ball(other)).upper():
+            return sign if one.b > 0 else -sign
+    raise NoOrder
+
+
 def exact_on_numbers(equation: Equation) -> bool:
     """Whether JAX does to known numbers exactly what the real function does: it moves them, or they are integers."""
     return equation.primitive in MOVES or not any(is_inexact(v.dtype) for v in (*equation.inputs, *equation.outputs))

@@ -13,6 +13,8 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, overload
 
+from qed.domains.counts import COUNTS
+from qed.domains.densities import NAMED
 from qed.integration.measure import Measure, Part, end_of, measure_of, real, shares_of, wrong
 from qed.integration.product import box
 from qed.integration.traced.tracers import is_traced
@@ -68,6 +70,49 @@ def from_log_density(log_density: Callable[..., Any], lower: float = -math.inf, 
         raise wrong(msg, "the interval is empty", "give lower < upper")
     part = Part("", (), float(lower), float(upper), log_density=log_density)
     return Measure(parts=(part,), name=f"the law of {getattr(log_density, '__name__', 'a log-density')}")
+
+
+def reweight(measure: Measure, log_density: Callable[..., Any]) -> Measure:
+    """The probability whose density against a measure is proportional to exp(log_density(x)): prior times likelihood.
+
+    Args:
+        measure: one part without atoms: a length, a counting measure, or a law with a name or a log-density.
+        log_density: a function of one real number that returns one, without its constant.
+
+    Raises:
+        QedError: QED007 for a measure of several parts, whose new weights would be no fractions, and for an image.
+
+    >>> import qed
+    >>> from qed.integration.measures import Normal, reweight
+    >>> posterior = reweight(Normal(0.0, 1.0), lambda x: -((x - 2.0) ** 2) / 2)
+    >>> round(qed.expect(lambda x: x, posterior).value, 9)
+    1.0
+    """
+    given = measure_of(measure)
+    if not callable(log_density):
+        msg = f"a {type(log_density).__name__} is no function"
+        raise wrong(msg, "it cannot be called", "give a function of x")
+    if given.atoms or len(given.parts) != 1 or given.parts[0].of is not None:
+        msg = f"{given} is not reweighted"
+        raise wrong(msg, "the new weights of its parts are no fractions", "give a measure of one part, without atoms")
+    (part,) = given.parts
+    before = _logarithm_of(part)
+
+    def joint(x: Any) -> Any:
+        return log_density(x) + before(x)
+
+    chosen = Part("", (), part.lower, part.upper, log_density=joint, counting=part.counting)
+    return Measure(parts=(chosen,), name=f"{given.name} reweighted by {getattr(log_density, '__name__', 'a function')}")
+
+
+def _logarithm_of(part: Part) -> Callable[[Any], Any]:
+    """The log-density of a part, without its constant."""
+    if part.log_density is not None:
+        return part.log_density
+    if part.family == "Counting" or (part.family == "Uniform" and not part.counting):
+        return lambda x: 0 * x
+    found = COUNTS[part.family].log_mass if part.counting else NAMED[part.family].log_density
+    return lambda x: found(x, *part.parameters)
 
 
 def scaled(factor: float, measure: Measure) -> Measure:
@@ -136,6 +181,9 @@ def restrict(measure: Measure, lower: float = -math.inf, upper: float = math.inf
 
 def _cut(part: Part, lower: float, upper: float) -> Part | None:
     """What lies in [lower, upper] of a part; None where that is nothing."""
+    if part.image is not None and (lower, upper) != (-math.inf, math.inf):
+        msg = "an image is not restricted"
+        raise wrong(msg, "which points it puts there is not known", "restrict the measure first")
     low, high = max(part.lower, lower), min(part.upper, upper)
     if part.counting:
         low, high = (math.ceil(low), math.floor(high) if high < math.inf else high)

@@ -25,6 +25,7 @@ from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
+from qed.integration.images import Layout
 from qed.integration.measure import Measure
 from qed.integration.product import Product
 from qed.integration.proposals import (
@@ -101,7 +102,7 @@ def expect(
     if tol is not None and not (isinstance(tol, int | float) and 0 < tol < np.inf):
         raise QedError("QED007", f"tol={tol!r} is no tolerance", "it is a positive number", "give tol=1e-6, say")
     function = read(fun, jnp.asarray(0.5), *args)
-    return _Question(function, fun, measure, args, tol).answer()
+    return _Question(function, fun, measure, args, tol, Layout.of(measure)).answer()
 
 
 def probability(
@@ -157,10 +158,11 @@ class _Question:
     measure: Measure
     args: tuple[Any, ...]
     tol: float | None
+    layout: Layout
 
     def answer(self) -> Answer[float]:
         """Measure, then prove; a number beside which the integrand is not bounded becomes a cut."""
-        subject = self._subject()
+        subject = self.layout.subject(self.fun, self.args)
         traced = subject.traced()
         cuts: tuple[float, ...] = ()
         while True:
@@ -168,11 +170,12 @@ class _Question:
             known = total_of([share.proposal for share in shares])
             if self.measure.sums:
                 size = 0.0 if known is None else max(abs(known.value), known.size)
-                found = summed(subject, traced, self.measure, *self._data(shares), size, self.tol)
+                found = summed(subject, traced, self.layout, *self._data(shares), size, self.tol)
                 return self._unknown(found) if isinstance(found, str) else self._proof(*found)
             certificate, value, problem, place = self._proved(subject, traced, known, shares)
             if certificate is not None:
-                return self._proof(*(refined(certificate, traced, shares[0].f) or (certificate, value)))
+                integrands = [share.f for share in shares[1:]]
+                return self._proof(*(refined(certificate, traced, integrands) or (certificate, value)))
             singular = None if place is None or len(cuts) == SINGULAR else singular_near(place, shares)
             if singular is None:
                 break
@@ -183,19 +186,6 @@ class _Question:
             return self._unknown(problem)
         return self._measurement(known, problem)
 
-    def _subject(self) -> Subject:
-        """The function that returns f and the log-densities of parts without a family."""
-        given = (*self.measure.densities, *self.measure.sums)
-        own = [part.log_density for part in given if part.log_density is not None]
-        for density in own:
-            read(density, jnp.asarray(0.5))
-        fun, args = self.fun, self.args
-
-        def joint(x: Any) -> Any:
-            return (fun(x, *args), *(density(x) for density in own))
-
-        return Subject(joint, jnp.asarray(0.5))
-
     def _shares(self, traced: Traced, more: tuple[float, ...]) -> list[Share]:
         """What the rules say of the atoms, and of each part."""
         f, following = vectorised(traced, 0), 1
@@ -203,7 +193,8 @@ class _Question:
         terms = places * np.array([float(w) for _, w in self.measure.atoms])
         value, size = float(np.sum(terms)), float(np.sum(np.abs(terms)))
         found = [Share(None, f, None, (), Proposal(value, 1e-14 * size, True) if np.isfinite(value) else None)]
-        for part in self.measure.densities:
+        for k, part in enumerate(self.layout.densities):
+            f = vectorised(traced, self.layout.output(k)) if self.layout.functions else f
             if part.log_density is None:
                 u = vectorised(NAMED[part.family].traced(part.parameters), 0)
             else:
@@ -217,7 +208,10 @@ class _Question:
     ) -> tuple[Expectation | None, float, str, float | None]:
         """A certificate that was verified and the value it is about; or why there is none, and where."""
         atoms, parts = self._data(shares)
-        free = Expectation.made(subject, traced, atoms=atoms, parts=parts, lower=-np.inf, upper=np.inf)
+        images = self.layout.functions
+        free = Expectation.made(
+            subject, traced, atoms=atoms, parts=parts, lower=-np.inf, upper=np.inf, functions=images
+        )
         tried = self._bounds(known) or self._refined(free, traced)
         problem = ""
         for value, lower, upper in tried:

@@ -27,7 +27,8 @@ class Part:
     """A part with a density: a named family with its parameters, or a log-density of the user's.
 
     `weight` is its total mass where it is a probability; otherwise a factor of exp(log-density). A part that is
-    `counting` has its density against the measure that counts whole numbers, from `lower` to `upper`.
+    `counting` has its density against the measure that counts whole numbers, from `lower` to `upper`. The
+    family "Image" is that of the image of the part `of` under the map `image` (`qed.integration.images`).
     """
 
     family: str
@@ -38,6 +39,8 @@ class Part:
     weight: Fraction = Fraction(1)
     log_density: Callable[..., Any] | None = None
     counting: bool = False
+    of: Part | None = None
+    image: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True)

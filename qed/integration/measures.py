@@ -5,8 +5,24 @@ Roots (Lebesgue, Counting, Dirac), the usual families, and what makes new measur
 
 from __future__ import annotations
 
-from qed.integration.combining import Lebesgue, add, from_log_density, mixture, restrict, scaled
-from qed.integration.families.continuous import Beta, Cauchy, Exponential, Gamma, Laplace, Normal, StudentT, Uniform
+from qed.integration.combining import Lebesgue, add, from_log_density, mixture, restrict, reweight, scaled
+from qed.integration.families.continuous import (
+    Beta,
+    Cauchy,
+    Exponential,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    InverseGamma,
+    Laplace,
+    Logistic,
+    LogNormal,
+    Normal,
+    Pareto,
+    StudentT,
+    Uniform,
+    Weibull,
+)
 from qed.integration.families.discrete import (
     Bernoulli,
     Binomial,
@@ -17,7 +33,9 @@ from qed.integration.families.discrete import (
     NegativeBinomial,
     Poisson,
 )
+from qed.integration.families.from_numpyro import from_numpyro
 from qed.integration.families.from_scipy import from_scipy
+from qed.integration.images import pushforward
 from qed.integration.measure import Measure
 from qed.integration.product import Product, power, product
 
@@ -32,21 +50,31 @@ __all__ = [
     "Exponential",
     "Gamma",
     "Geometric",
+    "HalfCauchy",
+    "HalfNormal",
+    "InverseGamma",
     "Laplace",
     "Lebesgue",
+    "LogNormal",
+    "Logistic",
     "Measure",
     "NegativeBinomial",
     "Normal",
+    "Pareto",
     "Poisson",
     "Product",
     "StudentT",
     "Uniform",
+    "Weibull",
     "add",
     "from_log_density",
+    "from_numpyro",
     "from_scipy",
     "mixture",
     "power",
     "product",
+    "pushforward",
     "restrict",
+    "reweight",
     "scaled",
 ]

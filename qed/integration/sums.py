@@ -17,6 +17,7 @@ from qed.certificates.series import SumData
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
+from qed.integration.images import Layout
 from qed.integration.measure import Measure
 
 ROOM = 16
@@ -27,7 +28,7 @@ WIDE = 1e-2
 """Bounds wider than this, in parts of the value, say nothing."""
 
 
-def sums_of(measure: Measure) -> tuple[SumData, ...]:
+def sums_of(measure: Measure | Layout) -> tuple[SumData, ...]:
     """The parts on whole numbers as a certificate holds them.
 
     >>> from qed.integration.measures import Poisson
@@ -41,20 +42,21 @@ def sums_of(measure: Measure) -> tuple[SumData, ...]:
 
 
 def summed(
-    subject: Subject, traced: Traced, measure: Measure, atoms: Any, parts: Any, size: float, tol: float | None
+    subject: Subject, traced: Traced, layout: Layout, atoms: Any, parts: Any, size: float, tol: float | None
 ) -> tuple[Expectation, float] | str:
     """A certificate that was verified and the value it is about, or why there is none.
 
     Args:
         subject: the function that returns f and the log-densities of parts without a family.
         traced: the same, traced.
-        measure: a measure with parts on whole numbers.
+        layout: the parts of a measure, some of them on whole numbers.
         atoms: the atoms, as a certificate holds them.
         parts: the densities, as a certificate holds them.
         size: about how large their share is.
         tol: how wide the bounds may be to each side.
     """
-    first = Expectation.made(subject, traced, atoms=atoms, parts=parts, sums=sums_of(measure), lower=0.0, upper=0.0)
+    first = Expectation.made(subject, traced, atoms=atoms, parts=parts, sums=sums_of(layout), lower=0.0, upper=0.0,
+                             functions=layout.functions)  # fmt: skip
     found = _bounds(first, traced, 1e-10 * (size or 1.0) if parts else 0.0, tol)
     if isinstance(found, str):
         return found

@@ -24,14 +24,14 @@ LEAST = 1e-300
 
 
 def refined(
-    certificate: Expectation, traced: Traced, values: Callable[[Any], np.ndarray]
+    certificate: Expectation, traced: Traced, values: Sequence[Callable[[Any], np.ndarray]]
 ) -> tuple[Expectation, float] | None:
     """The same claim with bounds close to a tiny value, verified; None where it is not tiny, or of no one sign.
 
     Args:
         certificate: one that was verified.
         traced: the function of it.
-        values: the integrand in float64.
+        values: the integrand of each part in float64.
     """
     weight = sum(float(Fraction(part[3])) for part in certificate.parts)
     most = max(abs(certificate.lower), abs(certificate.upper))
@@ -54,16 +54,18 @@ def refined(
     return found, value
 
 
-def _of_one_sign(values: Callable[[Any], np.ndarray], cuts: Sequence[Sequence[float]]) -> bool:
+def _of_one_sign(values: Sequence[Callable[[Any], np.ndarray]], cuts: Sequence[Sequence[float]]) -> bool:
     """Whether the integrand has one sign at many places, and is not 0 at all of them."""
     wide = np.sinh(np.linspace(-14.0, 14.0, 2**12))
-    for ends in cuts:
+    signs = set()
+    for f, ends in zip(values, cuts, strict=True):
         inner = np.linspace(max(ends[0], -1e3), min(ends[-1], 1e3), 2**12)
         x = np.concatenate([wide, inner])
-        found = values(x[(x > ends[0]) & (x < ends[-1])])
-        if np.any(np.isnan(found)) or (np.any(found > 0) and np.any(found < 0)) or not np.any(found):
+        found = f(x[(x > ends[0]) & (x < ends[-1])])
+        signs |= set(np.sign(found).tolist())
+        if not np.any(found):
             return False
-    return True
+    return signs in ({0.0, 1.0}, {1.0}, {0.0, -1.0}, {-1.0})
 
 
 def _ball(certificate: Expectation, traced: Traced, goal: float) -> Any:
@@ -74,6 +76,6 @@ def _ball(certificate: Expectation, traced: Traced, goal: float) -> Any:
         for k, (x, weight) in enumerate(certificate.atoms):
             total += weight_of(weight, f"atoms[{k}]") * value_on(traced, 0, x, x, f"atoms[{k}]")
         for k, part in enumerate(certificate.parts):
-            total += share(traced, part, 0 if part[0] else following, f"parts[{k}]", goal)
+            total += share(certificate.seen(traced, k), part, 0 if part[0] else following, f"parts[{k}]", goal)
             following += not part[0]
         return total if total.is_finite() and total.rad() < 4 * goal * abs(total).lower() else None

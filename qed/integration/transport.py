@@ -9,12 +9,14 @@ Reference: Devroye, *Non-Uniform Random Variate Generation*, Springer 1986, sect
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy import special
 
 from qed.domains.counts import COUNTS
+from qed.integration.images import moved
 from qed.integration.measure import Measure, Part, wrong
 
 Array = np.ndarray
@@ -30,10 +32,17 @@ QUANTILES: Mapping[str, Callable[..., Array]] = {
     "Cauchy": lambda u, mean, scale: mean - scale / np.tan(np.pi * u),
     "Exponential": lambda u, rate: -np.log1p(-u) / rate,
     "Gamma": lambda u, shape, rate: special.gammaincinv(shape, u) / rate,
+    "HalfCauchy": lambda u, scale: scale * np.tan(np.pi * u / 2),
+    "HalfNormal": lambda u, scale: scale * special.ndtri((1 + u) / 2),
+    "InverseGamma": lambda u, shape, rate: rate / special.gammainccinv(shape, u),
     "Laplace": _laplace,
+    "LogNormal": lambda u, mean, scale: np.exp(mean + scale * special.ndtri(u)),
+    "Logistic": lambda u, mean, scale: mean + scale * (np.log(u) - np.log1p(-u)),
     "Normal": lambda u, mean, scale: mean + scale * special.ndtri(u),
+    "Pareto": lambda u, shape, lower: lower * np.exp(-np.log1p(-u) / shape),
     "StudentT": lambda u, df, mean, scale: mean + scale * special.stdtrit(df, u),
     "Uniform": lambda u, lower, upper: lower + (upper - lower) * u,
+    "Weibull": lambda u, shape, scale: scale * (-np.log1p(-u)) ** (1 / shape),
 }
 """The quantile functions of the named densities, in float64."""
 
@@ -71,6 +80,8 @@ def length_of(part: Part) -> float:
     """The mass of a part; raises QED007 where it is given by a log-density that is no probability."""
     if part.probability:
         return float(part.weight)
+    if part.of is not None:
+        return length_of(replace(part.of, weight=part.weight))
     if part.counting and part.family in COUNTS:
         low, high = _levels(part)
         return float(part.weight) * (high - low)
@@ -99,6 +110,8 @@ def _levels(part: Part) -> tuple[float, float]:
 
 
 def _of_part(part: Part, u: Array) -> Array:
+    if part.image is not None and part.of is not None:
+        return moved(_of_part(part.of, u), part.image)
     if part.counting and part.family in COUNTS:
         low, high = _levels(part)
         return np.clip(_of_scipy(part).ppf(low + (high - low) * u), part.lower, part.upper)

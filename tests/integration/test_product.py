@@ -21,6 +21,13 @@ LAWS = {
     "Normal": ((0.5, 1.5), stats.norm(0.5, 1.5)),
     "StudentT": ((5.0, 0.5, 2.0), stats.t(5.0, 0.5, 2.0)),
     "Uniform": ((0.25, 0.75), stats.uniform(0.25, 0.5)),
+    "HalfCauchy": ((1.5,), stats.halfcauchy(scale=1.5)),
+    "HalfNormal": ((1.5,), stats.halfnorm(scale=1.5)),
+    "InverseGamma": ((3.5, 2.0), stats.invgamma(3.5, scale=2.0)),
+    "LogNormal": ((0.25, 0.5), stats.lognorm(0.5, scale=math.exp(0.25))),
+    "Logistic": ((0.25, 0.75), stats.logistic(0.25, 0.75)),
+    "Pareto": ((4.5, 0.5), stats.pareto(4.5, scale=0.5)),
+    "Weibull": ((2.5, 1.5), stats.weibull_min(2.5, scale=1.5)),
 }
 
 

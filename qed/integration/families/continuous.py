@@ -67,6 +67,41 @@ def Beta(a: float, b: float) -> Measure:
     return _family("Beta", a, b)
 
 
+def HalfNormal(scale: float = 1.0) -> Measure:
+    """The law of |X| for a normal X of mean 0 and this standard deviation."""
+    return _family("HalfNormal", scale)
+
+
+def HalfCauchy(scale: float = 1.0) -> Measure:
+    """The law of |X| for Cauchy's X about 0; it has no mean."""
+    return _family("HalfCauchy", scale)
+
+
+def InverseGamma(shape: float, rate: float = 1.0) -> Measure:
+    """The law of 1 / X for a Gamma X: the density proportional to x^(-shape - 1) exp(-rate / x) for x > 0."""
+    return _family("InverseGamma", shape, rate)
+
+
+def LogNormal(mean: float = 0.0, scale: float = 1.0) -> Measure:
+    """The law of exp(X) for a normal X with this mean and standard deviation."""
+    return _family("LogNormal", mean, scale)
+
+
+def Logistic(mean: float = 0.0, scale: float = 1.0) -> Measure:
+    """The law whose distribution function is the sigmoid of (x - mean) / scale."""
+    return _family("Logistic", mean, scale)
+
+
+def Pareto(shape: float, lower: float = 1.0) -> Measure:
+    """The density proportional to x^(-shape - 1) for x >= lower > 0."""
+    return _family("Pareto", shape, lower)
+
+
+def Weibull(shape: float, scale: float = 1.0) -> Measure:
+    """The density proportional to x^(shape - 1) exp(-(x / scale)^shape) for x >= 0."""
+    return _family("Weibull", shape, scale)
+
+
 @overload
 def Uniform(lower: float = 0.0, upper: float = 1.0) -> Measure: ...
 @overload

@@ -112,7 +112,7 @@ def integrand(question: Question) -> Integrand:
     mass = measure.mass
     base = _base(question) if np.isfinite(mass) else None
     parts = [one.parts[0] if len(one.parts) == 1 and not one.atoms else None for one in measure.factors]
-    dense = all(part is not None and not getattr(part, "counting", False) for part in parts)
+    dense = all(part is not None and not part.counting and part.of is None for part in parts)
     if not dense and base is None:
         raise QedError("QED007", f"{measure} has no density", "and infinite mass", "give a measure of finite mass")
     if not dense:

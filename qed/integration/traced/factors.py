@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from qed.domains.counts import COUNTS
 from qed.errors import QedError
+from qed.integration.images import base_of
 from qed.integration.measure import Measure, Part
 from qed.integration.traced.lines import LINES, Line, about_mode, length
 from qed.integration.traced.quadrature import nodes
@@ -43,6 +44,10 @@ def _number(weight: Any) -> Any:
 
 
 def _of_part(part: Part, count: int, h: Difference | None) -> tuple[Any, Any]:
+    base, image = base_of(part)
+    if image is not None:
+        x, logs = _of_part(base, count, h)
+        return jax.vmap(image)(x), logs
     if part.counting:
         x, logs = _counted(part)
     elif part.log_density is not None:
@@ -60,6 +65,9 @@ def line_of(part: Part) -> Line:
     if not part.probability:
         return length(part.lower, part.upper)
     parameters = tuple(jnp.asarray(value, jnp.result_type(float)) for value in part.parameters)
+    if part.family not in LINES:
+        what, because = f"{part.family} has traced parameters", "no substitution is known for it"
+        raise QedError("QED007", what, because, f"known are {', '.join(sorted(LINES))}")
     return LINES[part.family](*parameters)
 
 

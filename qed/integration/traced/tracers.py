@@ -33,8 +33,9 @@ def measure_is_traced(measure: Any) -> bool:
     if not hasattr(measure, "parts"):
         return is_traced(measure)
     numbers = [list(map(list, measure.atoms))]
-    numbers += [[part.parameters, part.lower, part.upper, part.weight] for part in measure.parts]
-    return is_traced(numbers) or any(closes_over_tracers(part.log_density) for part in measure.parts)
+    parts = [*measure.parts, *(part.of for part in measure.parts if part.of is not None)]
+    numbers += [[part.parameters, part.lower, part.upper, part.weight] for part in parts]
+    return is_traced(numbers) or any(closes_over_tracers(g) for part in parts for g in (part.log_density, part.image))
 
 
 def closes_over_tracers(fun: Any, depth: int = DEPTH) -> bool:
