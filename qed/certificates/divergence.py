@@ -10,16 +10,17 @@ and log p it is minus the cross-entropy of q under p, on the base that counts at
 
 Verification: weights are fractions, their logarithms are balls. Two members of one exponential family are compared by
 the curvature of its log-normaliser (`qed.certificates.curvature_integral`); of other pairs the closed form is
-evaluated, if there is one (`qed.domains.closed_forms`). Other densities are integrated
-(`qed.certificates.integral_parts`) with constants a_k near log(w_k / Z_k), which the function behind the certificate
-holds and nobody believes: the masses Z_k are enclosed (those of named densities are closed forms), and what a_k is off
+evaluated, if there is one (`qed.domains.closed_forms`), and what the integral says of either must not contradict it.
+Other densities are integrated (`qed.certificates.integral_parts`) with constants a_k near log(w_k / Z_k), which the
+function behind the certificate holds and nobody believes: the masses Z_k are enclosed (those of named densities are
+closed forms), and what a_k is off
 by is put right, or told for a mixture by |log sum exp(u_k + a_k) - log sum exp(u_k + b_k)| <= max |a_k - b_k|.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar, final
 
@@ -41,9 +42,12 @@ from qed.domains.masses import log_mass
 from qed.domains.precision import flint, precision
 from qed.errors import CertificateError
 from qed.graph.trace import Traced, trace
+from qed.graph.walk import TooLong
 
 EXACT = 384
 """The precision of sums of logarithms, whose digits may cancel."""
+ROUGH = 2.0**-5
+"""How closely the integral is enclosed that stands beside a closed form, in parts of it."""
 PartData = tuple[str, tuple[float, ...], tuple[float, ...], str]
 """A density as data: family or '', parameters, cuts, and weight as a fraction's text."""
 
@@ -91,6 +95,7 @@ class Divergence(Certificate):
             if not proved:
                 says = f"it is {total.str(12)}, not surely in [{self.lower!r}, {self.upper!r}]"
                 raise CertificateError("lower", says)
+        self._beside(traced)
 
     # --- supports ---
 
@@ -198,6 +203,24 @@ class Divergence(Certificate):
                     found = closed_forms.divergence(p, q) if common(p, q) is None else enclosed(p, q)
             return None if found is None else ball_of(weights[0]) * (ball_of(off).log() + found)
 
+    def _beside(self, traced: Traced) -> None:
+        """Raise CertificateError where the integral, roughly enclosed, contradicts the formula.
+
+        Of near laws it says nothing: what is between them is less than the room that it is given.
+        """
+        if (exact := self.exact()) is None or not exact.is_finite() or (self.ratio and abs(exact) < ROUGH / 8):
+            return
+        parts = tuple((name, given, _cut(name, given, cuts), weight) for name, given, cuts, weight in self.p_parts)
+        try:
+            with precision(BITS):
+                found = replace(self, p_parts=parts)._integrated(
+                    traced, max(ROUGH * abs(float(exact.mid())), ROUGH / 8)
+                )
+        except (CertificateError, TooLong):
+            return  # the integral is not enclosed: the formula stands alone
+        if found.is_finite() and not found.overlaps(exact):
+            raise CertificateError("p_parts", f"the integral is {found.str(6)}, and the formula gives {exact.str(6)}")
+
     def _integrated(self, traced: Traced, room: float) -> Any:
         """sum_k w_k E_k f, and what the constants are off by."""
         arb = flint().arb
@@ -270,6 +293,14 @@ class Divergence(Certificate):
             for name, parameters, cuts, _ in parts:
                 if name:
                     _checked(name, parameters, cuts)
+
+
+def _cut(name: str, parameters: tuple[float, ...], cuts: tuple[float, ...]) -> tuple[float, ...]:
+    """The cuts, with one where the mass is if none is finite."""
+    if any(map(np.isfinite, cuts)):
+        return cuts
+    at = dict(zip(NAMED[name].parameters, parameters, strict=True)).get("mean", 0.0)
+    return (cuts[0], float(at), cuts[-1])
 
 
 def _checked(name: str, parameters: tuple[float, ...], cuts: tuple[float, ...]) -> None:

@@ -410,3 +410,18 @@ def test_an_altered_certificate_is_refused(p, q):
         replace(certificate, lower=math.inf, upper=math.inf).sealed().verify()
     with pytest.raises(CertificateError):
         replace(certificate, lower=certificate.upper * 1.01, upper=certificate.upper * 1.02).sealed().verify()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: qed.entropy(m.StudentT(3.0, 0.0, 1.0)),
+        lambda: qed.entropy(m.Beta(0.5, 0.5)),
+        lambda: qed.kl(m.Normal(0.25, 1.25), m.Laplace(0.0, 1.0)),
+    ],
+)
+def test_a_wrong_formula_is_contradicted_by_the_integral(ask, monkeypatch):
+    right = closed_forms.cross_entropy
+    assert ask().proved
+    monkeypatch.setattr(closed_forms, "cross_entropy", lambda p, q: right(p, q) * 1.25 + 0.25)
+    assert not ask().proved
