@@ -79,6 +79,16 @@ def _logsumexp(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shap
     return f.log(_along(f, f.exp(ps[0]), params["axes"], shapes[0]))
 
 
+def _log_mean_exp(
+    f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
+) -> Poly:
+    count = 1
+    for axis in params["axes"]:
+        count *= shapes[0][axis]
+    total = _along(f, f.exp(ps[0]), params["axes"], shapes[0])
+    return f.log(f.forms.times(number(Fraction(1, count)), total))
+
+
 def _log_softmax_at(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Any) -> Poly:
     """u_i - log sum_j exp u_j with u = c s; s_i is the slice that a program would read."""
     i, (s,), (shape,) = int(params["index"]), ps, shapes
@@ -132,6 +142,18 @@ def _softmax(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes
     return f.divided(above, below)
 
 
+def _masked_softmax(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Any) -> Poly:
+    above = f.forms.times(ps[0], f.exp(ps[1]))
+    return f.divided(above, _expanded(f, _along(f, above, params["axes"], shapes[1]), params["axes"], shapes[1]))
+
+
+def _square_between_roots(f: Functions, *ps: Poly) -> Poly:
+    a, b, d, plain = ps
+    f.agree(d, plus(a, b, -1), "the difference")
+    f.agree(plain, plus(plus(a, b), f.power(f.forms.times(a, b), HALF), -2), "what stands there")
+    return plain
+
+
 def _log_ratio(f: Functions, *ps: Poly) -> Poly:
     a, b, d = ps
     f.agree(d, plus(a, b, -1), "the difference of the arguments")
@@ -146,6 +168,11 @@ def _relative_entropy(f: Functions, *ps: Poly) -> Poly:
 def _scaled_erfc(f: Functions, p: Poly) -> Poly:
     shift = f.exp(f.forms.times(number(-1), f.named("erfc_shift", p)))
     return f.forms.times(plus(number(1), f.odd("erf", p), -1), shift)
+
+
+def _log_erfc_between(f: Functions, x: Poly, y: Poly, d: Poly) -> Poly:
+    f.agree(d, plus(y, x, -1), "the difference of the arguments")
+    return f.log(plus(f.odd("erf", y), f.odd("erf", x), -1))
 
 
 def _inverse_mills(f: Functions, z: Poly, e: Poly) -> Poly:
@@ -267,6 +294,7 @@ MEANINGS: dict[str, Meaning] = {
     "rest_split": _simple(lambda f, *ps: f.log(_sum_two(f, *ps))),
     "sum_two": _simple(_sum_two),
     "logsumexp": _logsumexp,
+    "log_mean_exp": _log_mean_exp,
     "log_softmax_at": _log_softmax_at,
     "others": _others,
     "sum_exp": _simple(lambda f, p: plus(number(1), p)),
@@ -277,8 +305,11 @@ MEANINGS: dict[str, Meaning] = {
     "exp_of_sum": lambda f, ps, params, shapes: f.exp(_combined(f, ps, params["coefficients"])),
     "exp_beside": lambda f, ps, params, shapes: f.exp(_combined(f, ps[1:], params["coefficients"])),
     "softmax": _softmax,
+    "masked_softmax": _masked_softmax,
+    "square_between_roots": _simple(_square_between_roots),
     "log_cosh": _simple(lambda f, p: f.log(f.elementary("cosh", p) or {})),
     "log_erfc": _simple(lambda f, p: f.log(plus(number(1), f.odd("erf", p), -1))),
+    "log_erfc_between": _simple(_log_erfc_between),
     "scaled_erfc": _simple(_scaled_erfc),
     "erfc_shift": _simple(lambda f, p: f.named("erfc_shift", p)),
     "scaled_erfc_minus_one": _simple(lambda f, p: plus(_scaled_erfc(f, p), number(1), -1)),

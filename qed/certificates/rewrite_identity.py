@@ -126,6 +126,9 @@ def _hashable(value: Any) -> Any:
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
+_POWERS = frozenset(["pow", "power_minus_one", "power_near_one", "growth_over", "grown_by", "powers_apart"])
+
+
 @dataclass(eq=False)
 class Reading:
     """A program line by line as real functions."""
@@ -204,24 +207,34 @@ class Reading:
     def _power_of(
         self, f: Functions, operation: str, ps: list[Poly], shapes: list[tuple[int, ...]], shape: tuple[int, ...]
     ) -> Poly | None:
-        """A power with an exponent that is no number; of a base that may be negative nothing is known."""
-        if operation not in ("pow", "power_minus_one", "power_near_one", "growth_over"):
+        """Powers with an exponent that is no number."""
+        if operation not in _POWERS:
             return None
         ps = self._spread(ps, shapes, shape)
         if operation == "growth_over":
             ps = [plus(number(1), f.divided(ps[0], ps[1])), ps[1]]
+        if operation == "powers_apart":
+            x, y, d, k = ps
+            f.agree(d, plus(x, y, -1), "the difference of the arguments")
+            return plus(self._raised(f, x, k, shape), self._raised(f, y, k, shape), -1)
+        if operation == "grown_by":
+            f.agree(ps[3], self.forms.times(ps[1], ps[2]), "the product of growth and exponent")
+            ps = ps[:3]
         base, exponent = ps[0], ps[-1]
         if len(ps) == 3:
             f.agree(ps[1], plus(base, number(1), -1), "the growth")
-        if not set(exponent) - {ONE}:
-            value = f.power(base, exponent.get(ONE, Fraction(0)))
-        elif self.forms.positive(base):
-            value = f.exp(self.forms.times(exponent, f.log(base)))
-        else:
-            key = ("pow", (), (self.forms.key(base), self.forms.key(exponent)))
-            self.unknown.add(key)
-            value = self.forms.base(key, shape)
+        value = self._raised(f, base, exponent, shape)
         return plus(value, number(1), -1) if operation == "power_minus_one" else value
+
+    def _raised(self, f: Functions, base: Poly, exponent: Poly, shape: tuple[int, ...]) -> Poly:
+        """base^exponent; of a base that may be negative nothing is known."""
+        if not set(exponent) - {ONE}:
+            return f.power(base, exponent.get(ONE, Fraction(0)))
+        if self.forms.positive(base):
+            return f.exp(self.forms.times(exponent, f.log(base)))
+        key = ("pow", (), (self.forms.key(base), self.forms.key(exponent)))
+        self.unknown.add(key)
+        return self.forms.base(key, shape)
 
     def _known(
         self,

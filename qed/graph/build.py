@@ -351,18 +351,21 @@ class Builder:
 
     # --- back to a function ---
 
-    def function(self, outputs: Sequence[Node], inputs: Sequence[Node]) -> Callable[..., list[Any]]:
+    def function(
+        self, outputs: Sequence[Node], inputs: Sequence[Node], effects: bool = True
+    ) -> Callable[..., list[Any]]:
         """A function that evaluates nodes.
 
         Args:
             outputs: the wanted nodes.
-            inputs: the nodes that stand for its arguments, in order.
+            inputs: the nodes that stand for its arguments, in order; what they are made of is not evaluated.
+            effects: whether equations with effects (debug prints) run also where no output needs them.
 
         Returns:
             (one array an input) -> list of one array an output. It can be traced: jit, grad and vmap apply.
-            Equations with effects (debug prints) run also where no output needs them.
         """
-        order = reachable([*outputs, *self.effects])
+        given = {node.number for node in inputs}
+        order = reachable([*outputs, *(self.effects if effects else ())], inputs)
         last: dict[int, int] = {}
         for index, node in enumerate(order):
             for child in node.children:
@@ -374,7 +377,7 @@ class Builder:
             for index, node in enumerate(order):
                 if node.operation == "constant":
                     env[node.number] = node.value
-                elif node.operation != "input":
+                elif node.operation != "input" and node.number not in given:
                     with jaxpr.at_line(node.origin, scope=node.settled and node.equation is None):
                         env[node.number] = node.evaluate(*(env[child.number] for child in node.children))
                 for child in node.children:

@@ -66,15 +66,15 @@ class Node:
         return f"%{self.number}={self.operation}({', '.join(f'%{c.number}' for c in self.children)})"
 
 
-def reachable(nodes: Sequence[Node]) -> list[Node]:
-    """Everything that the nodes need, themselves included, in an order of evaluation."""
+def reachable(nodes: Sequence[Node], given: Sequence[Node] = ()) -> list[Node]:
+    """Everything that the nodes need, themselves included, in an order of evaluation; what is given needs nothing."""
     found: dict[int, Node] = {}
-    stack = list(nodes)
+    stack, known = list(nodes), {node.number for node in given}
     while stack:
         node = stack.pop()
         if node.number not in found:
             found[node.number] = node
-            stack.extend(node.children)
+            stack.extend(() if node.number in known else node.children)
     return [found[number] for number in sorted(found)]
 
 

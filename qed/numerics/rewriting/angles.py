@@ -33,9 +33,9 @@ SIDE_OF_COSINES = Law(
 HERON = Law("s (s - a) (s - b) (s - c) = (a + (b + c)) (c - (a - b)) (c + (a - b)) (a + (b - c)) / 16", "always")
 
 
-def arccosine(difference: Difference, node: Node) -> Found | None:
-    """An arccosine from 1 - c and 1 + c, both without cancellation."""
-    child = node.children[0]
+def arccosine(difference: Difference, node: Node, cosine: Node | None = None) -> Found | None:
+    """An arccosine from 1 - c and 1 + c, both without cancellation; `cosine` is c where it is known to be one."""
+    child = cosine if cosine is not None else node.children[0]
     one: Polynomial = {ONE: Fraction(1)}
     found = _great_circle(difference, child) or _law_of_cosines(difference, child)
     if found is not None:

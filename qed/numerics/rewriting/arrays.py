@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import laws, stable
+from qed.numerics.rewriting.averages import RUNNING
 from qed.numerics.rewriting.forms import Form, Term
 from qed.numerics.rewriting.log_product import LOG_PRODUCT
 from qed.numerics.rewriting.signs import MOVES, Sign, fills_with_nan, floating
@@ -144,7 +145,7 @@ def _cumsum(log: Logarithm, node: Node) -> Form | None:
     if form is None or form.fragile or log.sign(child) == Sign.UNKNOWN:
         return None
     axis, reverse = node.params["axis"], node.params["reverse"]
-    value = log.emit(stable.CUMULATIVE, log.whole(form, child), axis=axis, reverse=reverse)
+    value = log.emit(RUNNING, log.whole(form, child), axis=axis, reverse=reverse)
     return log.single(node, value, form, law=laws.SUM)
 
 

@@ -31,7 +31,7 @@ from qed.graph.names import assigned
 from qed.numerics.rewriting.change import Change
 from qed.numerics.rewriting.difference_laws import BOSE, CANCEL
 from qed.numerics.rewriting.difference_outer import logarithm
-from qed.numerics.rewriting.difference_quotients import exponentials, quotient
+from qed.numerics.rewriting.difference_quotients import exponentials, quotient, removed
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.difference_terms import ONE, Polynomial, Terms
 from qed.numerics.rewriting.laws import Law
@@ -41,7 +41,7 @@ from qed.numerics.rewriting.rewritten import Rewritten
 from qed.numerics.rewriting.signs import floating
 
 SUMS = frozenset(["sub", "add", "add_any"])
-USED = SUMS | {"div", "log"}
+USED = SUMS | {"div", "log", "mul"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +83,9 @@ class Differences:
         """What takes the place of a node whose children are rewritten already, or None."""
         if node.operation not in USED or not floating(node.dtype) or (self.only is not None and not self.only(node)):
             return None
+        if node.operation == "mul":
+            found = self._product(node)
+            return None if found is None else self.replaced(node, *found)
         if node.operation != "log" and not self.builder.derivative:
             new = None if self._named(node) else self.removable(node)
             if new is not None:
@@ -98,6 +101,20 @@ class Differences:
         if node.operation != "log" and not self.builder.derivative:
             new = self.removable(node, 1)
             return None if new is None else self.replaced(node, new, (SERIES_AT_ZERO,))
+        return None
+
+    def _product(self, node: Node) -> tuple[Node, tuple[Law, ...]] | None:
+        """A product with a quotient among its factors, where what is divided by vanishes with another factor."""
+        if self.builder.derivative:
+            return None
+        for difference in (self.difference, self.deep):
+            polynomial = difference.terms(node)
+            if len(polynomial) != 1:
+                continue
+            ((monomial, coefficient),) = polynomial.items()
+            found = removed(difference, monomial, coefficient, node) if any(p < 0 for _, p in monomial) else None
+            if found is not None:
+                return difference.algebra.filled(found[0], node.shape), found[1]
         return None
 
     def _named(self, node: Node) -> bool:

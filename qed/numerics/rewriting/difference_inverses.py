@@ -134,10 +134,14 @@ def _near_erf(x: Any, y: Any, d: Any) -> Any:
     return jnp.abs(d) * (1 + jnp.abs(x) + jnp.abs(y)) <= 1
 
 
-def _erf_formula(x: Any, y: Any, d: Any) -> Any:
+def bell_integral(y: Any, d: Any) -> Any:
+    """The integral of exp(y^2 - t^2) over t from y to y + d, for d (1 + 2 |y|) up to 1 or so."""
     steps = [0.5 * (1 + point) * d for point in _POINTS]
-    total = sum(0.5 * w * jnp.exp(-(h * (2 * y + h))) for h, w in zip(steps, _WEIGHTS, strict=True))
-    return (d * _bell_erf(y) * total).astype(jnp.result_type(x, y))
+    return d * sum(0.5 * w * jnp.exp(-(h * (2 * y + h))) for h, w in zip(steps, _WEIGHTS, strict=True))
+
+
+def _erf_formula(x: Any, y: Any, d: Any) -> Any:
+    return (_bell_erf(y) * bell_integral(y, d)).astype(jnp.result_type(x, y))
 
 
 def _erf_value(x: Any, y: Any, d: Any) -> Any:

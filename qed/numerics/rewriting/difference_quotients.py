@@ -30,7 +30,7 @@ from qed.numerics.rewriting.difference_powers import POWER_OVER, POWER_REST
 from qed.numerics.rewriting.difference_series import REMAINDER, SERIES
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, common, plus, power_of, scaled, times
 from qed.numerics.rewriting.lengths import UNIT
-from qed.numerics.rewriting.scales import source_of, spread_along
+from qed.numerics.rewriting.scales import constant_of, source_of, spread_along
 from qed.numerics.rewriting.smooth import TANH
 
 if TYPE_CHECKING:
@@ -78,16 +78,26 @@ def quotient(difference: Difference, node: Node) -> Found | None:
 
 
 def _unit(difference: Difference, node: Node) -> Found | None:
-    """x / |x|, the norm put back along its axes."""
+    """x / (c |x|), the norm put back along its axes; c is that of the root of a mean."""
     x, below = node.children
-    source = source_of(below)
-    if source.operation != "norm" or source.children[0] is not x or difference.builder.derivative:
+    outer = source_of(below)
+    scale, norm = _multiple(outer)
+    if norm.operation != "norm" or norm.children[0] is not x or difference.builder.derivative or not scale:
         return None
-    axes = source.params["axes"]
+    axes = norm.params["axes"]
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-    if x.shape != node.shape or not spread_along(below, source, kept):
+    if x.shape != node.shape or norm.shape != outer.shape or not spread_along(below, outer, kept):
         return None
-    return difference.emit(UNIT, x, axes=axes), (laws.UNIT,)
+    return difference.algebra.times(1 / scale, difference.emit(UNIT, x, axes=axes)), (laws.UNIT,)
+
+
+def _multiple(node: Node) -> tuple[float | None, Node]:
+    """(c, what is left) for a node that is a positive number times something."""
+    if node.operation == "mul":
+        number = constant_of(node.children[0])
+        return (number, node.children[1]) if number is not None and number > 0 else (1.0, node)
+    number = constant_of(node.children[1]) if node.operation == "div" else None
+    return (1 / number, node.children[0]) if number is not None and number > 0 else (1.0, node)
 
 
 def _shares(difference: Difference, node: Node) -> bool:

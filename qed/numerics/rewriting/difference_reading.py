@@ -127,8 +127,13 @@ class Reading(ABC):
         for each in (polynomial, self.terms.expanded(polynomial)):
             if each and (self.adds(each) or (len(each) <= 2 and all(map(self._exact_term, each.items())))):
                 return self.plain(each, like), ()
-        factor = common(polynomial)  # of numbers such as 1 / sqrt(2): what is left may be exact
-        if factor == ONE or any(self.sign.varies(self.node(number)) for number, _ in factor):
+        sizes = {abs(c) for c in polynomial.values()}
+        if len(sizes) == 1 and 1 not in sizes:
+            (size,) = sizes
+            inner = self.sharp(scaled(polynomial, 1 / size), like)
+            return None if inner is None else (self.algebra.times(float(size), inner[0]), inner[1])
+        factor = common(polynomial)  # what is left may be exact
+        if factor == ONE:
             return None
         inner = self.sharp(scaled(polynomial, Fraction(1), power_of(factor, -1)), like)
         return None if inner is None else self.by(inner, factor, like)

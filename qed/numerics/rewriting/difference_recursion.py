@@ -9,22 +9,15 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import combinations
-from math import isqrt
-
-import numpy as np
 
 from qed.graph.build import Node
-from qed.numerics.rewriting import difference_kernels as kernels
 from qed.numerics.rewriting import difference_laws as laws
-from qed.numerics.rewriting import difference_rules as rules
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_factors import coefficients, rational_roots
 from qed.numerics.rewriting.difference_gamma_logs import with_logarithm
 from qed.numerics.rewriting.difference_gammas import three
 from qed.numerics.rewriting.difference_logs import log_rest, log_slope
-from qed.numerics.rewriting.difference_near import linear_and_rest
-from qed.numerics.rewriting.difference_products import all_against_one, product_against_one
-from qed.numerics.rewriting.difference_quotients import removed
+from qed.numerics.rewriting.difference_pairs import two_terms, without_zeros
 from qed.numerics.rewriting.difference_reading import Reading
 from qed.numerics.rewriting.difference_rules import Found
 from qed.numerics.rewriting.difference_series import REST, SERIES
@@ -39,14 +32,12 @@ from qed.numerics.rewriting.difference_terms import (
     power_of,
     product,
     scaled,
-    times,
 )
-from qed.numerics.rewriting.signs import MOVES
+from qed.numerics.rewriting.difference_zeros import zeros
 
 DEEPEST = 12
 LARGEST_DENOMINATOR = 6
 """The degree up to which fractions get a common denominator: a high power overflows where its reciprocal does not."""
-LINEAR = MOVES | {"reduce_sum", "cumsum"}
 
 
 class Difference(Reading):
@@ -91,7 +82,7 @@ class Difference(Reading):
         if factor != ONE:
             return self._factored(polynomial, factor, like)
         special, general = (self._remainder, self._slope, self._gammas, self._two), (self._divided, self._fractions)
-        for rule in (*special, *general, self._multiplied, self._exact_sum, self._paired):
+        for rule in (*special, *general, self._zeros, self._multiplied, self._exact_sum, self._paired):
             found = rule(polynomial, like)
             if found is not None:
                 return found
@@ -201,132 +192,10 @@ class Difference(Reading):
         return self.algebra.times(float(read[1][-1]), value), (laws.FACTORED,)
 
     def _two(self, polynomial: Polynomial, like: Node) -> Found | None:
-        if len(polynomial) == 3:
-            return rules.twice_cosh(self, polynomial)
-        if len(polynomial) != 2:
-            return None
-        found = rules.squares(self, polynomial)
-        if found is not None:
-            return found
-        (m, c), (n, e) = sorted(polynomial.items(), key=lambda item: item[0] == ONE)
-        found = self._against(m, c, e, like) if n == ONE else self._pair(m, c, n, e, like)
-        found = found or self._reciprocals(m, c, n, e, like)
-        found = found or self._roots(m, c, n, e, like) or self._even(m, c, n, e, like)
-        return found or linear_and_rest(self, polynomial, like)
+        return two_terms(self, polynomial, like)
 
-    def _against(self, m: Monomial, c: Fraction, e: Fraction, like: Node) -> Found | None:
-        g, r = self.single(m, 1), -e / c
-        if g is None:
-            found = product_against_one(self, m, like) if r == 1 else None
-            return None if found is None else (self.algebra.times(float(c), found[0]), found[1])
-        grown = self.node(m[0][0])
-        if grown.operation == "power_near_one" and r == 1:
-            found = self.emit(rules.POWER, *grown.children, exact=False), (laws.POWER,)
-        elif g.operation == "reduce_prod":
-            found = all_against_one(self, g, r)
-        elif g.operation == "pow":
-            found = rules.power_against(self, g, r)
-        else:
-            rule = rules.AGAINST.get(g.operation)
-            found = rule(self, g.children[0], r) if rule is not None else None
-        return None if found is None else (self.algebra.times(float(c), found[0]), found[1])
-
-    def _pair(self, m: Monomial, c: Fraction, n: Monomial, e: Fraction, like: Node) -> Found | None:
-        g, h = self.single(m, 1), self.single(n, 1)
-        if g is None or h is None or abs(c) != abs(e):
-            return None
-        if c == e:
-            found = rules.odd_atoms(self, g, h)
-        else:
-            found = rules.atoms(self, g, h) or self._moved(g, h)
-        return None if found is None else (self.algebra.times(float(c), found[0]), found[1])
-
-    def _reciprocals(self, m: Monomial, c: Fraction, n: Monomial, e: Fraction, like: Node) -> Found | None:
-        """c/x - c/y and c/x - r, of single generators."""
-        x, y = (self.node(p[0][0]) if len(p) == 1 and p[0][1] == -1 else None for p in (m, n))
-        if x is None or (y is None and n != ONE) or (y is not None and c != -e):
-            return None
-        gap = self.sharp(self.minus(x, y) if y is not None else self.shifted(x, -c / e), like)
-        if gap is None:
-            return None
-        without = self._without_zeros(gap[0], times(m, n), like)
-        if without is not None:
-            return self.algebra.times(-float(c), without), (laws.FRACTIONS, *gap[1])
-        other = y if y is not None else self.number(-c / e, like)
-        value = self.emit(kernels.RECIPROCAL, x, other, gap[0])
-        return self.algebra.times(float(c), value), (laws.FRACTIONS, *gap[1])
-
-    def _moved(self, g: Node, h: Node) -> Found | None:
-        """move(a) - move(b) = move(a - b), and the same for sums, if a - b gains."""
-        if g.operation not in LINEAR or g.operation != h.operation or g.equation is None or h.equation is None:
-            return None
-        if g.params != h.params or g.children[1:] != h.children[1:] or g.children[0].shape != h.children[0].shape:
-            return None
-        found = self(self.minus(g.children[0], h.children[0]), g.children[0])
-        if found is None:
-            return None
-        inner = self.algebra.filled(found[0], g.children[0].shape)
-        return self.builder.apply(g.equation, [inner, *g.children[1:]])[0], (laws.MOVED, *found[1])
-
-    def _roots(self, m: Monomial, c: Fraction, n: Monomial, e: Fraction, like: Node) -> Found | None:
-        """sqrt(S) - b with S - b^2 known."""
-        for (one, a), (other, b) in (((m, c), (n, e)), ((n, e), (m, c))):
-            g = self.single(one, 1)
-            if g is None or g.operation != "sqrt":
-                continue
-            below: Polynomial = {other: -b / a}
-            square = plus(self.terms(g.children[0]), product(below, below), -1)
-            square = self._square_root_squared(self.terms.expanded(square) or square)
-            gap = self.sharp(square, like)
-            if gap is None:
-                continue
-            minus = self.plain(below, like)
-            value = self.emit(rules.ROOT, g, minus, gap[0])
-            return self.algebra.times(float(a), value), (laws.ROOT, *gap[1])
-        return None
-
-    def _square_root_squared(self, polynomial: Polynomial) -> Polynomial:
-        """sqrt(a)^2 read as a."""
-        result: Polynomial = {}
-        for monomial, coefficient in polynomial.items():
-            term: Polynomial = {ONE: coefficient}
-            for number, power in monomial:
-                g = self.known(self.node(number))
-                if g.operation == "sqrt" and power == 2:
-                    term = product(term, self.terms(g.children[0]))
-                else:
-                    term = scaled(term, Fraction(1), ((number, power),))
-            result = plus(result, term)
-        return result
-
-    def _even(self, m: Monomial, c: Fraction, n: Monomial, e: Fraction, like: Node) -> Found | None:
-        """a^2 - b^2 and a^3 - b^3."""
-        powers = [power for _, power in (*m, *n)]
-        if c * e > 0 and any(power % 3 for power in powers):
-            return None
-        for degree, root in ((2, _square_root), (3, _cube_root)):
-            ratio = root(-e / c)
-            if ratio is None or any(power % degree for power in powers) or any(power < 0 for power in powers):
-                continue
-            a = tuple((number, power // degree) for number, power in m)
-            b = tuple((number, power // degree) for number, power in n)
-            found = self._powers(a, b, ratio, degree, like)
-            if found is not None:
-                return self.algebra.times(float(c), found[0]), found[1]
-        return None
-
-    def _powers(self, a: Monomial, b: Monomial, ratio: Fraction, degree: int, like: Node) -> Found | None:
-        low = self.sharp(self.multiplied({a: Fraction(1), b: -ratio}), like)
-        if low is None:
-            return None
-        if degree == 3:
-            x, y = self.monomial(a, like), self.plain({b: ratio}, like)
-            return self.emit(kernels.CUBES, x, y, low[0]), (laws.CUBES, *low[1])
-        high = self.sharp(self.multiplied({a: Fraction(1), b: ratio}), like)
-        if high is None:
-            return None
-        x, y = self.monomial(a, like), self.plain({b: ratio}, like)
-        return self.emit(kernels.SQUARES, x, y, low[0], high[0]), (laws.SQUARES, *low[1], *high[1])
+    def _zeros(self, polynomial: Polynomial, like: Node) -> Found | None:
+        return zeros(self, polynomial, like)
 
     def _fractions(self, polynomial: Polynomial, like: Node) -> Found | None:
         below = denominator(polynomial)
@@ -342,7 +211,7 @@ class Difference(Reading):
             gap = self.sharp(above, like) if opposite else self(above, like)
         if gap is None:
             return None
-        without = self._without_zeros(gap[0], power_of(below, -1), like)
+        without = without_zeros(self, gap[0], power_of(below, -1), like)
         if without is not None:
             return without, (laws.FRACTIONS, *gap[1])
         apart = self._apart(gap[0], power_of(below, -1))
@@ -358,15 +227,6 @@ class Difference(Reading):
             return None
         low, high = (self.emit(stable.DIV, part, self.node(number)) for part in node.children[2:])
         return self.emit(stable.MUL, low, high)
-
-    def _without_zeros(self, node: Node, factor: Monomial, like: Node) -> Node | None:
-        """node * factor, if both parts of that quotient vanish together: without the common zero."""
-        read = self.terms(node)
-        if len(read) != 1:
-            return None
-        ((monomial, coefficient),) = read.items()
-        found = removed(self, times(monomial, factor), coefficient, like)
-        return None if found is None else found[0]
 
     def _multiplied(self, polynomial: Polynomial, like: Node) -> Found | None:
         found = self.terms.expanded(polynomial)
@@ -401,17 +261,3 @@ def _unlikely(pair: Polynomial) -> tuple[bool, bool]:
     """Terms of opposite sign first, numbers last."""
     first, second = pair.values()
     return first * second > 0, ONE in pair
-
-
-def _square_root(ratio: Fraction) -> Fraction | None:
-    if ratio <= 0:
-        return None
-    above, below = isqrt(ratio.numerator), isqrt(ratio.denominator)
-    return Fraction(above, below) if above**2 == ratio.numerator and below**2 == ratio.denominator else None
-
-
-def _cube_root(ratio: Fraction) -> Fraction | None:
-    above, below = round(np.cbrt(float(abs(ratio.numerator)))), round(np.cbrt(float(ratio.denominator)))
-    if above**3 != abs(ratio.numerator) or below**3 != ratio.denominator:
-        return None
-    return Fraction(above if ratio > 0 else -above, below)

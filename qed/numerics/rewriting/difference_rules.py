@@ -22,6 +22,7 @@ from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_powers import POWER
 from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus
+from qed.numerics.rewriting.exponents import of_one_exponent
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.smooth import EXPM1, LOGISTIC, SECH2, SINH, TANH
@@ -110,7 +111,9 @@ def _opposite(difference: Difference, x: Node, y: Node) -> bool:
 def _powers(difference: Difference, g: Node, h: Node) -> Found | None:
     (x, k), (y, other) = g.children, h.children
     exponent = constant_of(k)
-    if exponent is None or exponent != constant_of(other):
+    if exponent is None:
+        return of_one_exponent(difference, g, h)
+    if exponent != constant_of(other):
         return None
     gap = difference.sharp(difference.minus(x, y), x)
     if gap is None:

@@ -8,6 +8,7 @@ exactly before the rest is added.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -15,7 +16,9 @@ import numpy as np
 
 from qed.graph.build import Builder, Node
 from qed.numerics.rewriting import kernels, stable
+from qed.numerics.rewriting.averages import LOG_MEAN_EXP
 from qed.numerics.rewriting.laws import Law
+from qed.numerics.rewriting.scales import constant_of
 
 SMALL = 1000
 """The largest denominator of a coefficient that is divided by instead of multiplied with its rounded inverse."""
@@ -149,7 +152,7 @@ class Algebra:
     def whole(self, form: Form, like: Node) -> Node:
         """The form as one node, in the shape of the form."""
         form = self.simplified(form)
-        live = [t for t in form.terms if t.coefficient]
+        live = self._averaged([t for t in form.terms if t.coefficient])
         large = [(t.coefficient, t.node if t.shift is None else t.shift) for t in live] + self._cancelled(form)
         small = [(t.coefficient, t.rest) for t in live if t.rest is not None]
         result = self.total(large, like)
@@ -160,6 +163,20 @@ class Algebra:
         if all(term.node is not result for term in form.terms):
             self.forms.setdefault(result.number, form)
         return result
+
+    def _averaged(self, live: list[Term]) -> list[Term]:
+        """Terms of which two are logsumexp(u) and -log n for n terms, a multiple of both: log of a mean, one term."""
+        for total in live:
+            if total.node.operation != "logsumexp":
+                continue
+            axes, u = total.node.params["axes"], total.node.children[0]
+            count = math.prod(u.shape[k] for k in axes)
+            for other in live:
+                number = constant_of(other.node.children[0]) if other.node.operation == "log" else None
+                if other.coefficient == -total.coefficient and number == count:
+                    mean = self.emit(LOG_MEAN_EXP, u, shape=total.node.shape, axes=axes)
+                    return [Term(mean, total.coefficient), *(t for t in live if t not in (total, other))]
+        return live
 
     def split(self, form: Form, like: Node) -> tuple[Node, Node]:
         """The form as a large part and a small one, which takes up what rounding the first leaves out."""

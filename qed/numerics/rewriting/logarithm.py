@@ -37,6 +37,7 @@ from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.forms import Form, Term, linear
 from qed.numerics.rewriting.log_softmax import LOG_SOFTMAX, entry
+from qed.numerics.rewriting.masks import MASKED, masked_softmax_of
 from qed.numerics.rewriting.ratios import sigmoid, softmax
 from qed.numerics.rewriting.recursion import Logarithm
 from qed.numerics.rewriting.render import Formula
@@ -249,6 +250,9 @@ class Logarithms:
     def _div(self, node: Node) -> _Found | None:
         a, b = node.children
         below = self.log.gained(b)
+        masked = None if below is None else masked_softmax_of(self.log, a, below)
+        if below is not None and masked is not None:
+            return masked, replace(below, laws=(MASKED, *below.laws)), "mean"
         if below is None or below.fragile or self.log.sign(b) == Sign.UNKNOWN:
             return None
         mean = self._mean(a, below, node)

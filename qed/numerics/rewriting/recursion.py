@@ -89,7 +89,7 @@ class Logarithm:
         if node.operation == "constant":
             return products.constant(self, node)
         rule = RULES.get(node.operation)
-        made = node.equation is not None or node.operation == "item"
+        made = node.equation is not None or node.operation in ("item", "erfc")  # erfc: what a choice is read as
         return rule(self, node) if rule is not None and made else None
 
     # --- what the rules ask ---
@@ -121,11 +121,11 @@ class Logarithm:
 def readable(node: Node) -> bool:
     """Whether the logarithm may look through a call: what it finds replaces the call and its derivative rule.
 
-    Always through `remat`, and through what a rewriting emitted in place of something else. Through a custom derivative
-    rule only if a library wrote it and what it computes is smooth: a rule of the user's is meant as it stands, and a
-    library's own is often there for ties and kinks.
+    Always through `remat`, through a choice that is known to be one function (`branches`), and through what a rewriting
+    emitted in place of something else. Through a custom derivative rule only if a library wrote it and what it computes
+    is smooth: a rule of the user's is meant as it stands, and a library's own is often there for ties and kinks.
     """
-    if node.operation == "remat" or (node.equation is None and node.ghost is not None):
+    if node.operation in ("remat", "select_n") or (node.equation is None and node.ghost is not None):
         return True
     if node.equation is None or node.equation.call is None or node.equation.call.graph.span is not None:
         return False

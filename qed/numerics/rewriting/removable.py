@@ -90,7 +90,7 @@ class Removable:
         if found is None:
             return None
         u = cone.variable
-        outside = self.builder.function([node], [u])
+        outside = self.builder.function([node], [u], effects=False)
         operation = Operation("series_near_0", _kernel(found, lambda x: outside(x)[0]), whole=True)
         return self.builder.emit(operation, u, of=node.number)
 

@@ -6,6 +6,8 @@ already.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from qed.graph.build import Node
@@ -25,6 +27,21 @@ def constant_of(node: Node) -> float | None:
     if node.operation != "constant" or np.size(node.value) != 1 or getattr(node.dtype, "kind", "V") == "V":
         return None
     return float(np.asarray(node.value).reshape(()))
+
+
+def largest_of(node: Node) -> float:
+    """The largest absolute value of a constant array, infinite for anything else.
+
+    Example:
+        >>> from qed.graph.build import Builder
+        >>> largest_of(Builder().constant([1.0, -3.0], "float32"))
+        3.0
+    """
+    while node.operation in MOVES or node.operation == "convert_element_type":
+        node = node.children[0]
+    if node.operation != "constant" or not np.size(node.value) or getattr(node.dtype, "kind", "V") == "V":
+        return math.inf
+    return float(np.max(np.abs(np.asarray(node.value))))
 
 
 def anchored(node: Node, axes: tuple[int, ...]) -> bool:

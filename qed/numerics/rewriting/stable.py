@@ -166,7 +166,6 @@ SUM = Operation("sum", lambda x, axes: jnp.sum(x, axis=axes))
 LARGEST = Operation("reduce_max", lambda x, axes: jnp.max(x, axis=axes))
 SMALLEST = Operation("reduce_min", lambda x, axes: jnp.min(x, axis=axes))
 CUMULATIVE_SUM = Operation("cumsum", lambda x, axis, reverse: jax.lax.cumsum(x, axis, reverse))
-CUMULATIVE = Operation("cumlogsumexp", lambda x, axis, reverse: jax.lax.cumlogsumexp(x, axis, reverse), whole=True)
 
 LOGSUMEXP = Operation("logsumexp", lambda u, axes: logspace.logsumexp(u, axes), whole=True)
 SHIFT = Operation("shift", logspace.largest, whole=True)

@@ -45,12 +45,14 @@ from qed.numerics.rewriting.algorithms import (
     SQUARED_DISTANCE,
 )
 from qed.numerics.rewriting.angles import COSINE_DISTANCE, arccosine, side, triangle_area
+from qed.numerics.rewriting.branches import read_normal_tail
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, plus, product, spelled, times
 from qed.numerics.rewriting.entropies import divergence, ratio_times
+from qed.numerics.rewriting.exponents import with_common_factor
 from qed.numerics.rewriting.hyperboloid import lorentz
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.moments import CENTRAL, central_moment
-from qed.numerics.rewriting.scales import constant_of
+from qed.numerics.rewriting.scales import constant_of, largest_of
 from qed.numerics.rewriting.signs import MOVES
 from qed.numerics.rewriting.table import Replacement, Table
 from qed.numerics.rewriting.tails import mills
@@ -123,11 +125,12 @@ class Substitutions(Table):
             "div": lambda n: mills(self.difference, n) or self._cosine(n),
             "mul": lambda n: ratio_times(self.difference, n),
             "acosh": lambda n: lorentz(self.difference, n),
-            "acos": lambda n: arccosine(self.difference, n),
+            "acos": lambda n: arccosine(self.difference, n, self._cosine_of(n.children[0])),
             "sqrt": lambda n: triangle_area(self.difference, n) or side(self.difference, n),
             "log": self._log,
             "pow": self._grown,
             "integer_pow": self._grown,
+            "select_n": lambda n: read_normal_tail(self.difference, n),
         }
 
     # --- sums ---
@@ -307,6 +310,18 @@ class Substitutions(Table):
             return ()
         return tuple((unit.children[0], summed.axes) for unit in units)
 
+    def _cosine_of(self, node: Node) -> Node | None:
+        """The cosine of two vectors that a sum of products of their directions is."""
+        polynomial = self.difference.terms(node)
+        ((monomial, coefficient),) = polynomial.items() if len(polynomial) == 1 else ((ONE, 0),)
+        if coefficient != 1 or len(monomial) != 1 or monomial[0][1] != 1:
+            return None
+        found = self._directions(monomial[0][0])
+        if len(found) != 2:
+            return None
+        (x, axes), (y, _) = found
+        return self.difference.emit(COSINE_OF, x, y, axes=axes, shape=node.shape)
+
     # --- determinants and powers ---
 
     def _log(self, node: Node) -> Found | None:
@@ -361,12 +376,16 @@ class Substitutions(Table):
         exponent = node.children[1] if node.operation == "pow" else None
         if exponent is None and abs(node.params["y"]) < 8:
             return None
-        if exponent is not None and constant_of(exponent) is not None and abs(constant_of(exponent) or 0) < 8:
+        if exponent is not None and largest_of(exponent) < 8:
             return None
         gap = self.difference.sharp(rest, base)
         if gap is None:
             return None
-        if exponent is not None and len(rest) == 1 and dict(next(iter(rest))).get(exponent.number) == -1:
+        over = exponent is not None and dict(next(iter(rest))).get(exponent.number) == -1
+        shared = with_common_factor(self.difference, node, rest) if exponent is not None and not over else None
+        if shared is not None:
+            return shared
+        if exponent is not None and over and len(rest) == 1:
             read = product(rest, self.difference.terms(exponent))
             return self.difference.emit(GROWN_OVER, self.difference.plain(read, base), exponent), (GROWTH,)
         n = exponent if exponent is not None else self.difference.algebra.number(float(node.params["y"]), base)

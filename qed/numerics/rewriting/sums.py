@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from qed.graph.build import Node
 from qed.numerics.rewriting import kernels, laws, stable
 from qed.numerics.rewriting.forms import Form, Term, linear, together
-from qed.numerics.rewriting.scales import anchored
+from qed.numerics.rewriting.probabilities import BETWEEN, LOG_ERFC_BETWEEN, OTHER_TAIL
+from qed.numerics.rewriting.scales import anchored, constant_of
 from qed.numerics.rewriting.signs import Sign
 
 if TYPE_CHECKING:
@@ -156,9 +157,28 @@ def _sub(log: Logarithm, node: Node) -> Form | None:
     first, second = log.plain(a), log.plain(b)
     if first.fragile or second.fragile:
         return _weighted_two(log, node, a, b, -1.0)
+    between = _between(log, first, second, node)
+    if between is not None:
+        return between
     used = together((laws.SUB,), first.laws, second.laws)
     rest = complement(log, linear(node.shape, (1.0, second), (-1.0, first)), node)
     return replace(linear(node.shape, (1.0, first), (1.0, rest)), laws=used)
+
+
+def _between(log: Logarithm, first: Form, second: Form, node: Node) -> Form | None:
+    """log(c erfc x - c erfc y)."""
+    tails = [[t for t in form.terms if t.node.operation == "log_erfc"] for form in (first, second)]
+    if [len(each) for each in tails] != [1, 1] or any(each[0].coefficient != 1 for each in tails):
+        return None
+    one, other = tails[0][0], tails[1][0]
+    left, rest = (linear(f.shape, (1.0, replace(f, terms=tuple(t for t in f.terms if t is not each[0])))) for f, each in
+                  zip((first, second), tails, strict=True))  # fmt: skip
+    if {(t.node.number, t.coefficient) for t in left.terms} != {(t.node.number, t.coefficient) for t in rest.terms}:
+        return None
+    x, y = one.node.children[0], other.node.children[0]
+    value = log.emit(LOG_ERFC_BETWEEN, *(log.algebra.filled(n, node.shape) for n in (x, y, log.minus(y, x))))
+    form = Form((Term(value),), node.shape, fragile=True, laws=(BETWEEN,))
+    return linear(node.shape, (1.0, left), (1.0, form))
 
 
 def complement(log: Logarithm, form: Form, like: Node) -> Form:
@@ -177,8 +197,21 @@ def complement(log: Logarithm, form: Form, like: Node) -> Form:
     if only is not None and only.coefficient == -1 and only.node.operation == "softplus":
         mirrored = log.algebra.softplus(log.algebra.negative(only.node.children[0]))
         return Form((Term(mirrored, -1.0),), form.shape, laws=together((laws.LOGISTIC,), form.laws))
+    tail = next((t for t in form.terms if t.node.operation == "log_erfc"), None)
+    if tail is not None and tail.coefficient == 1 and _is_half([t for t in form.terms if t is not tail]):
+        minus = log.emit(kernels.LOG_ERFC, log.algebra.negative(tail.node.children[0]))
+        terms = (Term(minus), *(t for t in form.terms if t is not tail))
+        return replace(form, terms=terms, laws=together((OTHER_TAIL,), form.laws))
     value = log.emit(stable.LOG1MEXP, log.whole(form, like))
     return Form((Term(value),), form.shape, fragile=True, laws=together((laws.SUB,), form.laws))
+
+
+def _is_half(terms: list[Term]) -> bool:
+    """Whether terms are the logarithm of 1/2."""
+    if len(terms) != 1 or terms[0].node.operation != "log":
+        return False
+    number = constant_of(terms[0].node.children[0])
+    return (number, terms[0].coefficient) in ((0.5, 1), (2.0, -1))
 
 
 def _reduce_sum(log: Logarithm, node: Node) -> Form | None:
