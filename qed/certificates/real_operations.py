@@ -148,10 +148,10 @@ def _masked_softmax(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any],
 
 
 def _square_between_roots(f: Functions, *ps: Poly) -> Poly:
-    a, b, d, plain = ps
+    a, b, d, mixed = ps
     f.agree(d, plus(a, b, -1), "the difference")
-    f.agree(plain, plus(plus(a, b), f.power(f.forms.times(a, b), HALF), -2), "what stands there")
-    return plain
+    f.agree(mixed, f.forms.times(number(-2), f.power(f.forms.times(a, b), HALF)), "the mixed term")
+    return plus(plus(a, b), mixed)
 
 
 def _log_ratio(f: Functions, *ps: Poly) -> Poly:
@@ -212,6 +212,17 @@ def _centred(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes
         count *= shape[axis]
     both = f.forms.times(_along(f, x, axes, shape), _along(f, y, axes, shape))
     return plus(_along(f, f.forms.times(x, y), axes, shape), both, Fraction(-1, count))
+
+
+def _weighted_variance(
+    f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
+) -> Poly:
+    x, w = ps
+    axes, shape = params["axes"], shapes[0]
+    whole = _along(f, w, axes, shape)
+    first = f.divided(_along(f, f.forms.times(w, x), axes, shape), whole)
+    second = f.divided(_along(f, f.forms.times(w, f.forms.times(x, x)), axes, shape), whole)
+    return plus(second, f.forms.times(first, first), -1)
 
 
 def _apart(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
@@ -327,6 +338,7 @@ MEANINGS: dict[str, Meaning] = {
     "cosine_distance": lambda f, ps, params, shapes: plus(number(1), _cosine(f, ps, params, shapes), -1),
     "sum_of_centred_squares": _centred,
     "sum_of_centred_products": _centred,
+    "weighted_variance": _weighted_variance,
     "squared_distance": _apart,
     "sqrt_minus": _simple(_root_minus),
     "side": _simple(_side),

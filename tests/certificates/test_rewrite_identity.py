@@ -38,6 +38,7 @@ from qed.numerics.rewriting import (
     smooth,
     stable,
     tails,
+    weighted_moments,
 )
 
 NAMES = {"jnp": jnp, "sp": jax.scipy.special, "jax": jax}
@@ -278,7 +279,7 @@ X, Y = 0.61, 0.37
 V, W = np.array([0.3, 1.4, 0.8]), np.array([1.1, 0.2, 0.6])
 ROOMS = (algorithms, averages, difference_kernels, difference_logs, difference_outer, difference_rules,
          difference_second, difference_series, entropies, guards, kernels, log_softmax, probabilities, smooth, stable,
-         tails)  # fmt: skip
+         tails, weighted_moments)  # fmt: skip
 OPERATIONS = {o.name: o for room in ROOMS for o in vars(room).values() if hasattr(o, "evaluate")}
 OPERATIONS |= {o.name: o for o in difference_kernels.OPERATIONS.values()}
 M = {"axes": (0,)}
@@ -289,8 +290,8 @@ ARGUMENTS = {
     "difference_of_squares": ((X, Y, X - Y, X + Y), {}),
     "softplus": ((X,), {}), "log1mexp": ((-X,), {}), "logaddexp": ((X, Y), {}), "rest_two": ((X, Y, 0.5), {}),
     "rest_split": ((X, Y, 0.5, 0.1, 0.2), {}), "sum_two": ((X, Y, 0.5, 0.1, 0.2), {}), "logsumexp": ((V,), M),
-    "square_between_roots": ((X, Y, X - Y, X + Y - 2 * math.sqrt(X * Y)), {}),
-    "log_mean_exp": ((V,), M), "log_erfc_between": ((-X, Y, X + Y), {}),
+    "square_between_roots": ((X, Y, X - Y, -2 * math.sqrt(X * Y)), {}),
+    "weighted_variance": ((V, W), M), "log_mean_exp": ((V,), M), "log_erfc_between": ((-X, Y, X + Y), {}),
     "log_softmax_at": ((V,), {"index": 1, "factor": 2.0, "divides": True}),
     "others": ((V, V.max()), M), "sum_exp": ((X,), {}), "weighted_logsumexp": ((W, V), M),
     "weighted_sum": ((W, V, 0.5), M), "weighted_logaddexp": ((X, 0.1, Y, 0.2), {}),

@@ -20,6 +20,7 @@ from qed.numerics.rewriting.difference_products import all_against_one, product_
 from qed.numerics.rewriting.difference_quotients import removed
 from qed.numerics.rewriting.difference_rules import Found
 from qed.numerics.rewriting.difference_second import second_difference, square_of_roots
+from qed.numerics.rewriting.difference_sphere import on_the_sphere
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, plus, product, scaled, times
 from qed.numerics.rewriting.signs import MOVES
 
@@ -39,7 +40,7 @@ def two_terms(difference: Difference, polynomial: Polynomial, like: Node) -> Fou
         )
     if len(polynomial) != 2:
         return None
-    found = rules.squares(difference, polynomial)
+    found = rules.squares(difference, polynomial) or on_the_sphere(difference, polynomial, like)
     if found is not None:
         return found
     (m, c), (n, e) = sorted(polynomial.items(), key=lambda item: item[0] == ONE)

@@ -63,16 +63,17 @@ def _usable(a: Any, b: Any, d: Any) -> Any:
 
 
 @jax.custom_jvp
-def square_between_roots(a: Any, b: Any, d: Any, plain: Any) -> Any:
-    """(sqrt a - sqrt b)^2 from d = a - b; what stands there as it is where a and b are not near each other.
+def square_between_roots(a: Any, b: Any, d: Any, mixed: Any) -> Any:
+    """a + b + mixed for mixed = -2 sqrt(a b), from d = a - b: (sqrt a - sqrt b)^2 where a and b are near each other.
 
     Example:
         >>> import jax.numpy as jnp
         >>> a, b = jnp.float32(2.001), jnp.float32(2.0)
-        >>> print(f"{square_between_roots(a, b, jnp.float32(1e-3), jnp.float32(0.0)):.4g}")
+        >>> print(f"{square_between_roots(a, b, jnp.float32(1e-3), -2 * jnp.sqrt(a * b)):.4g}")
         1.25e-07
     """
     usable = _usable(a, b, d)
+    plain = a + b + mixed
     a, b = (jnp.where(usable, each, 1) for each in (a, b))
     return jnp.where(usable, (d / (jnp.sqrt(a) + jnp.sqrt(b))) ** 2, plain).astype(d.dtype)
 
@@ -80,7 +81,8 @@ def square_between_roots(a: Any, b: Any, d: Any, plain: Any) -> Any:
 @square_between_roots.defjvp
 def _square_between_roots_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     a, b, d, _ = primals
-    along_a, along_b, _, along_plain = tangents
+    along_a, along_b, _, along_mixed = tangents
+    along_plain = along_a + along_b + along_mixed
     usable = _usable(a, b, d)
     a, b = (jnp.sqrt(jnp.where(usable, each, 1)) for each in (a, b))
     gap = d / (a + b)
@@ -110,8 +112,8 @@ def square_of_roots(difference: Difference, polynomial: Polynomial, like: Node) 
         gap = difference.sharp({m: c, n: -d}, like)
         if gap is None:
             return None
-        plain = difference.plain({m: c, n: d, mixed: e}, like)
-        parts = (difference.algebra.filled(each, like.shape) for each in (a, b, gap[0], plain))
+        cross = difference.plain({mixed: e}, like)
+        parts = (difference.algebra.filled(each, like.shape) for each in (a, b, gap[0], cross))
         return difference.algebra.times(sign, difference.emit(ROOTS_SQUARED, *parts)), (ROOTS, *gap[1])
     return None
 

@@ -41,7 +41,7 @@ from qed.numerics.rewriting.masks import MASKED, masked_softmax_of
 from qed.numerics.rewriting.ratios import sigmoid, softmax
 from qed.numerics.rewriting.recursion import Logarithm
 from qed.numerics.rewriting.render import Formula
-from qed.numerics.rewriting.scales import constant_of, source_of
+from qed.numerics.rewriting.scales import constant_of, leads, source_of
 from qed.numerics.rewriting.signs import Sign
 from qed.numerics.rewriting.sums import complement, scaled
 
@@ -346,7 +346,7 @@ class Logarithms:
             if batched[0] or free != list(range(len(free))) or (side == 1 and lead and len(a.children[0].shape) > 1):
                 return None
             put = (*lead, *(1 for _ in a.shape[len(lead) :]))
-            if total.shape != lead or whole.shape not in (a.shape, put, ()) or not _leads(whole, total, len(lead)):
+            if total.shape != lead or whole.shape not in (a.shape, put, ()) or not leads(whole, total, len(lead)):
                 return None
             children = list(a.children)
             children[side] = self.builder.emit(kernels.SOFTMAX, u, axes=axes)
@@ -382,20 +382,6 @@ class Logarithms:
             self._inverse.add(value.number)
         used = tuple(law for law in form.laws if law is not laws.QUOTIENT)
         return value, replace(form, laws=(laws.DIVIDE, *used)), "exp"
-
-
-def _leads(node: Node, source: Node, count: int) -> bool:
-    """Whether a node is an array with axes added behind its own."""
-    while node is not source:
-        if node.operation == "broadcast_in_dim":
-            if node.params["broadcast_dimensions"] != tuple(range(len(node.children[0].shape))):
-                return False
-        elif node.operation not in ("fill", "reshape", "stop_gradient", "copy"):
-            return False
-        elif node.operation in ("fill", "reshape") and count > 0:
-            return False
-        node = node.children[0]
-    return True
 
 
 def _root(number: Fraction) -> float | None:

@@ -83,3 +83,17 @@ def spread_along(node: Node, source: Node, kept: tuple[int, ...]) -> bool:
             return False
         node = node.children[0]
     return True
+
+
+def leads(node: Node, source: Node, count: int) -> bool:
+    """Whether a node is an array with axes added behind its own."""
+    while node is not source:
+        if node.operation == "broadcast_in_dim":
+            if node.params["broadcast_dimensions"] != tuple(range(len(node.children[0].shape))):
+                return False
+        elif node.operation not in ("fill", "reshape", "stop_gradient", "copy"):
+            return False
+        elif node.operation in ("fill", "reshape") and count > 0:
+            return False
+        node = node.children[0]
+    return True

@@ -38,24 +38,22 @@ from qed.numerics.rewriting.algorithms import (
     CENTRED_SQUARE,
     COSINE_DISTANCE_OF,
     COSINE_OF,
-    GROWN,
-    GROWN_OVER,
     LOG1P_SQUARE,
     SLOGDET,
     SQUARED_DISTANCE,
 )
 from qed.numerics.rewriting.angles import COSINE_DISTANCE, arccosine, side, triangle_area
 from qed.numerics.rewriting.branches import read_normal_tail
-from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, plus, product, spelled, times
+from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, product, times
 from qed.numerics.rewriting.entropies import divergence, ratio_times
-from qed.numerics.rewriting.exponents import with_common_factor
+from qed.numerics.rewriting.growth import grown
 from qed.numerics.rewriting.hyperboloid import lorentz
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.moments import CENTRAL, central_moment
-from qed.numerics.rewriting.scales import constant_of, largest_of
 from qed.numerics.rewriting.signs import MOVES
 from qed.numerics.rewriting.table import Replacement, Table
 from qed.numerics.rewriting.tails import mills
+from qed.numerics.rewriting.weighted_moments import VARIANCE_OF, WEIGHTED_VARIANCE, weights_and_values
 
 VARIANCE = Law("mean(x**2) - mean(x)**2 = mean((x - mean(x))**2)", "always")
 COVARIANCE = Law("mean(x y) - mean(x) mean(y) = mean((x - mean(x)) (y - mean(y)))", "always")
@@ -63,7 +61,6 @@ DISTANCE = Law("sum(x**2) - 2 sum(x y) + sum(y**2) = sum((x - y)**2)", "always")
 COSINE = Law("sum(x y) / (|x| |y|) = sum(x/|x| y/|y|)", "x != 0 and y != 0, as for the original")
 LOG_SQUARE = Law("log(1 + a**2) = 2 log|a| + log(1 + 1/a**2)", "a != 0; used where a is large")
 DETERMINANT = Law("log(det(A)) = slogdet(A)[1]", "det(A) > 0, as for the original")
-GROWTH = Law("(1 + r)**n = exp(n log1p(r))", "1 + r > 0; where |r| is not small it stays")
 
 Found = tuple[Node, tuple[Law, ...]]
 
@@ -128,8 +125,8 @@ class Substitutions(Table):
             "acos": lambda n: arccosine(self.difference, n, self._cosine_of(n.children[0])),
             "sqrt": lambda n: triangle_area(self.difference, n) or side(self.difference, n),
             "log": self._log,
-            "pow": self._grown,
-            "integer_pow": self._grown,
+            "pow": lambda n: grown(self.difference, n),
+            "integer_pow": lambda n: grown(self.difference, n),
             "select_n": lambda n: read_normal_tail(self.difference, n),
         }
 
@@ -149,6 +146,7 @@ class Substitutions(Table):
         return (
             self._cosine_distance(polynomial, node)
             or self._moments(polynomial, node)
+            or self._weighted(polynomial)
             or self._squared(polynomial, node)
         )
 
@@ -200,6 +198,16 @@ class Substitutions(Table):
             value = self._moved(value, pair)
             return self.difference.algebra.times(float(weight), value), (VARIANCE if x is y else COVARIANCE,)
         return None
+
+    def _weighted(self, polynomial: Polynomial) -> Found | None:
+        """c (sum(w x^2) / sum(w) - (sum(w x) / sum(w))^2)."""
+        found = weights_and_values(polynomial, self._summed) if len(polynomial) == 2 else None
+        if found is None:
+            return None
+        c, x, w, like = found
+        x, w = self._filled(x, like), self._filled(w, like)
+        value = self.difference.emit(VARIANCE_OF, x, w, axes=like.axes, shape=like.node.shape)
+        return self.difference.algebra.times(float(c), self._moved(value, like)), (WEIGHTED_VARIANCE,)
 
     def _filled(self, monomial: Monomial, like: Summed) -> Node:
         return self.difference.algebra.filled(self.difference.monomial(monomial, like.node), like.shape)
@@ -364,32 +372,6 @@ class Substitutions(Table):
                 found.setdefault(int(coefficient), set()).add(tuple(inner.params["start_indices"]))
         right = {1: {(0, 0), (1, 1)}, -1: {(0, 1), (1, 0)}}
         return matrix if len(matrices) == 1 and found == right else None
-
-    def _grown(self, node: Node) -> Found | None:
-        base = node.children[0]
-        if spelled(base).operation not in ("add", "sub"):
-            return None
-        polynomial = self.difference.deeper(base)
-        rest = plus(polynomial, {ONE: Fraction(1)}, -1)
-        if not rest or ONE in rest or constant_of(base) is not None:
-            return None
-        exponent = node.children[1] if node.operation == "pow" else None
-        if exponent is None and abs(node.params["y"]) < 8:
-            return None
-        if exponent is not None and largest_of(exponent) < 8:
-            return None
-        gap = self.difference.sharp(rest, base)
-        if gap is None:
-            return None
-        over = exponent is not None and dict(next(iter(rest))).get(exponent.number) == -1
-        shared = with_common_factor(self.difference, node, rest) if exponent is not None and not over else None
-        if shared is not None:
-            return shared
-        if exponent is not None and over and len(rest) == 1:
-            read = product(rest, self.difference.terms(exponent))
-            return self.difference.emit(GROWN_OVER, self.difference.plain(read, base), exponent), (GROWTH,)
-        n = exponent if exponent is not None else self.difference.algebra.number(float(node.params["y"]), base)
-        return self.difference.emit(GROWN, base, gap[0], n), (GROWTH, *gap[1])
 
 
 def _identity(found: Found | None) -> Replacement | None:
