@@ -104,28 +104,26 @@ THIRD_WORSE = {
     "float32": {"renyi_entropy", "mixture_density"},
     "float64": {
         "black_scholes_call",
-        "cox_partial_likelihood",
-        "entropic_risk",
         "frank_copula",
-        "frechet_distance_of_variances",
-        "importance_weighted_bound",
         "negative_binomial_by_its_mean",
         "root_mean_square_norm",
         "zero_inflated_poisson",
     },
 }
-"""The same of the third set, as seen before anything was learnt from it."""
-THIRD_FAILS = {"ratio_minus_one_minus_its_log"}
-"""What was seen to raise an error when the rewriting runs."""
-THIRD_TOUCHED = {"price_of_a_bond", "poisson_likelihood"}
-"""Controls that were seen to be rewritten, the second to lose 4.4 bits instead of 3.2."""
+"""The same of the third set."""
+THIRD_TOUCHED = {"poisson_likelihood"}
+"""Controls that were seen to be rewritten: 0 log 0, which costs this one a bit, 4.4 of 53 lost instead of 3.2."""
 THIRD_MENDED = {
-    ("float32", "value"): 0.58,
-    ("float32", "gradient"): 0.5,
-    ("float64", "value"): 0.53,
-    ("float64", "gradient"): 0.4,
+    ("float32", "value"): 0.77,
+    ("float32", "gradient"): 0.69,
+    ("float64", "value"): 0.74,
+    ("float64", "gradient"): 0.55,
 }
-"""The shares seen of the third set, less two of about 70: 61 and 53 per cent in float32, 57 and 43 in float64."""
+"""The shares of the third set, less two of about 70: 80 and 72 per cent in float32, 77 and 59 in float64.
+
+When the set was first judged, by a rewriting whose authors had not seen it, they were 61 and 53, 57 and 43: those are
+the held-out numbers.
+"""
 
 
 def sampled(cases, every):
@@ -214,7 +212,7 @@ def test_the_third_set_is_of_others():
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_how_many_of_the_third_set_are_mended(dtype):
-    worse, broken, fixed = scored({name: c for name, c in THIRD.items() if name not in THIRD_FAILS}, dtype)
+    worse, broken, fixed = scored(THIRD, dtype)
     assert worse <= THIRD_WORSE[dtype]
     assert min(broken.values()) >= 55
     for what in ("value", "gradient"):

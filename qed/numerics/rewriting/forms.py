@@ -83,6 +83,12 @@ def _number_of(term: Term) -> Node | None:
     return node.children[0] if len(node.children) == 1 else None
 
 
+def _is_half(term: Term, coefficient: float) -> bool:
+    """Whether a term is coefficient * log(1/2)."""
+    number = constant_of(term.node.children[0]) if term.node.operation == "log" else None
+    return (number == 0.5 and term.coefficient == coefficient) or (number == 2 and term.coefficient == -coefficient)
+
+
 def _finite_constant(node: Node) -> bool:
     if node.operation == "log" and len(node.children) == 1 and node.equation is None:
         return _finite_constant(node.children[0])  # of a positive number: `products.constant`
@@ -152,7 +158,7 @@ class Algebra:
     def whole(self, form: Form, like: Node) -> Node:
         """The form as one node, in the shape of the form."""
         form = self.simplified(form)
-        live = self._averaged([t for t in form.terms if t.coefficient])
+        live = self._merged([t for t in form.terms if t.coefficient])
         large = [(t.coefficient, t.node if t.shift is None else t.shift) for t in live] + self._cancelled(form)
         small = [(t.coefficient, t.rest) for t in live if t.rest is not None]
         result = self.total(large, like)
@@ -164,8 +170,16 @@ class Algebra:
             self.forms.setdefault(result.number, form)
         return result
 
-    def _averaged(self, live: list[Term]) -> list[Term]:
-        """Terms of which two are logsumexp(u) and -log n for n terms, a multiple of both: log of a mean, one term."""
+    def _merged(self, live: list[Term]) -> list[Term]:
+        """Terms of which two are one that is small where they cancel, or a multiple of it.
+
+        They are logsumexp(u) and -log n for n terms, the logarithm of a mean, and log erfc(u) and log 1/2.
+        """
+        for tail in live:
+            half = next((t for t in live if tail.node.operation == "log_erfc" and _is_half(t, tail.coefficient)), None)
+            if half is not None:
+                whole = self.emit(kernels.LOG_HALF_ERFC, tail.node.children[0])
+                return [Term(whole, tail.coefficient), *(t for t in live if t not in (tail, half))]
         for total in live:
             if total.node.operation != "logsumexp":
                 continue
