@@ -22,7 +22,7 @@ from qed.optimization.constrained.endings import Told, told
 from qed.optimization.constrained.polish import active_set
 from qed.optimization.constrained.portfolio import ENGINES, Solved, engines, run
 from qed.optimization.constrained.problem import Constrained, constrained
-from qed.optimization.constrained.proof import proved
+from qed.optimization.constrained.proof import proved, unbounded
 from qed.optimization.constrained.residuals import SOLVED, residuals
 from qed.optimization.constrained.uniqueness import dependent
 from qed.optimization.sensitivity import parallel, sensitivity
@@ -69,6 +69,7 @@ def _answer(
     equality, inequality = problem.row_trees(found.y)
     multipliers = Multipliers(problem.tree(found.lower), problem.tree(found.upper), equality, inequality)
     refused = None if best.held or best.kkt.residuals.feasibility <= SOLVED else unsatisfiable(problem, words)
+    refused = refused or unbounded(problem, best.kkt, words)
     if refused is not None:
         words, said = refused
     else:

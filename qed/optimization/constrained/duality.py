@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import scipy.optimize
 
 from qed.answer import Answer
 from qed.calculus.shapes.found import terms
@@ -21,6 +22,7 @@ from qed.calculus.shapes.strong import strong_constant
 from qed.certificates.certificate import Subject
 from qed.certificates.convexity import rows_of
 from qed.certificates.problem_terms import affine
+from qed.certificates.ray import Ray
 from qed.certificates.stacked import stacked
 from qed.certificates.weak_duality import WeakDuality, combined
 from qed.domains.curvature_algebra import Algebra
@@ -28,7 +30,7 @@ from qed.domains.curvature_terms import Form
 from qed.errors import CertificateError
 from qed.optimization.constrained.convexity import OPERATIONS, proof_of, sides
 from qed.optimization.constrained.polish import KKT
-from qed.optimization.constrained.problem import Constrained
+from qed.optimization.constrained.problem import Constrained, Seen
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -77,6 +79,64 @@ def parts(problem: Constrained) -> Parts | None:
     traced = subject.traced()
     found = terms(traced, *sides(problem, traced), OPERATIONS)
     return None if found is None or found[0].lost is not None else Parts(problem, subject, traced, *found)
+
+
+def endless(problem: Constrained, seen: Seen, direction: Array | None) -> Ray | None:
+    """A certificate that f falls for ever along a ray; None where none is proved.
+
+    Tried are the direction that was seen, if any, and the one along which f falls fastest at the point of those that
+    the affine rows and the bounds leave open; with short numbers first, since rows have to hold exactly.
+    """
+    apart = parts(problem)
+    if apart is None or not seen.finite or problem.sparse:
+        return None
+    ways = [way for way in (direction, _open_way(apart, seen)) if way is not None]
+    sizes = [float(np.abs(way).max(initial=0.0)) for way in ways]
+    units = [way / size for way, size in zip(ways, sizes, strict=True) if 1e-300 < size < np.inf]
+    near = [seen.x, np.round(seen.x * 8) / 8] if np.abs(seen.x).max(initial=0.0) < 1e6 else []
+    for start in (*near, problem.start, problem.bounds.project(np.zeros(problem.n))):
+        for way in (way for unit in units for way in (np.round(unit), np.round(unit * 8) / 8, unit)):
+            if not _seems_to_fall(problem, problem.bounds.project(start), way):
+                continue
+            made = Ray.about(
+                apart.subject.fun, apart.subject.at, apart.subject.args, box=sides(problem, apart.traced),
+                equalities=problem.equalities, start=problem.bounds.project(start).tolist(), direction=way.tolist(),
+            )  # fmt: skip
+            try:
+                made.verify()
+            except CertificateError:
+                continue
+            return made
+    return None
+
+
+def _seems_to_fall(problem: Constrained, start: Array, way: Array) -> bool:
+    """Whether at a few points of a ray the rows hold and f falls."""
+    values = []
+    for t in (0.0, 1.0, 64.0, 4096.0):
+        f, c = problem.values(start + t * way)
+        off = np.concatenate([np.abs(c[: problem.equalities]), -c[problem.equalities :]])
+        if not np.isfinite(f) or off.max(initial=0.0) > 1e-9 * (1 + t):
+            return False
+        values.append(f)
+    return values[-1] < values[-2]
+
+
+def _open_way(apart: Parts, seen: Seen) -> Array | None:
+    """The direction of numbers up to 1 along which f falls fastest and affine rows and bounds hold for ever."""
+    problem = apart.problem
+    rows = np.array([affine(form) for form in apart.forms[1:]], bool)
+    equal = np.arange(problem.rows) < problem.equalities
+    ends = [
+        (0.0 if np.isfinite(a) else -1.0, 0.0 if np.isfinite(b) else 1.0)
+        for a, b in zip(problem.bounds.lower, problem.bounds.upper, strict=True)
+    ]
+    across, above = seen.J[rows & equal], -seen.J[rows & ~equal]
+    found = scipy.optimize.linprog(
+        seen.g, above if len(above) else None, np.zeros(len(above)) if len(above) else None,
+        across if len(across) else None, np.zeros(len(across)) if len(across) else None, bounds=ends,
+    )  # fmt: skip
+    return found.x if found.status == 0 and found.fun < -1e-9 else None
 
 
 def bounded_below(problem: Constrained, kkt: KKT) -> Answer[float] | None:

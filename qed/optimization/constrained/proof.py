@@ -27,7 +27,7 @@ from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.optimization.constrained.convexity import globally
 from qed.optimization.constrained.curvature import Curvature
-from qed.optimization.constrained.duality import bounded_below
+from qed.optimization.constrained.duality import bounded_below, endless
 from qed.optimization.constrained.endings import Told
 from qed.optimization.constrained.polish import KKT, Active, active_set
 from qed.optimization.constrained.problem import Constrained
@@ -179,6 +179,30 @@ def _everywhere(
         text=f"{shapes} within the bounds: f(x) >= f(x) - y'c(x) >= f(x*) wherever the constraints hold; {gap}",
     )  # fmt: skip
     return Said(claim, Standing.PROVED, best, text, (why, *reasons))
+
+
+def unbounded(problem: Constrained, kkt: KKT, words: Told) -> tuple[Told, Said] | None:
+    """The words about a ray along which f is proved to fall for ever, and what is said; None where none is proved."""
+    if words.kind not in (Ending.UNBOUNDED_BELOW, Ending.BUDGET_SPENT, Ending.UNDECIDED):
+        return None
+    try:
+        ray = endless(problem, kkt.seen, words.direction)
+    except (TypeError, ValueError, TooLong, QedError, MemoryError, np.linalg.LinAlgError):
+        return None
+    if ray is None:
+        return None
+    moves = [f"{name} + {d:.6g} t" for name, d in zip(problem.parameters, ray.direction, strict=True) if d]
+    shown = ", ".join(moves[:6]) + (", ..." if len(moves) > 6 else "")
+    claim = f"f has no least value under the constraints: it falls to -infinity along a feasible ray ({shown})"
+    text = f"Unbounded below: along a ray of feasible points ({shown}) f falls to -infinity."
+    exact = Reason(
+        "polynomials on the ray", "f(p + t d), c(p + t d) in rational numbers", standing=Standing.PROVED,
+        unpredicted="the coefficients are exact",
+        text="on the ray f is a polynomial with a negative leading coefficient, rows of h are 0, and rows of g have no "
+        "negative coefficient",
+    )  # fmt: skip
+    said = Said(claim, Standing.PROVED, ray, text, (exact,), (Finding("QED306", text),))
+    return Told(Ending.UNBOUNDED_BELOW, text, direction=np.array(ray.direction)), said
 
 
 def _below(problem: Constrained, kkt: KKT) -> tuple[Answer[Any], ...]:

@@ -95,3 +95,17 @@ def test_a_conflict_that_is_not_proved_is_told_as_far_as_was_looked():
     assert answer.reason in ("infeasible", "undecided") and not answer.refuted
     if answer.proved:
         assert answer.check()
+
+
+@pytest.mark.parametrize(
+    ("f", "options"),
+    [
+        (lambda x: x[0] - x[1] ** 2, {"inequality": lambda x: x[0]}),
+        (lambda x: -x[0] - x[1], {"equality": lambda x: x[0] - 2 * x[1], "bounds": (0.0, None)}),
+    ],
+    ids=["a parabola", "a linear program"],
+)
+def test_what_falls_for_ever_is_proved_along_a_ray(f, options):
+    answer = qed.minimize(f, jnp.ones(2), **options)
+    assert answer.reason == "unbounded_below" and answer.proved and answer.check()
+    assert [finding.code for finding in answer.findings] == ["QED306"]
