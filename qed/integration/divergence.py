@@ -28,12 +28,14 @@ from qed.errors import CertificateError
 from qed.findings import Finding
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
+from qed.integration.families.vectors import VectorLaw
 from qed.integration.laws import Density, densities_of
 from qed.integration.measure import Measure
 from qed.integration.probabilities import as_law, as_pair
 from qed.integration.quadrature import ends_in_float64, measured, vectorised
 from qed.integration.sums import sums_of
 from qed.integration.traced.tracers import measure_is_traced
+from qed.integration.vector_divergence import compared
 from qed.integration.words import RULES, two_rules, within
 from qed.standing import Standing
 
@@ -73,6 +75,8 @@ def kl(p: Any, q: Any) -> Answer[float]:
         from qed.integration.traced.verbs import kl as compiled
 
         return compiled(p, q)
+    if (found := compared(p, q, True, f"KL({p} || {q})" if isinstance(p, VectorLaw) else "")) is not None:
+        return found
     of_p, of_q = as_pair(p, q)
     return _Comparison.of(of_p, of_q, True, f"KL({of_p} || {of_q})").answer()
 
@@ -98,6 +102,8 @@ def cross_entropy(p: Any, q: Any) -> Answer[float]:
         from qed.integration.traced.verbs import cross_entropy as compiled
 
         return compiled(p, q)
+    if (found := compared(p, q, False, "the cross-entropy of q under p")) is not None:
+        return found
     of_p, of_q = as_pair(p, q)
     return _Comparison.of(of_p, of_q, False, f"the cross-entropy of {of_q} under {of_p}").answer()
 
@@ -122,6 +128,8 @@ def entropy(p: Any) -> Answer[float]:
         from qed.integration.traced.verbs import cross_entropy as compiled
 
         return compiled(p, p)
+    if (found := compared(p, p, False, f"the entropy of {p}" if isinstance(p, VectorLaw) else "")) is not None:
+        return found
     law = as_law(p)
     return _Comparison.of(law, law, False, f"the entropy of {law}").answer()
 

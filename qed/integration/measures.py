@@ -35,6 +35,7 @@ from qed.integration.families.discrete import (
 )
 from qed.integration.families.from_numpyro import from_numpyro
 from qed.integration.families.from_scipy import from_scipy
+from qed.integration.families.vectors import Dirichlet, MultivariateNormal
 from qed.integration.images import pushforward
 from qed.integration.measure import Measure
 from qed.integration.product import Product, power, product
@@ -47,6 +48,7 @@ __all__ = [
     "Cauchy",
     "Counting",
     "Dirac",
+    "Dirichlet",
     "Exponential",
     "Gamma",
     "Geometric",
@@ -58,6 +60,7 @@ __all__ = [
     "LogNormal",
     "Logistic",
     "Measure",
+    "MultivariateNormal",
     "NegativeBinomial",
     "Normal",
     "Pareto",
