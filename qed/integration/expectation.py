@@ -289,9 +289,12 @@ class _Question:
             return self._undefined(certificate)
         infinite = bool(np.isinf(lower))
         says = f"is {value}" if infinite else f"lies in [{lower!r}, {upper!r}]"
-        rule = "tails enclosed beyond a radius; " + (
-            "one of them diverges" if infinite else "series with remainder on the cells between"
-        )
+        if self.measure.sums:
+            rest = "their sum diverges" if infinite else "the rest is bounded by a geometric sum or an integral"
+            rule = f"terms added up in balls; {rest}"
+        else:
+            rest = "one of them diverges" if infinite else "series with remainder on the cells between"
+            rule = f"tails enclosed beyond a radius; {rest}"
         reason = Reason(rule, "∫ f dμ = Σ wᵢ f(xᵢ) + Σ ∫ f exp(u) dx", standing=Standing.PROVED, text=rule)
         headline = f"The integral is {'infinite' if infinite else within(lower, upper)}."
         return Answer(

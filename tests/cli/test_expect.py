@@ -12,5 +12,7 @@ def test_text_json_and_errors(qed_command, tmp_path):
     assert found.code == 0 and "PROVED" in found.out
     data = json.loads(qed_command("expect", f"{target}:loss", "--measure", "noise", "--json").out)
     assert data["standing"] == "PROVED" and abs(data["value"] - 1) < 1e-8
+    made = qed_command("expect", f"{target}:loss", "--measure", "mixture([0.5, 0.5], [noise, Dirac(2)])", "--json")
+    assert made.code == 0 and abs(json.loads(made.out)["value"] - 2.5) < 1e-8
     wrong = qed_command("expect", f"{target}:loss")
     assert wrong.code == 2 and "QED007" in wrong.err

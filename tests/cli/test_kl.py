@@ -16,3 +16,18 @@ def test_text_json_and_errors(qed_command, tmp_path):
     assert "QED606" in qed_command("kl", str(target), "--p", "spike", "--q", "q").out
     wrong = qed_command("kl", str(target), "--p", "p")
     assert wrong.code == 2 and "QED007" in wrong.err
+
+
+def test_laws_are_made_on_the_command_line(qed_command):
+    made = qed_command("kl", "--p", "Normal(0, 1)", "--q", "Normal(mean=1, scale=1)", "--json")
+    assert made.code == 0 and abs(json.loads(made.out)["value"] - 0.5) < 1e-14
+    assert "inf" in qed_command("kl", "--p", "[0.5, 0.5]", "--q", "[1, 0]").out
+    for text, says in (
+        ("Norml(0, 1)", "is Normal meant?"),
+        ("Normal(0", "no expression"),
+        ("Normal(0, 1, 2, 3)", "argument"),
+        ("__import__('os')", "is no measure"),
+        ("Normal(0, 1).parts", "neither a measure nor a number"),
+    ):
+        wrong = qed_command("kl", "--p", text, "--q", "Normal(0, 1)")
+        assert wrong.code == 2 and "QED007" in wrong.err and says in wrong.err, text
