@@ -262,7 +262,16 @@ class PaddedJets(Enclosing):
         return PaddedJet(*ends)
 
     def contract(self, x: PaddedJet, y: PaddedJet) -> PaddedJet:
-        """Products of stacks of matrices."""
+        """Products of stacks of matrices; by constants, second derivatives that are zero are left as they are."""
+        moving = y if x.still else x if y.still else None
+        rest = 1 + self.size
+        if moving is not None and self.order > 1 and not any(np.any(end[rest:]) for end in moving.parts):
+            first = self._contracted(x.map(lambda a: a[:rest]), y.map(lambda a: a[:rest]))
+            if all(np.all(np.isfinite(end)) for end in first.parts):
+                return first.map(lambda a: np.concatenate([a, np.zeros((self.rows - rest, *a.shape[1:]))]))
+        return self._contracted(x, y)
+
+    def _contracted(self, x: PaddedJet, y: PaddedJet) -> PaddedJet:
         left = x.map(lambda a: a[..., :, None, :])
         right = y.map(lambda a: np.swapaxes(a, -1, -2)[..., None, :, :])
         return self.product(left, right).sum(-1)
