@@ -10,12 +10,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 
 from qed.answer import Answer, Reason
+from qed.calculus.hessian import flatten
 from qed.errors import QedError
 from qed.graph.function import read
+from qed.graph.trace import is_float
 from qed.optimization.bounds import Bounds, bounds_of, drawn
+from qed.optimization.compiled import descend, is_traced, under_a_trace
 from qed.optimization.constrained.answering import minimize_constrained
 from qed.optimization.judging import judged
 from qed.optimization.methods import named, seen
@@ -58,7 +62,8 @@ def minimize(
         tol: for the largest part of the projected gradient; a run ends before where values and gradients are noise.
         max_steps: by default 1000 for Newton's method and for updates of optax, 20000 for the others.
         starts: how many starts, the others drawn about x0 with seed 0; the lowest point found is returned.
-        compiled: a loop compiled as a whole; not built yet, QED009.
+        compiled: L-BFGS as one compiled program, kept for later solves of the same function; without bounds and
+            constraints. Under jit and vmap it computes the value, and the answer is UNKNOWN.
 
     Returns:
         An answer whose value is a `Solution`; its counts are those of the runs, without the verdict. Its claim,
@@ -77,7 +82,11 @@ def minimize(
     """
     began = time.perf_counter()
     constrained = equality is not None or inequality is not None
-    _options(tol, max_steps, starts, compiled)
+    _options(tol, max_steps, starts)
+    if compiled:
+        _compilable(method, bounds, constrained)
+        if is_traced(x0, args):
+            return under_a_trace(fun, x0, args, tol, 1000 if max_steps is None else max_steps)
     if constrained:
         return minimize_constrained(
             fun, x0, args, equality=equality, inequality=inequality, bounds=bounds, method=method, tol=tol,
@@ -92,11 +101,15 @@ def minimize(
     start, notes = _start(objective, box, (fun, x0, args))
     updates = updates_of(method)
     chosen, why = _chosen(objective, box, method) if updates is None else _of_optax(updates)
+    if compiled:
+        chosen, why = "l-bfgs", Reason("method", text="l-bfgs of optax, compiled as one program", role="method")
     most = max_steps if max_steps is not None else 1000 if chosen == "newton" or updates else 20000
     runs, sizes = [], {}
     for each in (start, *drawn(box, start.x, starts - 1, objective.at)):
         objective.sizes = []
-        if updates is None:
+        if compiled:
+            runs.append(_as_one(fun, x0, args, objective, each, tol, 1000 if max_steps is None else max_steps))
+        elif updates is None:
             runs.append(run(objective, each, box, chosen, tol, most))
         else:
             there, how, steps = run_updates(objective, each, box, updates, tol, most, (fun, x0, args))
@@ -140,10 +153,28 @@ def _prices(fun: Callable[..., Any], point: Any, args: tuple[Any, ...], bounds: 
     return sensitivity_at(fun, point, args, equality=None, inequality=None, bounds=bounds)
 
 
-def _options(tol: float, max_steps: int | None, starts: int, compiled: bool) -> None:
-    if compiled:
-        because = "the loop runs on the host and reuses compiled steps"
-        raise QedError("QED009", "minimize(..., compiled=True) is not built yet", because, "leave compiled out")
+def _compilable(method: Any, bounds: Any, constrained: bool) -> None:
+    if method is not None and named(method) != "l-bfgs":
+        raise QedError("QED007", f"compiled=True with method={method!r}", "it is built for l-bfgs", "method=None")
+    if bounds is not None or constrained:
+        because = "the compiled loop knows no bounds and no constraints"
+        raise QedError("QED007", "compiled=True with bounds or constraints", because, "leave compiled out")
+
+
+def _as_one(
+    fun: Callable[..., Any], x0: Any, args: tuple[Any, ...], objective: Objective, start: Seen, tol: float, most: int
+) -> Ended:
+    """A run of the compiled loop, and where it ended."""
+    found, _, _, steps = descend(fun, objective.tree(x0, start.x), args, tol, most)
+    here = objective.at(flatten([leaf for leaf in jax.tree.leaves(found) if is_float(leaf)]))
+    if not here.finite:
+        return Ended(here, "away", int(steps), 0)
+    size = float(np.abs(here.g).max(initial=0.0))
+    how = "stationary" if size <= tol else "budget" if int(steps) >= most else "stuck"
+    return Ended(here, how, int(steps), 0)
+
+
+def _options(tol: float, max_steps: int | None, starts: int) -> None:
     if not tol >= 0 or not np.isfinite(tol):
         raise QedError("QED007", f"tol={tol!r} is no tolerance", "it bounds the gradient", "tol=1e-8")
     if max_steps is not None and max_steps < 0:

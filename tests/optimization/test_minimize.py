@@ -120,7 +120,8 @@ def test_a_budget_that_is_spent_is_said():
         ({"method": "magic"}, "QED007"),
         ({"starts": 0}, "QED007"),
         ({"equality": lambda x: x, "method": "newton"}, "QED007"),
-        ({"compiled": True}, "QED009"),
+        ({"compiled": True, "method": "newton"}, "QED007"),
+        ({"compiled": True, "bounds": (0.0, 1.0)}, "QED007"),
     ],
 )
 def test_options_without_a_meaning_are_refused(options, code):
