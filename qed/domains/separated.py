@@ -343,8 +343,8 @@ class Sums:
         lead = rows.shape[:-1]
         found = []
         for row in rows.reshape((int(np.prod(lead)), rows.shape[-1])):
-            total: Any = Sum(())
-            for one in row:
+            total: Any = row[0] if len(row) else Sum(())
+            for one in row[1:]:
                 total = _or_none(lambda a, b: applied("add", (a, b)), total, one)
             found.append(total)
         return Sums(objects(found, lead))

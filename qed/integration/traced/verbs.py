@@ -154,7 +154,12 @@ def _of_densities(p: Measure, q: Measure, ratio: bool) -> Any:
 
 def _log_density(law: Measure) -> Callable[[Any], Any]:
     """The logarithm of the density of a law of one named part."""
-    if len(law.parts) != 1 or law.parts[0].family not in NAMED or law.parts[0].counting or not law.parts[0].probability:
+    if (
+        len(law.parts) != 1
+        or law.parts[0].family not in _LOG_MASS
+        or law.parts[0].counting
+        or not law.parts[0].probability
+    ):
         what, because = f"{law} is traced, or beside a traced law", "its density is not one named law"
         raise QedError("QED007", what, because, "give concrete parameters")
     part: Part = law.parts[0]

@@ -39,7 +39,7 @@ EVENTS = {
 @pytest.mark.parametrize("name", SMOOTH)
 def test_the_integral_lies_in_the_bounds_that_are_proved(name):
     fun, measure, true, near = SMOOTH[name]
-    answer = qed.expect(fun, measure, tol=near / 2)
+    answer = qed.expect(fun, measure, tol=near / 2, budget=300.0)
     assert answer.proved
     assert answer.lower <= true <= answer.upper
     assert answer.upper - answer.lower <= near
@@ -48,7 +48,7 @@ def test_the_integral_lies_in_the_bounds_that_are_proved(name):
 @pytest.mark.parametrize("name", EVENTS)
 def test_the_probability_lies_in_the_bounds_that_are_proved(name):
     event, measure, true, near = EVENTS[name]
-    answer = qed.probability(event, measure, tol=near / 2)
+    answer = qed.probability(event, measure, tol=near / 2, budget=300.0)
     assert answer.proved
     assert answer.check()
     assert answer.lower <= true <= answer.upper
@@ -57,14 +57,16 @@ def test_the_probability_lies_in_the_bounds_that_are_proved(name):
 
 @pytest.mark.parametrize("level", [-5000.0, 0.0, 40000.0])
 def test_a_normalising_constant_is_proved_far_beyond_the_range_of_numbers(level):
-    answer = qed.normalizer(lambda x: level - 50 * jnp.sum((x - 0.5) ** 2), measures.Lebesgue([-1.0, -1.0], 2.0))
+    answer = qed.normalizer(
+        lambda x: level - 50 * jnp.sum((x - 0.5) ** 2), measures.Lebesgue([-1.0, -1.0], 2.0), budget=300.0
+    )
     true = level + 2 * math.log(math.sqrt(math.pi / 50) * special.erf(1.5 * math.sqrt(50)))
     assert answer.proved
     assert answer.lower <= true <= answer.upper <= answer.lower + 1e-3
 
 
 def test_a_tolerance_is_met_and_a_budget_ends_the_search():
-    loose = qed.expect(lambda x: jnp.exp(x[0] * x[1]), SQUARE, tol=0.01)
+    loose = qed.expect(lambda x: jnp.exp(x[0] * x[1]), SQUARE, tol=0.01, budget=300.0)
     assert loose.proved
     assert 1e-6 < loose.upper - loose.lower <= 0.02
     short = qed.expect(lambda x: jnp.exp(-1e4 * jnp.sum((x - 0.3) ** 2)), measures.Uniform([0.0] * 3, 1.0), budget=0.01)

@@ -40,7 +40,7 @@ def test_no_answer_is_further_off_than_it_claims(dimension):
 
 
 def test_a_measurement_is_repeated_with_another_seed():
-    answer = honest(PROBLEMS["square of a sum, d = 4"], budget=0.1)
+    answer = honest(PROBLEMS["half-space, d = 4"], budget=0.1)
     assert answer.measured
     assert answer.check()
     assert answer.error.seed == 0

@@ -61,7 +61,7 @@ PROVED = {
 @pytest.mark.parametrize("name", PROVED)
 def test_an_integral_of_this_form_is_proved_in_any_dimension(name):
     fun, measure, true = PROVED[name]
-    answer = qed.expect(fun, measure)
+    answer = qed.expect(fun, measure, budget=600.0)
     assert answer.proved
     assert answer.lower <= true <= answer.upper <= answer.lower + 1e-6
     assert isinstance(answer.certificate, Separable)
@@ -69,7 +69,9 @@ def test_an_integral_of_this_form_is_proved_in_any_dimension(name):
 
 
 def test_a_normalising_constant_of_many_coordinates_is_proved():
-    answer = qed.normalizer(lambda x: -5000.0 - jnp.sum(x * x) / 2, m.Lebesgue([-np.inf] * 12, [np.inf] * 12))
+    answer = qed.normalizer(
+        lambda x: -5000.0 - jnp.sum(x * x) / 2, m.Lebesgue([-np.inf] * 12, [np.inf] * 12), budget=600.0
+    )
     assert answer.proved
     assert answer.lower <= -5000 + 6 * math.log(2 * math.pi) <= answer.upper <= answer.lower + 1e-6
 
@@ -92,7 +94,7 @@ def test_no_mean_is_proved_where_there_is_none():
 
 
 def test_a_certificate_survives_json_and_no_change_of_a_field():
-    made = qed.expect(lambda x: x[0] * jnp.exp(x[1]), m.product(m.Uniform(), m.Normal())).certificate
+    made = qed.expect(lambda x: x[0] * jnp.exp(x[1]), m.product(m.Uniform(), m.Normal()), budget=600.0).certificate
     assert Certificate.from_json(json.dumps(made.to_json())).verify(made.subject.fun, made.subject.at)
     other = list(made.measures)
     other[1] = other[0]

@@ -10,7 +10,7 @@ from scipy import stats
 
 import qed
 from qed import measures as m
-from qed.domains.masses import LOG_MASS, log_mass
+from qed.domains.masses import log_mass
 from qed.domains.precision import precision
 from qed.integration.traced.verbs import _LOG_MASS
 
@@ -80,7 +80,7 @@ def test_more_dimensions_than_are_nested_are_refused():
     assert caught.value.code == "QED007"
 
 
-@pytest.mark.parametrize("family", sorted(LOG_MASS))
+@pytest.mark.parametrize("family", sorted(_LOG_MASS))
 def test_the_constants_in_jax_are_those_in_balls(family):
     parameters = {"Beta": (0.5, 2.0), "StudentT": (2.5, 1.0, 3.0), "Exponential": (2.0,), "Uniform": (1.0, 4.0)}
     given = parameters.get(family, (1.5, 2.5))
