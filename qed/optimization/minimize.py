@@ -60,7 +60,7 @@ def minimize(
             sees 8 rows of the args a step; with constraints 'uno-sqp', 'uno-ipm', 'slsqp' or 'trust-constr'. None
             chooses: with constraints one after the other, until residuals hold.
         tol: for the largest part of the projected gradient; a run ends before where values and gradients are noise.
-        max_steps: by default 1000 for Newton's method and for updates of optax, 20000 for the others.
+        max_steps: by default 1000 for Newton's method, updates of optax and compiled runs, 20000 for the others.
         starts: how many starts, the others drawn about x0 with seed 0; the lowest point found is returned.
         compiled: L-BFGS as one compiled program, kept for later solves of the same function; without bounds and
             constraints. Under jit and vmap it computes the value, and the answer is UNKNOWN.

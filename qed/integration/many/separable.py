@@ -148,7 +148,8 @@ def _certified(
         certificate.verify()
     except CertificateError as error:
         return Apart(None, str(error))
-    return Apart(certificate, "", f"{terms} terms, {len(pieces)} integrals on the line")
+    counted = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((terms, "term"), (len(pieces), "integral"))]
+    return Apart(certificate, "", f"{', '.join(counted)} on the line")
 
 
 def _alike(question: Question, form: Sum) -> bool:
