@@ -26,7 +26,7 @@ from qed import facts
 from qed.domains.ball import inside
 from qed.domains.ball_ends import Ends
 from qed.domains.ball_functions import rule_of
-from qed.domains.balls import between, each, marked, objects
+from qed.domains.balls import Elements, between, each, marked, objects
 from qed.domains.doubt import NONE, Doubt, either, moved
 from qed.domains.enclosing import Enclosing
 from qed.domains.ends import floats
@@ -40,13 +40,8 @@ Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class SeriesOfBalls:
+class SeriesOfBalls(Elements):
     """An array of `flint.arb_series`; undefined elements are those that may not be smooth."""
-
-    array: Array
-    doubt: Doubt = NONE
-
-    __array_ufunc__: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         series = flint().arb_series
@@ -59,21 +54,6 @@ class SeriesOfBalls:
         object.__setattr__(self, "doubt", doubt.shaped(array.shape, np.ones(array.shape, bool)))
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the array."""
-        return self.array.shape
-
-    @property
-    def ndim(self) -> int:
-        """How many axes it has."""
-        return self.array.ndim
-
-    @property
-    def parts(self) -> tuple[Array, ...]:
-        """The arrays that it is made of."""
-        return (self.array,)
-
-    @property
     def leading(self) -> Array:
         """The balls of the values."""
         return each(lambda x: x[0], self.array)
@@ -81,11 +61,6 @@ class SeriesOfBalls:
     def coefficient(self, k: int) -> Array:
         """The balls of the coefficients of t^k."""
         return each(lambda x: x[k], self.array)
-
-    @classmethod
-    def of(cls, parts: tuple[Array, ...], doubt: Doubt = NONE) -> SeriesOfBalls:
-        """Return the value made of `parts`."""
-        return cls(parts[0], doubt)
 
     @classmethod
     def point(cls, array: Any) -> SeriesOfBalls:

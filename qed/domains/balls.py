@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -89,35 +89,13 @@ def between(lower: float, upper: float) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Balls:
-    """An array of python-flint balls.
-
-    >>> import numpy as np
-    >>> from qed.domains.balls import Balls
-    >>> third = 1.0 / Balls.point(3.0)
-    >>> print(third, (third * 3.0).contains(1.0))
-    [0.333333333333333 +/- 3.71e-16] True
-    """
+class Elements:
+    """An array of Python objects, such as balls, with what is doubtful about them; it is moved as arrays are."""
 
     array: Array
     doubt: Doubt = NONE
 
     __array_ufunc__: ClassVar[None] = None
-
-    def __post_init__(self) -> None:
-        array = np.asarray(self.array, object)
-        arb = flint().arb
-        if not all(isinstance(ball, arb) for ball in array.ravel()):  # a padding
-            array = each(arb, array)
-        lost = [i for i, ball in enumerate(array.ravel()) if ball.is_nan()]
-        if lost:
-            array = array.copy()
-            array.reshape(-1)[lost] = real_line()
-        object.__setattr__(self, "array", array)
-        if self.doubt:
-            infinite = self.doubt.infinite
-            possible = np.ones(array.shape, bool) if infinite is None else ~marked(lambda x: x.is_finite(), array)
-            object.__setattr__(self, "doubt", self.doubt.shaped(array.shape, possible))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -135,9 +113,36 @@ class Balls:
         return (self.array,)
 
     @classmethod
-    def of(cls, parts: tuple[Array, ...], doubt: Doubt = NONE) -> Balls:
-        """Return the enclosure made of `parts`."""
+    def of(cls, parts: tuple[Array, ...], doubt: Doubt = NONE) -> Self:
+        """Return the value made of `parts`."""
         return cls(parts[0], doubt)
+
+
+@dataclass(frozen=True, eq=False)
+class Balls(Elements):
+    """An array of python-flint balls.
+
+    >>> import numpy as np
+    >>> from qed.domains.balls import Balls
+    >>> third = 1.0 / Balls.point(3.0)
+    >>> print(third, (third * 3.0).contains(1.0))
+    [0.333333333333333 +/- 3.71e-16] True
+    """
+
+    def __post_init__(self) -> None:
+        array = np.asarray(self.array, object)
+        arb = flint().arb
+        if not all(isinstance(ball, arb) for ball in array.ravel()):  # a padding
+            array = each(arb, array)
+        lost = [i for i, ball in enumerate(array.ravel()) if ball.is_nan()]
+        if lost:
+            array = array.copy()
+            array.reshape(-1)[lost] = real_line()
+        object.__setattr__(self, "array", array)
+        if self.doubt:
+            infinite = self.doubt.infinite
+            possible = np.ones(array.shape, bool) if infinite is None else ~marked(lambda x: x.is_finite(), array)
+            object.__setattr__(self, "doubt", self.doubt.shaped(array.shape, possible))
 
     @classmethod
     def point(cls, array: Any) -> Balls:

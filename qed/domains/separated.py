@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed import facts
-from qed.domains.balls import each, objects
+from qed.domains.balls import Elements, each, objects
 from qed.domains.doubt import NONE, Doubt
 from qed.domains.enclosing import Enclosing
 from qed.domains.forward import Unknown
@@ -282,33 +282,8 @@ def _arithmetic(name: str, xs: Sequence[Sum], parameters: Mapping[str, Any]) -> 
 
 
 @dataclass(frozen=True, eq=False)
-class Sums:
+class Sums(Elements):
     """An array of sums; None is what has not this form."""
-
-    array: Array
-    doubt: Doubt = NONE
-
-    __array_ufunc__: ClassVar[None] = None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the array."""
-        return self.array.shape
-
-    @property
-    def ndim(self) -> int:
-        """How many axes it has."""
-        return self.array.ndim
-
-    @property
-    def parts(self) -> tuple[Array, ...]:
-        """The arrays that it is made of."""
-        return (self.array,)
-
-    @classmethod
-    def of(cls, parts: tuple[Array, ...], doubt: Doubt = NONE) -> Sums:
-        """Return the value made of `parts`."""
-        return cls(parts[0], doubt)
 
     @classmethod
     def point(cls, array: Any) -> Sums:
