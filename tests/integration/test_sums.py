@@ -161,7 +161,7 @@ def test_divergences_of_laws_on_whole_numbers(name):
         (m.Binomial(1000, 0.25), stats.binom(1000, 0.25)),
         (m.Geometric(0.25), stats.geom(0.25, loc=-1)),
     ],
-    ids=str,
+    ids=["poisson", "negative binomial", "binomial", "geometric"],
 )
 def test_entropies_and_quantiles_are_those_of_scipy(law, other):
     assert qed.entropy(law).value == pytest.approx(-total(other, other.logpmf, 500), rel=1e-9)
