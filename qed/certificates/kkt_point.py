@@ -5,9 +5,10 @@ Claimed of f, h, g, bounds, and a point x, with A a set of rows of c = (h, g) an
 
     d/dx_j (f - sum_A y_i c_i) = 0 for the numbers x_j that no bound holds,    c_A(x*) = 0,    x_j* = the bound held;
 
-multipliers of inequalities and of held bounds are positive there, all other rows and bounds have slack, and the
-Lagrangian bends up along every direction that A leaves. So x* is feasible and a strict local minimum (Nocedal and
-Wright, *Numerical Optimization*, 2006, theorem 12.6), |x* - x| <= `distance`, and `least` <= f(x*) <= `most`.
+multipliers of inequalities and of held bounds are positive there, the latter a little inside the bounds, too; all other
+rows and bounds have slack, and the Lagrangian bends up along every direction that A leaves. So x* is feasible and a
+strict local minimum (Nocedal and Wright, *Numerical Optimization*, 2006, theorem 12.6), |x* - x| <= `distance`, and
+`least` <= f(x*) <= `most`.
 
 The system is the gradient of L(x, y) = f - y'c_A set to zero, so that one pair is Krawczyk's test on its Hessian
 K = [[H, -J'], [-J, 0]]. With k rows and d numbers x_j that no bound holds, K has d positive and k negative eigenvalues
@@ -35,6 +36,8 @@ from qed.errors import CertificateError
 from qed.graph.trace import Traced
 
 Array = np.ndarray
+BESIDE = 2.0**-100
+"""How far beside a bound that holds a number the functions are enclosed, at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,12 +165,21 @@ class KKTPoint(Pointed):
         low, high = np.nextafter(center - radius, -np.inf), np.nextafter(center + radius, np.inf)
         return np.where(radius > 0, low, center), np.where(radius > 0, high, center)
 
+    def _inward(self, active: Active, low: Array, high: Array) -> tuple[Array, Array]:
+        """The box with room beside the bounds that hold numbers: slopes at a bound say nothing of f beyond a jump."""
+        low, high = low.copy(), high.copy()
+        for j in active.lower:
+            high[j] = min(self.upper[j], max(np.nextafter(low[j], np.inf), low[j] + BESIDE))
+        for j in active.upper:
+            low[j] = max(self.lower[j], min(np.nextafter(high[j], -np.inf), high[j] - BESIDE))
+        return low, high
+
     def _enclosed(self, encloses: Encloses, active: Active, center: Array, radius: Array) -> None:
         """Raise CertificateError naming what enclosures do not prove."""
         n = len(center) - len(active.rows)
         low, high = self._box(center, radius)
         here = encloses(center[:n], center[:n], center[n:], center[n:])
-        box = encloses(low[:n], high[:n], low[n:], high[n:])
+        box = encloses(*self._inward(active, low[:n], high[:n]), low[n:], high[n:])
         with precision(BITS):
             y = [between(float(a), float(b)) for a, b in zip(low[n:], high[n:], strict=True)]
             at = [between(float(a), float(a)) for a in center[n:]]

@@ -35,6 +35,8 @@ from qed.graph.trace import Traced
 
 Array = np.ndarray
 SERIES = 400_000
+BESIDE = 2.0**-100
+"""How far about a point a function has to be smooth for its tangent there, at least."""
 
 
 @final
@@ -134,7 +136,7 @@ class WeakDuality(Boxed):
         point = vector(self.point, len(low), "point")
         if not np.all((low <= point) & (point <= high)):
             raise CertificateError("point", "it is not in the box")
-        value, slopes = tangent(traced, point, weights, self.objective)
+        value, slopes = tangent(traced, point, weights, self.objective, (low, high))
         exact, _ = coefficients(phi, len(low))
         bent = {k for atom, _ in phi.terms if atom.kind != "variable" for k in numbers_of(atom)}
         with precision(BITS) as library:
@@ -175,15 +177,20 @@ def _least_affine(algebra: Algebra, phi: Form, low: Array, high: Array) -> Any:
     return total
 
 
-def tangent(traced: Traced, point: Array, weights: Sequence[Fraction], objective: int) -> tuple[Any, list[Any]]:
-    """Balls of phi and of its slopes at a point.
+def tangent(
+    traced: Traced, point: Array, weights: Sequence[Fraction], objective: int, box: tuple[Array, Array]
+) -> tuple[Any, list[Any]]:
+    """Balls of phi and of its slopes at a point of a box.
 
-    Raises CertificateError where it may not be smooth there, or is too large.
+    Raises CertificateError where it may not be smooth about the point, within the box, or is too large. A convex
+    function may jump at an end of the box, where the slope of one branch is none of its slopes.
     """
     boxes = BallBoxes(traced)
     if PaddedBoxes(traced).weight * max(1, len(point)) > SERIES:
         raise CertificateError("function", "it is too large for balls")
+    beside = np.maximum(BESIDE, np.spacing(np.abs(point)))
     try:
+        boxes.arrays(np.maximum(point - beside, box[0]), np.minimum(point + beside, box[1]), np.eye(len(point)), 1)
         low, high, series = boxes.arrays(point, point, np.eye(len(point)), 1)
     except NotSmooth as error:
         raise CertificateError("point", str(error)) from None

@@ -141,14 +141,14 @@ def classify(name: str) -> Class | None:
 
 
 def may_have_corners(name: str) -> bool:
-    """Whether a primitive may have a corner or a jump: by its card, or because it chooses or orders elements.
+    """Whether a primitive may have a corner or a jump: by its card, or because it chooses, orders or compares elements.
 
     >>> from qed.facts import may_have_corners
-    >>> [name for name in ("abs", "max", "sort", "select_n", "exp", "mul", "cbrt") if may_have_corners(name)]
-    ['abs', 'max', 'sort', 'select_n', 'cbrt']
+    >>> [name for name in ("abs", "max", "sort", "gt", "exp", "mul", "cbrt") if may_have_corners(name)]
+    ['abs', 'max', 'sort', 'gt', 'cbrt']
     """
     if name in CARDS:
         return bool(CARDS[name].kinks or CARDS[name].jumps)
     if name in ARITHMETIC:
         return bool(ARITHMETIC[name].tie or ARITHMETIC[name].jump)
-    return classify(name) in (Class.SELECT, Class.REDUCE)
+    return classify(name) in (Class.SELECT, Class.REDUCE, Class.COMPARE)

@@ -243,6 +243,7 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     if point.nature != "minimum":
         away = falls_in_float64(case, flats)
         away = saturated(case, flats) if away is None else away
+        away = jumped(case, 0.0, {}) if away is None else away
         if away is not None:
             return away
     if point.nature == "minimum" or not point.negative:
@@ -369,6 +370,8 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
             and values[0] >= -max(1e-8, case.rounding(len(values))) * abs(values[-1])
             and not falls(case, list(vectors.T[:1]))
         ):
+            if (jump := jumped(case, 0.0, ends)) is not None:
+                return jump
             text = (
                 f"A flat minimum as far as was looked: {count} parameters are held by bounds, and along some "
                 "direction of the others f bends by no more than rounding explains."

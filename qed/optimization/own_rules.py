@@ -16,7 +16,8 @@ from qed.answer import Answer
 from qed.calculus.gradient.check import check_gradient
 from qed.calculus.gradient.sites import find_sites
 from qed.errors import QedError
-from qed.optimization.point import Judged, as_tree
+from qed.optimization.point import Judged, as_tree, explained
+from qed.optimization.probing import slope
 from qed.optimization.solution import Ending, Verdict
 
 Array = np.ndarray
@@ -77,10 +78,32 @@ def noted(case: Judged, answer: Answer[Verdict]) -> Answer[Verdict]:
     settled = kind in (Ending.MINIMUM, Ending.SADDLE, Ending.MAXIMUM)
     part = wrong_rule(case, ("disagrees",) if settled else ("disagrees", "surrogate"))
     if part is None:
-        return answer
+        return _cut(case, answer)
     if not answer.proved and kind not in BY_VALUES:
         text = f"The gradient is wrong: {told(part)}. By slopes and curvatures: {answer.headline}"
         return case.says(Ending.GRADIENT_WRONG, text, parts=(part,))
     headline = f"{str(answer.headline).rstrip('.')}. But the gradient is wrong: {told(part)}."
     findings = (*answer.findings, *part.findings)
     return replace(answer, headline=headline, findings=findings, answers=(*answer.answers, part))
+
+
+def _cut(case: Judged, answer: Answer[Verdict]) -> Answer[Verdict]:
+    """The answer, unless a stop_gradient cuts off slopes a little aside, and with them curvatures here."""
+    stops = any(equation.primitive == "stop_gradient" for equation in case.objective.function.graph.walk())
+    settled = answer.value is not None and answer.value.kind in (Ending.MINIMUM, Ending.FLAT_MINIMUM, Ending.SADDLE)
+    if answer.proved or not stops or not settled:
+        return answer
+    random, n = np.random.default_rng(0), len(case.here.x)
+    there = case.objective.at(
+        case.bounds.project(case.here.x + 0.1 * (1 + np.abs(case.here.x)) * random.standard_normal(n))
+    )
+    unit = random.standard_normal(n)
+    unit /= np.linalg.norm(unit)
+    found = slope(case.objective, there, unit, case.objective.noise(there.f)) if there.finite else None
+    if found is None or found.kinked or not found.disagrees or explained(replace(case, here=there), found, unit):
+        return answer
+    text = (
+        f"A stop_gradient is in the way: a little aside the values have slope {found.observed:.6g} along a direction, "
+        f"the gradient says {found.promised:.6g}. By slopes and curvatures: {answer.headline}"
+    )
+    return case.says(Ending.STOP_GRADIENT, text)

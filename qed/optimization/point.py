@@ -132,7 +132,8 @@ def jumped(case: Judged, gain: float, ends: dict[str, Any]) -> Answer[Verdict] |
     """The answer that f, which may jump, is lower close by: by more than noise and twice the `gain` of the model."""
     if not case.objective.cornered:
         return None
-    n = len(case.here.x)
+    n, f = len(case.here.x), case.here.f
+    noise = min(case.noise, max(4 * case.objective.noise(f), 1e-4 * max(1.0, abs(f))))  # a jump scatters values, too
     size = max(1.0, float(np.linalg.norm(case.here.x)))
     tried = [*np.eye(n)[:20], *np.random.default_rng(0).standard_normal((8, n))]
     for t in (1e-6, 1e-4):
@@ -140,7 +141,7 @@ def jumped(case: Judged, gain: float, ends: dict[str, Any]) -> Answer[Verdict] |
             for sign in (1.0, -1.0):
                 move = sign * t * size * direction / np.linalg.norm(direction)
                 there = case.objective.at(case.bounds.project(case.here.x + move))
-                if there.f < case.here.f - 2 * case.noise - 2 * gain:
+                if there.f < f - 2 * noise - 2 * gain:
                     away = float(np.linalg.norm(there.x - case.here.x))
                     text = f"No minimum: by slopes and curvatures it would be one, yet {away:.2g} away f is lower."
                     return case.says(Ending.KINK, text, **ends)

@@ -129,10 +129,22 @@ ATTACKS = {
         stacked(lambda x: jnp.sum(x * jnp.log(x))), [0, 1], [0, 1], at_lower=(0,), bounds=([0, 0], [INF, INF])
     ),
     "infinite bounds that hold": lambda: about(stacked(bowl), [0, 0], [0, 0], at_lower=(0,)),
+    "a jump at the lower bound that holds": lambda: about(
+        stacked(lambda x: x[0] + (x[0] <= 0) + x[1] ** 2), [0, 0], [0, 0], at_lower=(0,), bounds=([0, -INF], [1, INF])
+    ),
+    "a jump at the upper bound that holds": lambda: about(
+        stacked(lambda x: lower_below(x[0])), [1], [1], at_upper=(0,), bounds=([0], [1])
+    ),
     "stop_gradient": lambda: about(
         stacked(lambda x: bowl(x) - 9 * stopped(x[0])), [0, 0], [0, 0]
     ),
 }  # fmt: skip
+
+
+def lower_below(x):
+    import jax
+
+    return -jax.lax.cond(x < 1, lambda u: u + 1, lambda u: u, x)
 
 
 def stopped(x):

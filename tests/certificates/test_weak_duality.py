@@ -14,6 +14,7 @@ from qed.certificates.convexity import rows_of
 from qed.certificates.stacked import stacked
 from qed.certificates.weak_duality import WeakDuality, combined
 from qed.errors import CertificateError
+from qed.optimization.constrained.convexity import proof_of
 
 OPEN = ([[-np.inf, -np.inf]], [[np.inf, np.inf]])
 
@@ -26,10 +27,9 @@ def bound(fun, weights, *, objective=0, equalities=0, box=OPEN, point=(0.0, 0.0)
     if shape:
         traced = Subject(fun, jnp.zeros(2)).traced()
         algebra, forms = terms(traced, *([np.array(side[0])] for side in box), 1000)
-        strong, step = strong_constant(
-            Rules(algebra), combined(algebra, forms, list(map(Fraction, weights)), objective)
-        )
-        rows = rows_of(step)
+        phi = combined(algebra, forms, list(map(Fraction, weights)), objective)
+        strong, step = strong_constant(Rules(algebra), phi)
+        rows = proof_of(Rules(algebra), phi) if step is None else rows_of(step)
     return WeakDuality.about(
         fun, jnp.zeros(2), (), box=box, objective=objective, equalities=equalities, weights=weights, point=point,
         bound=least, rows=rows, strong=strong,
@@ -112,3 +112,11 @@ def test_a_false_claim_is_not_believed_with_or_without_a_fresh_seal(name, fields
 def test_what_can_be_satisfied_or_has_no_bound_is_not_proved(fun, weights, more):
     with pytest.raises(CertificateError):
         bound(fun, weights, **more).verify()
+
+
+def test_a_convex_function_that_jumps_at_an_end_is_not_above_the_slope_of_one_branch():
+    edge = stacked(lambda x: x[0] + jnp.where(x[0] > 0, 0.0, 1.0) + x[1] ** 2)
+    box = ([[0.0, 0.0]], [[1.0, 1.0]])
+    assert bound(edge, [], objective=1, box=box, point=(0.5, 0.0), least=-0.1, shape=True).verify()
+    with pytest.raises(CertificateError, match="point"):
+        bound(edge, [], objective=1, box=box, least=0.9, shape=True).verify()

@@ -60,3 +60,19 @@ def test_a_run_from_a_saturated_start_goes_down_the_slope_that_floats_do_not_sho
     answer = qed.minimize(lambda x: -jnp.exp(-(x[0] ** 2)), jnp.array([30.0], jnp.float32))
     assert answer.reason == "minimum"
     assert answer.fun == -1.0
+
+
+@pytest.mark.parametrize(
+    ("fun", "at"),
+    [
+        (lambda x: jax.lax.cond(x[0] > 0, lambda u: u - 1, lambda u: u, x[0]), [0.0]),
+        (lambda x: -jax.lax.cond(x[0] < 1, lambda u: u + 1, lambda u: u, x[0]), [1.0]),
+        (lambda x: 2 * jnp.sort(x)[0] - x[0], [0.0, 0.0]),
+        (lambda x: jnp.sum(x**2 - 2 * jax.lax.stop_gradient(x) ** 2), [0.0]),
+    ],
+    ids=["above a bound", "below a bound", "an order", "a slope cut off"],
+)
+def test_what_lies_beyond_a_jump_or_a_stop_is_no_minimum_in_the_box(fun, at):
+    answer = qed.verdict(fun, jnp.array(at, jnp.float32), bounds=(0.0, 1.0))
+    assert answer.kind not in ("minimum", "flat_minimum")
+    assert not answer.proved

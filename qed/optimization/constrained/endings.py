@@ -41,7 +41,7 @@ def told(problem: Constrained, best: Solved) -> Told:
     failing = _constant(problem, best)
     if failing is not None:
         return failing
-    corner = _corner(problem, best)
+    corner = _jump(problem, best) or cut_off(problem, best) or _corner(problem, best)
     if corner is not None:
         return corner
     if best.ray is not None:
@@ -64,6 +64,48 @@ def _constant(problem: Constrained, best: Solved) -> Told | None:
         f"{has_to}."
     )
     return Told(Ending.INFEASIBLE, text)
+
+
+def cut_off(problem: Constrained, best: Solved) -> Told | None:
+    """Whether a stop_gradient cuts slopes off: at the point or a little aside, from where curvatures come."""
+    if not problem.stopped or not best.kkt.seen.finite:
+        return None
+    rng = np.random.default_rng(0)
+    for far in (0.0, 0.1):
+        x = best.kkt.seen.x
+        here = problem.at(problem.bounds.project(x + far * (1 + np.abs(x)) * rng.standard_normal(problem.n)))
+        way = 1e-5 * (1 + np.abs(here.x)) * rng.standard_normal(problem.n)
+        ends = [np.array([f, *c]) for f, c in (problem.values(here.x + way), problem.values(here.x - way))]
+        observed, promised = (ends[0] - ends[1]) / 2, np.array([here.g @ way, *(here.J @ way)])
+        size = np.array([np.abs(here.g) @ np.abs(way), *(abs(here.J) @ np.abs(way))])
+        most = 1e-3 * np.maximum(size, np.abs(observed)) + 1e-9 + 100 * problem.eps * np.abs(ends[0])
+        found = np.flatnonzero(here.finite & np.isfinite(observed) & (np.abs(observed - promised) > most))
+        if len(found):
+            name = "f" if found[0] == 0 else problem.names[int(found[0]) - 1]
+            text = f"A stop_gradient is in the way: along a direction the values of {name} do not follow its gradient."
+            return Told(Ending.STOP_GRADIENT, text, "the whole gradient")
+    return None
+
+
+def _jump(problem: Constrained, best: Solved) -> Told | None:
+    """Whether f or a row that holds the point jumps there: slopes say nothing of what lies beyond."""
+    if not problem.cornered or not best.kkt.seen.finite:
+        return None
+    here, rng = best.kkt.seen, np.random.default_rng(0)
+    slopes, values = np.array([np.abs(here.g).max(initial=0.0), *row_scales(here)]), np.array([here.f, *here.c])
+    at_work = np.array([True, *((np.arange(problem.rows) < problem.equalities) | (here.c <= 1e-6 * row_scales(here)))])
+    for _ in range(4):
+        move = 1e-7 * (1 + np.abs(here.x)) * rng.choice([-1.0, 1.0], problem.n)
+        move = problem.bounds.project(here.x + move) - here.x
+        f, c = problem.values(here.x + move)
+        off = np.abs(np.array([f, *c]) - values - np.array([here.g @ move, *(here.J @ move)]))
+        most = max(1e-5, 100 * problem.eps) * np.maximum(1.0, np.abs(values)) + 10 * slopes * np.abs(move).sum()
+        found = np.flatnonzero(at_work & np.isfinite(off) & (off > most))
+        if len(found):
+            name = "f" if found[0] == 0 else problem.names[int(found[0]) - 1]
+            text = f"A jump: {name} changes by {off[found[0]]:.3g} beside the point; multipliers say nothing there."
+            return Told(Ending.KINK, text, "the problem on one side of the jump")
+    return None
 
 
 def _corner(problem: Constrained, best: Solved) -> Told | None:

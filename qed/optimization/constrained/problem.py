@@ -141,6 +141,12 @@ class Constrained:
         parts = [self.objective, *(p.function for p in (self.equality, self.inequality) if p is not None)]
         return any(facts.may_have_corners(e.primitive) for part in parts for e in part.graph.walk())
 
+    @cached_property
+    def stopped(self) -> bool:
+        """Whether one of the functions holds a stop_gradient."""
+        parts = [self.objective, *(p.function for p in (self.equality, self.inequality) if p is not None)]
+        return any(e.primitive == "stop_gradient" for part in parts for e in part.graph.walk())
+
     @property
     def sparse(self) -> bool:
         """Whether Jacobian and Hessian are held sparse."""

@@ -1,5 +1,6 @@
 """What a point is under constraints, whoever found it: minima, points that are none, multipliers that are wrong."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -99,3 +100,17 @@ def test_points_without_multipliers_are_told_from_points_that_are_merely_not_sta
     assert answer.kind == kind, answer.headline
     if kind == "no_kkt_point":
         assert any("Fritz John" in reason.rule for reason in answer.reasons)
+
+
+@pytest.mark.parametrize(
+    ("fun", "constraint", "kind"),
+    [
+        (lambda x: x[0] ** 2 + x[1] ** 2 - 5 * (x[0] != 0), lambda x: x[0] - x[1], "kink"),
+        (lambda x: jnp.sum(x**2 - 2 * jax.lax.stop_gradient(x) ** 2), lambda x: x[0] - x[1], "stop_gradient"),
+        (lambda x: x[0] ** 2 + x[1], lambda x: x[1] - 2 * jax.lax.stop_gradient(x[1]), "stop_gradient"),
+    ],
+    ids=["a jump", "a slope of f cut off", "a slope of a row cut off"],
+)
+def test_gradients_that_do_not_tell_the_values_are_not_believed(fun, constraint, kind):
+    answer = qed.verdict(fun, jnp.zeros(2), equality=constraint)
+    assert answer.kind == kind and answer.standing == "UNKNOWN"
