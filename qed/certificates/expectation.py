@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
@@ -145,7 +144,7 @@ class Expectation(Certificate):
 
     def _close(self) -> float:
         """The radius in parts of the value, where the bounds ask for that; else 0."""
-        weight = sum(float(Fraction(part[3])) for part in self.parts if part[4])
+        weight = sum(float(weight_of(part[3], f"parts[{k}]")) for k, part in enumerate(self.parts) if part[4])
         if self.sums or not all(part[4] for part in self.parts) or not relative.tiny(self.lower, self.upper, weight):
             return 0.0
         return (self.upper - self.lower) / (8 * max(abs(self.lower), abs(self.upper)))

@@ -92,14 +92,14 @@ class Part:
         self.name, self.parameters, self.cuts, weight, self.probability = part
         self.node, self.f = node, traced
         self.weight = weight_of(weight, node)
+        if len(self.cuts) < 2 or not all(a < b for a, b in zip(self.cuts, self.cuts[1:], strict=False)):
+            raise CertificateError(node, "the cuts are not in order")
         family = NAMED.get(self.name)
         if family is None:
             self.u, self.output = traced, output
         else:
             self._checked(family)
             self.u, self.output = family.traced(self.parameters), 0
-        if len(self.cuts) < 2 or not all(a < b for a, b in zip(self.cuts, self.cuts[1:], strict=False)):
-            raise CertificateError(node, "the cuts are not in order")
         self.shift = flint().arb(0)
         self.relative = relative
         self.diverging: set[int] = set()

@@ -33,6 +33,7 @@ from qed.integration.proposals import (
     Share,
     broken,
     cuts_of,
+    left_out,
     logarithm_of,
     proposal_of,
     singular_near,
@@ -184,13 +185,15 @@ class _Question:
             return self._unknown(problem)
         if "undefined" in problem or "infinite mass" in problem or "it is [" in problem or "it is inf" in problem:
             return self._unknown(problem)
-        return self._measurement(known, problem)
+        missed = left_out(shares)
+        return self._unknown(missed) if missed else self._measurement(known, problem)
 
     def _shares(self, traced: Traced, more: tuple[float, ...]) -> list[Share]:
         """What the rules say of the atoms, and of each part."""
         f, following = vectorised(traced, 0), 1
         places = f(np.array([x for x, _ in self.measure.atoms]))
-        terms = places * np.array([float(w) for _, w in self.measure.atoms])
+        with np.errstate(all="ignore"):
+            terms = places * np.array([float(w) for _, w in self.measure.atoms])
         value, size = float(np.sum(terms)), float(np.sum(np.abs(terms)))
         found = [Share(None, f, None, (), Proposal(value, 1e-14 * size, True) if np.isfinite(value) else None)]
         for k, part in enumerate(self.layout.densities):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from qed.integration.measure import Part
-from qed.integration.quadrature import Measurement, ends_in_float64, measured, where_mass_is
+from qed.integration.quadrature import Measurement, ends_in_float64, measured, unmeasured, where_mass_is
 
 NEAR = 2.0**-20
 """How far from where the integrand has no bound the number is looked for, in parts of it."""
@@ -53,6 +53,16 @@ def total_of(found: Sequence[Proposal | None]) -> Proposal | None:
     value, error = (float(sum(getattr(one, name) for one in kept)) for name in ("value", "error"))
     size = float(sum(max(abs(one.value), one.size) for one in kept))
     return Proposal(value, error, all(one.whole for one in kept), size)
+
+
+def left_out(shares: Sequence[Share]) -> str:
+    """What speaks against a measurement of the whole, if anything does."""
+    for share in shares:
+        if share.part is None or share.u is None or not share.part.weight:
+            continue
+        if found := unmeasured(share.f, share.u, share.cuts, ends_in_float64(share.u, share.cuts)):
+            return found
+    return ""
 
 
 def broken(place: float, shares: Sequence[Share]) -> bool:

@@ -35,6 +35,8 @@ STUB = 16.0
 """The error by what is nearer still: this many times its length times the integrand beside it."""
 PEAKS = 12
 """How many local maxima of the log-density are looked at closely."""
+ALIKE = 30.0
+"""So much smaller, in logarithms, is what may be left out of a measurement."""
 NOTHING = 760.0
 """Below the maximum by this much, the density is 0 in float64."""
 
@@ -66,15 +68,7 @@ def vectorised(traced: Traced, output: int) -> Callable[[Any], Array]:
 
 def where_mass_is(u: Callable[[Any], Array], lower: float, upper: float) -> list[float]:
     """Points of [lower, upper] between which the log-density is large: first, mode, last."""
-    t = np.linspace(-14.0, 14.0, GRID)
-    if np.isfinite(lower) and np.isfinite(upper):
-        x = lower + (upper - lower) * np.linspace(0.0, 1.0, GRID + 2)[1:-1]
-    elif np.isfinite(lower):
-        x = lower + np.exp(2 * t)
-    elif np.isfinite(upper):
-        x = upper - np.exp(2 * t[::-1])
-    else:
-        x = np.sinh(t)
+    x = _grid(lower, upper)
     values = u(x)
     peaks = _peaks(u, x, values)
     if not peaks:
@@ -94,6 +88,44 @@ def where_mass_is(u: Callable[[Any], Array], lower: float, upper: float) -> list
             steps = max(abs(best), 1e-280) * 2.0 ** np.arange(-50, 2)
             first, last = (best + sign * _width(u, best, sign * steps, most) for sign in (-1.0, 1.0))
     return sorted({float(first), float(last), *places})
+
+
+def _grid(lower: float, upper: float) -> Array:
+    """Points of an interval on all scales."""
+    t = np.linspace(-14.0, 14.0, GRID)
+    if np.isfinite(lower) and np.isfinite(upper):
+        return lower + (upper - lower) * np.linspace(0.0, 1.0, GRID + 2)[1:-1]
+    if np.isfinite(lower):
+        return lower + np.exp(2 * t)
+    return upper - np.exp(2 * t[::-1]) if np.isfinite(upper) else np.sinh(t)
+
+
+def unmeasured(
+    f: Callable[[Any], Array], u: Callable[[Any], Array], ends: Sequence[float], cuts: Sequence[float]
+) -> str:
+    """What speaks against the rules, which saw f exp(u) between the first and the last of the cuts only.
+
+    It is looked at on a grid of the whole part: whether it is a number everywhere, and small where the rules were not.
+
+    >>> import numpy as np
+    >>> from qed.integration.quadrature import unmeasured
+    >>> normal, line = lambda x: -x * x / 2, (-np.inf, np.inf)
+    >>> unmeasured(np.cos, normal, line, (-39.0, 39.0))
+    ''
+    >>> unmeasured(lambda x: np.where(x > 60, np.nan, x), normal, line, (-39.0, 39.0))
+    'the integrand is no number near 60.0439'
+    """
+    x = _grid(float(ends[0]), float(ends[-1]))
+    with np.errstate(all="ignore"):
+        weight, values = u(x), f(x)
+        sizes = np.where(weight == -np.inf, -np.inf, np.log(np.abs(values)) + weight)
+    lost = np.isnan(sizes) & ~((values == 0) & (weight < np.inf))
+    if np.any(lost):
+        return f"the integrand is no number near {x[np.argmax(lost)]:.6g}"
+    outside = (x < cuts[0]) | (x > cuts[-1])
+    if np.any(outside) and np.any(~outside) and sizes[outside].max() > sizes[~outside].max() - ALIKE:
+        return f"the integrand is large near {x[outside][np.argmax(sizes[outside])]:.6g}, where the density is nearly 0"
+    return ""
 
 
 def _width(u: Callable[[Any], Array], best: float, steps: Array, most: float) -> float:

@@ -103,6 +103,17 @@ def _of_scipy(part: Part) -> Any:
     return getattr(stats, law)(*parameters, loc=-1 if law == "geom" else 0)
 
 
+def masses_of(part: Part, k: Any) -> Array:
+    """The masses of a named law on whole numbers at some of them, in float64.
+
+    >>> from qed.integration.measures import Geometric
+    >>> from qed.integration.transport import masses_of
+    >>> masses_of(Geometric(0.5).parts[0], [0, 1]).tolist()
+    [0.5, 0.25]
+    """
+    return np.asarray(_of_scipy(part).pmf(np.asarray(k, np.float64)))
+
+
 def _levels(part: Part) -> tuple[float, float]:
     """What a named law on whole numbers has below a part of it, and up to its end."""
     law = _of_scipy(part)

@@ -80,6 +80,8 @@ def test_false_claims_are_refused():
         {"parts": (("Laplace", *certificate.parts[0][1:]),)},
         {"parts": ((*certificate.parts[0][:2], (-8.0, 0.0, 8.0), *certificate.parts[0][3:]),)},
         {"parts": ((*certificate.parts[0][:3], "2", True),)},
+        {"parts": ((*certificate.parts[0][:3], "none", True),)},
+        {"parts": ((*certificate.parts[0][:2], (), "1", True),)},
         {"atoms": ((1.0, "1/10"),)},
     ):
         with pytest.raises(CertificateError):
@@ -155,3 +157,17 @@ def test_parameters_at_the_ends_of_float64_have_an_answer(measure):
     answer = qed.expect(lambda x: x, measure)
     mean = 1e-300 if "Exp" in str(measure) else 1e200
     assert answer.unknown or answer.lower <= mean <= answer.upper
+
+
+LEFT_OUT = {
+    "mass": lambda x: jnp.exp(x * x / 2 - (x - 200.0) ** 2 / 2) * jnp.nextafter(1.0, 1.0 + 0 * x),
+    "undefined": lambda x: jnp.where(x > 60, jnp.nan, x),
+    "infinite": lambda x: jnp.where(x > 60, jnp.inf, x),
+    "negative root": lambda x: jnp.sqrt(1e4 - x),
+}
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_what_lies_where_a_density_is_nearly_nothing_is_not_left_out(name):
+    answer = qed.expect(LEFT_OUT[name], NORMAL)
+    assert answer.unknown

@@ -3,7 +3,7 @@
 A narrow summand of a sum of exponentials is invisible in the values of the sum: at all points that are tried it
 underflows beside the others. Its exponent is not: it is a function of its own, smooth and steep, and local ascent on
 it finds the place from far away. So the arguments of every exponential and maximum that the graph holds are looked at
-one by one.
+one by one; and so are the denominators, where they are smallest, and both sides of every comparison.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ from qed.integration.many.modes import rowwise
 Array = np.ndarray
 SOURCES = frozenset({"exp", "exp2", "logaddexp", "logistic", "max", "reduce_max"})
 """Primitives whose operands are looked at."""
+COMPARED = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
+"""Primitives that compare two numbers."""
+STEEP = 4
+"""From which whole exponent on a power is looked at."""
 MOST = 48
 """How many exponents are looked at; of more, some that are spread evenly."""
 
@@ -48,9 +52,42 @@ class Exponents(Replay):
     def step(self, equation: Equation, values: Sequence[Any], place: Place) -> tuple[Sequence[Any], Records]:
         """One equation, its operands noted."""
         outs, notes = super().step(equation, values, place)
-        if equation.primitive in SOURCES and all(is_real(atom.dtype) for atom in equation.inputs):
-            notes = {**notes, place.at(equation): tuple(values)}
+        if all(is_real(atom.dtype) for atom in equation.inputs) and (noted := looked_at(equation, values)):
+            notes = {**notes, place.at(equation): noted}
         return outs, notes
+
+
+def looked_at(equation: Equation, values: Sequence[Any]) -> tuple[Any, ...]:
+    """What is large where an equation may hide a peak; nothing of other equations."""
+    name = equation.primitive
+    if name in SOURCES:
+        return tuple(values)
+    if name in ("eq", "ne"):
+        return (-jnp.abs(values[0] - values[1]),)
+    if name in COMPARED:
+        return values[0] - values[1], values[1] - values[0]
+    if name == "div":
+        return (-jnp.log(jnp.abs(values[1])),)
+    if name == "integer_pow" and not 0 <= equation.params["y"] < STEEP:
+        return jnp.abs(values[0]), -jnp.abs(values[0])
+    if name in ("rsqrt", "sqrt", "log", "log1p"):
+        return (-values[0],)
+    return (values[0], -values[0], -jnp.abs(values[0])) if name == "pow" else ()
+
+
+def undefined_about(logs: Callable[[Array], Array], place: Array, low: Array, high: Array) -> bool:
+    """Whether a function of rows is NaN at most points very near a place of a box: on a set that has volume.
+
+    >>> import numpy as np
+    >>> from qed.integration.many.hidden import undefined_about
+    >>> at, box = np.zeros(1), (np.zeros(1), np.ones(1))
+    >>> [undefined_about(lambda x, a=a: np.where(x[:, 0] <= a, np.nan, 1.0), at, *box) for a in (0.0, 0.5)]
+    [False, True]
+    """
+    wide = np.where(np.isfinite(high - low), high - low, 1.0 + np.abs(place))
+    steps = 1e-9 * wide * np.random.default_rng(0).uniform(-1.0, 1.0, (16, len(place)))
+    steps = np.where(place + steps < low, np.abs(steps), np.where(place + steps > high, -np.abs(steps), steps))
+    return bool(np.mean(np.isnan(logs(place + steps))) > 0.5)
 
 
 def exponents(traced: Traced) -> Callable[[Any], Array] | None:

@@ -24,10 +24,12 @@ from qed.domains.densities import NAMED
 from qed.domains.masses import log_mass
 from qed.domains.precision import precision
 from qed.errors import QedError
-from qed.integration.many.hidden import exponents
+from qed.integration.many.hidden import exponents, undefined_about
 from qed.integration.many.modes import ascended, batched, covariance, rowwise
 from qed.integration.many.proposal import Base, Mixture, Student, fitted, mixture
 from qed.integration.many.subject import Question, uniform
+from qed.integration.many.tail_index import tail_index
+from qed.integration.many.unseen import Unseen, unseen
 
 Array = np.ndarray
 REPLICATES = 16
@@ -48,6 +50,8 @@ LIGHT, HEAVY, MOST_OF_IT = 0.3, 0.65, 0.2
 error says nothing."""
 HEAVIER = 1.0
 """Their degrees of freedom then."""
+DEEP = 700.0
+"""A density that is smaller, in logarithms, is 0 in float64."""
 SEEN = 200
 """At least so many points must have a value that is not 0."""
 
@@ -188,12 +192,31 @@ def searched(question: Question, g: Integrand, more: Sequence[Array] = ()) -> li
                 starts.append(ascended(own, x[int(np.argmax(free[:, k]))], g.low, g.high)[0])
     tops: list[tuple[Array, float]] = []
     for start in (*starts, *more):
-        if not np.all(np.isfinite(start)) or g.target(start)[0] == -np.inf:
+        if not np.all(np.isfinite(start)):
+            continue
+        if g.target(start)[0] == -np.inf:
+            _defined(g, start)
             continue
         place, value = ascended(g.target, start, g.low, g.high)
         if np.isfinite(value) and np.all(np.abs(place) < 1e12):
             tops.append((place, value))
     return _laws(g, tops, question.seed)
+
+
+class Undefined(Exception):
+    """The function is not a number about a place of the support."""
+
+
+def _defined(g: Integrand, place: Array) -> None:
+    """Raise Undefined where the function is not, on a set that has mass in float64."""
+    with np.errstate(all="ignore"):
+        has_mass = g.weight(place[None])[0] > -DEEP
+    if has_mass and undefined_about(lambda x: g(x)[0], place, g.low, g.high):
+        raise Undefined(_not_a_number(place))
+
+
+def _not_a_number(place: Array) -> str:
+    return f"the function is not a finite number at ({', '.join(f'{v:.6g}' for v in place[:6])})"
 
 
 def _laws(g: Integrand, tops: list[tuple[Array, float]], seed: int) -> list[tuple[Student, float]]:
@@ -265,43 +288,18 @@ def run(g: Integrand, laws: Mixture, size: int, seed: int, engine: Any) -> Run:
     return Run(means, level, terms, x[np.argsort(-np.abs(terms))[:3]], None)
 
 
-def tail_index(sizes: Array) -> float:
-    """The index k of a generalised Pareto law fitted to the largest of some sizes (Zhang and Stephens, 2009).
-
-    >>> import numpy as np
-    >>> from qed.integration.many.sampling import tail_index
-    >>> u = (np.arange(20000) + 0.5) / 20000
-    >>> round(tail_index(u**-0.8), 1), tail_index(np.ones(100)), tail_index(-np.log(u)) < 0.2
-    (0.8, 0.0, True)
-    """
-    x = np.sort(sizes[sizes > 0])
-    m = int(min(0.2 * len(x), 3 * math.sqrt(len(x))))
-    if m < 10 or x[-1] <= x[-m - 1] * (1 + 1e-9):
-        return 0.0
-    y = x[-m:] - x[-m - 1]
-    y = y[y > 0]
-    if len(y) < 10:
-        return 0.0
-    count = 30 + int(math.sqrt(len(y)))
-    quarter = y[max(0, len(y) // 4 - 1)]
-    j = np.arange(1, count + 1)
-    b = (1 - np.sqrt(count / (j - 0.5))) / (3 * quarter) + 1 / y[-1]
-    with np.errstate(all="ignore"):
-        k = np.mean(np.log1p(-b[:, None] * y), axis=1)
-        profile = len(y) * (np.log(-b / k) - k - 1)
-        profile = np.where(np.isfinite(profile), profile, -np.inf)
-        weights = np.exp(profile - special.logsumexp(profile))
-    best = float(np.sum(b * weights))
-    return float(np.mean(np.log1p(-best * y)))
-
-
 def sampled(question: Question) -> Sampled:
     """What two unlike rules make of an integral."""
-    deadline = time.monotonic() + question.budget
     try:
-        g = integrand(question)
+        return _sampled(question, integrand(question))
     except QedError as error:
         return Sampled(None, math.inf, f"{error.what}: {error.because}")
+    except Undefined as lost:
+        return Sampled(None, math.inf, str(lost))
+
+
+def _sampled(question: Question, g: Integrand) -> Sampled:
+    deadline = time.monotonic() + question.budget
     modes = searched(question, g)
     first = _run(g, modes, FIRST, question.seed, 0)
     if isinstance(first, Sampled):
@@ -313,9 +311,10 @@ def sampled(question: Question) -> Sampled:
         if g.base is None and tail_index(np.abs(first.terms)) > LIGHT:
             modes = [(law.wider(1.0, HEAVIER), mass) for law, mass in modes]
     plain = _plain(question, g, first)
+    hidden = Unseen((), ()) if g.dense else unseen(question, g)
     size = FIRST
     while True:
-        found = _judged(question, g, modes, size, plain)
+        found = _judged(question, g, modes, size, plain, hidden)
         enough = found.error <= (question.tol or 0.0) or _close(question, found)
         if enough or size >= LAST or time.monotonic() > deadline or found.value is None:
             return found
@@ -336,8 +335,7 @@ def _run(g: Integrand, modes: Sequence[tuple[Student, float]], size: int, seed: 
     mix = mixture(g.base, laws, [mass for _, mass in modes], 0.25 if rule == 0 else 0.5)
     found = run(g, mix, size, 2 * seed + rule, stats.qmc.Sobol if rule == 0 else stats.qmc.Halton)
     if found.undefined is not None:
-        where = ", ".join(f"{v:.6g}" for v in found.undefined[:6])
-        return Sampled(None, math.inf, f"the function is not a finite number at ({where})")
+        return Sampled(None, math.inf, _not_a_number(found.undefined))
     return found
 
 
@@ -355,7 +353,7 @@ def _plain(question: Question, g: Integrand, first: Run) -> bool:
 
 
 def _judged(
-    question: Question, g: Integrand, modes: Sequence[tuple[Student, float]], size: int, plain: bool
+    question: Question, g: Integrand, modes: Sequence[tuple[Student, float]], size: int, plain: bool, hidden: Unseen
 ) -> Sampled:
     """Both rules, compared, with everything that speaks against them."""
     runs = [_run(g, [] if plain and rule == 0 else modes, size - rule, question.seed, rule) for rule in (0, 1)]
@@ -378,6 +376,7 @@ def _judged(
     share = float(sizes.max() / sizes.sum())
     claimed = QUANTILE * errors[0] * (2.0 if k > 0.4 else 1.0)
     claimed = max(claimed, 1.5 * abs(means[0] - means[1])) + 1e-12 * scale
+    claimed += float(np.exp(min(hidden.missed(REPLICATES * 2**size) - level, 700.0)))
     problem = ""
     if abs(means[0] - means[1]) > QUANTILE * (errors[0] + errors[1]) + 1e-12 * scale:
         problem = f"two rules disagree: {means[0] * 1.0:.4g} and {means[1]:.4g}, in units of exp({level:.4g})"

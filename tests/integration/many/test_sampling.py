@@ -70,3 +70,47 @@ def test_the_tail_index_of_a_power_law_is_found():
     u = (np.arange(50000) + 0.5) / 50000
     for k in (0.3, 0.7, 1.2):
         assert tail_index(u**-k) == pytest.approx(k, abs=0.1)
+
+
+PLANE = measures.Uniform([0.0, 0.0], [1.0, 1.0])
+CENTRE = np.array([0.3, 0.7, 0.55, 0.2], np.float32)
+BOX = measures.Uniform([0.0] * 4, [1.0] * 4)
+
+
+def squares(x):
+    return jnp.sum((x - CENTRE) ** 2)
+
+
+def steep(x):
+    return 2.0**22 * jnp.exp(-(2.0**22) * ((x[1] - 0.3125) ** 2 + (x[2] - 0.6875) ** 2 + (x[1] - 0.3125) * x[0]))
+
+
+HIDDEN = {
+    "a ball": (lambda x: 1 + jnp.where(squares(x) < 2.0**-16, 2.0**33 / np.pi**2, 0.0), BOX, 2.0),
+    "a power of a quotient": (lambda x: 1 + 2.0**37 * 210 / np.pi**2 / (1 + 2.0**18 * squares(x)) ** 16, BOX, 3.0),
+    "a rare place": (lambda x: 1 + x[0] * 2.0**30 * jnp.exp(x[1] * x[2]),
+                     measures.product(measures.Bernoulli(2.0**-30), PLANE), 2.31790215),
+    "a rare count": (lambda x: jnp.where(x[0] > 25, 2.0**90, 0.0) * jnp.exp(x[1] * x[2]) + 1,
+                     measures.product(measures.Poisson(1.0), PLANE), 2.54538561),
+    "a peak beside an atom": (lambda x: 1 + steep(x), measures.product(measures.Dirac(0.0), PLANE), 1 + np.pi),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_what_points_do_not_meet_is_found_or_not_claimed(name):
+    """A ball in four dimensions, a peak without an exponential, places that no point meets: each is most of the sum."""
+    fun, law, truth = HIDDEN[name]
+    answer = qed.expect(fun, law, budget=4.0)
+    assert answer.unknown or abs(answer.value - truth) <= getattr(answer.error, "error", 1e-3)
+
+
+UNDEFINED = {
+    "a corner": lambda x: jnp.where(jnp.sum(x) < 1e-3, jnp.nan, x[0] * x[1]),
+    "a root": lambda x: jnp.sqrt(jnp.sum(x) * jnp.sum(x * x) - 1e-8),
+}
+
+
+@pytest.mark.parametrize("name", UNDEFINED)
+def test_a_function_that_is_undefined_in_a_corner_is_not_measured(name):
+    answer = qed.expect(UNDEFINED[name], BOX, budget=4.0)
+    assert answer.unknown and "no" in answer.missing[0].what and "number" in answer.missing[0].what
