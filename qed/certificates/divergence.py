@@ -19,7 +19,7 @@ by is put right, or told for a mixture by |log sum exp(u_k + a_k) - log sum exp(
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar, final
@@ -28,7 +28,7 @@ import jax
 import numpy as np
 
 from qed.certificates import countable
-from qed.certificates.certificate import Certificate
+from qed.certificates.certificate import Certificate, placed
 from qed.certificates.curvature_integral import enclosed
 from qed.certificates.fingerprint import fingerprint
 from qed.certificates.integral_parts import BITS, Part, Undefined, value_on
@@ -41,6 +41,8 @@ from qed.domains.log_ratio import log_ratio
 from qed.domains.masses import log_mass
 from qed.domains.precision import flint, precision
 from qed.errors import CertificateError
+from qed.graph.graph import Variable
+from qed.graph.jaxpr import evaluate
 from qed.graph.trace import Traced, trace
 from qed.graph.walk import TooLong
 
@@ -171,7 +173,7 @@ class Divergence(Certificate):
             return flint().arb(0)
         if (gap := self.uncovered(self.p_parts)) is not None:
             raise CertificateError("q_parts", f"q has no density on {gap}")
-        self._of_its_parts()
+        traced = self._of_its_parts(traced)
         if (exact := self.exact()) is not None:
             return exact
         with precision(BITS):
@@ -226,8 +228,6 @@ class Divergence(Certificate):
         arb = flint().arb
         outputs = self._outputs(len(traced.graph.outputs))
         everything = (*self.p_parts, *self.q_parts)
-        if len(self.constants) != len(everything):
-            raise CertificateError("constants", f"there are {len(everything)} parts")
         share = room / (2 * len(everything) + 2)
         total, share_of_all = arb(0), Fraction(0)
         for k, (name, parameters, cuts, weight) in enumerate(self.p_parts):
@@ -245,13 +245,22 @@ class Divergence(Certificate):
         sides = [_hull(off[split:])] if not self.ratio else [-_hull(off[:split]), _hull(off[split:])]
         return total + ball_of(share_of_all) * sum(sides, arb(0))
 
-    def _of_its_parts(self) -> None:
-        """Raise CertificateError where the function is not the integrand of the named parts, if all are named."""
-        if all(part[0] for part in (*self.p_parts, *self.q_parts)):
-            integrand = log_ratio(self.p_parts, self.q_parts, self.constants, (), self.ratio)
-            with jax.enable_x64(True):
-                if fingerprint(trace(integrand, np.float64(0.5)).graph) != self.function:
-                    raise CertificateError("function", "it is not the integrand of p and q")
+    def _of_its_parts(self, traced: Traced) -> Traced:
+        """The integrand of the parts, made again here from their log-densities alone.
+
+        Raises CertificateError where all are named, and the function is another one.
+        """
+        everything = (*self.p_parts, *self.q_parts)
+        if len(self.constants) != len(everything):
+            raise CertificateError("constants", f"there are {len(everything)} parts")
+        outputs = self._outputs(len(traced.graph.outputs))
+        own = [output_of(traced, k) for k in outputs if k]
+        integrand = log_ratio(self.p_parts, self.q_parts, self.constants, own, self.ratio)
+        with jax.enable_x64(True):
+            made = trace(integrand, np.asarray(traced.parameters[0]) if own else np.float64(0.5))
+        if not own and fingerprint(made.graph) != self.function:
+            raise CertificateError("function", "it is not the integrand of p and q")
+        return made
 
     def _off(self, traced: Traced, k: int, output: int, room: float) -> Any:
         """What a constant is above log(weight / mass)."""
@@ -291,8 +300,23 @@ class Divergence(Certificate):
                 node = f"{side}_atoms"
                 raise CertificateError(node, f"the weights of {side} do not add up to 1")
             for name, parameters, cuts, _ in parts:
+                if len(cuts) < 2:
+                    node = f"{side}_parts"
+                    raise CertificateError(node, "a part has two ends")
                 if name:
                     _checked(name, parameters, cuts)
+
+
+def output_of(traced: Traced, k: int) -> Callable[[Any], Any]:
+    """An output of a graph as a function, by itself."""
+    graph = traced.graph
+    needed, kept = {graph.outputs[k]}, []
+    for equation in reversed(graph.equations):
+        if any(variable in needed for variable in equation.outputs):
+            kept.append(equation)
+            needed |= {atom for atom in equation.inputs if isinstance(atom, Variable)}
+    alone = replace(graph, equations=tuple(reversed(kept)), outputs=(graph.outputs[k],))
+    return lambda x: evaluate(alone, placed(traced, [x]))[0]
 
 
 def _cut(name: str, parameters: tuple[float, ...], cuts: tuple[float, ...]) -> tuple[float, ...]:

@@ -95,6 +95,8 @@ class Part:
         if len(self.cuts) < 2 or not all(a < b for a, b in zip(self.cuts, self.cuts[1:], strict=False)):
             raise CertificateError(node, "the cuts are not in order")
         family = NAMED.get(self.name)
+        if self.name and family is None:
+            raise CertificateError(node, f"{self.name} is no density")
         if family is None:
             self.u, self.output = traced, output
         else:

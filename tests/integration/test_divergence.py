@@ -412,6 +412,15 @@ def test_an_altered_certificate_is_refused(p, q):
         replace(certificate, lower=certificate.upper * 1.01, upper=certificate.upper * 1.02).sealed().verify()
 
 
+def test_the_integrand_of_a_log_density_is_made_again():
+    """What the function says first is not believed: the same number as a cross-entropy is refused."""
+    certificate = qed.kl(m.from_log_density(lambda x: -x * x), m.Laplace()).certificate
+    assert certificate.verify()
+    for changed in ({"ratio": False}, {"constants": ()}, {"p_parts": (("", (), (), "1"),)}):
+        with pytest.raises(CertificateError):
+            replace(certificate, **changed).sealed().verify()
+
+
 @pytest.mark.parametrize(
     "ask",
     [

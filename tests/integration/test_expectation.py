@@ -82,6 +82,7 @@ def test_false_claims_are_refused():
         {"parts": ((*certificate.parts[0][:3], "2", True),)},
         {"parts": ((*certificate.parts[0][:3], "none", True),)},
         {"parts": ((*certificate.parts[0][:2], (), "1", True),)},
+        {"parts": (("Poisson", (2.0,), (0.0, 1.0), "1", True),), "lower": 0.0, "upper": 1.0},
         {"atoms": ((1.0, "1/10"),)},
     ):
         with pytest.raises(CertificateError):
