@@ -124,6 +124,9 @@ class WeakDuality(Boxed):
     def _least(self, traced: Traced, algebra: Algebra, phi: Form, weights: Sequence[Fraction]) -> Any:
         """A lower bound of phi on the box: a rational number, or a ball."""
         low, high = self.ends(traced)
+        point = vector(self.point, len(low), "point")
+        if not self.rows and self.strong != 0:
+            raise CertificateError("strong", "nothing is proved of it")
         if affine(phi):
             if self.rows:
                 raise CertificateError("rows", "an affine function needs none")
@@ -133,7 +136,6 @@ class WeakDuality(Boxed):
         if not 0 <= self.strong < np.inf:
             raise CertificateError("strong", f"{self.strong!r} is no constant of strong convexity")
         convex(algebra, less_a_square(algebra, phi, self.strong) if self.strong else phi, self.rows, "rows")
-        point = vector(self.point, len(low), "point")
         if not np.all((low <= point) & (point <= high)):
             raise CertificateError("point", "it is not in the box")
         value, slopes = tangent(traced, point, weights, self.objective, (low, high))

@@ -372,6 +372,10 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
         ):
             if (jump := jumped(case, 0.0, ends)) is not None:
                 return jump
+            if np.all((here.x > box.lower) & (here.x < box.upper)):
+                part: Any = critical_point(case.asked[0], case.asked[1], *case.asked[2])
+                if part.value is not None and part.value.kind == "degenerate":
+                    return _degenerate(case, part)
             text = (
                 f"A flat minimum as far as was looked: {count} parameters are held by bounds, and along some "
                 "direction of the others f bends by no more than rounding explains."

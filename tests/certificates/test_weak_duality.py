@@ -72,6 +72,8 @@ ALTERED = [
     ("affine", {"weights": ("1", "one", "0")}),
     ("affine", {"weights": ("1", "1", "1/100")}),
     ("affine", {"equalities": 7}),
+    ("affine", {"strong": 1.0}),
+    ("affine", {"point": (np.nan, 0.0)}),
     ("a corner", {"box_upper": ((1.0, 2.5),)}),
     ("a corner", {"box_lower": ((-np.inf, 2.0),)}),
     ("convex", {"equalities": 0}),

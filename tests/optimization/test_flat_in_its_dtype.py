@@ -76,3 +76,8 @@ def test_what_lies_beyond_a_jump_or_a_stop_is_no_minimum_in_the_box(fun, at):
     answer = qed.verdict(fun, jnp.array(at, jnp.float32), bounds=(0.0, 1.0))
     assert answer.kind not in ("minimum", "flat_minimum")
     assert not answer.proved
+
+
+def test_a_point_inside_of_its_box_is_judged_as_without_a_box():
+    answer = qed.verdict(lambda x: (x[1] - x[0] ** 2) * (x[1] - 3 * x[0] ** 2), jnp.zeros(2), bounds=(-1.0, 1.0))
+    assert answer.kind == "saddle"

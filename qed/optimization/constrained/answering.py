@@ -22,7 +22,7 @@ from qed.optimization.constrained.endings import Told, told
 from qed.optimization.constrained.polish import active_set
 from qed.optimization.constrained.portfolio import ENGINES, Solved, engines, run
 from qed.optimization.constrained.problem import Constrained, constrained
-from qed.optimization.constrained.proof import proved, unbounded
+from qed.optimization.constrained.proof import onward, proved, unbounded
 from qed.optimization.constrained.residuals import SOLVED, residuals
 from qed.optimization.constrained.uniqueness import dependent
 from qed.optimization.sensitivity import parallel, sensitivity
@@ -30,6 +30,8 @@ from qed.optimization.solution import Multipliers, Solution, Verdict, placed
 from qed.standing import Standing
 
 Array = np.ndarray
+VIOLATED = 1e-11
+"""Where a KKT point violates the constraints by more, they may be in conflict."""
 STEPS = 1000
 """Iterations of all solvers together, unless said otherwise."""
 
@@ -68,12 +70,14 @@ def _answer(
     seen, found = best.kkt.seen, best.kkt.multipliers
     equality, inequality = problem.row_trees(found.y)
     multipliers = Multipliers(problem.tree(found.lower), problem.tree(found.upper), equality, inequality)
-    refused = None if best.held or best.kkt.residuals.feasibility <= SOLVED else unsatisfiable(problem, words)
+    off = best.kkt.residuals.feasibility > (VIOLATED if best.held else SOLVED)
+    refused = unsatisfiable(problem, words) if off else None
     refused = refused or unbounded(problem, best.kkt, words)
     if refused is not None:
         words, said = refused
     else:
         said = proved(problem, best.kkt, best.curvature, seen.x, words)
+        words, said = onward(problem, best.kkt, words, said)
     verdict = verdict_of(problem, best, words)
     value = Solution(
         problem.tree(seen.x), seen.f, problem.tree(seen.g), multipliers, counts, words.kind, best.engine, verdict,

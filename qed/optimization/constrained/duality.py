@@ -163,10 +163,10 @@ def bounded_below(problem: Constrained, kkt: KKT) -> Answer[float] | None:
     if best is None or f - best.bound > CLOSE * max(1.0, abs(f)):
         return None
     claim = f"f is at least {best.bound:.17g} wherever the constraints hold"
-    text = (
-        f"Wherever the constraints hold f is at least {best.bound:.10g}; the value found is "
-        f"{max(f - best.bound, 0.0):.1e} above."
+    above = (
+        f"{f - best.bound:.1e} above" if f >= best.bound else f"{best.bound - f:.1e} below: it violates them a little"
     )
+    text = f"Wherever the constraints hold f is at least {best.bound:.10g}; the value found is {above}."
     return Answer(
         claim, Standing.PROVED, best.bound, arithmetic="reals", certificate=best, headline=text,
         subject=problem.objective.title(),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from qed.answer import Reason
+from qed.optimization.bounds import drawn
 from qed.optimization.constrained.engine import Said
 from qed.optimization.constrained.fritz_john import FritzJohn, balance, fritz_john
 from qed.optimization.constrained.nearby import lower_nearby
@@ -19,6 +21,8 @@ from qed.optimization.solution import Ending
 from qed.standing import Standing
 
 Array = np.ndarray
+STARTS, FEW = 6, 50
+"""From how many more points a feasible one is looked for, and with how many parameters at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,6 +187,10 @@ def _in_conflict(problem: Constrained, best: Solved) -> Told:
     if found.stationary > 1e-5:
         text = f"Undecided: no solver found a point that satisfies the constraints; least violated so far: {named}."
         return Told(Ending.UNDECIDED, text, "more steps, or another start", near=found)
+    for other in _others(problem):
+        if other.violation <= SOLVED:
+            text = "Undecided: a point that satisfies the constraints was found, but not from where the run began."
+            return Told(Ending.UNDECIDED, text, "the point that satisfies the constraints as start", near=other)
     text = (
         f"Infeasible as far as was looked: where the constraints are violated least, by {found.violation:.3g}, no "
         f"direction lowers the violation; in conflict there: {named}."
@@ -192,6 +200,13 @@ def _in_conflict(problem: Constrained, best: Solved) -> Told:
         unpredicted="it was observed", text=f"the violation is stationary to {found.stationary:.1e}, relative",
     )  # fmt: skip
     return Told(Ending.INFEASIBLE, text, reasons=(reason,), near=found)
+
+
+def _others(problem: Constrained) -> Iterator[Restored]:
+    """The nearest points from other starts."""
+    more = [] if problem.sparse or problem.n > FEW else drawn(problem.bounds, problem.start, STARTS, problem.at)
+    found = (restored(problem, seen.x) for seen in more)
+    return (other for other in found if other is not None)
 
 
 def _weights(problem: Constrained, y: Array, lower: Array, upper: Array) -> str:

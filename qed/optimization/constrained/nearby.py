@@ -48,3 +48,27 @@ def lower_nearby(problem: Constrained, kkt: KKT, vector: Array) -> tuple[Array, 
             if f < here.f - margin:
                 return x, f
     return None
+
+
+def falls_on(problem: Constrained, kkt: KKT) -> tuple[float, float] | None:
+    """A distance and the value there, if f falls at each of some points of a feasible ray; None where it does not.
+
+    The ray goes on from the point along the way from the start, or down the slope.
+    """
+    here, box = kkt.seen, problem.bounds
+    size = 1.0 + float(np.abs(here.x).max(initial=0.0))
+    for way in (here.x - problem.start, -here.g):
+        longest = float(np.abs(way).max(initial=0.0))
+        if not 0 < longest < np.inf:
+            continue
+        unit, last = way / longest, here.f - 8 * problem.eps * abs(here.f)
+        for t in size * 1e-3 * 4.0 ** np.arange(8):
+            x = here.x + t * unit
+            f, c = problem.values(x)
+            off = max(np.abs(c[: problem.equalities]).max(initial=0.0), (-c[problem.equalities :]).max(initial=0.0))
+            if not f < last or off > 1e-9 * (1 + t) or np.any(box.project(x) != x):
+                break
+            last = f
+        else:
+            return float(t), float(last)
+    return None

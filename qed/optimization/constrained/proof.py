@@ -29,6 +29,7 @@ from qed.optimization.constrained.convexity import globally
 from qed.optimization.constrained.curvature import Curvature
 from qed.optimization.constrained.duality import bounded_below, endless
 from qed.optimization.constrained.endings import Told
+from qed.optimization.constrained.nearby import falls_on
 from qed.optimization.constrained.polish import KKT, Active, active_set
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.residuals import row_scales
@@ -48,6 +49,8 @@ CODES = {
     Ending.UNBOUNDED_BELOW: "QED306",
 }
 """What is found where the point is no minimum."""
+FAR = 1e5
+"""How far, relative to where it began, a run may go and still have found a minimum that is not proved."""
 SHARES = (1e-12, 1e-10, 1e-8)
 """How large a box is tried, in relation to the point and the multipliers."""
 
@@ -203,6 +206,19 @@ def unbounded(problem: Constrained, kkt: KKT, words: Told) -> tuple[Told, Said] 
     )  # fmt: skip
     said = Said(claim, Standing.PROVED, ray, text, (exact,), (Finding("QED306", text),))
     return Told(Ending.UNBOUNDED_BELOW, text, direction=np.array(ray.direction)), said
+
+
+def onward(problem: Constrained, kkt: KKT, words: Told, said: Said) -> tuple[Told, Said]:
+    """The words about a minimum that is not proved, unless f falls on and on along a ray from it."""
+    if said.certificate is not None or words.kind not in (Ending.MINIMUM, Ending.FLAT_MINIMUM):
+        return words, said
+    far, x = falls_on(problem, kkt), np.abs(kkt.seen.x).max(initial=0.0)
+    if far is None and x <= FAR * (1 + np.abs(problem.start).max(initial=0.0)):
+        return words, said
+    where = "x ran far out" if far is None else f"along a feasible ray f falls on, to {far[1]:.6g} at {far[0]:.3g}"
+    text = f"Undecided: to first order no step that the constraints allow lowers f, but {where}."
+    told = Told(Ending.UNDECIDED, text, "whether f attains its least value", reasons=words.reasons)
+    return told, Said(text, Standing.UNKNOWN, reasons=said.reasons, answers=said.answers)
 
 
 def _below(problem: Constrained, kkt: KKT) -> tuple[Answer[Any], ...]:

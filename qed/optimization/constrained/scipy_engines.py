@@ -85,9 +85,9 @@ def _run(engine: str, problem: Constrained, start: Array, asked: Callbacks, **ho
             return Outcome(engine, problem.bounds.project(last[0]), None, Said.FAILED, str(error), 0, asked.outside)
     x = problem.bounds.project(np.asarray(found.x, np.float64))
     words = str(found.message)
-    status = int(found.status)
+    status = int(found.get("status", -1))  # where all bounds are equal, SciPy returns no more than the point
     good, limit = (status == 0, status == 9) if engine == "slsqp" else (status in (1, 2), status == 0)
     far = float(found.fun) < -AWAY
     said = Said.CONVERGED if good else Said.UNBOUNDED if far else Said.LIMIT if limit else Said.FAILED
     x = x if np.all(np.isfinite(x)) else problem.bounds.project(last[0])
-    return Outcome(engine, x, None, said, words, int(found.nit), asked.outside)
+    return Outcome(engine, x, None, said, words, int(found.get("nit", 0)), asked.outside)

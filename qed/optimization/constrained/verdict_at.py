@@ -24,7 +24,7 @@ from qed.optimization.constrained.fritz_john import balance
 from qed.optimization.constrained.polish import KKT, judged, polished
 from qed.optimization.constrained.portfolio import LARGE, Solved, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained, constrained
-from qed.optimization.constrained.proof import proved
+from qed.optimization.constrained.proof import onward, proved
 from qed.optimization.constrained.residuals import SOLVED, Lagrange, residuals
 from qed.optimization.solution import Ending, Verdict
 from qed.standing import Standing
@@ -58,8 +58,9 @@ def verdict_at(
         value = verdict_at(fun, x, args, **more).value
         return value is not None and value.kind is words.kind
 
-    missing = () if words.settle is None else (Missing(words.text, words.settle),)
     said = proved(problem, near if near.residuals.hold(tol) else kkt, found.curvature, point, words)
+    words, said = onward(problem, kkt, words, said)
+    missing = () if words.settle is None else (Missing(words.text, words.settle),)
     meta = {"seconds": time.perf_counter() - began, "dtype": problem.objective.dtype}
     return Answer(
         said.claim, said.standing, verdict_of(problem, found, words),

@@ -109,3 +109,37 @@ def test_what_falls_for_ever_is_proved_along_a_ray(f, options):
     answer = qed.minimize(f, jnp.ones(2), **options)
     assert answer.reason == "unbounded_below" and answer.proved and answer.check()
     assert [finding.code for finding in answer.findings] == ["QED306"]
+
+
+UNATTAINED = {
+    "fading": (lambda x: jnp.exp(-x[0]) + x[1] ** 2, {"inequality": lambda x: x[0]}),
+    "fading beside a strict minimum": (lambda x: jnp.log1p(jnp.exp(-x[0])), {"equality": lambda x: x[1]}),
+    "far out along a hyperbola": (lambda x: x[0], {"inequality": lambda x: jnp.array([x[0] * x[1] - 1, x[0]])}),
+}
+
+
+@pytest.mark.parametrize("name", UNATTAINED)
+def test_a_least_value_that_is_not_attained_is_no_minimum(name):
+    f, constraints = UNATTAINED[name]
+    answer = qed.minimize(f, jnp.full(2, 0.5), **constraints)
+    assert answer.reason not in ("minimum", "flat_minimum") and not answer.proved
+
+
+def test_a_conflict_within_the_tolerance_of_solvers_is_proved():
+    box = (jnp.zeros(2), jnp.ones(2))
+    answer = qed.minimize(lambda x: x @ x, jnp.full(2, 0.5), equality=lambda x: x[0] + x[1] - 2 - 1e-6, bounds=box)
+    assert answer.reason == "infeasible" and answer.proved
+
+
+def test_fixed_parameters_may_violate_a_constraint():
+    fixed = jnp.full(2, 0.5)
+    answer = qed.minimize(lambda x: x @ x, fixed, inequality=lambda x: 0.75 - x[0] - x[1], bounds=(fixed, fixed))
+    assert answer.reason == "infeasible" and answer.proved
+
+
+def test_what_another_start_satisfies_is_not_called_infeasible():
+    def apart(x):
+        return -((x[0] + 1) ** 2) * (x[0] - 2) ** 2 - 0.5 + (x[0] + 1) / 4  # feasible at 2, nearly so at -1
+
+    answer = qed.minimize(lambda x: x @ x, jnp.array([-1.5]), inequality=apart, bounds=(-2.0, 3.0))
+    assert answer.reason != "infeasible"
