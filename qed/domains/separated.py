@@ -340,7 +340,9 @@ class Separated(Enclosing):
 
     name = "separated"
     numbers: ClassVar[type] = Sums
-    gaps: ClassVar[frozenset[str]] = Enclosing.gaps | {*"sort argsort top_k cummax cummin cholesky".split()}
+    gaps: ClassVar[frozenset[str]] = Enclosing.gaps | {
+        *"sort argsort top_k cumsum cumprod cumlogsumexp cummax cummin cholesky conv_general_dilated".split()
+    }
 
     def settled(self, value: Any, variable: Variable) -> Any:
         """Truth values are numbers."""

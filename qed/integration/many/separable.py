@@ -18,6 +18,7 @@ import numpy as np
 
 from qed.answer import Answer, Enclosed, Reason
 from qed.certificates.certificate import Certificate
+from qed.certificates.expectation import Expectation, LogMass
 from qed.certificates.separable import UNIT, ZERO, Separable, measure_of, number
 from qed.domains.separated import One, Sum, TooWide, by_coordinate, separated
 from qed.errors import CertificateError, QedError
@@ -122,6 +123,8 @@ def _on_line(one: One, measure: Measure, logarithm: bool) -> Certificate | str:
         return f"{error.what}: {error.because}"
     if not answer.proved or not (np.isfinite(answer.lower) and np.isfinite(answer.upper)):
         return answer.missing[0].what if answer.missing else "its integral is not proved to be finite"
+    if not isinstance(answer.certificate, LogMass if logarithm else Expectation):
+        return "its measure counts places"
     return answer.certificate
 
 

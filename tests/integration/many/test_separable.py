@@ -113,3 +113,15 @@ def test_a_certificate_survives_json_and_no_change_of_a_field():
                 changed.sealed().verify()
     with pytest.raises(CertificateError):
         made.verify(lambda x: x[0] * jnp.exp(x[0]), made.subject.at)
+
+
+@pytest.mark.parametrize("name", ["cumsum", "cumprod", "convolve"])
+def test_an_operation_along_an_axis_is_no_form_and_no_error(name):
+    fun = {"cumsum": jnp.cumsum, "cumprod": jnp.cumprod, "convolve": lambda x: jnp.convolve(x, W)}[name]
+    assert isinstance(separated(trace(lambda x: fun(x)[-1] * x[0], jnp.full(3, 0.4))), str)
+
+
+def test_a_density_on_a_line_and_whole_numbers_has_an_answer():
+    answer = qed.normalizer(lambda x: -(x[0] ** 2) - x[1], m.product(m.Lebesgue(), m.Counting(0, 5)), budget=0.5)
+    truth = math.log(math.sqrt(math.pi) * sum(math.exp(-k) for k in range(6)))
+    assert answer.unknown or answer.lower <= truth <= answer.upper
