@@ -29,7 +29,7 @@ from qed.optimization.constrained.convexity import globally
 from qed.optimization.constrained.curvature import Curvature
 from qed.optimization.constrained.duality import bounded_below, endless
 from qed.optimization.constrained.endings import Told
-from qed.optimization.constrained.nearby import falls_on
+from qed.optimization.constrained.nearby import falls_on, lower_nearby
 from qed.optimization.constrained.polish import KKT, Active, active_set
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.residuals import row_scales
@@ -213,9 +213,15 @@ def onward(problem: Constrained, kkt: KKT, words: Told, said: Said) -> tuple[Tol
     if said.certificate is not None or words.kind not in (Ending.MINIMUM, Ending.FLAT_MINIMUM):
         return words, said
     far, x = falls_on(problem, kkt), np.abs(kkt.seen.x).max(initial=0.0)
-    if far is None and x <= FAR * (1 + np.abs(problem.start).max(initial=0.0)):
+    ran = x > FAR * (1 + np.abs(problem.start).max(initial=0.0))
+    lower = lower_nearby(problem, kkt, np.ones(problem.n) / problem.n**0.5) if problem.cornered else None
+    if far is None and not ran and lower is None:
         return words, said
-    where = "x ran far out" if far is None else f"along a feasible ray f falls on, to {far[1]:.6g} at {far[0]:.3g}"
+    where = "x ran far out"
+    if lower is not None:
+        where = f"nearby, perhaps beyond a corner, a feasible point is {kkt.seen.f - lower[1]:.3g} lower"
+    if far is not None:
+        where = f"along a feasible ray f falls on, to {far[1]:.6g} at {far[0]:.3g}"
     text = f"Undecided: to first order no step that the constraints allow lowers f, but {where}."
     told = Told(Ending.UNDECIDED, text, "whether f attains its least value", reasons=words.reasons)
     return told, Said(text, Standing.UNKNOWN, reasons=said.reasons, answers=said.answers)

@@ -114,3 +114,15 @@ def test_points_without_multipliers_are_told_from_points_that_are_merely_not_sta
 def test_gradients_that_do_not_tell_the_values_are_not_believed(fun, constraint, kind):
     answer = qed.verdict(fun, jnp.zeros(2), equality=constraint)
     assert answer.kind == kind and answer.standing == "UNKNOWN"
+
+
+def test_a_row_that_only_jumps_is_not_called_constant():
+    answer = qed.minimize(lambda x: x @ x, jnp.full(2, -0.5), inequality=lambda x: jnp.floor(x[0]), bounds=(-1, 2))
+    assert not any("not depend" in text for text in (answer.headline, *(reason.text for reason in answer.reasons)))
+    assert answer.reason in ("undecided", "kink")
+
+
+def test_a_second_derivative_of_one_side_tells_no_minimum():
+    answer = qed.verdict(lambda x: x[0] ** 2 - 2 * x[0] * jnp.abs(x[0]) + x[1] ** 2, jnp.zeros(2),
+                         inequality=lambda x: x[1] + 1)  # fmt: skip
+    assert answer.kind not in ("minimum", "flat_minimum")
