@@ -161,7 +161,7 @@ def _around(problem: Constrained, best: Solved, counts: dict[str, int], runs: li
     if moved:
         text = f"{moved} of {problem.n} numbers of the start lay outside the bounds; it was projected"
         found.append(Reason("projection", "P(x)", text=text, role="start"))
-    still = [] if problem.cornered else np.flatnonzero(~problem.free)  # a row without slope may jump
+    still = [] if problem.cornered or problem.stopped else np.flatnonzero(~problem.free)  # a row may have no slope
     for name in (problem.names[i] for i in still):
         text = f"{name} does not depend on {problem.objective.paths[0].split('[')[0]}: it holds or fails whatever x is"
         found.append(Reason("constant constraint", text=text, role="where"))

@@ -63,9 +63,9 @@ def _constant(problem: Constrained, best: Solved) -> Told | None:
         return None
     i = int(wrong[0])
     has_to = "be 0" if i < problem.equalities else "be at least 0"
-    if problem.cornered:
+    if problem.cornered or problem.stopped:
         here = f"it is {best.kkt.seen.c[i]:.6g} and has to {has_to}"
-        text = f"Undecided: {problem.names[i]} has no slope at all, and may jump; {here}."
+        text = f"Undecided: {problem.names[i]} has no slope at all, and may depend on the parameters; {here}."
         return Told(Ending.UNDECIDED, text, "constraints with slopes that lead to where they hold")
     text = (
         f"Infeasible: {problem.names[i]} does not depend on the parameters; it is {best.kkt.seen.c[i]:.6g} and has to "

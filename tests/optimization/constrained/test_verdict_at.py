@@ -122,6 +122,11 @@ def test_a_row_that_only_jumps_is_not_called_constant():
     assert answer.reason in ("undecided", "kink")
 
 
+def test_a_row_behind_a_stop_gradient_is_not_called_constant():
+    answer = qed.minimize(lambda x: x @ x, jnp.full(2, 0.5), inequality=lambda x: jax.lax.stop_gradient(x[0]) - 1)
+    assert answer.reason == "undecided" and "not depend" not in answer.headline
+
+
 def test_a_second_derivative_of_one_side_tells_no_minimum():
     answer = qed.verdict(lambda x: x[0] ** 2 - 2 * x[0] * jnp.abs(x[0]) + x[1] ** 2, jnp.zeros(2),
                          inequality=lambda x: x[1] + 1)  # fmt: skip
