@@ -26,6 +26,8 @@ from qed.integration.many.modes import rowwise
 Array = np.ndarray
 SOURCES = frozenset({"exp", "exp2", "logaddexp", "logistic", "max", "reduce_max"})
 """Primitives whose operands are looked at."""
+BENT = frozenset({"tanh", "erf", "erfc", "cosh", "sinh", "atan", "logistic"})
+"""Functions that may have a peak on either side."""
 COMPARED = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
 """Primitives that compare two numbers."""
 STEEP = 4
@@ -60,12 +62,15 @@ class Exponents(Replay):
 def looked_at(equation: Equation, values: Sequence[Any]) -> tuple[Any, ...]:
     """What is large where an equation may hide a peak; nothing of other equations."""
     name = equation.primitive
-    if name in SOURCES:
+    if name in SOURCES - BENT:
         return tuple(values)
     if name in ("eq", "ne"):
         return (-jnp.abs(values[0] - values[1]),)
     if name in COMPARED:
-        return values[0] - values[1], values[1] - values[0]
+        off = values[0] - values[1]
+        return (off, -off, *((jnp.sum(off), -jnp.sum(off)) if jnp.ndim(off) else ()))
+    if name in BENT:
+        return values[0], -values[0]
     if name == "div":
         return (-jnp.log(jnp.abs(values[1])),)
     if name == "integer_pow" and not 0 <= equation.params["y"] < STEEP:

@@ -376,7 +376,8 @@ def _judged(
     share = float(sizes.max() / sizes.sum())
     claimed = QUANTILE * errors[0] * (2.0 if k > 0.4 else 1.0)
     claimed = max(claimed, 1.5 * abs(means[0] - means[1])) + 1e-12 * scale
-    claimed += float(np.exp(min(hidden.missed(REPLICATES * 2**size) - level, 700.0)))
+    missed = float(np.exp(min(hidden.missed(REPLICATES * 2**size) - level, 700.0)))
+    claimed += missed
     problem = ""
     if abs(means[0] - means[1]) > QUANTILE * (errors[0] + errors[1]) + 1e-12 * scale:
         problem = f"two rules disagree: {means[0] * 1.0:.4g} and {means[1]:.4g}, in units of exp({level:.4g})"
@@ -384,6 +385,8 @@ def _judged(
         problem = f"the terms have a tail of index {k:.2f}: their variance may be infinite"
     elif share > MOST_OF_IT or (seen < SEEN):
         problem = f"{share:.0%} of the sum is one point, {seen} points are not 0: mass may be missed"
+    elif missed > max(abs(means[0]), scale) / 4:
+        problem = "a rare place or a narrow peak that few points meet may hold most of it, or is undefined"
     elif claimed > max(abs(means[0]), scale) / 4:
         problem = f"the error is {claimed / max(abs(means[0]), 1e-300):.0%} of the value"
     numbers = f"2 x {REPLICATES} replicates of about 2^{size} points, {len(modes)} modes, tail index {k:.2f}"

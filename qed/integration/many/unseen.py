@@ -8,6 +8,7 @@ of the cube about it, |f| v is added, unless many of N points are met there.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ MET = 64
 """A peak about which so many points are expected is seen."""
 ATOMS = 4
 """In how many atoms of a coordinate a peak is looked for."""
+COMBINED = 256
+"""Atoms of several coordinates are combined where there are not more combinations."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Unseen:
 def unseen(question: Question, g: Any) -> Unseen:
     """What to look at apart, of the integrand of a question against a measure of finite mass with quantiles."""
     u = np.random.default_rng(question.seed + 3).random((ROWS, question.measure.dimension))
-    return Unseen(tuple(_rare(question, g, u)), tuple(_peaks(question, g, u)))
+    return Unseen((*_rare(question, g, u), *_together(question, g, u)), tuple(_peaks(question, g, u)))
 
 
 def _rare(question: Question, g: Any, u: Array) -> list[tuple[float, float]]:
@@ -76,6 +79,30 @@ def _rare(question: Question, g: Any, u: Array) -> list[tuple[float, float]]:
         logs = g(rows.reshape((-1, x.shape[1])))[0].reshape((len(pairs), EACH))
         sizes = np.logaddexp.reduce(np.where(np.isnan(logs), np.inf, logs), axis=1) - math.log(EACH)
         found += [(share, float(size)) for (_, share), size in zip(pairs, sizes, strict=True)]
+    return found
+
+
+def _together(question: Question, g: Any, u: Array) -> list[tuple[float, float]]:
+    """Atoms of several coordinates at once, of which each may be met, and all together are not."""
+    x = question.measure.quantiles(u[:EACH])
+    options = []
+    for factor in question.measure.factors:
+        atoms = [one for one in _places(factor) if one[1] > 0][: 2 * ATOMS] if factor.atoms else []
+        options.append([(None, max(0.0, 1.0 - sum(share for _, share in atoms))), *atoms])
+    if math.prod(map(len, options)) > COMBINED:
+        return []
+    found = []
+    for chosen in itertools.product(*options):
+        share = math.prod(share for _, share in chosen)
+        if not 0 < share < RARE or sum(place is not None for place, _ in chosen) < 2:
+            continue
+        rows = np.array(x)
+        for i, (place, _) in enumerate(chosen):
+            if place is not None:
+                rows[:, i] = place
+        logs = g(rows)[0]
+        size = np.logaddexp.reduce(np.where(np.isnan(logs), np.inf, logs)) - math.log(EACH)
+        found.append((share, float(size)))
     return found
 
 
