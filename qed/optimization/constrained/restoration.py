@@ -48,6 +48,7 @@ def restored(problem: Constrained, start: Array, only: Sequence[int] | None = No
     """The nearest point from a start, to all rows or to some; None where it cannot be computed."""
     asked, first = Callbacks(problem), problem.equalities
     scales = row_scales(problem.at(start))
+    scales = np.where(np.isfinite(scales), scales, 1.0)  # divided by an infinite slope, anything would hold
     asks = np.ones(problem.rows, bool) if only is None else np.isin(np.arange(problem.rows), only)
 
     def violation(x: Array) -> Array:

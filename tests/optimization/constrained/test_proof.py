@@ -131,6 +131,11 @@ def test_a_conflict_within_the_tolerance_of_solvers_is_proved():
     assert answer.reason == "infeasible" and answer.proved
 
 
+def test_an_infinite_slope_hides_no_violation():
+    answer = qed.minimize(lambda x: x @ x, jnp.full(2, 0.5), inequality=lambda x: jnp.sqrt(x[0]) - x[0] - 0.26)
+    assert "satisfies the constraints was found" not in answer.headline
+
+
 def test_fixed_parameters_may_violate_a_constraint():
     fixed = jnp.full(2, 0.5)
     answer = qed.minimize(lambda x: x @ x, fixed, inequality=lambda x: 0.75 - x[0] - x[1], bounds=(fixed, fixed))
