@@ -33,6 +33,7 @@ from qed.certificates.curvature_integral import enclosed
 from qed.certificates.fingerprint import fingerprint
 from qed.certificates.integral_parts import BITS, Part, Undefined, value_on
 from qed.certificates.series import SumData
+from qed.certificates.weights import fraction
 from qed.domains import closed_forms
 from qed.domains.counts import COUNTS
 from qed.domains.densities import NAMED
@@ -40,6 +41,7 @@ from qed.domains.families import common
 from qed.domains.log_ratio import log_ratio
 from qed.domains.masses import log_mass
 from qed.domains.precision import flint, precision
+from qed.domains.tail_forms import ball_of
 from qed.errors import CertificateError
 from qed.graph.graph import Variable
 from qed.graph.jaxpr import evaluate
@@ -360,36 +362,6 @@ def _merged(atoms: tuple[tuple[float, str], ...], node: str) -> dict[float, Frac
         if weight > 0:
             found[float(x)] = found.get(float(x), Fraction(0)) + weight
     return found
-
-
-def as_text(weight: Fraction) -> str:
-    """A fraction as a text, in hexadecimal digits, whose number Python does not limit.
-
-    >>> as_text(Fraction(3, 16)), fraction("x3/10") == Fraction(3, 16)
-    ('x3/10', True)
-    """
-    return f"x{weight.numerator:x}/{weight.denominator:x}"
-
-
-def fraction(text: str, node: str = "p_parts") -> Fraction:
-    """A weight from its text."""
-    try:
-        if text.startswith("x"):
-            over, under = (int(digits, 16) for digits in text[1:].split("/"))
-            weight = Fraction(over, under)
-        else:
-            weight = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise CertificateError(node, f"{text[:40]!r} is no weight") from None
-    if weight < 0:
-        raise CertificateError(node, "a weight is negative")
-    return weight
-
-
-def ball_of(value: Fraction) -> Any:
-    """A fraction as a ball."""
-    library = flint()
-    return library.arb(library.fmpq(value.numerator, value.denominator))
 
 
 def _hull(balls: list[Any]) -> Any:

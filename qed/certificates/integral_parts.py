@@ -17,10 +17,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from qed.certificates.cells import Cell, between_cuts, reach, walked
+from qed.certificates.weights import fraction
 from qed.domains.densities import NAMED
 from qed.domains.precision import flint, precision
 from qed.domains.tail import NoOrder, Tail
-from qed.domains.tail_forms import Near, Term
+from qed.domains.tail_forms import Near, Term, ball_of
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 
@@ -57,13 +58,7 @@ class Unbounded(CertificateError):
 
 def weight_of(text: str, node: str) -> Any:
     """A ball of a weight, from its fraction as a text."""
-    try:
-        weight = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise CertificateError(node, f"{text!r} is no weight") from None
-    if weight < 0:
-        raise CertificateError(node, f"the weight {text} is negative")
-    return flint().arb(flint().fmpq(weight.numerator, weight.denominator))
+    return ball_of(fraction(text, node))
 
 
 def value_on(traced: Traced, output: int, lower: float, upper: float, node: str) -> Any:

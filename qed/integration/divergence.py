@@ -20,10 +20,12 @@ import numpy as np
 from qed.answer import Answer, Enclosed, Measured, Missing, Reason
 from qed.certificates.certificate import Subject
 from qed.certificates.curvature_integral import NARROW, by_bregman, by_curvature
-from qed.certificates.divergence import EXACT, Divergence, as_text, ball_of
+from qed.certificates.divergence import EXACT, Divergence
+from qed.certificates.weights import as_text
 from qed.domains.families import Member, common
 from qed.domains.log_ratio import log_ratio
 from qed.domains.precision import precision
+from qed.domains.tail_forms import ball_of
 from qed.errors import CertificateError
 from qed.findings import Finding
 from qed.graph.trace import Traced
