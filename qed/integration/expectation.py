@@ -38,6 +38,7 @@ from qed.integration.proposals import (
     proposal_of,
     singular_near,
     total_of,
+    undefined_at,
 )
 from qed.integration.quadrature import vectorised
 from qed.integration.sums import summed
@@ -182,7 +183,8 @@ class _Question:
                 break
             cuts = (*cuts, singular)
         if known is None or not known.whole or not known.close:
-            return self._unknown(problem)
+            place = undefined_at(shares)
+            return self._unknown(problem if place is None else f"the function is NaN at {place:.6g}, amid the mass")
         if "undefined" in problem or "infinite mass" in problem or "it is [" in problem or "it is inf" in problem:
             return self._unknown(problem)
         missed = left_out(shares)

@@ -15,6 +15,8 @@ import numpy as np
 from qed.integration.measure import Part
 from qed.integration.quadrature import Measurement, ends_in_float64, measured, unmeasured, where_mass_is
 
+AMID = 30.0
+"""How far below its maximum a log-density still has mass to speak of."""
 NEAR = 2.0**-20
 """How far from where the integrand has no bound the number is looked for, in parts of it."""
 
@@ -94,6 +96,20 @@ def singular_near(place: float, shares: Sequence[Share]) -> float | None:
         for found in (bad, inside[inside == 0.0]):
             if found.size:
                 return float(found[np.argmin(np.abs(found - place))])
+    return None
+
+
+def undefined_at(shares: Sequence[Share]) -> float | None:
+    """A place amid the mass of a part where f is NaN in float64."""
+    for share in shares:
+        inner = [c for c in share.cuts if np.isfinite(c)]
+        if share.u is None or len(inner) < 2:
+            continue
+        x = np.linspace(inner[0], inner[-1], 257)[1:-1]
+        u = share.u(x)
+        dense = np.isfinite(u) & (u > np.max(u, initial=-np.inf, where=np.isfinite(u)) - AMID)
+        if (bad := x[dense & np.isnan(share.f(x))]).size:
+            return float(bad[0])
     return None
 
 

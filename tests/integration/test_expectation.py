@@ -172,3 +172,8 @@ LEFT_OUT = {
 def test_what_lies_where_a_density_is_nearly_nothing_is_not_left_out(name):
     answer = qed.expect(LEFT_OUT[name], NORMAL)
     assert answer.unknown
+
+
+def test_a_function_that_is_nan_amid_the_mass_is_told_so():
+    answer = qed.expect(jnp.log, m.Normal(0.0, 1.0))
+    assert answer.unknown and "NaN at -" in answer.missing[0].what
