@@ -1,4 +1,4 @@
-"""The named laws on whole numbers: their masses, each written once in balls and once in JAX, and the ratio of two.
+"""The named laws on whole numbers: their masses, in balls and in JAX, and the ratio of two.
 
     Poisson            m(k) = exp(-rate) rate^k / k!                            k = 0, 1, ...
     NegativeBinomial   m(k) = Gamma(k + n) / (k! Gamma(n)) p^n (1 - p)^k        failures before the n-th success
@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
 
 from qed.domains.precision import flint
+from qed.domains.two_arithmetics import BALLS, JAX, Functions
 from qed.graph.trace import Traced, trace
 
 
@@ -29,22 +28,28 @@ class NamedMasses:
     """A family on whole numbers.
 
     Args:
-        log_mass: the logarithm of m(k), of k and the parameters, in JAX.
-        mass: m(k) of an int k and balls.
+        formula: the logarithm of m(k), of an arithmetic, k and the parameters.
         ratio: m(k + 1) / m(k) of an int k and balls.
         limit: the limit of the ratios, of balls.
         parameters, positive, chances: all names; those that are positive; those strictly between 0 and 1.
         last: the last place, of the parameters.
     """
 
-    log_mass: Callable[..., Any]
-    mass: Callable[..., Any]
+    formula: Callable[..., Any]
     ratio: Callable[..., Any]
     limit: Callable[..., Any]
     parameters: tuple[str, ...]
     positive: tuple[str, ...] = ()
     chances: tuple[str, ...] = ()
     last: Callable[..., float] = lambda *_: np.inf
+
+    def log_mass(self, k: Any, *parameters: Any) -> Any:
+        """The logarithm of m(k), in JAX."""
+        return self.formula(JAX, k, *parameters)
+
+    def mass(self, k: float, *balls: Any) -> Any:
+        """A ball of m(k), at the precision in force."""
+        return self.formula(BALLS, flint().arb(k), *balls).exp()
 
     def traced(self, parameters: tuple[float, ...]) -> Traced:
         """The logarithm of the mass as a graph of float64 numbers."""
@@ -65,39 +70,26 @@ class NamedMasses:
         return ""
 
 
-def _gamma_log(x: Any) -> Any:
-    return flint().arb(x).lgamma()
+def _poisson(f: Functions, k: Any, rate: Any) -> Any:
+    return k * f.log(rate) - rate - f.lgamma(k + 1)
 
 
-def _poisson(k: Any, rate: Any) -> Any:
-    return k * jnp.log(rate) - rate - gammaln(k + 1)
+def _negative(f: Functions, k: Any, n: Any, p: Any) -> Any:
+    return f.lgamma(k + n) - f.lgamma(k + 1) - f.lgamma(n) + n * f.log(p) + k * f.log1p(-p)
 
 
-def _negative(k: Any, n: Any, p: Any) -> Any:
-    return gammaln(k + n) - gammaln(k + 1) - gammaln(n) + n * jnp.log(p) + k * jnp.log1p(-p)
+def _geometric(f: Functions, k: Any, p: Any) -> Any:
+    return f.log(p) + k * f.log1p(-p)
 
 
-def _geometric(k: Any, p: Any) -> Any:
-    return jnp.log(p) + k * jnp.log1p(-p)
-
-
-def _binomial(k: Any, n: Any, p: Any) -> Any:
-    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) + k * jnp.log(p) + (n - k) * jnp.log1p(-p)
-
-
-def _negative_mass(k: int, n: Any, p: Any) -> Any:
-    return ((n + k).lgamma() - _gamma_log(k + 1) - n.lgamma()).exp() * p**n * (1 - p) ** k
-
-
-def _binomial_mass(k: int, n: Any, p: Any) -> Any:
-    ways = (n + 1).lgamma() - _gamma_log(k + 1) - (n - k + 1).lgamma()
-    return ways.exp() * p**k * (1 - p) ** (n - k)
+def _binomial(f: Functions, k: Any, n: Any, p: Any) -> Any:
+    ways = f.lgamma(n + 1) - f.lgamma(k + 1) - f.lgamma(n - k + 1)
+    return ways + k * f.log(p) + (n - k) * f.log1p(-p)
 
 
 COUNTS: Mapping[str, NamedMasses] = {
     "Binomial": NamedMasses(
         _binomial,
-        _binomial_mass,
         lambda k, n, p: (n - k) * p / ((k + 1) * (1 - p)),
         lambda n, p: flint().arb(0),
         ("n", "p"),
@@ -105,12 +97,9 @@ COUNTS: Mapping[str, NamedMasses] = {
         ("p",),
         lambda n, p: n,
     ),
-    "Geometric": NamedMasses(
-        _geometric, lambda k, p: p * (1 - p) ** k, lambda k, p: 1 - p, lambda p: 1 - p, ("p",), (), ("p",)
-    ),
+    "Geometric": NamedMasses(_geometric, lambda k, p: 1 - p, lambda p: 1 - p, ("p",), (), ("p",)),
     "NegativeBinomial": NamedMasses(
         _negative,
-        _negative_mass,
         lambda k, n, p: (n + k) / (k + 1) * (1 - p),
         lambda n, p: 1 - p,
         ("n", "p"),
@@ -119,7 +108,6 @@ COUNTS: Mapping[str, NamedMasses] = {
     ),
     "Poisson": NamedMasses(
         _poisson,
-        lambda k, rate: (k * rate.log() - rate - _gamma_log(k + 1)).exp(),
         lambda k, rate: rate / (k + 1),
         lambda rate: flint().arb(0),
         ("rate",),

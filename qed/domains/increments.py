@@ -20,7 +20,7 @@ import numpy as np
 from qed.domains.forward import Forward
 from qed.domains.known import Known
 from qed.domains.precision import flint, precision
-from qed.domains.tail_forms import NoOrder, Truth, exact_on_numbers
+from qed.domains.tail_forms import NoOrder, Truth, branch, exact_on_numbers, holds
 from qed.domains.value import Value
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Atom, Equation
@@ -152,15 +152,11 @@ class Increments(Forward):
 
     def truth(self, value: Any) -> bool | None:
         """Whether a condition holds for all x >= K."""
-        if isinstance(value, Known) and value.array.dtype.kind == "b":
-            return bool(value.array)
-        return value.holds if isinstance(value, Truth) else None
+        return holds(value)
 
     def choose(self, value: Any, count: int) -> int | None:
         """Which branch is taken for all x >= K."""
-        if isinstance(value, Known):
-            return int(np.clip(int(value.array), 0, count - 1))
-        return min(int(value.holds), count - 1) if isinstance(value, Truth) else None
+        return branch(value, count)
 
     def _one(self, equation: Equation, xs: Sequence[Any]) -> Any:
         name, params = equation.primitive, equation.params

@@ -22,7 +22,18 @@ from qed.domains.forward import Forward
 from qed.domains.known import Known
 from qed.domains.precision import flint, precision
 from qed.domains.tail_arithmetic import Arithmetic
-from qed.domains.tail_forms import Logarithm, Near, NoOrder, Term, Truth, exact_on_numbers, fraction_of, grown
+from qed.domains.tail_forms import (
+    Logarithm,
+    Near,
+    NoOrder,
+    Term,
+    Truth,
+    branch,
+    exact_on_numbers,
+    fraction_of,
+    grown,
+    holds,
+)
 from qed.domains.value import Value
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Atom, Equation
@@ -96,14 +107,11 @@ class Tail(Arithmetic, Forward):
 
     def truth(self, value: Any) -> bool | None:
         """Whether a condition holds in the whole tail."""
-        value = self._scalar(value) if isinstance(value, Known) else value
-        return value.holds if isinstance(value, Truth) else None
+        return holds(value)
 
     def choose(self, value: Any, count: int) -> int | None:
         """Which branch is taken in the whole tail."""
-        if isinstance(value, Known):
-            return int(np.clip(int(value.array), 0, count - 1))
-        return min(int(value.holds), count - 1) if isinstance(value, Truth) else None
+        return branch(value, count)
 
     # --- operations ---
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
+from qed.domains.known import Known
 from qed.domains.precision import flint
 from qed.graph.dtypes import is_inexact
 from qed.graph.graph import Equation
@@ -60,6 +63,20 @@ class Truth:
     """A comparison that holds for all x >= R, or for none."""
 
     holds: bool
+
+
+def holds(value: Any) -> bool | None:
+    """Whether a condition holds for all x, or for none; None where that is not decided."""
+    if isinstance(value, Known) and value.array.dtype.kind == "b" and value.array.shape == ():
+        return bool(value.array)
+    return value.holds if isinstance(value, Truth) else None
+
+
+def branch(value: Any, count: int) -> int | None:
+    """Which of so many branches is taken for all x; None where that is not decided."""
+    if isinstance(value, Known):
+        return int(np.clip(int(value.array), 0, count - 1))
+    return min(int(value.holds), count - 1) if isinstance(value, Truth) else None
 
 
 def ball_of(x: Fraction) -> Any:

@@ -166,3 +166,16 @@ def test_what_diverges(p, k):
         assert Tail(16.0).integral(term) == flint.arb.pos_inf()
         with pytest.raises(NoOrder):
             Tail(16.0).integral(Term(flint.arb(0, 1), Fraction(p), flint.arb(0), Fraction(0), Fraction(k)))
+
+
+def test_a_loop_whose_condition_is_decided_is_walked():
+    def fun(x):
+        return jax.lax.while_loop(lambda state: state[0] < 3, lambda state: (state[0] + 1, state[1] * x), (0, 1.0))[1]
+
+    def undecided(x):
+        return jax.lax.while_loop(lambda y: jnp.sin(y) > 0, lambda y: y + 1.0, x)
+
+    with precision(128) as flint:
+        x = Term(flint.arb(1), Fraction(1), flint.arb(0))
+        assert tail(fun, 8.0, x)[1].p == 3
+        assert isinstance(tail(undecided, 8.0, x)[1], Unknown)

@@ -33,6 +33,11 @@ class Line:
     corners: tuple[float, ...] = ()
 
 
+def _log_cosh(w: Any) -> Any:
+    """The logarithm of the derivative of sinh, without overflow."""
+    return jnp.abs(w) + jnp.log1p(jnp.exp(-2 * jnp.abs(w))) - math.log(2.0)
+
+
 def _normal(mean: Any, scale: Any) -> Line:
     return Line(-9.5, 9.5, lambda w: mean + scale * w, lambda w: -w * w / 2 - 0.5 * math.log(2 * math.pi))
 
@@ -44,8 +49,7 @@ def _laplace(mean: Any, scale: Any) -> Line:
 def _student(df: Any, mean: Any, scale: Any) -> Line:
     def log_weight(w: Any) -> Any:
         constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * jnp.log(df * math.pi)
-        log_cosh = jnp.abs(w) + jnp.log1p(jnp.exp(-2 * jnp.abs(w))) - math.log(2.0)
-        return constant - (df + 1) / 2 * jnp.log1p(jnp.sinh(w) ** 2 / df) + log_cosh
+        return constant - (df + 1) / 2 * jnp.log1p(jnp.sinh(w) ** 2 / df) + _log_cosh(w)
 
     return Line(-TAIL, TAIL, lambda w: mean + scale * jnp.sinh(w), log_weight)
 
@@ -101,12 +105,8 @@ def length(lower: Any, upper: Any) -> Line:
 
 def _half_infinite(lower: Any, upper: Any) -> Line:
     """Length on a half line or the whole line, the sinh of w."""
-
-    def log_weight(w: Any) -> Any:
-        return jnp.abs(w) + jnp.log1p(jnp.exp(-2 * jnp.abs(w))) - math.log(2.0)
-
     if isinstance(lower, float | int) and lower == -math.inf and isinstance(upper, float | int) and upper == math.inf:
-        return Line(-TAIL, TAIL, jnp.sinh, log_weight)
+        return Line(-TAIL, TAIL, jnp.sinh, _log_cosh)
     if isinstance(upper, float | int) and upper == math.inf:
         return Line(-TAIL, TAIL, lambda w: lower + jnp.exp(w), lambda w: w)
     return Line(-TAIL, TAIL, lambda w: upper - jnp.exp(-w), lambda w: -w)
@@ -139,6 +139,6 @@ def about_mode(u: Callable[[Any], Any], lower: Any, upper: Any) -> Line:
         return jnp.arcsinh((bound - mode) / scale)
 
     def log_weight(w: Any) -> Any:
-        return jnp.log(scale) + jnp.abs(w) + jnp.log1p(jnp.exp(-2 * jnp.abs(w))) - math.log(2.0)
+        return jnp.log(scale) + _log_cosh(w)
 
     return Line(end(lower, -1.0), end(upper, 1.0), lambda w: mode + scale * jnp.sinh(w), log_weight, (0.0,))

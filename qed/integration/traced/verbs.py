@@ -6,7 +6,6 @@ by a fixed rule, and its derivative is the derivative of that integral, jumps an
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +14,8 @@ import jax.numpy as jnp
 
 from qed.answer import Answer, Missing
 from qed.domains.densities import NAMED
+from qed.domains.masses import LOG_MASS
+from qed.domains.two_arithmetics import JAX
 from qed.errors import QedError
 from qed.integration.measure import Measure, Part
 from qed.integration.product import Product
@@ -156,7 +157,7 @@ def _log_density(law: Measure) -> Callable[[Any], Any]:
     """The logarithm of the density of a law of one named part."""
     if (
         len(law.parts) != 1
-        or law.parts[0].family not in _LOG_MASS
+        or law.parts[0].family not in LOG_MASS
         or law.parts[0].counting
         or not law.parts[0].probability
     ):
@@ -164,7 +165,7 @@ def _log_density(law: Measure) -> Callable[[Any], Any]:
         raise QedError("QED007", what, because, "give concrete parameters")
     part: Part = law.parts[0]
     parameters = tuple(jnp.asarray(value, jnp.result_type(float)) for value in part.parameters)
-    constant = _LOG_MASS[part.family](*parameters)
+    constant = LOG_MASS[part.family](JAX, *parameters)
     lower, upper = part.lower, part.upper
 
     def log_density(x: Any) -> Any:
@@ -172,20 +173,3 @@ def _log_density(law: Measure) -> Callable[[Any], Any]:
         return jnp.where(inside, NAMED[part.family].log_density(x, *parameters) - constant, -jnp.inf)
 
     return log_density
-
-
-def _log_beta(a: Any, b: Any) -> Any:
-    return jax.scipy.special.betaln(a, b)
-
-
-_LOG_MASS: dict[str, Callable[..., Any]] = {
-    "Beta": _log_beta,
-    "Cauchy": lambda mean, scale: jnp.log(math.pi * scale),
-    "Exponential": lambda rate: -jnp.log(rate),
-    "Gamma": lambda shape, rate: jax.scipy.special.gammaln(shape) - shape * jnp.log(rate),
-    "Laplace": lambda mean, scale: jnp.log(2 * scale),
-    "Normal": lambda mean, scale: 0.5 * math.log(2 * math.pi) + jnp.log(scale),
-    "StudentT": lambda df, mean, scale: jnp.log(scale) + jnp.log(df) / 2 + _log_beta(df / 2, jnp.asarray(0.5)),
-    "Uniform": lambda lower, upper: jnp.log(upper - lower),
-}
-"""The logarithms of the masses of `qed.domains.masses`, in JAX; a test compares them."""
