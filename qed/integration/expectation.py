@@ -44,7 +44,7 @@ from qed.integration.quadrature import vectorised
 from qed.integration.sums import summed
 from qed.integration.tiny import refined
 from qed.integration.traced.tracers import closes_over_tracers, is_traced, measure_is_traced
-from qed.integration.words import RULES, two_rules, within
+from qed.integration.words import RULES, SUMS, two_rules, within
 from qed.standing import Standing
 
 WIDTHS = (1e-9, 1e-6, 1e-3)
@@ -295,8 +295,7 @@ class _Question:
         infinite = bool(np.isinf(lower))
         says = f"is {value}" if infinite else f"lies in [{lower!r}, {upper!r}]"
         if self.measure.sums:
-            rest = "their sum diverges" if infinite else "the rest is bounded by a geometric sum or an integral"
-            rule = f"terms added up in balls; {rest}"
+            rule = "the terms' sum diverges" if infinite else SUMS
         else:
             rest = "one of them diverges" if infinite else "series with remainder on the cells between"
             rule = f"tails enclosed beyond a radius; {rest}"

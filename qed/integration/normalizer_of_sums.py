@@ -17,10 +17,8 @@ from qed.graph.function import read
 from qed.graph.walk import TooLong
 from qed.integration.measure import Measure
 from qed.integration.sums import ROOM, WIDE
-from qed.integration.words import within
+from qed.integration.words import SUMS, within
 from qed.standing import Standing
-
-RULE = "terms added up in balls, their tail by a geometric sum or an integral"
 
 
 def places_counted(base: Any) -> tuple[float, float] | None:
@@ -71,7 +69,7 @@ def normalizer_of_sum(log_density: Callable[..., Any], places: tuple[float, floa
         return _unknown(function, f"{error.node}: {error.why}")
     except TooLong as error:
         return _unknown(function, str(error))
-    rule = "the terms do not fall, or no faster than those of a sum that is infinite" if improper else RULE
+    rule = "the terms do not fall, or no faster than those of a sum that is infinite" if improper else SUMS
     says = "is infinite: no multiple of it is a law" if improper else f"has its logarithm in [{lower!r}, {upper!r}]"
     told = f"The log of the normalising constant is {within(lower, upper)}." if not improper else ""
     return Answer(

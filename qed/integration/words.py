@@ -8,6 +8,9 @@ from qed.standing import Standing
 RULES = "Gauss-Kronrod beside the double exponential rule"
 """The two unlike rules of `qed.integration.quadrature`."""
 
+SUMS = "terms added up in balls; the rest is bounded by a geometric sum or an integral"
+"""How sums over whole numbers are proved."""
+
 
 def within(lower: float, upper: float) -> str:
     """An interval in words, the distance rounded up.

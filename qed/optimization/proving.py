@@ -23,11 +23,11 @@ from qed.certificates.convexity_rules import Row
 from qed.certificates.kkt_point import KKTPoint
 from qed.certificates.problem_terms import affine
 from qed.certificates.stacked import stacked
-from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
-from qed.domains.precision import precision
+from qed.domains.ball_boxes import NotSmooth
 from qed.errors import CertificateError, QedError
 from qed.graph.walk import TooLong
 from qed.optimization.hidden import weight
+from qed.optimization.kkt_box import boxed
 from qed.optimization.objective import Objective, Wide
 from qed.optimization.point import Judged
 from qed.optimization.solution import Verdict
@@ -71,7 +71,9 @@ def certified(case: Judged, near: Array, shown: Shown | None = None) -> KKTPoint
         radius = np.zeros(len(center))
         radius[free] = np.maximum(share * np.maximum(np.abs(center[free]), 1e-3), 4 * step)
         try:
-            made = _made(case, subject, center, radius, lower, upper)
+            made = boxed(
+                subject, case.here.x, center, radius, bounds=(box.lower, box.upper), held=(lower, upper)
+            )  # fmt: skip
             if made.distance > NEAR * (1 + float(np.linalg.norm(near))):
                 return None
             found = made if shown is None else ConvexOptimum.of(made, shown)
@@ -104,23 +106,6 @@ def _polished(objective: Objective, x: Array, free: Array) -> tuple[Array, Array
             break
         x = moved
     return x, np.abs(np.where(np.isfinite(step), step, 0.0))
-
-
-def _made(case: Judged, subject: Subject, center: Array, radius: Array, lower: Array, upper: Array) -> KKTPoint:
-    away = np.abs(center - case.here.x) * (1 + 2.0**-50) + radius
-    distance = float(np.nextafter(np.linalg.norm(away) * (1 + 2.0**-40), np.inf)) if np.any(away) else 0.0
-    varies = radius > 0
-    low = np.where(varies, np.nextafter(center - radius, -np.inf), center)
-    high = np.where(varies, np.nextafter(center + radius, np.inf), center)
-    ends = BallBoxes(subject.traced(), 0).range(low, high)
-    with precision(BITS):
-        least, most = float(ends[0].lower()), float(ends[1].upper())
-    room = 1e-15 * (1 + max(abs(least), abs(most)))
-    return KKTPoint.about(
-        subject.fun, subject.at, subject.args, equalities=0, rows=[], center=center.tolist(), radius=radius.tolist(),
-        distance=distance, value=(least - room, most + room), at_lower=lower.tolist(), at_upper=upper.tolist(),
-        bounds=(case.bounds.lower, case.bounds.upper),
-    )  # fmt: skip
 
 
 def convex(case: Judged) -> Shown | None:

@@ -18,12 +18,9 @@ from qed.certificates.certificate import Subject
 from qed.certificates.convex_optimum import ConvexOptimum
 from qed.certificates.kkt_point import KKTPoint
 from qed.certificates.stacked import stacked
-from qed.domains.ball_boxes import BallBoxes, NotSmooth
-from qed.domains.padded_jets import PaddedBoxes
-from qed.domains.precision import precision
+from qed.domains.ball_boxes import NotSmooth
 from qed.errors import CertificateError, QedError
 from qed.findings import Finding
-from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.optimization.constrained.convexity import globally
 from qed.optimization.constrained.curvature import Curvature
@@ -34,6 +31,7 @@ from qed.optimization.constrained.polish import KKT, Active, active_set
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.residuals import row_scales
 from qed.optimization.constrained.uniqueness import dependent
+from qed.optimization.kkt_box import boxed
 from qed.optimization.solution import Ending
 from qed.standing import Standing
 
@@ -92,7 +90,7 @@ def proof(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array) 
     fun, _, args, equality, inequality, _ = problem.asked
     subject = Subject(stacked(fun, equality, inequality), problem.tree(point), tuple(args))
     try:
-        traced = subject.traced()
+        subject.traced()
     except (TypeError, ValueError) as error:
         return Proof(None, f"f and the constraints do not go into one vector: {error}")
     center, held = _center(problem, kkt, active)
@@ -103,7 +101,10 @@ def proof(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array) 
     for share in SHARES:
         radius = np.where(held, 0.0, np.maximum(share * np.maximum(size, floor), 4 * step))
         try:
-            made = _made(problem, subject, traced, active, center, radius, point)
+            made = boxed(
+                subject, problem.rounded(point), center, radius, bounds=(problem.bounds.lower, problem.bounds.upper),
+                held=(active.lower, active.upper), rows=active.rows.tolist(), equalities=problem.equalities,
+            )  # fmt: skip
             made.verify()
         except NotSmooth as error:
             return Proof(None, str(error))
@@ -308,35 +309,3 @@ def _step(problem: Constrained, kkt: KKT, active: Active, held: Array) -> tuple[
         return found, (0.0, 1.0)
     found[~held] = np.where(np.isfinite(solved), solved, 0.0)
     return found, (float(singular[-1]), float(singular[0]))
-
-
-def _made(
-    problem: Constrained, subject: Subject, traced: Traced, active: Active, center: Array, radius: Array, point: Array
-) -> KKTPoint:
-    """The certificate of a box, not verified yet."""
-    n, bounds = problem.n, problem.bounds
-    away = np.abs(center[:n] - problem.rounded(point)) * (1 + 2.0**-50) + radius[:n]
-    distance = float(np.nextafter(np.linalg.norm(away) * (1 + 2.0**-40), np.inf)) if np.any(away) else 0.0
-    return KKTPoint.about(
-        subject.fun, subject.at, subject.args, equalities=problem.equalities, rows=active.rows.tolist(),
-        center=center.tolist(), radius=radius.tolist(), distance=distance,
-        value=_values(traced, center[:n] - radius[:n], center[:n] + radius[:n]), at_lower=active.lower.tolist(),
-        at_upper=active.upper.tolist(), bounds=(bounds.lower, bounds.upper),
-    )  # fmt: skip
-
-
-def _values(traced: Traced, lower: Array, upper: Array) -> tuple[float, float]:
-    """Bounds of f on a box."""
-    varies = lower < upper
-    low, high = (
-        np.where(varies, np.nextafter(lower, -np.inf), lower), np.where(varies, np.nextafter(upper, np.inf), upper)
-    )  # fmt: skip
-    found = PaddedBoxes(traced).arrays(low, high, 1, np.zeros(0, int))
-    if found is not None and all(np.isfinite(end[0, 0]) for end in found):
-        least, most = float(found[0][0, 0]), float(found[1][0, 0])
-    else:
-        ends = BallBoxes(traced, 0).range(low, high)
-        with precision(100):
-            least, most = float(ends[0].lower()), float(ends[1].upper())
-    room = 1e-15 * (1 + max(abs(least), abs(most)))
-    return least - room, most + room
