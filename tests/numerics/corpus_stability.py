@@ -2,7 +2,8 @@
 
 The half in the files `*_held`, chosen by a hash of the names, was kept from those who wrote the rewriting until it was
 finished; numbers about it are held-out numbers. The tables FRESH and FRESH_CONTROLS were written after the rewriting,
-by an author who had not read it, and later THIRD and THIRD_CONTROLS by another; no graph in them is one of the others.
+by an author who had not read it, and later THIRD and THIRD_CONTROLS, FOURTH and FOURTH_CONTROLS by others; no graph in
+them is one of the others.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from tests.numerics import (
     corpus_stability_classics_held,
     corpus_stability_controls,
     corpus_stability_controls_held,
+    corpus_stability_fourth,
+    corpus_stability_fourth_gradients,
+    corpus_stability_fourth_learning,
+    corpus_stability_fourth_statistics,
     corpus_stability_fresh,
     corpus_stability_gradients,
     corpus_stability_gradients_held,
@@ -64,3 +69,12 @@ THIRD: dict[str, Stability] = _cases(corpus_stability_held, corpus_stability_hel
 """Unstable functions held out once more, as users write them; in neither of the tables above."""
 THIRD_CONTROLS: dict[str, Stability] = corpus_stability_held_learning.CONTROLS
 """Functions to be left alone, of the author of the third."""
+FOURTH: dict[str, Stability] = _cases(
+    corpus_stability_fourth,
+    corpus_stability_fourth_statistics,
+    corpus_stability_fourth_learning,
+    corpus_stability_fourth_gradients,
+)
+"""Unstable functions held out a fourth time; in none of the tables above."""
+FOURTH_CONTROLS: dict[str, Stability] = corpus_stability_fourth_gradients.CONTROLS
+"""Functions to be left alone, of the author of the fourth."""
