@@ -180,18 +180,24 @@ class LogMass(Certificate):
             raise CertificateError("lower", f"[{self.lower!r}, {self.upper!r}] is no interval")
         if len(traced.graph.outputs) != 2:
             raise CertificateError("function", "it does not return the number 1 and a log-density")
-        self._of_one(traced)
+        infinite = bool(np.isinf(self.lower) and self.lower == self.upper)
         with precision(BITS) as library:
-            infinite = bool(np.isinf(self.lower) and self.lower == self.upper)
-            room = 1e-3 if infinite else (self.upper - self.lower) / 8
-            mass = Part(traced, ("", (), self.cuts, "1", False), 1, "cuts", relative=True).mean(room)
+            found = self.enclosed(traced, 1e-3 if infinite else (self.upper - self.lower) / 8)
             if infinite:
-                proved = self.lower > 0 and mass == library.arb.pos_inf()
+                proved = self.lower > 0 and found == library.arb.pos_inf()
             else:
-                found = mass.log() if mass > 0 and mass.is_finite() else library.arb.nan()
                 proved = bool(found >= library.arb(self.lower) and found <= library.arb(self.upper))
             if not proved:
-                raise CertificateError("lower", f"the mass is {mass.str(12)}, not surely of a logarithm as claimed")
+                raise CertificateError("lower", f"the mass has the logarithm {found.str(12)}, not surely as claimed")
+
+    def enclosed(self, traced: Traced, room: float) -> Any:
+        """A ball of the logarithm, of about the radius `room`; infinite where that is proved."""
+        self._of_one(traced)
+        with precision(BITS) as library:
+            mass = Part(traced, ("", (), self.cuts, "1", False), 1, "cuts", relative=True).mean(room)
+            if mass == library.arb.pos_inf():
+                return mass
+            return mass.log() if mass > 0 and mass.is_finite() else library.arb.nan()
 
     def _of_one(self, traced: Traced) -> None:
         """Raise CertificateError where the first output is not the number 1 for every x."""

@@ -165,7 +165,7 @@ class Part:
         for side in (-1, 1):
             if np.isfinite(self.cuts[0] if side < 0 else self.cuts[-1]):
                 continue
-            start, tail = self._tail(None, side, max(8.0, side * (inner[0] if side < 0 else inner[-1])), enough)
+            start, tail = self._tail(None, side, max(8.0, *map(abs, inner)), enough)
             found = found + tail
             cuts = [-start, *cuts] if side < 0 else [*cuts, start]
         cuts = sorted(set(cuts))
@@ -311,11 +311,17 @@ class Part:
         return sum(float(x.rad()) if x.is_finite() else np.inf for x in (found.of_f, found.mass))
 
     def _of(self, cell: Cell) -> Found:
-        """The integrals over a cell: by series, or by the range where they are not smooth or not bounded."""
+        """The integrals over a cell: by series, or by the range where that is narrower, or they are not smooth."""
         try:
-            return self._series(cell)
+            found = self._series(cell)
         except CertificateError:
-            pass
+            return self._range(cell)
+        if found.mass.rad() < abs(found.mass.mid()):
+            return found
+        return min(found, self._range(cell), key=self._lost)
+
+    def _range(self, cell: Cell) -> Found:
+        """The integrals over a cell by the ranges of f and of the density."""
         nan = flint().arb.nan()
         try:
             weight = (cell.range_of(self.u, self.output, BITS, self.node) - self.shift).exp() * cell.width()

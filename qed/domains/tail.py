@@ -170,7 +170,10 @@ class Tail(Arithmetic, Forward):
         if name == "log":
             return self.log(x)
         if name == "log1p":
-            return self.log(self.add(one, x))
+            try:
+                return self.log(self.add(one, x))
+            except NoOrder:
+                return self._softplus(x)
         if name == "expm1":
             return self.add(self.exp(x), self.fixed(flint().arb(-1)))
         if name in ("cosh", "sinh"):
@@ -196,6 +199,14 @@ class Tail(Arithmetic, Forward):
         quotient = self.power(self.add(one, self.exp(self.scaled(x, arb(factor)))), Fraction(-1))
         return quotient if name == "logistic" else self.add(one, self.scaled(quotient, arb(-2)))
 
+    def _softplus(self, x: Any) -> Any:
+        """log(1 + b exp(c x^q)), from 0 to log(1 + b) + max(c, 0) x^q, where the sign of c is not known."""
+        arb = flint().arb
+        if not isinstance(x, Term) or x.p or x.k or not x.b > 0 or not x.c.is_finite():
+            raise NoOrder
+        growth = arb(0).union(x.c.upper()) if x.c.upper() > 0 else arb(0)
+        return Logarithm(arb(0).union((1 + x.b.upper()).log()), Fraction(0), growth, x.q)
+
     def _rounded(self, name: str, x: Any) -> Any:
         """A number rounded: the same number where that is one for all x, else off by less than 1."""
         arb = flint().arb
@@ -216,8 +227,7 @@ class Tail(Arithmetic, Forward):
             return self._negated(x) if self.sign(x) < 0 else x
         except NoOrder:
             x = self.as_term(x)
-            size = abs(x.b).upper()
-            return replace(x, b=flint().arb(0).union(size))
+            return replace(x, b=flint().arb(0).union(abs(x.b).upper()))
 
     def _bounded(self, name: str, x: Any, params: Any) -> Any:
         """A function with a card, of a bounded value; or of any value, where its range is bounded."""
@@ -279,8 +289,15 @@ class Tail(Arithmetic, Forward):
         try:
             first = self._compare("gt" if name == "max" else "lt", x, y).holds
         except NoOrder:
-            return self.fixed(self.ball(x).union(self.ball(y)))
+            return self._hull(x, y)
         return x if first else y
+
+    def _hull(self, x: Any, y: Any) -> Any:
+        """What holds both of two values: two terms of the same exponents, or balls."""
+        one, two = (self.as_term(v) for v in (x, y))
+        if (one.p, one.k, one.q) == (two.p, two.k, two.q) and (one.p, one.k, one.q) != (0, 0, 0):
+            return replace(one, b=one.b.union(two.b), c=one.c.union(two.c) if one.q else one.c)
+        return self.fixed(self.ball(x).union(self.ball(y)))
 
     def _select(self, which: Any, *cases: Any) -> Any:
         if isinstance(which, Truth):

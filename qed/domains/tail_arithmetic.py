@@ -163,9 +163,10 @@ class Arithmetic:
 
     def _power_and_number(self, x: Term, y: Term) -> bool:
         """Whether one term is a growing power and the other stays bounded: kept apart, for an exponential to come."""
-        high, low = (x, y) if (x.p, x.k) >= (y.p, y.k) else (y, x)
-        grows = high.p > 0 and not high.k and (low.p, low.k) <= CONSTANT
-        return grows and not (high.q or low.q or high.b.is_zero() or low.b.is_zero())
+        high, low = (x, y) if (not x.q, x.p, x.k) >= (not y.q, y.p, y.k) else (y, x)
+        grows = high.p > 0 and not high.k and not high.q
+        bounded = low.c < 0 if low.q else (low.p, low.k) <= CONSTANT
+        return grows and bool(bounded) and not (high.b.is_zero() or low.b.is_zero())
 
     def _apart(self, x: Any, y: Any) -> Any:
         """The sum where each is an exact number and a rest, and one of the numbers is not 0."""

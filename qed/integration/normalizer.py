@@ -20,6 +20,7 @@ from qed.certificates.certificate import Subject
 from qed.certificates.expectation import LogMass
 from qed.errors import CertificateError, QedError
 from qed.graph.function import read
+from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.combining import Lebesgue
 from qed.integration.measure import Measure
@@ -97,9 +98,25 @@ def normalizer(
             problem = str(lost)
             break
         else:
-            return _proof(function, certificate, value)
+            return _proof(function, *(_closer(certificate, traced) or (certificate, value)))
     found = _unproved(function, value, error, whole, problem)
     return found if found.unknown else replace(found, recheck=lambda: normalizer(log_density, base, *args))
+
+
+def _closer(certificate: LogMass, traced: Traced) -> tuple[LogMass, float] | None:
+    """Bounds about the middle of the ball, where those about a rough measurement are wide; None where they are not."""
+    if not 4 * HALF_WIDTHS[1] < certificate.upper - certificate.lower < math.inf:
+        return None
+    for half in HALF_WIDTHS[1:]:
+        try:
+            ball = certificate.enclosed(traced, half / 4)
+            middle = float(ball.mid())
+            closer = replace(certificate, lower=middle - half, upper=middle + half).sealed()
+            closer.verify()
+        except (CertificateError, TooLong):
+            continue
+        return closer, middle
+    return None
 
 
 def measured_logarithm(u: Callable[[Any], Any], cuts: tuple[float, ...]) -> tuple[float, float, bool]:

@@ -33,6 +33,8 @@ NEAREST = 2.0**-48
 """How near to another number, in parts of it."""
 STUB = 16.0
 """The error by what is nearer still: this many times its length times the integrand beside it."""
+FARTHEST, FAR_POINTS = 1e15, 2**10
+"""Where a maximum beyond the grid is looked for, and at how many points."""
 PEAKS = 12
 """How many local maxima of the log-density are looked at closely."""
 ALIKE = 30.0
@@ -70,6 +72,9 @@ def where_mass_is(u: Callable[[Any], Array], lower: float, upper: float) -> list
     """Points of [lower, upper] between which the log-density is large: first, mode, last."""
     x = _grid(lower, upper)
     values = u(x)
+    if (far := _far(u, lower, upper, float(np.max(values, initial=-np.inf, where=~np.isnan(values))))).size:
+        x = np.union1d(x, far)
+        values = u(x)
     peaks = _peaks(u, x, values)
     if not peaks:
         return []
@@ -98,6 +103,20 @@ def _grid(lower: float, upper: float) -> Array:
     if np.isfinite(lower):
         return lower + np.exp(2 * t)
     return upper - np.exp(2 * t[::-1]) if np.isfinite(upper) else np.sinh(t)
+
+
+def _far(u: Callable[[Any], Array], lower: float, upper: float, most: float) -> Array:
+    """Points beyond the grid, up to FARTHEST, if the log-density has a maximum between them that is above `most`."""
+    size = np.exp(np.linspace(13.0, np.log(FARTHEST), FAR_POINTS))
+    for side, end in ((1.0, upper), (-1.0, lower)):
+        if np.isfinite(end):
+            continue
+        x = side * size
+        values = np.nan_to_num(u(x), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+        best = int(np.argmax(values))
+        if values[best] > most and 0 < best < len(x) - 1 and np.isfinite(values[best]):
+            return x
+    return np.zeros(0)
 
 
 def unmeasured(

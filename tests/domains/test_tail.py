@@ -37,6 +37,8 @@ FUNCTIONS = {
     "inner": jax.jit(lambda x: jax.nn.sigmoid(1 / x)),
     "log squared": lambda x: jnp.log(x * x) ** 2 - jnp.log(x * x) + 3,
     "log normal": lambda x: jnp.exp(-(jnp.log(x * x) ** 2) / 2 - jnp.log(x * x)),
+    "two bells": lambda x: jnp.logaddexp(-((x - 5) ** 2) / 2, -((x + 5) ** 2) / 2),
+    "logistic": lambda x: x + (-x - 2 * jnp.log1p(jnp.exp(-x))),
     "two exponentials": lambda x: jnp.exp(-x) + 3 * jnp.exp(-2 * x) * x,
     "softplus": lambda x: jnp.logaddexp(x, 0.0),
     "floor": lambda x: jnp.floor(x) + jnp.round(x) - jnp.ceil(x),

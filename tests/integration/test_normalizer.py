@@ -19,6 +19,14 @@ GAUSS = 0.5 * math.log(2 * math.pi)
         (lambda x: -x * x / 2 + 40000.0, None, GAUSS + 40000),
         (lambda x: -2.0 * x, qed.measures.Lebesgue(0.0, math.inf), -math.log(2)),
         (lambda x: 0 * x, qed.measures.Lebesgue(1.0, 4.0), math.log(3)),
+        (lambda x: -((x - 2.0**20) ** 2) / 2, None, GAUSS),
+        (lambda x: jnp.logaddexp(-((x - 50) ** 2) / 2, -((x + 50) ** 2) / 2), None, GAUSS + math.log(2)),
+        pytest.param(
+            lambda x: -0.5 * jnp.log(x) - 0.5 * jnp.log1p(-x),
+            qed.measures.Lebesgue(0.0, 1.0),
+            math.log(math.pi),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(lambda x: -jnp.log1p(x * x), None, math.log(math.pi), marks=pytest.mark.slow),
     ],
 )
