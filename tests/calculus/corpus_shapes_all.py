@@ -1,12 +1,14 @@
 """The corpus of shapes, all parts of it, by name.
 
 The parts called held-out were kept from the prover's author; those called fresh were written after the prover, by an
-author who had not read it.
+author who had not read it; those called later came a second time in that manner.
 """
 
 from tests.calculus import (
+    corpus_shapes_decisions,
     corpus_shapes_fresh,
     corpus_shapes_hessian_held,
+    corpus_shapes_losses,
     corpus_shapes_matrices_held,
     corpus_shapes_rules_held,
     corpus_shapes_tricks_held,
@@ -34,5 +36,10 @@ PARTS: dict[str, list[Case]] = {
     "fresh hessian": corpus_shapes_fresh.HESSIAN,
     "fresh trick": corpus_shapes_fresh.TRICKS,
     "fresh matrix": corpus_shapes_fresh.MATRICES,
+    "later learning": corpus_shapes_losses.LEARNING,
+    "later statistics": corpus_shapes_losses.STATISTICS,
+    "later portfolios": corpus_shapes_decisions.PORTFOLIOS,
+    "later matrices": corpus_shapes_decisions.MATRICES,
+    "later polynomials": corpus_shapes_decisions.POLYNOMIALS,
 }
 CASES: dict[str, Case] = {f"{part}/{case.name}": case for part, cases in PARTS.items() for case in cases}
