@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.certificate import Boxed, Subject
+from qed.certificates.convexity_forms import squares_are_sums
 from qed.certificates.convexity_matrices import matrices_are_definite
 from qed.certificates.convexity_rules import Check, Row, check
 from qed.certificates.convexity_terms import OfAnotherFunction, terms_of
@@ -98,6 +99,7 @@ class Convexity(Boxed):
             if rows[last][0] != "convex" or rows[last][2] != digest(wanted, memo):
                 raise CertificateError(name, "the last row is about another function")
             check(Check(algebra, rows, memo, last, wanted, set()))
+        squares_are_sums(algebra)
 
 
 def less_a_square(algebra: Algebra, form: Form, strong: float) -> Form:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_terms import Atom, Form
 from qed.domains.precision import flint
+from qed.errors import CertificateError
 
 if TYPE_CHECKING:
     from qed.certificates.convexity_rules import Check
@@ -47,6 +49,29 @@ def evaluated(form: Form, point: Mapping[Atom, Any], a: Algebra) -> Any:
         factors = [evaluated(arg, point, a) for arg in atom.args]
         total = total + c * (factors[0] * factors[-1])
     return total
+
+
+@dataclass(frozen=True)
+class _Noted:
+    """A form that the algebra has taken for a sum of squares."""
+
+    a: Algebra
+
+    def require(self, holds: bool, why: str) -> None:
+        """Raise unless a condition holds."""
+        if not holds:
+            raise CertificateError("function", why)
+
+
+def squares_are_sums(a: Algebra) -> None:
+    """Every form that the ranges of an algebra take for a sum of squares is one.
+
+    Raises CertificateError for one that is not.
+    """
+    noted: Any = _Noted(a)
+    for form, sums in list(a.squares.items()):
+        if sums and not semidefinite(border(noted, form)):
+            noted.require(False, "a form that was taken for a sum of squares is none")
 
 
 def definite(step: Check, form: Form, bordered: bool) -> bool:

@@ -12,10 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from qed.certificates.convexity_forms import squares_are_sums
 from qed.certificates.convexity_groups import GROUPS
 from qed.certificates.convexity_logarithms import LOGARITHMIC
 from qed.certificates.convexity_matrices import MATRICES
+from qed.certificates.convexity_perspective import perspective
 from qed.certificates.convexity_pieces import pieces, second_derivatives
+from qed.certificates.convexity_polynomials import binary_forms, one_variable
 from qed.certificates.convexity_single import SINGLE
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_proof import digest
@@ -76,6 +79,7 @@ class Check:
             found = self.rows[number]
             self.require(found[0] == "convex" and found[2] == digest(form, memo), f"row {number} proves another claim")
             check(Check(algebra, self.rows, memo, number, form, set()))
+            squares_are_sums(algebra)
 
     @property
     def atom(self) -> tuple[Atom, int]:
@@ -112,6 +116,9 @@ CONVEX: Mapping[str, Callable[[Check], None]] = {
     **SINGLE,
     **GROUPS,
     **MATRICES,
+    "binary forms": binary_forms,
+    "polynomial": one_variable,
+    "perspective": perspective,
     "pieces": pieces,
     "second derivatives": second_derivatives,
 }

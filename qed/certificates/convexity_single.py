@@ -79,9 +79,10 @@ def _magnitudes(step: Check, u: Form) -> tuple[list[Any], list[tuple[str, Form]]
         v = part.args[0]
         even = part.name in ("abs", "square") or (part.name == "integer_pow" and int(power.p) % 2 == 0)
         signed = step.a.nonnegative(v)
-        step.require(signed or (v.affine and even), "what stands under a power may be negative")
+        opposite = not signed and not v.affine and even and step.a.nonnegative(step.negative(v))
+        step.require(signed or opposite or (v.affine and even), "what stands under a power may be negative")
         powers.append(power)
-        claims.append(("convex", v))
+        claims.append(("convex", step.negative(v) if opposite else v))
     return powers, claims
 
 

@@ -376,6 +376,8 @@ class Curvature(Forward):
             return cases[min(max(int(which.constant.p), 0), len(cases) - 1)]
         if all(case is cases[0] for case in cases):
             return cases[0]
+        if len(cases) == 2 and isinstance(which, Form):  # an infinite case is no number where it is chosen
+            cases = [c if isinstance(c, Form) else self.algebra.lose(self.opaque((), "an infinity")) for c in cases]
         real = all(isinstance(case, Form) for case in cases)
         chosen = self.algebra.either(which, *cases) if real and len(cases) == 2 and isinstance(which, Form) else None
         if chosen is not None:

@@ -239,12 +239,24 @@ class Algebra(Terms):
 
     # --- sums that simplify ---
 
+    def _error_function(self, x: Form) -> Form:
+        """1 + erf(u), 1 - erf(u) and 2 - erfc(u) as one value of erfc."""
+        (atom, c), u = x.terms[0], x.terms[0][0].args[0]
+        if atom.name == "erf" and abs(x.constant) == abs(c):
+            negative = x.constant == c
+            return self.scale(self.unary("erfc", self.scale(u, -1) if negative else u), c if negative else -c)
+        if atom.name == "erfc" and x.constant == -2 * c:
+            return self.scale(self.unary("erfc", self.scale(u, -1)), -c)
+        return x
+
     def total(self, pairs: Any) -> Form:
         """A sum in which max(a, b) and |a - b| that belong together are brought to one modulus."""
         found = self.combine(pairs)
         kinds = {atom.name for atom, _ in found.terms}
         if "log" in kinds or "square" in kinds:
             found = curvature_factors.gathered(self, found) or found
+        if len(found.terms) == 1 and kinds <= {"erf", "erfc"}:
+            return self._error_function(found)
         if "max" not in kinds or "abs" not in kinds:
             return found
         coefficients = {atom.index: c for atom, c in found.terms}

@@ -33,6 +33,10 @@ def compare(a: Algebra, name: str, x: Form, y: Form) -> Form:
     if yes or no:
         a.drop(difference.lost)
         return a.number(int(yes))
+    if name == "le" and low >= 0:  # u <= 0 is u = 0
+        return a.compare("eq", x, y)
+    if name == "lt" and high <= 0:  # u < 0 is u != 0
+        return a.compare("ne", x, y)
     u, c = a.normalised(difference)
     if name != "eq" and c < 0:  # -u < 0 is u > 0, that is not u <= 0
         flipped = a.atom("compare", {"lt": "le", "le": "lt"}[name], (u,))
@@ -80,28 +84,51 @@ def either(a: Algebra, which: Form, zero: Form, one: Form) -> Form | None:
 
 def _given(a: Algebra, form: Form, condition: Atom, case: int) -> Form:
     """A case of a choice, in which choices by the same condition are made."""
-    parts = []
-    changed = False
-    for atom, c in form.terms:
-        if atom.kind == "select" and atom.args[0].terms[0][0] is condition:
-            parts.append((_given(a, atom.args[case], condition, case), c))
-            changed = True
-        elif atom.kind == "select" and _chooses(atom, condition, 6):
-            cases = [_given(a, arg, condition, case) for arg in atom.args[1:]]
-            parts.append((a.choose(atom.args[0], *cases), c))
-            changed = True
-        elif atom.kind in ("unary", "product", "quotient") and _chooses(atom, condition, 6):
-            inner = [_given(a, arg, condition, case) for arg in atom.args]
-            operations = {"product": a.multiply, "quotient": a.divide}
-            new = a.image(atom.data, inner[0]) if atom.kind == "unary" else operations[atom.kind](*inner)
-            parts.append((new, c))
-            changed = True
-        else:
-            parts.append((a.of(atom), c))
-    if not changed:
+    made = [(_given_atom(a, atom, condition, case), atom, c) for atom, c in form.terms]
+    if all(new is None for new, _, _ in made):
         return form
+    parts = [(a.of(atom) if new is None else new, c) for new, atom, c in made]
     found = a.total([*parts, (a.number(form.constant), a.one)])
     return found if found.lost is None or form.lost is not None else form
+
+
+def _given_atom(a: Algebra, atom: Atom, condition: Atom, case: int) -> Form | None:
+    """An atom where the condition is decided (case 2: it holds), or None where nothing in it changes."""
+    u = condition.args[0]
+    if atom.name == "abs" and atom.args[0] is u:
+        return a.scale(u, 1 if case == 1 else 0 if condition.data == "eq" else -1) if _signed(condition, case) else None
+    if atom.kind == "compare" and atom.args[0] is u:
+        decided = _decided(a, condition, case, atom.data)
+        return None if decided is None else a.number(int(decided))
+    if not _chooses(atom, condition, 6):
+        return None
+    inner = [_given(a, arg, condition, case) for arg in atom.args]
+    match atom.kind:
+        case "select":
+            return a.either(inner[0], *inner[1:])
+        case "compare":
+            return a.compare(atom.data, inner[0], a.number(0))
+        case "unary":
+            return a.image(atom.data, inner[0])
+        case "product":
+            return a.multiply(*inner)
+        case "quotient":
+            return a.divide(*inner)
+    return None
+
+
+def _signed(condition: Atom, case: int) -> bool:
+    """Whether the condition says on which side of 0 its number is."""
+    return condition.data in ("lt", "le") or case == 2
+
+
+def _decided(a: Algebra, condition: Atom, case: int, asked: str) -> bool | None:
+    """What the condition u < 0, u <= 0 or u = 0, or its opposite, says of another one about the same u."""
+    low, high = a.range(condition.args[0])
+    signs = {"lt": {-1}, "le": {-1, 0}, "eq": {0}}
+    left = signs[condition.data] if case == 2 else {-1, 0, 1} - signs[condition.data]
+    left = left - ({-1} if low >= 0 else set()) - ({1} if high <= 0 else set())
+    return True if left <= signs[asked] else False if not left & signs[asked] else None
 
 
 def _at_zero(a: Algebra, form: Form, u: Form) -> Form | None:
@@ -212,8 +239,9 @@ def _chain(a: Algebra, forms: list[Form]) -> list[Form] | None:
 
 
 def _chooses(atom: Atom, condition: Atom, depth: int) -> bool:
-    """Whether a choice by the condition stands inside, not too deep."""
-    if atom.kind == "select" and atom.args[0].terms[0][0] is condition:
+    """Whether something that the condition decides stands inside, not too deep."""
+    u = condition.args[0]
+    if atom.args and atom.args[0] is u and (atom.kind == "compare" or (atom.name == "abs" and u.terms)):
         return True
     return depth > 0 and any(_chooses(each, condition, depth - 1) for arg in atom.args for each, _ in arg.terms)
 

@@ -72,7 +72,7 @@ def _square(a: Algebra, card: facts.Card, x: Form) -> Form | None:
     if a.boolean(x):
         return x
     if x.single is None:
-        return None
+        return _expanded(a, x)
     atom, c = x.single
     if atom.name == "abs":
         return a.scale(a.unary("square", atom.args[0]), c * c)
@@ -107,6 +107,19 @@ def _reciprocal(a: Algebra, card: facts.Card, x: Form) -> Form | None:
         if c != 1:
             return a.scale(a.image(card, u), 1 / c)
     return None
+
+
+def _expanded(a: Algebra, x: Form) -> Form | None:
+    """(r + s + c)^2 multiplied out for roots r, s of which some are subtracted."""
+    if not 2 <= len(x.terms) + (x.constant != 0) <= 4 or len({c > 0 for _, c in x.terms} | {x.constant > 0}) < 2:
+        return None
+    if not all(atom.name == "sqrt" and atom.lost is None for atom, _ in x.terms):
+        return None
+    parts = [(a.of(atom), c) for atom, c in x.terms]
+    pairs = [(u, v, c * d) for i, (u, c) in enumerate(parts) for v, d in parts[i + 1 :]]
+    squares = [(u.terms[0][0].args[0], c * c) for u, c in parts]
+    crossed = [(a.multiply(u, v), 2 * c) for u, v, c in pairs]
+    return a.combine([*squares, *crossed, *((u, 2 * c * x.constant) for u, c in parts)], x.constant**2)
 
 
 def _sqrt(a: Algebra, card: facts.Card, x: Form) -> Form | None:
@@ -201,7 +214,7 @@ def log_sum_exp(a: Algebra, parts: Sequence[tuple[Any, Form]]) -> Form:
         return a.subtract(log_sum_exp(a, [(w, a.add(form, inner)) for w, form in parts]), inner)
     parts = _spread(a, parts)
     merged: dict[int, tuple[Any, Form]] = {}
-    base = parts[0][1]
+    base = _base(a, [form for _, form in parts])
     for w, form in parts:
         relative = a.subtract(form, base)
         key = id(relative)
@@ -224,6 +237,19 @@ def log_sum_exp(a: Algebra, parts: Sequence[tuple[Any, Form]]) -> Form:
     return a.add(base, a.of(atom))
 
 
+def _base(a: Algebra, forms: Sequence[Form]) -> Form:
+    """The first of the exponents relative to which the fewest logarithms of sums are subtracted."""
+    if len(forms) > FEW or not any(atom.kind == "log_sum_exp" for form in forms for atom, _ in form.terms):
+        return forms[0]
+
+    def subtracted(base: Form) -> int:
+        relative = [a.subtract(form, base) for form in forms]
+        return sum(c < 0 and atom.kind == "log_sum_exp" for form in relative for atom, c in form.terms)
+
+    return min(forms, key=subtracted)
+
+
+FEW = 16
 SPREAD = 512
 """How many terms a logarithm of a sum is written out to."""
 

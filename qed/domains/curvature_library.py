@@ -17,6 +17,7 @@ from qed.domains.contraction import of_product
 from qed.domains.curvature_limits import fold, objects
 from qed.domains.curvature_moves import cumulated, reduced, unknowns
 from qed.domains.curvature_terms import Form
+from qed.domains.windows import pooled
 from qed.graph.walk import Context
 
 Array = np.ndarray
@@ -78,6 +79,8 @@ def reduce(domain: Any, inputs: Sequence[Any], context: Context) -> Sequence[Any
     extremes = {"max": a.maximum, "min": a.minimum}
     if name in ("reduce_max", "reduce_min") and all(isinstance(form, Form) for form in x.ravel()) and x.size:
         return (reduced(domain, lambda row: extremes[name[-3:]](row), x, context),)
+    if name in ("reduce_window_max", "reduce_window_min"):
+        return (_windows(domain, extremes[name[-3:]], x, context),)
     if name == "reduce_prod":
         return (reduced(domain, lambda row: fold(a.multiply, row) if row else a.number(1), x, context),)
     if name in ("cummax", "cummin"):
@@ -92,6 +95,16 @@ def reduce(domain: Any, inputs: Sequence[Any], context: Context) -> Sequence[Any
         k, axis = int(context.equation.params["k"]), int(context.equation.params.get("axis", -1))
         return (_along(domain, lambda row: _ordered(domain, row)[::-1][:k], x, axis), unknowns(domain, context)[0])
     return unknowns(domain, context)
+
+
+def _windows(domain: Any, rule: Any, x: Array, context: Context) -> Any:
+    """The largest, or smallest, number of every window; padding is no candidate."""
+    index = pooled(context.equation.inputs[0].shape, context.equation.params)
+    flat = np.ravel(x).tolist()
+    rows = [[flat[i] for i in row if i >= 0] for row in index.reshape((-1, index.shape[-1]))]
+    if not all(row and all(isinstance(form, Form) for form in row) for row in rows):
+        return unknowns(domain, context)[0]
+    return objects([rule(row) for row in rows], context.equation.outputs[0].shape)
 
 
 def eigenvalues(domain: Any, inputs: Sequence[Any], context: Context) -> Sequence[Any]:

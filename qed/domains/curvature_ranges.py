@@ -27,7 +27,11 @@ def times(c: Any, bounds: Range) -> Range:
     if c == -1:
         return -bounds[1], -bounds[0]
     corners = [0.0 if a == 0 or b == 0 else a * b for a in ends(c) for b in bounds]
-    return math.nextafter(min(corners), -math.inf), math.nextafter(max(corners), math.inf)
+    low, high = min(corners), max(corners)
+    signs = [(c > 0) - (c < 0)] * (bounds[0] >= 0) + [(c < 0) - (c > 0)] * (bounds[1] <= 0)
+    least = 0.0 if 1 in signs or c == 0 else -math.inf
+    most = 0.0 if -1 in signs or c == 0 else math.inf
+    return max(math.nextafter(low, -math.inf), least), min(math.nextafter(high, math.inf), most)
 
 
 def down(a: float, b: float) -> float:

@@ -13,102 +13,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from qed.domains.curvature_atoms import Atom, Form, Place
 from qed.domains.curvature_ranges import WHOLE, Range, down, ends, times
 from qed.domains.hull import image
 from qed.domains.intervals import Intervals
 from qed.domains.precision import flint, precision
-from qed.span import Span
 
+__all__ = ["Atom", "Form", "Place", "Terms"]
 
-@dataclass(frozen=True)
-class Place:
-    """The equation that an atom comes from: primitive and the user's line."""
-
-    primitive: str
-    span: Span | None = None
-
-    def __str__(self) -> str:
-        return f"{self.primitive} at {self.span}" if self.span else self.primitive
-
-
-class Atom:
-    """A variable, or an operation on forms; made by `Terms.atom` only, where equal ones are one object."""
-
-    __slots__ = ("args", "data", "direct", "free", "index", "kind", "lost", "lower", "place", "upper")
-
-    def __init__(self, kind: str, data: Any, args: tuple[Form, ...], index: int, place: Place) -> None:
-        self.kind, self.data, self.args, self.index, self.place = kind, data, args, index, place
-        self.lower, self.upper = WHOLE
-        self.lost: Place | None = next((form.lost for form in args if form.lost is not None), None)
-        self.free = kind in ("variable", "opaque") or any(form.free for form in args)
-        self.direct = False
-
-    @property
-    def affine(self) -> bool:
-        """Whether it is an affine function of the variables."""
-        if self.kind == "product":
-            return all(form.affine for form in self.args) and not all(form.free for form in self.args)
-        return self.kind == "variable" or not self.free
-
-    @property
-    def name(self) -> str:
-        """What the atom does: the card's name, or its kind."""
-        return self.data.name if self.kind == "unary" else self.kind
-
-    def text(self, depth: int = 6) -> str:
-        """The atom as a formula, cut at a depth."""
-        if self.kind == "variable":
-            return str(self.data)
-        inner = "..." if depth == 0 else ", ".join(form.text(depth - 1) for form in self.args[:16])
-        return f"{self.name}({inner})"
-
-    def __repr__(self) -> str:
-        return self.text()
-
-
-class Form:
-    """An affine combination of atoms; made by `Terms.form` only, where equal ones are one object."""
-
-    __slots__ = ("constant", "lower", "terms", "upper")
-
-    def __init__(self, terms: tuple[tuple[Atom, Any], ...], constant: Any) -> None:
-        self.terms, self.constant = terms, constant
-        self.lower, self.upper = WHOLE
-
-    @property
-    def free(self) -> bool:
-        """Whether it depends on a variable."""
-        return any(atom.free for atom, _ in self.terms)
-
-    @property
-    def affine(self) -> bool:
-        """Whether it is an affine function of the variables."""
-        return all(atom.affine for atom, _ in self.terms)
-
-    @property
-    def lost(self) -> Place | None:
-        """The first equation that may be undefined, if any."""
-        return next((atom.lost for atom, _ in self.terms if atom.lost is not None), None)
-
-    @property
-    def single(self) -> tuple[Atom, Any] | None:
-        """(atom, coefficient) where the form is a multiple of one atom."""
-        return self.terms[0] if len(self.terms) == 1 and self.constant == 0 else None
-
-    def __repr__(self) -> str:
-        return self.text()
-
-    def text(self, depth: int = 6) -> str:
-        """The form as a formula, cut at a depth."""
-        parts = [f"{'' if c == 1 else str(c) + '*'}{atom.text(depth)}" for atom, c in self.terms[:16]]
-        if self.constant != 0 or not parts:
-            parts.append(str(self.constant))
-        return " + ".join(parts)
+SQUARES = 64
+"""Of up to how many variables a quadratic form is asked whether it is a sum of squares."""
 
 
 class Terms:
@@ -134,6 +52,8 @@ class Terms:
         self.variables: list[Atom] = []
         self.matrices: dict[tuple[int, ...], tuple[tuple[Form, ...], bool]] = {}
         """Matrices that were asked about: their entries, and whether they are positive definite on the box."""
+        self.squares: dict[Form, bool] = {}
+        """Forms that were asked about: whether they are sums of squares of affine functions, and a constant >= 0."""
         self.ends: tuple[Any, Any] | None = None
         """On a line: the exact ends of the open piece that the only variable runs through, None for infinite ones."""
 
@@ -234,13 +154,18 @@ class Terms:
         if c == 1:
             return x
         if c == 0:
-            self.drop(x.lost)
-            return self.form((), self.zero)
+            return self.form((), self.zero) if x.lost is None else self._vanished(x.lost)
         found = self.form(((atom, c * a) for atom, a in x.terms), c * x.constant)
         if len(x.terms) > 1 and (x.lower > -math.inf or x.upper < math.inf):
             low, high = times(c, (x.lower, x.upper))
             found.lower, found.upper = max(found.lower, low), min(found.upper, high)
         return found
+
+    def _vanished(self, place: Place) -> Form:
+        """0 times what may be undefined: 0, or undefined."""
+        atom = self.fixed("0 times")
+        atom.lower, atom.upper, atom.direct, atom.lost = 0.0, 0.0, True, place
+        return self.of(atom)
 
     def drop(self, place: Place | None) -> None:
         """Note that a value which may be undefined has vanished from the forms."""
@@ -266,14 +191,35 @@ class Terms:
         lower, upper = ends(form.constant)
         for atom, c in form.terms:
             low, high = times(c, self.range_of(atom))
+            least, most = min(lower, low) >= 0, max(upper, high) <= 0
             lower, upper = down(lower, low), -down(-upper, -high)
+            lower, upper = (max(lower, 0.0) if least else lower), (min(upper, 0.0) if most else upper)
             if lower == -math.inf and upper == math.inf:
                 break
         if not form.terms:
             return lower, upper
         if len(form.terms) == 1 and form.constant == 0 and form.terms[0][1] == 1:
             lower, upper = self.range_of(form.terms[0][0])
-        return max(form.lower, lower), min(form.upper, upper)
+        lower, upper = max(form.lower, lower), min(form.upper, upper)
+        return (0.0, upper) if lower < 0 < upper and self.sum_of_squares(form) else (lower, upper)
+
+    def sum_of_squares(self, form: Form) -> bool:
+        """Whether a form with products or differences of squares is a sum of squares of affine functions."""
+        if form not in self.squares:
+            self.squares[form] = self._mixed(form) and self._is_sum_of_squares(form)
+        return self.squares[form]
+
+    def _mixed(self, form: Form) -> bool:
+        """Whether its sign may follow from its terms together only."""
+        products = any(atom.kind == "product" or (atom.name == "square" and c < 0) for atom, c in form.terms)
+        quadratic = all(atom.kind in ("variable", "product") or atom.name == "square" for atom, _ in form.terms)
+        return products and quadratic and form.constant >= 0
+
+    def _is_sum_of_squares(self, form: Form) -> bool:
+        from qed.domains.curvature_quadratics import gram_is_definite, quadratic
+
+        q = quadratic(self, form)
+        return q is not None and len(q.variables) <= SQUARES and gram_is_definite(self, q)
 
     def range_of(self, atom: Atom) -> Range:
         """Bounds of an atom on the box."""

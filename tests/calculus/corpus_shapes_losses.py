@@ -203,7 +203,10 @@ LEARNING = [
         "contrastive loss of both sides",
         NEITHER,
         lambda p: contrastive(p["q"], p["k"]),
-        ({"q": over(-2, 2, 4, 2)[0], "k": over(-2, 2, 4, 2)[0]}, {"q": over(-2, 2, 4, 2)[1], "k": over(-2, 2, 4, 2)[1]}),
+        (
+            {"q": over(-2, 2, 4, 2)[0], "k": over(-2, 2, 4, 2)[0]},
+            {"q": over(-2, 2, 4, 2)[1], "k": over(-2, 2, 4, 2)[1]},
+        ),
         "bilinear inside: the Hessian at 0 has no diagonal blocks",
     ),
     Case("ratings by Bradley and Terry", CONVEX, bradley_terry, over(*LINE, 4), "softplus of differences"),
@@ -313,9 +316,7 @@ STATISTICS = [
     Case(
         "Jensen and Shannon in both",
         CONVEX,
-        lambda p: jnp.sum(
-            p[0] * jnp.log(p[0] / (0.5 * (p[0] + p[1]))) + p[1] * jnp.log(p[1] / (0.5 * (p[0] + p[1])))
-        ),
+        lambda p: jnp.sum(p[0] * jnp.log(p[0] / (0.5 * (p[0] + p[1]))) + p[1] * jnp.log(p[1] / (0.5 * (p[0] + p[1])))),
         over(0.125, 1.0, 2, 2),
         "relative entropies of linear arguments",
     ),

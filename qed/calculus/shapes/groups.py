@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from qed.calculus.shapes.lines import along, second_derivatives
 from qed.calculus.shapes.powers import times_a_logarithm, times_its_logarithm
-from qed.calculus.shapes.quadratic import quadratic
 from qed.domains.curvature_line import atoms
 from qed.domains.curvature_proof import Step
+from qed.domains.curvature_quadratics import quadratic
 from qed.domains.curvature_terms import Atom, Form
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qed.calculus.shapes.powers import exponent
-from qed.calculus.shapes.quadratic import is_hyperbolic
 from qed.calculus.shapes.signs import signs
 from qed.domains.curvature_proof import Step
+from qed.domains.curvature_quadratics import is_hyperbolic
 from qed.domains.curvature_terms import Atom, Form
 
 if TYPE_CHECKING:

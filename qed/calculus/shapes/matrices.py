@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from qed.calculus.shapes.quadratic import direction_below
 from qed.calculus.shapes.signs import signs
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_proof import Step
+from qed.domains.curvature_quadratics import direction_below
 from qed.domains.curvature_terms import Atom, Form
 
 if TYPE_CHECKING:

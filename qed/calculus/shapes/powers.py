@@ -19,6 +19,13 @@ def exponent(a: Algebra, atom: Atom) -> Any:
     return fixed.get(atom.name)
 
 
+def is_even(atom: Atom) -> bool:
+    """Whether an atom is |u|^p or an even power of u."""
+    if atom.name == "integer_pow":
+        return int(dict(atom.data.parameters)["y"]) % 2 == 0
+    return atom.name in ("abs", "square")
+
+
 def factors_of(a: Algebra, form: Form) -> list[tuple[Form, Any]] | None:
     """The factors of a product of powers of nonnegative numbers, with their exponents."""
     if form.single is None or form.single[1] <= 0:

@@ -17,6 +17,8 @@ from typing import Any
 from qed.calculus.shapes.groups import entropies, grouped, lines, ordered, quadratics, shifted, smooth, spectral
 from qed.calculus.shapes.logarithms import logarithmic
 from qed.calculus.shapes.matrices import fractions, of_spectrum
+from qed.calculus.shapes.perspective import perspectives
+from qed.calculus.shapes.polynomials import polynomials
 from qed.calculus.shapes.single import BY_KIND
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_line import Directions
@@ -91,7 +93,7 @@ class Rules:
 
     def together(self, form: Form, parts: Terms, steps: Sequence[Found]) -> Found:
         """A sum whose terms are not all convex by themselves: what some of them are together."""
-        looks = [of_spectrum, shifted, entropies, ordered, spectral, fractions, quadratics]
+        looks = [of_spectrum, shifted, entropies, ordered, spectral, fractions, quadratics, polynomials, perspectives]
         deep = self.deep and time.monotonic() < self.deadline
         found = self._by_looks(form, parts, steps, looks + [lines] * deep + [smooth] * (deep and form is self.top))
         if found is None and deep and form is self.top and self._took:  # a line may have taken what the others need

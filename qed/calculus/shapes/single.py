@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from qed.calculus.shapes.groups import ordered, spectral
 from qed.calculus.shapes.matrices import pivot
-from qed.calculus.shapes.powers import exponent, factors_of, times_its_logarithm
-from qed.calculus.shapes.quadratic import gram_is_definite, is_hyperbolic, quadratic
+from qed.calculus.shapes.perspective import one_perspective
+from qed.calculus.shapes.powers import exponent, factors_of, is_even, times_its_logarithm
 from qed.calculus.shapes.signs import signs
 from qed.domains.curvature_proof import Step
+from qed.domains.curvature_quadratics import gram_is_definite, is_hyperbolic, quadratic
 from qed.domains.curvature_terms import Atom, Form
 
 if TYPE_CHECKING:
@@ -100,12 +101,13 @@ def _norm(rules: Rules, form: Form, atom: Atom) -> Step | None:
 
 def _magnitude(rules: Rules, v: Form, part: Atom) -> Step | None:
     """A proof that |v|, which stands under a power, is convex; an odd power of v is |v|^p for v >= 0 only."""
-    order = exponent(rules.a, part)
-    if part.name == "integer_pow" and order is not None and order.p % 2 and not rules.a.nonnegative(v):
+    if part.name == "integer_pow" and not is_even(part) and not rules.a.nonnegative(v):
         return None
     if v.affine:
         return Step("convex", v, "affine")
-    return rules.convex(v) if rules.a.nonnegative(v) else None
+    if rules.a.nonnegative(v):
+        return rules.convex(v)
+    return rules.concave(v) if is_even(part) and rules.a.nonnegative(rules.a.scale(v, -1)) else None
 
 
 def largest(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
@@ -222,11 +224,12 @@ def one_of_spectrum(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | N
 
 
 BY_KIND: dict[str, Sequence[Callable[[Rules, Form, Atom, int], Step | None]]] = {
-    "unary": (composition, logarithm, root, from_logarithm, mean, harmonic),
-    "product": (entropy, one_form, from_logarithm),
-    "quotient": (quotient, from_logarithm),
-    "max": (largest,),
+    "unary": (composition, logarithm, root, from_logarithm, mean, harmonic, one_perspective),
+    "product": (entropy, one_form, from_logarithm, one_perspective),
+    "quotient": (quotient, from_logarithm, one_perspective),
+    "max": (largest, one_perspective),
     "log_sum_exp": (largest,),
+    "select": (one_perspective,),
     "order": (one_of_order,),
     "pivot": (pivot,),
     "spectrum": (one_of_spectrum,),

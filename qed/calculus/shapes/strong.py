@@ -13,11 +13,11 @@ import time
 import numpy as np
 
 from qed.calculus.shapes.groups import has_kink
-from qed.calculus.shapes.quadratic import quadratic
 from qed.calculus.shapes.rules import Rules
 from qed.certificates.convexity import less_a_square
 from qed.domains.curvature_jets import Jets, Rough
 from qed.domains.curvature_proof import Step
+from qed.domains.curvature_quadratics import quadratic
 from qed.domains.curvature_terms import Form
 from qed.domains.interval import Interval
 from qed.domains.intervals import Intervals

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from qed.domains.curvature_algebra import Algebra
-from qed.domains.curvature_terms import Atom, Form
+if TYPE_CHECKING:
+    from qed.domains.curvature_algebra import Algebra
+    from qed.domains.curvature_terms import Atom, Form, Terms
 
 
 @dataclass(eq=False)
@@ -43,10 +44,10 @@ class Quadratic:
         return direction_below(self.hessian(0), 0) is None
 
 
-def quadratic(a: Algebra, form: Form) -> Quadratic | None:
+def quadratic(a: Terms, form: Form) -> Quadratic | None:
     """A form as a polynomial of degree 2 in the variables, or None where it is none.
 
-    >>> from qed.calculus.shapes.quadratic import quadratic
+    >>> from qed.domains.curvature_quadratics import quadratic
     >>> from qed.domains.curvature_algebra import Algebra
     >>> a = Algebra()
     >>> x, y = a.variable(0, "x", (-1.0, 1.0)), a.variable(1, "y", (-1.0, 1.0))
@@ -87,7 +88,7 @@ def _add_product(total: Quadratic, u: Form, v: Form, c: Any) -> None:
             total.q[pair] = total.q.get(pair, 0) + c * k * m
 
 
-def bordered(a: Algebra, q: Quadratic) -> tuple[list[int], list[list[Any]]]:
+def bordered(a: Terms, q: Quadratic) -> tuple[list[int], list[list[Any]]]:
     """Its variables x, and the matrix M of exact numbers with q(x) = z^T M z for z = (x, 1)."""
     names = sorted({*q.variables, *(i for i, c in q.linear.items() if c != 0)})
     rows = [[q.hessian(a.zero, names)[i][j] / 2 for j in range(len(names))] for i in range(len(names))]
@@ -97,7 +98,7 @@ def bordered(a: Algebra, q: Quadratic) -> tuple[list[int], list[list[Any]]]:
     return names, matrix
 
 
-def gram_is_definite(a: Algebra, q: Quadratic) -> bool:
+def gram_is_definite(a: Terms, q: Quadratic) -> bool:
     """Whether the quadratic is a sum of squares of affine functions plus a nonnegative constant."""
     return direction_below(bordered(a, q)[1], a.zero) is None
 
@@ -132,7 +133,7 @@ def direction_below(matrix: list[list[Any]], zero: Any) -> list[Any] | None:
     """None for a positive semidefinite matrix of exact numbers, else a vector d with d^T M d < 0.
 
     >>> from fractions import Fraction
-    >>> from qed.calculus.shapes.quadratic import direction_below
+    >>> from qed.domains.curvature_quadratics import direction_below
     >>> direction_below([[Fraction(1), Fraction(1)], [Fraction(1), Fraction(1)]], Fraction(0)) is None
     True
     >>> direction_below([[Fraction(0), Fraction(1)], [Fraction(1), Fraction(3)]], Fraction(0))
