@@ -6,6 +6,9 @@ constraints, sum w_i c_i(x) >= 0, so that phi(x) <= o f(x). If phi >= bound on t
     o = 1:  f(x) >= bound wherever the constraints hold          (the dual value of w is at least bound),
     o = 0:  bound > 0 contradicts phi(x) <= 0: nothing satisfies the constraints    (the weights of Farkas' lemma).
 
+With o = 0 and bound = 0, phi > 0 is proved instead, as of exp(x) > 0, whose infimum is 0: a conflict that may be
+as small as one likes, and is there (Farkas' lemma for convex functions needs this case where no point has slack).
+
 That phi >= bound on the box is proved in one of three ways. Where phi is affine its coefficients are exact rational
 numbers, and its least value on the box is at a corner. Where phi is convex, with constant m, it is above its tangent at
 a point p: phi(x) >= phi(p) + sum g_j d_j + m d_j^2 / 2, d = x - p, and the least value is taken number by number. Else
@@ -81,8 +84,11 @@ class WeakDuality(Boxed):
 
     def prove(self, traced: Traced) -> None:
         """Prove the bound, and that it says something."""
-        if not np.isfinite(self.bound) or (self.objective == 0 and not self.bound > 0):
+        if not np.isfinite(self.bound) or (self.objective == 0 and not self.bound >= 0):
             raise CertificateError("bound", f"{self.bound!r} contradicts nothing")
+        if self.objective == 0 and self.bound == 0:
+            self._strictly(traced)
+            return
         least = self._bounded(traced)
         with precision(BITS) as library:
             if not least >= library.arb(self.bound):
@@ -97,15 +103,28 @@ class WeakDuality(Boxed):
         with precision(BITS):
             return float(np.nextafter(float(least.lower()), -np.inf))
 
-    def _bounded(self, traced: Traced) -> Any:
-        """A ball of a number that phi is nowhere below."""
-        lower, upper = self.sides(traced)
-        algebra, forms = problem_terms(traced, lower, upper)
+    def _strictly(self, traced: Traced) -> None:
+        """Prove phi > 0, though it may come as near to 0 as one likes: a sum of numbers >= 0, one of them > 0."""
+        algebra, phi, _ = self._sum(traced)
+        if self.rows or self.strong != 0:
+            raise CertificateError("rows", "the sign of a sum needs none")
+        vector(self.point, len(self.ends(traced)[0]), "point")
+        if not algebra.positive(phi):
+            raise CertificateError("bound", "the weighted sum is not proved to be above 0")
+
+    def _sum(self, traced: Traced) -> tuple[Algebra, Form, list[Fraction]]:
+        """phi as a term that is defined everywhere on the box, and the weights."""
+        algebra, forms = problem_terms(traced, *self.sides(traced))
         if self.objective not in (0, 1):
             raise CertificateError("objective", "it is neither 0 nor 1")
         weights = self._fractions(len(forms) - 1)
         phi = combined(algebra, forms, weights, self.objective)
-        defined(algebra, ())
+        defined(algebra, (phi,))
+        return algebra, phi, weights
+
+    def _bounded(self, traced: Traced) -> Any:
+        """A ball of a number that phi is nowhere below."""
+        algebra, phi, weights = self._sum(traced)
         with precision(BITS) as library:
             return library.arb(self._least(traced, algebra, phi, weights))
 

@@ -31,7 +31,7 @@ from qed.standing import Standing
 
 Array = np.ndarray
 VIOLATED = 1e-11
-"""Where a KKT point violates the constraints by more, they may be in conflict."""
+"""Where a point violates the constraints by more, they may be in conflict."""
 STEPS = 1000
 """Iterations of all solvers together, unless said otherwise."""
 
@@ -70,8 +70,8 @@ def _answer(
     seen, found = best.kkt.seen, best.kkt.multipliers
     equality, inequality = problem.row_trees(found.y)
     multipliers = Multipliers(problem.tree(found.lower), problem.tree(found.upper), equality, inequality)
-    off = best.kkt.residuals.feasibility > (VIOLATED if best.held else SOLVED)
-    refused = unsatisfiable(problem, words) if off else None
+    off = best.kkt.residuals.feasibility > VIOLATED
+    refused = unsatisfiable(problem, words, best.kkt) if off else None
     refused = refused or unbounded(problem, best.kkt, words)
     if refused is not None:
         words, said = refused

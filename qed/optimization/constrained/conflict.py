@@ -28,6 +28,7 @@ from qed.findings import Finding
 from qed.graph.walk import TooLong
 from qed.optimization.constrained.duality import Parts, parts
 from qed.optimization.constrained.endings import Told
+from qed.optimization.constrained.polish import KKT
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.proof import Said
 from qed.optimization.constrained.restoration import Restored, restored
@@ -47,7 +48,7 @@ class Conflict:
         certificate: the proof.
         weights: (name, weight) of the constraints in conflict; weighted, they add up to something negative.
         smallest: whether for each of them a point was found that satisfies all others of the set.
-        least: minus the largest value of the weighted sum.
+        least: minus the largest value of the weighted sum; 0 where it comes near to 0 and stays below.
     """
 
     certificate: WeakDuality
@@ -56,29 +57,32 @@ class Conflict:
     least: float
 
 
-def conflict(problem: Constrained, near: Restored | None) -> Conflict | None:
+def conflict(problem: Constrained, near: Restored | None, kkt: KKT) -> Conflict | None:
     """A proof that nothing satisfies the constraints; None where none was found.
 
     Args:
         problem: the problem.
         near: where the violation is least, if that was found.
+        kkt: the best point, with multipliers.
     """
     apart = parts(problem)
     if apart is None:
         return None
     case = _Case(problem, apart)
-    return case.linear() or (None if near is None else case.nearest(near))
+    found = case.linear() or (None if near is None or not near.violation > 0 else case.nearest(near))
+    return found or case.by_multipliers(kkt)
 
 
-def unsatisfiable(problem: Constrained, words: Told) -> tuple[Told, Said] | None:
+def unsatisfiable(problem: Constrained, words: Told, kkt: KKT) -> tuple[Told, Said] | None:
     """The words about constraints that are proved to be in conflict, and what is said; None where none is proved.
 
     Args:
         problem: the problem.
         words: what was told of it: that no point was found that satisfies the constraints.
+        kkt: the best point, which violates them.
     """
     try:
-        found = conflict(problem, words.near)
+        found = conflict(problem, words.near or restored(problem, kkt.seen.x), kkt)
     except (TypeError, ValueError, TooLong, QedError):
         return None
     if found is None:
@@ -94,7 +98,7 @@ def unsatisfiable(problem: Constrained, words: Told) -> tuple[Told, Said] | None
         else f"Infeasible: nothing satisfies all of {named}{inside}."
     )
     total = " + ".join(listed[:6]).replace("+ -", "- ") + (" + ..." if len(listed) > 6 else "")
-    least = f"at most {-found.least:.6g}"
+    least = f"at most {-found.least:.6g}" if found.least else "below 0"
     formula = "sum w_i c_i >= 0 where the constraints hold (w_i >= 0 for g)"
     because = f"{total}, each as its slack, is {least}{inside or ' everywhere'}, and would be at least 0"
     farkas = Reason(
@@ -175,13 +179,25 @@ class _Case:
                 smallest &= not others or (apart is not None and apart.violation <= 1e-9)
         w = np.where(np.isin(np.arange(problem.rows), chosen), w / scales, 0.0)
         w = np.where(np.arange(problem.rows) < problem.equalities, w, np.maximum(w, 0.0))
+        return self._by_weights(w, chosen, smallest, near.x)
+
+    def by_multipliers(self, kkt: KKT) -> Conflict | None:
+        """By the multipliers of a point: where constraints are in conflict, they grow towards such weights."""
+        y = kkt.multipliers.y
+        chosen = [int(i) for i in np.flatnonzero(np.abs(y) > 1e-3 * np.abs(y).max(initial=0.0))]
+        w = np.where(np.isin(np.arange(self.problem.rows), chosen), y, 0.0)
+        w = np.where(np.arange(self.problem.rows) < self.problem.equalities, w, np.maximum(w, 0.0))
+        return self._by_weights(w, chosen, False, kkt.seen.x)
+
+    def _by_weights(self, w: Array, chosen: Sequence[int], smallest: bool, x: Array) -> Conflict | None:
+        """The conflict by weights, as short fractions where these do."""
         unit = float(np.abs(w).max(initial=0.0))
-        if not unit > 0:
+        if not 0 < unit < np.inf:
             return None
         for digits in (12, 1000, 2**53):
             weights = [Fraction(float(v / unit)).limit_denominator(digits) for v in w]
-            names = [(problem.names[i], float(weights[i])) for i in chosen if weights[i]]
-            found = self._proved(weights, names, smallest, near.x)
+            names = [(self.problem.names[i], float(weights[i])) for i in chosen if weights[i]]
+            found = self._proved(weights, names, smallest, x)
             if found is not None:
                 return found
         return None

@@ -61,15 +61,29 @@ class Parts:
                 objective=objective, equalities=self.problem.equalities, weights=[str(w) for w in weights],
                 point=x.tolist(), bound=1.0, rows=proof, strong=strong if proof else 0.0,
             )  # fmt: skip
-            try:
-                bound = made.proved(self.traced)
-                if np.isfinite(bound) and (objective or bound > 0):
-                    made = replace(made, bound=bound).sealed()
-                    made.verify()
-                    return made
-            except CertificateError:
-                continue
+            found = self._verified(made)
+            if found is not None:
+                return found
         return None
+
+    def _verified(self, made: WeakDuality) -> WeakDuality | None:
+        """The certificate with the bound that its fields prove, if that says something."""
+        try:
+            bound = made.proved(self.traced)
+            if np.isfinite(bound) and (made.objective or bound > 0):
+                made = replace(made, bound=bound).sealed()
+                made.verify()
+                return made
+        except CertificateError:
+            pass
+        if made.objective or made.rows:
+            return None
+        try:  # the infimum may be 0
+            made = replace(made, bound=0.0).sealed()
+            made.verify()
+        except CertificateError:
+            return None
+        return made
 
 
 def parts(problem: Constrained) -> Parts | None:

@@ -52,7 +52,31 @@ def told(problem: Constrained, best: Solved) -> Told:
         return Told(Ending.UNBOUNDED_BELOW, best.ray.text, direction=best.ray.direction)
     if best.held:
         return _kkt_point(problem, best)
-    return _open(problem, best) if best.kkt.residuals.feasibility <= SOLVED else _in_conflict(problem, best)
+    words = _open(problem, best) if best.kkt.residuals.feasibility <= SOLVED else _in_conflict(problem, best)
+    if words.kind not in (Ending.UNDECIDED, Ending.BUDGET_SPENT):
+        return words
+    return _edge(problem, best) or _corner(problem, best, 1e-5, 0.1) or words
+
+
+def _edge(problem: Constrained, best: Solved) -> Told | None:
+    """Whether the solvers stopped where something ceases to be defined: an end that no constraint tells them of."""
+    here, rng = best.kkt.seen, np.random.default_rng(0)
+    if not any(outcome.outside is not None for outcome in best.outcomes):
+        return None
+    unit = np.eye(problem.n)
+    ways = [*unit, *-unit] if problem.n <= 20 else list(rng.choice([-1.0, 1.0], (8, problem.n)))
+    for way in ways:
+        x = problem.bounds.project(here.x + 1e-4 * (1 + np.abs(here.x)) * way)
+        f, c = problem.values(x)
+        missing = np.flatnonzero(~np.isfinite([f, *c]))
+        if len(missing):
+            name = "f" if missing[0] == 0 else problem.names[int(missing[0]) - 1]
+            text = (
+                f"Undecided: the solvers stopped at the edge of where {name} is defined, and no constraint says where "
+                "that is; a minimum at such an edge has no multipliers."
+            )
+            return Told(Ending.UNDECIDED, text, "the edge of the domain as a constraint or a bound")
+    return None
 
 
 def _constant(problem: Constrained, best: Solved) -> Told | None:
@@ -102,28 +126,48 @@ def _jump(problem: Constrained, best: Solved) -> Told | None:
     here, rng = best.kkt.seen, np.random.default_rng(0)
     slopes, values = np.array([np.abs(here.g).max(initial=0.0), *row_scales(here)]), np.array([here.f, *here.c])
     at_work = np.array([True, *((np.arange(problem.rows) < problem.equalities) | (here.c <= 1e-6 * row_scales(here)))])
-    for _ in range(4):
-        move = 1e-7 * (1 + np.abs(here.x)) * rng.choice([-1.0, 1.0], problem.n)
+    size = np.maximum(1.0, np.abs(values))
+
+    def beyond(move: Array) -> tuple[Array, Array]:
+        """How far the values are off the tangent, and how far a slope ten times as steep would carry them."""
         move = problem.bounds.project(here.x + move) - here.x
         f, c = problem.values(here.x + move)
-        off = np.abs(np.array([f, *c]) - values - np.array([here.g @ move, *(here.J @ move)]))
-        most = max(1e-5, 100 * problem.eps) * np.maximum(1.0, np.abs(values)) + 10 * slopes * np.abs(move).sum()
-        found = np.flatnonzero(at_work & np.isfinite(off) & (off > most))
+        off = np.array([f, *c]) - values - np.array([here.g @ move, *(here.J @ move)])
+        return off, 10 * slopes * np.abs(move).sum()
+
+    for _ in range(4):
+        way = (1 + np.abs(here.x)) * rng.choice([-1.0, 1.0], problem.n)
+        off, steep = beyond(1e-7 * way)
+        near, less = beyond(1e-10 * way)
+        noise = np.abs(near - beyond(1.1e-10 * way)[0])
+        # a jump is as large from nearby, and is there again a little aside; a cusp is not
+        stays = (np.abs(near) > 0.5 * np.abs(off)) & (np.abs(near) > 10 * noise)
+        small = np.maximum(1e-10, 100 * problem.eps) * size + less
+        jumps = (np.abs(off) > max(1e-5, 100 * problem.eps) * size + steep) | (stays & (np.abs(near) > small))
+        found = np.flatnonzero(at_work & np.isfinite(off) & np.isfinite(near) & jumps)
         if len(found):
             name = "f" if found[0] == 0 else problem.names[int(found[0]) - 1]
-            text = f"A jump: {name} changes by {off[found[0]]:.3g} beside the point; multipliers say nothing there."
+            by = np.abs(off[found[0]])
+            text = f"A jump: {name} changes by {by:.3g} beside the point; multipliers say nothing there."
             return Told(Ending.KINK, text, "the problem on one side of the jump")
     return None
 
 
-def _corner(problem: Constrained, best: Solved) -> Told | None:
-    """Whether some gradient jumps at the point: multipliers of one side of a corner say nothing of the other."""
+def _corner(problem: Constrained, best: Solved, reach: float = 1e-7, least: float = 1e-3) -> Told | None:
+    """Whether some gradient jumps at the point: multipliers of one side of a corner say nothing of the other.
+
+    Args:
+        problem: the problem.
+        best: the point.
+        reach: how far aside it is looked, relative to 1 + |x|.
+        least: the smallest change, relative, that is a jump.
+    """
     if not problem.cornered or not best.kkt.seen.finite:
         return None
     here, rng = best.kkt.seen, np.random.default_rng(0)
     jumps = np.zeros(problem.rows + 1)
     for _ in range(4):
-        near = problem.at(here.x + 1e-7 * (1 + np.abs(here.x)) * rng.choice([-1.0, 1.0], problem.n))
+        near = problem.at(here.x + reach * (1 + np.abs(here.x)) * rng.choice([-1.0, 1.0], problem.n))
         if near.finite:
             change = abs(near.J - here.J)
             rows = change.max(axis=1).toarray() if hasattr(change, "nnz") else change.max(axis=1, initial=0.0)
@@ -131,10 +175,11 @@ def _corner(problem: Constrained, best: Solved) -> Told | None:
     jumps /= np.maximum(1.0, [np.abs(here.g).max(initial=0.0), *row_scales(here)])
     at_work = np.array([True, *((np.arange(problem.rows) < problem.equalities) | (here.c <= 1e-6 * row_scales(here)))])
     worst = int(np.argmax(np.where(at_work, jumps, 0.0)))
-    if not at_work[worst] or jumps[worst] <= 1e-3:
+    if not at_work[worst] or jumps[worst] <= least:
         return None
     name = "f" if worst == 0 else problem.names[worst - 1]
-    text = f"A kink: the gradient of {name} jumps at the point, by {jumps[worst]:.3g}; multipliers say nothing there."
+    where = "at the point" if reach <= 1e-7 else f"within {reach:.0e} of where the solvers stopped"
+    text = f"A kink: the gradient of {name} jumps {where}, by {jumps[worst]:.3g}; multipliers say nothing there."
     return Told(Ending.KINK, text, "the one-sided derivatives, or the problem written without the corner")
 
 
@@ -182,9 +227,8 @@ def _in_conflict(problem: Constrained, best: Solved) -> Told:
         text = "Undecided: no solver found a point that satisfies the constraints, and the nearest was not found."
         return Told(Ending.UNDECIDED, text, "another start")
     if found.violation <= SOLVED:
-        text = (
-            "Undecided: a point that satisfies the constraints was found, and no solver reached a minimum from there."
-        )
+        reached = "satisfies the constraints" if found.violation <= 1e-12 else f"is {found.violation:.1g} off them"
+        text = f"Undecided: a point that {reached} was found, and no solver reached a minimum from there."
         again = "another start, or the point that satisfies the constraints as start"
         return Told(Ending.UNDECIDED, text, again, near=found)
     named = _weights(problem, found.weights, found.lower, found.upper)

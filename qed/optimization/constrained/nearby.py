@@ -38,16 +38,21 @@ def lower_nearby(problem: Constrained, kkt: KKT, vector: Array) -> tuple[Array, 
         for way in ways:
             x = box.project(here.x + t * size * way)
             f, c = problem.values(x)
-            first = problem.equalities
-            if max(np.abs(c[:first]).max(initial=0.0), (-c[first:]).max(initial=0.0)) > 1e-10:
+            if not violated(problem, c) <= 1e-10:
                 other = None if problem.sparse or not np.isfinite(f) else restored(problem, x)
                 if other is None or other.violation > 1e-10:
                     continue
                 x = other.x
-                f, _ = problem.values(x)
-            if f < here.f - margin:
+                f, c = problem.values(x)
+            if f < here.f - margin and not np.isnan(c).any():
                 return x, f
     return None
+
+
+def violated(problem: Constrained, c: Array) -> float:
+    """The largest violation of the rows whose values are c; NaN where one has no value."""
+    first = problem.equalities
+    return float(np.max(np.concatenate([np.abs(c[:first]), -c[first:]]), initial=0.0))
 
 
 def falls_on(problem: Constrained, kkt: KKT) -> tuple[float, float] | None:
@@ -65,8 +70,7 @@ def falls_on(problem: Constrained, kkt: KKT) -> tuple[float, float] | None:
         for t in size * 1e-3 * 4.0 ** np.arange(8):
             x = here.x + t * unit
             f, c = problem.values(x)
-            off = max(np.abs(c[: problem.equalities]).max(initial=0.0), (-c[problem.equalities :]).max(initial=0.0))
-            if not f < last or off > 1e-9 * (1 + t) or np.any(box.project(x) != x):
+            if not f < last or not violated(problem, c) <= 1e-9 * (1 + t) or np.any(box.project(x) != x):
                 break
             last = f
         else:

@@ -24,6 +24,7 @@ from qed.findings import Finding
 from qed.graph.walk import TooLong
 from qed.optimization.constrained.convexity import globally
 from qed.optimization.constrained.curvature import Curvature
+from qed.optimization.constrained.degeneracy import Named, complementarities, degeneracies
 from qed.optimization.constrained.duality import bounded_below, endless
 from qed.optimization.constrained.endings import Told
 from qed.optimization.constrained.nearby import falls_on, lower_nearby
@@ -45,6 +46,7 @@ CODES = {
     Ending.NO_KKT_POINT: "QED503",
     Ending.SADDLE: "QED303",
     Ending.UNBOUNDED_BELOW: "QED306",
+    Ending.KINK: "QED104",
 }
 """What is found where the point is no minimum."""
 FAR = 1e5
@@ -122,17 +124,20 @@ def proof(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array) 
 
 def proved(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array, words: Told) -> Said:
     """What is said of a minimum: its claim, standing and certificate, and the reasons for them."""
+    named = _causes(problem, kkt, words)
+    causes, why_so = tuple(one.finding for one in named), tuple(one.reason for one in named)
     if words.kind is not Ending.MINIMUM:
         code = CODES.get(words.kind)
-        findings = () if code is None else (Finding(code, words.text),)
+        findings = (*(() if code is None else (Finding(code, words.text),)), *causes)
         standing = Standing.MEASURED if words.settle is None else Standing.UNKNOWN
         below = _below(problem, kkt) if words.kind is Ending.FLAT_MINIMUM else ()
-        return Said(words.text, standing, findings=findings, answers=below)
+        return Said(words.text, standing, reasons=why_so, findings=findings, answers=below)
     found = proof(problem, kkt, bend, point)
     made = found.certificate
     if made is None or made.distance > NEAR * (1 + float(np.linalg.norm(point))):
         why = found.why or f"the KKT point that is proved is {made.distance if made else 0.0:.3g} away"
-        return Said(words.text, Standing.MEASURED, reasons=(_open(why),), answers=_below(problem, kkt))
+        reasons = (_open(why), *why_so)
+        return Said(words.text, Standing.MEASURED, reasons=reasons, findings=causes, answers=_below(problem, kkt))
     where = "at x" if made.distance == 0 else f"within {made.distance:.2g} of x"
     claim = (
         f"{where} lies a KKT point, the only one in a box about it with these constraints active; it satisfies the "
@@ -160,6 +165,13 @@ def proved(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array,
         local = Reason("global", text=f"that no other minimum is lower is not proved: {best}", role="open")
         return Said(claim, Standing.PROVED, made, text, (test, signs_of, measured, local))
     return _everywhere(problem, best, made, where, (test, signs_of, measured))
+
+
+def _causes(problem: Constrained, kkt: KKT, words: Told) -> tuple[Named, ...]:
+    """What is degenerate at a minimum, or is why a point has no multipliers."""
+    if words.kind in (Ending.MINIMUM, Ending.FLAT_MINIMUM):
+        return degeneracies(problem, kkt)
+    return complementarities(problem, kkt) if words.kind is Ending.NO_KKT_POINT else ()
 
 
 def _everywhere(

@@ -77,6 +77,8 @@ def restored(problem: Constrained, start: Array, only: Sequence[int] | None = No
     inside = x - box.project(x - slope)
     size = max(float(np.linalg.norm(r)), 1e-300) * max(1.0, float(np.abs(J).max(initial=0.0)))
     largest = float(np.abs(r).max(initial=0.0))
+    if not np.isfinite(largest):
+        return None
     unit = max(largest, 1e-300)
     near = 1e-8 * (1 + np.abs(x))
     lower = np.where(x - box.lower <= near, np.maximum(slope, 0.0), 0.0) / unit

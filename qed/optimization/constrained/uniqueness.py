@@ -125,4 +125,5 @@ def _extreme(columns: Array, gradient: Array, signed: Array, i: int, sign: float
     )
     if found.status == 3:
         return -sign * np.inf
-    return float(found.x[i]) if found.status == 0 else float("nan")
+    value = float(found.x[i]) if found.status == 0 else float("nan")
+    return 0.0 if abs(value) <= 1e-8 * size else value

@@ -1,0 +1,170 @@
+"""Degenerate constraints, each named for what it is: redundant, without interior, complementary, just out of reach."""
+
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed.certificates.stacked import stacked
+from qed.certificates.weak_duality import WeakDuality
+from qed.errors import CertificateError
+
+
+def square(x):
+    return x @ x
+
+
+def codes(answer):
+    return [finding.code for finding in answer.findings]
+
+
+REDUNDANT = {
+    "a row twice": ({"inequality": lambda x: jnp.stack([x[0] - 1, 2 * x[0] - 2])}, "inequality[1]"),
+    "a sum of rows": (
+        {"inequality": lambda x: jnp.stack([x[0] - 1, x[1] - 1, x[0] + x[1] - 2])},
+        "inequality[2]",
+    ),
+    "a bound as a row": ({"inequality": lambda x: x[0] - 1, "bounds": (jnp.array([1.0, -9.0]), None)}, "inequality"),
+    "equations": ({"equality": lambda x: jnp.stack([x[0] + x[1] - 1, 2 * x[0] + 2 * x[1] - 2])}, "equality[1]"),
+    "circles": ({"equality": lambda x: jnp.stack([x @ x + x[0] - 1, 3 * (x @ x) + 3 * x[0] - 3])}, "equality"),
+}
+
+
+@pytest.mark.parametrize("name", REDUNDANT)
+def test_a_constraint_that_follows_from_others_is_named(name):
+    rules, named = REDUNDANT[name]
+    answer = qed.minimize(square, jnp.array([2.0, 1.5]), **rules)
+    assert str(answer.reason) == "minimum"
+    assert codes(answer) == ["QED505"]
+    assert named in answer.findings[0].message.split("follows")[0]
+
+
+def test_rows_that_meet_in_a_point_are_not_called_redundant():
+    answer = qed.minimize(
+        square, jnp.array([3.0, 3.0]), inequality=lambda x: jnp.stack([x[0] - 1, x[1] - 1, x[0] + x[1] - 2 + 1e-3])
+    )
+    assert codes(answer) == []
+    three = qed.minimize(
+        lambda x: x[0] + x[1], jnp.array([3.0, 3.0]),
+        inequality=lambda x: jnp.stack([2 * x[0] + x[1], x[0] + 2 * x[1], x[0] + x[1] - 0.1 * x[0] * x[0]]),
+    )  # fmt: skip
+    assert str(three.reason) == "minimum"
+    assert "QED505" not in codes(three)
+
+
+THIN = {
+    "an equality as two": lambda x: jnp.stack([x[0] - 1, 1 - x[0]]),
+    "discs that touch": lambda x: jnp.stack([1 - (x[0] - 1) ** 2 - x[1] ** 2, 1 - (x[0] + 1) ** 2 - x[1] ** 2]),
+}
+
+
+@pytest.mark.parametrize("name", THIN)
+def test_constraints_without_interior_are_named(name):
+    answer = qed.minimize(lambda x: x[0] + 0 * x[1], jnp.array([0.9, 0.1]), inequality=THIN[name])
+    assert codes(answer) == ["QED506"]
+    assert all(part in answer.findings[0].message for part in ("inequality[0]", "inequality[1]"))
+
+
+COMPLEMENTARY = {
+    "a product of bounds": {"equality": lambda z: z[0] * z[1]},
+    "at most 0": {"inequality": lambda z: -z[0] * z[1]},
+    "a bound and a row": {"equality": lambda z: z[0] * (z[2] - z[1]), "inequality": lambda z: z[2] - z[1]},
+    "a linear complementarity problem": {
+        "equality": lambda z: z[:2] @ (jnp.array([[2.0, 1.0], [0.5, 2.0]]) @ z[:2] - jnp.array([1.0, 2.0])),
+        "inequality": lambda z: jnp.array([[2.0, 1.0], [0.5, 2.0]]) @ z[:2] - jnp.array([1.0, 2.0]),
+    },
+}
+
+
+@pytest.mark.parametrize("name", COMPLEMENTARY)
+def test_complementarity_is_named(name):
+    answer = qed.minimize(
+        lambda z: (z - jnp.array([1.0, 2.0, 0.5])) @ (z - jnp.array([1.0, 2.0, 0.5])), jnp.full(3, 0.4),
+        bounds=(0.0, None), **COMPLEMENTARY[name],
+    )  # fmt: skip
+    assert "QED507" in codes(answer), answer.headline
+
+
+def test_a_product_of_free_numbers_is_no_complementarity():
+    answer = qed.minimize(
+        lambda z: (z - 1.0) @ (z - 1.0), jnp.array([0.9, 0.2]), equality=lambda z: jnp.stack([z[0] * z[1], z[1] ** 3])
+    )
+    assert "QED507" not in codes(answer)
+
+
+# --- infeasible by as little as one likes ---
+
+JUST_NOT = {
+    "exp(x) <= 0": lambda x: -jnp.exp(x[0]),
+    "an asymptote": lambda x: jnp.stack([x[1] - jnp.exp(-x[0]), -x[1]]),
+    "by 1e-9": lambda x: -(x[0] ** 2) - 1e-9,
+}
+
+
+@pytest.mark.parametrize("name", JUST_NOT)
+def test_a_conflict_of_any_size_is_proved(name):
+    answer = qed.minimize(square, jnp.ones(2), inequality=JUST_NOT[name])
+    assert answer.standing == "PROVED"
+    assert str(answer.reason) == "infeasible"
+    assert answer.check()
+
+
+def test_what_reaches_0_is_no_conflict():
+    def made(rule, weight="1"):
+        box = ([[-jnp.inf]], [[jnp.inf]])
+        return WeakDuality.about(
+            stacked(square, None, rule), jnp.ones(1), (), box=box, objective=0, equalities=0, weights=[weight],
+            point=[0.0], bound=0.0,
+        )  # fmt: skip
+
+    assert made(lambda x: -jnp.exp(x[0])).verify()
+    for rule in (lambda x: -(x[0] ** 2), lambda x: -jnp.abs(x[0]), lambda x: x[0], lambda x: jnp.exp(x[0])):
+        with pytest.raises(CertificateError):
+            made(rule).verify()
+    with pytest.raises(CertificateError):
+        made(lambda x: -jnp.exp(x[0]), "0").verify()
+    closed = replace(
+        made(lambda x: -x[0]), box_lower=((0.0,),), box_upper=((1.0,),), point=(0.5,)
+    ).sealed()  # 0 is in the box
+    with pytest.raises(CertificateError):
+        closed.verify()
+
+
+# --- jumps, corners, edges of the domain ---
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-6, 1e-8])
+def test_a_small_jump_is_no_minimum(size):
+    def cost(x):
+        return x @ x - size * jnp.where(x[0] > 1, 1.0, 0.0)
+
+    answer = qed.minimize(cost, 2 * jnp.ones(2), inequality=lambda x: x[0] - 1)
+    assert str(answer.reason) == "kink"
+    assert answer.standing == "UNKNOWN"
+    assert codes(answer) == ["QED104"]
+
+
+def test_a_corner_that_the_solvers_stop_beside_is_named():
+    answer = qed.minimize(
+        lambda x: (x[0] - 2) ** 2 + x[1] ** 2, jnp.array([0.2, 0.1]), inequality=lambda x: 1 - jnp.sum(jnp.abs(x))
+    )
+    assert str(answer.reason) == "kink"
+
+
+def test_a_corner_away_from_the_point_is_not_named():
+    answer = qed.minimize(square, 2 * jnp.ones(2), inequality=lambda x: jnp.maximum(x[0] - 1, x[0] / 9 - 1))
+    assert str(answer.reason) == "minimum"
+    np.testing.assert_allclose(answer.x, [1, 0], atol=1e-6)
+
+
+def test_no_point_outside_the_domain_is_called_lower():
+    answer = qed.minimize(square, 2 * jnp.ones(2), inequality=lambda x: jnp.sqrt(x[0] - 1))
+    assert str(answer.reason) in ("flat_minimum", "undecided")
+
+
+def test_the_edge_of_a_domain_is_told():
+    answer = qed.minimize(lambda x: x[0] + jnp.sqrt(x[1]), jnp.array([1.0, 2.0]), inequality=lambda x: x[0])
+    assert answer.standing == "UNKNOWN"
+    assert "edge of where f is defined" in answer.headline
