@@ -80,6 +80,7 @@ def attempt(problem: Problem, name: str) -> dict[str, Any]:
         signal.setitimer(signal.ITIMER_PROF, 0)
     except (Late, QedError, ValueError, ArithmeticError, RuntimeError, TypeError, np.linalg.LinAlgError) as error:
         signal.setitimer(signal.ITIMER_PROF, 0)
+        resource.setrlimit(resource.RLIMIT_CPU, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         words = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         return {"error": words, **_nothing(), "seconds": round(time.process_time() - began, 3)}
     seconds = round(time.process_time() - began, 3)
@@ -94,11 +95,19 @@ def attempt(problem: Problem, name: str) -> dict[str, Any]:
 
 def work(names: list[str] | None, path: Path) -> None:
     """Do what is not kept yet, line by line; turned where nobody reaches the published value as written."""
-    for name, given in listed(names).items():
+    given = listed(names)
+    others = [name for name in solvers() if name not in ("qed", "trust-constr")]
+    for chosen in (others, ["qed"], ["trust-constr"]):  # the slowest at the end
+        pass_over(given, chosen, path)
+
+
+def pass_over(given: dict[str, Any], chosen: list[str], path: Path) -> None:
+    """Let some of the solvers do what is not kept yet."""
+    for name, one in given.items():
         for turned in (name in TURNED, True):
-            known = {key[2]: one for key, one in done(path).items() if key[:2] == (name, turned)}
-            todo = [solver for solver in solvers() if solver not in known]
-            problem = Problem(name, given, turned) if todo else None
+            known = {key[2] for key in done(path) if key[:2] == (name, turned)}
+            todo = [solver for solver in chosen if solver not in known]
+            problem = Problem(name, one, turned) if todo else None
             for solver in todo:
                 assert problem is not None
                 head = {"problem": name, "turned": turned, "solver": solver}
@@ -108,16 +117,9 @@ def work(names: list[str] | None, path: Path) -> None:
                 about = {"n": len(problem.x0), "m": problem.m, "published": problem.published}
                 with path.open("a") as file:
                     file.write(json.dumps({**head, **found, **about}) + "\n")
-                print(
-                    name,
-                    "turned" if turned else "",
-                    solver,
-                    found["residual"],
-                    found["f"],
-                    found["seconds"],
-                    flush=True,
-                )
-            if turned or not _differs(done(path), name, given):
+                way = "turned" if turned else ""
+                print(name, way, solver, found["residual"], found["f"], found["seconds"], flush=True)
+            if turned or not _differs(done(path), name, one):
                 break
 
 

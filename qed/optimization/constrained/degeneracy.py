@@ -101,12 +101,12 @@ class _Case:
         self.members: list[Member] = []
         for i in active.rows.tolist():
             form, signed = None if apart is None else apart.forms[1 + i], i >= problem.equalities
-            self.members.append(Member(problem.names[i], kkt.seen.J[i], form, signed, abs(found.y[i])))
+            self.members.append(Member(problem.names[i], kkt.seen.J[i], form, signed, float(abs(found.y[i]))))
         for numbers, sign, side in ((active.lower, 1, "lower"), (active.upper, -1, "upper")):
             for j in numbers.tolist():
                 end = float((problem.bounds.lower if sign > 0 else problem.bounds.upper)[j])
                 fixed = problem.bounds.lower[j] == problem.bounds.upper[j]
-                z = (found.lower if sign > 0 else found.upper)[j]
+                z = float((found.lower if sign > 0 else found.upper)[j])
                 name = f"the {side} bound of {problem.parameters[j]}"
                 self.members.append(Member(name, sign * unit[j], self._slack(j, sign, end), not fixed, z))
 
@@ -178,10 +178,14 @@ class _Case:
 
     def _sum(self, pairs: Sequence[tuple[Member, Fraction]]) -> Any:
         """The exact value of a weighted sum that is constant; None where it is none, or a form is unknown."""
-        if self.apart is None or any(one.form is None or one.form.lost is not None for one, w in pairs if w):
+        if self.apart is None:
             return None
-        a = self.apart.algebra
-        total = a.combine([(one.form, a.q(w.numerator, w.denominator)) for one, w in pairs if w])
+        a, terms = self.apart.algebra, []
+        for one, w in ((one, w) for one, w in pairs if w):
+            if one.form is None or one.form.lost is not None:
+                return None
+            terms.append((one.form, a.q(w.numerator, w.denominator)))
+        total = a.combine(terms)
         return total.constant if not total.terms else None
 
     # --- no interior ---
