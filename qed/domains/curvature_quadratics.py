@@ -2,7 +2,9 @@
 
 Q = L D L^T with rational numbers and symmetric pivoting: Q is positive semidefinite exactly if no pivot is negative,
 and where all remaining diagonal entries are 0 the remaining matrix is 0 (Golub and Van Loan, *Matrix Computations*,
-4th edition, section 4.2). No tolerance enters.
+4th edition, section 4.2). No tolerance enters. The digits of rational pivots grow with every step, so that matrices of
+more than a few rows are eliminated in balls first, which decides those that are definite; and of those that are not, an
+eigenvector of the rounded matrix, taken as exact, mostly shows it.
 """
 
 from __future__ import annotations
@@ -11,9 +13,16 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from qed.domains.precision import precision
+
 if TYPE_CHECKING:
     from qed.domains.curvature_algebra import Algebra
     from qed.domains.curvature_terms import Atom, Form, Terms
+
+FEW = 6
+"""Up to so many rows exact numbers are quick."""
 
 
 @dataclass(eq=False)
@@ -91,7 +100,7 @@ def _add_product(total: Quadratic, u: Form, v: Form, c: Any) -> None:
 def bordered(a: Terms, q: Quadratic) -> tuple[list[int], list[list[Any]]]:
     """Its variables x, and the matrix M of exact numbers with q(x) = z^T M z for z = (x, 1)."""
     names = sorted({*q.variables, *(i for i, c in q.linear.items() if c != 0)})
-    rows = [[q.hessian(a.zero, names)[i][j] / 2 for j in range(len(names))] for i in range(len(names))]
+    rows = [[c / 2 for c in row] for row in q.hessian(a.zero, names)]
     border = [a.q(q.linear.get(i, 0)) / 2 for i in names]
     matrix = [[*row, b] for row, b in zip(rows, border, strict=True)]
     matrix.append([*border, a.zero + q.constant])
@@ -140,6 +149,10 @@ def direction_below(matrix: list[list[Any]], zero: Any) -> list[Any] | None:
     [Fraction(1, 1), Fraction(-1, 3)]
     """
     n = len(matrix)
+    if n > FEW:
+        told, below = _by_rounding(matrix, zero)
+        if told:
+            return below
     m = [list(row) for row in matrix]
     left = list(range(n))
     done: list[tuple[int, dict[int, Any]]] = []
@@ -169,3 +182,42 @@ def direction_below(matrix: list[list[Any]], zero: Any) -> list[Any] | None:
                 m[i][j] = m[i][j] - c * e * m[k][k]
         done.append((k, row))
     return None
+
+
+def _by_rounding(matrix: list[list[Any]], zero: Any) -> tuple[bool, list[Any] | None]:
+    """Whether rounded numbers decide it, and then what `direction_below` returns: both are proved, or nothing is."""
+    exact = [[(int(numerator), int(denominator)) for numerator, denominator in map(_parts, row)] for row in matrix]
+    try:
+        rounded = np.array([[p / q for p, q in row] for row in exact])
+    except OverflowError:
+        return False, None
+    if not np.all(np.isfinite(rounded)):
+        return False, None
+    values, vectors = np.linalg.eigh(rounded)
+    largest = float(np.abs(values).max())
+    if values[0] < -1e-12 * largest:
+        way = [zero + p / (zero + q) for p, q in (float(v).as_integer_ratio() for v in vectors[:, 0])]
+        image = [sum((c * w for c, w in zip(row, way, strict=True)), zero) for row in matrix]
+        if sum((v * w for v, w in zip(image, way, strict=True)), zero) < 0:
+            return True, way
+    return (values[0] > 1e-14 * largest and _definite_in_balls(exact)), None
+
+
+def _parts(value: Any) -> tuple[Any, Any]:
+    """Numerator and denominator of a rational number of either library, or of an integer."""
+    return (value.numerator, value.denominator) if hasattr(value, "numerator") else (value.p, value.q)
+
+
+def _definite_in_balls(matrix: list[list[tuple[int, int]]]) -> bool:
+    """Whether elimination in balls of 200 bits shows all pivots to be positive."""
+    n = len(matrix)
+    with precision(200) as library:
+        m = [[library.arb(library.fmpq(p, q)) for p, q in row] for row in matrix]
+        for k in range(n):
+            if not m[k][k] > 0:
+                return False
+            for i in range(k + 1, n):
+                share = m[k][i] / m[k][k]
+                for j in range(i, n):
+                    m[i][j] = m[i][j] - share * m[k][j]
+    return True
