@@ -102,6 +102,11 @@ def _log_softmax_at(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any],
     return plus(f.forms.times(number(c), entry), f.log(total), -1)
 
 
+def _log_beside_one(f: Functions, log: Poly, v: Poly) -> Poly:
+    f.agree(v, plus(f.exp(log), number(1), -1), "the number less 1")
+    return log
+
+
 def _others(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
     u, shift = ps
     total = _along(f, _over(f, u, _expanded(f, shift, params["axes"], shapes[0])), params["axes"], shapes[0])
@@ -140,6 +145,42 @@ def _softmax(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes
     above = f.exp(ps[0])
     below = _expanded(f, _along(f, above, params["axes"], shapes[0]), params["axes"], shapes[0])
     return f.divided(above, below)
+
+
+def _scaled(f: Functions, s: Poly, c: Poly, params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
+    """s / c or s c, c a number or one for each sum."""
+    spread = c if not shapes[1] else _expanded(f, c, params["axes"], shapes[0])
+    return f.divided(s, spread) if params["divides"] else f.forms.times(s, spread)
+
+
+def _temperature(f: Functions, c: Poly, divides: bool) -> Poly:
+    return c if divides else f.divided(number(1), c)
+
+
+def _free_energy(
+    f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
+) -> Poly:
+    exponent, reduce = _scaled(f, *ps, params, shapes), _log_mean_exp if params["mean"] else _logsumexp
+    return f.forms.times(_temperature(f, ps[1], params["divides"]), reduce(f, [exponent], params, shapes))
+
+
+def _weighted_energy(
+    f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
+) -> Poly:
+    exponent = _scaled(f, *ps[1:], params, shapes[1:])
+    return f.forms.times(_temperature(f, ps[2], params["divides"]), _weighted(f, [ps[0], exponent], params, shapes))
+
+
+def _energy_of_two(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Any) -> Poly:
+    temperature = _temperature(f, ps[2], params["divides"])
+    return f.forms.times(temperature, _logaddexp(f, *(f.divided(p, temperature) for p in ps[:2])))
+
+
+def _tempered_log_softmax(
+    f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
+) -> Poly:
+    exponent = _scaled(f, *ps, params, shapes)
+    return plus(exponent, _expanded(f, _logsumexp(f, [exponent], params, shapes), params["axes"], shapes[0]), -1)
 
 
 def _masked_softmax(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Any) -> Poly:
@@ -307,6 +348,7 @@ MEANINGS: dict[str, Meaning] = {
     "logsumexp": _logsumexp,
     "log_mean_exp": _log_mean_exp,
     "log_softmax_at": _log_softmax_at,
+    "log_beside_one": _simple(_log_beside_one),
     "others": _others,
     "sum_exp": _simple(lambda f, p: plus(number(1), p)),
     "weighted_logsumexp": _weighted,
@@ -316,6 +358,11 @@ MEANINGS: dict[str, Meaning] = {
     "exp_of_sum": lambda f, ps, params, shapes: f.exp(_combined(f, ps, params["coefficients"])),
     "exp_beside": lambda f, ps, params, shapes: f.exp(_combined(f, ps[1:], params["coefficients"])),
     "softmax": _softmax,
+    "tempered_softmax": lambda f, ps, params, shapes: _softmax(f, [_scaled(f, *ps, params, shapes)], params, shapes),
+    "tempered_log_softmax": _tempered_log_softmax,
+    "free_energy": _free_energy,
+    "weighted_free_energy": _weighted_energy,
+    "free_energy_of_two": _energy_of_two,
     "masked_softmax": _masked_softmax,
     "square_between_roots": _simple(_square_between_roots),
     "log_cosh": _simple(lambda f, p: f.log(f.elementary("cosh", p) or {})),

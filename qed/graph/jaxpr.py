@@ -81,6 +81,18 @@ def _applies(params: Any) -> bool:
     return inner.outvars[0] is not inner.invars[-1]
 
 
+def _usual_branch(eqn: Any) -> Any:
+    """The branch for any platform, where a choice is one of platforms (`jnp.diag`): all compute one function."""
+    platforms = eqn.params.get("branches_platforms")
+    return eqn.params["branches"][platforms.index(None)] if platforms and None in platforms else None
+
+
+def _without_platforms(equations: Sequence[Equation]) -> tuple[Equation, ...]:
+    """The equations but for those that ask for the platform and are not needed any more."""
+    used = {atom for equation in equations for atom in equation.inputs if isinstance(atom, Variable)}
+    return tuple(e for e in equations if e.primitive != "platform_index" or used & set(e.outputs))
+
+
 class Reader:
     """Converts jaxprs; one inner jaxpr becomes one Graph however often it is called."""
 
@@ -106,7 +118,7 @@ class Reader:
         padded = list(names) + [""] * (len(inner.invars) - len(names))
         inputs = tuple(_define(variables, v, name or None) for v, name in zip(inner.invars, padded, strict=False))
         boundary = _boundary(inner)
-        equations = tuple(self._equation(eqn, variables, boundary) for eqn in inner.eqns)
+        equations = _without_platforms([self._equation(eqn, variables, boundary) for eqn in inner.eqns])
         outputs = tuple(_atom(variables, v) for v in inner.outvars)
         graph = Graph(inputs, equations, outputs, constants, name=_name(inner), span=_function_span(inner))
         self._graphs[id(jaxpr)] = graph
@@ -118,6 +130,10 @@ class Reader:
         span = _span(eqn, boundary)
         outputs = tuple(_define(variables, v) for v in eqn.outvars)
         name = primitive_name(eqn.primitive)
+        usual = _usual_branch(eqn) if name == "cond" else None
+        if usual is not None:
+            graph = self.graph(usual)
+            return Equation("named_call", inputs[1:], outputs, eqn.params, span, Inline(graph, "", graph.name), eqn)
         if name == "scatter" and _applies(eqn.params):
             name = "scatter_apply"
         return Equation(name, inputs, outputs, eqn.params, span, self._call(name, eqn), eqn)

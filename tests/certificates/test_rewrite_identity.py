@@ -31,6 +31,7 @@ from qed.numerics.rewriting import (
     difference_second,
     difference_series,
     entropies,
+    free_energy,
     guards,
     kernels,
     log_softmax,
@@ -278,11 +279,13 @@ def factor(atom, env):
 X, Y = 0.61, 0.37
 V, W = np.array([0.3, 1.4, 0.8]), np.array([1.1, 0.2, 0.6])
 ROOMS = (algorithms, averages, difference_kernels, difference_logs, difference_outer, difference_rules,
-         difference_second, difference_series, entropies, guards, kernels, log_softmax, probabilities, smooth, stable,
-         tails, weighted_moments)  # fmt: skip
+         difference_second, difference_series, entropies, free_energy, guards, kernels, log_softmax, probabilities,
+         smooth, stable, tails, weighted_moments)  # fmt: skip
 OPERATIONS = {o.name: o for room in ROOMS for o in vars(room).values() if hasattr(o, "evaluate")}
 OPERATIONS |= {o.name: o for o in difference_kernels.OPERATIONS.values()}
 M = {"axes": (0,)}
+ARRAYS = {"masked_softmax", "softmax", "tempered_softmax", "tempered_log_softmax"}
+"""Operations whose results are arrays."""
 ARGUMENTS = {
     **{name: ((X, Y, X - Y), {}) for name in MEANINGS if name.endswith(("_difference", "_difference_negative"))},
     "power_difference": ((X, Y, X - Y), {"k": 1.5}),
@@ -294,6 +297,7 @@ ARGUMENTS = {
     "log_half_erfc": ((-X,), {}),
     "weighted_variance": ((V, W), M), "log_mean_exp": ((V,), M), "log_erfc_between": ((-X, Y, X + Y), {}),
     "log_softmax_at": ((V,), {"index": 1, "factor": 2.0, "divides": True}),
+    "log_beside_one": ((math.log(1 + X), X), {}),
     "others": ((V, V.max()), M), "sum_exp": ((X,), {}), "weighted_logsumexp": ((W, V), M),
     "weighted_sum": ((W, V, 0.5), M), "weighted_logaddexp": ((X, 0.1, Y, 0.2), {}),
     "weighted_sum_two": ((X, 0.1, Y, 0.2, 0.5), {}), "exp_of_sum": ((X, Y), {"coefficients": (1.0, -2.0)}),
@@ -306,11 +310,14 @@ ARGUMENTS = {
     "cosine_distance": ((V, W), M), "sum_of_centred_squares": ((V,), M), "sum_of_centred_products": ((V, W), M),
     "squared_distance": ((V, W), M), "sqrt_minus": ((X, Y, X * X - Y * Y), {}),
     "side": ((X * X + Y * Y - 2 * X * Y * np.cos(0.3), X, Y, 0.3), {}),
+    "free_energy": ((V, X), M | {"divides": True, "mean": False}),
+    "weighted_free_energy": ((W, V, X), M | {"divides": False}),
+    "free_energy_of_two": ((X, Y, 0.5), {"divides": True}),
     "taylor_rest": ((X,), {"f": "exp", "k": 3}), "remainder": ((X,), {"f": "sin", "k": 3}),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", sorted(set(MEANINGS) - {"masked_softmax", "softmax"}))
+@pytest.mark.parametrize("name", sorted(set(MEANINGS) - ARRAYS))
 def test_an_operation_computes_its_meaning(name, monkeypatch):
     monkeypatch.setattr(Functions, "agree", lambda *given: None)  # here d is given as a number, not as x - y
     arguments, params = ARGUMENTS[name]

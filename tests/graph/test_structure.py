@@ -33,6 +33,15 @@ def test_while():
     assert (call.condition_constants, call.body_constants) == (1, 1)
 
 
+def test_a_choice_of_platforms_is_the_function_that_all_compute():
+    graph = trace(jnp.diag, jnp.eye(3)).graph
+    names = [equation.primitive for equation in graph.walk()]
+    assert "gather" in names and not {"cond", "platform_index"} & set(names)
+    assert "platform_index" in [
+        e.primitive for e in trace(lambda x: lax.platform_dependent(x, cpu=jnp.sin, tpu=jnp.cos), 1.0).graph.walk()
+    ]
+
+
 def test_fori_is_a_scan_or_a_while():
     assert isinstance(calls(lambda x: lax.fori_loop(0, 3, lambda i, c: c * x[0], 1.0), V)[0], Scan)
     assert isinstance(calls(lambda x, n: lax.fori_loop(0, n, lambda i, c: c * x[0], 1.0), V, jnp.int32(3))[0], While)

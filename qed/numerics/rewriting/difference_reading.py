@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from fractions import Fraction
 
+import numpy as np
+
 from qed.graph.build import Builder, Node
 from qed.numerics.rewriting import difference_kernels as kernels
 from qed.numerics.rewriting import difference_rules as rules
@@ -152,10 +154,13 @@ class Reading(ABC):
         return len(signs) == 1 and 0 not in signs
 
     def _sign(self, monomial: Monomial, coefficient: Fraction) -> int:
+        sign = 1 if coefficient > 0 else -1
         for number, power in monomial:
             if power % 2 and self.sign(self.node(number)) == Sign.UNKNOWN:
-                return 0
-        return 1 if coefficient > 0 else -1
+                if not _below_zero(self.node(number)):
+                    return 0
+                sign = -sign
+        return sign
 
     # --- emission ---
 
@@ -201,6 +206,14 @@ class Reading(ABC):
                 for _ in range(-power):
                     node = self.emit(stable.DIV, node, self.node(number))
         return (self.emit(stable.MUL, self.monomial(above, like), node) if above else node), used
+
+
+def _below_zero(node: Node) -> bool:
+    """Whether a node is the logarithm of numbers below 1."""
+    if node.operation != "log" or len(node.children) != 1 or node.children[0].operation != "constant":
+        return False
+    value = np.asarray(node.children[0].value)
+    return value.dtype.kind == "f" and bool(np.all((value > 0) & (value < 1)))
 
 
 def known(node: Node) -> Node:

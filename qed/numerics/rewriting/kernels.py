@@ -230,6 +230,15 @@ def _log_near_one_derivative(primals: Any, tangents: Any) -> tuple[Any, Any]:
     return log_near_one(n, v), t / n
 
 
+@jax.custom_jvp
+def log_beside_one(log: Any, v: Any) -> Any:
+    """A logarithm of 1 + v that is known already, which is log1p(v) where |v| < 1/2; its derivative is its own."""
+    near = jnp.abs(v) < 0.5
+    return jnp.where(near, logspace.log1p(jnp.where(near, v, 0).astype(v.dtype)), log)
+
+
+log_beside_one.defjvp(lambda p, t: (log_beside_one(*p), jnp.broadcast_to(t[0], jnp.shape(log_beside_one(*p)))))
+
 EXP_OF_SUM = Operation("exp_of_sum", lambda *t, coefficients: exp_of_sum(coefficients, *t), whole=True)
 EXP_BESIDE = Operation("exp_beside", lambda w, *t, coefficients: exp_beside(coefficients, w, *t), whole=True)
 LOGISTIC = Operation("logistic", sigmoid, whole=True)
@@ -244,6 +253,7 @@ ERFC_SHIFT = Operation("erfc_shift", _erfc_shift, whole=True)
 SCALED_ERFC = Operation("scaled_erfc", _scaled_erfc, whole=True)
 SCALED_ERFC_MINUS_ONE = Operation("scaled_erfc_minus_one", _scaled_erfc_minus_one, whole=True)
 LOG_NEAR_ONE = Operation("log", log_near_one, whole=True)
+LOG_BESIDE_ONE = Operation("log_beside_one", log_beside_one, whole=True)
 SUM_TWO = Operation(
     "sum_two", lambda a, b, m: jnp.exp(logspace.relative(a, m)) + jnp.exp(logspace.relative(b, m)), whole=True
 )

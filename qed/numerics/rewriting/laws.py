@@ -32,6 +32,7 @@ NEAR_ONE = Law("log(n) = log1p(n - 1)", "n > 0, as for the original")
 SOFTMAX = Law("exp(a) / sum(exp(a)) = exp(a - max(a)) / sum(exp(a - max(a)))", "always")
 WEIGHTS = Law("sum(exp(a) * v) / sum(exp(a)) = sum(softmax(a) * v)", "always")
 LOG_SQUARE = Law("log(c (1 + a**2)) = log(c) + log(1 + a**2), the latter 2 log|a| where a is large", "c > 0")
+PICK = Law("sum(a * m) = a where m = 1", "m is 1 at one place of each row and 0 elsewhere")
 PROD = Law("log(prod(a)) = sum(log(a))", "all a > 0")
 WEIGHTED = Law(
     "log(sum(w * exp(a))) = m + log(sum(w * exp(a - m)))",

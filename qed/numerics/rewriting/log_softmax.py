@@ -23,12 +23,15 @@ import numpy as np
 
 from qed.graph.build import Node, Operation
 from qed.numerics.rewriting.difference_factory import exact_product
+from qed.numerics.rewriting.free_energy import TEMPERED_LOG_SOFTMAX
 from qed.numerics.rewriting.laws import Law
+from qed.numerics.rewriting.picks import along_rows, chain, taken
 from qed.numerics.rewriting.scales import source_of
 
 if TYPE_CHECKING:
     from qed.numerics.rewriting.difference_recursion import Difference
     from qed.numerics.rewriting.forms import Form
+    from qed.numerics.rewriting.tempered import Exponent, Scales
 
 LOG_SOFTMAX = Law("a_i - logsumexp(a) = -log1p(sum(exp(a_j - a_i)) over j != i)", "always")
 
@@ -92,15 +95,71 @@ def log_softmax_at(s: Any, index: int, factor: float, divides: bool) -> Any:
 AT = Operation("log_softmax_at", log_softmax_at, whole=True)
 
 
-def entry(difference: Difference, form: Form) -> Node | None:
-    """u_i - log(sum(exp(u))) for a static i and a vector u; the node that is that, where a form is so."""
+def entry(scales: Scales, form: Form) -> Node | None:
+    """u_i - log(sum(exp(u))) for entries i that lie in the rows of the sums; the node that is that, where a form is so.
+
+    Of one entry by a number, of a vector without a temperature, the differences are those to that entry; of others, of
+    all of them and of s/T those to the largest.
+    """
     live = sorted((term for term in form.terms if term.coefficient), key=lambda term: -term.coefficient)
-    if form.shape or [term.coefficient for term in live] != [1, -1]:
+    if [term.coefficient for term in live] != [1, -1] or len(live) < len(form.terms):
         return None
-    u = _summed(source_of(live[1].node))
-    index = None if u is None else _index(live[0].node, u)
-    if u is None or index is None:
+    source = source_of(live[1].node)
+    summed = _summed(source)
+    if summed is None:
         return None
+    u, axes = summed
+    exponent = scales(u, axes)
+    index = _index(live[0].node, u) if exponent is None and len(u.shape) == 1 and not form.shape else None
+    if index is not None:
+        return _at(scales.difference, u, index)
+    return _picked(scales, live[0].node, live[1].node, source, u, axes, exponent)
+
+
+def _picked(
+    scales: Scales, pick: Node, total: Node, source: Node, u: Node, axes: tuple[int, ...], exponent: Exponent | None
+) -> Node | None:
+    difference = scales.difference
+    beside, moves = chain(total, source), chain(pick, u)
+    if moves is None and exponent is not None:
+        moves = _moves_of_scaled(scales, pick, u, exponent)
+    if moves is None or beside is None or not along_rows(difference.builder, moves, u, beside, axes):
+        return None
+    if exponent is None:
+        s, c, divides = u, difference.algebra.number(1.0, u), True
+    else:
+        s, c, divides = exponent.s, exponent.c, exponent.divides
+    value = difference.emit(TEMPERED_LOG_SOFTMAX, s, c, axes=axes, divides=divides, shape=u.shape)
+    return taken(difference.builder, moves, value)
+
+
+def _moves_of_scaled(scales: Scales, pick: Node, u: Node, exponent: Exponent) -> list[Node] | None:
+    """The moves by which pick = (moved s) / T takes its elements from u = s / T."""
+    parts = [_without(scales, node, exponent) for node in (pick, u)]
+    if parts[0] is None or parts[1] is None or parts[0][1] != parts[1][1]:
+        return None
+    return chain(parts[0][0], parts[1][0]) if parts[1][0].shape == u.shape else None
+
+
+def _without(scales: Scales, node: Node, exponent: Exponent) -> tuple[Node, Fraction] | None:
+    """s and k, where a node is k s times the scale."""
+    read = scales.difference.terms(node)
+    if len(read) != 1:
+        return None
+    ((monomial, coefficient),) = read.items()
+    powers, left = dict(exponent.sources), []
+    for number, power in monomial:
+        source = source_of(scales.difference.node(number))
+        if powers.get(source.number) == power:
+            del powers[source.number]
+        else:
+            left.append((number, power))
+    if powers or len(left) != 1 or left[0][1] != 1:
+        return None
+    return scales.difference.node(left[0][0]), coefficient
+
+
+def _at(difference: Difference, u: Node, index: int) -> Node:
     factor, divides, s = 1.0, False, u
     read = difference.terms(u)
     if len(read) == 1:
@@ -122,16 +181,16 @@ def _number(c: Fraction, like: Node) -> tuple[float, bool] | None:
     return None
 
 
-def _summed(node: Node) -> Node | None:
-    """u, where a node is log(sum(exp(u))) of a vector."""
+def _summed(node: Node) -> tuple[Node, tuple[int, ...]] | None:
+    """u and the axes, where a node is log(sum(exp(u)))."""
     if node.operation == "logsumexp":
-        return node.children[0] if len(node.children[0].shape) == 1 else None
+        return node.children[0], tuple(node.params["axes"])
     if node.operation != "log" or len(node.children) != 1:
         return None
     total = node.children[0]
     if total.operation != "reduce_sum" or len(total.children[0].shape) != 1 or total.children[0].operation != "exp":
         return None
-    return total.children[0].children[0]
+    return total.children[0].children[0], (0,)
 
 
 def _index(node: Node, u: Node) -> int | None:

@@ -31,19 +31,21 @@ from dataclasses import replace
 from fractions import Fraction
 
 from qed.graph.build import Builder, Node
-from qed.numerics.rewriting import kernels, laws, stable
+from qed.numerics.rewriting import kernels, laws, shifted, stable
 from qed.numerics.rewriting.algorithms import LOG1P_SQUARE
 from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.difference_recursion import Difference
+from qed.numerics.rewriting.expectations import expectation
 from qed.numerics.rewriting.forms import Form, Term, linear
 from qed.numerics.rewriting.log_softmax import LOG_SOFTMAX, entry
 from qed.numerics.rewriting.masks import MASKED, masked_softmax_of
 from qed.numerics.rewriting.ratios import sigmoid, softmax
 from qed.numerics.rewriting.recursion import Logarithm
 from qed.numerics.rewriting.render import Formula
-from qed.numerics.rewriting.scales import constant_of, leads, source_of
+from qed.numerics.rewriting.scales import constant_of, source_of
 from qed.numerics.rewriting.signs import Sign
-from qed.numerics.rewriting.sums import complement, scaled
+from qed.numerics.rewriting.sums import complement, log_softmax, scaled, sum_of
+from qed.numerics.rewriting.tempered import Scales, softmax_of
 
 
 def _after(formula: Formula, old: Node, new: Node, form: Form, use: str) -> str:
@@ -83,6 +85,7 @@ class Logarithms:
         self.log = Logarithm(builder)
         self.difference = Difference(builder)
         self.log.gap = self._gap
+        self.scales = Scales(self.difference)
         self.changed: list[tuple[Node, Node, Form, str]] = []
         self._inverse: set[int] = set()
         self._taken_of: dict[int, Form] = {}
@@ -104,7 +107,7 @@ class Logarithms:
         if use is None or node.equation is None or (self.only is not None and not self.only(node)):
             return None
         if node.operation in ("sub", "add"):
-            return self._noted(node, self._logs(node))
+            return self._noted(node, self._shifted(node) or self._logs(node))
         last = source_of(node.children[-1])
         while last.operation in ("gather", "convert_element_type"):
             last = source_of(last.children[0])
@@ -136,13 +139,25 @@ class Logarithms:
         argument = node.children[0]
         form = self.log.gained(argument)
         if form is not None:
-            return self._taken(form, node)
+            return self._beside_one(argument, self._taken(form, node))
         found = self._scaled_square(argument, node)
         if found is not None:
             return found
         if argument.operation in ("add", "sub") and argument.equation is not None:
             return self._near_one(argument, node)
         return None
+
+    def _beside_one(self, argument: Node, found: _Found) -> _Found:
+        """The logarithm of a sum that is near 1 where its terms but for 1 cancel, as well."""
+        if argument.operation not in ("add", "sub") or self.builder.derivative:
+            return found
+        rest = self.difference(self.difference.shifted(argument, Fraction(1)), argument)
+        if rest is None:
+            return found
+        value, form, _ = found
+        near = self.log.algebra.filled(rest[0], value.shape)
+        new = self.builder.emit(kernels.LOG_BESIDE_ONE, value, near)
+        return new, replace(form, laws=(laws.NEAR_ONE, *form.laws)), "mean"
 
     def _logs(self, node: Node) -> _Found | None:
         """A sum or difference of two logarithms that were taken, their shifts added first."""
@@ -162,14 +177,36 @@ class Logarithms:
         live = {t.coefficient > 0 for t in form.terms if t.coefficient and t.shift is not None}
         return self._taken(form, node) if len(live) > 1 else None
 
+    def _shifted(self, node: Node) -> _Found | None:
+        """Logarithms of sums that a library shifts: what they are is noted, and a temperature in them has its form."""
+        written = None if self.builder.derivative else shifted.logsumexp_of(node)
+        if written is not None:
+            form = sum_of(self.log, *written)
+            if node.shape == form.shape:
+                self._taken_of.setdefault(node.number, form)
+        written = None if self.builder.derivative else shifted.log_softmax_of(node)
+        if written is None or self.scales(*written) is None:
+            return None
+        form = log_softmax(self.log, *written)
+        found = entry(self.scales, form)
+        return None if found is None else (found, replace(form, laws=(LOG_SOFTMAX,)), "log")
+
+    def _tempered(self, u: Node, axes: tuple[int, ...], node: Node) -> _Found | None:
+        """exp(u - max(u)) / sum(exp(u - max(u))) of an exponent with a temperature."""
+        if self.scales(u, axes) is None:
+            return None
+        form, value = log_softmax(self.log, u, axes), softmax_of(self.scales, u, axes)
+        self.log.know(value, form)
+        return value, replace(form, laws=(laws.SOFTMAX,)), "exp"
+
     def _entry(self, node: Node, first: Form | None, second: Form | None) -> _Found | None:
         """logsumexp(u) - u[i], the logarithm taken, or the negative of it."""
-        if (first is None) == (second is None) or any(child.shape for child in node.children):
+        if (first is None) == (second is None) or any(child.shape != node.shape for child in node.children):
             return None
         taken, plain = (first, node.children[1]) if first is not None else (second, node.children[0])
         assert taken is not None
         alone = Form((Term(plain),), node.shape)
-        found = entry(self.difference, linear(node.shape, (1.0, alone), (-1.0, taken)))
+        found = entry(self.scales, linear(node.shape, (1.0, alone), (-1.0, taken)))
         if found is None:
             return None
         value = self.log.algebra.negative(found) if first is not None else found
@@ -209,7 +246,7 @@ class Logarithms:
         return self._taken(form, node)
 
     def _taken(self, form: Form, node: Node) -> _Found:
-        found = entry(self.difference, form)
+        found = entry(self.scales, form)
         if found is not None:
             return found, replace(form, laws=(LOG_SOFTMAX, *form.laws)), "log"
         return self.log.whole(form, node), form, "log"
@@ -248,6 +285,9 @@ class Logarithms:
     # --- quotients ---
 
     def _div(self, node: Node) -> _Found | None:
+        written = None if self.builder.derivative else shifted.softmax_of(node)
+        if written is not None:
+            return self._tempered(*written, node)
         a, b = node.children
         below = self.log.gained(b)
         masked = None if below is None else masked_softmax_of(self.log, a, below)
@@ -255,9 +295,9 @@ class Logarithms:
             return masked, replace(below, laws=(MASKED, *below.laws)), "mean"
         if below is None or below.fragile or self.log.sign(b) == Sign.UNKNOWN:
             return None
-        mean = self._mean(a, below, node)
+        mean = expectation(self.log, self.scales, a, below)
         if mean is not None:
-            return mean
+            return mean, replace(below, laws=(laws.WEIGHTS, *below.laws)), "mean"
         above = self.log(a)
         if above is not None and above.gained and not above.fragile and self.log.sign(a) > Sign.UNKNOWN:
             return self._exponential(linear(node.shape, (1.0, above), (-1.0, below), law=laws.QUOTIENT), node)
@@ -293,7 +333,7 @@ class Logarithms:
             form = self.log.gained(p)
             if form is None or form.fragile or p.shape != log.shape:
                 continue
-            if self.log.whole(form, p) is log:
+            if log in (self.log.whole(form, p), entry(self.scales, form)):
                 return self.builder.emit(kernels.X_LOG_X, p, log), replace(form, laws=(laws.XLOGX, *form.laws)), "mean"
         return None
 
@@ -303,56 +343,6 @@ class Logarithms:
         value = self.builder.emit(stable.MUL, weight, factor)
         form = replace(form, laws=(laws.WEIGHTED, *form.laws))
         return self.log.algebra.filled(value, node.shape), form, "weighted"
-
-    def _mean(self, a: Node, below: Form, node: Node) -> _Found | None:
-        """sum(exp(u) v) / sum(exp(u)) along the same axes: weights that sum to 1, times v."""
-        only = below.terms[0] if len(below.terms) == 1 else None
-        if only is None or only.coefficient != 1:
-            return None
-        if a.operation == "dot_general":
-            return self._dot_mean(a, below, only.node)
-        if a.operation != "reduce_sum":
-            return None
-        total, axes, child = source_of(only.node), tuple(a.params["axes"]), a.children[0]
-        if total.operation != "logsumexp" or total.params["axes"] != axes or child.operation != "mul":
-            return None
-        u = total.children[0]
-        values = [other for each, other in (child.children, child.children[::-1]) if self._is_exp(each, u)]
-        if not values or only.node.shape != a.shape or child.shape != u.shape:
-            return None
-        weights = self.builder.emit(kernels.SOFTMAX, u, axes=axes)
-        product = self.builder.emit(stable.MUL, weights, self.log.algebra.filled(values[0], child.shape))
-        value = self.builder.emit(stable.SUM, product, shape=a.shape, axes=axes)
-        return value, replace(below, laws=(laws.WEIGHTS, *below.laws)), "mean"
-
-    def _is_exp(self, node: Node, u: Node) -> bool:
-        """Whether a node is known to be exp(u)."""
-        form = self.log.gained(node)
-        only = form.terms[0] if form is not None and len(form.terms) == 1 else None
-        return only is not None and only.node is u and only.coefficient == 1
-
-    def _dot_mean(self, a: Node, below: Form, whole: Node) -> _Found | None:
-        """exp(u) @ v / sum(exp(u)), u on either side."""
-        total = source_of(whole)
-        (contracted, batched) = a.params["dimension_numbers"]
-        if total.operation != "logsumexp" or a.equation is None:
-            return None
-        u, axes = total.children[0], total.params["axes"]
-        for side, child in enumerate(a.children):
-            if not self._is_exp(child, u) or tuple(contracted[side]) != axes:
-                continue
-            lead = tuple(n for i, n in enumerate(u.shape) if i not in axes)
-            free = [i for i in range(len(child.shape)) if i not in axes]
-            if batched[0] or free != list(range(len(free))) or (side == 1 and lead and len(a.children[0].shape) > 1):
-                return None
-            put = (*lead, *(1 for _ in a.shape[len(lead) :]))
-            if total.shape != lead or whole.shape not in (a.shape, put, ()) or not leads(whole, total, len(lead)):
-                return None
-            children = list(a.children)
-            children[side] = self.builder.emit(kernels.SOFTMAX, u, axes=axes)
-            value = self.builder.apply(a.equation, children)[0]
-            return value, replace(below, laws=(laws.WEIGHTS, *below.laws)), "mean"
-        return None
 
     def _over(self, a: Node, below: Form, node: Node) -> _Found:
         """a exp(-log b), a as it stands: b is at least a positive constant, so that the factor is bounded."""
@@ -373,7 +363,7 @@ class Logarithms:
 
     def _exponential(self, form: Form, node: Node) -> _Found:
         value = (
-            softmax(self.log, form)
+            softmax(self.log, self.scales, form)
             or sigmoid(self.log, self.difference, form)
             or self.log.algebra.exponential(form, node)
         )

@@ -17,12 +17,13 @@ from qed.numerics.rewriting import kernels, stable
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.forms import Form
 from qed.numerics.rewriting.scales import source_of, spread_along
+from qed.numerics.rewriting.tempered import Scales, softmax_of
 
 if TYPE_CHECKING:
     from qed.numerics.rewriting.recursion import Logarithm
 
 
-def softmax(log: Logarithm, form: Form) -> Node | None:
+def softmax(log: Logarithm, scales: Scales, form: Form) -> Node | None:
     """exp(u - logsumexp(u)) with the sum along axes that are kept."""
     form = log.algebra.simplified(form)
     if len(form.terms) != 2:
@@ -35,7 +36,7 @@ def softmax(log: Logarithm, form: Form) -> Node | None:
     kept = tuple(1 if i in axes else n for i, n in enumerate(u.node.shape))
     if source.children[0] is not u.node or form.shape != u.node.shape or not spread_along(total.node, source, kept):
         return None
-    return log.emit(kernels.SOFTMAX, u.node, axes=axes)
+    return softmax_of(scales, u.node, axes)
 
 
 def sigmoid(log: Logarithm, difference: Difference, form: Form) -> Node | None:

@@ -7,6 +7,7 @@ already.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -49,13 +50,17 @@ def anchored(node: Node, axes: tuple[int, ...]) -> bool:
     if node.operation != "sub":
         return False
     x, shift = node.children
+    top = maximum_of(shift, node.dtype)
+    return top is not None and top.children[0] is x and set(top.params["axes"]) <= set(axes)
+
+
+def maximum_of(shift: Node, dtype: Any) -> Node | None:
+    """The maximum over axes that a shift is, kept finite and without a derivative as it may be."""
     seen: Node | None = source_of(shift)
     while seen is not None and seen.operation in ("max", "select_n", "convert_element_type"):
-        rest = [child for child in seen.children if child.dtype == node.dtype and constant_of(child) is None]
+        rest = [child for child in seen.children if child.dtype == dtype and constant_of(child) is None]
         seen = source_of(rest[0]) if len(rest) == 1 else None
-    if seen is None or seen.operation != "reduce_max" or seen.children[0] is not x:
-        return False
-    return set(seen.params["axes"]) <= set(axes)
+    return seen if seen is not None and seen.operation == "reduce_max" else None
 
 
 def source_of(node: Node) -> Node:

@@ -28,10 +28,11 @@ from qed.numerics.rewriting.logarithm import Logarithms
 from qed.numerics.rewriting.near_one import NearOne
 from qed.numerics.rewriting.signs import MOVES
 from qed.numerics.rewriting.substitutions import Substitutions
+from qed.numerics.rewriting.temperatures import Temperatures
 
 PASSES = 3
 
-REWRITINGS: tuple[Maker, ...] = (Substitutions, Logarithms, NearOne, Differences, Guards)
+REWRITINGS: tuple[Maker, ...] = (Substitutions, Logarithms, Temperatures, NearOne, Differences, Guards)
 """The rewritings, in the order in which a node is offered to them."""
 
 

@@ -50,6 +50,7 @@ _EMITTED = {
     "softplus": Sign.POSITIVE,
     "sum_exp": Sign.BOUNDED,
     "sum_two": Sign.BOUNDED,
+    "tempered_softmax": Sign.POSITIVE,
 }
 _LARGE = 1 << 22
 

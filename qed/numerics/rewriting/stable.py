@@ -118,10 +118,20 @@ def _sum_split(a: Any, b: Any, shift: Any, more_a: Any, more_b: Any) -> Any:
     return jnp.exp(logspace.relative(a, shift) + more_a) + jnp.exp(logspace.relative(b, shift) + more_b)
 
 
+MILD = 4.0
+"""Up to which size of the largest logarithm a sum of exponentials with weights is formed as it stands."""
+
+
 def _weighted_shift(w: Any, u: Any, axes: tuple[int, ...]) -> Any:
     seen = jnp.where(w == 0, -jnp.inf, u + jnp.log(jnp.abs(w)))
-    shift = jnp.max(seen, axis=axes)
-    return jax.lax.stop_gradient(jnp.where(jnp.isfinite(shift), shift, 0.0).astype(u.dtype))
+    return _needed(jnp.max(seen, axis=axes))
+
+
+def _needed(shift: Any) -> Any:
+    """The shift where it is needed: of a sum near 1 the logarithm is small, and a shift would cancel it."""
+    return jax.lax.stop_gradient(
+        jnp.where(jnp.isfinite(shift) & (jnp.abs(shift) > MILD), shift, 0.0).astype(shift.dtype)
+    )
 
 
 def _weighted_sum(w: Any, u: Any, shift: Any, axes: tuple[int, ...]) -> Any:
@@ -129,16 +139,19 @@ def _weighted_sum(w: Any, u: Any, shift: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _scaled(w: Any, u: Any, shift: Any) -> Any:
-    """w exp(u - shift), with an exponent that cannot overflow where w is 0."""
+    """w exp(u - shift), with an exponent that cannot overflow where w is 0; what u - shift rounds off is put back."""
+    gap = u - shift
+    of_shift = gap - u
+    rest = jax.lax.stop_gradient((u - (gap - of_shift)) - (shift + of_shift))
     limit = jnp.log(jnp.finfo(u.dtype).max) - 1
-    return w * jnp.exp(jnp.where(w == 0, jnp.minimum(u - shift, limit), u - shift).astype(u.dtype))
+    value = w * jnp.exp(jnp.where(w == 0, jnp.minimum(gap, limit), gap).astype(u.dtype))
+    return value + value * jnp.where(jnp.isfinite(gap) & jnp.isfinite(value), rest, 0).astype(u.dtype)
 
 
 def _weighted_shift_two(v: Any, a: Any, w: Any, b: Any) -> Any:
     first = jnp.where(v == 0, -jnp.inf, a + jnp.log(jnp.abs(v)))
     second = jnp.where(w == 0, -jnp.inf, b + jnp.log(jnp.abs(w)))
-    shift = jnp.maximum(first, second)
-    return jax.lax.stop_gradient(jnp.where(jnp.isfinite(shift), shift, 0.0).astype(shift.dtype))
+    return _needed(jnp.maximum(first, second))
 
 
 def _weighted_sum_two(v: Any, a: Any, w: Any, b: Any, shift: Any) -> Any:
@@ -160,6 +173,7 @@ SOFTPLUS = Operation("softplus", softplus, whole=True)
 LOG1MEXP = Operation("log1mexp", logspace.log1mexp, whole=True)
 LOG_NDTR = Operation("log_ndtr", jax.scipy.special.log_ndtr, whole=True)
 FILL = Operation("fill", lambda x, to: jnp.broadcast_to(x, to))
+KEPT = Operation("reshape", lambda x, to: jnp.reshape(x, to))
 CANCELLED = Operation("cancelled", lambda x: jax.lax.stop_gradient(jnp.subtract(x, x)))
 SPREAD = Operation("spread", lambda x, order, to: jnp.transpose(x, order).reshape(to))
 SUM = Operation("sum", lambda x, axes: jnp.sum(x, axis=axes))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from qed.graph.build import Node
 from qed.numerics.rewriting import kernels, laws, stable
 from qed.numerics.rewriting.forms import Form, Term, linear, together
+from qed.numerics.rewriting.picks import PICK, places
 from qed.numerics.rewriting.probabilities import BETWEEN, LOG_ERFC_BETWEEN, OTHER_TAIL
 from qed.numerics.rewriting.scales import anchored, constant_of
 from qed.numerics.rewriting.signs import Sign
@@ -218,6 +219,9 @@ def _reduce_sum(log: Logarithm, node: Node) -> Form | None:
     child, axes = node.children[0], tuple(node.params["axes"])
     if not axes:
         return log(child)
+    picked = _one_of_each_row(log, node, child, axes)
+    if picked is not None:
+        return picked
     form = log.gained(child)
     if form is None or form.fragile or log.sign(child) == Sign.UNKNOWN:
         return _weighted_sum(log, node, child, axes)
@@ -228,7 +232,29 @@ def _reduce_sum(log: Logarithm, node: Node) -> Form | None:
     if not log.builder.everywhere and child.operation == "exp" and anchored(child.children[0], axes):
         return replace(_as_it_stands(log, node), laws=form.laws)
     u = log.whole(form, child)
-    return _sum_of(log, u, node, axes, together((laws.SUM,), form.laws))
+    return _sum_of(log, u, node.shape, axes, together((laws.SUM,), form.laws))
+
+
+def _one_of_each_row(log: Logarithm, node: Node, child: Node, axes: tuple[int, ...]) -> Form | None:
+    """log of sum(a m), where m is a constant that is 1 at one place of each row and 0 elsewhere: log of a there."""
+    if child.operation != "mul":
+        return None
+    for a, mask in (child.children, child.children[::-1]):
+        form = log.gained(a) if mask.shape == a.shape == child.shape and constant_of(mask) is None else None
+        index = places(log.builder, mask, axes) if form is not None else None
+        if form is None or index is None:
+            continue
+
+        def at(value: Node | None, index: tuple[int, ...] = index) -> Node | None:
+            return (
+                None
+                if value is None
+                else log.emit(PICK, log.algebra.filled(value, child.shape), shape=node.shape, index=index, axes=axes)
+            )
+
+        terms = [replace(t, node=at(t.node), shift=at(t.shift), rest=at(t.rest)) for t in form.terms]
+        return replace(form, terms=tuple(terms), shape=node.shape, laws=together((laws.PICK,), form.laws))
+    return None
 
 
 def _factor(log: Logarithm, node: Node) -> tuple[Node, Node] | None:
@@ -242,12 +268,25 @@ def _factor(log: Logarithm, node: Node) -> tuple[Node, Node] | None:
     return None
 
 
-def _sum_of(log: Logarithm, u: Node, node: Node, axes: tuple[int, ...], used: tuple[laws.Law, ...]) -> Form:
-    shift = log.emit(stable.SHIFT, u, shape=node.shape, axes=axes)
-    others = log.emit(stable.OTHERS, u, shift, shape=node.shape, axes=axes)
+def _sum_of(log: Logarithm, u: Node, shape: tuple[int, ...], axes: tuple[int, ...], used: tuple[laws.Law, ...]) -> Form:
+    shift = log.emit(stable.SHIFT, u, shape=shape, axes=axes)
+    others = log.emit(stable.OTHERS, u, shift, shape=shape, axes=axes)
     rest = log.emit(stable.LOG_SUM, log.emit(stable.SUM_EXP, others), others)
-    term = Term(log.emit(stable.LOGSUMEXP, u, shape=node.shape, axes=axes), 1.0, shift, rest)
-    return Form((term,), node.shape, laws=used)
+    term = Term(log.emit(stable.LOGSUMEXP, u, shape=shape, axes=axes), 1.0, shift, rest)
+    return Form((term,), shape, laws=used)
+
+
+def sum_of(log: Logarithm, u: Node, axes: tuple[int, ...]) -> Form:
+    """log(sum(exp(u))) along axes."""
+    shape = tuple(n for axis, n in enumerate(u.shape) if axis not in axes)
+    return _sum_of(log, u, shape, axes, (laws.SUM,))
+
+
+def log_softmax(log: Logarithm, u: Node, axes: tuple[int, ...]) -> Form:
+    """u - log(sum(exp(u))), the sum along axes that are kept."""
+    kept = tuple(1 if axis in axes else n for axis, n in enumerate(u.shape))
+    total = log.emit(stable.KEPT, sum_of(log, u, axes).terms[0].node, shape=kept, to=kept)
+    return Form((Term(u), Term(total, -1.0)), u.shape, laws=(laws.SUM,))
 
 
 def _as_it_stands(log: Logarithm, node: Node) -> Form:
@@ -314,7 +353,7 @@ def _dot(log: Logarithm, node: Node) -> Form | None:
     u = exponents[0] if len(exponents) == 1 else log.emit(stable.ADD, *exponents)
     u = log.algebra.filled(u, shape)
     if not weights:
-        return _sum_of(log, u, node, axes, used)
+        return _sum_of(log, u, node.shape, axes, used)
     weight = log.algebra.filled(weights[0], shape)
     return _weighted_sum_of(log, weight, u, node, axes, together((laws.WEIGHTED,), used[1:]))
 

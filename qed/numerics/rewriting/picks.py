@@ -1,0 +1,142 @@
+"""Which element of an array a chain of moves takes, found by moving the numbers of the elements instead of them.
+
+A slice, a transposed diagonal, a gather by constant or by computed indices takes elements of an array x; moved along
+the same way, 0, 1, 2, ... tell which. So it is decided whether each element of pick(x) comes from that row of x of
+which sum(x) stands beside it, however that was written. Indices that are data may name any element of a row: they are
+taken as 0, and only the rows are read off.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from qed.graph.build import Builder, Node, Operation, reachable
+from qed.graph.nodes import Bound
+from qed.numerics.rewriting.signs import MOVES
+
+LARGEST = 1 << 16
+"""Elements of the largest array whose moves are followed."""
+
+_PICKS = (MOVES | {"gather", "pick"}) - {"stop_gradient", "reduce_precision"}
+
+PICK = Operation("pick", lambda x, index, axes: _at(x, index, axes))
+"""The element at a place of each row, counted along the axes of a row."""
+
+
+def _at(x: Any, index: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    kept = tuple(axis for axis in range(x.ndim) if axis not in axes)
+    rows = jax.numpy.transpose(x, (*kept, *axes)).reshape(len(index), -1)
+    taken = rows[np.arange(len(index)), np.asarray(index)]
+    return taken.reshape(tuple(x.shape[axis] for axis in kept))
+
+
+def places(builder: Builder, mask: Node, axes: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Where a constant array of 0 and 1 is 1, if it is so once in each row."""
+    if math.prod(mask.shape) > LARGEST or not _known(mask):
+        return None
+    value = _evaluated(builder, mask)
+    kept = tuple(axis for axis in range(value.ndim) if axis not in axes)
+    rows = np.transpose(value, (*kept, *axes)).reshape(math.prod(value.shape[axis] for axis in kept), -1)
+    if not np.all((rows == 0) | (rows == 1)) or not np.all(np.sum(rows == 1, axis=1) == 1):
+        return None
+    return tuple(int(k) for k in np.argmax(rows, axis=1))
+
+
+def chain(node: Node, base: Node) -> list[Node] | None:
+    """The moves by which a node takes its elements from a base, the first move first; None where it does not."""
+    found: list[Node] = []
+    while node is not base:
+        if node.operation not in _PICKS:
+            return None
+        found.append(node)
+        node = node.children[0]
+    return found[::-1]
+
+
+def along_rows(
+    builder: Builder, pick: Sequence[Node], base: Node, beside: Sequence[Node], axes: tuple[int, ...]
+) -> bool:
+    """Whether each element that moves take from a base lies in the row that other moves take from its reduction.
+
+    Args:
+        builder: of the nodes.
+        pick: moves of the base.
+        base: an array.
+        beside: moves of the base reduced along the axes.
+        axes: along which a row lies.
+    """
+    size = math.prod(base.shape)
+    if not size or size > LARGEST:
+        return False
+    kept = tuple(n for axis, n in enumerate(base.shape) if axis not in axes)
+    numbers = np.arange(math.prod(kept)).reshape(kept)
+    rows = np.broadcast_to(np.expand_dims(numbers, axes), base.shape)
+    taken = _moved(builder, pick, rows, axes)
+    other = _moved(builder, beside, numbers, ())
+    return taken is not None and other is not None and bool(np.all(taken == np.broadcast_to(other, taken.shape)))
+
+
+def _moved(builder: Builder, moves: Sequence[Node], value: np.ndarray, axes: tuple[int, ...]) -> np.ndarray | None:
+    """The numbers of rows, moved; None where an index that is data may lead into another row."""
+    current = value.astype(np.float32)
+    with jax.ensure_compile_time_eval():
+        for k, move in enumerate(moves):
+            others = [_indices(builder, move, child, axes if k == 0 else ()) for child in move.children[1:]]
+            if any(other is None for other in others):
+                return None
+            current = np.asarray(move.evaluate(jax.numpy.asarray(current), *others))
+    return current
+
+
+def _indices(builder: Builder, move: Node, child: Node, axes: tuple[int, ...]) -> np.ndarray | None:
+    """Indices as numbers; those along the axes of a row may be data."""
+    if _known(child) or (move.operation == "gather" and _only_rows(move, child, axes)):
+        return _evaluated(builder, child)
+    if move.operation == "dynamic_slice" and move.children[1:].index(child) in axes:
+        return np.zeros(child.shape, child.dtype)
+    return None
+
+
+def _only_rows(move: Node, indices: Node, axes: tuple[int, ...]) -> bool:
+    """Whether only those indices of a gather are data that name the place in a row."""
+    named = tuple(move.params["dimension_numbers"].start_index_map)
+    if set(named) <= set(axes):
+        return True
+    if indices.operation != "concatenate" or indices.params["dimension"] != len(indices.shape) - 1:
+        return False
+    columns = indices.children
+    if len(columns) != len(named) or any(column.shape[-1] != 1 for column in columns):
+        return False
+    return all(axis in axes or _known(column) for axis, column in zip(named, columns, strict=True))
+
+
+def _known(node: Node) -> bool:
+    return all(each.operation != "input" for each in reachable([node]))
+
+
+def _evaluated(builder: Builder, node: Node) -> np.ndarray:
+    """A node's value, all inputs being 0."""
+    inputs = [each for each in reachable([node]) if each.operation == "input"]
+    with jax.ensure_compile_time_eval():
+        zeros = [jax.numpy.zeros(each.shape, each.dtype) for each in inputs]
+        return np.asarray(builder.function([node], inputs, effects=False)(*zeros)[0])
+
+
+def taken(builder: Builder, moves: Sequence[Node], value: Node) -> Node:
+    """The same elements of another array of the same shape."""
+    for move in moves:
+        if move.equation is not None:
+            value = builder.apply(move.equation, [value, *move.children[1:]])[0]
+        else:
+            inner = move.evaluate
+            operation = Operation(move.operation, inner.evaluate if isinstance(inner, Bound) else inner)
+            value = builder.emit(operation, value, shape=move.shape, **move.params)
+    return value
+
+
+__all__ = ["PICK", "along_rows", "chain", "places", "taken"]
