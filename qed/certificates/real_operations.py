@@ -13,6 +13,7 @@ from typing import Any
 
 from qed.certificates.real_functions import HALF, Functions
 from qed.certificates.real_polynomials import Poly, fail, number, plus
+from qed.certificates.real_series import taylor
 
 Meaning = Callable[[Functions, Sequence[Poly], Mapping[str, Any], Sequence[tuple[int, ...]]], Poly]
 
@@ -160,15 +161,16 @@ def _temperature(f: Functions, c: Poly, divides: bool) -> Poly:
 def _free_energy(
     f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
 ) -> Poly:
-    exponent, reduce = _scaled(f, *ps, params, shapes), _log_mean_exp if params["mean"] else _logsumexp
-    return f.forms.times(_temperature(f, ps[1], params["divides"]), reduce(f, [exponent], params, shapes))
+    reduce = _log_mean_exp if params["mean"] else _logsumexp
+    log = reduce(f, [_scaled(f, *ps, params, shapes)], params, shapes)
+    return f.forms.times(_temperature(f, ps[1], params["divides"]), log)
 
 
 def _weighted_energy(
     f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
 ) -> Poly:
-    exponent = _scaled(f, *ps[1:], params, shapes[1:])
-    return f.forms.times(_temperature(f, ps[2], params["divides"]), _weighted(f, [ps[0], exponent], params, shapes))
+    log = _weighted(f, [ps[0], _scaled(f, *ps[1:], params, shapes[1:])], params, shapes)
+    return f.forms.times(_temperature(f, ps[2], params["divides"]), log)
 
 
 def _energy_of_two(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Any) -> Poly:
@@ -298,38 +300,6 @@ def _side(f: Functions, *ps: Poly) -> Poly:
     return f.power(square, HALF)
 
 
-_TAYLOR = {
-    "exp": lambda k: Fraction(1, _factorial(k)),
-    "expm1": lambda k: Fraction(1, _factorial(k)) if k else Fraction(0),
-    "sin": lambda k: Fraction((-1) ** (k // 2), _factorial(k)) if k % 2 else Fraction(0),
-    "cos": lambda k: Fraction(0) if k % 2 else Fraction((-1) ** (k // 2), _factorial(k)),
-    "sinh": lambda k: Fraction(1, _factorial(k)) if k % 2 else Fraction(0),
-    "cosh": lambda k: Fraction(0) if k % 2 else Fraction(1, _factorial(k)),
-    "log1p": lambda k: Fraction((-1) ** (k + 1), k) if k else Fraction(0),
-    "atan": lambda k: Fraction((-1) ** (k // 2), k) if k % 2 else Fraction(0),
-    "atanh": lambda k: Fraction(1, k) if k % 2 else Fraction(0),
-    "tan": lambda k: (Fraction(0), Fraction(1), Fraction(0), Fraction(1, 3))[k],
-    "tanh": lambda k: (Fraction(0), Fraction(1), Fraction(0), Fraction(-1, 3))[k],
-    "asin": lambda k: (Fraction(0), Fraction(1), Fraction(0), Fraction(1, 6))[k],
-    "asinh": lambda k: (Fraction(0), Fraction(1), Fraction(0), Fraction(-1, 6))[k],
-}
-
-
-def _factorial(k: int) -> int:
-    return 1 if k < 2 else k * _factorial(k - 1)
-
-
-def _taylor(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], over: bool) -> Poly:
-    (v,), name, k = ps, params["f"], params["k"]
-    value = f.elementary(name, v)
-    if value is None or name not in _TAYLOR or (k > 4 and name in ("tan", "tanh", "asin", "asinh")):
-        fail(f"the Taylor series of {name}")
-    for j in range(k):
-        value = plus(value, f.forms.integer_power(v, j), -_TAYLOR[name](j))
-    # at v = 0 the rest over v^k is its limit: no condition
-    return f.forms.times(value, f.forms.inverse(f.forms.integer_power(v, k))) if over else value
-
-
 MEANINGS: dict[str, Meaning] = {
     **{f"{name}_difference": _difference(name) for name in
        "sqrt cbrt rsqrt exp exp2 log log1p tanh logistic sin cos tan sinh cosh asin atan asinh atanh erf".split()},
@@ -390,8 +360,8 @@ MEANINGS: dict[str, Meaning] = {
     "squared_distance": _apart,
     "sqrt_minus": _simple(_root_minus),
     "side": _simple(_side),
-    "taylor_rest": lambda f, ps, params, shapes: _taylor(f, ps, params, False),
-    "remainder": lambda f, ps, params, shapes: _taylor(f, ps, params, True),
+    "taylor_rest": lambda f, ps, params, shapes: taylor(f, ps, params, False),
+    "remainder": lambda f, ps, params, shapes: taylor(f, ps, params, True),
 }  # fmt: skip
 """What the operations of the rewritings stand for."""
 

@@ -148,8 +148,8 @@ class Logarithms:
         return None
 
     def _beside_one(self, argument: Node, found: _Found) -> _Found:
-        """The logarithm of a sum that is near 1 where its terms but for 1 cancel, as well."""
-        if argument.operation not in ("add", "sub") or self.builder.derivative:
+        """The logarithm of a weighted sum, near 1 from what it is less 1."""
+        if argument.operation not in ("add", "sub") or laws.WEIGHTED not in found[1].laws or self.builder.derivative:
             return found
         rest = self.difference(self.difference.shifted(argument, Fraction(1)), argument)
         if rest is None:
