@@ -148,8 +148,9 @@ def _softmax(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes
     return f.divided(above, below)
 
 
-def _scaled(f: Functions, s: Poly, c: Poly, params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
+def _scaled(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
     """s / c or s c, c a number or one for each sum."""
+    s, c = ps
     spread = c if not shapes[1] else _expanded(f, c, params["axes"], shapes[0])
     return f.divided(s, spread) if params["divides"] else f.forms.times(s, spread)
 
@@ -162,14 +163,14 @@ def _free_energy(
     f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
 ) -> Poly:
     reduce = _log_mean_exp if params["mean"] else _logsumexp
-    log = reduce(f, [_scaled(f, *ps, params, shapes)], params, shapes)
+    log = reduce(f, [_scaled(f, ps, params, shapes)], params, shapes)
     return f.forms.times(_temperature(f, ps[1], params["divides"]), log)
 
 
 def _weighted_energy(
     f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
 ) -> Poly:
-    log = _weighted(f, [ps[0], _scaled(f, *ps[1:], params, shapes[1:])], params, shapes)
+    log = _weighted(f, [ps[0], _scaled(f, ps[1:], params, shapes[1:])], params, shapes)
     return f.forms.times(_temperature(f, ps[2], params["divides"]), log)
 
 
@@ -181,7 +182,7 @@ def _energy_of_two(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], 
 def _tempered_log_softmax(
     f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
 ) -> Poly:
-    exponent = _scaled(f, *ps, params, shapes)
+    exponent = _scaled(f, ps, params, shapes)
     return plus(exponent, _expanded(f, _logsumexp(f, [exponent], params, shapes), params["axes"], shapes[0]), -1)
 
 
@@ -328,7 +329,7 @@ MEANINGS: dict[str, Meaning] = {
     "exp_of_sum": lambda f, ps, params, shapes: f.exp(_combined(f, ps, params["coefficients"])),
     "exp_beside": lambda f, ps, params, shapes: f.exp(_combined(f, ps[1:], params["coefficients"])),
     "softmax": _softmax,
-    "tempered_softmax": lambda f, ps, params, shapes: _softmax(f, [_scaled(f, *ps, params, shapes)], params, shapes),
+    "tempered_softmax": lambda f, ps, params, shapes: _softmax(f, [_scaled(f, ps, params, shapes)], params, shapes),
     "tempered_log_softmax": _tempered_log_softmax,
     "free_energy": _free_energy,
     "weighted_free_energy": _weighted_energy,
