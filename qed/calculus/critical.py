@@ -86,7 +86,7 @@ def _judged(case: Case) -> Answer[CriticalPoint]:
         what = f"the value at the point is {value}"
         return undecided(Missing(what, "a point where the function is finite", "QED210"), "QED210")
     n = case.function.size
-    if n > LARGEST or case.boxes.weight * n * (n + 1) // 2 > MOST:
+    if n > LARGEST or case.weight * n * (n + 1) // 2 > MOST:
         return _large(case)
     try:
         here = local(case.boxes, case.point, case.point)
@@ -135,7 +135,11 @@ def undecided(missing: Missing, code: str | None = None, **values: Any) -> Answe
 
 
 def _rough(case: Case) -> Answer[CriticalPoint]:
-    """Where intervals do not prove that f is smooth: at a corner undecided, otherwise by products."""
+    """Where intervals do not prove that f is smooth: by its term; at a corner undecided, otherwise by products."""
+    termed = case.by_terms() if case.enclosed is None else None
+    answer = None if termed is None else _by_terms(termed)
+    if answer is not None:
+        return answer
     try:
         corner = jumps(case, _direction(case))
     except (NotImplementedError, ValueError, TypeError):  # what JAX raises where a rule is missing
@@ -151,14 +155,23 @@ def _rough(case: Case) -> Answer[CriticalPoint]:
     return undecided(Missing(what, "a point off the corner", "QED104"), "QED104")
 
 
+def _by_terms(case: Case) -> Answer[CriticalPoint] | None:
+    """The answer where the function is smooth as a term, if it is no degenerate one."""
+    here = local(case.boxes, case.point, case.point)
+    if not here.smooth or not local(case.boxes, *around(case.point)).smooth:
+        return None
+    answer = _at(case, here, flat=False)
+    return None if answer.unknown else answer
+
+
 def _direction(case: Case) -> Array:
     """A direction of length one that is none of the axes."""
     found = np.random.default_rng(0).standard_normal(case.function.size)
     return found / np.linalg.norm(found)
 
 
-def _at(case: Case, here: Local) -> Answer[CriticalPoint]:
-    """The answer at a point where f is smooth."""
+def _at(case: Case, here: Local, flat: bool = True) -> Answer[CriticalPoint]:
+    """The answer at a point where f is smooth; `flat`: derivatives of higher order may be asked."""
     point, n = case.point, case.function.size
     gradient = float(np.linalg.norm(here.gradient))
     bound = 0.0
@@ -174,7 +187,7 @@ def _at(case: Case, here: Local) -> Answer[CriticalPoint]:
         return _not_critical(case, surely, nearest, common)
     if nearest is not None:
         return nearest
-    answer = degenerate(case, center, at, common)
+    answer = degenerate(case, center, at, common) if flat else None
     if answer is not None:
         return answer
     values = np.linalg.eigvalsh(at.matrix)
@@ -259,7 +272,7 @@ def _not_critical(
     certificate = Slope.about(case.fun, case.x, case.args, index=i, bound=bound)
     standing, missing = Standing.PROVED, ()
     try:
-        if case.boxes.weight > BALLS:
+        if case.weight > BALLS:
             raise CertificateError("function", "its arrays are too large for balls")
         certificate.verify()
     except CertificateError as error:

@@ -7,7 +7,8 @@ strict local maximum where none is positive, and a saddle otherwise (Apostol, *M
 theorem 13.10).
 
 Verification encloses the gradient by series of balls, and the Hessian in padded intervals (`qed.domains.padded_jets`)
-or, where those do not suffice, by series of balls. One critical point: Krawczyk's test. Signs: with V near
+or, where those do not suffice, by series of balls; where the program chooses and the function is smooth, both by its
+term (`qed.certificates.smooth_terms`). One critical point: Krawczyk's test. Signs: with V near
 the eigenvectors, V'HV = L D L' in balls. If every pivot in D has a sign, V'HV is not singular, so V is not either, and
 H has as many eigenvalues of each sign as D (Sylvester's law of inertia: Golub and Van Loan, *Matrix Computations*,
 4th ed., 2013, section 8.1.5).
@@ -23,6 +24,7 @@ import numpy as np
 
 from qed.certificates.boxes import krawczyk
 from qed.certificates.certificate import Pointed, Subject, vector
+from qed.certificates.smooth_terms import SmoothTerm
 from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
 from qed.domains.balls import between
 from qed.domains.padded_jets import PaddedBoxes
@@ -78,18 +80,38 @@ class CriticalPoint(Pointed):
             raise CertificateError("radius", "a half-width is not positive")
         low, high = np.nextafter(center - radius, -np.inf), np.nextafter(center + radius, np.inf)
         try:
-            slopes = f.slopes(center, center)
-            padded = in_padded_intervals(traced, low, high)
-            if padded is None or self._fails(slopes, padded, radius) is not None:
-                failure = self._fails(slopes, f.forms(low, high, np.eye(f.size)), radius)
-                if failure is not None:
-                    raise failure
+            slopes = self._located(f, center, low, high, radius)
         except NotSmooth as error:
-            raise CertificateError("radius", str(error)) from None
+            slopes = self._located_by_terms(traced, center, low, high, radius, str(error))
         with precision(BITS):
             itself = self.distance == 0 and np.array_equal(point, center) and all(slope == 0 for slope in slopes)
         if not itself and not within(point, center, radius, self.distance):
             raise CertificateError("distance", "the critical point may be farther from the point")
+
+    def _located(self, f: BallBoxes, center: Array, low: Array, high: Array, radius: Array) -> list[Any]:
+        """The slopes at the center, where the derivatives of the program prove what is claimed."""
+        slopes = f.slopes(center, center)
+        padded = in_padded_intervals(f.traced, low, high)
+        if padded is None or self._fails(slopes, padded, radius) is not None:
+            failure = self._fails(slopes, f.forms(low, high, np.eye(f.size)), radius)
+            if failure is not None:
+                raise failure
+        return slopes
+
+    def _located_by_terms(
+        self, traced: Traced, center: Array, low: Array, high: Array, radius: Array, why: str
+    ) -> list[Any]:
+        """The same by the term of the program, where that chooses and the function is smooth."""
+        try:
+            term = SmoothTerm(traced, low, high)
+            slopes, _ = term.derivatives(center, center)
+            _, forms = term.derivatives(low, high)
+        except NotSmooth as error:
+            raise CertificateError("radius", f"{why}; {error}") from None
+        failure = self._fails(slopes, forms, radius)
+        if failure is not None:
+            raise failure
+        return slopes
 
     def _fails(self, slopes: Sequence[Any], forms: Sequence[Sequence[Any]], radius: Array) -> CertificateError | None:
         """What an enclosure of the Hessian on the box does not prove."""

@@ -1,7 +1,8 @@
 """The certificate of a slope: at a point a partial derivative is not zero, and by how much.
 
 Claimed of a function f at a point x: |d f / d x_i (x)| >= `bound` > 0, so that x is no critical point (Fermat). The
-derivative is that of the function's values, enclosed by a series of balls in the direction of the coordinate.
+derivative is that of the function's values, enclosed by a series of balls in the direction of the coordinate, or by the
+function's term (`qed.certificates.smooth_terms`).
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.certificate import Pointed, Subject, vector
+from qed.certificates.smooth_terms import SmoothTerm
 from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
 from qed.domains.precision import precision
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
+
+NEAR = 2.0**-30
+"""How large the box about the point is on which the function is to be smooth."""
 
 
 @final
@@ -43,6 +48,14 @@ class Slope(Pointed):
             bound=float(bound),
         )
 
+    def _by_term(self, traced: Traced, point: Any, why: str) -> Any:
+        """The slope where the program chooses and the function is smooth all the same."""
+        radius = NEAR * np.maximum(np.abs(point), 1.0)
+        try:
+            return SmoothTerm(traced, point - radius, point + radius).derivatives(point, point)[0][self.index]
+        except NotSmooth as error:
+            raise CertificateError("point", f"{why}; {error}") from None
+
     def prove(self, traced: Traced) -> None:
         """Prove that the slope is at least as large."""
         f = BallBoxes(traced)
@@ -56,7 +69,7 @@ class Slope(Pointed):
         try:
             slope = f.series(point, point, direction, 1)[1][0][1]
         except NotSmooth as error:
-            raise CertificateError("point", str(error)) from None
+            slope = self._by_term(traced, point, str(error))
         with precision(BITS) as flint:
             if not abs(slope) >= flint.arb(self.bound):
                 raise CertificateError("bound", f"the slope is {slope.str(8)}")

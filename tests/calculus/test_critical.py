@@ -20,6 +20,7 @@ from qed.errors import QedError
 from qed.graph.trace import trace
 from tests.calculus.corpus_critical import NETWORKS, ONE, POINTS, SEVERAL, float32, rosenbrock
 from tests.calculus.corpus_critical_fresh import FRESH, KINKS
+from tests.calculus.corpus_critical_later import CORNERS, LATER
 
 
 def ask(known):
@@ -197,3 +198,41 @@ def test_newton_and_krawczyk_find_the_nearby_point():
     rising = OnBoxes.of(trace(lambda x: jnp.sum(jnp.exp(x)), np.zeros(2)))
     away = np.array([0.3, -0.2])
     assert located(rising, away, local(rising, away, away)) is None
+
+
+@pytest.mark.slow
+def test_the_kinds_of_later_points():
+    """Kinds of points that were written before any was asked about; all with curvatures that have a sign are proved."""
+    for known in LATER:
+        answer = ask(known)
+        assert answer.value.kind == known.kind, known.name
+        assert answer.value.nature in ("", known.nature), known.name
+        assert answer.check(), known.name
+        assert answer.proved or known.degenerate, known.name
+    for known in CORNERS:
+        answer = ask(known)
+        assert answer.value.kind in ("undecided", known.kind), known.name
+
+
+def test_a_tie_of_log_sum_exp_is_no_corner():
+    def logistic(w):
+        return jnp.mean(jnp.logaddexp(0.0, jnp.array([[1.0, 2.0], [-1.0, -2.0], [1.0, -1.0], [-1.0, 1.0]]) @ w))
+
+    answer = qed.critical_point(logistic, jnp.zeros(2))
+    assert answer.proved and answer.value.kind == "minimum" and answer.check()
+    slope = qed.critical_point(jax.nn.softplus, 0.0)
+    assert slope.proved and slope.value.kind == "not_critical" and slope.check()
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: jnp.logaddexp(x[0], 0.0) + jnp.maximum(x[0], 0.0) - x[0],
+        lambda x: jnp.logaddexp(x[0], 0.0) - x[0] / 2 + x[0] * jnp.abs(x[0]),
+        lambda x: jnp.where(x[0] < 0, jnp.logaddexp(x[0], 0.0), jnp.logaddexp(2 * x[0], 0.0) / 2),
+        lambda x: jnp.logaddexp(jnp.abs(x[0]), 0.0) - x[0],
+    ],
+)
+def test_a_corner_beside_log_sum_exp_stays_one(fun):
+    answer = qed.critical_point(fun, jnp.zeros(1))
+    assert answer.unknown and answer.value.kind == "undecided"

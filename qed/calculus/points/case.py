@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from qed.calculus.bounding.boxes import OnBoxes
+from qed.calculus.bounding.by_terms import OnTerms
 from qed.calculus.hessian import flatten
 from qed.calculus.points.result import Direction
 from qed.calculus.shares import shares
@@ -29,12 +30,14 @@ class Case:
     Args:
         fun, x, args: what was given.
         function: it, traced and checked.
+        enclosed: its term, by which derivatives are enclosed instead of by the graph.
     """
 
     fun: Callable[..., Any]
     x: Any
     args: tuple[Any, ...]
     function: Function
+    enclosed: OnTerms | None = None
 
     @cached_property
     def point(self) -> Array:
@@ -42,9 +45,19 @@ class Case:
         return flatten(self.function.parameters)
 
     @cached_property
-    def boxes(self) -> OnBoxes:
+    def boxes(self) -> OnBoxes | OnTerms:
         """Enclosures by intervals."""
-        return OnBoxes.of(self.function.traced)
+        return self.enclosed or OnBoxes.of(self.function.traced)
+
+    def by_terms(self) -> Case | None:
+        """The same with enclosures by the term of the program, or None where it is no smooth one."""
+        terms = OnTerms.near(OnBoxes.of(self.function.traced), self.point)
+        return None if terms is None else replace(self, enclosed=terms)
+
+    @property
+    def weight(self) -> int:
+        """How many numbers the widest equation has."""
+        return self.boxes.weight if isinstance(self.boxes, OnBoxes) else self.boxes.boxes.weight
 
     @cached_property
     def balls(self) -> BallBoxes:

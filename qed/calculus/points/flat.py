@@ -123,7 +123,7 @@ def in_several(case: Case, point: Array, flat: Array, others: Array, curvatures:
 
 def _mixed(case: Case, point: Array, lines: Array, others: Array) -> Array:
     """B_k of the module's first paragraph: a row for each line v, a column for each of the other eigenvectors."""
-    if len(lines) * others.shape[1] * case.boxes.weight > BALLS:
+    if len(lines) * others.shape[1] * case.weight > BALLS:
         try:
             return _by_products(case, point, lines) @ others
         except NotImplementedError:  # where a rule is missing

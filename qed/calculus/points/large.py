@@ -223,7 +223,7 @@ def _fall(case: Case, found: Ends) -> Reason:
     """The direction in which f falls; proved in balls at the given point where that is cheap."""
     text = f"v'Hv = {found.lowest:.6g} along a direction"
     standing = Standing.MEASURED
-    if case.boxes.weight <= BALLS:
+    if case.weight <= BALLS:
         try:
             line = rounded(found.down[None], 30)
             _, rows = case.balls.series(case.point, case.point, line, 2)

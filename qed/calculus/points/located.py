@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qed.calculus.bounding.boxes import OnBoxes, undefined
+from qed.calculus.bounding.by_terms import OnTerms
 from qed.calculus.bounding.forms import krawczyk
 from qed.calculus.points.inertia import inertia
 from qed.domains.intervals import Intervals
@@ -58,7 +59,7 @@ class Local:
         return float(np.max(np.sum(self.hessian.upper - self.hessian.lower, -1), initial=0.0)) / 2
 
 
-def local(function: OnBoxes, lower: Array, upper: Array) -> Local:
+def local(function: OnBoxes | OnTerms, lower: Array, upper: Array) -> Local:
     """The derivatives up to the second on a box."""
     jet: Jet = function(lower[None], upper[None], 2)
     assert jet.slope is not None and jet.hessian is not None
@@ -95,7 +96,7 @@ class Located:
     box: Local
 
 
-def refined(function: OnBoxes, start: Array) -> tuple[Array, Local]:
+def refined(function: OnBoxes | OnTerms, start: Array) -> tuple[Array, Local]:
     """Where Newton's steps from a point lead, and the derivatives there.
 
     >>> import jax.numpy as jnp
@@ -134,7 +135,7 @@ def newton(here: Local) -> Array:
     return inner @ ((inner.T @ here.gradient) / values[kept])
 
 
-def located(function: OnBoxes, center: Array, here: Local) -> Located | None:
+def located(function: OnBoxes | OnTerms, center: Array, here: Local) -> Located | None:
     """The critical point that is proved to lie near a point where the gradient nearly vanishes, or None.
 
     >>> import jax.numpy as jnp
