@@ -184,7 +184,8 @@ class Answer(Generic[T_co]):
     """A claim with its standing, and a value of the type T that says what it found.
 
     `value` is the plain number, array or dataclass; `error` how far it may be off; `arithmetic` what the
-    claim speaks about ('reals', 'float32', ...). `headline` is the one plain sentence a text leads with,
+    claim speaks about ('reals', 'float32', ...; '' where it is that of the answer that holds this one, or where
+    nothing was computed). `headline` is the one plain sentence a text leads with,
     `subject` the left part of its title line, `meta` what surrounds the run (seconds, seed, versions),
     `answers` the answers this one is made of, and `recheck` a callable that repeats the measurement or
     replays the witness.
@@ -206,7 +207,7 @@ class Answer(Generic[T_co]):
     standing: Standing
     value: T_co | None = None
     _: KW_ONLY
-    arithmetic: str = "float32"
+    arithmetic: str = ""
     error: Error | None = None
     reasons: tuple[Reason, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -222,7 +223,8 @@ class Answer(Generic[T_co]):
     def __post_init__(self) -> None:
         for name in ("reasons", "findings", "advice", "missing", "answers"):
             _set(self, **{name: tuple(getattr(self, name))})
-        _set(self, standing=Standing(self.standing), meta=dict(self.meta))
+        spoken = self.arithmetic or next((part.arithmetic for part in self.answers if part.arithmetic), "")
+        _set(self, standing=Standing(self.standing), meta=dict(self.meta), arithmetic=spoken)
         if self.standing is Standing.PROVED and self.certificate is None:
             msg = f"PROVED needs a certificate; the claim is {self.claim!r}"
             raise ValueError(msg)

@@ -293,3 +293,10 @@ MODULES = [
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_in_the_docstrings_run(name: str) -> None:
     assert doctest.testmod(importlib.import_module(f"qed.{name}")).failed == 0
+
+
+def test_a_part_without_an_arithmetic_speaks_of_that_of_the_whole():
+    part = Answer("a", "REFUTED")
+    whole = Answer("all", "REFUTED", arithmetic="float64", answers=(part,))
+    assert "(float32)" not in str(whole) and part.arithmetic == ""
+    assert Answer("all", "REFUTED", answers=(Answer("b", "REFUTED", arithmetic="float64"),)).arithmetic == "float64"

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qed.graph.graph import Atom, Graph, Variable
 from qed.graph.jaxpr import concrete
 from qed.graph.splice import closes_over_arrays, splice
 from qed.graph.trace import Traced
@@ -23,13 +24,30 @@ from qed.graph.trace import Traced
 def lift(traced: Traced, loss: Any) -> tuple[Traced, int]:
     """Turn the graph's constants into inputs with the names that the user gave them."""
     graph = splice(traced.graph) if closes_over_arrays(traced.graph) else traced.graph
-    variables = [variable for variable, _ in graph.constants]
     values = [jnp.asarray(value) if isinstance(value, np.ndarray) else value for _, value in graph.constants]
     known = closed_over_names(loss)
     paths = [_name_of(value, known) or f"constant {i}" for i, value in enumerate(values)]
-    lifted = replace(graph, inputs=(*graph.inputs, *variables), constants=())
+    lifted = _as_inputs(graph, paths)
     leaves = (*_as_arrays(traced.leaves), *values)
     return replace(traced, graph=lifted, leaves=leaves, paths=(*traced.paths, *paths)), len(values)
+
+
+def _as_inputs(graph: Graph, paths: Sequence[str]) -> Graph:
+    """The graph with its constants as further inputs, each under the user's name where there is one."""
+    named = {
+        variable: Variable(variable.shape, variable.dtype, path) if path.isidentifier() else variable
+        for (variable, _), path in zip(graph.constants, paths, strict=True)
+    }
+
+    def new(atoms: Sequence[Atom]) -> tuple[Atom, ...]:
+        return tuple(named.get(atom, atom) if isinstance(atom, Variable) else atom for atom in atoms)
+
+    equations = tuple(
+        replace(equation, inputs=new(equation.inputs)) if named.keys() & set(equation.inputs) else equation
+        for equation in graph.equations
+    )
+    inputs = (*graph.inputs, *named.values())
+    return replace(graph, inputs=inputs, equations=equations, outputs=new(graph.outputs), constants=())
 
 
 def _as_arrays(leaves: Sequence[Any]) -> tuple[Any, ...]:

@@ -149,7 +149,7 @@ class _Builder:
 
     def standing(self, answer: Answer[Any]) -> str:
         """The standing, with its arithmetic where PROVED or where that is not the one of the whole answer."""
-        if answer.proved or answer.arithmetic != self.root.arithmetic:
+        if answer.arithmetic and (answer.proved or answer.arithmetic != self.root.arithmetic):
             return self.spelling.sentence(f"{answer.standing} ({answer.arithmetic})")
         return str(answer.standing)
 

@@ -231,7 +231,8 @@ def _compose(
 ) -> Answer[Diagnosis]:
     cured = stable is not None and stable.failure is None
     step_bad = step is not None and step.code in ("QED401", "QED403")
-    consequence = cause is not None and not cured and step_bad and cause.birth is not None
+    later = run.failure is not None and run.failure.step > 0
+    consequence = cause is not None and not cured and step_bad and (cause.birth is not None or later)
     answers: list[Answer[Any]] = []
     if cause is not None:
         answers.append(_with_stable_form(case, cause, run, stable))

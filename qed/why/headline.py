@@ -85,6 +85,8 @@ def headline(
         findings: all findings.
     """
     code = None if step is None else step.code
+    if cause is not None and cause.birth is None and consequence and code == "QED401":
+        return f"{_failure_sentence(run)} The step is too large: {_times(step)}."
     if cause is not None and cause.answer.missing and cause.answer.missing[0].code == "QED020":
         lost = cause.answer.missing[0]
         return f"{_failure_sentence(run)} Where it is born is not known: qed has no rule for {lost.primitive}."

@@ -37,12 +37,18 @@ def why_hidden(path: str, recorder: Recorder, ended: str, budget: float) -> Answ
     )
     failed = recorder.failed
     if failed is not None:
-        return _failed(failed, loss, budget)
+        return why_call(failed, loss, budget)
     return _ran(recorder, ended, loss)
 
 
-def _failed(call: Call, loss: Missing, budget: float) -> Answer[Diagnosis]:
-    """The failing call alone, its results searched for the first number that is not finite."""
+def why_call(call: Call, loss: Missing, budget: float) -> Answer[Diagnosis]:
+    """The failing call alone, its results searched for the first number that is not finite.
+
+    Args:
+        call: the call, with its arguments.
+        loss: what is not known then.
+        budget: seconds for the diagnosis.
+    """
 
     def step(state: Any, _: Any) -> Any:
         args, kwargs = state

@@ -20,6 +20,7 @@ from itertools import pairwise
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -46,8 +47,9 @@ class Identified:
 
 
 def flat(tree: Any) -> np.ndarray:
-    """The float leaves of a pytree as one float64 vector."""
-    leaves = [np.asarray(leaf).astype(np.float64).ravel() for leaf in jax.tree.leaves(tree) if is_float(leaf)]
+    """The float leaves of a pytree as one float64 vector; a plain number as the array that it becomes."""
+    arrays = [leaf if hasattr(leaf, "dtype") else jnp.asarray(leaf) for leaf in jax.tree.leaves(tree) if is_float(leaf)]
+    leaves = [np.asarray(leaf).astype(np.float64).ravel() for leaf in arrays]
     return np.concatenate(leaves) if leaves else np.zeros(0)
 
 
@@ -137,12 +139,19 @@ def captured(points: Sequence[Any], gradients: Sequence[Any], updates: Sequence[
     def init(params: Any) -> Any:
         return first.state
 
-    def update(updates: Any, state: Any, params: Any = None) -> Any:
+    inner = optax.with_extra_args_support(first.transformation)
+
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> Any:
         at = None if given is None or params is None else jax.tree.unflatten(given[1], params)
-        change, state = first.transformation.update(jax.tree.unflatten(tree, updates), state, at)
+        if "grad" in extra:  # what a line search asks for, in the user's own structure
+            extra |= {"grad": jax.tree.unflatten(tree, extra["grad"])}
+        if "value_fn" in extra:
+            loss = extra["value_fn"]
+            extra |= {"value_fn": lambda tree: loss(tuple(jax.tree.leaves(tree)))}
+        change, state = inner.update(jax.tree.unflatten(tree, updates), state, at, **extra)
         return tuple(jax.tree.leaves(change)), state
 
-    return Captured(StepRule("optax", transformation=optax.GradientTransformation(init, update)))
+    return Captured(StepRule("optax", transformation=optax.GradientTransformationExtraArgs(init, update)))
 
 
 def _misfit(seen: np.ndarray, fitted: np.ndarray) -> float:

@@ -333,7 +333,7 @@ class Recorder:
     def _note(self, call: Call) -> None:
         if self.failed is not None and not was_skipped(self.failed, call):
             self._stop(_FAILED)
-        if call.seen or call.finite:
+        if call.finite or (call.seen and not call.born_before_the_loss):
             call = replace(call, args=(), kwargs={})  # what is needed of them is in what was seen
         if call.finite and len(self.first) < self.kept:
             self.first.append(call)

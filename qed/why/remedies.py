@@ -60,10 +60,18 @@ def stable_patch(case: Case, first: Span | None = None) -> str | None:
     lines = []
     for change in sorted(case.rewritten.changes, key=lambda change: change.span != first):
         where = f"line {change.span.line}: " if change.span is not None else ""
-        line = f"{where}{change.before}  ->  {change.after}"
+        before = change.before if "..." not in change.before else _written(change.span) or change.before
+        line = f"{where}{before}  ->  {change.after}"
         if line not in lines:
             lines.append(line)
     return "\n".join(lines)
+
+
+def _written(span: Span | None) -> str:
+    """What stands in the source under a span of one line."""
+    if span is None or span.end_column is None or span.end_line not in (None, span.line):
+        return ""
+    return span.text[span.column : span.end_column]
 
 
 def scaled_data(case: Case) -> tuple[tuple[Any, ...], str] | None:

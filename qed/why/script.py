@@ -20,24 +20,28 @@ from typing import Any
 import jax
 import numpy as np
 
-from qed.answer import Answer, Missing, Reason, Standing
+from qed.answer import Answer, Missing
 from qed.errors import QedError
-from qed.findings import Finding, Level
 from qed.graph.source import is_library
 from qed.graph.trace import is_float
 from qed.graph.untraceable import user_line
 from qed.why.case import DEFAULT_BUDGET, Progress
 from qed.why.diagnose import why, why_failed
-from qed.why.diagnosis import Diagnosis, Verdict
-from qed.why.hidden import why_hidden
+from qed.why.diagnosis import Diagnosis
+from qed.why.hidden import why_call, why_hidden
 from qed.why.identify import Identified, captured, identify
-from qed.why.mistakes.batch import statistics_of_the_batch
 from qed.why.problem import Problem
 from qed.why.recorder import Recorder, StopTraining
 from qed.why.running import run_here
-from qed.why.seen import Differentiated, exploding
-from qed.why.words import number, plural
+from qed.why.seen import Differentiated
+from qed.why.told import settled, told
+from qed.why.words import plural
 
+_BEFORE = " before the first step"
+_BORN_BEFORE = (
+    "the curvature and the step limit: the numbers that the loss is given are not finite already, and they are made "
+    "in the step before it"
+)
 LONGEST = 160  # characters of another library's message
 FIRST = 4  # steps that are kept whole: with one less, Nesterov's variant looks like a heavy ball
 
@@ -156,7 +160,7 @@ def why_script(
         words = "a trial run on the data of one step alone does not do what the script does"
         found = replace(found, rule=None, words=words)
         answer = _ask(script, notes[0], failing, found, budget, progress)
-    answer = _told(script, answer, found, failing, curve)
+    answer = told(script, answer, found, failing, curve)
     if found.rule is None or not batches:
         return answer
     other = Missing("the other batches: limit and trial runs are for the data of one step")
@@ -166,7 +170,7 @@ def why_script(
 def _contradicted(recorder: Recorder, answer: Answer[Diagnosis], curve: list[float]) -> bool:
     """Whether a captured rule is blamed for what did not happen: the script's own loss did not rise."""
     blamed = any(finding.code in ("QED401", "QED403") for finding in answer.findings)
-    rose = bool(curve) and float(np.median(curve[-max(1, len(curve) // 10) :])) > curve[0]
+    rose = bool(curve) and settled(curve) > curve[0]
     return blamed and recorder.finite and not rose
 
 
@@ -282,7 +286,17 @@ def _ask(
     if answer is not None and answer.first_bad_step is not None:
         if not guessed or any(finding.code == "QED401" for finding in answer.findings):
             return answer
-    at_failure = why(as_problem(failing, None, budget), progress=progress)
+    failed = script.recorder.failed
+    if failed is not None and failed.args and failed.born_before_the_loss:
+        return why_call(failed, Missing(_BORN_BEFORE), budget)
+    try:
+        at_failure = why(as_problem(failing, None, budget), progress=progress)
+    except QedError as error:
+        at = 0 if failed is None else failed.step
+        if error.code != "QED006" or not at:
+            raise
+        what = f"at step {at} of the script {error.what.removesuffix(_BEFORE)}"
+        raise QedError(error.code, what, error.because, error.instead, error.span, error.detail) from error
     return at_failure if at_failure.findings or answer is None else answer
 
 
@@ -292,104 +306,3 @@ def _seen(script: Script) -> str:
     if recorder.failed is not None:
         text += ", the last one not finite"
     return f"{text}; ended by {script.ended}"
-
-
-def _told(
-    script: Script, answer: Answer[Diagnosis], found: Identified, failing: Differentiated | None, curve: list[float]
-) -> Answer[Diagnosis]:
-    """The answer, told of the script: its own curve, the identified rule, and what stays unknown."""
-    recorder = script.recorder
-    at = 0 if recorder.failed is None else recorder.failed.step
-    at_failure = failing is not None and answer.first_bad_step == 0 and at > 0
-    answers = tuple(_at_step(part, at) if at_failure else part for part in answer.answers)
-    own = [] if failing is not None or not recorder.finite else [_ran(script, curve, bool(answer.findings))]
-    own += _evaluated(recorder)
-    findings = (*answer.findings, *(finding for part in own for finding in part.findings))
-    missing = [m for m in answer.missing if not m.what.startswith("whether a step is stable")]
-    if found.rule is None and recorder.first:
-        missing.append(
-            Missing(
-                f"the stability limit of the script's step rule: {found.words}",
-                settle="name the loss and the rule: qed why FILE.py:loss --at NAME --step RULE",
-            )
-        )
-    diagnosis = answer.value
-    exploded = any(finding.code == "QED403" for part in own for finding in part.findings)
-    grave = any(part.refuted for part in own)
-    if diagnosis is not None and grave and diagnosis.verdict == Verdict.HEALTHY:
-        diagnosis = replace(diagnosis, verdict=Verdict.DIVERGES if exploded else Verdict.MISTAKE, findings=findings)
-    return replace(
-        answer,
-        value=diagnosis,
-        standing=Standing.REFUTED if grave else answer.standing,
-        answers=(*answers, *own),
-        findings=findings,
-        missing=tuple(missing),
-        headline=_headline(script, answer, at_failure, exploded, curve, own),
-        meta={**answer.meta, "script_steps": recorder.steps, "ended": script.ended, "rule": str(found.rule)},
-    )
-
-
-def _at_step(part: Answer[Any], step: int) -> Answer[Any]:
-    """A claim about the start of the diagnosed run, which is a step of the script."""
-    return replace(part, claim=part.claim.replace("at the start", f"at step {step} of the script"))
-
-
-def _ran(script: Script, curve: list[float], explained: bool) -> Answer[Any]:
-    """What the script's own run showed; a finding where its loss exploded and nothing else explains it."""
-    recorder = script.recorder
-    text = f"the script ran {plural(recorder.steps, 'step')} until {script.ended}, all finite{_but(recorder)}"
-    if recorder.donates:
-        text += " (with the arguments kept that it donates: by itself it takes less memory)"
-    if curve:
-        text += f": loss {number(curve[0])} -> {number(curve[-1])}"
-    if exploding(curve) and not explained:
-        message = f"the loss goes from {number(curve[0])} to {number(curve[-1])} in the script's own run"
-        reason = Reason(
-            "the script was run",
-            role="witness",
-            text=message,
-            predicted="no higher than at the start",
-            observed=curve[-1],
-            standing=Standing.MEASURED,
-        )
-        finding = Finding("QED403", message, None, {"start": curve[0], "end": curve[-1], "steps": recorder.steps})
-        claim = "the loss of the script falls"
-        return Answer(claim, Standing.REFUTED, reasons=(reason,), findings=(finding,))
-    reason = Reason("the script was run", text=text, predicted="finite", observed="finite", standing=Standing.MEASURED)
-    return Answer(text, Standing.MEASURED, reasons=(reason,))
-
-
-def _evaluated(recorder: Recorder) -> list[Answer[Any]]:
-    """The mistakes of what the script evaluates beside its training."""
-    seen = [item for item in recorder.evaluations.values() if item is not None]
-    return [answer for name, traced in seen for answer in statistics_of_the_batch(traced, name)]
-
-
-def _but(recorder: Recorder) -> str:
-    return f" but {plural(recorder.skipped, 'step')} that it skipped" if recorder.skipped else ""
-
-
-def _headline(
-    script: Script,
-    answer: Answer[Diagnosis],
-    at_failure: bool,
-    exploded: bool,
-    curve: list[float],
-    own: Sequence[Answer[Any]],
-) -> str | None:
-    steps, failed = script.recorder.steps, script.recorder.failed
-    if at_failure and failed is not None:
-        rest = (answer.headline or "").partition(": ")[2] or (answer.headline or "").partition(". ")[2]
-        return f"The script's loss or gradient stops being finite at step {failed.step}: {rest}".strip()
-    if exploded:
-        ends = f"from {number(curve[0])} to {number(curve[-1])} in {plural(steps, 'step')}"
-        return f"The loss of this script rises {ends}; its step rule is not one whose limit is known."
-    if answer.findings or not script.recorder.finite:
-        return answer.headline
-    mistake = next((f for part in own for f in part.findings if f.level != Level.NOTE), None)
-    if mistake is not None:
-        return f"The script runs, but {mistake.message}."
-    ends = f"loss {number(curve[0])} -> {number(curve[-1])}" if curve else "whose loss is not returned"
-    every = f"all finite{_but(script.recorder)}"
-    return f"Nothing speaks against this script: {plural(steps, 'step')}, {ends}, {every}."

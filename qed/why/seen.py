@@ -61,6 +61,11 @@ class Differentiated:
         return light
 
     @cached_property
+    def given_finite(self) -> bool:
+        """Whether what the loss was called with is finite."""
+        return all(all_finite(leaf) for leaf in jax.tree.leaves((self.args, self.kwargs)))
+
+    @cached_property
     def finite(self) -> bool:
         """Whether loss and gradient are finite."""
         return math.isfinite(self.value) and all(all_finite(leaf) for leaf in jax.tree.leaves(self.gradient))
@@ -88,6 +93,13 @@ class Call:
     losses: tuple[float, ...]
     finite: bool
     seen: tuple[Differentiated, ...] = ()
+
+    @cached_property
+    def born_before_the_loss(self) -> bool:
+        """Whether a loss inside the call is given numbers that are not finite, while the call itself is not."""
+        given = jax.tree.leaves((self.args, self.kwargs))
+        entered = next((note for note in self.seen if not note.finite), None)
+        return entered is not None and not entered.given_finite and all(all_finite(leaf) for leaf in given)
 
 
 _finite = jax.jit(lambda x: jnp.isfinite(x).all())

@@ -99,6 +99,11 @@ def test_a_mask_and_a_rate_among_the_parameters_are_meant():
         assert codes(qed.why(qed.Problem(loss, at, key=key, step=0.05))) == ()
 
 
+def test_zeros_that_are_rounded_are_no_mask_where_nothing_else_is_trained():
+    answer = qed.why(qed.Problem(lambda w: jnp.mean((X @ (jnp.round(8 * w) / 8) - Y) ** 2), jnp.zeros(4), step=0.05))
+    assert codes(answer) == ("QED102",) and answer.refuted
+
+
 def test_bounds_that_are_only_compared_are_a_note_while_others_are_trained():
     def loss(w):
         return jnp.mean((X @ w["w"] + jnp.digitize(X[:, 0], w["bounds"]) - Y) ** 2)

@@ -193,6 +193,63 @@ def test_a_loss_that_cannot_be_entered_is_said_to_be_hidden(tmp_path):
     assert any("the loss itself" in item.what for item in answer.missing)
 
 
+SHARPNESS_AWARE = """
+import jax, jax.numpy as jnp
+X = jnp.ones((8, 3))
+loss = lambda p: jnp.mean((X @ p - 1.0) ** 2 * 0.0)
+@jax.jit
+def step(p):
+    g = jax.grad(loss)(p)
+    beside = p + 0.05 * g / jnp.linalg.norm(g)
+    value, slope = jax.value_and_grad(loss)(beside)
+    return p - 0.1 * slope, value
+p = jnp.zeros(3)
+for _ in range(3):
+    p, value = step(p)
+"""
+
+
+def test_a_number_born_in_the_step_before_the_loss_is_found_in_the_step(tmp_path):
+    (tmp_path / "sharp.py").write_text(SHARPNESS_AWARE)
+    answer = why_script(tmp_path / "sharp.py")
+    finding = answer.findings[0]
+    assert finding.code == "QED204" and "beside = p" in finding.span.text
+
+
+LINE_SEARCH = """
+import jax, jax.numpy as jnp, optax
+loss = lambda w: jnp.sum((w["a"] - 1.0) ** 2) + w["b"] ** 2
+w, rule = {"a": jnp.zeros(2), "b": 1.0}, optax.chain(optax.sgd(1.0), optax.scale_by_backtracking_linesearch(8))
+state = rule.init(w)
+for _ in range(4):
+    value, slope = jax.value_and_grad(loss)(w)
+    change, state = rule.update(slope, state, w, value=value, grad=slope, value_fn=loss)
+    w = optax.apply_updates(w, change)
+"""
+
+
+def test_a_line_search_is_run_with_what_it_asks_for(tmp_path):
+    (tmp_path / "search.py").write_text(LINE_SEARCH)
+    answer = why_script(tmp_path / "search.py")
+    assert not answer.findings and len(answer.losses) > 100
+
+
+NOT_FINITE_LATER = """
+import jax, jax.numpy as jnp
+w = jnp.zeros(2)
+for k in range(4):
+    x = jnp.array([0.0, float(k)]) / (k - 2)
+    w = w - 0.1 * jax.grad(lambda w, x: jnp.sum((w - x) ** 2))(w, x)
+"""
+
+
+def test_data_that_are_not_finite_are_told_with_the_step(tmp_path):
+    (tmp_path / "data.py").write_text(NOT_FINITE_LATER)
+    with pytest.raises(QedError, match="at step 2 of the script") as caught:
+        why_script(tmp_path / "data.py")
+    assert caught.value.code == "QED006"
+
+
 def test_a_step_whose_loss_is_hidden_is_searched_for_the_birth(tmp_path, monkeypatch):
     monkeypatch.setenv("SHIFT", "-0.5")
     _, answer = output_of(lambda: why_script(write(tmp_path, ENSEMBLE)))
@@ -344,6 +401,14 @@ def test_only_rules_with_a_known_limit_are_identified(rule, expected):
     found = identify(*walk(rule))
     assert (None if found.rule is None else str(found.rule)) == expected
     assert found.words
+
+
+def test_a_plain_number_among_the_parameters_is_the_array_that_it_becomes():
+    points = [{"t": 0.1, "w": jnp.ones(2)}, {"t": jnp.float32(0.1) - 0.01, "w": jnp.ones(2) - 0.02}]
+    gradient = {"t": jnp.float32(0.1), "w": jnp.full(2, 0.2)}
+    assert str(identify(points, [gradient]).rule) == "sgd:0.1"
+    still = {"t": jnp.float32(0.1), "w": jnp.ones(2)}
+    assert "does not change" in identify([points[0], still], [gradient]).words
 
 
 def test_rising_and_exploding():

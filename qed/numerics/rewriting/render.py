@@ -20,6 +20,8 @@ _SILENT = MOVES | {"convert_element_type", "fill", "spread", "item"}
 LONGEST = 60
 FEW = 12
 """A formula of so few nodes is written out whole where it is short."""
+DEEP = 6
+"""A formula that ends at names within so many operations is written out, too."""
 
 Text = tuple[str, int]
 """A formula and how tightly its outermost operation binds: 0 choice, 1 sum, 2 product, 3 atom."""
@@ -38,7 +40,10 @@ class Formula:
     def __call__(self, node: Node) -> str:
         """The node as the operation that it is, its operands by name."""
         whole = self._operation(node, FEW)[0] if len(reachable([node])) <= FEW else ""
-        return whole if 0 < len(whole) <= LONGEST else self._operation(node, 3)[0]
+        if 0 < len(whole) <= LONGEST:
+            return whole
+        deep = self._operation(node, DEEP)[0]
+        return deep if len(deep) <= 2 * LONGEST and "..." not in deep else self._operation(node, 3)[0]
 
     def form(self, form: Form, new: Node | None = None) -> str:
         """A logarithm: the sum of its terms.

@@ -207,12 +207,12 @@ def zero_gradient(case: Case) -> list[Answer[Any]]:
     if unused and _move_the_loss(case, unused):  # not the same twice: nothing is certain
         return []
     answers = [_note(case, same, same[0].why) for same in (unused, stopped) if same]
-    cut = [item for item in kinds["cut"] if not _is_setting(case, item)]
+    others_are_trained = len(fixed) < len(case.prepared.parameters)
+    cut = [item for item in kinds["cut"] if not (others_are_trained and _is_setting(case, item))]
     places = dict.fromkeys(id(item.cut) for item in cut)
     together = [[item for item in cut if id(item.cut) == place] for place in places]
     groups = [items for items in together if case.clock.left > 0 and _move_the_loss(case, items)]
     zero = _exactly_zero(case) if groups else []
-    others_are_trained = len(fixed) < len(case.prepared.parameters)
     for items in groups:
         still = [item for item in items if zero[item.index]]
         compared = [item for item in still if others_are_trained and _is_compared(item)]
