@@ -22,7 +22,7 @@ import numpy as np
 
 from qed.answer import Answer, Reason
 from qed.calculus.bounding.allowance import Progress
-from qed.calculus.shapes.explanation import culprit, death, not_convex, reason_of, witness_reason
+from qed.calculus.shapes.explanation import culprit, death, not_convex, reason_of, rounded_exponent, witness_reason
 from qed.calculus.shapes.found import Term, term
 from qed.calculus.shapes.refutation import Search, split
 from qed.calculus.shapes.rules import Rules
@@ -266,6 +266,8 @@ class _Question:
             reasons += (reason_of(below),)
         elif other is not None:
             reasons += (witness_reason(self._chord(other), "concavity"),)
+        exponent = rounded_exponent(self.term)
+        reasons += () if exponent is None else (exponent,)
         parts: tuple[Answer[Any], ...] = ()
         if concave is not None:
             parts = (Answer("f is concave on the box", Standing.PROVED, None, arithmetic="reals", certificate=concave),)

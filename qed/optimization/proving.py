@@ -9,6 +9,7 @@ f(x*) for each of its points y. Both certificates are those of constrained probl
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +25,9 @@ from qed.certificates.kkt_point import KKTPoint
 from qed.certificates.problem_terms import affine
 from qed.certificates.stacked import stacked
 from qed.domains.ball_boxes import NotSmooth
+from qed.domains.curvature_algebra import Algebra
+from qed.domains.curvature_proof import Step
+from qed.domains.curvature_terms import Form
 from qed.errors import CertificateError, QedError
 from qed.graph.walk import TooLong
 from qed.optimization.hidden import weight
@@ -39,6 +43,10 @@ LARGEST, WORK = 50, 100_000
 """How many parameters there may be, and how many numbers of the program times the parameters."""
 OPERATIONS = 50_000
 """How many operations between numbers are taken apart at most."""
+NEGATIVE = 1e-5
+"""Which part of the largest curvature a negative one must have, to be more than rounding."""
+SECONDS = 2.0
+"""How long a proof of convexity is looked for in pieces."""
 SHARES = (1e-12, 1e-10, 1e-8)
 """How large a box is tried, relative to the point."""
 NEAR = 1e-3
@@ -128,9 +136,32 @@ def convex(case: Judged) -> Shown | None:
         return None
     algebra, (form, *_) = found
     step = None if affine(form) else Rules(algebra).convex(form)
+    if step is None and not affine(form) and not _bends_down(case):
+        step = _deeply(algebra, form)
     if step is None:
         return [] if affine(form) else None
     return [(0, rows_of(step))]
+
+
+def _bends_down(case: Judged) -> bool:
+    """Whether the Hessian has a negative eigenvalue at one of a few points of the box."""
+    x, random = case.here.x, np.random.default_rng(0)
+    for scale in (0.1, 0.3, 1.0, 3.0) * 2:
+        point = case.bounds.project(x + scale * (1 + np.abs(x)) * random.standard_normal(len(x)))
+        matrix = case.objective.matrix(point)
+        matrix = matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
+        if np.all(np.isfinite(matrix)):
+            values = np.linalg.eigvalsh(matrix)
+            if values[0] < -NEGATIVE * np.max(np.abs(values)):
+                return True
+    return False
+
+
+def _deeply(algebra: Algebra, form: Form) -> Step | None:
+    """A proof by cutting lines and boxes, in the seconds that there are for it."""
+    rules = Rules(algebra, deep=True, deadline=time.monotonic() + SECONDS)
+    rules.top = form
+    return rules.convex(form)
 
 
 def _fits(objective: Objective) -> bool:

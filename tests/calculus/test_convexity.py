@@ -277,3 +277,11 @@ def test_logarithms_of_sums_inside_one_another_are_one_sum():
         assert answer.check()
     difference = qed.convexity(lambda w: folded(w) - cox(2 * w), qed.Box(jnp.full(3, -3.0), jnp.full(3, 3.0)))
     assert not difference.proved
+
+
+def test_an_exponent_that_is_no_third_is_told():
+    box = (np.full(3, 0.5), np.full(3, 2.0))
+    answer = qed.convexity(lambda x: -(jnp.prod(x) ** (1 / 3)), box)
+    assert answer.refuted and any("a float next to 1/3 and above it" in reason.text for reason in answer.reasons)
+    other = qed.convexity(lambda x: -(jnp.prod(x) ** 0.375), box)
+    assert other.refuted and not any("a float next to" in reason.text for reason in other.reasons)

@@ -25,6 +25,7 @@ def valley(x):
     [
         (logistic, None, "The global minimum, since f is convex"),
         (logistic, (-0.1, 0.2), "The global minimum in the box, since f is convex"),
+        (lambda x: 0.5 * x @ x + 0.45 * jnp.cos(x[0] + x[1]), None, "The global minimum, since f is convex"),
         (lambda x: jnp.sum((x - 0.3) ** 2) + x[0] * x[1], (0.0, 1.0), "The global minimum in the box"),
         (valley, None, "A strict local minimum"),
         (valley, (-0.5, 0.5), "A strict local minimum in the box"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from qed.answer import Missing, Reason
 from qed.calculus.shapes.found import Term
 from qed.calculus.shapes.rules import Rules
+from qed.domains.curvature_line import atoms
 from qed.domains.curvature_proof import Step
 from qed.domains.curvature_terms import Form, Place
 from qed.findings import Finding
@@ -15,7 +17,10 @@ from qed.standing import Standing
 DEPTH, WIDTH = 12, 8
 
 TEXTS = {
+    "perspective": "s g(x/s, 1/s) is convex in x and s > 0 where g is",
+    "polynomial": "its second derivative has no root of odd multiplicity inside, and is positive somewhere",
     "affine": "an affine function is convex",
+    "binary forms": "every homogeneous part of a polynomial in two variables has definite second derivatives",
     "composition": "f'' has one sign where the argument goes, and f' the sign that its shape needs",
     "entropy": "u log u is convex for u >= 0, with its limit 0 at u = 0",
     "form over linear": "a sum of squares over a positive concave function is convex",
@@ -80,6 +85,27 @@ def witness_reason(chord: Any, of: str) -> Reason:
         standing=Standing.PROVED,
         text=f"at the middle of two points the function lies {side} its chord by {chord.gap:.6g}",
     )
+
+
+def rounded_exponent(term: Term) -> Reason | None:
+    """An exponent that is the float nearest to a fraction, and not the fraction: it may be what refutes.
+
+    (xyz)^p with 3 p <= 1 is concave; float32's 1/3 lies above 1/3: three such exponents sum to more than 1.
+    """
+    for atom in atoms(term.form, set()) if term.form is not None else ():
+        if atom.name != "power":
+            continue
+        exact = Fraction(next(iter(dict(atom.data.parameters).values())))
+        meant = exact.limit_denominator(64)
+        if exact != meant and abs(exact - meant) <= abs(meant) / 2**22:
+            side = "above" if exact > meant else "below"
+            return Reason(
+                "the exponent as it is",
+                role="what refutes",
+                text=f"the exponent in the program is {float(exact):.17g}, a float next to {meant} and {side} it; "
+                f"with {meant} itself the function may have another shape",
+            )
+    return None
 
 
 def death(term: Term, rules: Rules, problem: str | None) -> Missing:
