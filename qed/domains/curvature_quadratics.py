@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qed.domains.precision import precision
+from qed.domains.precision import flint, precision
 
 if TYPE_CHECKING:
     from qed.domains.curvature_algebra import Algebra
@@ -50,7 +50,8 @@ class Quadratic:
     @property
     def convex(self) -> bool:
         """Whether it is convex on the whole space."""
-        return direction_below(self.hessian(0), 0) is None
+        zero = flint().fmpq(0)
+        return direction_below(self.hessian(zero), zero) is None
 
 
 def quadratic(a: Terms, form: Form) -> Quadratic | None:

@@ -285,3 +285,9 @@ def test_an_exponent_that_is_no_third_is_told():
     assert answer.refuted and any("a float next to 1/3 and above it" in reason.text for reason in answer.reasons)
     other = qed.convexity(lambda x: -(jnp.prod(x) ** 0.375), box)
     assert other.refuted and not any("a float next to" in reason.text for reason in other.reasons)
+
+
+def test_a_large_indefinite_form_is_refuted():
+    rows = np.random.default_rng(0).integers(-8, 9, (12, 12)) / 4
+    answer = qed.convexity(lambda x: x @ (rows + rows.T).astype(np.float32) @ x, (np.full(12, -1.0), np.full(12, 1.0)))
+    assert answer.refuted and answer.check()
