@@ -85,8 +85,10 @@ class Problem:
             self._last = (np.array(x), (float(f), np.asarray(c)))
         return self._last[1]
 
-    def judge(self, x: np.ndarray, own: Multipliers | None = None) -> tuple[float, float]:
-        """The largest scaled KKT residual at x, with multipliers by bounded least squares or with those given; and f.
+    def judge(self, x: np.ndarray, own: Multipliers | None = None) -> tuple[float, float, float]:
+        """The largest scaled KKT residual at x, f, and what violations buy of it: the sum of |y_i| violation_i.
+
+        Multipliers are found by bounded least squares, unless they are given.
 
         Args:
             x: a vector within the bounds.
@@ -96,7 +98,7 @@ class Problem:
         g, J = (np.asarray(part) for part in self.slopes(jnp.asarray(x)))
         f, c = float(f), np.asarray(c)
         if not (np.isfinite(f) and all(np.all(np.isfinite(part)) for part in (c, g, J))):
-            return np.inf, f
+            return np.inf, f, 0.0
         scale, slope = np.maximum(1.0, np.abs(J).max(axis=1, initial=0.0)), float(np.abs(g).max())
         equal = np.arange(self.m) < self.first
         off = np.where(equal, np.abs(c), np.maximum(0.0, -c)) / scale
@@ -109,7 +111,7 @@ class Problem:
             held = [y[~equal] * c[~equal], low * (x - self.low), high * (self.high - x)]
         complementarity = max(float(np.abs(np.nan_to_num(part, posinf=np.inf)).max(initial=0.0)) for part in held)
         sizes = (max(rest, wrong) / max(1.0, slope), complementarity / max(1.0, abs(f), slope))
-        return float(max(feasibility, *sizes)), f
+        return float(max(feasibility, *sizes)), f, float(np.abs(y) @ (off * scale))
 
     def least_squares(self, x: np.ndarray, c: np.ndarray, g: np.ndarray, J: np.ndarray) -> Multipliers:
         """The multipliers that fit best: bounded least squares of stationarity and complementarity together."""

@@ -94,12 +94,12 @@ class WeakDuality(Boxed):
             if not least >= library.arb(self.bound):
                 raise CertificateError("bound", f"at least {least.str(12)} is proved")
 
-    def proved(self, traced: Traced) -> float:
-        """The largest bound that these fields prove, rounded down.
+    def proved(self, traced: Traced, known: tuple[Algebra, Sequence[Form]] | None = None) -> float:
+        """The largest bound that these fields prove, rounded down; `known` are terms that were taken apart before.
 
         Raises CertificateError where they prove none.
         """
-        least = self._bounded(traced)
+        least = self._bounded(traced, known)
         with precision(BITS):
             return float(np.nextafter(float(least.lower()), -np.inf))
 
@@ -112,9 +112,11 @@ class WeakDuality(Boxed):
         if not algebra.positive(phi):
             raise CertificateError("bound", "the weighted sum is not proved to be above 0")
 
-    def _sum(self, traced: Traced) -> tuple[Algebra, Form, list[Fraction]]:
+    def _sum(
+        self, traced: Traced, known: tuple[Algebra, Sequence[Form]] | None = None
+    ) -> tuple[Algebra, Form, list[Fraction]]:
         """phi as a term that is defined everywhere on the box, and the weights."""
-        algebra, forms = problem_terms(traced, *self.sides(traced))
+        algebra, forms = problem_terms(traced, *self.sides(traced)) if known is None else known
         if self.objective not in (0, 1):
             raise CertificateError("objective", "it is neither 0 nor 1")
         weights = self._fractions(len(forms) - 1)
@@ -122,9 +124,9 @@ class WeakDuality(Boxed):
         defined(algebra, (phi,))
         return algebra, phi, weights
 
-    def _bounded(self, traced: Traced) -> Any:
+    def _bounded(self, traced: Traced, known: tuple[Algebra, Sequence[Form]] | None = None) -> Any:
         """A ball of a number that phi is nowhere below."""
-        algebra, phi, weights = self._sum(traced)
+        algebra, phi, weights = self._sum(traced, known)
         with precision(BITS) as library:
             return library.arb(self._least(traced, algebra, phi, weights))
 

@@ -195,13 +195,14 @@ def _by_rounding(matrix: list[list[Any]], zero: Any) -> tuple[bool, list[Any] | 
     if not np.all(np.isfinite(rounded)):
         return False, None
     values, vectors = np.linalg.eigh(rounded)
-    largest = float(np.abs(values).max())
-    if values[0] < -1e-12 * largest:
-        way = [zero + p / (zero + q) for p, q in (float(v).as_integer_ratio() for v in vectors[:, 0])]
-        image = [sum((c * w for c, w in zip(row, way, strict=True)), zero) for row in matrix]
-        if sum((v * w for v, w in zip(image, way, strict=True)), zero) < 0:
-            return True, way
-    return (values[0] > 1e-14 * largest and _definite_in_balls(exact)), None
+    definite, way = False, vectors[:, 0].tolist()
+    if values[0] >= -1e-12 * float(np.abs(values).max()):
+        definite, way = _by_balls(exact)
+    if definite or way is None:
+        return definite, None
+    below = [zero + p / (zero + q) for p, q in (float(v).as_integer_ratio() for v in way)]
+    image = [sum((c * w for c, w in zip(row, below, strict=True)), zero) for row in matrix]
+    return (True, below) if sum((v * w for v, w in zip(image, below, strict=True)), zero) < 0 else (False, None)
 
 
 def _parts(value: Any) -> tuple[Any, Any]:
@@ -209,16 +210,21 @@ def _parts(value: Any) -> tuple[Any, Any]:
     return (value.numerator, value.denominator) if hasattr(value, "numerator") else (value.p, value.q)
 
 
-def _definite_in_balls(matrix: list[list[tuple[int, int]]]) -> bool:
-    """Whether elimination in balls of 200 bits shows all pivots to be positive."""
+def _by_balls(matrix: list[list[tuple[int, int]]]) -> tuple[bool, list[float] | None]:
+    """Whether elimination in balls of 200 bits shows all pivots to be positive; else where one is negative, roughly."""
     n = len(matrix)
     with precision(200) as library:
         m = [[library.arb(library.fmpq(p, q)) for p, q in row] for row in matrix]
         for k in range(n):
             if not m[k][k] > 0:
-                return False
+                if not m[k][k] < 0:
+                    return False, None
+                way = [0.0] * k + [1.0] + [0.0] * (n - k - 1)
+                for i in range(k - 1, -1, -1):
+                    way[i] = -sum(float((m[i][j] / m[i][i]).mid()) * way[j] for j in range(i + 1, k + 1))
+                return False, way
             for i in range(k + 1, n):
                 share = m[k][i] / m[k][k]
                 for j in range(i, n):
                     m[i][j] = m[i][j] - share * m[k][j]
-    return True
+    return True, None

@@ -31,7 +31,8 @@ from qed.domains.known import Known, flattened
 from qed.domains.padded import Pair
 from qed.domains.padded_functions import function, integer_power
 from qed.domains.rounding_outward import subnormals_kept
-from qed.graph.dtypes import is_real
+from qed.domains.value import Value
+from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.graph import Equation, Variable
 from qed.graph.trace import Traced
 from qed.graph.walk import Context, Walker
@@ -118,7 +119,14 @@ class PaddedJets(Enclosing):
         return PaddedJet(value, value)
 
     def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        """The jets of an equation's outputs; with `choices` those of comparisons, too."""
+        """The jets of an equation's outputs; with `choices` those of comparisons, too; places are computed as they are.
+
+        An array read at places, x[i], compares and adds integers that are known before it reads.
+        """
+        if all(isinstance(x, Known) for x in inputs) and not any(is_inexact(v.dtype) for v in equation.outputs):
+            known = super().rule(equation.primitive) is not None
+            if known and facts.classify(equation.primitive) is not facts.Class.EFFECT:
+                return tuple(map(Known, Value().apply(equation, [x.array for x in inputs], context)))
         if self.choices and padded_choices.followed(equation, inputs):
             values = self.aligned(inputs, context)
             return (PaddedJet(*padded_choices.ends(self, equation, values, context)),)

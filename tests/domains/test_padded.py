@@ -204,3 +204,16 @@ def test_where_nothing_is_defined_nothing_is_known(name):
     found = PaddedBoxes(trace(UNDEFINED[name], np.zeros(2, np.float32)))(-np.ones((1, 2)), np.ones((1, 2)))
     known = not (np.isnan(found.value[0][0]) or np.isnan(found.value[1][0]))
     assert known == (name == "large integers")
+
+
+def test_an_array_read_at_places_is_enclosed():
+    places, weights = np.array([2, 0, 1, -1], np.int32), np.arange(1.0, 5.0, dtype=np.float32)
+
+    def form(x):
+        return jnp.sum(weights * x[places] * x[places[::-1]])
+
+    low, high = PaddedBoxes(trace(form, np.ones(3, np.float32))).arrays(np.ones(3), np.ones(3), 2, np.arange(3))
+    gradient = np.asarray(jax.grad(form)(np.ones(3, np.float32)))
+    assert low[0] <= 10 <= high[0]
+    assert np.all(low[1:4] <= gradient) and np.all(gradient <= high[1:4])
+    assert np.all(high - low < 1e-12)

@@ -41,6 +41,25 @@ def test_a_matrix_is_semidefinite_or_a_direction_shows_that_it_is_not(n, kind):
         assert value(rows, below) < 0
 
 
+def test_a_matrix_less_its_own_least_eigenvalue_is_decided_quickly():
+    rng = np.random.default_rng(0)
+    factor = rng.standard_normal((60, 70))
+    matrix = factor @ factor.T
+    matrix = (matrix + matrix.T) / 2
+    least = float(np.linalg.eigvalsh(matrix)[0])
+    for share in (1 - 1e-12, 1.0, 1 + 1e-12):
+        rows = [
+            [
+                c - fmpq(*least.as_integer_ratio()) * fmpq(*float(share).as_integer_ratio()) * int(i == j)
+                for j, c in pair
+            ]
+            for i, row in enumerate(exact(matrix))
+            for pair in [list(enumerate(row))]
+        ]
+        below = direction_below(rows, fmpq(0))
+        assert below is None if share < 1 else below is None or value(rows, below) < 0
+
+
 def test_fractions_of_python_do_as_well():
     matrix = [[Fraction(int(i == j)) for j in range(9)] for i in range(9)]
     assert direction_below(matrix, Fraction(0)) is None

@@ -34,6 +34,8 @@ from qed.optimization.constrained.problem import Constrained, Seen
 from qed.standing import Standing
 
 Array = np.ndarray
+SHORT = 20
+"""With up to so many parameters multipliers are tried as short fractions, too."""
 CLOSE = 1e-6
 """A bound that is farther below f, relative, is not told."""
 
@@ -68,14 +70,16 @@ class Parts:
 
     def _verified(self, made: WeakDuality) -> WeakDuality | None:
         """The certificate with the bound that its fields prove, if that says something."""
-        try:
-            bound = made.proved(self.traced)
-            if np.isfinite(bound) and (made.objective or bound > 0):
-                made = replace(made, bound=bound).sealed()
-                made.verify()
-                return made
-        except CertificateError:
-            pass
+        for known in ((self.algebra, self.forms), None):  # ranges of the second may be a little wider
+            try:
+                bound = made.proved(self.traced, known)
+                if np.isfinite(bound) and (made.objective or bound > 0):
+                    found = replace(made, bound=bound).sealed()
+                    found.verify()
+                    return found
+                break
+            except CertificateError:
+                continue
         if made.objective or made.rows:
             return None
         try:  # the infimum may be 0
@@ -168,7 +172,7 @@ def bounded_below(problem: Constrained, kkt: KKT) -> Answer[float] | None:
     if apart is None:
         return None
     f, best = kkt.seen.f, None
-    for digits in (12, 1000, 2**53):
+    for digits in (12, 1000, 2**53) if problem.n <= SHORT else (2**53,):
         made = apart.bound([Fraction(float(v)).limit_denominator(digits) for v in y], 1, kkt.seen.x)
         if made is not None and (best is None or made.bound > best.bound):
             best = made

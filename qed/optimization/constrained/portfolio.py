@@ -24,8 +24,12 @@ from qed.optimization.constrained.residuals import SOLVED, row_scales
 
 Array = np.ndarray
 ENGINES = ("uno-sqp", "uno-ipm", "slsqp", "trust-constr")
+FEW = 100
+"""Up to so many iterations one solver may take all; of more it may take half, so that others come to try, too."""
 MANY = 500
 """With more parameters SLSQP, whose matrices are dense, is not tried, and interior points go first."""
+OUT = 1e15
+"""A point farther out than this, relative to the start, is no minimum: the solver ran off."""
 LARGE = 1e4
 """Multipliers larger than this, relative to the slope of f, are believed only if Newton's method settles on them."""
 
@@ -87,7 +91,8 @@ def run(problem: Constrained, start: Array, most: int, chosen: Sequence[str], to
         lost = any(outcome.said is Said.INFEASIBLE for outcome in outcomes)
         if outcomes and (left <= 0 or (lost and engine == "trust-constr")):
             break
-        outcomes.append(ask(problem, start, left, engine))
+        share = left if left <= FEW or engine == chosen[-1] else left // 2
+        outcomes.append(ask(problem, start, share, engine))
         found = weighed(problem, outcomes[-1], tol)
         if found.held and bends_down(found):
             found = _escaped(problem, found, left - outcomes[-1].steps, outcomes, tol)
@@ -100,7 +105,7 @@ def run(problem: Constrained, start: Array, most: int, chosen: Sequence[str], to
             if lower is None:
                 break
             start = lower[0]  # the next solver begins there
-        away = [outcome for outcome in outcomes if outcome.said is Said.UNBOUNDED]
+        away = [outcome for outcome in outcomes if outcome.said is Said.UNBOUNDED or ran_off(problem, outcome.x)]
         ray = ray_of(problem, away[-1], start) if away else None
         if ray is None and best.held and best.curvature is not None:
             ray = ray_down(problem, best.kkt.seen.x, best.curvature.vector)
@@ -124,9 +129,16 @@ def weighed(problem: Constrained, outcome: Outcome, tol: float) -> Solved:
     if outcome.said not in (Said.UNBOUNDED, Said.INFEASIBLE):
         kkt, settled = polished(problem, kkt)
     tol = max(tol, 1e3 * problem.eps)
-    held = kkt.residuals.hold(tol) and (settled or size_of_multipliers(kkt) <= LARGE)
+    held = (
+        kkt.residuals.hold(tol) and (settled or size_of_multipliers(kkt) <= LARGE) and not ran_off(problem, kkt.seen.x)
+    )
     bend = curvature(problem, kkt) if held else None
     return Solved(kkt, held, settled, bend, (outcome,), outcome.engine)
+
+
+def ran_off(problem: Constrained, x: Array) -> bool:
+    """Whether a point lies so far out that residuals, which are relative, say nothing of it."""
+    return float(np.abs(x).max(initial=0.0)) > OUT * (1.0 + float(np.abs(problem.start).max(initial=0.0)))
 
 
 def size_of_multipliers(kkt: KKT) -> float:

@@ -57,7 +57,7 @@ def _along(problem: Constrained, start: Array, direction: Array) -> Ray | None:
         f, c = problem.values(x)
         off = np.concatenate([np.abs(c[: problem.equalities]), -c[problem.equalities :]]) / scales
         out = np.maximum(problem.bounds.lower - x, x - problem.bounds.upper).max(initial=0.0)
-        if max(off.max(initial=0.0), out) > 1e-9 * t or not np.isfinite(f):
+        if not np.max(off, initial=out) <= 1e-9 * t or not np.isfinite(f):
             return None
         values.append(f)
     falls = -np.diff(values)[-6:]
