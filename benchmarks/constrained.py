@@ -158,7 +158,7 @@ def _near(best: float | None, published: float | None) -> bool:
 
 
 def _of(kept: Done, name: str, turned: bool) -> dict[str, dict[str, Any]]:
-    return {key[2]: one for key, one in kept.items() if key[:2] == (name, turned)}
+    return {key[2]: one for key, one in kept.items() if key[:2] == (name, turned) and key[2] != COMPILING}
 
 
 def _differs(kept: Done, name: str, given: Any) -> bool:
@@ -171,8 +171,7 @@ def _differs(kept: Done, name: str, given: Any) -> bool:
 def table(kept: Done) -> dict[str, Any]:
     """A row for each problem: turned where that is listed, or where only so the published value is reached."""
     found = {}
-    kept = {key: one for key, one in kept.items() if key[2] != COMPILING}
-    for name in sorted({key[0] for key in kept}):
+    for name in sorted({key[0] for key in kept if key[2] != COMPILING}):
         ways = {turned: _of(kept, name, turned) for turned in (False, True)}
         published = next(one.get("published") for way in ways.values() for one in way.values() if "published" in one)
         turned = not ways[False] or _near(_best(ways[True]), published)

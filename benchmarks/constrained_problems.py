@@ -107,9 +107,9 @@ class Problem:
         y, low, high = self.least_squares(x, c, g, J) if own is None else own
         wrong = max(np.max(-y[~equal], initial=0.0), np.max(-low, initial=0.0), np.max(-high, initial=0.0))
         rest = float(np.abs(g - J.T @ y - low + high).max())
-        with np.errstate(invalid="ignore"):  # 0 times an infinite slack is 0
-            held = [y[~equal] * c[~equal], low * (x - self.low), high * (self.high - x)]
-        complementarity = max(float(np.abs(np.nan_to_num(part, posinf=np.inf)).max(initial=0.0)) for part in held)
+        slacks = [np.where(np.isfinite(slack), slack, 1.0) for slack in (x - self.low, self.high - x)]
+        held = [y[~equal] * c[~equal], low * slacks[0], high * slacks[1]]
+        complementarity = max(float(np.abs(part).max(initial=0.0)) for part in held)
         sizes = (max(rest, wrong) / max(1.0, slope), complementarity / max(1.0, abs(f), slope))
         return float(max(feasibility, *sizes)), f, float(np.abs(y) @ (off * scale))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -151,7 +152,7 @@ def direction_below(matrix: list[list[Any]], zero: Any) -> list[Any] | None:
     """
     n = len(matrix)
     if n > FEW:
-        told, below = _by_rounding(matrix, zero)
+        told, below = _by_rounding(matrix)
         if told:
             return below
     m = [list(row) for row in matrix]
@@ -185,7 +186,7 @@ def direction_below(matrix: list[list[Any]], zero: Any) -> list[Any] | None:
     return None
 
 
-def _by_rounding(matrix: list[list[Any]], zero: Any) -> tuple[bool, list[Any] | None]:
+def _by_rounding(matrix: list[list[Any]]) -> tuple[bool, list[Any] | None]:
     """Whether rounded numbers decide it, and then what `direction_below` returns: both are proved, or nothing is."""
     exact = [[(int(numerator), int(denominator)) for numerator, denominator in map(_parts, row)] for row in matrix]
     try:
@@ -200,9 +201,10 @@ def _by_rounding(matrix: list[list[Any]], zero: Any) -> tuple[bool, list[Any] | 
         definite, way = _by_balls(exact)
     if definite or way is None:
         return definite, None
-    below = [zero + p / (zero + q) for p, q in (float(v).as_integer_ratio() for v in way)]
-    image = [sum((c * w for c, w in zip(row, below, strict=True)), zero) for row in matrix]
-    return (True, below) if sum((v * w for v, w in zip(image, below, strict=True)), zero) < 0 else (False, None)
+    one = 0 * next((c for row in matrix for c in row if not isinstance(c, int)), Fraction(0)) + 1  # exact, not floats
+    below = [p * one / q for p, q in (float(v).as_integer_ratio() for v in way)]
+    image = [sum((c * w for c, w in zip(row, below, strict=True)), 0 * one) for row in matrix]
+    return (True, below) if sum((v * w for v, w in zip(image, below, strict=True)), 0 * one) < 0 else (False, None)
 
 
 def _parts(value: Any) -> tuple[Any, Any]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from flint import fmpq
 
-from qed.domains.curvature_quadratics import direction_below
+from qed.domains.curvature_algebra import Algebra
+from qed.domains.curvature_quadratics import direction_below, quadratic
 
 
 def exact(matrix):
@@ -58,6 +59,16 @@ def test_a_matrix_less_its_own_least_eigenvalue_is_decided_quickly():
         ]
         below = direction_below(rows, fmpq(0))
         assert below is None if share < 1 else below is None or value(rows, below) < 0
+
+
+def test_the_hessian_of_a_quadratic_of_many_numbers_with_zeros_in_it():
+    a = Algebra()
+    variables = [a.variable(k, f"x{k}", (-1.0, 1.0)) for k in range(9)]
+    squares = [(a.unary("square", x), a.q(1)) for x in variables]
+    last = a.multiply(variables[0], variables[8])
+    assert quadratic(a, a.combine([*squares, (last, a.q(1))])).convex
+    assert not quadratic(a, a.combine([*squares, (last, a.q(3))])).convex
+    assert not quadratic(a, last).convex
 
 
 def test_fractions_of_python_do_as_well():

@@ -20,7 +20,7 @@ from qed.optimization.constrained.born import outside_reason, start_error
 from qed.optimization.constrained.conflict import unsatisfiable
 from qed.optimization.constrained.endings import Told, told
 from qed.optimization.constrained.polish import active_set
-from qed.optimization.constrained.portfolio import ENGINES, Solved, engines, run
+from qed.optimization.constrained.portfolio import ENGINES, LARGE, Solved, engines, run, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained, constrained
 from qed.optimization.constrained.proof import onward, proved, unbounded
 from qed.optimization.constrained.residuals import SOLVED, residuals
@@ -31,7 +31,7 @@ from qed.standing import Standing
 
 Array = np.ndarray
 VIOLATED = 1e-11
-"""Where a point violates the constraints by more, they may be in conflict."""
+"""Where a point violates the constraints by more, they may be in conflict; at all, where multipliers run off."""
 STEPS = 1000
 """Iterations of all solvers together, unless said otherwise."""
 
@@ -70,7 +70,7 @@ def _answer(
     seen, found = best.kkt.seen, best.kkt.multipliers
     equality, inequality = problem.row_trees(found.y)
     multipliers = Multipliers(problem.tree(found.lower), problem.tree(found.upper), equality, inequality)
-    off = best.kkt.residuals.feasibility > VIOLATED
+    off = best.kkt.residuals.feasibility > (VIOLATED if best.held or size_of_multipliers(best.kkt) <= LARGE else 0.0)
     refused = unsatisfiable(problem, words, best.kkt) if off else None
     refused = refused or unbounded(problem, best.kkt, words)
     if refused is not None:
