@@ -1,8 +1,10 @@
 """Differences of log-gamma and digamma functions, and binomial coefficients: the digits kept, judged in balls."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.scipy.special import gammaln
 
 import qed
 from qed.graph.trace import trace
@@ -64,3 +66,46 @@ def test_a_gamma_function_alone_is_left_alone():
         return G(x) + G(2 * x)
 
     assert not qed.stabilize(fun).rewrites(3.0).value.rewrites
+
+
+# --- ratios of gammas beside logarithms -------------------------------------------------------------------------------
+
+
+def negative_binomial(mu, r):
+    return gammaln(4 + r) - gammaln(r) - gammaln(5.0) + r * jnp.log(r / (r + mu)) + 4 * jnp.log(mu / (r + mu))
+
+
+def student(x, nu):
+    constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * jnp.log(nu * jnp.pi)
+    return constant - (nu + 1) / 2 * jnp.log(1 + x * x / nu)
+
+
+def beta_binomial(a, b):
+    above = gammaln(a + 3) + gammaln(b + 7) - gammaln(a + b + 10)
+    return above - (gammaln(a) + gammaln(b) - gammaln(a + b))
+
+
+RATIOS = {"negative binomial": (negative_binomial, (3.0, 1e6)), "student": (student, (1.5, 1e5)),
+          "beta binomial": (beta_binomial, (2e4, 3e4))}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RATIOS)
+def test_likelihoods_of_many_degrees_keep_their_digits(name):
+    function, point = RATIOS[name]
+    case = scoring.Stability(name, "gammas", function, (point,))
+    verdict = scoring.verdict(case, "float32", qed.stabilize(function), scoring.truths(case, "float32"))
+    assert verdict.broken("value") and verdict.broken("gradient")
+    assert verdict.after.worst("value") < 4 and verdict.after.worst("gradient") < 4, verdict
+
+
+@pytest.mark.parametrize("name", RATIOS)
+def test_ratios_of_gammas_are_the_same_function(name):
+    function = RATIOS[name][0]
+    with jax.enable_x64(True):
+        for point in ((0.7, 2.3), (3.5, 0.4), (20.5, 40.25), (1e-3, 30.0), (0.25, -0.125)):
+            x, y = map(jnp.asarray, point)
+            stable = qed.stabilize(function)
+            for take in (lambda f: f, lambda f: jax.grad(f, 0), lambda f: jax.grad(f, 1)):
+                expected, found = take(function)(x, y), take(stable)(x, y)
+                if jnp.isfinite(expected):
+                    assert found == pytest.approx(float(expected), rel=1e-9, abs=1e-12), point

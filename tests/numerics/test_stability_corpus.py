@@ -101,19 +101,18 @@ FRESH_WORSE: frozenset[str] = frozenset()
 MENDED = {"value": 0.9, "gradient": 0.87}
 """The shares of the broken ones among them that are mended at least: what was seen, less one or two of 48."""
 THIRD_WORSE = frozenset(
-    "black_scholes_call frank_copula mixture_density negative_binomial_by_its_mean renyi_entropy "
-    "root_mean_square_norm zero_inflated_poisson".split()
+    "black_scholes_call frank_copula negative_binomial_by_its_mean renyi_entropy root_mean_square_norm".split()
 )
 """The same of the third set, in one dtype or another, with one JAX or another: a bit or two of those that it leaves."""
 THIRD_TOUCHED = {"poisson_likelihood"}
 """Controls that were seen to be rewritten: 0 log 0, which costs this one a bit, 4.4 of 53 lost instead of 3.2."""
 THIRD_MENDED = {
-    ("float32", "value"): 0.77,
-    ("float32", "gradient"): 0.69,
-    ("float64", "value"): 0.74,
-    ("float64", "gradient"): 0.55,
+    ("float32", "value"): 0.82,
+    ("float32", "gradient"): 0.74,
+    ("float64", "value"): 0.79,
+    ("float64", "gradient"): 0.63,
 }
-"""The shares of the third set, less two of about 70: 80 and 72 per cent in float32, 77 and 59 in float64.
+"""The shares of the third set, less two of about 70: 84 and 77 per cent in float32, 82 and 66 in float64.
 
 When the set was first judged, by a rewriting whose authors had not seen it, they were 61 and 53, 57 and 43: those are
 the held-out numbers.

@@ -1,4 +1,4 @@
-"""log Gamma(r + y) - log Gamma(r) - y log r, which is about y (y - 1) / (2 r) for a large r.
+"""log Gamma(r + y) - log Gamma(r) - y log|r|, which is about y (y - 1) / (2 r) for a large r.
 
 ::
 
@@ -75,7 +75,7 @@ def lgamma_log(r: Any, y: Any, x: Any) -> Any:
     rest = sum((c * _apart(u, v, gap, 2 * k + 1) for k, c in enumerate(STIRLING)), jnp.zeros_like(b))
     close = (relative_entropy(b, a, d) - 0.5 * logspace.log1p(d / a)) + rest
     r, y, x = (jnp.where(near, other, each) for each, other in ((r, 1.0), (y, 1.0), (x, 2.0)))
-    return jnp.where(near, close, lgamma_difference(x, r, y) - y * jnp.log(r)).astype(close.dtype)
+    return jnp.where(near, close, lgamma_difference(x, r, y) - y * jnp.log(jnp.abs(r))).astype(close.dtype)
 
 
 @lgamma_log.defjvp
@@ -90,7 +90,7 @@ def _lgamma_log_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     apart = sum((c * _apart(u, v, gap, 2 * k + 2) for k, c in enumerate(slopes)), jnp.zeros_like(b))
     in_r = (log_rest(1 + t, t) - 0.5 * gap) + apart
     r, y, x = (jnp.where(near, other, each) for each, other in ((r, 1.0), (y, 1.0), (x, 2.0)))
-    in_y = jnp.where(near, in_y, jax.lax.digamma(x * jnp.ones_like(b)) - jnp.log(r))
+    in_y = jnp.where(near, in_y, jax.lax.digamma(x * jnp.ones_like(b)) - jnp.log(jnp.abs(r)))
     in_r = jnp.where(near, in_r, digamma_difference(x * jnp.ones_like(b), r * jnp.ones_like(b), y) - y / r)
     value = lgamma_log(*primals)
     return value, (in_r * along_r + in_y * along_y).astype(value.dtype)

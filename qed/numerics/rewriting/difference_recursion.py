@@ -15,6 +15,7 @@ from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_factors import coefficients, rational_roots
 from qed.numerics.rewriting.difference_gamma_logs import with_logarithm
+from qed.numerics.rewriting.difference_gamma_ratios import ratios
 from qed.numerics.rewriting.difference_gammas import three
 from qed.numerics.rewriting.difference_logs import log_rest, log_slope
 from qed.numerics.rewriting.difference_pairs import two_terms, without_zeros
@@ -136,6 +137,9 @@ class Difference(Reading):
         logs = with_logarithm(self, polynomial, like)
         if logs is not None:
             return logs
+        apart = ratios(self, polynomial, like)
+        if apart is not None:
+            return apart
         found = three(self, polynomial, like) if len(polynomial) > 2 else None
         if found is None or len(polynomial) == 3:
             return None if found is None else found[1]
