@@ -24,6 +24,7 @@ from qed.optimization.constrained.answering import minimize_constrained
 from qed.optimization.judging import judged
 from qed.optimization.methods import named, seen
 from qed.optimization.objective import Objective, Seen
+from qed.optimization.portfolio import solve
 from qed.optimization.repeatable import called_back, check_repeatable, check_same
 from qed.optimization.running import Ended, run
 from qed.optimization.second_order import held_as
@@ -60,7 +61,8 @@ def minimize(
             sees 8 rows of the args a step; with constraints 'uno-sqp', 'uno-ipm', 'slsqp' or 'trust-constr'. None
             chooses: with constraints one after the other, until residuals hold.
         tol: for the largest part of the projected gradient; a run ends before where values and gradients are noise.
-        max_steps: by default 1000 for Newton's method, updates of optax and compiled runs, 20000 for the others.
+        max_steps: by default 1000 for Newton's method, updates of optax and compiled runs, 20000 for the others; where
+            neither it nor a method is given and Newton's steps are spent, BFGS and others are tried from the start.
         starts: how many starts, the others drawn about x0 with seed 0; the lowest point found is returned.
         compiled: L-BFGS as one compiled program, kept for later solves of the same function; without bounds and
             constraints. Under jit and vmap it computes the value, and the answer is UNKNOWN.
@@ -109,6 +111,10 @@ def minimize(
         objective.sizes = []
         if compiled:
             runs.append(_as_one(fun, x0, args, objective, each, tol, 1000 if max_steps is None else max_steps))
+        elif updates is None and method is None and max_steps is None and chosen == "newton":
+            ended, told = solve(objective, each, box, tol, most)
+            runs.append(ended)
+            notes = (*notes, *told)
         elif updates is None:
             runs.append(run(objective, each, box, chosen, tol, most))
         else:

@@ -61,7 +61,7 @@ def run(objective: Objective, start: Seen, bounds: Bounds, method: str, tol: flo
         most: steps.
     """
     here, steps, escapes = start, 0, 0
-    descend = {"newton": _by_model, "heavy-ball": _by_momentum, "nesterov": _by_momentum}.get(method, _by_search)
+    descend = {"newton": _by_newton, "heavy-ball": _by_momentum, "nesterov": _by_momentum}.get(method, _by_search)
     while True:
         here, how, taken = descend(objective, here, bounds, method, tol, most - steps)
         steps += taken
@@ -82,7 +82,14 @@ def _far(here: Seen) -> bool:
     return not np.isfinite(here.f) or here.f < -AWAY or float(np.abs(here.x).max(initial=0.0)) > AWAY
 
 
-def _by_model(objective: Objective, here: Seen, bounds: Bounds, _: str, tol: float, most: int) -> tuple[Seen, str, int]:
+def _by_newton(
+    objective: Objective, here: Seen, bounds: Bounds, _: str, tol: float, most: int
+) -> tuple[Seen, str, int]:
+    return by_model(objective, here, bounds, tol, most)
+
+
+def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most: int) -> tuple[Seen, str, int]:
+    """Steps of Newton's method in a ball: where they end, how, and how many they are."""
     radius = max(1.0, 0.1 * float(np.linalg.norm(here.x)))
     held = objective.curvature.kind != "products"
     matrix = None
@@ -104,7 +111,7 @@ def _by_model(objective: Objective, here: Seen, bounds: Bounds, _: str, tol: flo
         if ratio < 0.25:
             radius = 0.25 * min(radius, length) if np.isfinite(ratio) else 0.1 * min(radius, length)
         elif ratio > 0.75 and not inside:
-            radius *= 2.0 if ratio < 0.95 else 4.0
+            radius *= 2.0
         if ratio > 1e-4:
             here, matrix = trial, None
         if _far(here):

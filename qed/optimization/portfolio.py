@@ -1,0 +1,111 @@
+"""What is tried from the same start where the chosen method has spent its steps.
+
+No method is the best on every function. Newton's model is true in a small ball only where a valley is narrow and
+curved or the terrain waves, and its radius means nothing where parameters are of very different sizes. BFGS looks at
+gradients along whole steps and walks through waves; and in the units of the start, x = S u with S = diag |x0|,
+
+    g_u = S g,    H_u = S H S,
+
+one radius fits all parameters. So, in this order, each from the start and each for as many steps again: BFGS (L-BFGS
+where a matrix is too large); Newton's method in the units of the start; and Newton's method on from the lowest point
+found. Reference: Gould, Orban and Toint, *CUTEst: a constrained and unconstrained testing environment*, Comput. Optim.
+Appl. 60, 2015, on whose problems the gap between the best method and the best of all is seen; Dennis and Schnabel,
+*Numerical Methods for Unconstrained Optimization and Nonlinear Equations*, 1983, section 7.1 (scaling).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from qed.answer import Reason
+from qed.optimization.bounds import Bounds
+from qed.optimization.objective import Objective, Seen
+from qed.optimization.running import DENSE, Ended, by_model, run
+
+Array = np.ndarray
+CHEAP = 3
+"""How many steps with a gradient alone one with a Hessian is counted as."""
+UNLIKE = 100.0
+"""From which ratio of the numbers of a start its units are worth a try."""
+
+
+class InUnits(Objective):
+    """An objective whose parameters are measured in given units, x = S u; it counts where the other does."""
+
+    def __init__(self, other: Objective, units: Array) -> None:
+        self.other, self.units = other, units
+        self.function, self.counts, self.sizes = other.function, other.counts, []
+        self.curvature = other.curvature
+
+    def at(self, x: Array) -> Seen:
+        """Value and gradient at u."""
+        seen = self.other.at(x * self.units)
+        return Seen(seen.x / self.units, seen.f, seen.g * self.units)
+
+    def matrix(self, x: Array) -> Any:
+        """S H S at u."""
+        found = self.other.matrix(x * self.units)
+        if not hasattr(found, "nnz"):
+            return found * np.outer(self.units, self.units)
+        return found.multiply(self.units[:, None]).multiply(self.units[None, :]).tocsr()
+
+
+def solve(objective: Objective, start: Seen, bounds: Bounds, tol: float, most: int) -> tuple[Ended, tuple[Reason, ...]]:
+    """Newton's method, and where its steps are spent the others; which of them ended lowest, and the words for it.
+
+    Args:
+        objective: the loss.
+        start: in the box, with a finite value and gradient.
+        bounds: the box.
+        tol: for the largest part of the projected gradient.
+        most: steps with a Hessian that each method has.
+    """
+    first = run(objective, start, bounds, "newton", tol, most)
+    if first.how != "budget":
+        return first, ()
+    tried = {"newton": first}
+    search = "bfgs" if len(start.x) <= DENSE else "l-bfgs"
+    tried[search] = run(objective, start, bounds, search, tol, CHEAP * most)
+    best = _lowest(objective, tried)
+    if tried[best].how != "stationary":
+        units = _units(start)
+        if units is not None and objective.curvature.kind != "products":
+            tried["newton, in the units of the start"] = _in_units(objective, start, bounds, units, tol, most)
+            best = _lowest(objective, tried)
+        tried["newton, from the lowest"] = run(objective, tried[best].here, bounds, "newton", tol, most)
+        best = _lowest(objective, tried)
+    told = "; ".join(f"{name}: f = {each.here.f:.8g} after {each.steps} steps" for name, each in tried.items())
+    reason = Reason("methods one after the other", text=f"{told}. The point is that of {best}", role="method")
+    return replace(tried[best], steps=sum(each.steps for each in tried.values())), (reason,)
+
+
+def _lowest(objective: Objective, tried: dict[str, Ended]) -> str:
+    """Whose point is the lowest; of those as low up to noise, one without slope."""
+    known = {name: each for name, each in tried.items() if not np.isnan(each.here.f)}
+    least = min(each.here.f for each in known.values())
+    low = {name: each for name, each in known.items() if each.here.f <= least + objective.noise(least)}
+    return min(low, key=lambda name: (low[name].how != "stationary", low[name].here.f))
+
+
+def _units(start: Seen) -> Array | None:
+    """The sizes of the start's numbers where they are unlike; 1 for a zero."""
+    sizes = np.abs(start.x)
+    known = sizes[sizes > 0]
+    if not len(known) or known.max() < UNLIKE * known.min():
+        return None
+    return np.where(sizes > 0, sizes, 1.0)
+
+
+def _in_units(objective: Objective, start: Seen, bounds: Bounds, units: Array, tol: float, most: int) -> Ended:
+    """Newton's method in units, and on without them from where it ends, so that the tolerance is the user's."""
+    inside = InUnits(objective, units)
+    box = Bounds(bounds.lower / units, bounds.upper / units)
+    end, _, taken = by_model(inside, inside.at(start.x / units), box, tol * float(units.min()), most)
+    there = objective.at(bounds.project(end.x * units))
+    if not there.finite:
+        return Ended(start, "stuck", taken, 0)
+    last = run(objective, there, bounds, "newton", tol, max(most - taken, 50))
+    return replace(last, steps=last.steps + taken)

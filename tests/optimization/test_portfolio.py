@@ -1,0 +1,59 @@
+"""Where Newton's steps are spent: another method from the same start, and one radius for parameters of unlike sizes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import qed
+from qed.graph.function import read
+from qed.optimization.bounds import bounds_of
+from qed.optimization.objective import Objective
+from qed.optimization.portfolio import InUnits, solve
+
+
+def waves(x):
+    """A bowl under waves whose Hessian says little about the way down."""
+    return (jnp.sin(20 * x[0]) * jnp.sin(20 * x[1])) ** 2 + 0.05 * jnp.sum(x**2)
+
+
+def test_a_function_under_waves_is_solved_by_another_method_than_the_first():
+    with jax.enable_x64(True):
+        answer = qed.minimize(waves, jnp.array([-506.0, -506.2]), tol=1e-6)
+        assert abs(answer.fun) < 1e-9
+        assert answer.reason == "minimum"
+        (told,) = [reason for reason in answer.reasons if reason.rule == "methods one after the other"]
+        assert "bfgs" in told.text
+        # a budget or a method that the user gives is kept to
+        kept = qed.minimize(waves, jnp.array([-506.0, -506.2]), max_steps=100)
+        assert kept.counts["steps"] <= 100
+        assert not [reason for reason in kept.reasons if reason.rule == "methods one after the other"]
+
+
+def test_where_newton_is_enough_nothing_else_runs():
+    answer = qed.minimize(lambda x: jnp.sum((x - 1) ** 2), jnp.zeros(3))
+    assert not [reason for reason in answer.reasons if reason.rule == "methods one after the other"]
+
+
+def test_units_change_the_parameters_and_not_the_function():
+    with jax.enable_x64(True):
+        objective = Objective(read(lambda x: x[0] ** 2 * x[1] + jnp.exp(x[1] / 1e3), jnp.array([2.0, 1e3])))
+        units = np.array([0.5, 1e3])
+        inside, u = InUnits(objective, units), np.array([4.0, 1.0])
+        here, there = objective.at(u * units), inside.at(u)
+        assert there.f == here.f
+        np.testing.assert_allclose(there.g, here.g * units)
+        np.testing.assert_allclose(inside.matrix(u), objective.matrix(u * units) * np.outer(units, units))
+
+
+def test_a_start_of_unlike_sizes_is_walked_from_in_its_units():
+    """x0 of 1e-4 and 1e6: the ball of radius 1 about the start holds the one far too loosely and the other too fast."""
+    with jax.enable_x64(True):
+        rows = jnp.arange(1.0, 9.0)
+
+        def misfit(x):
+            return jnp.sum((x[0] * jnp.exp(x[1] / (1e5 + 2e4 * rows)) - jnp.exp(3e5 / (1e5 + 2e4 * rows))) ** 2)
+
+        objective = Objective(read(misfit, jnp.array([1e-4, 1e6])))
+        ended, _ = solve(objective, objective.at(objective.start), bounds_of(None, objective.start), 1e-6, 60)
+        assert ended.here.f < 1e-8
+        np.testing.assert_allclose(ended.here.x, [1.0, 3e5], rtol=1e-3)
