@@ -23,6 +23,7 @@ import platform
 import sys
 import types
 import warnings
+import zlib
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -44,28 +45,33 @@ PACKAGES = ("_unconstrained_minimisation", "_bounded_minimisation")
 TOLERANCE = 1e-9
 
 
-def problems(only: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """(name, problem), module by module: importing the package as a whole makes every problem at once."""
+def problems(only: tuple[str, ...] = (), mixed: bool = False) -> Iterator[tuple[str, Any]]:
+    """(name, problem), module by module: importing the package as a whole makes every problem at once.
+
+    Mixed, the modules come in an order that has nothing to do with their names, so that the first ones are a sample.
+    """
     root = Path(importlib.util.find_spec("sif2jax").submodule_search_locations[0])  # type: ignore[union-attr,index]
     for name in ("sif2jax", "sif2jax.cutest", *(f"sif2jax.cutest.{package}" for package in PACKAGES)):
         stub = types.ModuleType(name)
         stub.__path__ = [str(root.joinpath(*name.split(".")[1:]))]
         sys.modules[name] = stub
-    for package in PACKAGES:
-        for path in sorted((root / "cutest" / package).glob("*.py")):
-            if path.stem.startswith("__") or (only and not any(path.stem.lower() in n.lower() for n in only)):
-                continue
-            try:
-                module = importlib.import_module(f"sif2jax.cutest.{package}.{path.stem}")
-            except ImportError:  # a module of helpers that needs the whole package
-                continue
-            for name, kind in vars(module).items():
-                own = isinstance(kind, type) and kind.__module__ == module.__name__ and hasattr(kind, "objective")
-                if own and (not only or name in only):
-                    try:
-                        yield name, kind()
-                    except (TypeError, NotImplementedError):  # an abstract base
-                        continue
+    found = [(package, path) for package in PACKAGES for path in sorted((root / "cutest" / package).glob("*.py"))]
+    if mixed:
+        found.sort(key=lambda pair: zlib.crc32(pair[1].stem.encode()))
+    for package, path in found:
+        if path.stem.startswith("__") or (only and not any(path.stem.lower() in n.lower() for n in only)):
+            continue
+        try:
+            module = importlib.import_module(f"sif2jax.cutest.{package}.{path.stem}")
+        except ImportError:  # a module of helpers that needs the whole package
+            continue
+        for name, kind in vars(module).items():
+            own = isinstance(kind, type) and kind.__module__ == module.__name__ and hasattr(kind, "objective")
+            if own and (not only or name in only):
+                try:
+                    yield name, kind()
+                except (TypeError, NotImplementedError):  # an abstract base
+                    continue
 
 
 def judged(problem: Any) -> dict[str, Any]:

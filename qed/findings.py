@@ -110,6 +110,7 @@ CODES: Mapping[str, Code] = {
         Code("QED414", "always-clipped", _NOTE, "The gradient is clipped at every step."),
         Code("QED415", "feature-scales", _WARNING, "The columns of the data are of very different scales."),
         Code("QED416", "batch-statistics", _WARNING, "A prediction depends on the rows evaluated beside it."),
+        Code("QED417", "zigzag", _NOTE, "The steps go to and fro across a narrow valley."),
         Code("QED503", "no-multipliers", _WARNING, "The constraints are degenerate at the point: they have no price."),
         Code("QED504", "infeasible", _WARNING, "Constraints are in conflict: none of the points tried satisfies all."),
         Code("QED505", "redundant-constraint", _NOTE, "A constraint follows from others: it can be left out."),

@@ -25,26 +25,28 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from qed.answer import Answer, Missing, Reason, Trial
-from qed.calculus.expanding.words import outward
+from qed.answer import Answer, Missing, Reason
 from qed.calculus.lanczos import EigenPair, steepest
-from qed.calculus.lipschitz import lipschitz
 from qed.calculus.shares import shares
 from qed.errors import QedError
 from qed.graph.function import Function, read
 from qed.optimization.adaptive import identify_update
 from qed.optimization.local import LocalRule
-from qed.optimization.objective import Objective
+from qed.optimization.methods import ALIASES
+from qed.optimization.objective import Objective, Seen
 from qed.optimization.step import StepRule, parse
+from qed.optimization.stepping import curved, trials
+from qed.optimization.stepping.batches import Batch, Floor
+from qed.optimization.stepping.beside import Beside, beside
+from qed.optimization.stepping.noise import Noise
+from qed.optimization.stepping.safe import safe_step
+from qed.optimization.stepping.valleys import Valley
+from qed.optimization.updates import without_batch
 from qed.standing import Standing
 
 Array = np.ndarray
 PRODUCTS = 60
 """How many Hessian products each end of the spectrum may take."""
-APART = 5
-"""After how many steps the distance of two runs is compared with its prediction."""
-STEPS = 100
-"""How many steps a tried run has."""
 WARM = 100
 """How many updates an adaptive rule sees at the point before its second moment is taken for frozen."""
 FLAT = 1e-10
@@ -68,6 +70,12 @@ class StepSize:
         tried: (step, value at the start, value after the run) of each run that was made.
         safe: a step below which gradient descent lowers f from everywhere (proved), or None.
         scaled: the steps are multiples of the given optimizer's updates, whose rate is not one number.
+        noise: how the gradients of single examples scatter, where the loss is their mean.
+        batches: with batch=ROWS, the runs with 1, 8, 64 and all examples a step.
+        floors: likewise, how high above the minimum a fixed step stays; of plain gradient steps.
+        valleys: with momentum, narrow valleys and the steps through them.
+        zigzag: the mean cosine between successive steps of a run with the rate given; nan where it was not made.
+        curved: for 'newton' and 'l-bfgs', their steps and what they cost.
     """
 
     lower: float
@@ -82,6 +90,12 @@ class StepSize:
     tried: tuple[tuple[float, float, float], ...]
     safe: float | None = None
     scaled: bool = False
+    noise: Noise | None = None
+    batches: tuple[Batch, ...] = ()
+    floors: tuple[Floor, ...] = ()
+    valleys: tuple[Valley, ...] = ()
+    zigzag: float = math.nan
+    curved: curved.Curved | None = None
 
     @property
     def halving(self) -> float:
@@ -95,10 +109,11 @@ def step_size(fun: Callable[..., Any], x: Any, *args: Any, optimizer: Any = None
     Args:
         fun: a function of a tree of arrays that returns a number.
         x: the point, a tree with floating-point arrays.
-        args: the other arguments, held constant.
-        optimizer: gradient descent where left out; a number, a text such as 'sgd:0.1,momentum=0.9' or 'adam:1e-3', or
-            an optax transformation.
-        seed: of the random start of the eigenvalue search.
+        args: the other arguments, held constant; the rows of arrays with a common first axis are examples.
+        optimizer: gradient descent where left out; a number, a text such as 'sgd:0.1,momentum=0.9' or 'adam:1e-3', with
+            ',batch=8' for steps that see 8 rows, or an optax transformation; 'newton' or 'l-bfgs' for the step of a
+            model of second order.
+        seed: of the random start of the eigenvalue search, and of what is drawn.
 
     Returns:
         An answer whose value is a `StepSize`, MEASURED: `upper` follows from an eigenvalue with its error bar, in units
@@ -116,8 +131,13 @@ def step_size(fun: Callable[..., Any], x: Any, *args: Any, optimizer: Any = None
         >>> round(step_size(lambda w: 2 * w[0] ** 2, jnp.ones(1), optimizer="sgd:0.1,momentum=0.5").upper, 6)
         0.75
     """
-    rule = StepRule("sgd") if optimizer is None else parse(optimizer)
+    method = _method(optimizer)
+    text, batch = without_batch(optimizer) if isinstance(optimizer, str) and ":" in optimizer else (optimizer, None)
+    rule = StepRule("sgd") if optimizer is None or method else parse(text)
     function = read(fun, x, *args)
+    if method and function.size > curved.LARGEST:
+        what = f"{function.size} parameters: the step of {method} is compared by the whole Hessian"
+        raise QedError("QED007", what, f"it is formed up to {curved.LARGEST}", "ask for gradient descent")
     objective = Objective(function)
     start = objective.at(objective.start)
     if not start.finite:
@@ -134,8 +154,24 @@ def step_size(fun: Callable[..., Any], x: Any, *args: Any, optimizer: Any = None
         return _unknown(function, Missing("the gradient has no derivative in JAX", "a function without such a rule"))
     if not (high.finite and low.finite):
         return _unknown(function, Missing("a Hessian-vector product is not finite", "a point off the corner", "QED210"))
+    if method:
+        answer = _of_model(objective, start, method, high, low, seed)
+        return replace(answer, subject=function.title("parameter"))
     answer = _answer(objective, start.x, local, high, low, seed)
-    return replace(_with_safe(answer, fun, x, args, local), subject=function.title("parameter"))
+    answer = _with_safe(answer, fun, x, args, local)
+    plain = local if isinstance(local, StepRule) else None
+    assert answer.value is not None
+    more = beside(objective, (fun, x, args), plain, batch, high, low, answer.value.best, seed)
+    return replace(_with(answer, more), subject=function.title("parameter"))
+
+
+def _method(optimizer: Any) -> str | None:
+    """'newton' or 'l-bfgs', however it is spelled; None for a rule."""
+    if not isinstance(optimizer, str):
+        return None
+    name = optimizer.strip().lower().replace("_", "-")
+    name = ALIASES.get(name, name)
+    return name if name in curved.NAMES else None
 
 
 def _unknown(function: Function, missing: Missing) -> Answer[StepSize]:
@@ -197,48 +233,6 @@ def _best(rule: StepRule | LocalRule, low: float, high: float) -> tuple[float | 
     return float(found.x), float(found.fun)
 
 
-# --- what was tried -------------------------------------------------------------------------------------------
-
-
-def _run(objective: Objective, x: Array, rule: StepRule, step: float, steps: int) -> tuple[Array, float]:
-    """The point and the value after some steps; nan where a number is not finite."""
-    b, velocity, seen = rule.momentum, np.zeros_like(x), objective.at(x)
-    for _ in range(steps):
-        velocity = b * velocity + seen.g
-        change = seen.g + b * velocity if rule.nesterov else velocity
-        seen = objective.at(seen.x - step * change)
-        if not seen.finite:
-            return seen.x, math.nan
-    return seen.x, seen.f
-
-
-def _apart(rule: StepRule, curvature: float, step: float) -> float:
-    """By what factor a distance along an eigenvector has grown after `APART` steps, by the quadratic model."""
-    b, distance, velocity = rule.momentum, 1.0, 0.0
-    for _ in range(APART):
-        velocity = b * velocity + curvature * distance
-        distance -= step * (curvature * distance + b * velocity if rule.nesterov else velocity)
-    return distance
-
-
-def _seen_apart(objective: Objective, x: Array, v: Array, rule: StepRule, step: float) -> float:
-    """The same, of two runs that begin a little apart along v."""
-    distance = objective.eps ** (1 / 3) * max(1.0, float(np.linalg.norm(x)))
-    first, _ = _run(objective, x, rule, step, APART)
-    other, _ = _run(objective, x + distance * v, rule, step, APART)
-    began = float(v @ (objective.rounded(x + distance * v) - objective.rounded(x)))
-    return float(v @ (other - first)) / began if began else math.nan
-
-
-def _trials(objective: Objective, x: Array, rule: StepRule, steps: Sequence[float]) -> list[Trial]:
-    start = objective.at(x).f
-    found = []
-    for step in steps:
-        _, end = _run(objective, x, rule, step, STEPS)
-        found.append(Trial(STEPS, start, end, 0, math.isfinite(end)))
-    return found
-
-
 # --- the answer -----------------------------------------------------------------------------------------------
 
 
@@ -251,26 +245,14 @@ def _answer(
     best, contraction = _best(rule, lowest, high.value)
     rate, word = rule.rate, "the curvature" if isinstance(rule, StepRule) else "the load of the rule"
     scaled = isinstance(rule, LocalRule) and rate is None
-    where = ", ".join(f"{share:.0%} {name}" for name, share in names if share >= 0.05)
-    reasons = [
-        Reason(
-            "Lanczos on Hessian-vector products",
-            "|H v - l v| <= r, so that an eigenvalue lies within r of l",
-            f"lambda_max = {high.value:.6g} ± {high.residual:.2g}, the smallest {lowest:.6g}",
-            observed=high.value,
-            unpredicted="the Hessian has no closed form here",
-            standing=Standing.MEASURED,
-            role="where",
-            text=f"{word} is {high.value:.6g} ± {high.residual:.2g} along {where or 'a direction spread over all'}",
-        )
-    ]
+    reasons = [_where(high, lowest, names, word)]
     tried: list[tuple[float, float, float]] = []
     if isinstance(rule, StepRule) and math.isfinite(upper):
-        reasons += _apart_reasons(objective, x, high, rule, upper)
+        reasons += trials.apart(objective, x, high, rule, upper)
         steps = [s for s in (best, 0.95 * upper, 1.05 * upper, rate) if s is not None]
-        for step, trial in zip(steps, _trials(objective, x, rule, steps), strict=True):
+        for step, trial in zip(steps, trials.trials(objective, x, rule, steps), strict=True):
             tried.append((step, trial.start, trial.end))
-            reasons.append(_tried_reason(step, trial, upper))
+            reasons.append(trials.told(step, trial, upper))
     value = StepSize(
         0.0, upper, best, contraction, high.value, lowest, high.residual, names, rate, tuple(tried), scaled=scaled
     )
@@ -311,38 +293,18 @@ def _sentence(rule: StepRule | LocalRule, value: StepSize) -> str:
     return f"near the point {name} is stable for steps below {value.upper:.4g}{best}{given}"
 
 
-def _apart_reasons(objective: Objective, x: Array, high: EigenPair, rule: StepRule, upper: float) -> list[Reason]:
-    found = []
-    for share in (0.9, 1.1):
-        step = share * upper
-        predicted = _apart(rule, high.value, step)
-        seen = _seen_apart(objective, x, high.vector, rule, step)
-        found.append(
-            Reason(
-                "two runs that begin a little apart along the stiffest direction",
-                "d <- (1 - s l) d",
-                f"s = {step:.4g}: {predicted:.4g} predicted, {seen:.4g} seen",
-                predicted=predicted,
-                observed=seen,
-                standing=Standing.MEASURED,
-                role="tried",
-                text=f"{APART} steps of {step:.4g} ({share:g} of the limit) multiply a distance by {seen:.4g}; "
-                f"the quadratic model says {predicted:.4g}",
-            )
-        )
-    return found
-
-
-def _tried_reason(step: float, trial: Trial, upper: float) -> Reason:
-    end = f"{trial.end:.6g}" if trial.finite else "no finite number"
-    side = "below" if step < upper else "above"
+def _where(high: EigenPair, lowest: float, names: tuple[tuple[str, float], ...], word: str) -> Reason:
+    """The largest curvature, and the parameters along which it lies."""
+    where = ", ".join(f"{share:.0%} {name}" for name, share in names if share >= 0.05)
     return Reason(
-        "the run was made",
-        predicted="no rise" if step < upper else "a rise, unless the curvature falls along the way",
-        observed=trial.end,
+        "Lanczos on Hessian-vector products",
+        "|H v - l v| <= r, so that an eigenvalue lies within r of l",
+        f"lambda_max = {high.value:.6g} ± {high.residual:.2g}, the smallest {lowest:.6g}",
+        observed=high.value,
+        unpredicted="the Hessian has no closed form here",
         standing=Standing.MEASURED,
-        role="tried",
-        text=f"{trial.steps} steps of {step:.4g} ({side} the limit): from {trial.start:.6g} to {end}",
+        role="where",
+        text=f"{word} is {high.value:.6g} ± {high.residual:.2g} along {where or 'a direction spread over all'}",
     )
 
 
@@ -353,29 +315,55 @@ def _with_safe(
     plain = isinstance(rule, StepRule) and not rule.momentum
     if not plain or answer.value is None or read(fun, x, *args).size > PROVED_UP_TO:
         return answer
-    try:
-        found = lipschitz(fun, _everywhere(x), *args, order=1, budget=2.0)
-    except QedError:
+    known = safe_step(fun, x, args)
+    if known is None:
         return answer
-    if not found.proved or not found.upper > 0:
-        return answer
-    safe = float(np.nextafter(2 / found.upper, 0.0))
-    reason = Reason(
-        "the lemma of descent",
-        "f(w - s g) <= f(w) - s (1 - s L / 2) |g|^2",
-        f"L = {found.upper:.6g}, 2/L = {safe:.6g}",
-        role="safe",
-        standing=Standing.PROVED,
-        text=f"everywhere: the gradient is Lipschitz with L = {outward(found.upper, 1, 6)}; no step below "
-        f"{outward(safe, -1, 6)} raises f",
-    )
+    safe, reason, found = known
     value = replace(answer.value, safe=safe)
     return replace(answer, value=value, reasons=(*answer.reasons, reason), answers=(found,))
 
 
-def _everywhere(x: Any) -> Any:
-    import jax
+def _with(answer: Answer[StepSize], more: Beside) -> Answer[StepSize]:
+    """The same with what is said beside it."""
+    assert answer.value is not None
+    return replace(
+        answer,
+        value=replace(answer.value, **more.values),
+        reasons=(*answer.reasons, *more.reasons),
+        findings=(*answer.findings, *more.findings),
+        advice=(*answer.advice, *more.advice),
+        missing=(*answer.missing, *more.missing),
+    )
 
-    lower = jax.tree.map(lambda leaf: np.full(np.shape(leaf), -np.inf, np.asarray(leaf).dtype), x)
-    upper = jax.tree.map(lambda leaf: np.full(np.shape(leaf), np.inf, np.asarray(leaf).dtype), x)
-    return lower, upper
+
+def _of_model(
+    objective: Objective, start: Seen, method: str, high: EigenPair, low: EigenPair, seed: int
+) -> Answer[StepSize]:
+    """The answer for a method whose step minimises a model of second order."""
+    function = objective.function
+    found = curved.curved_at(objective, start)
+    names = shares(high.vector, function.paths, [np.shape(p) for p in function.parameters])
+    last = found.memories[-1]
+    upper = 2.0 if method == "newton" else last.limit
+    value = StepSize(
+        0.0, upper, 1.0 if method == "newton" and found.definite else None, 0.0 if method == "newton" else 1.0,
+        high.value, -low.value, high.residual, names, None, (), scaled=True, curved=found,
+    )  # fmt: skip
+    if method == "newton":
+        what = "is stable for multiples of its step below 2"
+        what = what if found.definite else "leads to a point without slope that is no minimum of its model"
+        text = f"near the point Newton's method {what}"
+    else:
+        text = f"with its last {last.m} pairs l-bfgs is stable for multiples of its step below {upper:.4g}"
+    text += f"; by the operations counted {found.winner} is the cheaper of newton and l-bfgs here"
+
+    def again() -> bool:
+        other = curved.curved_at(objective, start)
+        near = math.isclose(other.observed, found.observed, rel_tol=1e-6, abs_tol=objective.noise(start.f))
+        return near and other.newton.steps == found.newton.steps
+
+    return Answer(
+        text, Standing.MEASURED, value, arithmetic=function.dtype,
+        reasons=(_where(high, -low.value, names, "the curvature"), *curved.told(found)),
+        headline=text[0].upper() + text[1:] + ".", meta={"seed": seed}, recheck=again,
+    )  # fmt: skip

@@ -19,8 +19,8 @@ import optax
 
 from qed.calculus.hessian import flatten
 from qed.errors import QedError
-from qed.graph.trace import is_array
 from qed.optimization.bounds import Bounds
+from qed.optimization.examples import Examples
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.step import parse
 
@@ -57,11 +57,25 @@ def updates_of(method: Any) -> Updates | None:
         return Updates("the given optax transformation", parse(method).optax())
     if not isinstance(method, str) or ":" not in method:
         return None
-    parts = [part for part in method.split(",") if not part.strip().startswith("batch=")]
-    given = [part.split("=", 1)[1] for part in method.split(",") if part.strip().startswith("batch=")]
+    text, batch = without_batch(method)
+    return Updates(method, parse(text).optax(), batch)
+
+
+def without_batch(text: str) -> tuple[str, int | None]:
+    """A step rule as text without its batch=ROWS, and that number, None where there is none.
+
+    Raises:
+        QedError: QED007 for a batch that is none.
+
+    Example:
+        >>> without_batch("sgd:0.1,batch=8,momentum=0.9")
+        ('sgd:0.1,momentum=0.9', 8)
+    """
+    parts = [part for part in text.split(",") if not part.strip().startswith("batch=")]
+    given = [part.split("=", 1)[1] for part in text.split(",") if part.strip().startswith("batch=")]
     if given and (not given[0].strip().isdigit() or int(given[0]) < 1 or len(given) > 1):
         raise QedError("QED007", f"batch={given[0]} is no number of rows", "a step sees one at least", "batch=8")
-    return Updates(method, parse(",".join(parts)).optax(), int(given[0]) if given else None)
+    return ",".join(parts), int(given[0]) if given else None
 
 
 def run_updates(
@@ -110,34 +124,14 @@ class _Rows:
     """The gradient of the loss over some rows of the data, which all arrays of the arguments have in common."""
 
     def __init__(self, asked: tuple[Callable[..., Any], Any, tuple[Any, ...]], batch: int) -> None:
-        fun, x, args = asked
-        counts = {int(np.shape(leaf)[0]) if np.ndim(leaf) else 0 for leaf in jax.tree.leaves(args) if is_array(leaf)}
-        if len(counts) != 1 or 0 in counts:
-            because = "rows are drawn from the arrays of args, which must have one first axis in common"
-            raise QedError(
-                "QED007", "batch= without rows", because, "pass the data as arguments: minimize(loss, x, X, y)"
-            )
-        self.count, self.args, self.rng = counts.pop(), args, np.random.default_rng(0)
-        self.batch = min(batch, self.count)
-        self.passes = max(1, self.count // self.batch)
-        self.order = self.rng.permutation(self.count)
-        leaves, tree = jax.tree.flatten(x)
-        self.free = [
-            i for i, leaf in enumerate(leaves) if jax.numpy.issubdtype(jax.numpy.result_type(leaf), np.floating)
-        ]
-
-        def loss(parameters: Any, chosen: Any) -> Any:
-            full = list(leaves)
-            for i, part in zip(self.free, parameters, strict=True):
-                full[i] = part
-            picked = jax.tree.map(lambda leaf: jax.numpy.asarray(leaf)[chosen] if is_array(leaf) else leaf, args)
-            return fun(jax.tree.unflatten(tree, full), *picked)
-
-        self.slope = jax.jit(jax.grad(loss))
+        self.examples, self.rng = Examples(*asked), np.random.default_rng(0)
+        self.batch = min(batch, self.examples.count)
+        self.passes = max(1, self.examples.count // self.batch)
+        self.order = self.rng.permutation(self.examples.count)
 
     def slopes(self, taken: int, parameters: Any) -> Any:
         """The gradient over the rows of a step."""
         k = taken % self.passes
         if k == 0:
-            self.order = self.rng.permutation(self.count)
-        return self.slope(parameters, self.order[k * self.batch : (k + 1) * self.batch])
+            self.order = self.rng.permutation(self.examples.count)
+        return self.examples.slope(parameters, self.order[k * self.batch : (k + 1) * self.batch])

@@ -1,0 +1,101 @@
+"""Steps that are tried: two runs a little apart beside the quadratic model, and runs on both sides of the limit.
+
+Along an eigenvector with curvature l the distance of two runs that begin close by is multiplied by the factors of the
+quadratic model, 1 - s l without momentum, as long as the curvature stays what it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from qed.answer import Reason, Trial
+from qed.calculus.lanczos import EigenPair
+from qed.optimization.objective import Objective
+from qed.optimization.step import StepRule
+from qed.standing import Standing
+
+Array = np.ndarray
+APART = 5
+"""After how many steps the distance of two runs is compared with its prediction."""
+STEPS = 100
+"""How many steps a tried run has."""
+
+
+def tried_run(objective: Objective, x: Array, rule: StepRule, step: float, steps: int) -> tuple[Array, float]:
+    """The point and the value after some steps; nan where a number is not finite."""
+    b, velocity, seen = rule.momentum, np.zeros_like(x), objective.at(x)
+    for _ in range(steps):
+        velocity = b * velocity + seen.g
+        change = seen.g + b * velocity if rule.nesterov else velocity
+        seen = objective.at(seen.x - step * change)
+        if not seen.finite:
+            return seen.x, math.nan
+    return seen.x, seen.f
+
+
+def _apart(rule: StepRule, curvature: float, step: float) -> float:
+    """By what factor a distance along an eigenvector has grown after `APART` steps, by the quadratic model."""
+    b, distance, velocity = rule.momentum, 1.0, 0.0
+    for _ in range(APART):
+        velocity = b * velocity + curvature * distance
+        distance -= step * (curvature * distance + b * velocity if rule.nesterov else velocity)
+    return distance
+
+
+def _seen_apart(objective: Objective, x: Array, v: Array, rule: StepRule, step: float) -> float:
+    """The same, of two runs that begin a little apart along v."""
+    distance = objective.eps ** (1 / 3) * max(1.0, float(np.linalg.norm(x)))
+    first, _ = tried_run(objective, x, rule, step, APART)
+    other, _ = tried_run(objective, x + distance * v, rule, step, APART)
+    began = float(v @ (objective.rounded(x + distance * v) - objective.rounded(x)))
+    return float(v @ (other - first)) / began if began else math.nan
+
+
+def trials(objective: Objective, x: Array, rule: StepRule, steps: Sequence[float]) -> list[Trial]:
+    """Runs with each of some steps."""
+    start = objective.at(x).f
+    found = []
+    for step in steps:
+        _, end = tried_run(objective, x, rule, step, STEPS)
+        found.append(Trial(STEPS, start, end, 0, math.isfinite(end)))
+    return found
+
+
+def apart(objective: Objective, x: Array, high: EigenPair, rule: StepRule, upper: float) -> list[Reason]:
+    """Two runs that begin a little apart, below and above the limit, beside the quadratic model."""
+    found = []
+    for share in (0.9, 1.1):
+        step = share * upper
+        predicted = _apart(rule, high.value, step)
+        seen = _seen_apart(objective, x, high.vector, rule, step)
+        found.append(
+            Reason(
+                "two runs that begin a little apart along the stiffest direction",
+                "d <- (1 - s l) d",
+                f"s = {step:.4g}: {predicted:.4g} predicted, {seen:.4g} seen",
+                predicted=predicted,
+                observed=seen,
+                standing=Standing.MEASURED,
+                role="tried",
+                text=f"{APART} steps of {step:.4g} ({share:g} of the limit) multiply a distance by {seen:.4g}; "
+                f"the quadratic model says {predicted:.4g}",
+            )
+        )
+    return found
+
+
+def told(step: float, trial: Trial, upper: float) -> Reason:
+    """A run as a line of an answer."""
+    end = f"{trial.end:.6g}" if trial.finite else "no finite number"
+    side = "below" if step < upper else "above"
+    return Reason(
+        "the run was made",
+        predicted="no rise" if step < upper else "a rise, unless the curvature falls along the way",
+        observed=trial.end,
+        standing=Standing.MEASURED,
+        role="tried",
+        text=f"{trial.steps} steps of {step:.4g} ({side} the limit): from {trial.start:.6g} to {end}",
+    )
