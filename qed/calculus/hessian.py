@@ -6,7 +6,8 @@ The Hessian H of a loss with n parameters has n^2 entries; a product H v costs a
     H v = d/dt grad f(w + t v) at t = 0,
 
 computed forward over reverse: `jax.jvp` of `jax.grad`, compiled once. Where a function in the loss has a reverse rule
-only (`jax.custom_vjp`, called in its own forward rule), it is the gradient of grad f . v, reverse over reverse.
+only (`jax.custom_vjp`, called in its own forward rule), it is the gradient of grad f . v, reverse over reverse; where
+a loop does not know its length, and there are few parameters, it is forward over forward.
 
 Compiling takes longer than in proportion to the number of equations. Where there are many, the derivative of the
 gradient is *linearized* at the point instead: a list of linear equations, applied to each direction one by one.
@@ -20,6 +21,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from qed.calculus.gradient.either import is_small
 
 MANY = 500
 """From so many equations on (of the loss, calls entered) a Hessian product is not compiled as a whole."""
@@ -47,7 +50,13 @@ def hessian_product(loss: Callable[..., Any], *, equations: int = 0) -> Callable
 
         return jax.grad(along)(parameters)
 
-    ways = [linearized(loss) if equations > MANY else forward, reverse]
+    @jax.jit
+    def twice(parameters: Any, data: Any, direction: Any) -> Any:
+        if not is_small(parameters):
+            raise NotImplementedError
+        return jax.jacfwd(lambda p: jax.jvp(lambda q: loss(q, data), (p,), (direction,))[1])(parameters)
+
+    ways = [linearized(loss) if equations > MANY else forward, reverse, twice]
 
     def product(parameters: Any, data: Any, direction: Any) -> Any:
         while ways:

@@ -16,11 +16,13 @@ import jax
 import numpy as np
 
 from qed import facts
+from qed.calculus.gradient.either import value_and_gradient
 from qed.calculus.gradient.kept import in_float64
 from qed.calculus.hessian import flatten, hessian_product, unflatten
 from qed.domains.widened import is_narrow
 from qed.graph.function import Function
 from qed.graph.trace import is_float
+from qed.graph.untraceable import not_differentiable
 from qed.optimization.second_order import SecondOrder, second_order
 
 Array = np.ndarray
@@ -50,7 +52,7 @@ class Objective:
         self.function = function
         self.counts = {"values": 0, "hessians": 0, "products": 0}
         self.sizes: list[float] = []
-        self._compiled = jax.jit(jax.value_and_grad(lambda p, d: function.value(p, d)))
+        self._compiled = jax.jit(value_and_gradient(lambda p, d: function.value(p, d)))
 
     @property
     def start(self) -> Array:
@@ -94,7 +96,10 @@ class Objective:
         """Value and gradient at a vector, rounded to the dtypes of the parameters."""
         self.counts["values"] += 1
         arrays = self.arrays(x)
-        f, g = self._compiled(arrays, self.function.data)
+        try:
+            f, g = self._compiled(arrays, self.function.data)
+        except (TypeError, ValueError, NotImplementedError) as error:  # what JAX raises where a rule is missing
+            raise not_differentiable(error, self.function.name, self.function.span) from error
         return Seen(flatten(arrays), float(f), flatten(g))
 
     @cached_property
@@ -144,8 +149,9 @@ class Wide(Objective):
         def value(x: Any) -> Any:
             return outputs(x)[0]
 
-        self._wide = jax.jit(jax.value_and_grad(value))
-        self._wide_product = jax.jit(lambda x, v: jax.jvp(jax.grad(value), (x,), (v,))[1])
+        both = value_and_gradient(value)
+        self._wide = jax.jit(both)
+        self._wide_product = jax.jit(lambda x, v: jax.jvp(lambda at: both(at)[1], (x,), (v,))[1])
 
     @staticmethod
     def of(objective: Objective) -> Wide | None:
