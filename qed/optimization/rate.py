@@ -31,9 +31,11 @@ from qed.calculus.convexity import convexity
 from qed.calculus.lipschitz import lipschitz
 from qed.errors import QedError
 from qed.graph.function import read
+from qed.optimization.cycles import refuted
 from qed.optimization.iterates import at, constants, descended, fixed, limit_of, newton, polished
 from qed.optimization.objective import Wide
 from qed.optimization.step import StepRule
+from qed.optimization.worst_case import LONGEST, worst_case
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -100,7 +102,9 @@ def rate(
         method: 'gradient', 'heavy ball', 'nesterov' or 'newton', each with the best constants for the curvatures at the
             limit; gradient descent takes the step 1 / L of the start where no curvature at the limit is positive.
         steps: how many steps are made.
-        region: a `qed.Box` on which constants are to be proved: with them a factor holds for all starts there.
+        region: a `qed.Box` on which constants are to be proved: with them a factor holds for all starts there; without
+            bounds, for a convex function, the worst case of gradient descent is PROVED too, an answer in `answers`, and
+            for the heavy ball that its constants do for all functions with these curvatures may be REFUTED.
 
     Returns:
         An answer whose value is a `Rate`, MEASURED. UNKNOWN where the run does not end near a point without slope.
@@ -127,7 +131,7 @@ def rate(
     with np.errstate(all="ignore"):
         answer = _measured(wide, name, int(steps))
     if region is not None and answer.value is not None:
-        answer = _with_bound(answer, fun, region, args)
+        answer = _with_bound(answer, wide, (fun, args), region, int(steps))
     return replace(answer, subject=function.title("parameter"))
 
 
@@ -320,16 +324,28 @@ def _bound_of_convex(value: Rate, distance: float) -> Reason:
 # --- what is proved -------------------------------------------------------------------------------------------
 
 
-def _with_bound(answer: Answer[Rate], fun: Any, region: Any, args: Any) -> Answer[Rate]:
-    """The factor that holds for every start in the region, where m and L are proved there."""
+def _with_bound(answer: Answer[Rate], wide: Wide, asked: tuple[Any, Any], region: Any, steps: int) -> Answer[Rate]:
+    """What holds for every start in the region, where m and L are proved there: a factor, and the worst case."""
     assert answer.value is not None
+    fun, args = asked
     shape, constant = convexity(fun, region, *args), lipschitz(fun, region, *args, order=1)
     if not (shape.proved and constant.proved) or shape.value is None:
         missing = Missing("constants of convexity and smoothness are not proved on the region", "a smaller region")
         return replace(answer, missing=(*answer.missing, missing))
     m, high = float(shape.value.strong or 0.0), float(constant.upper)
-    if answer.value.method != "gradient" or not m > 0:
-        return replace(answer, answers=(*answer.answers, shape, constant))
+    value, more = answer.value, [shape, constant]
+    told: list[Reason] = []
+    if value.method == "heavy ball" and 0 < m < high:
+        rule, step = constants("heavy ball", np.array([m, high]), high)
+        never = refuted(m, high, step, rule.momentum)
+        more += [] if never is None else [never]
+    worst = worst_case(shape, constant, steps) if value.method == "gradient" else None
+    if worst is not None:
+        told += [*worst.reasons, _beside_worst_case(value, wide, high, steps, worst)]
+        more.append(worst)
+    answer = replace(answer, reasons=(*answer.reasons, *told), answers=(*answer.answers, *more))
+    if value.method != "gradient" or not m > 0:
+        return answer
     bound = float(np.nextafter((high - m) / (high + m), 1.0))
     reason = Reason(
         "gradient descent on a strongly convex function",
@@ -338,9 +354,27 @@ def _with_bound(answer: Answer[Rate], fun: Any, region: Any, args: Any) -> Answe
         premises=(*shape.reasons[:1], *constant.reasons[:1]),
         role="then",
         predicted=bound,
-        observed=answer.value.observed,
+        observed=value.observed,
         text=f"with the step {2 / (high + m):.4g} the error shrinks by {bound:.6g} or better at every step made in the "
         "region about its minimum (Nesterov 2018, theorem 2.1.15)",
     )
-    value = replace(answer.value, bound=bound)
-    return replace(answer, value=value, reasons=(*answer.reasons, reason), answers=(*answer.answers, shape, constant))
+    return replace(answer, value=replace(value, bound=bound), reasons=(*answer.reasons, reason))
+
+
+def _beside_worst_case(value: Rate, wide: Wide, high: float, steps: int, worst: Answer[float]) -> Reason:
+    """A run of gradient descent with the step 1/L beside the bound of all such runs."""
+    n = min(steps, LONGEST)
+    path = fixed(wide, wide.start, StepRule("sgd"), 1 / high, n)
+    least = at(wide, wide.start)[0] - value.gaps[0]
+    most = float(worst.value or 0.0) * float(value.errors[0]) ** 2
+    gap = float(at(wide, path[-1])[0] - least)
+    return Reason(
+        "a run beside its worst case",
+        "f(x_N) - f* <= L |x_0 - x*|^2 / (4 N + 2)",
+        f"N = {n}: {gap:.6g} <= {most:.6g}",
+        predicted=most,
+        observed=gap,
+        standing=Standing.MEASURED,
+        role="seen",
+        text=f"from this start {n} steps of 1/L leave f - f* = {gap:.4g}, at most {most:.4g} by the bound",
+    )

@@ -180,7 +180,7 @@ def _guesses(objective: Objective, here: Seen, pairs: list[tuple[Array, Array]])
         predicted = -float(here.g @ way) - 0.5 * float(way @ matrix @ way)
         observed = here.f - objective.at(here.x + way).f
         inverse = np.array([memory.apply(row) for row in matrix])  # rows of H B^-1, B^-1 and H being symmetric
-        top = float(np.max(scipy.linalg.eigvals(inverse).real)) if definite else math.nan
+        top = float(np.max(np.real(np.linalg.eigvals(inverse)))) if definite else math.nan
         limit = 2 / top if top > 0 else math.nan
         found.append(Memory(m, 16 * m * len(here.x), cosine(way, move), predicted, observed, limit))
     return tuple(found)
