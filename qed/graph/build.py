@@ -263,15 +263,15 @@ class Builder:
         new: dict[int, Node] = {}
         for node in reachable([*outputs, *self.effects]):
             children = tuple(new[child.number] for child in node.children)
-            made = node if children == node.children else self._over(node, children)
+            made = node if children == node.children else self.over(node, children)
             self._origin, self._settled = node.origin, node.settled
             new[node.number] = made if made.operation in ("input", "constant") else self._place(made, node.span)
         self._origin, self._settled = None, False
         self.effects = [new[node.number] for node in self.effects]
         return [new[node.number] for node in outputs]
 
-    def _over(self, node: Node, children: tuple[Node, ...]) -> Node:
-        """The same operation at other children."""
+    def over(self, node: Node, children: tuple[Node, ...]) -> Node:
+        """The same operation at other children; no rule fires."""
         if node.operation == "item" and node.equation is None:
             return self._item(children[0], node.params["index"])
         if node.equation is not None and node.number in self._bodies:

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from qed.graph.build import Operation
+from qed.numerics import logspace
 from qed.numerics.rewriting.difference_factory import exact_difference
 from qed.numerics.rewriting.difference_inverses import root_above
 from qed.numerics.rewriting.difference_series import remainder
@@ -27,6 +28,11 @@ def _mean_square(x: Any, y: Any, axes: tuple[int, ...]) -> Any:
     b = a if y is x else y - jnp.mean(y, axis=axes, keepdims=True)
     a = a - jnp.mean(a, axis=axes, keepdims=True)
     return jnp.sum(a * (a if y is x else b), axis=axes)
+
+
+def _centred(x: Any, axes: tuple[int, ...]) -> Any:
+    a = x - jnp.mean(x, axis=axes, keepdims=True)
+    return a - jnp.mean(a, axis=axes, keepdims=True)
 
 
 def _cosine(x: Any, y: Any, axes: tuple[int, ...]) -> Any:
@@ -173,14 +179,14 @@ def _growth_over_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     small = jnp.abs(u) < 0.5
     inner = jnp.where(small, u, 0).astype(value.dtype)
     near = u * u * (remainder("log1p", 2)(inner) + 1 / (1 + inner))
-    in_n = jnp.where(small, near, jnp.log1p(u) - u / (1 + u))
+    in_n = jnp.where(small, near, logspace.log1p(u) - u / (1 + u))
     return value, value * (tangents[0] / (1 + u) + in_n * tangents[1])
 
 
 def _growth(base: Any, r: Any, n: Any) -> Any:
     near = jnp.abs(r) < 0.25
     small, large = jnp.where(near, r, 0), jnp.where(near, 1, base)
-    return jnp.where(near, jnp.exp(n * jnp.log1p(small)), large**n).astype(base.dtype)
+    return jnp.where(near, jnp.exp(n * logspace.log1p(small)), large**n).astype(base.dtype)
 
 
 @jax.custom_jvp
@@ -188,7 +194,7 @@ def log1p_square(x: Any) -> Any:
     """log(1 + x^2)."""
     size = jnp.abs(x)
     large = size > 1 / jnp.finfo(x.dtype).eps
-    return jnp.where(large, 2 * jnp.log(jnp.where(large, size, 1)), jnp.log1p(x * x))
+    return jnp.where(large, 2 * jnp.log(jnp.where(large, size, 1)), logspace.log1p(x * x))
 
 
 def log_determinant(a: Any) -> Any:
@@ -204,6 +210,7 @@ log1p_square.defjvp(lambda p, t: (log1p_square(*p), 2 * (p[0] / root_above(p[0])
 
 CENTRED = Operation("sum_of_centred_products", _mean_square, whole=True)
 CENTRED_SQUARE = Operation("sum_of_centred_squares", lambda x, axes: _mean_square(x, x, axes), whole=True)
+CENTRED_AT = Operation("centred", _centred, whole=True)
 SQUARED_DISTANCE = Operation("squared_distance", lambda x, y, axes: jnp.sum((x - y) ** 2, axis=axes), whole=True)
 COSINE_OF = Operation("cosine", _cosine, whole=True)
 COSINE_DISTANCE_OF = Operation("cosine_distance", _cosine_distance, whole=True)

@@ -29,7 +29,8 @@ from qed.graph.build import Builder, Node, reachable
 from qed.graph.graph import Graph
 from qed.graph.names import assigned
 from qed.numerics.rewriting.change import Change
-from qed.numerics.rewriting.difference_laws import BOSE, CANCEL
+from qed.numerics.rewriting.difference_choices import through_choice
+from qed.numerics.rewriting.difference_laws import BOSE, CANCEL, NORM_AT_ZERO, NORMS
 from qed.numerics.rewriting.difference_outer import logarithm
 from qed.numerics.rewriting.difference_quotients import exponentials, quotient, removed
 from qed.numerics.rewriting.difference_recursion import Difference
@@ -93,6 +94,8 @@ class Differences:
         for difference in (self.difference, self.deep):
             if node.operation in SUMS:
                 found = self._found(difference, node)
+                if found is None and not self.builder.derivative:
+                    found = through_choice(difference, node)
             else:
                 found = (quotient if node.operation == "div" else logarithm)(difference, node)
             if found is not None:
@@ -141,7 +144,8 @@ class Differences:
         new.span = new.span or old.span
         if new.ghost is None and new.equation is None and new.number > old.number:
             new.ghost = old
-        self.changed.append(Rewrite(old, new, tuple(dict.fromkeys(used))))
+        convention = NORM_AT_ZERO if NORMS in used else None
+        self.changed.append(Rewrite(old, new, tuple(dict.fromkeys(used)), convention))
         return new
 
     def changes(self, needed: set[int]) -> tuple[Change, ...]:

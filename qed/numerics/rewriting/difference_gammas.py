@@ -31,6 +31,7 @@ import jax
 import jax.numpy as jnp
 
 from qed.graph.build import Node, Operation
+from qed.numerics import logspace
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting.difference_factory import Function, kernel, within
 from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus
@@ -93,12 +94,12 @@ def _lgamma_formula(x: Any, y: Any, d: Any) -> Any:
     low, high, gap, shifted, sign = _kept(x, y, d)
     start, end = (jnp.where(shifted, each + stirling(each.dtype), each) for each in (low, high))
     u, v = 1 / end, 1 / start
-    rest = gap * jnp.log(end) + (start - 0.5) * jnp.log1p(gap / start) - gap + _gap_of_s(u, v, -(gap * u) * v)
+    rest = gap * jnp.log(end) + (start - 0.5) * logspace.log1p(gap / start) - gap + _gap_of_s(u, v, -(gap * u) * v)
     growth = jnp.zeros_like(rest)
     for i in range(1, stirling(low.dtype)):
         ratio = gap / (low + i)
         growth = growth + ratio + growth * ratio
-    product = jnp.log1p(jnp.where(shifted, growth, 0)) + jnp.where(shifted, jnp.log1p(gap / low), 0)
+    product = logspace.log1p(jnp.where(shifted, growth, 0)) + jnp.where(shifted, logspace.log1p(gap / low), 0)
     return sign * (rest - product)
 
 
@@ -107,7 +108,7 @@ def _digamma_formula(x: Any, y: Any, d: Any) -> Any:
     start, end = (jnp.where(shifted, each + stirling(each.dtype), each) for each in (low, high))
     u, v = 1 / end, 1 / start
     between = -(gap * u) * v
-    rest = jnp.log1p(gap / start) - between * (0.5 + (u + v) * _divided([0.0, *_T], u, v))
+    rest = logspace.log1p(gap / start) - between * (0.5 + (u + v) * _divided([0.0, *_T], u, v))
     small = sum(((gap / (high + i)) / (low + i) for i in range(stirling(low.dtype))), jnp.zeros_like(rest))
     return sign * (rest + jnp.where(shifted, small, 0))
 
@@ -160,7 +161,7 @@ lgamma = kernel(
 def _large(x: Any, b: Any, s: Any, g: Any, e: float) -> Any:
     """lgamma(x) - lgamma(b) - lgamma(s) for s from `stirling` on."""
     series = _gap_of_s(1 / x, 1 / b, -(g / x) / b) - _series(_S, 1 / s) / s
-    logs = g * jnp.log(x / s) + (b - 0.5) * jnp.log1p(g / b) - (e - 0.5) * jnp.log(s)
+    logs = g * jnp.log(x / s) + (b - 0.5) * logspace.log1p(g / b) - (e - 0.5) * jnp.log(s)
     return logs + ((e - _HALF_LOG_2PI) + series)
 
 

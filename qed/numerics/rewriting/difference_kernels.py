@@ -34,6 +34,7 @@ import jax
 import jax.numpy as jnp
 
 from qed.graph.build import Operation
+from qed.numerics import logspace
 from qed.numerics.rewriting.difference_factory import Function, chosen, kernel, over, short, within
 from qed.numerics.rewriting.difference_gammas import OPERATIONS as GAMMAS
 from qed.numerics.rewriting.difference_inverses import asin, asinh, atan, atanh, erf
@@ -79,6 +80,14 @@ sqrt = kernel(
     within,
     _sqrt_slopes,
 )
+norms = kernel(
+    "norm_difference",
+    lambda x, y, d: over(d, jnp.sqrt(x) + jnp.sqrt(y)),
+    lambda x: over(0.5, jnp.sqrt(x)),
+    within,
+    lambda x, y, d: -0.5 * over(over(sqrt(x, y, d), jnp.sqrt(x)), jnp.sqrt(y)),
+)
+"""sqrt x - sqrt y of two sums of squares, the derivative at 0 that of a norm: 0."""
 cbrt = kernel("cbrt_difference", _cbrt_value, _cbrt_slope, within, _cbrt_slopes)
 rsqrt = kernel(
     "rsqrt_difference",
@@ -152,7 +161,7 @@ def power(exponent: float) -> Function:
 
     def formula(x: Any, y: Any, d: Any) -> Any:
         ratio = jnp.where(near(x, y, d), d / y, 0.0).astype(jnp.result_type(d, y))
-        return y**exponent * jnp.expm1(exponent * jnp.log1p(ratio))
+        return y**exponent * jnp.expm1(exponent * logspace.log1p(ratio))
 
     return kernel(
         "power_difference",
@@ -172,12 +181,14 @@ def _exp_slopes(x: Any, y: Any, d: Any) -> Any:
 
 def _log_value(x: Any, y: Any, d: Any) -> Any:
     ratio = jnp.abs(d) / jnp.minimum(x, y)
-    return jnp.where(jnp.isfinite(ratio) & (x > 0) & (y > 0), jnp.sign(d) * jnp.log1p(ratio), jnp.log(x) - jnp.log(y))
+    return jnp.where(
+        jnp.isfinite(ratio) & (x > 0) & (y > 0), jnp.sign(d) * logspace.log1p(ratio), jnp.log(x) - jnp.log(y)
+    )
 
 
 def _log1p_value(x: Any, y: Any, d: Any) -> Any:
     ratio = jnp.abs(d) / (1 + jnp.minimum(x, y))
-    return jnp.where(jnp.isfinite(ratio), jnp.sign(d) * jnp.log1p(ratio), jnp.log1p(x) - jnp.log1p(y))
+    return jnp.where(jnp.isfinite(ratio), jnp.sign(d) * logspace.log1p(ratio), logspace.log1p(x) - logspace.log1p(y))
 
 
 _LOG2 = math.log(2.0)
@@ -235,14 +246,22 @@ logistic = kernel(
 )
 softplus = kernel(
     "softplus_difference",
-    chosen(short, lambda x, y, d: jnp.log1p(jax.nn.sigmoid(y) * jnp.expm1(d)), jax.nn.softplus),
+    chosen(short, lambda x, y, d: logspace.log1p(jax.nn.sigmoid(y) * jnp.expm1(d)), jax.nn.softplus),
     jax.nn.sigmoid,
     short,
     lambda x, y, d: logistic(x, y, d),
 )
+
+
+def _log_cosh_near(x: Any, y: Any, d: Any) -> Any:
+    return logspace.log1p(jnp.tanh(y) * jnp.sinh(d) + 2 * jnp.sinh(d / 2) ** 2)
+
+
 log_cosh = kernel(
     "log_cosh_difference",
-    chosen(short, lambda x, y, d: jnp.log1p(jnp.tanh(y) * jnp.sinh(d) + 2 * jnp.sinh(d / 2) ** 2), stable_log_cosh),
+    chosen(
+        short, lambda x, y, d: logspace.log1p(jnp.tanh(y) * jnp.sinh(d) + 2 * jnp.sinh(d / 2) ** 2), stable_log_cosh
+    ),
     jnp.tanh,
     short,
     lambda x, y, d: tanh(x, y, d),
@@ -328,6 +347,7 @@ OPERATIONS = {
 }
 """For each primitive the difference of it: (x, y, d) -> f(x) - f(y)."""
 
+NORMS = _operation(norms)
 CUBES = Operation("difference_of_cubes", cubes, whole=True)
 SQUARES = Operation("difference_of_squares", squares, whole=True)
 RECIPROCAL = Operation("reciprocal_difference", reciprocal, whole=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from qed.numerics.rewriting.laws import Law
 
+NORM_AT_ZERO = "the derivative of a norm at 0 is 0"
+"""A convention: one of the subgradients."""
 CANCEL = Law("equal terms cancel", "always")
 COMMON = Law("a b - a c = a (b - c)", "always")
 FRACTIONS = Law("a / b - c / d = (a d - c b) / (b d)", "wherever the original is defined")
@@ -48,14 +50,17 @@ ATOMS = {
 }
 """f(a) - f(b) for each primitive f."""
 
+NORMS = Law("|a| - |b| = (a**2 - b**2) / (|a| + |b|)", "a != 0 or b != 0; 0 where both are 0")
 BETA = Law("lgamma(a + b - e) - lgamma(a) - lgamma(b) by Stirling's series", "a, b > 0, else as it is")
 EXPM1 = Law("exp(a) - 1 = expm1(a)", "always")
 CONSTANT = Law("f(a) - r = f(a) - f(b) with f(b) = r to twice the digits", "always")
 LOGISTIC = Law("1 - sigmoid(a) = sigmoid(-a)", "always")
 HALF = Law("sigmoid(a) - 1/2 = tanh(a/2) / 2", "always")
+SOFTPLUS_ABOVE = Law("softplus(a) - max(a, 0) = softplus(-|a|)", "always")
 TANH = Law("1 - tanh(a) = 2 sigmoid(-2 a)", "always")
 COS = Law("1 - cos(a) = 2 sin(a/2)**2, 1 + cos(a) = 2 cos(a/2)**2", "always")
 SIN = Law("1 - sin(a) = 2 sin((pi/2 - a)/2)**2", "always")
+ATAN = Law("pi/2 - atan(a) = atan2(1, a)", "always")
 COSH = Law("cosh(a) - 1 = 2 sinh(a/2)**2", "always")
 ERFC = Law("1 - erf(a) = erfc(a)", "always")
 ERF = Law("1 - erfc(a) = erf(a)", "always")

@@ -15,14 +15,27 @@ from qed.graph.build import Node
 from qed.numerics.rewriting import difference_kernels as kernels
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import difference_rules as rules
+from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.complements import BESIDE_SOFTMAX, OTHERS
 from qed.numerics.rewriting.difference_near import linear_and_rest
 from qed.numerics.rewriting.difference_products import all_against_one, product_against_one
 from qed.numerics.rewriting.difference_quotients import removed
 from qed.numerics.rewriting.difference_rules import Found
 from qed.numerics.rewriting.difference_second import second_difference, square_of_roots
 from qed.numerics.rewriting.difference_sphere import on_the_sphere
-from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, plus, product, scaled, times
-from qed.numerics.rewriting.signs import MOVES
+from qed.numerics.rewriting.difference_terms import (
+    ONE,
+    Monomial,
+    Polynomial,
+    denominator,
+    plus,
+    power_of,
+    product,
+    scaled,
+    times,
+)
+from qed.numerics.rewriting.scales import constant_of
+from qed.numerics.rewriting.signs import MOVES, fills_with_nan, floating
 
 if TYPE_CHECKING:
     from qed.numerics.rewriting.difference_recursion import Difference
@@ -44,7 +57,8 @@ def two_terms(difference: Difference, polynomial: Polynomial, like: Node) -> Fou
     if found is not None:
         return found
     (m, c), (n, e) = sorted(polynomial.items(), key=lambda item: item[0] == ONE)
-    found = _against(difference, m, c, e, like) if n == ONE else _pair(difference, m, c, n, e, like)
+    found = _against(difference, m, c, e, like) if n == ONE else _grown(difference, m, c, n, e, like)
+    found = found or (_pair(difference, m, c, n, e, like) if n != ONE else None)
     found = found or _reciprocals(difference, m, c, n, e, like)
     found = found or _roots(difference, m, c, n, e, like) or _even(difference, m, c, n, e, like)
     return found or linear_and_rest(difference, polynomial, like)
@@ -62,6 +76,10 @@ def _against(difference: Difference, m: Monomial, c: Fraction, e: Fraction, like
         found = all_against_one(difference, g, r)
     elif g.operation == "pow":
         found = rules.power_against(difference, g, r)
+    elif g.operation == "softmax" and r == 1 and not difference.builder.derivative:
+        found = difference.algebra.negative(difference.emit(BESIDE_SOFTMAX, *g.children, **g.params)), (OTHERS,)
+    elif g.operation in MOVES or g.operation == "gather":
+        found = _moved_against(difference, g, r)
     else:
         rule = rules.AGAINST.get(g.operation)
         found = rule(difference, g.children[0], r) if rule is not None else None
@@ -75,8 +93,78 @@ def _pair(difference: Difference, m: Monomial, c: Fraction, n: Monomial, e: Frac
     if c == e:
         found = rules.odd_atoms(difference, g, h)
     else:
-        found = rules.atoms(difference, g, h) or _moved(difference, g, h)
+        found = (
+            _of_norms(difference, m, n, rules.atoms(difference, g, h))
+            or _moved(difference, g, h)
+            or _above_its_limit(difference, g, h)
+        )
     return None if found is None else (difference.algebra.times(float(c), found[0]), found[1])
+
+
+def _grown(difference: Difference, m: Monomial, c: Fraction, n: Monomial, e: Fraction, like: Node) -> Found | None:
+    """c (x^k - x^l) = c x^l (x^(k - l) - 1), for an x near 1 that is known by x - 1."""
+    for one, other, sign in ((m, n, c), (n, m, e)):
+        g = difference.node(one[0][0]) if c == -e and len(one) == 1 and one[0][1] == 1 else None
+        if g is None or g.operation != "power_near_one" or g.shape != like.shape:
+            continue
+        x, near, exponent = g.children
+        high, low = constant_of(exponent), _exponent(difference, x, other)
+        if high is None or low is None or not high > low >= 1:
+            continue
+        value = difference.emit(rules.POWER, x, near, difference.algebra.number(high - low, x), exact=False)
+        value = difference.emit(stable.MUL, difference.power(x, int(low)), value)
+        return difference.algebra.times(float(sign), value), (laws.COMMON, laws.POWER)
+    return None
+
+
+def _exponent(difference: Difference, x: Node, monomial: Monomial) -> float | None:
+    """The exponent, where a monomial is a power of x."""
+    g = difference.node(monomial[0][0])
+    if len(monomial) == 1 and monomial[0][1] == 1 and g.operation == "power_near_one" and g.children[0] is x:
+        exponent = constant_of(g.children[2])
+        return exponent if exponent is not None and exponent == int(exponent) else None
+    read = difference.terms(x)
+    if len(read) != 1 or ONE in read:
+        return None
+    ((base, coefficient),) = read.items()
+    power, rest = divmod(monomial[0][1], base[0][1])
+    return float(power) if coefficient == 1 and not rest and power_of(base, power) == monomial else None
+
+
+def _of_norms(difference: Difference, m: Monomial, n: Monomial, found: Found | None) -> Found | None:
+    """The difference of two roots; of norms, it has their derivative at 0."""
+    written = {difference.node(monomial[0][0]).operation for monomial in (m, n)}
+    if found is None or found[0].operation != "sqrt_difference" or not written & {"norm", "root_of_squares"}:
+        return found
+    return difference.emit(kernels.NORMS, *found[0].children), (laws.NORMS, *found[1][1:])
+
+
+def _above_its_limit(difference: Difference, g: Node, h: Node) -> Found | None:
+    """softplus(x) - max(x, 0), or the negative of it."""
+    for one, other, sign in ((g, h, 1.0), (h, g, -1.0)):
+        if one.operation != "softplus" or other.operation != "max":
+            continue
+        x = one.children[0]
+        rest = [child for child in other.children if child is not x]
+        if len(rest) == 1 and constant_of(rest[0]) == 0:
+            size = difference.emit(stable.ABS, x)
+            value = difference.emit(stable.SOFTPLUS, difference.algebra.negative(size))
+            return difference.algebra.times(sign, value), (laws.SOFTPLUS_ABOVE,)
+    return None
+
+
+def _moved_against(difference: Difference, g: Node, r: Fraction) -> Found | None:
+    """move(a) - r = move(a - r), if a - r gains."""
+    x, *where = g.children
+    if g.equation is None or not floating(x.dtype) or (g.operation == "gather" and not fills_with_nan(g)):
+        return None
+    found = difference(difference.shifted(x, r), x)
+    if found is None:
+        return None
+    negative = found[0].operation == "neg"
+    inner = difference.algebra.filled(found[0].children[0] if negative else found[0], x.shape)
+    moved = difference.builder.apply(g.equation, [inner, *where])[0]
+    return difference.algebra.negative(moved) if negative else moved, (laws.MOVED, *found[1])
 
 
 def _reciprocals(
@@ -150,7 +238,8 @@ def _even(difference: Difference, m: Monomial, c: Fraction, n: Monomial, e: Frac
         return None
     for degree, root in ((2, _square_root), (3, _cube_root)):
         ratio = root(-e / c)
-        if ratio is None or any(power % degree for power in powers) or any(power < 0 for power in powers):
+        divides = any(power < 0 for power in powers) and (degree == 3 or ONE not in (m, n))
+        if ratio is None or any(power % degree for power in powers) or divides:
             continue
         a = tuple((number, power // degree) for number, power in m)
         b = tuple((number, power // degree) for number, power in n)
@@ -161,17 +250,27 @@ def _even(difference: Difference, m: Monomial, c: Fraction, n: Monomial, e: Frac
 
 
 def _powers(difference: Difference, a: Monomial, b: Monomial, ratio: Fraction, degree: int, like: Node) -> Found | None:
-    low = difference.sharp(difference.multiplied({a: Fraction(1), b: -ratio}), like)
+    low = _over_one(difference, difference.multiplied({a: Fraction(1), b: -ratio}), like)
     if low is None:
         return None
     if degree == 3:
         x, y = difference.monomial(a, like), difference.plain({b: ratio}, like)
         return difference.emit(kernels.CUBES, x, y, low[0]), (laws.CUBES, *low[1])
-    high = difference.sharp(difference.multiplied({a: Fraction(1), b: ratio}), like)
+    high = _over_one(difference, difference.multiplied({a: Fraction(1), b: ratio}), like)
     if high is None:
         return None
     x, y = difference.monomial(a, like), difference.plain({b: ratio}, like)
     return difference.emit(kernels.SQUARES, x, y, low[0], high[0]), (laws.SQUARES, *low[1], *high[1])
+
+
+def _over_one(difference: Difference, polynomial: Polynomial, like: Node) -> Found | None:
+    """A polynomial without cancellation, over a common denominator where it has one."""
+    below = denominator(polynomial)
+    found = difference.sharp(polynomial, like)
+    if found is not None or below == ONE:
+        return found
+    above = difference.sharp(scaled(polynomial, Fraction(1), below), like)
+    return None if above is None else difference.by(above, power_of(below, -1), like)
 
 
 def without_zeros(difference: Difference, node: Node, factor: Monomial, like: Node) -> Node | None:

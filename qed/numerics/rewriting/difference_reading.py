@@ -48,6 +48,7 @@ class Reading(ABC):
         self.steps = 0
         self._known: dict[object, Found | None] = {}
         self._depth = 0
+        self._partial = True
 
     @abstractmethod
     def __call__(self, polynomial: Polynomial, like: Node) -> Found | None:

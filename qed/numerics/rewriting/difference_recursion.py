@@ -65,7 +65,7 @@ class Difference(Reading):
         """A node equal to the polynomial and the laws used, or None if no rule helps."""
         if len(polynomial) < 2 or self._depth >= DEEPEST:
             return None
-        key = (frozenset(polynomial.items()), str(like.dtype))
+        key = (frozenset(polynomial.items()), str(like.dtype), self._partial)
         if key in self._known:
             return self._known[key]
         self._known[key] = None  # while it is being tried
@@ -236,7 +236,10 @@ class Difference(Reading):
         found = self.terms.expanded(polynomial)
         if not found or found == polynomial:
             return None
+        differs = min(polynomial.values()) < 0 < max(polynomial.values())  # of a sum, half a gain is none
+        kept, self._partial = self._partial, self._partial and (differs or len(found) <= len(polynomial))
         gap = self.sharp(found, like) if len(found) < len(polynomial) else self(found, like)
+        self._partial = kept
         return None if gap is None else (gap[0], (laws.EXPANDED, *gap[1]))
 
     def _exact_sum(self, polynomial: Polynomial, like: Node) -> Found | None:
@@ -256,7 +259,7 @@ class Difference(Reading):
             better = self(rest, like)
             if better is not None:
                 return better[0], (laws.PAIRED, *found[1], *better[1])
-            if not set(found[1]) <= {laws.COMMON, laws.EXPANDED}:
+            if self._partial and not set(found[1]) <= {laws.COMMON, laws.EXPANDED}:
                 return self.plain(rest, like), (laws.PAIRED, *found[1])
         return None
 

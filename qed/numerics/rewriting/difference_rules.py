@@ -22,6 +22,7 @@ from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_powers import POWER
 from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus
+from qed.numerics.rewriting.difference_turns import BESIDE_QUARTER, TURNED
 from qed.numerics.rewriting.exponents import of_one_exponent
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.scales import constant_of
@@ -156,6 +157,10 @@ def _exp(difference: Difference, x: Node, r: Fraction) -> Found | None:
     return _split(difference, "exp", x, number)
 
 
+def _expm1(difference: Difference, x: Node, r: Fraction) -> Found | None:
+    return (difference.emit(stable.EXP, x), (laws.EXPM1,)) if r == -1 else None
+
+
 def _log(difference: Difference, x: Node, r: Fraction) -> Found | None:
     return _split(difference, "log", x, _DIGITS.exp(_decimal(r))) if abs(r) < 80 else None
 
@@ -198,16 +203,37 @@ def _decimal(r: Fraction) -> Decimal:
 def _cos(difference: Difference, x: Node, r: Fraction) -> Found | None:
     if abs(r) != 1:
         return None
+    found = _turned(difference, x, "cos", r, PI) if r == -1 and not difference.exact(x) else None
+    if found is not None:
+        return found
     half = difference.emit(SIN if r == 1 else COS, _halved(difference, x))
     return _twice_square(difference, half, -float(r)), (laws.COS,)
 
 
 def _sin(difference: Difference, x: Node, r: Fraction) -> Found | None:
-    if abs(r) != 1 or not difference.exact(x):
+    if abs(r) != 1:
         return None
     quarter = _DIGITS.divide(PI, Decimal(2)) * int(r)
+    if not difference.exact(x):
+        return _turned(difference, x, "sin", r, quarter)
     half = difference.emit(SIN, _halved(difference, _minus_decimal(difference, x, quarter)))
     return _twice_square(difference, half, -float(r)), (laws.SIN,)
+
+
+def _turned(difference: Difference, x: Node, name: str, r: Fraction, zero: Decimal) -> Found | None:
+    """f(x) - r for an x = c v + d with an exact v, the zero of f - r taken from v: c (v - (zero - d)/c)."""
+    polynomial = dict(difference.terms(x))
+    d = polynomial.pop(ONE, Fraction(0))
+    if len(polynomial) != 1:
+        return None
+    ((monomial, c),) = polynomial.items()
+    v = difference.single(monomial, 1)
+    if v is None or not difference.exact(v) or v.shape != x.shape or v.dtype != x.dtype:
+        return None
+    at = _DIGITS.divide(_DIGITS.subtract(zero, _decimal(d)), _decimal(c))
+    below = difference.algebra.times(float(c), _minus_decimal(difference, v, at))
+    value = difference.emit(TURNED, x, below, f=name, sign=-float(r))
+    return difference.algebra.times(-float(r), value), (laws.COS if name == "cos" else laws.SIN,)
 
 
 def _cosh(difference: Difference, x: Node, r: Fraction) -> Found | None:
@@ -248,6 +274,17 @@ def _erfc(difference: Difference, x: Node, r: Fraction) -> Found | None:
     return None
 
 
+def _atan(difference: Difference, x: Node, r: Fraction) -> Found | None:
+    """atan x - r for an r that is pi/2, or minus it, up to rounding."""
+    sign = 1 if r > 0 else -1
+    left = _DIGITS.subtract(_DIGITS.divide(PI, Decimal(2)), _decimal(abs(r)))
+    if abs(left) > 1e-6:
+        return None
+    opposite = x if sign > 0 else difference.minus_of(x)
+    beside = difference.emit(BESIDE_QUARTER, opposite, left=float(left))
+    return difference.algebra.times(-float(sign), beside), (laws.ATAN,)
+
+
 def _exp2(difference: Difference, x: Node, r: Fraction) -> Found | None:
     if r != 1:
         return None
@@ -256,10 +293,12 @@ def _exp2(difference: Difference, x: Node, r: Fraction) -> Found | None:
 
 AGAINST: Mapping[str, Callable[[Difference, Node, Fraction], Found | None]] = {
     "exp": _exp,
+    "expm1": _expm1,
     "exp2": _exp2,
     "log": _log,
     "sqrt": _sqrt,
     "cbrt": _cbrt,
+    "atan": _atan,
     "cos": _cos,
     "sin": _sin,
     "cosh": _cosh,

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.graph.build import Operation
+from qed.numerics import logspace
 
 LONGEST = 130
 SLOPE = -1
@@ -103,7 +104,7 @@ SERIES = {
     "atanh": Series(jnp.arctanh, lambda n: _arctan(n, False), 0.6, 2),
     "asin": Series(jnp.arcsin, lambda n: _arcsin(n, False), 0.6, 2),
     "asinh": Series(jnp.arcsinh, lambda n: _arcsin(n, True), 0.6, 2),
-    "log1p": Series(jnp.log1p, _log1p, 0.5),
+    "log1p": Series(logspace.log1p, _log1p, 0.5),
 }
 
 

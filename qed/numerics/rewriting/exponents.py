@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from qed.graph.build import Node, Operation
+from qed.numerics import logspace
 from qed.numerics.rewriting.difference_series import remainder
 from qed.numerics.rewriting.difference_terms import ONE, product
 from qed.numerics.rewriting.laws import Law
@@ -51,7 +52,7 @@ def powers_apart(x: Any, y: Any, d: Any, k: Any) -> Any:
     near = _near(y, d, k)
     below = jnp.where(near, y, 1)
     ratio = jnp.where(near, d, 0) / below
-    inside = below**k * jnp.expm1(k * jnp.log1p(ratio))
+    inside = below**k * jnp.expm1(k * logspace.log1p(ratio))
     return jnp.where(near, inside, jnp.where(near, 1, x) ** k - jnp.where(near, 1, y) ** k).astype(x.dtype)
 
 
@@ -63,7 +64,7 @@ def _powers_apart_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     value = powers_apart(x, y, d, k)
     at_x, at_y = k * x ** (k - 1), k * y ** (k - 1)
     below = jnp.where(near, y, 1)
-    inner = value * jnp.log(jnp.where(near, x, 1)) + below**k * jnp.log1p(jnp.where(near, d, 0) / below)
+    inner = value * jnp.log(jnp.where(near, x, 1)) + below**k * logspace.log1p(jnp.where(near, d, 0) / below)
     high, low = jnp.where(near, 1, x), jnp.where(near, 1, y)
     outer = _times_log(high, k) - _times_log(low, k)
     steep = jnp.where(near, k * powers_apart(x, y, d, k - 1), -at_y)

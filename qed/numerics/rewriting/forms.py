@@ -241,7 +241,7 @@ class Algebra:
         """(shift, sum) of a log-sum-exp that is divided by: log = shift + log(sum)."""
         if term.coefficient not in (-1, -2, -3):
             return None, None
-        if term.node.operation == "softplus":
+        if term.node.operation == "softplus" and term.rest is None:
             x = term.node.children[0]
             shift = self.emit(kernels.POSITIVE_PART, x)
             return shift, self.emit(kernels.SUM_TWO, x, self.number(0.0, x), shift)

@@ -17,7 +17,7 @@ References: Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, sect
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -26,15 +26,16 @@ import jax.numpy as jnp
 
 from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.algorithms import CENTRED_AT
+from qed.numerics.rewriting.difference_laws import NORM_AT_ZERO
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.lengths import angle, hypot, norm, slope_angle
 from qed.numerics.rewriting.lengths_of_order import root_of_powers
-from qed.numerics.rewriting.scales import constant_of
-from qed.numerics.rewriting.signs import Sign
+from qed.numerics.rewriting.scales import constant_of, source_of
+from qed.numerics.rewriting.signs import MOVES, Sign
 from qed.numerics.rewriting.table import Replacement, Table
 
-NORM_AT_ZERO = "the derivative of a norm at 0 is 0"
 ZERO_LOG_ZERO = "0 log 0 = 0"
 
 ABS = Law("sqrt(a**2) = |a|", "always")
@@ -65,16 +66,22 @@ ROOT_OF = Operation("root_of_squares", hypot, whole=True)
 XLOG = Operation("xlogy", xlog, whole=True)
 ATAN2 = Operation("atan2", angle, whole=True)
 ATAN_RATIO = Operation("atan_of_quotient", slope_angle, whole=True)
-CHOSEN = Operation("where_chosen", lambda p, x, case: jnp.where(p == case, x, 1).astype(x.dtype))
+CHOSEN = Operation("where_chosen", lambda p, x, case, other=1.0: jnp.where(p == case, x, other).astype(x.dtype))
 
 UNSAFE = {"log": 0, "sqrt": 0, "rsqrt": 0, "acos": 0, "asin": 0, "log1p": 0, "atanh": 0, "acosh": 0, "exp": 0, "pow": 0,
           "div": 1, "cbrt": 0, "expm1": 0, "exp2": 0, "sinh": 0, "cosh": 0, "atan2": 0}  # fmt: skip
 """Operations whose value or derivative may be infinite, and the operand that decides it."""
 
+EMITTED = {"log1mexp": -1.0} | dict.fromkeys(
+    "log_ratio sqrt_difference sqrt_minus log_difference log1p_difference reciprocal_difference power_difference "
+    "power_minus_one atan_of_quotient xlogy".split(), 1.0
+)  # fmt: skip
+"""The same of what the rewritings emit, and the number at which all their operands are safe."""
+
 _ELEMENTWISE = frozenset(
     "add sub mul div neg exp log sqrt rsqrt pow integer_pow square acos asin atan tan sin cos log1p expm1 "
-    "tanh atanh acosh cbrt exp2 sinh cosh asinh logistic abs max min erf erfc atan2 sign".split()
-)
+    "tanh atanh acosh cbrt exp2 sinh cosh asinh logistic abs max min erf erfc atan2 sign softplus".split()
+) | frozenset(EMITTED)
 LARGEST_CONE = 64
 
 
@@ -112,8 +119,8 @@ class Guards(Table):
     # --- roots of squares ---
 
     def _sqrt(self, node: Node) -> Replacement | None:
-        child = node.children[0]
-        polynomial = self.difference.deeper(child)
+        child = self._unclipped(node.children[0])
+        polynomial = self._read(child)
         squares: Polynomial = {m: c for m, c in polynomial.items() if c > 0 and _is_square(m)}
         if len(polynomial) == 1:
             if squares:
@@ -126,6 +133,31 @@ class Guards(Table):
         convention = None if others else NORM_AT_ZERO
         rest = self.difference.plain(others, node) if others else self.difference.algebra.number(0.0, node)
         return self.difference.emit(ROOT_OF, child, rest, *parts), (HYPOT,), convention
+
+    def _read(self, child: Node) -> Polynomial:
+        """What a root is taken of: sums of centred squares as they are, all else as it was written."""
+        emitted = self.difference.terms(child)
+        centred = any(self._is_centred(self.difference.node(number)) for monomial in emitted for number, _ in monomial)
+        return emitted if centred and len(emitted) == 1 else self.difference.deeper(child)
+
+    def _unclipped(self, node: Node) -> Node:
+        """v, where a node is max(v, 0) of a v that is never negative."""
+        if node.operation != "max" or node.equation is None:
+            return node
+        for v, bound in (node.children, node.children[::-1]):
+            if v.shape == node.shape and constant_of(bound) == 0 and self._never_negative(v):
+                return v
+        return node
+
+    def _never_negative(self, v: Node) -> bool:
+        """Whether the graph shows that v is nonnegative: as it was written, or as a variance that was put there."""
+        read = self.difference.terms(v)
+        centred = [self._is_centred(self.difference.node(number)) for monomial in read for number, _ in monomial]
+        variance = len(read) == 1 and centred == [True] and min(read.values()) > 0
+        return variance or self.difference.sign(v) >= Sign.NONNEGATIVE
+
+    def _is_centred(self, g: Node) -> bool:
+        return source_of(g).operation == "sum_of_centred_squares"
 
     def _plain(self, monomial: Monomial) -> bool:
         return all(power > 0 for _, power in monomial)
@@ -144,11 +176,17 @@ class Guards(Table):
             return None
         value: Node | None = None
         for number, _ in monomial:
+            moved: list[Node] = []
             summed = self.difference.node(number)
+            while summed.operation in MOVES and summed.equation is not None and len(summed.children) == 1:
+                moved.append(summed)
+                summed = summed.children[0]
             found = self._summands(summed)
             if found is None:
                 return None
             factor = self.difference.emit(NORM_OF, found[0], axes=found[1], shape=summed.shape)
+            for each in reversed(moved):
+                factor = self.builder.over(each, (factor,))
             value = factor if value is None else self.difference.emit(stable.MUL, value, factor)
         assert value is not None
         return self.difference.algebra.times(math.sqrt(coefficient), value), (NORM,), NORM_AT_ZERO
@@ -158,6 +196,9 @@ class Guards(Table):
         if summed.operation == "dot_general" and summed.children[0] is summed.children[1]:
             x = summed.children[0]
             return (x, (0,)) if x.shape and len(x.shape) == 1 else None
+        if summed.operation == "sum_of_centred_squares":
+            x, axes = summed.children[0], tuple(summed.params["axes"])
+            return self.difference.emit(CENTRED_AT, x, axes=axes), axes
         if summed.operation != "reduce_sum" or summed.equation is None:
             return None
         inner = self.difference.terms(summed.children[0])
@@ -179,25 +220,33 @@ class Guards(Table):
         predicate, *cases = node.children
         if node.equation is None or predicate.shape != node.shape or constant_of(predicate) is not None:
             return None
-        new = [self._guarded(case, predicate, index) for index, case in enumerate(cases)]
+        common = frozenset[int].intersection(*map(_needed, cases))
+        new = [self._guarded(case, predicate, index, common) for index, case in enumerate(cases)]
         if all(one is other for one, other in zip(new, cases, strict=True)):
             return None
         return self.builder.apply(node.equation, [predicate, *new])[0], (WHERE,), None
 
-    def _guarded(self, case: Node, predicate: Node, index: int) -> Node:
-        cone = self._cone(case, predicate.shape)
+    def _guarded(self, case: Node, predicate: Node, index: int, common: frozenset[int]) -> Node:
+        """A branch, evaluated at 1 where it is not chosen; what all branches need is evaluated in any case."""
+        cone = [node for node in self._cone(case, predicate.shape) if node.number not in common]
         if not any(self._unsafe(node) for node in cone):
             return case
         new: dict[int, Node] = {}
         for node in cone:
             children = [new.get(child.number, child) for child in node.children]
-            if self._unsafe(node):
-                at = UNSAFE[node.operation]
-                children[at] = self.difference.emit(CHOSEN, predicate, children[at], case=index)
+            for at in self._operands(node) if self._unsafe(node) else ():
+                other: dict[str, Any] = {"other": EMITTED[node.operation]} if node.operation in EMITTED else {}
+                children[at] = self.difference.emit(CHOSEN, predicate, children[at], case=index, **other)
                 children[at] = self._typed(children[at], node.children[at])
             same = all(one is other for one, other in zip(children, node.children, strict=True))
-            new[node.number] = node if same or node.equation is None else self.builder.apply(node.equation, children)[0]
+            new[node.number] = node if same else self.builder.over(node, tuple(children))
         return new[case.number]
+
+    def _operands(self, node: Node) -> Sequence[int]:
+        """The operands that are taken from the branch that is chosen."""
+        if node.operation in EMITTED:
+            return [i for i, child in enumerate(node.children) if constant_of(child) is None]
+        return [UNSAFE[node.operation]]
 
     def _typed(self, made: Node, like: Node) -> Node:
         made.dtype = like.dtype
@@ -213,7 +262,7 @@ class Guards(Table):
                 node.number in found
                 or node.operation not in _ELEMENTWISE
                 or node.shape != shape
-                or node.equation is None
+                or any(child.shape != shape for child in node.children if constant_of(child) is None)
             ):
                 continue
             found[node.number] = node
@@ -223,9 +272,11 @@ class Guards(Table):
         return [found[number] for number in sorted(found)]
 
     def _unsafe(self, node: Node) -> bool:
-        at = UNSAFE.get(node.operation)
+        at = 0 if node.operation in EMITTED else UNSAFE.get(node.operation)
         if at is None or not self.difference.sign.varies(node):
             return False
+        if node.operation in EMITTED:
+            return all(child.operation != "where_chosen" for child in node.children)
         operand = node.children[at]
         if operand.shape != node.shape or operand.operation in ("select_n", "where_chosen", "max", "clamp"):
             return False
@@ -261,6 +312,17 @@ class Guards(Table):
         if any(child.shape != node.shape for child in node.children):
             return None
         return self.difference.emit(ATAN2, *node.children), (ANGLE,), None
+
+
+def _needed(node: Node) -> frozenset[int]:
+    """What a branch is computed from, as far as a cone reaches."""
+    found, stack = {node.number}, [node]
+    while stack and len(found) <= LARGEST_CONE:
+        for child in stack.pop().children:
+            if child.number not in found:
+                found.add(child.number)
+                stack.append(child)
+    return frozenset(found)
 
 
 def _is_square(monomial: Monomial) -> bool:

@@ -124,6 +124,14 @@ def _softmax_derivative(axes: tuple[int, ...], primals: Any, tangents: Any) -> t
     return p, inner - largest * jnp.sum(inner, axis=axes, keepdims=True)
 
 
+def softmax_beside_one(u: Any, axes: tuple[int, ...]) -> Any:
+    """exp(u) / (1 + sum(exp(u))): the softmax of u and one more 0, whose derivative cannot cancel."""
+    moved = jnp.moveaxis(u, axes, tuple(range(len(axes))))
+    flat = moved.reshape((-1, *moved.shape[len(axes) :]))
+    weights = softmax(jnp.concatenate([flat, jnp.zeros_like(flat[:1])]), (0,))[:-1]
+    return jnp.moveaxis(weights.reshape(moved.shape), tuple(range(len(axes))), axes)
+
+
 @jax.custom_jvp
 def x_log_x(x: Any, log: Any) -> Any:
     """x log, for log = log x; 0 where x = 0."""
@@ -245,6 +253,7 @@ LOGISTIC = Operation("logistic", sigmoid, whole=True)
 SUM_HIGH = Operation("sum_high", lambda *t, coefficients: _compensated(coefficients, t)[0], whole=True)
 SUM_LOW = Operation("sum_low", lambda *t, coefficients: _rounded_off(coefficients, t), whole=True)
 SOFTMAX = Operation("softmax", lambda u, axes: softmax(u, axes), whole=True)
+SOFTMAX_BESIDE_ONE = Operation("softmax_beside_one", lambda u, axes: softmax_beside_one(u, axes), whole=True)
 X_LOG_X = Operation("x_log_x", x_log_x, whole=True)
 LOG_COSH = Operation("log_cosh", log_cosh, whole=True)
 LOG_HALF_ERFC = Operation("log_half_erfc", log_half_erfc, whole=True)

@@ -22,6 +22,7 @@ ADD = Law("log(exp(a) + exp(b)) = logaddexp(a, b)", "always")
 SOFTPLUS = Law("log(1 + exp(a)) = softplus(a)", "always")
 LOGISTIC = Law("log(sigmoid(a)) = -softplus(-a), log(1 - sigmoid(a)) = -softplus(a)", "always")
 SIGMOIDS = Law("sigmoid(-a) - sigmoid(-b) = sigmoid(-a) sigmoid(b) (1 - exp(a - b))", "always")
+OTHER = Law("1 - exp(a) / (exp(a) + exp(b)) = exp(b) / (exp(a) + exp(b))", "always")
 SUB = Law("log(exp(a) - exp(b)) = a + log(1 - exp(b - a))", "a > b, as for the original")
 EXPM1 = Law("log(exp(a) - 1) = a + log(1 - exp(-a))", "a > 0, as for the original")
 COSH = Law(

@@ -26,7 +26,6 @@ log-sum-exp.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from fractions import Fraction
 
@@ -34,15 +33,17 @@ from qed.graph.build import Builder, Node
 from qed.numerics.rewriting import kernels, laws, shifted, stable
 from qed.numerics.rewriting.algorithms import LOG1P_SQUARE
 from qed.numerics.rewriting.change import Change, Only
+from qed.numerics.rewriting.complements import beside_one
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.expectations import expectation
 from qed.numerics.rewriting.forms import Form, Term, linear
 from qed.numerics.rewriting.log_softmax import LOG_SOFTMAX, entry
 from qed.numerics.rewriting.masks import MASKED, masked_softmax_of
+from qed.numerics.rewriting.power_sums import SHARE, SHARE_OF_POWERS, share
 from qed.numerics.rewriting.ratios import sigmoid, softmax
 from qed.numerics.rewriting.recursion import Logarithm
 from qed.numerics.rewriting.render import Formula
-from qed.numerics.rewriting.scales import constant_of, source_of
+from qed.numerics.rewriting.scales import constant_of, root_of, source_of
 from qed.numerics.rewriting.signs import Sign
 from qed.numerics.rewriting.sums import complement, log_softmax, scaled, sum_of
 from qed.numerics.rewriting.tempered import Scales, softmax_of
@@ -51,7 +52,7 @@ from qed.numerics.rewriting.tempered import Scales, softmax_of
 def _after(formula: Formula, old: Node, new: Node, form: Form, use: str) -> str:
     if use == "log":
         return formula.form(form, new)
-    if use in ("mean", "weighted"):
+    if use in ("mean", "weighted", "put"):
         return formula(new)
     if use == "over" and new.operation == "mul":
         return formula.product(old.children[0], formula.exponential(form))
@@ -66,7 +67,7 @@ def _reasons(form: Form) -> tuple[str, str]:
 
 
 _Found = tuple[Node, Form, str]
-"""The new node, its form, and what it is of the form: 'log', 'exp' or 'over' (something times exp)."""
+"""The new node, its form, and what it is of the form: 'log', 'exp', 'over' (something times exp), or what is 'put'."""
 
 
 class Logarithms:
@@ -86,6 +87,7 @@ class Logarithms:
         self.difference = Difference(builder)
         self.log.gap = self._gap
         self.scales = Scales(self.difference)
+        self.log.entry = lambda form: entry(self.scales, form)
         self.changed: list[tuple[Node, Node, Form, str]] = []
         self._inverse: set[int] = set()
         self._taken_of: dict[int, Form] = {}
@@ -162,7 +164,7 @@ class Logarithms:
     def _logs(self, node: Node) -> _Found | None:
         """A sum or difference of two logarithms that were taken, their shifts added first."""
         first, second = (self._of_log(child) for child in node.children)
-        found = self._entry(node, first, second) if node.operation == "sub" else None
+        found = self._complement(node) or self._entry(node, first, second) if node.operation == "sub" else None
         if found is not None:
             return found
         if (
@@ -198,6 +200,11 @@ class Logarithms:
         form, value = log_softmax(self.log, u, axes), softmax_of(self.scales, u, axes)
         self.log.know(value, form)
         return value, replace(form, laws=(laws.SOFTMAX,)), "exp"
+
+    def _complement(self, node: Node) -> _Found | None:
+        """1 - p of a softmax."""
+        found = beside_one(self.log, self.scales, node.children[1]) if constant_of(node.children[0]) == 1 else None
+        return None if found is None else (*found, "put")
 
     def _entry(self, node: Node, first: Form | None, second: Form | None) -> _Found | None:
         """logsumexp(u) - u[i], the logarithm taken, or the negative of it."""
@@ -235,7 +242,7 @@ class Logarithms:
         if len(polynomial) != 1 or c <= 0 or c == 1:
             return None
         ((square, factor),) = ((monomial, found / c) for monomial, found in polynomial.items())
-        scale = _root(factor)
+        scale = root_of(factor)
         if scale is None or any(power % 2 or power < 0 for _, power in square):
             return None
         root = self.difference.monomial(tuple((number, power // 2) for number, power in square), argument)
@@ -289,6 +296,10 @@ class Logarithms:
         if written is not None:
             return self._tempered(*written, node)
         a, b = node.children
+        of_powers = share(self.log, a, b)
+        if of_powers is not None:
+            value = self.builder.emit(SHARE_OF_POWERS, *of_powers)
+            return value, Form((Term(value),), node.shape, laws=(SHARE,)), "mean"
         below = self.log.gained(b)
         masked = None if below is None else masked_softmax_of(self.log, a, below)
         if below is not None and masked is not None:
@@ -372,11 +383,3 @@ class Logarithms:
             self._inverse.add(value.number)
         used = tuple(law for law in form.laws if law is not laws.QUOTIENT)
         return value, replace(form, laws=(laws.DIVIDE, *used)), "exp"
-
-
-def _root(number: Fraction) -> float | None:
-    """The square root of a square of a rational number."""
-    if number <= 0:
-        return None
-    above, below = math.isqrt(number.numerator), math.isqrt(number.denominator)
-    return above / below if (above**2, below**2) == (number.numerator, number.denominator) else None

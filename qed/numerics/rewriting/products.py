@@ -11,6 +11,7 @@ import numpy as np
 from qed.graph.build import Node
 from qed.numerics.rewriting import kernels, laws, stable
 from qed.numerics.rewriting.forms import Form, Term, linear
+from qed.numerics.rewriting.power_sums import log_of_share
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.signs import Sign
 
@@ -87,7 +88,8 @@ def _mul(log: Logarithm, node: Node) -> Form | None:
 
 def _div(log: Logarithm, node: Node) -> Form | None:
     a, b = node.children
-    return _product(log, node, a, b, -1.0, laws.QUOTIENT)
+    found = log_of_share(log, node)
+    return found if found is not None else _product(log, node, a, b, -1.0, laws.QUOTIENT)
 
 
 def _product(log: Logarithm, node: Node, a: Node, b: Node, power: float, law: laws.Law) -> Form | None:

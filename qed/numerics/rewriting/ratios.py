@@ -24,19 +24,31 @@ if TYPE_CHECKING:
 
 
 def softmax(log: Logarithm, scales: Scales, form: Form) -> Node | None:
-    """exp(u - logsumexp(u)) with the sum along axes that are kept."""
+    """exp(u - logsumexp(u)) with the sum along axes that are kept, or exp(u - log(1 + sum(exp(u))))."""
     form = log.algebra.simplified(form)
     if len(form.terms) != 2:
         return None
     (u, total) = sorted(form.terms, key=lambda term: -term.coefficient)
-    source = source_of(total.node)
+    source = outer = source_of(total.node)
+    if source.operation == "softplus":
+        source = source_of(_term_of(log, source.children[0]))
     if (u.coefficient, total.coefficient) != (1, -1) or source.operation != "logsumexp":
         return None
     axes = source.params["axes"]
     kept = tuple(1 if i in axes else n for i, n in enumerate(u.node.shape))
-    if source.children[0] is not u.node or form.shape != u.node.shape or not spread_along(total.node, source, kept):
+    put = spread_along(total.node, outer, kept)
+    put &= outer is source or spread_along(_term_of(log, outer.children[0]), source, kept)
+    if source.children[0] is not u.node or form.shape != u.node.shape or not put:
         return None
-    return softmax_of(scales, u.node, axes)
+    beside_one = outer is not source
+    return log.emit(kernels.SOFTMAX_BESIDE_ONE, u.node, axes=axes) if beside_one else softmax_of(scales, u.node, axes)
+
+
+def _term_of(log: Logarithm, node: Node) -> Node:
+    """The one term of which a node is the value, where it is one."""
+    form = log.algebra.forms.get(node.number)
+    only = form.terms[0] if form is not None and len(form.terms) == 1 else None
+    return only.node if only is not None and only.coefficient == 1 else node
 
 
 def sigmoid(log: Logarithm, difference: Difference, form: Form) -> Node | None:

@@ -33,7 +33,8 @@ class Logarithm:
     Args:
         builder: where new nodes are made.
 
-    `gap` finds a - b without cancellation, or None; by itself it finds nothing.
+    `gap` finds a - b without cancellation, or None, and `entry` the logarithm of an entry of a softmax; by themselves
+    they find nothing.
 
     Example:
         >>> import jax.numpy as jnp
@@ -51,6 +52,7 @@ class Logarithm:
         self.emit = builder.emit
         self.sign = Signs()
         self.gap: Callable[[Node, Node], Node | None] = lambda a, b: None
+        self.entry: Callable[[Form], Node | None] = lambda form: None
         self._known: dict[int, Form | None] = {}
 
     def minus(self, a: Node, b: Node) -> Node:

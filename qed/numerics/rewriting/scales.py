@@ -7,6 +7,7 @@ already.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -102,3 +103,11 @@ def leads(node: Node, source: Node, count: int) -> bool:
             return False
         node = node.children[0]
     return True
+
+
+def root_of(number: Fraction) -> float | None:
+    """The square root of a square of a rational number."""
+    if number <= 0:
+        return None
+    above, below = math.isqrt(number.numerator), math.isqrt(number.denominator)
+    return above / below if (above**2, below**2) == (number.numerator, number.denominator) else None

@@ -40,6 +40,7 @@ MOVES = frozenset(
 _KEEPS_ZERO = frozenset(["log1p", "expm1", "tanh", "sinh", "asinh", "erf", "atan", "sqrt", "cbrt"])
 _SAME = frozenset("reduce_sum reduce_max reduce_min cumsum cummax cummin reduce_prod cumprod".split())
 _EMITTED = {
+    "beside_softmax": Sign.NONNEGATIVE,
     "exp_beside": Sign.POSITIVE,
     "exp_of_sum": Sign.POSITIVE,
     "log_cosh": Sign.NONNEGATIVE,
@@ -47,6 +48,7 @@ _EMITTED = {
     "positive_part": Sign.NONNEGATIVE,
     "scaled_erfc": Sign.POSITIVE,
     "softmax": Sign.POSITIVE,
+    "softmax_beside_one": Sign.POSITIVE,
     "softplus": Sign.POSITIVE,
     "sum_exp": Sign.BOUNDED,
     "sum_two": Sign.BOUNDED,

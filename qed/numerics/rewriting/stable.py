@@ -49,11 +49,28 @@ def _logaddexp_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     return value, first * tangents[0] + second * tangents[1]
 
 
+def _log_sum_split(a: Any, more_a: Any, b: Any, more_b: Any) -> Any:
+    """log(exp(a + more_a) + exp(b + more_b)), with the digits of the smaller one where the larger one is 1."""
+    p, q = a + more_a, b + more_b
+    usable = jnp.isfinite(p) & jnp.isfinite(q)
+    a, more_a, b, more_b = (jnp.where(usable, each, 0) for each in (a, more_a, b, more_b))
+    first = a + more_a >= b + more_b
+    high, low = jnp.where(first, a, b), jnp.where(first, b, a)
+    gap = low - high
+    of_high = gap - low
+    error = (low - (gap - of_high)) - (high + of_high)
+    more = jnp.where(first, more_b - more_a, more_a - more_b) + error
+    ratio = jnp.exp(gap)
+    ratio = ratio + ratio * jnp.expm1(more)  # a compiler makes exp(gap + more) of a product of the two
+    inside = high + (jnp.where(first, more_a, more_b) + logspace.log1p(ratio))
+    return jnp.where(usable, inside, jnp.logaddexp(p, q))
+
+
 @jax.custom_jvp
 def logaddexp_split(a: Any, more_a: Any, b: Any, more_b: Any) -> Any:
     """log(exp(a + more_a) + exp(b + more_b)), where a + more_a would round the small part away."""
     shift = _shift_two(a, b)
-    return shift + logaddexp(logspace.relative(a, shift) + more_a, logspace.relative(b, shift) + more_b)
+    return shift + _log_sum_split(logspace.relative(a, shift), more_a, logspace.relative(b, shift), more_b)
 
 
 @jax.custom_jvp
@@ -102,7 +119,7 @@ def _rest_two(a: Any, b: Any, shift: Any) -> Any:
 
 @jax.custom_jvp
 def _rest_split(a: Any, b: Any, shift: Any, more_a: Any, more_b: Any) -> Any:
-    return logaddexp(logspace.relative(a, shift) + more_a, logspace.relative(b, shift) + more_b)
+    return _log_sum_split(logspace.relative(a, shift), more_a, logspace.relative(b, shift), more_b)
 
 
 @_rest_split.defjvp

@@ -52,6 +52,7 @@ from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.moments import CENTRAL, central_moment
 from qed.numerics.rewriting.signs import MOVES
 from qed.numerics.rewriting.table import Replacement, Table
+from qed.numerics.rewriting.tails import grown as grown_tail
 from qed.numerics.rewriting.tails import mills
 from qed.numerics.rewriting.weighted_moments import VARIANCE_OF, WEIGHTED_VARIANCE, weights_and_values
 
@@ -120,7 +121,7 @@ class Substitutions(Table):
             "sub": self._sum,
             "add": self._sum,
             "div": lambda n: mills(self.difference, n) or self._cosine(n),
-            "mul": lambda n: ratio_times(self.difference, n),
+            "mul": lambda n: ratio_times(self.difference, n) or grown_tail(self.difference, n),
             "acosh": lambda n: lorentz(self.difference, n),
             "acos": lambda n: arccosine(self.difference, n, self._cosine_of(n.children[0])),
             "sqrt": lambda n: triangle_area(self.difference, n) or side(self.difference, n),

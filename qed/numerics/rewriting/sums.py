@@ -14,6 +14,7 @@ from qed.graph.build import Node
 from qed.numerics.rewriting import kernels, laws, stable
 from qed.numerics.rewriting.forms import Form, Term, linear, together
 from qed.numerics.rewriting.picks import PICK, places
+from qed.numerics.rewriting.power_sums import log_of_sum
 from qed.numerics.rewriting.probabilities import BETWEEN, LOG_ERFC_BETWEEN, OTHER_TAIL
 from qed.numerics.rewriting.scales import anchored, constant_of
 from qed.numerics.rewriting.signs import Sign
@@ -28,7 +29,7 @@ LARGEST_PRODUCT = 1 << 20
 def _add(log: Logarithm, node: Node) -> Form | None:
     a, b = node.children
     if log.gained(a) is None and log.gained(b) is None:
-        return _weighted_two(log, node, a, b, 1.0)
+        return log_of_sum(log, node) or _weighted_two(log, node, a, b, 1.0)
     if min(log.sign(a), log.sign(b)) == Sign.UNKNOWN:
         return _weighted_two(log, node, a, b, 1.0)
     first, second = log.plain(a), log.plain(b)
@@ -37,12 +38,7 @@ def _add(log: Logarithm, node: Node) -> Form | None:
     used = together(first.laws, second.laws)
     for one, other, of in ((first, second, b), (second, first, a)):
         if not one.terms:
-            value = log.algebra.softplus(log.whole(other, of))
-            return Form(
-                (Term(log.algebra.filled(value, node.shape)),),
-                node.shape,
-                laws=together((laws.SOFTPLUS,), used),
-            )
+            return Form((_above_one(log, other, of, node),), node.shape, laws=together((laws.SOFTPLUS,), used))
     u, v = log.whole(first, a), log.whole(second, b)
     if u.operation == "neg" and u.children[0] is v:
         u, v = v, u
@@ -52,6 +48,17 @@ def _add(log: Logarithm, node: Node) -> Form | None:
         return Form(terms, node.shape, laws=together((laws.COSH,), used))
     term = Term(_added(log, (first, u), (second, v)), 1.0, *_shift_and_rest(log, (first, u), (second, v)))
     return Form((term,), node.shape, laws=together((laws.ADD,), used))
+
+
+def _above_one(log: Logarithm, form: Form, of: Node, node: Node) -> Term:
+    """log(1 + exp(form)), its large and small parts apart where it has them: a sum of both is rounded."""
+    whole = log.whole(form, of)
+    value = log.algebra.filled(log.algebra.softplus(whole), node.shape)
+    only = form.terms[0] if len(form.terms) == 1 else None
+    if not _several(form) and (only is None or only.coefficient != 1 or only.shift is None or only.rest is None):
+        return Term(value)
+    zero = Form((Term(log.algebra.number(0.0, node)),), ())
+    return Term(value, 1.0, *_shift_and_rest(log, (form, whole), (zero, zero.terms[0].node)))
 
 
 def _added(log: Logarithm, *parts: tuple[Form, Node]) -> Node:
@@ -198,13 +205,31 @@ def complement(log: Logarithm, form: Form, like: Node) -> Form:
     if only is not None and only.coefficient == -1 and only.node.operation == "softplus":
         mirrored = log.algebra.softplus(log.algebra.negative(only.node.children[0]))
         return Form((Term(mirrored, -1.0),), form.shape, laws=together((laws.LOGISTIC,), form.laws))
+    of_two = _other_of_two(form)
+    if of_two is not None:
+        return of_two
     tail = next((t for t in form.terms if t.node.operation == "log_erfc"), None)
     if tail is not None and tail.coefficient == 1 and _is_half([t for t in form.terms if t is not tail]):
         minus = log.emit(kernels.LOG_ERFC, log.algebra.negative(tail.node.children[0]))
         terms = (Term(minus), *(t for t in form.terms if t is not tail))
         return replace(form, terms=terms, laws=together((OTHER_TAIL,), form.laws))
-    value = log.emit(stable.LOG1MEXP, log.whole(form, like))
+    entry = log.entry(form)
+    value = log.emit(stable.LOG1MEXP, entry if entry is not None else log.whole(form, like))
     return Form((Term(value),), form.shape, fragile=True, laws=together((laws.SUB,), form.laws))
+
+
+def _other_of_two(form: Form) -> Form | None:
+    """1 - exp(u) / (exp(u) + exp(v)) = exp(v) / (exp(u) + exp(v))."""
+    if len(form.terms) != 2:
+        return None
+    u, total = sorted(form.terms, key=lambda term: -term.coefficient)
+    if (u.coefficient, total.coefficient) != (1, -1) or total.node.operation != "logaddexp":
+        return None
+    pair = total.node.children
+    if u.shift is not None or u.node not in pair or pair[0] is pair[1]:
+        return None
+    other = pair[1] if u.node is pair[0] else pair[0]
+    return replace(form, terms=(Term(other), total), fragile=False, laws=together((laws.OTHER,), form.laws))
 
 
 def _is_half(terms: list[Term]) -> bool:

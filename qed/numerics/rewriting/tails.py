@@ -1,4 +1,4 @@
-"""Densities over tails: exp(-z^2) / erfc(z), the inverse Mills ratio.
+"""Densities over tails, exp(-z^2) / erfc(z), the inverse Mills ratio; and tails times what grows, exp(e) erfc(z).
 
 Numerator and denominator vanish together beyond z = 5 (float32) or 26 (float64), and exp(-z^2) and erfc(z) round the
 exponent z^2 by themselves. Laplace's continued fraction has no exponent::
@@ -8,6 +8,12 @@ exponent z^2 by themselves. Laplace's continued fraction has no exponent::
 
 In the derivative, z cancels: it is r that is wanted. Up to `FAR` the quotient stays as it is, where nothing vanishes,
 with the exponent that was written: that of the rounded z would be another by z^2 units of the last place.
+
+The same fraction gives what grows times a tail, where one overflows and the other vanishes::
+
+    exp(e) erfc(z) = exp(e - z^2) / m(z),        z > 0
+
+with e - z^2 as a polynomial, so that what is common to both is never formed: the exponentially modified Gaussian.
 
 Reference: Abramowitz and Stegun, *Handbook of Mathematical Functions*, 7.1.14; Gautschi, *Computational aspects of
 three-term recurrence relations*, SIAM Review 9, 1967, for the convergence.
@@ -30,6 +36,8 @@ from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus, produ
 from qed.numerics.rewriting.laws import Law
 
 MILLS = Law("exp(-a**2) / erfc(a) = sqrt(pi) (a + (1/2)/(a + 1/(a + ...)))", "a > 0; elsewhere as it is")
+
+GROWN = Law("exp(b) erfc(a) = exp(b - a**2) / (sqrt(pi) (a + (1/2)/(a + 1/(a + ...))))", "a > 0; elsewhere as it is")
 
 FAR = {True: 1.2, False: 0.6}
 """Beyond which the fraction has converged to the digits of float64, and to those of shorter formats."""
@@ -78,6 +86,63 @@ def _inverse_mills_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 INVERSE_MILLS = Operation("inverse_mills", inverse_mills, whole=True)
+
+
+@jax.custom_jvp
+def grown_tail(z: Any, e: Any, rest: Any) -> Any:
+    """exp(e) erfc(z) for rest = e - z^2.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> z = jnp.float32(12.0)
+        >>> print(f"{grown_tail(z, z * z, jnp.float32(0)):.6g}", jnp.exp(z * z) * jax.scipy.special.erfc(z))
+        0.0468542 nan
+    """
+    far, large, small = _split(z)
+    near = jnp.exp(jnp.where(far, 0, e).astype(z.dtype)) * jax.lax.erfc(small)
+    return jnp.where(far, jnp.exp(jnp.where(far, rest, 0)) / (ROOT_PI * (large + _rest(large))), near).astype(z.dtype)
+
+
+@grown_tail.defjvp
+def _grown_tail_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    z, e, rest = primals
+    value = grown_tail(z, e, rest)
+    far, large, small = _split(z)
+    density = jnp.exp(jnp.where(far, 0, e - small * small).astype(z.dtype)) * (2 / ROOT_PI)
+    in_z = jnp.where(far, -2 * value * _rest(large), -density)
+    none = jnp.zeros_like(value)
+    tangent = in_z * tangents[0] + jnp.where(far, none, value) * tangents[1] + jnp.where(far, value, none) * tangents[2]
+    return value, tangent.astype(value.dtype)
+
+
+GROWN_TAIL = Operation("grown_tail", grown_tail, whole=True)
+
+
+def grown(difference: Difference, node: Node) -> Found | None:
+    """c exp(e) erfc(z), other factors left as they are, where e - z^2 has no more terms than e."""
+    polynomial = difference.terms(node)
+    if len(polynomial) != 1:
+        return None
+    ((monomial, coefficient),) = polynomial.items()
+    factors = {number: difference.known(difference.node(number)) for number, power in monomial if power == 1}
+    growth = [number for number, factor in factors.items() if factor.operation == "exp"]
+    tails = [number for number, factor in factors.items() if factor.operation == "erfc"]
+    if len(growth) != 1 or len(tails) != 1:
+        return None
+    z, e = factors[tails[0]].children[0], factors[growth[0]].children[0]
+    read, written = difference.terms(z), difference.terms(e)
+    if z.shape != node.shape or not read or not any(c > 0 for c in written.values()):
+        return None
+    written = difference.terms.expanded(written) or written
+    square = difference.terms.expanded(product(read, read)) or product(read, read)
+    rest = plus(written, _without_roots(difference, square), -1)
+    if sum(abs(c) > SMALLEST for c in rest.values()) > max(1, len(written)):
+        return None
+    parts = (difference.algebra.filled(each, node.shape) for each in (e, difference.plain(rest, z)))
+    value = difference.emit(GROWN_TAIL, z, *parts)
+    others = times(monomial, ((growth[0], -1), (tails[0], -1)))
+    found = difference.by((value, (GROWN,)), others, node)
+    return difference.algebra.times(float(coefficient), found[0]), found[1]
 
 
 def mills(difference: Difference, node: Node) -> Found | None:
