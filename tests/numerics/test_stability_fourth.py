@@ -1,4 +1,8 @@
-"""What `qed.stabilize` makes of the fourth set of held-out functions: what is not mended yet stands here by name."""
+"""What `qed.stabilize` makes of the fourth set of held-out functions: what is not mended yet stands here by name.
+
+Mended of the broken ones, after some of their classes had rules: in float32 71 of 112 values and 55 of 109 gradients,
+in float64 64 of 101 and 45 of 99. The held-out numbers, before that, are in `corpus_stability_fourth`.
+"""
 
 import pytest
 
@@ -17,54 +21,44 @@ from tests.numerics.corpus_stability import (
 
 OPEN_VALUES = frozenset(
     """
-    angle_by_the_trace area_by_gram attention_that_may_be_silent batch_norm_in_one_pass circle_loss
-    circular_variance copula_of_clayton copula_of_gumbel cosine_annealing current_through_a_membrane
-    density_of_the_gaussian_copula distance_in_constant_elasticity distance_of_hellinger
+    angle_by_the_trace area_by_gram batch_norm_in_one_pass circular_variance copula_of_clayton copula_of_gumbel
+    current_through_a_membrane density_of_the_gaussian_copula distance_of_hellinger
     distribution_of_an_inverse_gaussian distribution_of_laplace divergence_by_determinants
     divergence_of_two_gammas divergence_of_two_laplaces divided_difference_of_exp entropy_of_tsallis
-    entry_of_householder error_of_stirling evidence_of_two_points exponentially_modified_gaussian
-    focal_loss_of_a_softmax generalised_cross_entropy gradient_penalty growth_of_kelly hazard_of_a_lognormal
-    hypergeometric_by_gammas invariant_mass_on_a_line linear_attention loading_of_cox_ingersoll_and_ross
+    entry_of_householder error_of_stirling evidence_of_two_points gradient_penalty growth_of_kelly
+    hypergeometric_by_gammas invariant_mass_on_a_line loading_of_cox_ingersoll_and_ross
     log_volume_of_logistic_mixture logarithm_of_expected_improvement logarithm_of_tunnelling
-    maximum_mean_discrepancy mixture_of_two_poissons no_event_in_an_inflated_count noise_contrastive
-    noise_of_the_cosine_schedule odds_ratio_preference partial_likelihood_with_ties poly_loss
-    posterior_of_a_state potential_of_lennard_jones power_mean probit_likelihood quantile_of_tukey
-    ratio_of_wallis real_part_of_a_quotient response_of_hill scaled_complementary_error softplus_above_relu
-    sum_of_squares_between_groups survival_of_a_loglogistic tail_of_cauchy third_piece_of_a_stick
+    maximum_mean_discrepancy mixture_of_two_poissons no_event_in_an_inflated_count noise_of_the_cosine_schedule
+    odds_ratio_preference partial_likelihood_with_ties posterior_of_a_state power_mean probit_likelihood
+    quantile_of_tukey ratio_of_wallis real_part_of_a_quotient sum_of_squares_between_groups
     two_successes_or_more von_mises_and_fisher wrapped_cauchy wrong_answer_despite_guessing
     """.split()
 )
 """Functions whose value loses over 6 bits somewhere as written, and over 3 rewritten, in float32 or float64."""
 OPEN_GRADIENTS = frozenset(
     """
-    air_mass angle_by_the_trace angle_or_zero annuity_as_two_perpetuities area_by_gram
-    attention_that_may_be_silent batch_norm_in_one_pass central_difference_of_a_root circular_variance
-    constant_of_the_continuous_bernoulli copula_of_clayton copula_of_gumbel copula_of_joe cosine_annealing
-    cosine_of_givens current_through_a_membrane density_of_generalised_pareto density_of_the_gaussian_copula
-    deviation_clipped_at_zero direction_or_zero distance_in_constant_elasticity distance_of_hellinger
+    air_mass angle_by_the_trace annuity_as_two_perpetuities area_by_gram batch_norm_in_one_pass
+    central_difference_of_a_root circular_variance constant_of_the_continuous_bernoulli copula_of_clayton
+    copula_of_gumbel copula_of_joe cosine_of_givens current_through_a_membrane density_of_generalised_pareto
+    density_of_the_gaussian_copula direction_or_zero distance_in_constant_elasticity distance_of_hellinger
     distribution_of_an_inverse_gaussian divergence_of_two_gammas divergence_of_two_laplaces
-    divided_difference_of_exp eccentricity_of_an_ellipse entropy_of_tsallis entry_of_householder
-    error_of_stirling evidence_of_two_points exponentially_modified_gaussian focal_loss_of_a_softmax
-    function_of_brillouin generalised_cross_entropy gradient_penalty growth_of_kelly hazard_of_a_lognormal
-    hypergeometric_by_gammas invariant_mass_on_a_line linear_attention loading_of_cox_ingersoll_and_ross
-    log_of_what_is_left log_volume_of_logistic_mixture logarithm_of_expected_improvement logarithm_of_tunnelling
+    divided_difference_of_exp entropy_of_tsallis entry_of_householder error_of_stirling evidence_of_two_points
+    exponentially_modified_gaussian function_of_brillouin gradient_penalty growth_of_kelly
+    hypergeometric_by_gammas invariant_mass_on_a_line loading_of_cox_ingersoll_and_ross
+    log_volume_of_logistic_mixture logarithm_of_expected_improvement logarithm_of_tunnelling
     maximum_mean_discrepancy mean_resultant_length mixture_of_experts mixture_of_two_poissons
     no_event_in_an_inflated_count noise_contrastive normalised_sigmoid_attention odds_ratio_preference
-    partial_correlation poly_loss posterior_of_a_state potential_of_lennard_jones power_mean probit_likelihood
-    quantile_of_tukey ratio_of_wallis real_part_of_a_quotient response_of_hill scaled_complementary_error
-    softplus_above_relu sum_of_squares_between_groups survival_of_a_loglogistic third_piece_of_a_stick
-    triplet_of_a_duplicate two_successes_or_more variance_after_five_measurements von_mises_and_fisher
-    wrapped_cauchy
+    partial_correlation posterior_of_a_state potential_of_lennard_jones power_mean probit_likelihood
+    quantile_of_tukey ratio_of_wallis real_part_of_a_quotient sum_of_squares_between_groups
+    two_successes_or_more variance_after_five_measurements von_mises_and_fisher wrapped_cauchy
     """.split()
 )
 """The same of their gradients."""
 WORSE = frozenset(
     """
-    attention_that_may_be_silent circle_loss density_of_generalised_pareto density_of_the_gaussian_copula
-    direct_preference direction_or_zero distance_in_constant_elasticity divergence_of_two_gammas
-    eccentricity_of_an_ellipse error_of_stirling growth_of_kelly logarithm_of_expected_improvement
-    no_event_in_an_inflated_count noise_contrastive normalised_sigmoid_attention posterior_of_a_state
-    potential_of_lennard_jones
+    density_of_generalised_pareto density_of_the_gaussian_copula direct_preference direction_or_zero
+    divergence_of_two_gammas error_of_stirling logarithm_of_expected_improvement no_event_in_an_inflated_count
+    noise_contrastive normalised_sigmoid_attention posterior_of_a_state
     """.split()
 )
 """What was seen to lose over a bit more somewhere than as written: promised never, and not yet held."""
