@@ -231,8 +231,8 @@ def shown(number: float) -> float | str:
     return number if math.isfinite(number) else str(number)
 
 
-def measure(questions: Sequence[Question], peer_seconds: float = PEER_SECONDS) -> list[dict[str, Any]]:
-    """A row for each question, with what each tool said."""
+def measure(questions: Sequence[Question], peers: Sequence[str] = (*LINE, *SUMS, *MANY)) -> list[dict[str, Any]]:
+    """A row for each question, with what qed said and each of the peers."""
     spent: dict[str, float] = {}
     absent: set[str] = set()
     rows = []
@@ -241,9 +241,9 @@ def measure(questions: Sequence[Question], peer_seconds: float = PEER_SECONDS) -
         row["tools"] = {"qed": by_qed(question)}
         given = task(question)
         sums = given is not None and any(one.whole for one in given.above)
-        peers = {} if given is None else MANY if question.kind == "many" else SUMS if sums else LINE
-        for name, rule in peers.items():
-            if name in absent or spent.get(name, 0.0) > peer_seconds:
+        rules = {} if given is None else MANY if question.kind == "many" else SUMS if sums else LINE
+        for name, rule in rules.items():
+            if name not in peers or name in absent or spent.get(name, 0.0) > PEER_SECONDS:
                 continue
             assert given is not None
             try:
@@ -351,8 +351,10 @@ def recorded(measured: Callable[[], list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def written(record: dict[str, Any], path: Path) -> None:
-    """The result file."""
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    """The result file, a row a line."""
+    rows = ",\n".join("  " + json.dumps(row) for row in record["rows"])
+    head = json.dumps({**record, "rows": []}, indent=1)
+    path.write_text(head.replace('"rows": []', f'"rows": [\n{rows}\n ]') + "\n", encoding="utf-8")
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ and log p it is minus the cross-entropy of q under p, on the base that counts at
 Verification: weights are fractions, their logarithms are balls. Two members of one exponential family are compared by
 the curvature of its log-normaliser (`qed.certificates.curvature_integral`); of other pairs the closed form is
 evaluated, if there is one (`qed.domains.closed_forms`), and what the integral says of either must not contradict it.
-Other densities are integrated (`qed.certificates.integral_parts`) with constants a_k near log(w_k / Z_k), which the
+Near densities on one support are compared by `qed.certificates.near_divergence`. Others
+are integrated (`qed.certificates.integral_parts`) with constants a_k near log(w_k / Z_k), which the
 function behind the certificate holds and nobody believes: the masses Z_k are enclosed (those of named densities are
 closed forms), and what a_k is off
 by is put right, or told for a mixture by |log sum exp(u_k + a_k) - log sum exp(u_k + b_k)| <= max |a_k - b_k|.
@@ -27,7 +28,7 @@ from typing import Any, ClassVar, final
 import jax
 import numpy as np
 
-from qed.certificates import countable
+from qed.certificates import countable, near_divergence
 from qed.certificates.certificate import Certificate, placed
 from qed.certificates.curvature_integral import enclosed
 from qed.certificates.fingerprint import fingerprint
@@ -179,7 +180,25 @@ class Divergence(Certificate):
         if (exact := self.exact()) is not None:
             return exact
         with precision(BITS):
+            if 0 < self.upper < near_divergence.NEAR and self.alike():
+                try:
+                    return self.near(traced, (max(self.lower, 0.0) + self.upper) / 2, room)
+                except (CertificateError, TooLong):
+                    pass
             return self._integrated(traced, room)
+
+    def alike(self) -> bool:
+        """Whether p and q are one density each, on one support, whose divergence is asked."""
+        p, q = self.p_parts, self.q_parts
+        alone = len(p) == len(q) == 1 and fraction(p[0][3]) == fraction(q[0][3]) == 1
+        return bool(self.ratio and alone and (p[0][2][0], p[0][2][-1]) == (q[0][2][0], q[0][2][-1]))
+
+    def near(self, traced: Traced, scale: float, room: float) -> Any:
+        """A ball of the divergence of two such densities, which is about `scale`, by what is of its order alone."""
+        own = [output_of(traced, k) for k in range(1, len(traced.graph.outputs))]
+        name, parameters, cuts, weight = self.p_parts[0]
+        ratio, part = output_of(traced, 0), (name, parameters, _cut(name, parameters, cuts), weight, True)
+        return near_divergence.enclosed(ratio, own, part, "p_parts", scale, room)
 
     def pair(self) -> tuple[PartData, PartData] | None:
         """The density of p and that of q, where each has one, and both are named."""

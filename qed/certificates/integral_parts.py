@@ -82,6 +82,8 @@ class Part:
 
     tail_room: ClassVar[float] = 1e-25
     """A tail is narrow enough with this radius."""
+    order: ClassVar[int] = ORDER
+    starts: ClassVar[int] = STARTS
 
     def __init__(self, traced: Traced, part: Any, output: int, node: str, relative: bool = False) -> None:
         self.name, self.parameters, self.cuts, weight, self.probability = part
@@ -210,7 +212,7 @@ class Part:
         """The first start from which a tail is enclosed, and so narrow that farther out it is not narrower by much."""
         best: tuple[float, Found] | None = None
         problem = "no start was tried"
-        for _ in range(STARTS):
+        for _ in range(self.starts):
             if s and start * abs(s) > CLOSEST:
                 break
             try:
@@ -225,8 +227,8 @@ class Part:
                     arb = flint().arb
                     self.diverging |= {s for s, end in ((1, arb.pos_inf()), (-1, arb.neg_inf())) if tail.of_f == end}
                     return start, tail
-                radius = tail.of_f.rad() + tail.mass.rad()
-                if best is None or radius < best[1].of_f.rad() + best[1].mass.rad():
+                radius = self.off(tail)
+                if best is None or radius < self.off(best[1]):
                     best = start, tail
                 if radius < enough:
                     break
@@ -246,7 +248,7 @@ class Part:
             rest = Term(arb(side), Fraction(-1), zero)
             x = Near(arb(s), rest) if s else rest
         u = walked(self.u, domain, x, self.output, self.node)
-        f = walked(self.f, domain, x, 0, self.node)
+        f = self.form(domain, x)
         weight = domain.scaled(domain.as_term(domain.exp(u)), (-self.shift).exp())
         if s is not None:  # x = s + 1/y, dx = dy / y^2
             weight = domain.mul(weight, Term(arb(1), Fraction(-2), zero))
@@ -254,6 +256,10 @@ class Part:
         if self.probability and not mass.is_finite():
             return Found(zero, mass)
         return Found(domain.integral(domain.mul(domain.as_term(f), weight)), mass)
+
+    def form(self, domain: Tail, x: Any) -> Any:
+        """The function for all x of a tail."""
+        return walked(self.f, domain, x, 0, self.node)
 
     # --- between the tails ---
 
@@ -306,9 +312,13 @@ class Part:
         found = self._of(cell)
         heapq.heappush(waiting, (-self._lost(found), cell.anchor, cell.low, cell, found))
 
-    def _lost(self, found: Found) -> float:
-        """How much is not known of the integrals over a cell."""
+    def off(self, found: Found) -> float:
+        """How much is not known of two integrals."""
         return sum(float(x.rad()) if x.is_finite() else np.inf for x in (found.of_f, found.mass))
+
+    def _lost(self, found: Found) -> float:
+        """How much is lost on a cell, as an order of the cells."""
+        return self.off(found)
 
     def _of(self, cell: Cell) -> Found:
         """The integrals over a cell: by series, or by the range where that is narrower, or they are not smooth."""
@@ -336,9 +346,9 @@ class Part:
         at, over = (self._both(cell, whole) for whole in (False, True))
         sums = []
         for point, about in zip(at, over, strict=True):
-            powers = [(right ** (k + 1) - left ** (k + 1)) / (k + 1) for k in range(ORDER + 2)]
-            total = sum((point[k] * powers[k] for k in range(ORDER + 1)), arb(0))
-            sums.append(total + about[ORDER + 1] * powers[ORDER + 1])
+            powers = [(right ** (k + 1) - left ** (k + 1)) / (k + 1) for k in range(self.order + 2)]
+            total = sum((point[k] * powers[k] for k in range(self.order + 1)), arb(0))
+            sums.append(total + about[self.order + 1] * powers[self.order + 1])
         if not all(x.is_finite() for x in sums):
             raise CertificateError(self.node, "the series is not bounded")
         return Found(*sums)
@@ -346,9 +356,9 @@ class Part:
     def _both(self, cell: Cell, whole: bool) -> tuple[Any, Any]:
         """The series of f exp(u - shift) and exp(u - shift), at the middle or over the whole cell."""
         found = [
-            cell.series(traced, output, BITS, ORDER + 1, whole, self.node)
+            cell.series(traced, output, BITS, self.order + 1, whole, self.node)
             for traced, output in ((self.f, 0), (self.u, self.output))
         ]
-        with precision(BITS, ORDER + 2) as library:
+        with precision(BITS, self.order + 2) as library:
             weight = (found[1] - library.arb_series([self.shift])).exp()
             return found[0] * weight, weight

@@ -21,6 +21,7 @@ from qed.answer import Answer, Enclosed, Measured, Missing, Reason
 from qed.certificates.certificate import Subject
 from qed.certificates.curvature_integral import NARROW, by_bregman, by_curvature
 from qed.certificates.divergence import EXACT, Divergence
+from qed.certificates.near_divergence import NEAR
 from qed.certificates.weights import as_text
 from qed.domains.families import Member, common
 from qed.domains.log_ratio import log_ratio
@@ -33,6 +34,7 @@ from qed.graph.walk import TooLong
 from qed.integration.families.vectors import VectorLaw
 from qed.integration.laws import Density, densities_of
 from qed.integration.measure import Measure
+from qed.integration.near_densities import BY_EXCESS, EXCESS, SHARES, mean_and_scale
 from qed.integration.probabilities import as_law, as_pair
 from qed.integration.quadrature import ends_in_float64, measured, vectorised
 from qed.integration.sums import sums_of
@@ -234,6 +236,8 @@ class _Comparison:
             value, error = self._measured(traced, float(certificate.of_atoms()))
         except CertificateError as lost:
             return self._unknown(f"{lost.node}: {lost.why}")
+        if self.ratio and value < NEAR and (found := self._near(constants, traced)) is not None:
+            return found
         room = max(CLOSE * abs(value), 1e-13, 4 * error if error < 1e-3 * abs(value) else 0.0)
         problem = "the enclosure is too wide"
         try:
@@ -255,6 +259,24 @@ class _Comparison:
         if (place := self._empty()) is not None:
             return self._unknown(f"the density of q is 0 or undefined near {place:g}, where p has mass")
         return self._measurement(max(value, 0.0) if self.ratio else value, error, problem)
+
+    def _near(self, constants: tuple[float, ...], traced: Traced) -> Answer[float] | None:
+        """Two near densities on one support, with a small error in parts of their divergence."""
+        known = mean_and_scale(vectorised(traced, 0), self.densities[0][0])
+        if known is None:
+            return None
+        certificate, traced = self._certificate((constants[0] - known[0], *constants[1:]))
+        if not certificate.alike():
+            return None
+        for share in SHARES:
+            try:
+                total = certificate.near(traced, known[1], share * known[1])
+                found = self._claimed(certificate, total, share * known[1], BY_EXCESS, EXCESS)
+                if found is not None and found.check():
+                    return found
+            except (CertificateError, TooLong):
+                continue
+        return None
 
     def _measured(self, traced: Traced, value: float) -> tuple[float, float]:
         """The share of the atoms, and the rules' value of that of the densities, with their error."""
