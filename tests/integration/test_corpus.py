@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import integration
+from benchmarks import integration, many_integrals
 from benchmarks.integration import KINDS, by_qed, holds, proved, summary
 from benchmarks.integrators import Outcome
 from tests.integration.corpus import PROBLEMS
@@ -35,6 +35,18 @@ def test_the_committed_result_keeps_the_promise_and_is_told():
     spent = {name: f"{total[name]['median seconds']:.2f}" for name in ("qed", "quad", "tanhsinh", "quadax")}
     told = "median {qed} seconds a question, quad {quad}, tanhsinh {tanhsinh}, quadax {quadax}".format(**spent)
     assert told in README
+
+
+def test_the_committed_result_of_many_dimensions_keeps_the_promise_and_is_told():
+    rows = json.loads(many_integrals.RESULT.read_text(encoding="utf-8"))["rows"]
+    total, (near, of_near, *_) = summary(rows), proved(rows, many=True)
+    assert many_integrals.holds(rows) and len(rows) == len(many_integrals.questions([]))
+    assert (
+        f"{total['qed']['lies']} of {total['qed']['unflagged']} answers beyond their claim, {near} of {of_near}"
+        in README
+    )
+    for name in ("cubature", "qmc_quad", "vegas"):
+        assert f"{name} {total[name]['lies']} of {total[name]['unflagged']}" in README
 
 
 def test_the_promise_can_be_broken():
