@@ -332,12 +332,13 @@ def _stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
         return near
     slope_ok = [u for u in units(case)[:1] if float(case.here.g @ u) < 0]
     if slope_ok and lower_along(case.objective, case.here, slope_ok[0], case.bounds, case.noise) is not None:
+        if case.ended is not None and case.ended.how == "stationary":
+            text = f"Undecided: the gradient, {case.left:.3g}, is within the tolerance, and f still falls along it."
+            return case.unknown(Ending.UNDECIDED, text, "a smaller tolerance", **dict[str, Any](ends))
         text = f"Not stationary: the gradient is {case.left:.3g}, and f falls along it."
         return case.says(Ending.NOT_STATIONARY, text, direction=as_tree(case, slope_ok[0]), **dict[str, Any](ends))
     text = f"Undecided: the gradient is {case.left:.3g}, and no test told what the point is."
-    return case.unknown(
-        Ending.UNDECIDED, text, "a second derivative, or a better scaled function", **dict[str, Any](ends)
-    )
+    return case.unknown(Ending.UNDECIDED, text, "a second derivative, or a better scaling", **dict[str, Any](ends))
 
 
 def _in_the_box(case: Judged) -> Answer[Verdict]:

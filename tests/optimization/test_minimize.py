@@ -149,3 +149,14 @@ def test_several_starts_show_the_values_they_end_at():
     answer = qed.minimize(lambda x: (x**2 - 1) ** 2 + 0.3 * x, 1.0, starts=4)
     assert answer.fun < -0.29
     assert any("4 starts" in (reason.text or "") for reason in answer.reasons)
+
+
+def test_a_run_that_meets_its_tolerance_is_not_said_to_have_failed():
+    def fun(x):  # least along a curve, on which it hardly bends
+        return (x[0] * x[1] - 1) ** 2 + 1e-4 * (x[1] - x[2]) ** 4
+
+    with jax.enable_x64(True):
+        answer = qed.minimize(fun, jnp.array([2.0, 2.0, 5.0]), tol=1e-2)
+        assert np.max(np.abs(answer.value.gradient)) <= 1e-2
+        assert answer.reason == "undecided"
+        assert qed.verdict(fun, answer.x).kind == "not_stationary"
