@@ -14,6 +14,7 @@ import numpy as np
 
 from qed.certificates.certificate import placed
 from qed.certificates.convexity import POINTS, inside
+from qed.certificates.convexity_forms import squares_are_sums
 from qed.certificates.convexity_matrices import matrices_are_definite
 from qed.certificates.convexity_rules import Check, Row, check
 from qed.domains.ball import Ball
@@ -77,6 +78,7 @@ def convex(algebra: Algebra, form: Form, rows: tuple[Row, ...], name: str) -> No
     if last < 0 or rows[last][0] != "convex" or rows[last][2] != digest(form, memo):
         raise CertificateError(name, "the last row is about another function")
     check(Check(algebra, rows, memo, last, form, set()))
+    squares_are_sums(algebra)
 
 
 def affine(form: Form) -> bool:

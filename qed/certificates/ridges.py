@@ -25,6 +25,7 @@ import numpy as np
 from qed.certificates.boxes import OutOfTime
 from qed.certificates.certificate import Boxed, Subject
 from qed.certificates.convexity import same_values
+from qed.certificates.convexity_forms import squares_are_sums
 from qed.certificates.convexity_terms import terms_of
 from qed.certificates.convexity_witness import value_at
 from qed.domains.ball_ends import BallEnds, Ends
@@ -115,6 +116,7 @@ class Ridges(Boxed):
             self._definite(parts, size)
         else:
             self._short(algebra, parts, size)
+        squares_are_sums(algebra)
         self._quotients(traced, lower, upper)
 
     # --- the sum ---

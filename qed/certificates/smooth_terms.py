@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from qed.certificates.convexity import same_values
+from qed.certificates.convexity_forms import squares_are_sums
 from qed.certificates.convexity_terms import terms_of
 from qed.domains.ball_boxes import NotSmooth
 from qed.domains.ball_ends import BallEnds
@@ -54,6 +55,7 @@ class SmoothTerm:
         try:
             self.algebra, self.form = terms_of(traced, ends[0], ends[1])
             same_values(traced, self.algebra, self.form, ends[0], ends[1])
+            squares_are_sums(self.algebra)
         except CertificateError as error:
             raise NotSmooth(error.why) from None
         if self.form.lost is not None or len(self.algebra.variables) != len(lower):

@@ -26,6 +26,7 @@ import numpy as np
 
 from qed.certificates.certificate import Boxed, Subject, vector
 from qed.certificates.convexity import less_a_square
+from qed.certificates.convexity_forms import squares_are_sums
 from qed.certificates.convexity_rules import Row
 from qed.certificates.problem_terms import affine, coefficients, convex, defined, problem_terms
 from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
@@ -111,6 +112,7 @@ class WeakDuality(Boxed):
         vector(self.point, len(self.ends(traced)[0]), "point")
         if not algebra.positive(phi):
             raise CertificateError("bound", "the weighted sum is not proved to be above 0")
+        squares_are_sums(algebra)
 
     def _sum(
         self, traced: Traced, known: tuple[Algebra, Sequence[Form]] | None = None
@@ -153,7 +155,9 @@ class WeakDuality(Boxed):
                 raise CertificateError("rows", "an affine function needs none")
             return _least_affine(algebra, phi, low, high)
         if not self.rows:
-            return algebra.range(phi)[0]
+            least = algebra.range(phi)[0]
+            squares_are_sums(algebra)
+            return least
         if not 0 <= self.strong < np.inf:
             raise CertificateError("strong", f"{self.strong!r} is no constant of strong convexity")
         convex(algebra, less_a_square(algebra, phi, self.strong) if self.strong else phi, self.rows, "rows")

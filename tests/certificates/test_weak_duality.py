@@ -13,6 +13,7 @@ from qed.certificates.certificate import Certificate, Subject
 from qed.certificates.convexity import rows_of
 from qed.certificates.stacked import stacked
 from qed.certificates.weak_duality import WeakDuality, combined
+from qed.domains.curvature_terms import Terms
 from qed.errors import CertificateError
 from qed.optimization.constrained.convexity import proof_of
 
@@ -122,3 +123,10 @@ def test_a_convex_function_that_jumps_at_an_end_is_not_above_the_slope_of_one_br
     assert bound(edge, [], objective=1, box=box, point=(0.5, 0.0), least=-0.1, shape=True).verify()
     with pytest.raises(CertificateError, match="point"):
         bound(edge, [], objective=1, box=box, least=0.9, shape=True).verify()
+
+
+def test_what_the_search_takes_for_a_sum_of_squares_is_looked_at_again(monkeypatch):
+    monkeypatch.setattr(Terms, "_is_sum_of_squares", lambda self, form: True)
+    saddle = stacked(lambda x: x[0] ** 2 - 3 * x[0] * x[1] + x[1] ** 2)
+    with pytest.raises(CertificateError, match="taken for a sum of squares"):
+        bound(saddle, [], objective=1, least=-1.0).verify()
