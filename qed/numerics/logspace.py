@@ -28,6 +28,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from qed.errors import QedError
 from qed.graph.dtypes import is_real
@@ -242,9 +243,27 @@ def sum_exp(u: Any, shift: Any, axes: tuple[int, ...]) -> Any:
 def sum_exp_minus_one(u: Any, shift: Any, axes: tuple[int, ...]) -> Any:
     """sum exp(u - shift) - 1, the largest term being 1: the sum of the others, with all its digits."""
     below = relative(u, jnp.expand_dims(shift, axes))
-    largest_ones = below == 0
-    others = jnp.sum(jnp.where(largest_ones, jnp.expm1(below), jnp.exp(below)), axis=axes)
-    return others + (jnp.sum(largest_ones, axis=axes) - 1).astype(u.dtype)
+    return jnp.sum(jnp.where(one_of_largest(u, axes), jnp.expm1(below), jnp.exp(below)), axis=axes)
+
+
+def one_of_largest(u: Any, axes: tuple[int, ...]) -> Any:
+    """True at one of the largest elements along axes, found by its place.
+
+    A compiler may compute u anew wherever it is read, with another rounding each time (a product and a subtraction
+    in one step): a largest element that is found by u = max u is then found in one place and not in another.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(one_of_largest(jnp.array([1.0, 3.0, 3.0]), (0,)))
+        [False  True False]
+    """
+    u = jax.lax.stop_gradient(u)
+    axes = tuple(sorted(k % u.ndim for k in axes))
+    kept = tuple(k for k in range(u.ndim) if k not in axes)
+    rows = jnp.transpose(u, kept + axes)
+    flat = rows.reshape(*(u.shape[k] for k in kept), -1)
+    found = jnp.argmax(flat, axis=-1, keepdims=True) == jax.lax.broadcasted_iota(int, flat.shape, flat.ndim - 1)
+    return jnp.transpose(found.reshape(rows.shape), tuple(np.argsort(kept + axes).tolist()))
 
 
 @jax.custom_jvp

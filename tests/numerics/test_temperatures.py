@@ -99,6 +99,41 @@ def test_what_has_a_temperature_is_the_same_function(seed):
             jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10), *both)
 
 
+def test_a_weight_of_zero_has_its_derivative():
+    def energy(w, q, t):
+        return t * jnp.log(jnp.sum(w * jnp.exp(q / t)))
+
+    w, q, t = jnp.array([0.25, 0.0, -0.1]), jnp.array(ENERGIES), jnp.float32(0.8)
+    both = [jax.grad(f, (0, 1, 2))(w, q, t) for f in (energy, qed.stabilize(energy))]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), *both)
+    far = jax.grad(qed.stabilize(lambda q, t: energy(jnp.array([0.2, 0.0, 0.5]), q, t)))(1e3 * q, t)
+    np.testing.assert_array_equal(far, [1.0, 0.0, 0.0])
+
+
+def test_an_infinite_energy_is_infinite():
+    q, t = jnp.array([1.0, jnp.inf, 2.0]), jnp.float32(0.5)
+    for f in (CASES["free energy"][0], CASES["by the library"][0]):
+        assert qed.stabilize(f)(q, t) == jnp.inf
+        np.testing.assert_allclose(qed.stabilize(f)(q, -t), f(q, -t), rtol=1e-6)
+
+
+COMPILED = {
+    "mean": lambda s, t: jnp.log(jnp.mean(jnp.exp(s * t))),
+    "norm": lambda s, t: jnp.sum(jnp.exp(s) ** t) ** (1 / t),
+    "energy": lambda s, t: t * jnp.log(jnp.sum(jnp.exp((s * s[::-1] + s) / t))),
+}
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_a_compiler_that_rounds_an_exponent_twice_changes_nothing(name):
+    function, values = COMPILED[name], np.random.default_rng(0)
+    with jax.enable_x64(True):
+        both = [jax.jit(jax.value_and_grad(f, 1)) for f in (function, qed.stabilize(function))]
+        for _ in range(40):
+            s, t = jnp.asarray(values.normal(size=(3, 4))), jnp.asarray(values.uniform(0.3, 2))
+            np.testing.assert_allclose(*(f(s, t) for f in both), rtol=1e-9)
+
+
 def test_entries_of_other_rows_are_no_log_softmax():
     def function(z):
         return jnp.log(jnp.sum(jnp.exp(z), 1)) - z[0]

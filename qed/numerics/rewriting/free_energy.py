@@ -66,29 +66,28 @@ def scaled_gaps(s: Any, at: Any, c: Any, divides: bool) -> tuple[Any, Any]:
 def _reference(s: Any, c: Any, w: Any, axes: Axes, divides: bool) -> Any:
     """The s of the largest w exp(z); 0 where there is none, or an infinite one."""
     z = s / c if divides else s * c
-    seen = z if w is None else jnp.where(w == 0, -jnp.inf, z + jnp.log(jnp.where(w == 0, 1, w)))
-    top = jnp.max(seen, axis=axes, keepdims=True)
-    at = jnp.max(jnp.where(seen == top, s, -jnp.inf), axis=axes, keepdims=True)
+    seen = z if w is None else jnp.where(w == 0, -jnp.inf, z + jnp.log(jnp.where(w == 0, 1, jnp.abs(w))))
+    at = jnp.sum(jnp.where(logspace.one_of_largest(seen, axes), s, 0), axis=axes, keepdims=True)
     return jnp.where(jnp.isfinite(at), at, 0).astype(s.dtype)
 
 
 def _terms(s: Any, c: Any, w: Any, axes: Axes, divides: bool) -> tuple[Any, Any, Any]:
-    """The reference, z less that of the reference, and exp of it; 0 where w is 0."""
+    """The reference, z less that of the reference, 0 where w is 0, and exp of it, not beyond the largest number."""
     c = _kept(c, axes)
     at = _reference(s, c, w, axes, divides)
     q, rest = scaled_gaps(s, at, c, divides)
+    z, power = q + rest, q
     if w is not None:
-        q, rest = jnp.where(w == 0, 0, q).astype(q.dtype), jnp.where(w == 0, 0, rest).astype(q.dtype)
-    power = jnp.exp(q)
-    return at, q + rest, power + power * rest
+        z = jnp.where(w == 0, 0, z).astype(q.dtype)
+        power = jnp.where(w == 0, jnp.minimum(q, jnp.log(jnp.finfo(q.dtype).max) - 1), q).astype(q.dtype)
+    power = jnp.exp(power)
+    return at, z, jnp.where(rest == 0, power, power + power * rest)
 
 
 def _log_sum(z: Any, e: Any, axes: Axes) -> Any:
     """log sum exp(z), z <= 0 and 0 for the largest: of 1 and the others."""
-    first = z == 0
-    others = jnp.sum(jnp.where(first, 0, e), axis=axes, keepdims=True)
-    more = (jnp.sum(first, axis=axes, keepdims=True) - 1).astype(z.dtype)
-    return logspace.log1p(jnp.where(more < 0, e.sum(axis=axes, keepdims=True) - 1, others + more))
+    terms = jnp.where(logspace.one_of_largest(z, axes), jnp.expm1(z), e)
+    return logspace.log1p(jnp.sum(terms, axis=axes, keepdims=True))
 
 
 def _divergence(z: Any, log: Any, w: Any, axes: Axes) -> Any:
@@ -111,7 +110,8 @@ def _entropy(z: Any, e: Any, w: Any, axes: Axes, mean: bool) -> Any:
     whole, total = jnp.sum(w, axis=axes, keepdims=True), jnp.sum(w * e, axis=axes, keepdims=True)
     log = jnp.log(total)
     below = jnp.log(whole) - _divergence(z, log - jnp.log(whole), w / whole, axes)
-    return jnp.where(whole <= 1, below, jnp.sum(w * e * (log - z), axis=axes, keepdims=True) / total)
+    near = (whole <= 1) & jnp.all(w >= 0, axis=axes, keepdims=True)
+    return jnp.where(near, below, jnp.sum(w * e * (log - z), axis=axes, keepdims=True) / total)
 
 
 def _count(z: Any, axes: Axes) -> int:
@@ -128,7 +128,7 @@ def free_energy(s: Any, c: Any, w: Any, axes: Axes, divides: bool, mean: bool) -
     Args:
         s: energies, with the sign of the exponent.
         c: the scale: a number, or one for each sum.
-        w: weights like s, none negative; None for a sum or a mean without any.
+        w: weights like s; None for a sum or a mean without any.
         axes: over which.
         divides: whether s is divided by c, or multiplied with it.
         mean: whether it is a mean.
@@ -161,7 +161,8 @@ def _free_energy_slope(axes: Axes, divides: bool, mean: bool, primals: Any, tang
     in_c = entropy if divides else -entropy / c / c
     tangent = jnp.sum(parts / total * along_s, axis=axes) + in_c * along_c
     if w is not None:
-        of_w = jnp.sum(e / total * along_w, axis=axes)
+        most = jnp.finfo(s.dtype).max  # beyond it, a weight that is a constant, with the tangent 0, would give NaN
+        of_w = jnp.sum(jnp.clip(e / total, -most, most) * along_w, axis=axes)
         tangent = tangent + (of_w * c if divides else of_w / c)
     return free_energy(s, c, w, axes, divides, mean), tangent
 
