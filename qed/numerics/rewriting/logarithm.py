@@ -187,7 +187,7 @@ class Logarithms:
             if node.shape == form.shape:
                 self._taken_of.setdefault(node.number, form)
         written = None if self.builder.derivative else shifted.log_softmax_of(node)
-        if written is None or self.scales(*written) is None:
+        if written is None or not self._has_temperature(*written):
             return None
         form = log_softmax(self.log, *written)
         found = entry(self.scales, form)
@@ -195,7 +195,7 @@ class Logarithms:
 
     def _tempered(self, u: Node, axes: tuple[int, ...], node: Node) -> _Found | None:
         """exp(u - max(u)) / sum(exp(u - max(u))) of an exponent with a temperature."""
-        if self.scales(u, axes) is None:
+        if not self._has_temperature(u, axes):
             return None
         form, value = log_softmax(self.log, u, axes), softmax_of(self.scales, u, axes)
         self.log.know(value, form)
@@ -205,6 +205,11 @@ class Logarithms:
         """1 - p of a softmax."""
         found = beside_one(self.log, self.scales, node.children[1]) if constant_of(node.children[0]) == 1 else None
         return None if found is None else (*found, "put")
+
+    def _has_temperature(self, u: Node, axes: tuple[int, ...]) -> bool:
+        """Whether one number scales an exponent; a scale for each row is what most products of arrays have."""
+        exponent = self.scales(u, axes)
+        return exponent is not None and exponent.c.shape == ()
 
     def _entry(self, node: Node, first: Form | None, second: Form | None) -> _Found | None:
         """logsumexp(u) - u[i], the logarithm taken, or the negative of it."""
