@@ -24,7 +24,7 @@ from qed.answer import Answer, Reason
 from qed.calculus.bounding.allowance import Progress
 from qed.calculus.shapes.explanation import culprit, death, not_convex, reason_of, rounded_exponent, witness_reason
 from qed.calculus.shapes.found import Term, term
-from qed.calculus.shapes.refutation import Search, split
+from qed.calculus.shapes.refutation import Search, bent_down, split
 from qed.calculus.shapes.rules import Rules
 from qed.calculus.shapes.strong import strong_constant
 from qed.certificates.certificate import Subject
@@ -222,6 +222,9 @@ class _Question:
             return None
         search = Search(lambda points: sign * value(points), self.term.low, self.term.high, self.seed)
         seconds = max(0.0, min(seconds, self.deadline - time.monotonic()))
+        made = self._bent_down(sign)
+        if made is not None:
+            return made
         tried = 0
         for candidate in search.candidates(seconds, self.term.marks()):
             tried += 1
@@ -229,6 +232,14 @@ class _Question:
             if made is not None or tried > 60:
                 return made
         return None
+
+    def _bent_down(self, sign: int) -> ConvexityWitness | None:
+        """Two points against a quadratic, along the direction that elimination finds."""
+        if self.term.form is None or self.term.doubtful is not None:
+            return None
+        a = self.term.algebra
+        pair = bent_down(a, a.scale(self.term.form, sign), self.term.low, self.term.high)
+        return None if pair is None else self._replayed(*pair, sign < 0)
 
     def _defined(self, value: Any) -> bool:
         """Whether the function has a value at every one of many points of the box."""

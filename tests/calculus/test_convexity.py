@@ -291,3 +291,16 @@ def test_a_large_indefinite_form_is_refuted():
     rows = np.random.default_rng(0).integers(-8, 9, (12, 12)) / 4
     answer = qed.convexity(lambda x: x @ (rows + rows.T).astype(np.float32) @ x, (np.full(12, -1.0), np.full(12, 1.0)))
     assert answer.refuted and answer.check()
+
+
+@pytest.mark.parametrize("box", [(-1.0, 1.0), (1.0, np.inf), (0.0, 1e-3)], ids=["about 0", "without an end", "small"])
+def test_a_quadratic_that_bends_down_ever_so_little_is_refuted(box):
+    def chain(x, c):
+        return jnp.sum((x[:-1] - x[1:]) ** 2) - c * x[0] ** 2
+
+    sides = tuple(np.full(8, end, np.float32) for end in box)
+    for c in (1e-2, 1e-14):
+        answer = qed.convexity(chain, sides, c)
+        assert answer.shape == "nonconvex"
+        assert answer.check()
+    assert qed.convexity(chain, sides, 0.0).shape == "convex"

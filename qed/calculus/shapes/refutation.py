@@ -1,8 +1,9 @@
 """A search for two points at which a function lies above its chord: witnesses against convexity.
 
 Points on a dyadic grid, so that midpoints are exact; segments of lengths from the whole box down to a thousandth of it,
-in random directions and along coordinates; then the points with the most negative curvature are improved. What is found
-in float64 is only a proposal: the certificate replays it in balls.
+in random directions and along coordinates; then the points with the most negative curvature are improved. Of a
+quadratic function exact elimination knows a direction that bends down, however slightly. What is found in float64 is
+only a proposal: the certificate replays it in balls.
 """
 
 from __future__ import annotations
@@ -14,9 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from qed.domains.curvature_algebra import Algebra
+from qed.domains.curvature_quadratics import direction_below, quadratic
+from qed.domains.curvature_terms import Form
+
 Array = np.ndarray
 GRID = 20
 """Points are multiples of 2^-20 of the scale of the box."""
+FINE = 50
+"""Along a direction that is known, points are multiples of 2^-50 of their size."""
 REACH = 8.0
 """How far to go where the box is infinite."""
 
@@ -64,14 +71,8 @@ class Search:
                 yield from list(self._judged(*near))[:2]
             rounds += 1
 
-    def _box(self, reach: float) -> tuple[Array, Array]:
-        """A finite box within the box."""
-        lower, upper = self.lower, self.upper
-        base = np.where(np.isfinite(lower), lower, np.where(np.isfinite(upper), upper - 2 * reach, -reach))
-        return base, np.where(np.isfinite(upper), upper, base + 2 * reach)
-
     def _random(self, reach: float, count: int) -> tuple[Array, Array]:
-        low, high = self._box(reach)
+        low, high = finite(self.lower, self.upper, reach)
         n = len(low)
         x = low + (high - low) * self.random.random((count, n))
         if count > 8:  # faces and corners
@@ -159,6 +160,42 @@ class Search:
             if not sure[i] > 1.0:
                 return
             yield Candidate(x[i], y[i], float(gap[i]))
+
+
+def finite(lower: Array, upper: Array, reach: float) -> tuple[Array, Array]:
+    """A finite box within a box: the box itself, or what of it is not far from an end or from 0."""
+    base = np.where(np.isfinite(lower), lower, np.where(np.isfinite(upper), upper - 2 * reach, -reach))
+    return base, np.where(np.isfinite(upper), upper, base + 2 * reach)
+
+
+def bent_down(a: Algebra, form: Form, lower: Array, upper: Array) -> tuple[Array, Array] | None:
+    """Two points of the box along which a quadratic is concave; None for a convex one, and for no quadratic.
+
+    >>> from qed.domains.curvature_algebra import Algebra
+    >>> a = Algebra()
+    >>> x, y = a.variable(0, "x0", (-1.0, 1.0)), a.variable(1, "x1", (0.0, 4.0))
+    >>> first, second = bent_down(a, a.multiply(x, y), np.array([-1.0, 0.0]), np.array([1.0, 4.0]))
+    >>> first.tolist(), second.tolist()
+    ([1.0, 0.0], [-1.0, 4.0])
+    """
+    q = quadratic(a, form)
+    direction = None if q is None or not q.q else direction_below(q.hessian(a.zero), a.zero)
+    if q is None or direction is None:
+        return None
+    places = {v.index: int(str(v.data)[1:]) for v in a.variables}
+    largest = max(map(abs, direction))
+    way = np.zeros(len(lower))
+    for index, number in zip(q.variables, direction, strict=True):
+        share = number / largest
+        way[places[index]] = int(share.p) / int(share.q)
+    low, high = finite(lower, upper, REACH)
+    middle = low / 2 + high / 2
+    room = np.minimum(high - middle, middle - low)[way != 0] / np.abs(way[way != 0])
+    step = 2.0 ** (np.ceil(np.log2(max(float(np.abs(middle).max()), float(room.min()), 1e-290))) - FINE)
+    middle, half = (np.trunc(v / step) * step for v in (middle, float(room.min()) * way))
+    first, second = middle - half, middle + half
+    inside = np.all((lower <= first) & (first <= upper) & (lower <= second) & (second <= upper))
+    return (first, second) if inside else None
 
 
 def split(point: Array, shapes: Any) -> list[Any]:
