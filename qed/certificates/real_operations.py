@@ -224,6 +224,11 @@ def _inverse_mills(f: Functions, z: Poly, e: Poly) -> Poly:
     return f.divided(f.exp(e), plus(number(1), f.odd("erf", z), -1))
 
 
+def _growth_over(f: Functions, m: Poly, q: Poly, v: Poly) -> Poly:
+    f.agree(v, f.forms.times(m, q), "the exponent")
+    return f.forms.times(m, taylor(f, [v], {"f": "exp", "k": 1}, True))
+
+
 def _reciprocals(f: Functions, *ps: Poly) -> Poly:
     x, y, d = ps
     f.agree(d, plus(x, y, -1), "the difference")
@@ -362,6 +367,7 @@ MEANINGS: dict[str, Meaning] = {
     "sqrt_minus": _simple(_root_minus),
     "side": _simple(_side),
     "taylor_rest": lambda f, ps, params, shapes: taylor(f, ps, params, False),
+    "growth_over_rate": _simple(_growth_over),
     "remainder": lambda f, ps, params, shapes: taylor(f, ps, params, True),
 }  # fmt: skip
 """What the operations of the rewritings stand for."""

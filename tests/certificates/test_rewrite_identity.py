@@ -24,6 +24,7 @@ from qed.graph.trace import trace
 from qed.numerics.rewriting import (
     algorithms,
     averages,
+    difference_growth,
     difference_kernels,
     difference_logs,
     difference_outer,
@@ -278,9 +279,9 @@ def factor(atom, env):
 
 X, Y = 0.61, 0.37
 V, W = np.array([0.3, 1.4, 0.8]), np.array([1.1, 0.2, 0.6])
-ROOMS = (algorithms, averages, difference_kernels, difference_logs, difference_outer, difference_rules,
-         difference_second, difference_series, entropies, free_energy, guards, kernels, log_softmax, probabilities,
-         smooth, stable, tails, weighted_moments)  # fmt: skip
+ROOMS = (algorithms, averages, difference_growth, difference_kernels, difference_logs, difference_outer,
+         difference_rules, difference_second, difference_series, entropies, free_energy, guards, kernels, log_softmax,
+         probabilities, smooth, stable, tails, weighted_moments)  # fmt: skip
 OPERATIONS = {o.name: o for room in ROOMS for o in vars(room).values() if hasattr(o, "evaluate")}
 OPERATIONS |= {o.name: o for o in difference_kernels.OPERATIONS.values()}
 M = {"axes": (0,)}
@@ -297,12 +298,12 @@ ARGUMENTS = {
     "log_half_erfc": ((-X,), {}),
     "weighted_variance": ((V, W), M), "log_mean_exp": ((V,), M), "log_erfc_between": ((-X, Y, X + Y), {}),
     "log_softmax_at": ((V,), {"index": 1, "factor": 2.0, "divides": True}),
-    "log_beside_one": ((math.log(1 + X), X), {}),
+    "log_beside_one": ((math.log(1 + X), X), {}), "growth_over_rate": ((X, Y, X * Y), {}),
     "others": ((V, V.max()), M), "sum_exp": ((X,), {}), "weighted_logsumexp": ((W, V), M),
     "weighted_sum": ((W, V, 0.5), M), "weighted_logaddexp": ((X, 0.1, Y, 0.2), {}),
     "weighted_sum_two": ((X, 0.1, Y, 0.2, 0.5), {}), "exp_of_sum": ((X, Y), {"coefficients": (1.0, -2.0)}),
     "exp_beside": ((X, Y, 0.2), {"coefficients": (1.0, -2.0)}), "log_cosh": ((X,), {}),
-"log_erfc": ((X,), {}), "scaled_erfc": ((X,), {}), "erfc_shift": ((X,), {}), "scaled_erfc_minus_one": ((X,), {}),
+    "log_erfc": ((X,), {}), "scaled_erfc": ((X,), {}), "erfc_shift": ((X,), {}), "scaled_erfc_minus_one": ((X,), {}),
     "cancelled": ((X,), {}), "sech2": ((X,), {}), "log_ratio": ((X, Y, X - Y), {}),
     "log_ratio_times": ((X, Y, X - Y), {}), "log_difference_over": ((X, Y, X - Y), {}),
     "relative_entropy": ((X, Y, X - Y), {}), "inverse_mills": ((X, -X * X), {}),

@@ -157,3 +157,13 @@ def test_what_a_library_shifts_is_read():
     assert read(jax.nn.softmax) == (1,)
     assert read(lambda z: z - jax.nn.logsumexp(z)) is None
     assert read(lambda z: jnp.exp(z - jnp.max(z)) / jnp.sum(jnp.exp(z))) is None
+
+
+def test_growth_over_its_rate_keeps_its_derivatives_far_out_and_near_zero():
+    def growth(m, q):
+        return (jnp.exp(m * q) - 1) / q
+
+    case = scoring.Stability("growth", "temperatures", growth, ((-30.0, 1.5), (3.0, 1e-5), (3.0, 12.0)))
+    verdict = scoring.verdict(case, "float32", qed.stabilize(growth), scoring.truths(case, "float32"))
+    assert verdict.broken("value") and verdict.fixed("value") and verdict.fixed("gradient"), verdict
+    assert qed.stabilize(growth).rewrites(jnp.float32(2.0), jnp.float32(0.5)).proved

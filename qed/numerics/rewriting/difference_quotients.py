@@ -25,6 +25,7 @@ from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.bose import BERNOULLI, BOSE, EINSTEIN
+from qed.numerics.rewriting.difference_growth import grown
 from qed.numerics.rewriting.difference_logs import LOG_OVER
 from qed.numerics.rewriting.difference_powers import POWER_OVER, POWER_REST
 from qed.numerics.rewriting.difference_series import REMAINDER, SERIES
@@ -169,6 +170,10 @@ def _emitted(difference: Difference, whole: Zero, like: Node) -> Node:
     rests, monomial = list(whole.rests), whole.monomial
     if not difference.builder.derivative:
         rests, monomial = _bose(difference, rests, monomial)
+        single = rests[0][0] if len(rests) == 1 and rests[0][1] == 1 and _exponential_rest(rests[0][0]) else None
+        growth = grown(difference, single, monomial, like) if single is not None else None
+        if growth is not None:
+            return difference.algebra.times(float(whole.coefficient), growth)
     above = [(rest, power) for rest, power in rests if power > 0]
     below = [(rest, -power) for rest, power in rests if power < 0]
     value: Node | None = None

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+import scipy.optimize
 import scipy.sparse
 import scipy.sparse.linalg
 
@@ -19,6 +20,8 @@ from qed.optimization.constrained.polish import KKT, active_set
 from qed.optimization.constrained.problem import Constrained
 
 Array = np.ndarray
+FEW = 20
+"""Up to how many parameters it is asked by linear programs whether f rises along all that the constraints allow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,27 @@ def curvature(problem: Constrained, kkt: KKT) -> Curvature:
     else:
         strict, _, _ = _least(H, kkt.seen.J[rows], loose)
     return Curvature(lowest, strict, vector, size, dimension)
+
+
+def rises(problem: Constrained, kkt: KKT) -> bool:
+    """Whether f rises to first order along every direction but 0 that the active constraints allow to first order.
+
+    Such a point is a strict local minimum, whichever of its multipliers are told: the largest |d_i| of the directions
+    with J_A d >= 0 (= 0 for equalities) and g'd <= 0 are found by linear programs, and all have to be 0.
+    """
+    if problem.sparse or problem.n > FEW:
+        return False
+    active, unit = active_set(problem, kkt), np.eye(problem.n)
+    rows = np.vstack([kkt.seen.J[active.rows], unit[active.lower], -unit[active.upper], -kkt.seen.g[None]])
+    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
+    equal = np.zeros(len(rows), bool)
+    equal[: len(active.rows)] = active.rows < problem.equalities
+    wide = np.vstack([-rows, rows[equal]])
+    for way in (*unit, *-unit):
+        found = scipy.optimize.linprog(-way, wide, np.full(len(wide), 1e-9), bounds=[(-1.0, 1.0)] * problem.n)
+        if found.status != 0 or -found.fun > 1e-5:
+            return False
+    return True
 
 
 def _least(H: Array, J: Array, free: Array) -> tuple[float, Array, int]:

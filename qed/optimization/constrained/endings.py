@@ -9,6 +9,7 @@ import numpy as np
 
 from qed.answer import Reason
 from qed.optimization.bounds import drawn
+from qed.optimization.constrained.curvature import rises
 from qed.optimization.constrained.engine import Said
 from qed.optimization.constrained.fritz_john import FritzJohn, balance, fritz_john
 from qed.optimization.constrained.nearby import lower_nearby
@@ -202,6 +203,9 @@ def _kkt_point(problem: Constrained, best: Solved) -> Told:
             "along all that they leave free."
         )
         return Told(Ending.MINIMUM, text)
+    if bend.dimension == 0 and rises(problem, best.kkt):
+        text = f"A minimum under the constraints: {held}, and along all that they allow to first order f rises."
+        return Told(Ending.MINIMUM, text)
     if bend.strict < -bend.zero:
         text = (
             f"A KKT point: {held}; some constraints hold it with no force, and along directions that leave them the "
@@ -313,7 +317,8 @@ def degenerate(problem: Constrained, kkt: KKT, weights: Lagrange) -> Told:
     named = _weights(problem, weights.y, weights.lower, weights.upper)
     text = (
         "No KKT point: no multipliers balance the gradient of f, and the constraints that hold the point balance among "
-        "themselves; along the directions that they allow to first order no feasible point was lower."
+        "themselves; along the way that f falls to first order, and along single parameters, no feasible point was "
+        "lower."
     )
     rule = Reason(
         "Fritz John", "0 grad f = J'y + z_l - z_u, (y, z) >= 0", standing=Standing.MEASURED,

@@ -28,6 +28,8 @@ MODERATE = 1e3
 """Multipliers up to this, relative to the slope of f, are tried before it is said that there are none."""
 GROWS = 1.15
 """By so much the multipliers grow with each of the last steps, at least."""
+FEW = 20
+"""Along how many parameters, one at a time, it is looked for lower points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +119,8 @@ def balance(problem: Constrained, kkt: KKT) -> Lagrange | None:
 
     Three things are asked: no multipliers of moderate size balance the gradient of f; there are weights, the largest
     1, with which the gradients of the active rows and bounds add up to 0; and along the direction in which f falls to
-    first order, no point that satisfies the constraints is lower. None where one of them does not hold.
+    first order, and along each of its few parameters alone, no point that satisfies the constraints is lower. None
+    where one of them does not hold.
     """
     active = active_set(problem, kkt)
     if problem.sparse or not kkt.seen.finite or not len(active.rows):
@@ -127,7 +130,10 @@ def balance(problem: Constrained, kkt: KKT) -> Lagrange | None:
     equal = int(np.sum(active.rows < problem.equalities))
     direction = _unheld(columns, equal, kkt.seen.g)
     weights = None if direction is None else _null_weights(columns, equal)
-    if direction is None or weights is None or _leaves(problem, kkt.seen, direction):
+    if direction is None or weights is None:
+        return None
+    ways = [direction, *(np.sign(direction[j]) * unit[j] for j in np.flatnonzero(np.abs(direction) > 1e-6)[:FEW])]
+    if any(_leaves(problem, kkt.seen, way) for way in ways):
         return None
     y, lower, upper = np.zeros(problem.rows), np.zeros(problem.n), np.zeros(problem.n)
     count, low = len(active.rows), len(active.lower)
@@ -165,6 +171,8 @@ def _null_weights(columns: Array, equal: int) -> Array | None:
 def _leaves(problem: Constrained, seen: Seen, direction: Array) -> bool:
     """Whether a feasible point near the direction is lower, by a good part of what first order promises."""
     falls = -float(seen.g @ direction)
+    if falls <= 0:
+        return False
     for t in (0.1, 1e-2):
         far = t * max(1.0, float(np.linalg.norm(seen.x)))
         other = restored(problem, problem.bounds.project(seen.x + far * direction))

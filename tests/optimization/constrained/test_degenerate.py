@@ -168,3 +168,34 @@ def test_the_edge_of_a_domain_is_told():
     answer = qed.minimize(lambda x: x[0] + jnp.sqrt(x[1]), jnp.array([1.0, 2.0]), inequality=lambda x: x[0])
     assert answer.standing == "UNKNOWN"
     assert "edge of where f is defined" in answer.headline
+
+
+# --- vertices and corners of complementarity ---
+
+
+def test_a_vertex_that_more_planes_meet_in_than_it_needs_is_a_minimum():
+    answer = qed.minimize(
+        lambda x: -x[2],
+        jnp.array([0.1, 0.2, 0.0]),
+        inequality=lambda x: jnp.stack([1 - x[2] - x[0], 1 - x[2] + x[0], 1 - x[2] - x[1], 1 - x[2] + x[1]]),
+    )
+    assert str(answer.reason) == "minimum"
+    assert "f rises" in answer.headline or answer.proved
+
+
+def test_a_ridge_is_a_flat_minimum():
+    answer = qed.minimize(
+        lambda x: -x[2], jnp.array([0.1, 0.2, 0.0]), inequality=lambda x: jnp.stack([1 - x[2] - x[0], 1 - x[2] + x[0]])
+    )
+    assert str(answer.reason) == "flat_minimum"
+
+
+def test_where_a_single_parameter_leads_down_multipliers_are_not_said_to_be_missing():
+    answer = qed.minimize(
+        lambda x: x[0] + 2 * x[1],
+        jnp.array([0.5, 0.5]),
+        inequality=lambda x: -(1 - x[0]) * (1 - x[1]),
+        bounds=(None, 1.0),
+    )
+    assert str(answer.reason) != "no_kkt_point"
+    assert "QED503" not in codes(answer)
