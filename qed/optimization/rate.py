@@ -155,10 +155,12 @@ def _measured(wide: Wide, name: str, steps: int) -> Answer[Rate]:
     if not (math.isfinite(f) and np.all(np.isfinite(g))):
         return _unknown(Missing("value or gradient is not finite at the start", "qed why, which says where it is born"))
     limit = polished(wide, descended(wide, start, steps))
-    if limit is None:
+    if limit is None or _slopes(wide, limit, f, g):
         return _unknown(Missing("the run ends at no point without slope", "a start nearer to a minimum, or more steps"))
     curvatures = np.linalg.eigvalsh(wide.matrix(limit))
     scale = max(float(np.max(np.abs(curvatures))), float(np.max(np.linalg.eigvalsh(wide.matrix(start)))))
+    if not scale > 0:
+        return _unknown(Missing("f bends neither at the start nor at the limit: no step follows", "another start"))
     if curvatures[0] < -ZERO * scale:
         return _unknown(Missing(f"the limit is no minimum: a curvature there is {curvatures[0]:.4g}", "another start"))
     positive = curvatures[curvatures > ZERO * scale]
@@ -178,6 +180,12 @@ def _measured(wide: Wide, name: str, steps: int) -> Answer[Rate]:
     if own is None:
         return _unknown(Missing(f"{name} does not converge from this start", "a start nearer to the minimum"))
     return _told(wide, name, rule, step, positive, path, own)
+
+
+def _slopes(wide: Wide, limit: Array, f: float, g: Array) -> bool:
+    """Whether f still slopes at a limit, as where it is linear and no curvature says how far to go."""
+    left = float(np.linalg.norm(at(wide, limit)[1]))
+    return left > max(1e-3 * float(np.linalg.norm(g)), 1e-9 * (1 + abs(f)))
 
 
 def _unknown(missing: Missing) -> Answer[Rate]:

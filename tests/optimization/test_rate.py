@@ -92,3 +92,11 @@ def test_bad_input_is_refused(given, code):
     with pytest.raises(QedError) as error:
         qed.rate(valley, jnp.ones(2), **given)
     assert error.value.code == code
+
+
+@pytest.mark.parametrize(
+    "far", [lambda x: x[0] + 2 * x[1], lambda x: jnp.sum(jnp.maximum(jnp.abs(x) - 0.5, x * x / 2))]
+)
+def test_where_f_is_linear_nothing_is_predicted(far):
+    answer = qed.rate(far, jnp.array([30.0, -20.0]), method="gradient", steps=7)
+    assert answer.standing == "UNKNOWN" and answer.missing
