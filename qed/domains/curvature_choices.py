@@ -65,6 +65,10 @@ def choose(a: Algebra, which: Form, zero: Form, one: Form) -> Form:
     return a.of(found)
 
 
+MOST_INSIDE = 60
+"""Atoms that are looked through for what a condition decides; a search for places in an array makes far more."""
+
+
 def either(a: Algebra, which: Form, zero: Form, one: Form) -> Form | None:
     """A choice by a comparison, or by several that `and` and `or` join; None for another condition."""
     if not which.terms:
@@ -239,11 +243,16 @@ def _chain(a: Algebra, forms: list[Form]) -> list[Form] | None:
 
 
 def _chooses(atom: Atom, condition: Atom, depth: int) -> bool:
-    """Whether something that the condition decides stands inside, not too deep."""
-    u = condition.args[0]
-    if atom.args and atom.args[0] is u and (atom.kind == "compare" or (atom.name == "abs" and u.terms)):
-        return True
-    return depth > 0 and any(_chooses(each, condition, depth - 1) for arg in atom.args for each, _ in arg.terms)
+    """Whether something that the condition decides stands inside, not too deep, of not too many atoms."""
+    u, level, seen = condition.args[0], [atom], {atom}
+    for _ in range(depth + 1):
+        if any(a.args and a.args[0] is u and (a.kind == "compare" or (a.name == "abs" and u.terms)) for a in level):
+            return True
+        level = list(dict.fromkeys(a for each in level for arg in each.args for a, _ in arg.terms if a not in seen))
+        seen.update(level)
+        if len(seen) > MOST_INSIDE:
+            return False
+    return False
 
 
 def order(form: Form) -> Any:

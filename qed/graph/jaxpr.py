@@ -87,9 +87,9 @@ def _usual_branch(eqn: Any) -> Any:
     return eqn.params["branches"][platforms.index(None)] if platforms and None in platforms else None
 
 
-def _without_platforms(equations: Sequence[Equation]) -> tuple[Equation, ...]:
+def _without_platforms(equations: Sequence[Equation], outputs: Sequence[Atom]) -> tuple[Equation, ...]:
     """The equations but for those that ask for the platform and are not needed any more."""
-    used = {atom for equation in equations for atom in equation.inputs if isinstance(atom, Variable)}
+    used = {*outputs, *(atom for equation in equations for atom in equation.inputs)}
     return tuple(e for e in equations if e.primitive != "platform_index" or used & set(e.outputs))
 
 
@@ -118,8 +118,9 @@ class Reader:
         padded = list(names) + [""] * (len(inner.invars) - len(names))
         inputs = tuple(_define(variables, v, name or None) for v, name in zip(inner.invars, padded, strict=False))
         boundary = _boundary(inner)
-        equations = _without_platforms([self._equation(eqn, variables, boundary) for eqn in inner.eqns])
+        made = [self._equation(eqn, variables, boundary) for eqn in inner.eqns]
         outputs = tuple(_atom(variables, v) for v in inner.outvars)
+        equations = _without_platforms(made, outputs)
         graph = Graph(inputs, equations, outputs, constants, name=_name(inner), span=_function_span(inner))
         self._graphs[id(jaxpr)] = graph
         self._keep.append(jaxpr)

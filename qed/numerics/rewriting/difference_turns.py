@@ -34,8 +34,8 @@ def _turned(x: Any, b: Any, f: str, sign: float) -> Any:
     Example:
         >>> import jax.numpy as jnp
         >>> t = jnp.float32(0.9999)
-        >>> print(f"{_turned(jnp.pi * t, jnp.pi * (t - 1), 'cos', 1.0):.4g}")
-        4.934e-08
+        >>> print(f"{_turned(jnp.pi * t, jnp.pi * (t - 1), 'cos', 1.0):.2g}")
+        4.9e-08
     """
     function, slope = _FAR[f]
 
