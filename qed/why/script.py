@@ -37,7 +37,6 @@ from qed.why.seen import Differentiated
 from qed.why.told import settled, told
 from qed.why.words import plural
 
-_BEFORE = " before the first step"
 _BORN_BEFORE = (
     "the curvature and the step limit: the numbers that the loss is given are not finite already, and they are made "
     "in the step before it"
@@ -295,7 +294,7 @@ def _ask(
         at = 0 if failed is None else failed.step
         if error.code != "QED006" or not at:
             raise
-        what = f"at step {at} of the script {error.what.removesuffix(_BEFORE)}"
+        what = f"at step {at} of the script {error.what}"
         raise QedError(error.code, what, error.because, error.instead, error.span, error.detail) from error
     return at_failure if at_failure.findings or answer is None else answer
 
