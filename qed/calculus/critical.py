@@ -33,10 +33,11 @@ from qed.calculus.spectra.products import Products
 from qed.certificates.critical_point import CriticalPoint as Certificate
 from qed.certificates.slope import Slope
 from qed.domains.ball_boxes import NotSmooth
+from qed.domains.value import Value
 from qed.errors import CertificateError
 from qed.findings import Finding
-from qed.graph.function import read
-from qed.graph.walk import TooLong
+from qed.graph.function import Function, read
+from qed.graph.walk import TooLong, Walker
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -81,7 +82,7 @@ def critical_point(fun: Callable[..., Any], x: Any, *args: Any) -> Answer[Critic
 
 
 def _judged(case: Case) -> Answer[CriticalPoint]:
-    value = float(np.asarray(case.function.value(case.function.parameters)).astype(np.float64))
+    value = _value(case.function)
     if not np.isfinite(value):
         what = f"the value at the point is {value}"
         return undecided(Missing(what, "a point where the function is finite", "QED210"), "QED210")
@@ -97,6 +98,14 @@ def _judged(case: Case) -> Answer[CriticalPoint]:
         return undecided(Missing(str(lost), "a rule", "QED020", lost.primitive, lost.span))
     except TooLong as error:
         return undecided(Missing(str(error), "a shorter loop", "QED020"))
+
+
+def _value(function: Function) -> float:
+    """f at the point, equation by equation; loops as one."""
+    if any(equation.primitive in ("while", "scan") for equation in function.graph.walk()):
+        return float(np.asarray(function.value(function.parameters)).astype(np.float64))
+    (cell, *_) = Walker([Value()]).run(function.graph, function.join(function.parameters))
+    return float(np.asarray(cell.values[0]).astype(np.float64))
 
 
 def _large(case: Case, smooth: bool = False) -> Answer[CriticalPoint]:

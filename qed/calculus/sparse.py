@@ -75,7 +75,7 @@ class _Products:
 
     def _compressed(self, parameters: Sequence[Any], data: Sequence[Any] | None) -> Array:
         data = self.function.data if data is None else self._allowed(data)
-        colours = jnp.asarray(self.colouring.colours, np.int32)
+        colours = np.asarray(self.colouring.colours, np.int32)
         width = max(len(self.colouring.colours), len(self.pattern.rows), 1)
         together = max(1, min(self.products, TOGETHER, NUMBERS // width))
         calls = -(-self.products // together)

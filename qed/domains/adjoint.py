@@ -23,6 +23,7 @@ import numpy as np
 
 from qed import facts
 from qed.domains.backward import Backward, Tape, record
+from qed.domains.pulled import folded, moved, plus, times
 from qed.graph import jaxpr
 from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.graph import Graph
@@ -88,7 +89,8 @@ def add(first: Any, second: Any) -> Any:
     for one, other in ((first, second), (second, first)):
         if isinstance(one, Row):
             return RowSum(one.shape, one.dtype, None, {one.index: one.value}).plus(other)
-    return first + second
+    found = plus(first, second)
+    return first + second if found is None else found
 
 
 @final
@@ -141,8 +143,10 @@ class Adjoint(Backward):
         card = facts.card(entry.equation.primitive, **entry.equation.params)
         if card is None or not (is_real(x.dtype) and is_real(y.dtype)):
             return self.by_transposition(entry, cts)
-        slope = card.derivative.evaluate(x=x, y=y, arithmetic=facts.JAX)
-        return (jnp.asarray(cts[0] * slope, dtype=x.dtype),)
+        found = times(cts[0], card.derivative, {"x": x, "y": y})
+        if found is None:
+            found = cts[0] * card.derivative.evaluate(x=x, y=y, arithmetic=facts.JAX)
+        return (jnp.asarray(found, dtype=x.dtype),)
 
     def nary(self, entry: Entry, cts: Sequence[Any]) -> Sequence[Any]:
         """Arithmetic: adjoint(x_i) = adjoint(z) df/dx_i, with the partial derivatives from the fact card."""
@@ -158,6 +162,10 @@ class Adjoint(Backward):
         for partial, cell in zip(partials, entry.inputs, strict=True):
             if partial is None:
                 found.append(None)
+                continue
+            quick = times(cts[0], partial, values)
+            if quick is not None:
+                found.append(jax.device_put(folded(quick, cell.shape)))
                 continue
             slope = partial.evaluate(arithmetic=facts.JAX, **values)
             found.append(_fold(jnp.asarray(cts[0] * slope, dtype=cell.dtype), cell.shape))
@@ -180,6 +188,9 @@ class Adjoint(Backward):
             return (Unknown(self.name, entry.equation.primitive, entry.span, "no JAX equation for"),) * len(
                 entry.inputs
             )
+        quick = moved(entry, cts)
+        if quick is not None:
+            return [ct if cell.active else None for ct, cell in zip(quick, entry.inputs, strict=True)]
         values = [cell.values[0] for cell in entry.inputs]
         active = tuple(i for i, cell in enumerate(entry.inputs) if cell.active and is_inexact(cell.dtype))
         floats = tuple(j for j, cell in enumerate(entry.outputs) if is_inexact(cell.dtype))
@@ -285,5 +296,5 @@ def adjoints(
     """
     tape = tape if tape is not None else record(graph, arrays, active)
     cell = tape.outputs[output]
-    seeds: Mapping[Cell, Any] = {cell: jnp.ones(cell.shape, cell.dtype)}
+    seeds: Mapping[Cell, Any] = {cell: jax.device_put(np.ones(cell.shape, cell.dtype))}
     return Adjoints(tape, reverse(tape.entries, seeds, Adjoint().pull, add, keep_parts))

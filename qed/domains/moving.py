@@ -104,6 +104,19 @@ def splits(sizes: Sequence[int], axis: int) -> list[Callable[[Array], Array]]:
     return [lambda x, piece=piece: x[(slice(None),) * axis + (piece,)] for piece in pieces]
 
 
+def rearranged(name: str, params: Mapping[str, Any], operands: Sequence[Array]) -> list[Array] | None:
+    """Return the outputs of a primitive of this file at whole arrays; None where it is another one."""
+    if name in MOVES and len(operands) == 1:
+        return [MOVES[name](operands[0], 0, params)]
+    if name == "pad":
+        return [pad(0, params)(*operands)]
+    if name == "concatenate":
+        return [concatenated(0, params)(*operands)]
+    if name == "split":
+        return [cut(operands[0]) for cut in splits(params["sizes"], params["axis"])]
+    return None
+
+
 # --- by one array of indices ----------------------------------------------------------------------------------
 
 
@@ -132,8 +145,11 @@ def routed(equation: Equation, moved: Sequence[int], arrays: Sequence[Any]) -> l
     for position in moved:
         shape = equation.inputs[position].shape
         size = int(np.prod(shape))
-        operands[position] = jnp.asarray(np.arange(start, start + size, dtype=np.int32).reshape(shape))
+        operands[position] = np.arange(start, start + size, dtype=np.int32).reshape(shape)
         start += size
+    known = rearranged(equation.primitive, native.params, operands) if len(moved) == len(operands) else None
+    if known is not None and equation.primitive != "pad":
+        return known
     changed = {"fill_value": -1} if "fill_value" in native.params else {}
     return [np.asarray(found) for found in jaxpr.bind(native, operands, **changed)]
 

@@ -34,6 +34,7 @@ import numpy as np
 from qed import facts
 from qed.domains.adjoint import adjoints, dense
 from qed.domains.backward import Tape, record
+from qed.domains.exact import concrete
 from qed.graph import jaxpr
 from qed.graph.dtypes import as_wide, is_inexact, unit_roundoff
 from qed.graph.graph import Graph
@@ -175,7 +176,7 @@ def roundings(entry: Entry, value: Any) -> tuple[float, np.ndarray]:
     primitive, equation = entry.equation.primitive, entry.equation
     size = np.abs(as_wide(value))
     if primitive in _SUMS and equation.native is not None:
-        operands = [jnp.abs(cell.values[0]) for cell in entry.inputs]
+        operands = [_size(cell.values[0]) for cell in entry.inputs]
         sums = size + 1 if primitive == "fft" else np.abs(as_wide(jaxpr.bind(equation.native, operands)[0]))
         return float(max(1, _terms(entry))), sums
     if primitive in _FOLDS:
@@ -188,6 +189,11 @@ def roundings(entry: Entry, value: Any) -> tuple[float, np.ndarray]:
     if equation.call is not None:
         return ULPS * sum(graph.count() for graph in equation.call.graphs), size
     return (1.0 if primitive in ("convert_element_type", "reduce_precision") else 0.0), size
+
+
+def _size(value: Any) -> Any:
+    known = concrete(value)
+    return jnp.abs(value) if known is None else np.abs(known)
 
 
 def _terms(entry: Entry) -> int:

@@ -261,11 +261,11 @@ class Sparsity(Moves, Loops, Forward):
         """Drop operands where a known one makes the result constant; a known power 1 is linear."""
         x, y = operands
         if name == "mul" and x is None:
-            return [None, y.where(np.asarray(xs[0].array != 0))], pairs
+            return [None, y.where(np.asarray(xs[0].array) != 0)], pairs
         if name == "mul" and y is None:
-            return [x.where(np.asarray(xs[1].array != 0)), None], pairs
+            return [x.where(np.asarray(xs[1].array) != 0), None], pairs
         if name == "div" and x is None:
-            return [None, y.where(np.asarray(xs[0].array != 0))], pairs
+            return [None, y.where(np.asarray(xs[0].array) != 0)], pairs
         if name == "pow" and y is None:
             power = np.broadcast_to(np.asarray(xs[1].array), x.shape)
             x = x.where(power != 0)

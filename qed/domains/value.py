@@ -1,7 +1,8 @@
 """The value domain: concrete arrays, equation by equation, in the arithmetic of the program itself.
 
-Every leaf is evaluated by JAX's own implementation of that primitive, so that walking a graph equals JAX's own
-evaluation with jit disabled and loops unrolled, bit for bit. A *compiled* run differs from it: XLA fuses
+Every leaf is evaluated by JAX's own implementation of that primitive, or by NumPy where that cannot differ
+(`qed.domains.exact`), so that walking a graph equals JAX's own evaluation with jit disabled and loops unrolled, bit
+for bit. A *compiled* run differs from it: XLA fuses
 equations and contracts ``a * b + c``. Equations written by hand, without JAX behind them, take the NumPy value
 that their fact card names. What a program prints while it runs is not printed again.
 """
@@ -16,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed import facts
+from qed.domains.exact import exact
 from qed.domains.forward import Forward
 from qed.graph import jaxpr
 from qed.graph.dtypes import is_extended
@@ -71,7 +73,8 @@ class Value(Forward):
         equation = context.equation
         if equation.native is None:
             return self.by_hand(inputs, context)
-        return jaxpr.bind(equation.native, inputs)
+        found = exact(equation, inputs)
+        return jaxpr.bind(equation.native, inputs) if found is None else found
 
     linear = bilinear = compare = select = reduce = index = linear_algebra = random = evaluate
     constant_almost_everywhere = effect = opaque_call = evaluate
