@@ -91,6 +91,11 @@ def concrete(x: Any) -> Array | None:
     return np.asarray(x)
 
 
+def kept(x: Array) -> bool:
+    """Whether JAX would take an array of the host as it is: without its 64-bit types it would make it shorter."""
+    return x.dtype.itemsize < 8 or bool(jax.config.read("jax_enable_x64"))
+
+
 def _large(shape: tuple[int, ...]) -> bool:
     return int(np.prod(shape, dtype=np.int64)) > LARGEST
 

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from qed import facts
-from qed.domains.exact import FLOATS, LARGEST, concrete, normal
+from qed.domains.exact import FLOATS, LARGEST, concrete, kept, normal
 from qed.domains.moving import rearranged
 from qed.graph.walk import Entry
 
@@ -34,9 +34,7 @@ def _floats(*values: Any) -> list[Array] | None:
     arrays = [concrete(value) for value in values]
     known = [x for x in arrays if x is not None]
     same = len(known) == len(arrays) and len({x.dtype for x in known}) == 1 and known[0].dtype in FLOATS
-    if not same or (known[0].dtype.itemsize == 8 and not jax.config.read("jax_enable_x64")):
-        return None
-    return known if normal(*known) else None
+    return known if same and kept(known[0]) and normal(*known) else None
 
 
 def times(ct: Any, slope: facts.Expression, values: dict[str, Any]) -> Array | None:
