@@ -2,9 +2,9 @@
 
 A sum, a difference, a product, a quotient and a square root of two floats are the rounded real result (IEEE 754-2019,
 section 5.1), a comparison is a truth value, and an element that is moved stays what it is: whoever computes them finds
-the same bits. What two implementations may do differently is left to JAX: sums of more than two terms, quotients by a number that is
-repeated, elementary functions, numbers of 16 bits, signs of zeros and NaNs among maxima; and numbers that are not normal, which XLA flushes
-to zero and NumPy does not.
+the same bits. What two implementations may do differently is left to JAX: sums of more than two terms, quotients by a
+number that is repeated (XLA multiplies by its reciprocal), elementary functions, numbers of 16 bits, signs of zeros and
+NaNs among maxima; and numbers that are not normal, which XLA flushes to zero and NumPy does not.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _rounded(name: str, params: Mapping[str, Any], xs: list[Array]) -> list[Arra
         if params["y"] != 2:
             return None
         name = "square"
-    if name == "div" and xs[0].shape != xs[1].shape:  # XLA multiplies by the reciprocal of a divisor that is repeated
+    if name == "div" and xs[0].shape != xs[1].shape:
         return None
     if name == "sqrt" and params.get("accuracy") is not None:
         return None
