@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from qed.domains.moving import MOVES, rearranged
+from qed.graph import jaxpr
 from qed.graph.graph import Equation
 
 Array = np.ndarray
@@ -66,7 +67,7 @@ def exact(equation: Equation, inputs: Sequence[Any]) -> tuple[Any, ...] | None:
     name = equation.primitive
     if name not in KNOWN or equation.native is None:
         return None
-    arrays = [concrete(x) for x in inputs]
+    arrays = [on_host(x) for x in inputs]
     if any(x is None for x in arrays) or any(_large(out.shape) for out in equation.outputs):
         return None
     found = _found(name, equation.params, [x for x in arrays if x is not None])
@@ -78,9 +79,9 @@ def exact(equation: Equation, inputs: Sequence[Any]) -> tuple[Any, ...] | None:
         return tuple(jax.device_put(one) for one in found)
 
 
-def concrete(x: Any) -> Array | None:
+def on_host(x: Any) -> Array | None:
     """An array of the host as NumPy sees it; None for a tracer, and for what is elsewhere, large or of other kinds."""
-    if isinstance(x, jax.core.Tracer) or not hasattr(x, "dtype") or _large(np.shape(x)):
+    if not jaxpr.concrete(x) or not hasattr(x, "dtype") or _large(np.shape(x)):
         return None
     if x.dtype not in FLOATS and x.dtype not in (np.bool_, np.int32, np.int64):
         return None

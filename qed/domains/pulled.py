@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from qed import facts
-from qed.domains.exact import FLOATS, LARGEST, concrete, kept, normal
+from qed.domains.exact import FLOATS, LARGEST, kept, normal, on_host
 from qed.domains.moving import rearranged
 from qed.graph.walk import Entry
 
@@ -31,7 +31,7 @@ MOST = 64
 
 def _floats(*values: Any) -> list[Array] | None:
     """Arrays of normal floats of one kind, which JAX would keep; None where they are not."""
-    arrays = [concrete(value) for value in values]
+    arrays = [on_host(value) for value in values]
     known = [x for x in arrays if x is not None]
     same = len(known) == len(arrays) and len({x.dtype for x in known}) == 1 and known[0].dtype in FLOATS
     return known if same and kept(known[0]) and normal(*known) else None

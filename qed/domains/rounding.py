@@ -34,7 +34,7 @@ import numpy as np
 from qed import facts
 from qed.domains.adjoint import adjoints, dense
 from qed.domains.backward import Tape, record
-from qed.domains.exact import concrete, kept
+from qed.domains.exact import kept, on_host
 from qed.graph import jaxpr
 from qed.graph.dtypes import as_wide, is_inexact, unit_roundoff
 from qed.graph.graph import Graph
@@ -192,7 +192,7 @@ def roundings(entry: Entry, value: Any) -> tuple[float, np.ndarray]:
 
 
 def _size(value: Any) -> Any:
-    known = concrete(value)
+    known = on_host(value)
     return jnp.abs(value) if known is None or not kept(known) else np.abs(known)
 
 
