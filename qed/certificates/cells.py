@@ -71,16 +71,32 @@ class Cell:
 
     def range_of(self, traced: Traced, output: int, bits: int, node: str) -> Any:
         """A ball of the values of an output."""
+        lower, upper = self._ends(traced, output, bits, node, False)
+        return lower.union(upper) if lower.is_finite() and upper.is_finite() else flint().arb.nan()
+
+    def _ends(self, traced: Traced, output: int, bits: int, node: str, infinite: bool) -> Any:
+        """The ends of the values of an output, which may be infinite only where that is allowed."""
         domain = BallEnds(bits)
         with precision(bits) as library:
             low, high = (library.arb(self.anchor) + library.arb(t) for t in (self.low, self.high))
             given = Ends(objects([low.lower()], ()), objects([high.upper()], ()))
         value = domain.number(walked(traced, domain, given, output, node))
-        if value.doubt:
+        if value.doubt.undefined is not None or (value.doubt and not infinite):
             place = value.doubt.place
             raise CertificateError(node, str(place) if place else "the function may be undefined there")
         (pair,) = value.pairs.ravel()
-        return pair[0].union(pair[1]) if pair[0].is_finite() and pair[1].is_finite() else flint().arb.nan()
+        return pair
+
+    def density_of(self, traced: Traced, output: int, shift: Any, bits: int, node: str) -> Any:
+        """A ball of exp(u - shift) for an output u, which may be -inf: 0 exactly where it is -inf everywhere."""
+        lower, upper = self._ends(traced, output, bits, node, True)
+        arb = flint().arb
+        if upper == arb.neg_inf():
+            return arb(0)
+        if not upper.is_finite():
+            return arb.nan()
+        least = (lower - shift).exp() if lower.is_finite() else arb(0)
+        return least.union((upper - shift).exp())
 
     def line(self, bits: int, terms: int, whole: bool) -> SeriesOfBalls:
         """x as a power series in t about the middle: at the middle, or over the whole cell."""

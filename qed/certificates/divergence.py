@@ -20,7 +20,7 @@ by is put right, or told for a mixture by |log sum exp(u_k + a_k) - log sum exp(
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar, final
@@ -29,10 +29,11 @@ import jax
 import numpy as np
 
 from qed.certificates import countable, near_divergence
-from qed.certificates.certificate import Certificate, placed
+from qed.certificates.certificate import Certificate
 from qed.certificates.curvature_integral import enclosed
 from qed.certificates.fingerprint import fingerprint
 from qed.certificates.integral_parts import BITS, Part, Undefined, value_on
+from qed.certificates.named_laws import checked, output_of
 from qed.certificates.series import SumData
 from qed.certificates.weights import fraction
 from qed.domains import closed_forms
@@ -44,8 +45,6 @@ from qed.domains.masses import log_mass
 from qed.domains.precision import flint, precision
 from qed.domains.tail_forms import ball_of
 from qed.errors import CertificateError
-from qed.graph.graph import Variable
-from qed.graph.jaxpr import evaluate
 from qed.graph.trace import Traced, trace
 from qed.graph.walk import TooLong
 
@@ -206,7 +205,7 @@ class Divergence(Certificate):
         if len(p) != 1 or len(q) != 1 or not (p[0][0] and q[0][0]):
             return None
         for name, parameters, cuts, _ in (*p, *q):
-            _checked(name, parameters, cuts)
+            checked(name, parameters, cuts)
         return p[0], q[0]
 
     def exact(self) -> Any:
@@ -289,7 +288,7 @@ class Divergence(Certificate):
         node = f"constants[{k}]"
         logarithm = ball_of(fraction(weight)).log()
         if name:
-            _checked(name, parameters, cuts)
+            checked(name, parameters, cuts)
             return flint().arb(self.constants[k]) - logarithm + log_mass(name, parameters)
         part = Part(traced, (name, parameters, cuts, "1", False), output, node, relative=True)
         part.f = _one()
@@ -325,19 +324,7 @@ class Divergence(Certificate):
                     node = f"{side}_parts"
                     raise CertificateError(node, "a part has two ends")
                 if name:
-                    _checked(name, parameters, cuts)
-
-
-def output_of(traced: Traced, k: int) -> Callable[[Any], Any]:
-    """An output of a graph as a function, by itself."""
-    graph = traced.graph
-    needed, kept = {graph.outputs[k]}, []
-    for equation in reversed(graph.equations):
-        if any(variable in needed for variable in equation.outputs):
-            kept.append(equation)
-            needed |= {atom for atom in equation.inputs if isinstance(atom, Variable)}
-    alone = replace(graph, equations=tuple(reversed(kept)), outputs=(graph.outputs[k],))
-    return lambda x: evaluate(alone, placed(traced, [x]))[0]
+                    checked(name, parameters, cuts)
 
 
 def _cut(name: str, parameters: tuple[float, ...], cuts: tuple[float, ...]) -> tuple[float, ...]:
@@ -346,20 +333,6 @@ def _cut(name: str, parameters: tuple[float, ...], cuts: tuple[float, ...]) -> t
         return cuts
     at = dict(zip(NAMED[name].parameters, parameters, strict=True)).get("mean", 0.0)
     return (cuts[0], float(at), cuts[-1])
-
-
-def _checked(name: str, parameters: tuple[float, ...], cuts: tuple[float, ...]) -> None:
-    """Raise CertificateError where a named density is not as it should be."""
-    if name not in NAMED:
-        raise CertificateError("p_parts", f"{name} is no family")
-    family = NAMED[name]
-    values = dict(zip(family.parameters, parameters, strict=False))
-    if len(parameters) != len(family.parameters) or not all(map(np.isfinite, parameters)):
-        raise CertificateError("p_parts", f"{name} has the parameters {', '.join(family.parameters)}")
-    if any(not values[one] > 0 for one in family.positive):
-        raise CertificateError("p_parts", f"of {name}, {', '.join(family.positive)} must be positive")
-    if len(cuts) < 2 or (cuts[0], cuts[-1]) != family.support(*parameters):
-        raise CertificateError("p_parts", f"the support of {name} is {family.support(*parameters)}")
 
 
 def _whole(one: SumData, node: str) -> None:

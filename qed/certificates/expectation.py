@@ -21,17 +21,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self, final
 
+import jax
 import numpy as np
 
 from qed.certificates import relative
 from qed.certificates.certificate import Certificate, Subject
 from qed.certificates.integral_parts import BITS, Part, Undefined, value_on, weight_of
+from qed.certificates.named_laws import checked, output_of
 from qed.certificates.series import Sum, SumData
 from qed.domains.counts import COUNTS
 from qed.domains.densities import NAMED
+from qed.domains.masses import log_mass
 from qed.domains.precision import precision
 from qed.errors import CertificateError
-from qed.graph.trace import Traced
+from qed.graph.trace import Traced, trace
 
 UNDEFINED = (np.inf, -np.inf)
 """The bounds that say that the integrals of the positive and of the negative part are both infinite."""
@@ -159,6 +162,7 @@ class Expectation(Certificate):
 class LogMass(Certificate):
     """The logarithm of the integral of exp(u) over an interval: u is what the function returns behind the number 1.
 
+    With a family it is that of the mean of exp(u) under this law, whose mass is a closed form (`qed.domains.masses`).
     Infinite bounds say that the integral diverges. The first and last of the cuts are the ends of the interval.
 
     >>> import jax.numpy as jnp
@@ -173,6 +177,8 @@ class LogMass(Certificate):
     cuts: tuple[float, ...]
     lower: float
     upper: float
+    family: str = ""
+    parameters: tuple[float, ...] = ()
 
     def prove(self, traced: Traced) -> None:
         """Prove the claim, or raise CertificateError."""
@@ -194,10 +200,23 @@ class LogMass(Certificate):
         """A ball of the logarithm, of about the radius `room`; infinite where that is proved."""
         self._of_one(traced)
         with precision(BITS) as library:
-            mass = Part(traced, ("", (), self.cuts, "1", False), 1, "cuts", relative=True).mean(room)
+            part = Part(self._weighted(traced), ("", (), self.cuts, "1", False), 1, "cuts", relative=True)
+            mass = part.mean(room)
             if mass == library.arb.pos_inf():
                 return mass
-            return mass.log() if mass > 0 and mass.is_finite() else library.arb.nan()
+            if not (mass > 0 and mass.is_finite()):
+                return library.arb.nan()
+            return mass.log() - (log_mass(self.family, self.parameters) if self.family else 0)
+
+    def _weighted(self, traced: Traced) -> Traced:
+        """The function with the law's log-density added to the second output."""
+        if not self.family:
+            return traced
+        checked(self.family, self.parameters, self.cuts, "family")
+        own, law = output_of(traced, 1), NAMED[self.family].log_density
+        with jax.enable_x64(True):
+            x, given = np.asarray(traced.parameters[0]), map(np.float64, self.parameters)
+            return trace(lambda x, *given: (0 * x + 1, own(x) + law(x, *given)), x, *given)
 
     def _of_one(self, traced: Traced) -> None:
         """Raise CertificateError where the first output is not the number 1 for every x."""

@@ -22,6 +22,7 @@ from qed.domains.densities import NAMED
 from qed.domains.precision import flint, precision
 from qed.domains.tail import NoOrder, Tail
 from qed.domains.tail_forms import Near, Term, ball_of
+from qed.domains.tail_infinite import Infinite
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 
@@ -64,6 +65,10 @@ def weight_of(text: str, node: str) -> Any:
 def value_on(traced: Traced, output: int, lower: float, upper: float, node: str) -> Any:
     """A ball of the values of an output on an interval."""
     return Cell(0.0, float(lower), float(upper)).range_of(traced, output, BITS, node)
+
+
+def _infinity(sign: int) -> Any:
+    return flint().arb.pos_inf() if sign > 0 else flint().arb.neg_inf()
 
 
 @dataclass(frozen=True)
@@ -201,9 +206,9 @@ class Part:
     def _bounded(self, s: float, to: float) -> bool:
         cell = Cell(s, min(0.0, to), max(0.0, to))
         try:
-            return all(
-                cell.range_of(traced, output, BITS, self.node).is_finite()
-                for traced, output in ((self.f, 0), (self.u, self.output))
+            weight = cell.density_of(self.u, self.output, self.shift, BITS, self.node)
+            return bool(
+                weight.is_zero() or (weight.is_finite() and cell.range_of(self.f, 0, BITS, self.node).is_finite())
             )
         except CertificateError:
             return False
@@ -248,13 +253,17 @@ class Part:
             rest = Term(arb(side), Fraction(-1), zero)
             x = Near(arb(s), rest) if s else rest
         u = walked(self.u, domain, x, self.output, self.node)
-        f = self.form(domain, x)
         weight = domain.scaled(domain.as_term(domain.exp(u)), (-self.shift).exp())
+        if weight.b.is_zero():
+            return Found(zero, zero)
+        f = self.form(domain, x)
         if s is not None:  # x = s + 1/y, dx = dy / y^2
             weight = domain.mul(weight, Term(arb(1), Fraction(-2), zero))
         mass = domain.integral(weight)
         if self.probability and not mass.is_finite():
             return Found(zero, mass)
+        if isinstance(f, Infinite):
+            return Found(_infinity(f.sign) if weight.b > 0 else arb.nan(), mass)
         return Found(domain.integral(domain.mul(domain.as_term(f), weight)), mass)
 
     def form(self, domain: Tail, x: Any) -> Any:
@@ -334,7 +343,9 @@ class Part:
         """The integrals over a cell by the ranges of f and of the density."""
         nan = flint().arb.nan()
         try:
-            weight = (cell.range_of(self.u, self.output, BITS, self.node) - self.shift).exp() * cell.width()
+            weight = cell.density_of(self.u, self.output, self.shift, BITS, self.node) * cell.width()
+            if weight.is_zero():
+                return Found(weight, weight)
             return Found(cell.range_of(self.f, 0, BITS, self.node) * weight, weight)
         except CertificateError:
             return Found(nan, nan)
@@ -343,22 +354,37 @@ class Part:
         arb = flint().arb
         middle = cell.low + (cell.high - cell.low) / 2
         right, left = arb(cell.high) - arb(middle), arb(cell.low) - arb(middle)
-        at, over = (self._both(cell, whole) for whole in (False, True))
+        about = self._logarithms(cell, False), self._logarithms(cell, True)
+        step = left.union(right)
+        closer = [_by_slope(one, other, step, self.order + 2) for one, other in zip(*about, strict=True)]
+        at, over = (self._weighted(pair) for pair in (about[0], closer))
         sums = []
-        for point, about in zip(at, over, strict=True):
+        for point, every in zip(at, over, strict=True):
             powers = [(right ** (k + 1) - left ** (k + 1)) / (k + 1) for k in range(self.order + 2)]
             total = sum((point[k] * powers[k] for k in range(self.order + 1)), arb(0))
-            sums.append(total + about[self.order + 1] * powers[self.order + 1])
+            sums.append(total + every[self.order + 1] * powers[self.order + 1])
         if not all(x.is_finite() for x in sums):
             raise CertificateError(self.node, "the series is not bounded")
         return Found(*sums)
 
-    def _both(self, cell: Cell, whole: bool) -> tuple[Any, Any]:
-        """The series of f exp(u - shift) and exp(u - shift), at the middle or over the whole cell."""
-        found = [
+    def _logarithms(self, cell: Cell, whole: bool) -> list[Any]:
+        """The series of f and u, at the middle or over the whole cell."""
+        return [
             cell.series(traced, output, BITS, self.order + 1, whole, self.node)
             for traced, output in ((self.f, 0), (self.u, self.output))
         ]
+
+    def _weighted(self, found: Sequence[Any]) -> tuple[Any, Any]:
+        """The series of f exp(u - shift) and exp(u - shift)."""
         with precision(BITS, self.order + 2) as library:
             weight = (found[1] - library.arb_series([self.shift])).exp()
             return found[0] * weight, weight
+
+
+def _by_slope(at: Any, over: Any, step: Any, terms: int) -> Any:
+    """A series over a cell, its values as those of the middle and the slope say, if that is closer (mean value)."""
+    value = at[0] + over[1] * step
+    if not (value.is_finite() and value.rad() < over[0].rad()):
+        return over
+    with precision(BITS, terms) as library:
+        return library.arb_series([value, *(over[k] for k in range(1, terms))])

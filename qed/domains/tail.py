@@ -7,7 +7,7 @@ cannot be put in order is `Unknown`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, final
@@ -22,6 +22,7 @@ from qed.domains.forward import Forward
 from qed.domains.known import Known
 from qed.domains.precision import flint, precision
 from qed.domains.tail_arithmetic import Arithmetic
+from qed.domains.tail_arrays import LARGEST, Forms, applied, entries, packed
 from qed.domains.tail_forms import (
     Logarithm,
     Near,
@@ -34,9 +35,10 @@ from qed.domains.tail_forms import (
     grown,
     holds,
 )
+from qed.domains.tail_infinite import Infinite, with_infinities
 from qed.domains.value import Value
 from qed.graph.dtypes import is_real
-from qed.graph.graph import Atom, Equation
+from qed.graph.graph import Atom, Equation, Variable
 from qed.graph.walk import Context, Unknown
 
 SAME = frozenset({"convert_element_type", "stop_gradient", "copy", "squeeze", "reshape"})
@@ -70,18 +72,18 @@ class Tail(Arithmetic, Forward):
         if all(isinstance(x, Known) for x in inputs) and exact_on_numbers(equation):
             found = Value().apply(equation, [x.array for x in inputs], context)
             return tuple(self.constant(v, array) for v, array in zip(equation.outputs, found, strict=True))
-        inputs = [self._scalar(x) if isinstance(x, Known) else x for x in inputs]
-        if any(v.shape != () for v in (*equation.inputs, *equation.outputs)):
-            return (self.unknown(equation, context),) * len(equation.outputs)
         try:
             with precision(self.bits):
+                if any(v.shape != () for v in (*equation.inputs, *equation.outputs)):
+                    return (applied(equation, inputs, context, self._scalar, self._each(equation)),)
+                inputs = [self._scalar(x) if isinstance(x, Known) else x for x in inputs]
                 return (self._one(equation, inputs),)
         except NoOrder:
             return (self.unknown(equation, context),) * len(equation.outputs)
 
     def constant(self, atom: Atom, array: Any) -> Any:
         """A number; a form is itself."""
-        if isinstance(array, Term | Logarithm | Near):
+        if isinstance(array, Term | Logarithm | Near | Forms | Truth | Infinite):
             return array
         if is_real(atom.dtype) and np.shape(array) == ():
             return self._scalar(Known(np.asarray(array)))
@@ -97,13 +99,24 @@ class Tail(Arithmetic, Forward):
             if x.array.dtype.kind in "iu":
                 return self.fixed(library.arb(int(x.array)))
             value = float(x.array.astype(np.float64))
+            if np.isinf(value):
+                return Infinite(int(np.sign(value)))
             return self.fixed(library.arb(value) if np.isfinite(value) else library.arb.nan())
 
     def take(self, value: Any, index: int) -> Any:
-        """Row `index` of known numbers."""
-        if not isinstance(value, Known):
+        """Row `index` of an array."""
+        if isinstance(value, Forms):
+            return packed(value.array[index : index + 1].reshape(value.array.shape[1:]))
+        return Known(value.array[index]) if isinstance(value, Known) else Unknown(self.name, "scan", None)
+
+    def stack(self, values: Sequence[Any], variable: Variable) -> Any:
+        """Rows on top of each other."""
+        if all(isinstance(value, Known) for value in values):
+            return Known(np.asarray([value.array for value in values]))
+        if not values or int(np.prod(variable.shape)) > LARGEST:
             return Unknown(self.name, "scan", None)
-        return Known(value.array[index])
+        with precision(self.bits):
+            return Forms(np.stack([entries(value, self._scalar) for value in values]))
 
     def truth(self, value: Any) -> bool | None:
         """Whether a condition holds in the whole tail."""
@@ -115,20 +128,30 @@ class Tail(Arithmetic, Forward):
 
     # --- operations ---
 
+    def _each(self, equation: Equation) -> Callable[[str, Sequence[Any]], Any]:
+        """What an elementwise operation of this name makes of forms."""
+        return lambda name, xs: self._one(
+            equation if name == equation.primitive else replace(equation, primitive=name, params={}), xs
+        )
+
     def _one(self, equation: Equation, xs: Sequence[Any]) -> Any:
         name, params = equation.primitive, equation.params
         if name in SAME:
             if isinstance(xs[0], Truth) and is_real(equation.outputs[0].dtype):
-                return self.fixed(flint().arb(int(xs[0].holds)))
+                return self.fixed(self._indicator(xs[0]))
             if not is_real(equation.outputs[0].dtype) and not isinstance(xs[0], Truth):
                 raise NoOrder
             return xs[0]
         if any(not is_real(v.dtype) and np.dtype(v.dtype).kind != "b" for v in equation.outputs):
             raise NoOrder  # integers are rounded and wrap around
+        if name != "select_n" and any(isinstance(x, Infinite) for x in xs):
+            return with_infinities(self, name, xs)
         if name in ("lt", "le", "gt", "ge", "eq", "ne"):
             return self._compare(name, *xs)
         if name == "select_n":
             return self._select(*xs)
+        if name == "is_finite" and isinstance(xs[0], FORMS) and _finite(xs[0]):
+            return Truth(True)  # a real number, for every x
         if not all(isinstance(x, FORMS) for x in xs):
             return self._logic(name, xs)
         if name == "add":
@@ -141,11 +164,21 @@ class Tail(Arithmetic, Forward):
             return self.mul(xs[0], self.power(xs[1], Fraction(-1)))
         if name in ("max", "min"):
             return self._larger(name, *xs)
+        if name == "rem":
+            return self._remainder(*xs)
         if name == "pow":
             return self._power(*xs)
         if len(xs) != 1:
             raise NoOrder
         return self._unary(name, xs[0], params)
+
+    def real(self, x: Any) -> bool:
+        """Whether a value is a form, and a real number for every x."""
+        return isinstance(x, FORMS) and _finite(x)
+
+    def exp(self, x: Any) -> Any:
+        """The exponential, of -inf too."""
+        return with_infinities(self, "exp", (x,)) if isinstance(x, Infinite) else super().exp(x)
 
     def _negated(self, x: Any) -> Any:
         return self.scaled(x, flint().arb(-1))
@@ -269,11 +302,16 @@ class Tail(Arithmetic, Forward):
     # --- order ---
 
     def _compare(self, name: str, x: Any, y: Any) -> Truth:
+        if name in ("eq", "ne") and isinstance(x, Truth) and isinstance(y, Truth):
+            return Truth(None if None in (x.holds, y.holds) else (x.holds == y.holds) == (name == "eq"))
         if not all(isinstance(v, FORMS) for v in (x, y)):
             raise NoOrder
         if x is y and _finite(x):
             return Truth(name in ("le", "ge", "eq"))  # one real number, whatever it is
-        sign = self._order(x, y)
+        try:
+            sign = self._order(x, y)
+        except NoOrder:
+            return Truth(None)
         held = {"eq": sign == 0, "ne": sign != 0, "ge": sign >= 0, "gt": sign > 0, "le": sign <= 0, "lt": sign < 0}
         return Truth(held[name])
 
@@ -286,34 +324,64 @@ class Tail(Arithmetic, Forward):
             return grown(self, x, y)
 
     def _larger(self, name: str, x: Any, y: Any) -> Any:
-        try:
-            first = self._compare("gt" if name == "max" else "lt", x, y).holds
-        except NoOrder:
+        first = self._compare("gt" if name == "max" else "lt", x, y).holds
+        if first is None:
             return self._hull(x, y)
         return x if first else y
 
     def _hull(self, x: Any, y: Any) -> Any:
         """What holds both of two values: two terms of the same exponents, or balls."""
         one, two = (self.as_term(v) for v in (x, y))
+        if not (_finite(one) and _finite(two)):
+            raise NoOrder
         if (one.p, one.k, one.q) == (two.p, two.k, two.q) and (one.p, one.k, one.q) != (0, 0, 0):
             return replace(one, b=one.b.union(two.b), c=one.c.union(two.c) if one.q else one.c)
+        for high, low in ((one, two), (two, one)):
+            try:
+                ratio = self.ratio(low, high)
+            except NoOrder:
+                continue
+            return replace(high, b=high.b.union(low.b * ratio))
         return self.fixed(self.ball(x).union(self.ball(y)))
 
     def _select(self, which: Any, *cases: Any) -> Any:
-        if isinstance(which, Truth):
+        """The chosen case; what holds both where that is not decided, each of them a number for every x."""
+        if not isinstance(which, Truth):
+            raise NoOrder
+        if which.holds is not None:
             return cases[int(which.holds)]
-        raise NoOrder
+        if len(cases) != 2 or any(isinstance(case, Infinite) for case in cases):
+            raise NoOrder
+        if all(isinstance(case, Truth) for case in cases):
+            return Truth(None)
+        return self._hull(*cases)
+
+    def _indicator(self, x: Truth) -> Any:
+        """A ball of 1 where a condition holds, and of 0 where it does not."""
+        arb = flint().arb
+        return arb(0).union(arb(1)) if x.holds is None else arb(int(x.holds))
+
+    def _remainder(self, x: Any, y: Any) -> Any:
+        """The remainder of a division by one number, of the sign of what is divided and smaller than the divisor."""
+        arb = flint().arb
+        size = abs(self.ball(y))
+        if not size > 0:
+            raise NoOrder
+        whole = arb(0).union(size.upper())
+        try:
+            return self.fixed(whole * self.sign(x))
+        except NoOrder:
+            return self.fixed(whole.union(-whole))
 
     def _logic(self, name: str, xs: Sequence[Any]) -> Truth:
         if not all(isinstance(x, Truth) for x in xs):
             raise NoOrder
         held = [x.holds for x in xs]
-        if name == "and":
-            return Truth(all(held))
-        if name == "or":
-            return Truth(any(held))
+        if name in ("and", "or"):
+            decisive = name == "or"
+            return Truth(decisive if decisive in held else None if None in held else not decisive)
         if name == "not":
-            return Truth(not held[0])
+            return Truth(None if held[0] is None else not held[0])
         raise NoOrder
 
     def _exact(self, x: Any) -> Fraction:

@@ -189,12 +189,14 @@ class Arithmetic:
 
     def under(self, high: Term, low: Term) -> Term:
         """The sum of two terms, the first of which dominates."""
-        one = flint().arb(1)
         if high.b.is_zero() or low.b.is_zero():
             return low if high.b.is_zero() else high
+        return replace(high, b=high.b + low.b * self.ratio(low, high))
+
+    def ratio(self, low: Term, high: Term) -> Any:
+        """A ball of one term divided by another that dominates it, both without their first factors."""
         c, q = self._exponents((low.c, low.q), (-high.c if high.q else high.c, high.q))
-        ratio = self.ball(Term(one, low.p - high.p, c, q, low.k - high.k))
-        return replace(high, b=high.b + low.b * ratio)
+        return self.ball(Term(flint().arb(1), low.p - high.p, c, q, low.k - high.k))
 
     def _exponents(self, one: tuple[Any, Fraction], two: tuple[Any, Fraction]) -> tuple[Any, Fraction]:
         """The sum of two c x^q with q > 0, or q = 0 for none."""

@@ -60,9 +60,9 @@ class Logarithm:
 
 @dataclass(frozen=True)
 class Truth:
-    """A comparison that holds for all x >= R, or for none."""
+    """A comparison that holds for all x >= R, or for none; None where that is not decided."""
 
-    holds: bool
+    holds: bool | None
 
 
 def holds(value: Any) -> bool | None:
@@ -76,7 +76,7 @@ def branch(value: Any, count: int) -> int | None:
     """Which of so many branches is taken for all x; None where that is not decided."""
     if isinstance(value, Known):
         return int(np.clip(int(value.array), 0, count - 1))
-    return min(int(value.holds), count - 1) if isinstance(value, Truth) else None
+    return min(int(value.holds), count - 1) if isinstance(value, Truth) and value.holds is not None else None
 
 
 def ball_of(x: Fraction) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -18,21 +18,28 @@ import numpy as np
 from qed.answer import Answer, Enclosed, Measured, Missing, Reason
 from qed.certificates.certificate import Subject
 from qed.certificates.expectation import LogMass
+from qed.certificates.integral_parts import Unbounded
+from qed.domains.densities import NAMED
+from qed.domains.masses import log_mass
+from qed.domains.precision import precision
 from qed.errors import CertificateError, QedError
-from qed.graph.function import read
+from qed.graph.function import Function, read
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.combining import Lebesgue
-from qed.integration.measure import Measure
+from qed.integration.measure import Measure, Part
 from qed.integration.normalizer_of_sums import normalizer_of_sum, places_counted
 from qed.integration.product import Product
-from qed.integration.quadrature import ends_in_float64, measured, vectorised, where_mass_is
+from qed.integration.proposals import Share, singular_near
+from qed.integration.quadrature import ends_in_float64, measured, unmeasured, vectorised, where_mass_is
 from qed.integration.traced.tracers import closes_over_tracers, is_traced, measure_is_traced
 from qed.integration.words import RULES, two_rules, within
 from qed.standing import Standing
 
 HALF_WIDTHS = (1e-9, 1e-6, 1e-3)
 """How far the bounds of log Z lie from what was measured; the first that is proved is taken."""
+PLACES = 4
+"""How many numbers beside which the density is not bounded are looked for."""
 
 
 def normalizer(
@@ -43,7 +50,8 @@ def normalizer(
     Args:
         log_density: a function of one real number that returns one, without its constant; of a vector, over a box.
         base: `Lebesgue(lower, upper)`, the interval, or with vectors the box, or
-            `Counting(lower, upper)`; None for the whole line.
+            `Counting(lower, upper)`; None for the whole line. Or a law with a name, such as `Normal(0.0, 1.0)`: where
+            it is the prior and log_density the log-likelihood, log Z is the log of the evidence.
         args: the other arguments, as they are.
         budget: seconds that an integral over a box may take; what was found until then is the answer.
 
@@ -51,13 +59,17 @@ def normalizer(
         An answer whose value is log Z: PROVED with bounds, or proved to be infinite (improper); MEASURED, or UNKNOWN.
 
     Raises:
-        QedError: QED007 for a base that is not one interval with Lebesgue's measure or the counting one; else as
-            `qed.graph.function.read` says.
+        QedError: QED007 for a base that is not one interval with Lebesgue's measure or the counting one, nor one law
+            with a name; else as `qed.graph.function.read` says.
 
     >>> from qed.integration.normalizer import normalizer
     >>> answer = normalizer(lambda x: -x * x / 2 - 5000.0)
     >>> str(answer.standing), round(answer.value, 6)
     ('PROVED', -4999.081061)
+    >>> from qed.integration.measures import Normal
+    >>> evidence = normalizer(lambda z: -((1.0 - z) ** 2) / 2, Normal(0.0, 1.0))
+    >>> str(evidence.standing), round(evidence.value, 6)
+    ('PROVED', -0.596574)
     """
     base = Lebesgue() if base is None else base
     if is_traced(args) or measure_is_traced(base) or closes_over_tracers(log_density):
@@ -70,37 +82,104 @@ def normalizer(
         return over_box(log_density, base, args, budget)
     if (places := places_counted(base)) is not None:
         return normalizer_of_sum(log_density, places, args)
-    plain = isinstance(base, Measure) and not base.atoms and len(base.parts) == 1
-    if not plain or base.parts[0].probability or base.parts[0].weight != 1:
-        because = "a constant of normalisation is an integral over one interval"
+    if not isinstance(base, Measure) or base.atoms or len(base.parts) != 1 or not _is_base(base.parts[0]):
+        because = "a constant of normalisation is an integral over one interval, or against one law with a name"
         raise QedError("QED007", f"{base} is no base", because, "give qed.measures.Lebesgue(lower, upper) or Counting")
     function = read(log_density, jnp.asarray(0.5), *args)
+    found = _Question(function, log_density, base.parts[0], args).answer()
+    return found if not found.measured else replace(found, recheck=lambda: normalizer(log_density, base, *args))
 
-    def joint(x: Any) -> Any:
-        return jnp.ones_like(x), log_density(x, *args)
 
-    subject = Subject(joint, jnp.asarray(0.5))
-    traced = subject.traced()
-    u = vectorised(traced, 1)
-    part = base.parts[0]
-    inner = [x for x in where_mass_is(u, part.lower, part.upper) if part.lower < x < part.upper]
-    cuts = (part.lower, *(inner or ([0.0] if part.lower < 0 < part.upper else [])), part.upper)
-    value, error, whole = measured_logarithm(u, cuts)
-    tried = [(value - max(h, 4 * error), value + max(h, 4 * error)) for h in HALF_WIDTHS if math.isfinite(value)]
-    problem = ""
-    for lower, upper in (*dict.fromkeys(tried), (math.inf, math.inf)):
+def _is_base(part: Part) -> bool:
+    named = part.probability and part.family in NAMED and not part.counting
+    return part.weight == 1 and (named or (part.family == "Uniform" and not part.probability))
+
+
+@dataclass(frozen=True)
+class _Question:
+    """The integral of exp(log_density) over an interval, or against a law with a name: log E exp(log_density)."""
+
+    function: Function
+    log_density: Callable[..., Any]
+    part: Part
+    args: tuple[Any, ...]
+
+    def answer(self) -> Answer[float]:
+        """Measure, then prove; a number beside which the density is not bounded becomes a cut."""
+        traced, part = self._subject().traced(), self.part
+        own = vectorised(traced, 1)
+        u = own
+        if part.probability:
+            prior = vectorised(NAMED[part.family].traced(part.parameters), 0)
+            with precision(64):
+                mass = float(log_mass(part.family, part.parameters))
+            u = lambda x: own(x) + (prior(x) - mass)  # noqa: E731
+        places: tuple[float, ...] = ()
+        while True:
+            inner = {x for x in (*where_mass_is(u, part.lower, part.upper), *places) if part.lower < x < part.upper}
+            cuts = (part.lower, *(sorted(inner) or ([0.0] if part.lower < 0 < part.upper else [])), part.upper)
+            found = self._proved(traced, u, tuple(map(float, cuts)))
+            if not isinstance(found, Unbounded):
+                return found
+            share = Share(part, np.ones_like, u, cuts, None)
+            place = None if len(places) == PLACES else singular_near(found.place, [share])
+            if place is None:
+                return self._measured(u, cuts, f"{found.node}: {found.why}")
+            places = (*places, place)
+
+    def _subject(self) -> Subject:
+        def joint(x: Any) -> Any:
+            return jnp.ones_like(x), self.log_density(x, *self.args)
+
+        return Subject(joint, jnp.asarray(0.5))
+
+    def _proved(self, traced: Traced, u: Any, cuts: tuple[float, ...]) -> Answer[float] | Unbounded:
+        """A proof about what the rules say, or about what balls say where the rules were wrong."""
+        value, error, _ = measured_logarithm(u, cuts)
+        tried = [(value - max(h, 4 * error), value + max(h, 4 * error)) for h in HALF_WIDTHS if math.isfinite(value)]
+        law = (self.part.family, self.part.parameters) if self.part.probability else ("", ())
+        problem, waiting = "", [*dict.fromkeys(tried), (math.inf, math.inf)]
+        while waiting:
+            lower, upper = waiting.pop(0)
+            certificate = LogMass.made(self._subject(), traced, cuts=cuts, lower=lower, upper=upper, family=law[0],
+                                       parameters=law[1])  # fmt: skip
+            try:
+                certificate.verify()
+            except Unbounded as lost:
+                return lost
+            except CertificateError as lost:
+                if not problem and lost.node == "lower":
+                    waiting[:0] = _enclosed(certificate, traced)
+                problem = problem or f"{lost.node}: {lost.why}"
+            except TooLong as lost:
+                problem = str(lost)
+                break
+            else:
+                value = min(max(value, lower), upper) if math.isfinite(value + lower) else (lower + upper) / 2
+                return _proof(self.function, *(_closer(certificate, traced) or (certificate, value)))
+        return self._measured(u, cuts, problem)
+
+    def _measured(self, u: Any, cuts: tuple[float, ...], problem: str) -> Answer[float]:
+        """What the rules say, if nothing speaks against it: neither balls nor a look at the whole interval."""
+        value, error, whole = measured_logarithm(u, cuts)
+        if problem.startswith("lower"):
+            whole = False
+        elif whole:
+            missed = unmeasured(np.ones_like, u, (self.part.lower, self.part.upper), ends_in_float64(u, cuts))
+            problem, whole = missed or problem, not missed
+        return _unproved(self.function, value, error, whole, problem)
+
+
+def _enclosed(certificate: LogMass, traced: Traced) -> list[tuple[float, float]]:
+    """Bounds about what balls say, where the rules were wrong: they have missed mass."""
+    for half in HALF_WIDTHS:
         try:
-            certificate = LogMass.made(subject, traced, cuts=tuple(map(float, cuts)), lower=lower, upper=upper)
-            certificate.verify()
-        except CertificateError as lost:
-            problem = problem or f"{lost.node}: {lost.why}"
-        except TooLong as lost:
-            problem = str(lost)
-            break
-        else:
-            return _proof(function, *(_closer(certificate, traced) or (certificate, value)))
-    found = _unproved(function, value, error, whole, problem)
-    return found if found.unknown else replace(found, recheck=lambda: normalizer(log_density, base, *args))
+            ball = certificate.enclosed(traced, half / 4)
+        except (CertificateError, TooLong):
+            return []
+        if ball.is_finite() and float(ball.rad()) < half:
+            return [(float(ball.mid()) - half, float(ball.mid()) + half)]
+    return []
 
 
 def _closer(certificate: LogMass, traced: Traced) -> tuple[LogMass, float] | None:

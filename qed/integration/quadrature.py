@@ -135,6 +135,8 @@ def unmeasured(
     'the integrand is no number near 60.0439'
     """
     x = _grid(float(ends[0]), float(ends[-1]))
+    far = np.exp(np.linspace(13.0, np.log(FARTHEST), FAR_POINTS))
+    x = np.concatenate([x, *(side * far for side, end in ((1.0, ends[-1]), (-1.0, ends[0])) if np.isinf(end))])
     with np.errstate(all="ignore"):
         weight, values = u(x), f(x)
         sizes = np.where(weight == -np.inf, -np.inf, np.log(np.abs(values)) + weight)

@@ -33,6 +33,15 @@ FUNCTIONS = {
     "branch": lambda x: jnp.where(x > 2, -x, x * x),
     "clip": lambda x: jnp.clip(x, -1, 1) + jnp.maximum(x, 0.0),
     "equal": lambda x: jnp.where(x == 3.0, 1.0, 2.0),
+    "undecided": lambda x: jnp.where((jnp.sin(x) > 0) & (x > 1), x, 1.0) + jnp.where(~(jnp.cos(x) < 0), 2.0, 3.0),
+    "even": lambda x: jnp.where(jnp.mod(x, 2.0) == 0, x, 2 * x) + jnp.fmod(-x, 3.0),
+    "likelihood": lambda x: -jnp.sum(jnp.logaddexp(0.0, -jnp.array([1.0, 2.0, -1.5]) * x)),
+    "log-sum-exp": lambda x: jax.nn.logsumexp(jnp.array([1.0, 2.0, -1.5]) * x) - x,
+    "regression": lambda x: -jnp.sum((jnp.array([[1.0, 2.0], [3.0, 4.0]]) @ jnp.stack([x, 1 - x])) ** 2),
+    "rows": lambda x: (
+        jnp.sum(jax.lax.scan(lambda c, y: (c + y * x, c), 0.0, jnp.array([1.0, 2.0]))[1]) + jnp.max(W * x)
+    ),
+    "support": lambda x: jnp.exp(jnp.where(jnp.abs(x) < 1, 0.0, -jnp.inf) - x * x) + x,
     "indexed": lambda x: W[0] * x + W[1],
     "inner": jax.jit(lambda x: jax.nn.sigmoid(1 / x)),
     "log squared": lambda x: jnp.log(x * x) ** 2 - jnp.log(x * x) + 3,
@@ -125,11 +134,13 @@ def test_it_holds_beside_a_number(name, side):
 @pytest.mark.parametrize(
     "fun",
     [
-        lambda x: jnp.where(jnp.sin(x) > 0, 1.0, 0.0),
+        lambda x: jnp.where(jnp.sin(x) > 0, 1.0, -jnp.inf),
+        lambda x: jnp.where(x > 3, jnp.inf, 0.0) - jnp.inf,
+        lambda x: 0.0 * jnp.where(x > 3, jnp.inf, 0.0),
+        lambda x: jnp.cumsum(jnp.stack([x, x]))[1],
         lambda x: jnp.sqrt(-x),
         lambda x: jnp.log(jnp.sin(x)),
         lambda x: 1 / jnp.cos(x),
-        lambda x: jnp.sum(jnp.ones(3) * x),
         lambda x: x.astype(jnp.int32).astype(jnp.float32),
     ],
 )

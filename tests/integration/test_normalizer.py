@@ -19,6 +19,8 @@ GAUSS = 0.5 * math.log(2 * math.pi)
         (lambda x: -x * x / 2 + 40000.0, None, GAUSS + 40000),
         (lambda x: -2.0 * x, qed.measures.Lebesgue(0.0, math.inf), -math.log(2)),
         (lambda x: 0 * x, qed.measures.Lebesgue(1.0, 4.0), math.log(3)),
+        (lambda x: (1 - 2.0**-10) * x - x, qed.measures.Lebesgue(0.0, math.inf), 10 * math.log(2)),
+        (lambda x: jnp.where(x > 0, -x, -jnp.inf), None, 0.0),
         (lambda x: -((x - 2.0**20) ** 2) / 2, None, GAUSS),
         (lambda x: jnp.logaddexp(-((x - 50) ** 2) / 2, -((x + 50) ** 2) / 2), None, GAUSS + math.log(2)),
         pytest.param(
@@ -52,7 +54,25 @@ def test_false_claims_are_refused():
         type(certificate).made(other, cuts=certificate.cuts, lower=1.6, upper=1.7).verify()
 
 
-@pytest.mark.parametrize("base", [qed.measures.Normal(), qed.measures.Dirac(0.0), 3.0])
-def test_a_base_is_an_interval(base):
+def test_mass_that_the_rules_miss_is_found_by_balls_or_seen_afterwards():
+    needle = qed.normalizer(
+        lambda x: jnp.where(jnp.abs(x - 0.125) < 2.0**-20, 20.0, -x), qed.measures.Lebesgue(0.0, 1.0)
+    )
+    assert needle.proved and abs(needle.lower - math.log(1 - math.exp(-1) + 2.0**-19 * math.exp(20))) < 1e-5
+    assert qed.normalizer(lambda x: jnp.where(x > 1e7, jnp.nan, -x * x / 2)).unknown
+
+
+def test_a_law_with_a_name_is_a_prior_and_the_constant_the_evidence():
+    data = jnp.array([1.0, 2.0, 0.5])
+    found = qed.normalizer(lambda z: -jnp.sum((data - z) ** 2) / 2 - 3 * GAUSS, qed.measures.Normal(0.0, 2.0))
+    assert found.proved and found.lower <= -4.779674893729401 <= found.upper and found.check()
+    with pytest.raises(CertificateError):
+        replace(found.certificate, parameters=(0.0, 3.0)).sealed().verify()
+    with pytest.raises(CertificateError):
+        replace(found.certificate, family="Exponential", parameters=(1.0,)).sealed().verify()
+
+
+@pytest.mark.parametrize("base", [qed.measures.scaled(2.0, qed.measures.Normal()), qed.measures.Dirac(0.0), 3.0])
+def test_a_base_is_an_interval_or_a_law(base):
     with pytest.raises(QedError):
         qed.normalizer(lambda x: -x * x, base)
