@@ -24,12 +24,13 @@ from qed.answer import Answer, Reason
 from qed.calculus.bounding.allowance import Progress
 from qed.calculus.shapes.explanation import culprit, death, not_convex, reason_of, rounded_exponent, witness_reason
 from qed.calculus.shapes.found import Term, term
-from qed.calculus.shapes.refutation import Search, bent_down, split
+from qed.calculus.shapes.refutation import Search, bent_along_one, bent_down, split
 from qed.calculus.shapes.rules import Rules
 from qed.calculus.shapes.strong import strong_constant
 from qed.certificates.certificate import Subject
 from qed.certificates.convexity import Convexity as Certificate
 from qed.certificates.convexity_witness import ConvexityWitness, excess
+from qed.certificates.library import meant
 from qed.domains.box import spread
 from qed.domains.curvature_proof import Step
 from qed.domains.curvature_terms import Form
@@ -138,7 +139,7 @@ class _Question:
     def __init__(self, fun: Any, example: Any, args: Any, lower: Any, upper: Any, seed: int, deadline: float) -> None:
         self.fun, self.example, self.args, self.seed, self.deadline = fun, example, args, seed, deadline
         self.box = (lower, upper)
-        self.term: Term = term(Subject(fun, example, tuple(args)).traced(), lower, upper)
+        self.term: Term = term(meant(Subject(fun, example, tuple(args)).traced()), lower, upper)
         self.rules = Rules(self.term.algebra)
         self.problem: str | None = None
         self.told: Progress = lambda what, done, total: None
@@ -234,12 +235,14 @@ class _Question:
         return None
 
     def _bent_down(self, sign: int) -> ConvexityWitness | None:
-        """Two points against a quadratic, along the direction that elimination finds."""
+        """Two points against a polynomial: along the direction that elimination finds, or between two roots."""
         if self.term.form is None or self.term.doubtful is not None:
             return None
-        a = self.term.algebra
-        pair = bent_down(a, a.scale(self.term.form, sign), self.term.low, self.term.high)
-        return None if pair is None else self._replayed(*pair, sign < 0)
+        a, form = self.term.algebra, self.term.algebra.scale(self.term.form, sign)
+        pair = bent_down(a, form, self.term.low, self.term.high)
+        pairs = [pair] if pair is not None else bent_along_one(a, form, self.term.low, self.term.high)
+        made = (self._replayed(*pair, sign < 0) for pair in pairs)
+        return next((one for one in made if one is not None), None)
 
     def _defined(self, value: Any) -> bool:
         """Whether the function has a value at every one of many points of the box."""

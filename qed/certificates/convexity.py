@@ -25,6 +25,7 @@ from qed.certificates.convexity_matrices import matrices_are_definite
 from qed.certificates.convexity_rules import Check, Row, check
 from qed.certificates.convexity_terms import OfAnotherFunction, terms_of
 from qed.certificates.convexity_witness import value_at
+from qed.certificates.library import meant
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_proof import Step, digest
 from qed.domains.curvature_terms import Form
@@ -78,6 +79,7 @@ class Convexity(Boxed):
 
     def prove(self, traced: Traced) -> None:
         """Check every row of the proof."""
+        traced = meant(traced)
         lower, upper = self.sides(traced)
         if self.claim not in ("convex", "concave", "affine"):
             raise CertificateError("claim", f"{self.claim!r} is no shape")

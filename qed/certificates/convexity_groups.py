@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from qed.certificates.convexity_forms import definite
 from qed.certificates.convexity_signs import logarithm_of, own_logarithm
 from qed.domains.curvature_proof import digest
+from qed.domains.curvature_shifts import dealt_out
 
 if TYPE_CHECKING:
     from qed.certificates.convexity_rules import Check
@@ -53,6 +54,17 @@ def _log_sum_exp(step: Check) -> None:
             step.premises([("convex", form) for form in moved])
             return
     step.fail("the premises are not about its exponents")
+
+
+def _log_sum_exps(step: Check) -> None:
+    """A sum of k (log-sum-exp(u) + s) = k log-sum-exp(u + s) and of a rest."""
+    a = step.a
+    shifts, rest = dealt_out(a, step.form)
+    step.require(bool(shifts) and all(k > 0 for _, k, _ in shifts), "it has no log-sum-exp")
+    parts = [pair for atom, k, moved in shifts for pair in ((a.of(atom), k), (moved, k))]
+    step.require(a.combine([*parts, (rest, a.one)]) is step.form, "the parts do not add up to the form")
+    forms = [a.add(arg, moved) for atom, _, moved in shifts for arg in atom.args]
+    step.premises([("convex", form) for form in [*forms, rest]])
 
 
 def _relative_entropy(step: Check) -> None:
@@ -112,6 +124,7 @@ GROUPS: Mapping[str, Callable[[Check], None]] = {
     "affine": _affine,
     "groups": _groups,
     "log-sum-exp": _log_sum_exp,
+    "log-sum-exps": _log_sum_exps,
     "quadratic form": _quadratic_form,
     "relative entropy": _relative_entropy,
     "spectrum": _spectrum,

@@ -41,35 +41,45 @@ def one_variable(step: Any) -> None:
     ring = flint().fmpq_mpoly_ctx.get(("x",), flint().Ordering.lex)
     (variable,) = names
     second = _polynomial(step, step.form, names, ring).derivative(0).derivative(0)
-    step.require(
-        _positive_between(second, variable.lower, variable.upper), "its second derivative is negative somewhere"
-    )
+    coefficients = {powers[0]: c for powers, c in second.to_dict().items()}
+    q = flint().fmpq_poly([coefficients.get(i, 0) for i in range(max(coefficients, default=-1) + 1)])
+    ends = [step.a.rational(x) if math.isfinite(x) else None for x in (variable.lower, variable.upper)]
+    step.require(positive_between(q, *ends), "its second derivative is negative somewhere")
     step.premises([])
 
 
-def _positive_between(second: Any, low: float, high: float) -> bool:
-    """Whether a polynomial is at least 0 on (low, high): no root of odd multiplicity inside, and positive somewhere."""
-    coefficients = {powers[0]: c for powers, c in second.to_dict().items()}
-    if not coefficients:
+def positive_between(q: Any, low: Any, high: Any) -> bool:
+    """Whether a polynomial is at least 0 on (low, high): no root of odd multiplicity inside, and positive somewhere.
+
+    The ends are exact, or None where there is none.
+    """
+    if q.is_zero():
         return True
-    q = flint().fmpq_poly([coefficients.get(i, 0) for i in range(max(coefficients) + 1)])
-    odd = [factor for factor, multiplicity in q.factor()[1] if multiplicity % 2]
-    for factor in odd:
-        for root in _real_roots(factor):
-            exact = -factor[0] / factor[1] if factor.degree() == 1 else None
-            outside = (root <= low or root >= high) if exact is None else not _within(exact, low, high)
-            if not outside:
-                return False
-    near, far = max(low, min(high, 64.0) - 128.0), min(high, max(low, -64.0) + 128.0)
-    values = [q(flint().fmpq(*(near + (far - near) * share).as_integer_ratio())) for share in SHARES]
+    for factor, multiplicity in q.factor()[1]:
+        if multiplicity % 2 and any(not _outside(factor, root, low, high) for root in _real_roots(factor)):
+            return False
+    number = flint().fmpq
+    near, far = _window(low, high, number(64))
+    values = [q(near + (far - near) * number(*share.as_integer_ratio())) for share in SHARES]
     return any(value > 0 for value in values) and not any(value < 0 for value in values)
 
 
-def _within(exact: Any, low: float, high: float) -> bool:
-    """Whether a rational number lies strictly between."""
-    q = flint().fmpq
-    above = low == -math.inf or q(*low.as_integer_ratio()) < exact
-    return above and (high == math.inf or exact < q(*high.as_integer_ratio()))
+def _outside(factor: Any, root: Any, low: Any, high: Any) -> bool:
+    """Whether a root of an irreducible factor does surely not lie strictly between."""
+    if factor.degree() == 1:
+        exact = -factor[0] / factor[1]
+        return (low is not None and exact <= low) or (high is not None and exact >= high)
+    arb = flint().arb
+    return (low is not None and root <= arb(low)) or (high is not None and root >= arb(high))
+
+
+def _window(low: Any, high: Any, reach: Any) -> tuple[Any, Any]:
+    """An interval inside, of finite length."""
+    if low is None and high is None:
+        return -reach, reach
+    if low is None:
+        return high - 2 * reach, high
+    return low, low + 2 * reach if high is None else min(high, low + 2 * reach)
 
 
 def _variables(step: Any, form: Form, names: dict[Atom, int]) -> None:

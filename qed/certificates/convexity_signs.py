@@ -68,14 +68,24 @@ def power_of(atom: Atom, a: Algebra) -> Any:
 
 
 def own_logarithm(atom: Atom) -> Form | None:
-    """The u of u log u."""
+    """The u of u log(c u), with a number c > 0."""
     if atom.kind != "product":
         return None
     for u, v in (atom.args, atom.args[::-1]):
         inner = logarithm_of(v)
-        if inner is not None and inner is u:
+        if inner is not None and is_positive_multiple(inner, u):
             return u
     return None
+
+
+def is_positive_multiple(v: Form, u: Form) -> bool:
+    """Whether v = c u with a number c > 0: all numbers of both stand in one ratio."""
+    ours, theirs = ({atom: c for atom, c in form.terms} | {None: form.constant} for form in (v, u))
+    lead = next((atom for atom in theirs if atom is not None), None)
+    if lead is None or set(ours) != set(theirs):
+        return False
+    c = ours[lead] / theirs[lead]
+    return c > 0 and all(ours[atom] == c * theirs[atom] for atom in theirs)
 
 
 def logarithm_of(form: Form) -> Form | None:

@@ -158,16 +158,35 @@ def _factors_of(a: Algebra, form: Form) -> list[tuple[Form, Any]]:
     return [(form, a.one)] if len(inner) == 1 and inner[0][0] is a.of(single[0]) else inner
 
 
-def _harmonic_mean(step: Check) -> None:
+def _power_mean(step: Check) -> None:
+    """(c_0 + sum of c_i u_i^p)^q with p < 1, p q in (0, 1], c_i >= 0 is concave, and rises with every u_i."""
     atom, sign = step.atom
-    step.require(atom.name == "reciprocal" and sign < 0, "it is no negative multiple of a reciprocal")
-    u = atom.args[0]
-    parts = [(part, c) for part, c in u.terms]
-    good = u.constant >= 0 and all(part.name == "reciprocal" and c > 0 for part, c in parts)
-    step.require(good, "it is no sum of reciprocals")
-    inner = [part.args[0] for part, _ in parts]
-    step.require(all(step.a.positive(v) for v in inner), "a number may be 0")
+    outer, u = power_of(atom, step.a), atom.args[0]
+    step.require(sign < 0 and outer is not None, "it is no negative multiple of a power")
+    powers = {power_of(part, step.a) for part, _ in u.terms}
+    step.require(len(powers) == 1 and None not in powers, "the powers differ")
+    (p,) = powers
+    step.require(p < 1 and 0 < p * outer <= 1, "the powers do not make a mean")
+    step.require(u.constant >= 0 and all(c > 0 for _, c in u.terms), "a coefficient is negative")
+    inner = [part.args[0] for part, _ in u.terms]
+    good = all(step.a.positive(v) if p < 0 else step.a.nonnegative(v) for v in inner)
+    step.require(good, "a number may be negative, or 0")
     step.premises([("convex", step.negative(v)) for v in inner])
+
+
+def _scaled(step: Check) -> None:
+    """v u or u / v with a number v of one sign."""
+    atom, sign = step.atom
+    step.require(atom.kind in ("product", "quotient"), "it is no product")
+    pairs = [atom.args] if atom.kind == "quotient" else [atom.args, atom.args[::-1]]
+    for u, v in pairs:
+        if v.free:
+            continue
+        above, below = step.a.nonnegative(v), step.a.nonnegative(step.negative(v))
+        step.require(above or below, "the number may have both signs")
+        step.premises([("convex", step.a.scale(u, sign if above else -sign))])
+        return
+    step.fail("no factor is a number")
 
 
 def _entropy(step: Check) -> None:
@@ -184,12 +203,13 @@ SINGLE: Mapping[str, Callable[[Check], None]] = {
     "from logarithm": _from_logarithm,
     "geometric mean": _geometric_mean,
     "hyperbolic root": _hyperbolic_root,
-    "harmonic mean": _harmonic_mean,
     "logarithm": _logarithm,
     "maximum": _maximum,
     "modulus": _modulus,
     "norm": _norm,
     "p-norm": _p_norm,
+    "power mean": _power_mean,
     "quadratic over linear": _over_linear,
+    "scaled": _scaled,
 }
 """By rule: the check of a row about one operation."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from qed.certificates.certificate import Boxed, Subject, flat, placed, shaped
 from qed.certificates.convexity_terms import value_of_terms
+from qed.certificates.library import meant
 from qed.domains.ball import Ball
 from qed.domains.precision import precision
 from qed.errors import CertificateError
@@ -69,6 +70,7 @@ class ConvexityWitness(Boxed):
 
     def prove(self, traced: Traced) -> None:
         """Evaluate the function at both points and at their midpoint."""
+        traced = meant(traced)
         lower, upper = self.sides(traced)
         x, y = shaped(self.first, traced, "first"), shaped(self.second, traced, "second")
         for name, point in (("first", x), ("second", y)):

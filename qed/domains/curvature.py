@@ -20,6 +20,7 @@ import numpy as np
 from qed import facts
 from qed.domains import curvature_library, curvature_matrices, curvature_moves
 from qed.domains.curvature_algebra import Algebra
+from qed.domains.curvature_cases import OF_INTEGERS, by_cases, combined, within_format
 from qed.domains.curvature_library import TooMany
 from qed.domains.curvature_limits import INFINITE, fold, objects
 from qed.domains.curvature_terms import Form, Place
@@ -31,6 +32,8 @@ from qed.graph.graph import Atom, Equation, Variable
 from qed.graph.walk import Context
 
 Array = np.ndarray
+OF_NUMBERS = ("add", "clamp", "max", "min", "mul", "sub")
+"""Operations that have forms between integers, too."""
 LIMIT = 1_000_000
 """How many operations between numbers are done at most."""
 
@@ -146,6 +149,15 @@ class Curvature(Forward):
                 found[place] = self.algebra.choose(which, *cases)
         return found
 
+    def among(self, values: Sequence[Any], cause: Any) -> Any:
+        """The value of one of several branches, chosen by a number that conditions decide."""
+        if len(values) == 2 or not isinstance(cause, np.ndarray) or cause.size != 1:
+            return super().among(values, cause)
+        found = np.empty(values[0].shape, object)
+        for place in np.ndindex(found.shape):
+            found[place] = self._case(cause.item(), [value[place] for value in values])
+        return found
+
     # --- dispatch ---
 
     def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
@@ -158,27 +170,11 @@ class Curvature(Forward):
         if ranges and all(isinstance(r, Known) and not is_extended(r.array.dtype) for r in ranges):
             return tuple(self.numbers(r.array) for r in ranges)
         found = super().apply(equation, inputs, context)
-        found = [
-            self.unknown(equation, context)
-            if not isinstance(value, Unknown) and self._wraps(value, variable)
-            else value
-            for value, variable in zip(found, equation.outputs, strict=True)
-        ]
+        found = [within_format(self, value, equation, k, context) for k, value in enumerate(found)]
         return tuple(
             self._cut(self._opaques(inputs, equation, k) if isinstance(value, Unknown) else value, known, variable)
             for k, (value, known, variable) in enumerate(zip(found, ranges, equation.outputs, strict=True))
         )
-
-    def _wraps(self, value: Array, variable: Variable) -> bool:
-        """Whether integers may leave their format, where they start again at its other end."""
-        if is_extended(variable.dtype) or is_real(variable.dtype):
-            return False
-        kind: Any = np.dtype(variable.dtype)
-        if kind.kind not in "iub":
-            return False
-        least, greatest = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
-        ranges = [self.algebra.range(form) for form in np.ravel(value) if isinstance(form, Form)]
-        return any(low < least or high > greatest for low, high in ranges)
 
     def _cut(self, value: Array, known: Any, variable: Variable) -> Array:
         """Note the ranges that the enclosing domain has; where it has no value, its doubt is kept."""
@@ -266,7 +262,9 @@ class Curvature(Forward):
     def nary(self, card: Any, xs: Sequence[Any], context: Context) -> Any:
         """Arithmetic; integers and truth values too, where they are numbers."""
         a = self.algebra
-        if not is_real(context.equation.outputs[0].dtype) and card.name not in ("add", "sub", "mul", "max", "min"):
+        if not is_real(context.equation.outputs[0].dtype) and card.name in OF_INTEGERS:
+            return combined(self, card.name, xs, context)
+        if not is_real(context.equation.outputs[0].dtype) and card.name not in OF_NUMBERS:
             return self.unknown(context.equation, context)
         rules: dict[str, Any] = {
             "add": lambda x, y: a.total(((x, a.one), (y, a.one))),
@@ -380,6 +378,10 @@ class Curvature(Forward):
             cases = [c if isinstance(c, Form) else self.algebra.lose(self.opaque((), "an infinity")) for c in cases]
         real = all(isinstance(case, Form) for case in cases)
         chosen = self.algebra.either(which, *cases) if real and len(cases) == 2 and isinstance(which, Form) else None
+        if chosen is None and real and isinstance(which, Form):
+            last = len(cases) - 1
+            made = by_cases(self.algebra, [which], lambda i: [cases[min(max(i[0], 0), last)]])
+            chosen = None if made is None else made[0]
         if chosen is not None:
             return chosen
         found = self.opaque([form for form in (which, *cases) if isinstance(form, Form)], "select_n")

@@ -54,7 +54,7 @@ def choose(a: Algebra, which: Form, zero: Form, one: Form) -> Form:
     atom, c = which.terms[0]
     if c < 0:
         zero, one = one, zero
-    zero, one = _given(a, zero, atom, 1), _given(a, one, atom, 2)
+    zero, one = given(a, zero, atom, 1), given(a, one, atom, 2)
     if zero is one:
         a.drop(which.lost)
         return zero
@@ -86,7 +86,7 @@ def either(a: Algebra, which: Form, zero: Form, one: Form) -> Form | None:
     return None if cases[0] is None or cases[1] is None else a.choose(atom.args[0], cases[0], cases[1])
 
 
-def _given(a: Algebra, form: Form, condition: Atom, case: int) -> Form:
+def given(a: Algebra, form: Form, condition: Atom, case: int) -> Form:
     """A case of a choice, in which choices by the same condition are made."""
     made = [(_given_atom(a, atom, condition, case), atom, c) for atom, c in form.terms]
     if all(new is None for new, _, _ in made):
@@ -106,7 +106,7 @@ def _given_atom(a: Algebra, atom: Atom, condition: Atom, case: int) -> Form | No
         return None if decided is None else a.number(int(decided))
     if not _chooses(atom, condition, 6):
         return None
-    inner = [_given(a, arg, condition, case) for arg in atom.args]
+    inner = [given(a, arg, condition, case) for arg in atom.args]
     match atom.kind:
         case "select":
             return a.either(inner[0], *inner[1:])
@@ -118,6 +118,8 @@ def _given_atom(a: Algebra, atom: Atom, condition: Atom, case: int) -> Form | No
             return a.multiply(*inner)
         case "quotient":
             return a.divide(*inner)
+        case "max":
+            return a.maximum(inner)
     return None
 
 

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from qed.domains.contraction import of_product
+from qed.domains.curvature_cases import of_integers
 from qed.domains.curvature_limits import fold, objects
 from qed.domains.curvature_moves import cumulated, reduced, unknowns
 from qed.domains.curvature_terms import Form
 from qed.domains.windows import pooled
+from qed.graph.dtypes import is_real
 from qed.graph.walk import Context
 
 Array = np.ndarray
@@ -81,6 +83,8 @@ def reduce(domain: Any, inputs: Sequence[Any], context: Context) -> Sequence[Any
         return (reduced(domain, lambda row: extremes[name[-3:]](row), x, context),)
     if name in ("reduce_window_max", "reduce_window_min"):
         return (_windows(domain, extremes[name[-3:]], x, context),)
+    if name in ("argmax", "argmin"):
+        return (_position(domain, name, x, context),)
     if name == "reduce_prod":
         return (reduced(domain, lambda row: fold(a.multiply, row) if row else a.number(1), x, context),)
     if name in ("cummax", "cummin"):
@@ -95,6 +99,20 @@ def reduce(domain: Any, inputs: Sequence[Any], context: Context) -> Sequence[Any
         k, axis = int(context.equation.params["k"]), int(context.equation.params.get("axis", -1))
         return (_along(domain, lambda row: _ordered(domain, row)[::-1][:k], x, axis), unknowns(domain, context)[0])
     return unknowns(domain, context)
+
+
+def _position(domain: Any, name: str, x: Array, context: Context) -> Any:
+    """The place of the largest, or smallest, of integers that conditions decide."""
+    if is_real(context.equation.inputs[0].dtype):
+        return unknowns(domain, context)[0]
+    (axis,) = context.equation.params["axes"]
+    lines = np.moveaxis(x, axis, -1)
+    rows = [list(row) for row in lines.reshape((-1, lines.shape[-1]))]
+    good = all(isinstance(form, Form) for form in x.ravel())
+    made = [of_integers(domain.algebra, name, row) for row in rows] if good else [None]
+    if any(form is None for form in made):
+        return unknowns(domain, context)[0]
+    return objects(made, context.equation.outputs[0].shape)
 
 
 def _windows(domain: Any, rule: Any, x: Array, context: Context) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 
 from qed import facts
 from qed.domains import moving
+from qed.domains.curvature_cases import TooLarge, by_cases
 from qed.domains.curvature_limits import infinite_sum, objects
 from qed.domains.curvature_terms import Form
 from qed.domains.enclosing import coarser
@@ -39,7 +40,7 @@ def linear(domain: Any, inputs: Sequence[Any], context: Context) -> Sequence[Any
     if name in SAME:
         return tuple(inputs[: len(equation.outputs)])
     if name == "convert_element_type":
-        exact = is_real(equation.outputs[0].dtype) or np.dtype(equation.inputs[0].dtype).kind == "b"
+        exact = is_real(equation.outputs[0].dtype) or np.dtype(equation.inputs[0].dtype).kind in "biu"
         return (inputs[0] if exact else domain.unknown(equation, context),)
     if name == "add_any":
         return (domain.nary(facts.ARITHMETIC["add"], inputs, context),)
@@ -75,19 +76,52 @@ def unknowns(domain: Any, context: Context) -> Sequence[Any]:
 
 def routed(domain: Any, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
     """Numbers from places that are known."""
-    moved = [k for k, atom in enumerate(context.equation.inputs) if is_real(atom.dtype)]
-    others: list[Any] = [None if k in moved else integers(domain, x) for k, x in enumerate(inputs)]
-    if not moved or any(x is None and k not in moved for k, x in enumerate(others)):
-        return unknowns(domain, context)
-    dtypes = [atom.dtype for atom in context.equation.inputs]
-    others = [x if x is None else np.asarray(x).astype(d) for x, d in zip(others, dtypes, strict=True)]
-    routes = moving.routed(context.equation, moved, others)
-    if routes is None:
+    moved = _moved(context.equation)
+    forms = [form for k, x in enumerate(inputs) if k not in moved for form in np.ravel(x)]
+    if not moved or not all(isinstance(form, Form) for form in forms):
         return unknowns(domain, context)
     flat = np.concatenate([np.ravel(inputs[k]) for k in moved])
     given = context.equation.params.get("fill_value")
     fill = domain._number(float("nan") if given is None else np.asarray(given).item())
-    return tuple(objects([flat[i] if i >= 0 else fill for i in r.ravel()], r.shape) for r in routes)
+
+    def taken(values: Sequence[int]) -> list[Any]:
+        routes = moving.routed(context.equation, moved, _placed(context.equation, moved, values))
+        if routes is None:
+            raise TooLarge
+        return [flat[i] if i >= 0 else fill for r in routes for i in r.ravel()]
+
+    made = by_cases(domain.algebra, forms, taken)
+    if made is None:
+        return unknowns(domain, context)
+    sizes = [int(np.prod(v.shape, dtype=int)) for v in context.equation.outputs]
+    ends = np.cumsum([0, *sizes])
+    return tuple(
+        objects(made[low:high], v.shape)
+        for low, high, v in zip(ends[:-1], ends[1:], context.equation.outputs, strict=True)
+    )
+
+
+def _moved(equation: Any) -> list[int]:
+    """The operands whose elements are moved: real numbers; where there are none, all that is no index."""
+    real = [k for k, atom in enumerate(equation.inputs) if is_real(atom.dtype)]
+    if real:
+        return real
+    count = {"dynamic_update_slice": 2, "stack": len(equation.inputs)}.get(equation.primitive, 1)
+    return list(range(count))
+
+
+def _placed(equation: Any, moved: Sequence[int], values: Sequence[int]) -> list[Any]:
+    """The operands of an equation that are not moved, as arrays of integers."""
+    found: list[Any] = []
+    start = 0
+    for k, atom in enumerate(equation.inputs):
+        if k in moved:
+            found.append(None)
+            continue
+        size = int(np.prod(atom.shape, dtype=int))
+        found.append(np.array(values[start : start + size]).reshape(atom.shape).astype(atom.dtype))
+        start += size
+    return found
 
 
 def integers(domain: Any, x: Any) -> Array | None:

@@ -76,6 +76,13 @@ class Forward:
         """A value of a branch that `cause` selected without deciding it."""
         return value
 
+    def among(self, values: Sequence[Any], cause: Any) -> Any:
+        """The value of one of two branches or more, of which `cause` did not decide."""
+        found = values[0]
+        for value in values[1:]:
+            found = self.depending(self.join(found, value), cause)
+        return found
+
     # --- dispatch ---
 
     @classmethod

@@ -79,6 +79,9 @@ class Domain(Protocol):
     def depending(self, value: Any, cause: Any) -> Any:
         """The value of a branch that `cause` selected without deciding it."""
 
+    def among(self, values: Sequence[Any], cause: Any) -> Any:
+        """The value of one of several branches, between which `cause` did not decide."""
+
 
 class TooLong(Exception):
     """A walk executed more leaves than its limit."""
@@ -249,17 +252,15 @@ class Walker:
             self.walk(branch, inputs[1:], Frame(branch, frame, equation, branch=i))
             for i, branch in enumerate(call.branches)
         ]
-        joined = results[0]
-        for other in results[1:]:
-            joined = [self._join(a, b, inputs[0]) for a, b in zip(joined, other, strict=True)]
-        return joined
+        return [self._among(cells, inputs[0]) for cells in zip(*results, strict=True)]
 
-    def _join(self, a: Cell, b: Cell, index: Cell) -> Cell:
+    def _among(self, cells: Sequence[Cell], index: Cell) -> Cell:
         values = []
-        for domain, x, y, i in zip(self.domains, a.values, b.values, index.values, strict=True):
-            lost = next((v for v in (i, x, y) if isinstance(v, Unknown)), None)
-            values.append(domain.depending(domain.join(x, y), i) if lost is None else lost)
-        return Cell(tuple(values), a.shape, a.dtype, a.active or b.active)
+        for k, domain in enumerate(self.domains):
+            of_branches = [cell.values[k] for cell in cells]
+            lost = next((v for v in (index.values[k], *of_branches) if isinstance(v, Unknown)), None)
+            values.append(domain.among(of_branches, index.values[k]) if lost is None else lost)
+        return Cell(tuple(values), cells[0].shape, cells[0].dtype, any(cell.active for cell in cells))
 
     def _scan(self, call: Scan, equation: Equation, inputs: list[Cell], frame: Frame) -> Sequence[Cell]:
         constants = inputs[: call.constants]

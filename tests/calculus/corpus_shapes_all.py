@@ -1,15 +1,18 @@
 """The corpus of shapes, all parts of it, by name.
 
 The parts called held-out were kept from the prover's author; those called fresh were written after the prover, by an
-author who had not read it; those called later came a second time in that manner.
+author who had not read it; those called later came a second time in that manner, those called other a third time.
 """
 
 from tests.calculus import (
+    corpus_shapes_control,
     corpus_shapes_decisions,
     corpus_shapes_fresh,
     corpus_shapes_hessian_held,
     corpus_shapes_losses,
     corpus_shapes_matrices_held,
+    corpus_shapes_models,
+    corpus_shapes_programs,
     corpus_shapes_rules_held,
     corpus_shapes_tricks_held,
 )
@@ -41,5 +44,13 @@ PARTS: dict[str, list[Case]] = {
     "later portfolios": corpus_shapes_decisions.PORTFOLIOS,
     "later matrices": corpus_shapes_decisions.MATRICES,
     "later polynomials": corpus_shapes_decisions.POLYNOMIALS,
+    "other learning": corpus_shapes_models.LEARNING,
+    "other statistics": corpus_shapes_models.STATISTICS,
+    "other risks": corpus_shapes_models.RISKS,
+    "other decisions": corpus_shapes_control.DECISIONS,
+    "other loops": corpus_shapes_programs.LOOPS,
+    "other choices": corpus_shapes_programs.CHOICES,
+    "other libraries": corpus_shapes_programs.LIBRARIES,
+    "other matrices": corpus_shapes_programs.MATRICES,
 }
 CASES: dict[str, Case] = {f"{part}/{case.name}": case for part, cases in PARTS.items() for case in cases}

@@ -18,6 +18,7 @@ from qed.calculus.shapes.powers import times_a_logarithm, times_its_logarithm
 from qed.domains.curvature_line import atoms
 from qed.domains.curvature_proof import Step
 from qed.domains.curvature_quadratics import quadratic
+from qed.domains.curvature_shifts import dealt_out
 from qed.domains.curvature_terms import Atom, Form
 
 if TYPE_CHECKING:
@@ -47,6 +48,23 @@ def shifted(rules: Rules, parts: Terms, steps: Known) -> Groups:
         for each, _ in shift:
             del coefficients[each.index]
     return found
+
+
+def dealt(rules: Rules, parts: Terms, steps: Known) -> Groups:
+    """Log-sum-exps of which each takes from the other terms what its exponents lack, where they share such terms."""
+    chosen = [(atom, k) for atom, k in parts if atom.kind == "log_sum_exp" and k > 0 and steps.get(atom.index) is None]
+    inner = {t.index for atom, _ in chosen for arg in atom.args for t, _ in arg.terms if not t.affine}
+    if len(chosen) < 2 or not inner:
+        return []
+    names = inner | {atom.index for atom, _ in chosen}
+    group = rules.a.form([(atom, c) for atom, c in parts if atom.index in names], rules.a.zero)
+    shifts, rest = dealt_out(rules.a, group)
+    forms = [rules.a.add(arg, moved) for atom, _, moved in shifts for arg in atom.args]
+    premises = [rules.convex(form) for form in [*forms, rest]]
+    if any(step is None for step in premises):
+        return []
+    kept = tuple(step for step in premises if step is not None)
+    return [(group, Step("convex", group, "log-sum-exps", kept, (), chosen[0][0].place))]
 
 
 def entropies(rules: Rules, parts: Terms, steps: Known) -> Groups:

@@ -1,8 +1,8 @@
 """Proofs of convexity along a line, and by second derivatives: what composition rules do not see.
 
 A function of one affine function of the variables is cut where its choices change; on each piece it is convex by rules
-or because its second derivative is enclosed above 0, and at the cuts its slope does not fall
-(`qed.domains.curvature_pieces`). A smooth form of several variables is convex on a box where its matrix of second
+or because its second derivative has no negative value, exactly or in an enclosure, and at the cuts its slope does not
+fall (`qed.domains.curvature_pieces`). A smooth form of several variables is convex on a box where its matrix of second
 derivatives, enclosed on pieces of the box, is positive semidefinite on every one of them.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from qed.calculus.shapes.rational import rational
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_jets import Jets, Rough, definite, halved
 from qed.domains.curvature_line import Direction
@@ -44,7 +45,8 @@ def along(a: Algebra, form: Form, direction: Direction, convex: Callable[[Algebr
     steps = []
     for one in pieces:
         inner = one.line.algebra
-        step = convex(inner, one.form) or second_derivatives(inner, one.form, time.monotonic() + 1.0)
+        step = convex(inner, one.form) or rational(inner, one.form)
+        step = step or second_derivatives(inner, one.form, time.monotonic() + 1.0)
         if step is None:
             return None
         steps.append(step)

@@ -145,7 +145,18 @@ def _is_convex_between(whole: Polynomial, ends: tuple[Any, Any]) -> bool:
     """Whether a polynomial of one variable is convex between two ends."""
     powers = {m[0][1] if m else 0: c for m, c in whole.items()}
     q = flint().fmpq_poly([powers.get(k + 2, 0) * (k + 2) * (k + 1) for k in range(max(powers) - 1)])
-    low, high = ends
+    return never_negative_between(q, *ends)
+
+
+def never_negative_between(q: Any, low: Any, high: Any) -> bool:
+    """Whether a polynomial is at least 0 between two exact ends; None where there is none.
+
+    >>> from qed.domains.precision import flint
+    >>> q, number = flint().fmpq_poly([-1, 1]), flint().fmpq
+    >>> never_negative_between(q, number(1), number(3)), never_negative_between(q, number(0), None)
+    (True, False)
+    """
+    ends = (low, high)
     if q.is_zero() or (low is None and high is None):
         return _never_negative(q)
     for factor, multiplicity in q.factor_squarefree()[1]:
@@ -156,6 +167,57 @@ def _is_convex_between(whole: Polynomial, ends: tuple[Any, Any]) -> bool:
             return False
     inside = _inside(low, high, q.degree() + 1)
     return next(value > 0 for value in map(q, inside) if value != 0)
+
+
+def second_derivatives_by_variable(a: Algebra, form: Form) -> list[tuple[Atom, Any]]:
+    """For each variable of which all terms are polynomials in it alone: their second derivative, a polynomial."""
+    parts: dict[int, dict[int, Any]] = {}
+    mixed: set[int] = set()
+    for atom, c in form.terms:
+        whole = polynomial(a, a.of(atom))
+        names = sorted({v for m in whole for v, _ in m} if whole is not None else _variables_in(atom))
+        if whole is None or len(names) > 1:
+            mixed.update(names)
+            continue
+        for monomial, k in whole.items():
+            if monomial:
+                powers = parts.setdefault(names[0], {})
+                powers[monomial[0][1]] = powers.get(monomial[0][1], a.zero) + c * k
+    found = []
+    for variable in a.variables:
+        powers = parts.get(variable.index, {})
+        if variable.index not in mixed and max(powers, default=0) >= 2:
+            second = [powers.get(k + 2, a.zero) * (k + 2) * (k + 1) for k in range(max(powers) - 1)]
+            found.append((variable, flint().fmpq_poly(second)))
+    return found
+
+
+def _variables_in(atom: Atom) -> set[int]:
+    found, waiting, seen = set(), [atom], {atom}
+    while waiting:
+        one = waiting.pop()
+        if one.kind == "variable":
+            found.add(one.index)
+        inner = {t for arg in one.args for t, _ in arg.terms} - seen
+        seen |= inner
+        waiting += inner
+    return found
+
+
+def negative_between(q: Any, low: float, high: float) -> list[tuple[float, float]]:
+    """Intervals between neighbouring real roots of a polynomial on which it is below 0, the widest first.
+
+    >>> from qed.domains.precision import flint
+    >>> negative_between(flint().fmpq_poly([-4, 0, 1]), -1.0, 9.0)
+    [(-1.0, 2.0)]
+    """
+    roots = [complex(root) for factor, _ in q.factor()[1] for root, _ in factor.numer().complex_roots()]
+    real = sorted(root.real for root in roots if abs(root.imag) <= 1e-12 * abs(root) and low < root.real < high)
+    reach = 2.0 * max([1.0, *map(abs, real), *(abs(end) for end in (low, high) if math.isfinite(end))])
+    ends = [max(low, -reach), *real, min(high, reach)]
+    number = flint().fmpq
+    below = [(x, y) for x, y in pairwise(ends) if x < y and q(number(*(x / 2 + y / 2).as_integer_ratio())) < 0]
+    return sorted(below, key=lambda pair: pair[0] - pair[1])
 
 
 def _inside(low: Any, high: Any, count: int) -> list[Any]:

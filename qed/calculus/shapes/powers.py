@@ -42,13 +42,24 @@ def factors_of(a: Algebra, form: Form) -> list[tuple[Form, Any]] | None:
 
 
 def times_its_logarithm(atom: Atom) -> Form | None:
-    """The u of an atom u log u."""
+    """The u of an atom u log(c u), with a number c > 0."""
     if atom.kind != "product":
         return None
     for u, v in (atom.args, atom.args[::-1]):
-        if v.single is not None and v.single[1] == 1 and v.single[0].name == "log" and v.single[0].args[0] is u:
-            return u
+        if v.single is not None and v.single[1] == 1 and v.single[0].name == "log":
+            ratio = proportion(v.single[0].args[0], u)
+            if ratio is not None and ratio > 0:
+                return u
     return None
+
+
+def proportion(v: Form, u: Form) -> Any:
+    """The number c with v = c u, or None."""
+    if len(u.terms) != len(v.terms) or not u.terms:
+        return None
+    c = v.terms[0][1] / u.terms[0][1]
+    same = all(s is t and e == c * d for (s, e), (t, d) in zip(v.terms, u.terms, strict=True))
+    return c if same and v.constant == c * u.constant else None
 
 
 def times_a_logarithm(atom: Atom, u: Form) -> Form | None:

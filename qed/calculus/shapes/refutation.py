@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from qed.calculus.shapes.polynomials import negative_between, second_derivatives_by_variable
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_quadratics import direction_below, quadratic
 from qed.domains.curvature_terms import Form
@@ -196,6 +197,30 @@ def bent_down(a: Algebra, form: Form, lower: Array, upper: Array) -> tuple[Array
     first, second = middle - half, middle + half
     inside = np.all((lower <= first) & (first <= upper) & (lower <= second) & (second <= upper))
     return (first, second) if inside else None
+
+
+def bent_along_one(a: Algebra, form: Form, lower: Array, upper: Array) -> Iterator[tuple[Array, Array]]:
+    """Two points along a variable of which the form is a polynomial, where its second derivative is below 0.
+
+    >>> from qed.domains.curvature_algebra import Algebra
+    >>> a = Algebra()
+    >>> x = a.variable(0, "x0", (-1.0, 1.0))
+    >>> form = a.combine([(a.unary("integer_pow", x, y=4), a.one), (a.unary("square", x), a.q(-6, 2**40))])
+    >>> ((x, y),) = bent_along_one(a, form, np.array([-1.0]), np.array([1.0]))
+    >>> float(x[0]), float(y[0])
+    (-4.76837158203125e-07, 4.76837158203125e-07)
+    """
+    low, high = finite(lower, upper, REACH)
+    centre = np.round((low / 2 + high / 2) * 64) / 64
+    centre = np.where((lower <= centre) & (centre <= upper), centre, np.clip(0.0, lower, upper))
+    for variable, bend in second_derivatives_by_variable(a, form):
+        k = int(str(variable.data)[1:])
+        for left, right in negative_between(bend, lower[k], upper[k]):
+            step = 2.0 ** np.floor(np.log2((right - left) / 16))
+            middle = np.round((left / 2 + right / 2) / step) * step
+            x, y = centre.copy(), centre.copy()
+            x[k], y[k] = middle - 4 * step, middle + 4 * step
+            yield x, y
 
 
 def split(point: Array, shapes: Any) -> list[Any]:

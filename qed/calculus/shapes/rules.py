@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from qed.calculus.shapes.groups import entropies, grouped, lines, ordered, quadratics, shifted, smooth, spectral
+from qed.calculus.shapes.groups import dealt, entropies, grouped, lines, ordered, quadratics, shifted, smooth, spectral
 from qed.calculus.shapes.logarithms import logarithmic
 from qed.calculus.shapes.matrices import fractions, of_spectrum
+from qed.calculus.shapes.partitions import log_partitions
 from qed.calculus.shapes.perspective import perspectives
 from qed.calculus.shapes.polynomials import polynomials
 from qed.calculus.shapes.single import BY_KIND
@@ -93,7 +94,8 @@ class Rules:
 
     def together(self, form: Form, parts: Terms, steps: Sequence[Found]) -> Found:
         """A sum whose terms are not all convex by themselves: what some of them are together."""
-        looks = [of_spectrum, shifted, entropies, ordered, spectral, fractions, quadratics, polynomials, perspectives]
+        looks = [of_spectrum, dealt, shifted, entropies, log_partitions, ordered, spectral, fractions, quadratics]
+        looks += [polynomials, perspectives]
         deep = self.deep and time.monotonic() < self.deadline
         found = self._by_looks(form, parts, steps, looks + [lines] * deep + [smooth] * (deep and form is self.top))
         if found is None and deep and form is self.top and self._took:  # a line may have taken what the others need

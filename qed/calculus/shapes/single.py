@@ -2,7 +2,7 @@
 
 For f(u) with u in U: f'' >= 0 on U, and u affine, or u convex and f' >= 0 on U, or u concave and f' <= 0 on U (Boyd
 and Vandenberghe, *Convex Optimization*, 2004, section 3.2.4); norms and maxima (3.1.5), u^2/v (3.2.6), geometric and
-harmonic means (3.1.5). Each rule takes the form, its only atom, and the sign of the atom's coefficient.
+power means (3.1.5). Each rule takes the form, its only atom, and the sign of the atom's coefficient.
 """
 
 from __future__ import annotations
@@ -182,19 +182,39 @@ def mean(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
     return Step("convex", form, "geometric mean", tuple(s for s in steps if s is not None), (), atom.place)
 
 
-def harmonic(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
-    """1 / (1/u1 + ... + 1/un + c) of concave positive numbers is concave."""
-    if sign > 0 or atom.name != "reciprocal":
+def power_mean(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    """(c_0 + c_1 u_1^p + ... + c_n u_n^p)^q of concave positive numbers is concave for p < 1 and 0 < p q <= 1."""
+    outer = exponent(rules.a, atom)
+    if sign > 0 or outer is None:
         return None
     u = atom.args[0]
-    if u.constant < 0 or not all(c > 0 and part.name == "reciprocal" for part, c in u.terms):
+    powers = [exponent(rules.a, part) for part, _ in u.terms]
+    p = powers[0]
+    if p is None or p >= 1 or not 0 < p * outer <= 1 or any(other != p for other in powers):
         return None
-    if not all(rules.a.positive(part.args[0]) for part, _ in u.terms):
+    if u.constant < 0 or any(c <= 0 for _, c in u.terms):
+        return None
+    good = rules.a.positive if p < 0 else rules.a.nonnegative
+    if not all(good(part.args[0]) for part, _ in u.terms):
         return None
     steps = [rules.concave(part.args[0]) for part, _ in u.terms]
     if any(step is None for step in steps):
         return None
-    return Step("convex", form, "harmonic mean", tuple(s for s in steps if s is not None), (), atom.place)
+    return Step("convex", form, "power mean", tuple(s for s in steps if s is not None), (), atom.place)
+
+
+def scaled(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    """A form times, or over, a number that has no exact value but a sign."""
+    u, v = atom.args if atom.args[0].free else atom.args[::-1]
+    if v.free or (atom.kind == "quotient" and v is not atom.args[1]):
+        return None
+    if rules.a.nonnegative(v):
+        premise = rules.convex(rules.a.scale(u, sign))
+    elif rules.a.nonnegative(rules.a.scale(v, -1)):
+        premise = rules.convex(rules.a.scale(u, -sign))
+    else:
+        return None
+    return premise and Step("convex", form, "scaled", (premise,), (), atom.place)
 
 
 def entropy(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
@@ -224,9 +244,9 @@ def one_of_spectrum(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | N
 
 
 BY_KIND: dict[str, Sequence[Callable[[Rules, Form, Atom, int], Step | None]]] = {
-    "unary": (composition, logarithm, root, from_logarithm, mean, harmonic, one_perspective),
-    "product": (entropy, one_form, from_logarithm, one_perspective),
-    "quotient": (quotient, from_logarithm, one_perspective),
+    "unary": (composition, logarithm, root, from_logarithm, mean, power_mean, one_perspective),
+    "product": (scaled, entropy, one_form, from_logarithm, one_perspective),
+    "quotient": (scaled, quotient, from_logarithm, one_perspective),
     "max": (largest, one_perspective),
     "log_sum_exp": (largest,),
     "select": (one_perspective,),

@@ -1,0 +1,279 @@
+"""Functions of one variable t whose second derivative is a rational function: of t, of e^(g t), or of t times one exp.
+
+With y = e^(g (t + s)), y' = g y, the field of rational functions of y is closed under d/dt, and so is that of rational
+functions of t; sigmoids are rational in y, and logarithms of rational functions have a rational slope. With X = e^h(t)
+for a polynomial h, X' = h' X, and what is A + B X keeps that form. Where the second derivative is A alone, or B X, its
+sign is that of a polynomial, which exact roots decide, also where it vanishes at an end of the interval (Liouville's
+theory of elementary functions: Bronstein, *Symbolic Integration I*, 2005, chapter 3; for roots see `polynomials`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from qed.calculus.shapes.polynomials import never_negative_between, polynomial
+from qed.domains.curvature_algebra import Algebra
+from qed.domains.curvature_line import atoms
+from qed.domains.curvature_proof import Step
+from qed.domains.curvature_terms import Atom, Form
+from qed.domains.precision import flint, precision
+
+DEGREE = 48
+OF_EXPONENTIALS = ("cosh", "exp", "logistic", "sinh", "tanh")
+
+
+class NotRational(Exception):
+    """A form has no such second derivative."""
+
+
+def rational(a: Algebra, form: Form) -> Step | None:
+    """A proof that a form of the one variable of a line is convex, by the exact sign of its second derivative.
+
+    >>> from qed.domains.curvature_algebra import Algebra
+    >>> a = Algebra()
+    >>> t = a.line(None, None)
+    >>> p = a.unary("logistic", t)
+    >>> rational(a, a.combine([(a.unary("log", p), -a.one), (p, -a.one)])).rule
+    'rational'
+    """
+    if form.lost is not None or a.ends is None:
+        return None
+    try:
+        field = _field(a, form)
+        second = field.derived(field.slope(form))
+    except (NotRational, ZeroDivisionError):
+        return None
+    kept = [part for part in second if part != field.none]
+    if len(kept) > 1:
+        return None
+    top, bottom = kept[0] if kept else field.none
+    if not never_negative_between(top * bottom, *field.ends()):
+        return None
+    place = next((atom.place for atom, _ in form.terms if not atom.affine), None)
+    numbers = (field.rate.p, field.rate.q, field.shift.p, field.shift.q)
+    if any(abs(int(n)) > 2**53 for n in numbers):
+        return None
+    return Step("convex", form, "rational", (), tuple(float(int(n)) for n in numbers), place)
+
+
+def _field(a: Algebra, form: Form) -> Field:
+    """The field in which the exponentials of a form live."""
+    rates, shift, power = [], a.zero, None
+    for u in _exponents(form):
+        whole = polynomial(a, u)
+        degree = max((sum(e for _, e in m) for m in whole), default=0) if whole is not None else DEGREE + 1
+        if degree > 1:
+            power = u if power is None and degree <= DEGREE else power
+            continue
+        if degree == 1:
+            rates.append(u.terms[0][1])
+            shift = u.constant / u.terms[0][1]
+    if power is not None:
+        return Field(a, a.zero, a.zero, power)
+    rate = a.zero
+    for c in rates:
+        rate = abs(c) if rate == 0 else _common(rate, abs(c), a)
+    return Field(a, rate, shift, None)
+
+
+def _exponents(form: Form) -> Iterator[Form]:
+    for atom in atoms(form, set()):
+        if atom.name in OF_EXPONENTIALS or atom.kind == "log_sum_exp":
+            yield from (u for u in atom.args if u.free and u.affine)
+            if atom.name == "exp" and not atom.args[0].affine:
+                yield atom.args[0]
+
+
+def _common(x: Any, y: Any, a: Algebra) -> Any:
+    """The largest number of which both are multiples."""
+    while y != 0:
+        x, y = y, x - y * a.q(int(x / y))
+    return x
+
+
+class Field:
+    """Elements (A, B) for A + B X, each part a fraction (top, bottom) of polynomials of y; y is t where the rate is 0.
+
+    Args:
+        a: the algebra of the line.
+        rate: g of y = e^(g (t + s)); 0 for y = t.
+        shift: s.
+        power: h of X = e^h, or None.
+    """
+
+    def __init__(self, a: Algebra, rate: Any, shift: Any, power: Form | None) -> None:
+        self.a, self.rate, self.shift, self.power = a, rate, shift, power
+        self.poly = flint().fmpq_poly
+        self.y, self.one = self.poly([0, 1]), self.poly([1])
+        self.none = (self.poly([]), self.one)
+        self.speed = self.y * rate if rate != 0 else self.one
+        """y'."""
+        self.zero = (self.none, self.none)
+
+    def ends(self) -> tuple[Any, Any]:
+        """The range of y: exact, or a little wider."""
+        assert self.a.ends is not None
+        low, high = self.a.ends
+        if self.rate == 0:
+            return low, high
+        with precision(128) as library:
+            ends = [None if t is None else library.arb(self.rate * (t + self.shift)).exp() for t in (low, high)]
+            exact = [None if e is None else e.lower() if k == 0 else e.upper() for k, e in enumerate(ends)]
+        sides = [None if e is None else _exactly(self.a, e) for e in exact]
+        return self.a.zero if sides[0] is None else sides[0], sides[1]
+
+    # --- arithmetic ---
+
+    def fraction(self, top: Any, bottom: Any) -> Any:
+        """A fraction in lowest terms."""
+        if bottom.is_zero():
+            raise ZeroDivisionError
+        common = top.gcd(bottom)
+        top, bottom = top // common, bottom // common
+        if max(top.degree(), bottom.degree()) > DEGREE:
+            raise NotRational
+        c = bottom.leading_coefficient()
+        return top / c, bottom / c
+
+    def number(self, c: Any) -> Any:
+        """A rational number."""
+        return (self.poly([c]), self.one), self.none
+
+    def add(self, u: Any, v: Any) -> Any:
+        """u + v."""
+        return tuple(self.fraction(s[0] * t[1] + t[0] * s[1], s[1] * t[1]) for s, t in zip(u, v, strict=True))
+
+    def multiply(self, u: Any, v: Any) -> Any:
+        """u v, where not both hold X."""
+        (a, b), (c, d) = u, v
+        if self.none not in (b, d):
+            raise NotRational
+        whole, mixed = self._times(a, c), self._times(a, d) if b == self.none else self._times(b, c)
+        return whole, mixed
+
+    def _times(self, s: Any, t: Any) -> Any:
+        return self.fraction(s[0] * t[0], s[1] * t[1])
+
+    def inverse(self, u: Any) -> Any:
+        """1 / u, where u does not hold X."""
+        (top, bottom), mixed = u
+        if mixed != self.none:
+            raise NotRational
+        return self.fraction(bottom, top), self.none
+
+    def power_of(self, u: Any, n: int) -> Any:
+        """u^n."""
+        base, found = (u, self.number(1)) if n >= 0 else (self.inverse(u), self.number(1))
+        if abs(n) > DEGREE:
+            raise NotRational
+        for _ in range(abs(n)):
+            found = self.multiply(found, base)
+        return found
+
+    def derived(self, u: Any) -> Any:
+        """du/dt."""
+        (a, b) = u
+        found = (self._slope_of(a), self._slope_of(b))
+        if b == self.none:
+            return found
+        assert self.power is not None
+        return found[0], self.add((found[1], self.none), (self._times(b, self.slope(self.power)[0]), self.none))[0]
+
+    def _slope_of(self, s: Any) -> Any:
+        top, bottom = s
+        return self.fraction((top.derivative() * bottom - top * bottom.derivative()) * self.speed, bottom * bottom)
+
+    # --- forms ---
+
+    def exponential(self, u: Form) -> Any:
+        """e^u."""
+        if self.power is not None and u is self.power:
+            return self.none, (self.one, self.one)
+        found, rest = self.number(1), u
+        for atom, c in u.terms:
+            if atom.kind == "log_sum_exp" and c.q == 1:
+                found = self.multiply(found, self.power_of(self._sum_of(atom), int(c.p)))
+                rest = self.a.subtract(rest, self.a.scale(self.a.of(atom), c))
+        if not rest.terms:
+            if rest.constant != 0:
+                raise NotRational
+            return found
+        (atom, c), *others = rest.terms
+        if others or atom.kind != "variable" or self.rate == 0 or rest.constant != c * self.shift:
+            raise NotRational
+        n = c / self.rate
+        if n.q != 1 or abs(n.p) > DEGREE:
+            raise NotRational
+        power = self.y ** abs(int(n.p))
+        return self.multiply(found, ((power, self.one) if n > 0 else (self.one, power), self.none))
+
+    def _sum_of(self, atom: Atom) -> Any:
+        total = self.zero
+        for w, u in zip(atom.data, atom.args, strict=True):
+            total = self.add(total, self.multiply(self.number(w), self.exponential(u)))
+        return total
+
+    def value(self, form: Form) -> Any:
+        """A form as an element."""
+        total = self.number(form.constant)
+        for atom, c in form.terms:
+            total = self.add(total, self.multiply(self.number(c), self._value(atom)))
+        return total
+
+    def _value(self, atom: Atom) -> Any:
+        if atom.kind == "variable":
+            if self.rate != 0:
+                raise NotRational
+            return (self.y, self.one), self.none
+        if atom.kind == "product":
+            return self.multiply(*map(self.value, atom.args))
+        if atom.kind == "quotient":
+            return self.multiply(self.value(atom.args[0]), self.inverse(self.value(atom.args[1])))
+        if atom.name in OF_EXPONENTIALS:
+            return self._of_exponential(atom)
+        n = self._exponent(atom)
+        if n is None:
+            raise NotRational
+        return self.power_of(self.value(atom.args[0]), n)
+
+    def _exponent(self, atom: Atom) -> int | None:
+        fixed = {"square": 2, "reciprocal": -1}.get(atom.name)
+        return int(dict(atom.data.parameters)["y"]) if atom.name == "integer_pow" else fixed
+
+    def _of_exponential(self, atom: Atom) -> Any:
+        e = self.exponential(atom.args[0])
+        if atom.name == "exp":
+            return e
+        one, back = self.number(1), self.inverse(e)
+        if atom.name == "logistic":
+            return self.inverse(self.add(one, back))
+        half = self.number(self.a.q(1, 2))
+        sinh = self.multiply(half, self.add(e, self.multiply(self.number(-1), back)))
+        cosh = self.multiply(half, self.add(e, back))
+        return {"sinh": sinh, "cosh": cosh}.get(atom.name) or self.multiply(sinh, self.inverse(cosh))
+
+    def slope(self, form: Form) -> Any:
+        """The first derivative of a form as an element."""
+        total = self.zero
+        for atom, c in form.terms:
+            total = self.add(total, self.multiply(self.number(c), self._slope(atom)))
+        return total
+
+    def _slope(self, atom: Atom) -> Any:
+        if not atom.free:
+            return self.zero
+        if atom.kind == "variable":
+            return self.number(1)
+        if atom.name == "log":
+            return self.multiply(self.slope(atom.args[0]), self.inverse(self.value(atom.args[0])))
+        if atom.kind == "log_sum_exp":
+            whole = self._sum_of(atom)
+            return self.multiply(self.derived(whole), self.inverse(whole))
+        return self.derived(self._value(atom))
+
+
+def _exactly(a: Algebra, ball: Any) -> Any:
+    """The rational number that a ball without a radius is."""
+    mantissa, exponent = (int(n) for n in ball.man_exp())
+    return a.q(mantissa) * (a.q(2) ** exponent if exponent >= 0 else 1 / a.q(2) ** -exponent)

@@ -1,0 +1,238 @@
+"""The check of a row about a function of one variable whose second derivative is rational, in t or in e^(g (t + s)).
+
+The search differentiates in the field of such functions; here every number is carried with its first and second
+derivative, by the rules of Leibniz and of the chain, and the polynomial's roots are enclosed by python-flint instead of
+counted. What is A + B X with X = e^h(t) is a polynomial of degree 1 in X. References: `qed.calculus.shapes.rational`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from qed.certificates.convexity_polynomials import positive_between
+from qed.domains.curvature_terms import Atom, Form
+from qed.domains.precision import flint, precision
+
+SIGMOIDS = {"logistic": ((1,), (1,)), "tanh": ((1, -1), (1, 1)), "sinh": ((1, -1), (2,)), "cosh": ((1, 1), (2,))}
+"""Functions of e^u: for logistic e/(1 + e) apart; of the others the numbers at e and 1/e above, and below."""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Polynomials in y and X, one over the other."""
+
+    top: Any
+    bottom: Any
+
+    def __add__(self, other: Ratio) -> Ratio:
+        return Ratio(self.top * other.bottom + other.top * self.bottom, self.bottom * other.bottom).reduced()
+
+    def __mul__(self, other: Ratio) -> Ratio:
+        return Ratio(self.top * other.top, self.bottom * other.bottom).reduced()
+
+    def reduced(self) -> Ratio:
+        """The same without common factors."""
+        common = self.top.gcd(self.bottom)
+        return Ratio(self.top // common, self.bottom // common)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A number with its first two derivatives in t; `value` is None where it is not rational."""
+
+    value: Ratio | None
+    first: Ratio
+    second: Ratio
+
+
+class Numbers:
+    """Curves of forms of one variable."""
+
+    def __init__(self, step: Any, rate: Any, shift: Any, power: Form | None) -> None:
+        self.step, self.rate, self.shift, self.power = step, rate, shift, power
+        self.ring = flint().fmpq_mpoly_ctx.get(("y", "X"), flint().Ordering.lex)
+        self.y, self.x = self.ring.gens()
+        self.zero = self.constant(0)
+        self.time = Curve(None if rate != 0 else Ratio(self.y, self.constant(1).top), self.constant(1), self.zero)
+        self._known: dict[Atom, Curve] = {}
+
+    def constant(self, c: Any) -> Ratio:
+        """A number."""
+        return Ratio(self.ring.constant(c), self.ring.constant(1))
+
+    def fixed(self, c: Any) -> Curve:
+        """A number with its derivatives."""
+        return Curve(self.constant(c), self.zero, self.zero)
+
+    def inverse(self, u: Ratio) -> Ratio:
+        """1 / u."""
+        self.step.require(not u.top == 0, "a divisor is 0")
+        return Ratio(u.bottom, u.top)
+
+    def known(self, u: Curve) -> Ratio:
+        """The value, which has to be rational."""
+        self.step.require(u.value is not None, "a number is not rational in its generators")
+        assert u.value is not None
+        return u.value
+
+    def add(self, u: Curve, v: Curve) -> Curve:
+        """u + v."""
+        value = u.value + v.value if u.value is not None and v.value is not None else None
+        return Curve(value, u.first + v.first, u.second + v.second)
+
+    def multiply(self, u: Curve, v: Curve) -> Curve:
+        """(uv)'' = u''v + 2u'v' + uv''."""
+        a, b, two = self.known(u), self.known(v), self.constant(2)
+        second = u.second * b + two * u.first * v.first + a * v.second
+        return Curve(a * b, u.first * b + a * v.first, second)
+
+    def scaled(self, u: Curve, c: Any) -> Curve:
+        """c u."""
+        k = self.constant(c)
+        return Curve(None if u.value is None else k * u.value, k * u.first, k * u.second)
+
+    def reciprocal(self, u: Curve) -> Curve:
+        """(1/u)'' = 2u'^2/u^3 - u''/u^2."""
+        r = self.inverse(self.known(u))
+        minus, two = self.constant(-1), self.constant(2)
+        return Curve(r, minus * u.first * r * r, two * u.first * u.first * r * r * r + minus * u.second * r * r)
+
+    def logarithm(self, u: Curve) -> Curve:
+        """(log u)'' = u''/u - (u'/u)^2."""
+        r = self.inverse(self.known(u))
+        slope = u.first * r
+        return Curve(None, slope, u.second * r + self.constant(-1) * slope * slope)
+
+    def exponential(self, u: Form) -> Curve:
+        """(e^u)'' = (u'' + u'^2) e^u."""
+        at = self.of(u)
+        value = self._exponential(u)
+        return Curve(value, at.first * value, (at.second + at.first * at.first) * value)
+
+    def _exponential(self, u: Form) -> Ratio:
+        if u is self.power:
+            return Ratio(self.x, self.ring.constant(1))
+        value: Ratio = self.constant(1)
+        n: Any = self.step.a.zero
+        at_zero = u.constant
+        for atom, c in u.terms:
+            if atom.kind == "variable":
+                n, at_zero = n + c, at_zero - c * self.shift
+                continue
+            self.step.require(atom.kind == "log_sum_exp" and c.q == 1 and abs(c.p) <= 64, "an exponent is not known")
+            factor = self.known(self._sum(atom))
+            for _ in range(abs(int(c.p))):
+                value = value * (factor if c > 0 else self.inverse(factor))
+        self.step.require(at_zero == 0 and (n == 0 or self.rate != 0), "an exponent is no multiple of g (t + s)")
+        n = n / self.rate if n != 0 else n
+        self.step.require(n.q == 1 and abs(n.p) <= 64, "an exponent is no small multiple of g (t + s)")
+        power = Ratio(self.y ** abs(int(n.p)), self.ring.constant(1))
+        return value * (power if n >= 0 else self.inverse(power))
+
+    def _sum(self, atom: Atom) -> Curve:
+        total = self.fixed(0)
+        for w, u in zip(atom.data, atom.args, strict=True):
+            total = self.add(total, self.scaled(self.exponential(u), w))
+        return total
+
+    def of(self, form: Form) -> Curve:
+        """A form."""
+        total = self.fixed(form.constant)
+        for atom, c in form.terms:
+            if atom not in self._known:
+                self._known[atom] = self._atom(atom) if atom.free else self._number(atom)
+            total = self.add(total, self.scaled(self._known[atom], c))
+        return total
+
+    def _number(self, atom: Atom) -> Curve:
+        return Curve(None, self.zero, self.zero)
+
+    def _atom(self, atom: Atom) -> Curve:
+        if atom.kind == "variable":
+            return self.time
+        if atom.kind == "log_sum_exp":
+            return self.logarithm(self._sum(atom))
+        if atom.name == "exp":
+            return self.exponential(atom.args[0])
+        if atom.name in SIGMOIDS:
+            return self._sigmoid(atom)
+        args = [self.of(arg) for arg in atom.args]
+        if atom.kind == "product":
+            return self.multiply(*args)
+        if atom.kind == "quotient":
+            return self.multiply(args[0], self.reciprocal(args[1]))
+        if atom.name == "log":
+            return self.logarithm(args[0])
+        if atom.name == "reciprocal":
+            return self.reciprocal(args[0])
+        self.step.require(atom.name in ("square", "integer_pow"), f"no rule for {atom.name}")
+        n = 2 if atom.name == "square" else int(dict(atom.data.parameters)["y"])
+        self.step.require(abs(n) <= 64, "a power is too large")
+        found = self.fixed(1)
+        for _ in range(abs(n)):
+            found = self.multiply(found, args[0] if n > 0 else self.reciprocal(args[0]))
+        return found
+
+    def _sigmoid(self, atom: Atom) -> Curve:
+        u = atom.args[0]
+        up, down = self.exponential(u), self.exponential(self.step.a.scale(u, -1))
+        if atom.name == "logistic":
+            return self.multiply(up, self.reciprocal(self.add(self.fixed(1), up)))
+        above, below = SIGMOIDS[atom.name]
+        top = self.add(self.scaled(up, above[0]), self.scaled(down, above[1]))
+        if len(below) == 1:
+            return self.scaled(top, self.step.a.q(1, below[0]))
+        return self.multiply(top, self.reciprocal(self.add(up, down)))
+
+
+def rational(step: Any) -> None:
+    """A second derivative that is rational, or rational times one exponential, and nowhere negative."""
+    a, form = step.a, step.form
+    step.require(a.ends is not None and form.lost is None, "it is about no piece of a line")
+    step.require(len(step.row[4]) == 4 and step.row[4][1] > 0 and step.row[4][3] > 0, "it has four numbers")
+    p, q, r, s = (int(n) for n in step.row[4])
+    rate, shift = a.q(p, q), a.q(r, s)
+    numbers = Numbers(step, rate, shift, _power(form) if rate == 0 else None)
+    second = numbers.of(form).second
+    parts: dict[int, dict[int, Any]] = {}
+    for (i, j), c in second.top.to_dict().items():
+        parts.setdefault(j, {})[i] = c
+    below = {i: c for (i, j), c in second.bottom.to_dict().items() if j == 0}
+    step.require(len(below) == len(second.bottom.to_dict()), "an exponential stands below")
+    step.require(not parts or set(parts) in ({0}, {1}), "it is no multiple of one exponential")
+    poly = flint().fmpq_poly
+    for part in parts.values():
+        whole = poly([part.get(i, 0) for i in range(max(part) + 1)]) * poly(
+            [below.get(i, 0) for i in range(max(below) + 1)]
+        )
+        step.require(positive_between(whole, *_range(a, rate, shift)), "its second derivative is negative somewhere")
+    step.premises([])
+
+
+def _power(form: Form) -> Form | None:
+    """The exponent of the first exponential of what is not affine."""
+    waiting = [form]
+    while waiting:
+        for atom, _ in waiting.pop(0).terms:
+            if atom.name == "exp" and not atom.args[0].affine:
+                return atom.args[0]
+            waiting += atom.args
+    return None
+
+
+def _range(a: Any, rate: Any, shift: Any) -> tuple[Any, Any]:
+    """The range of y in exact numbers, None for an infinite end."""
+    low, high = a.ends
+    if rate == 0:
+        return low, high
+    found: list[Any] = []
+    with precision(100) as library:
+        for end, outward in ((low, -1), (high, 1)):
+            if end is None:
+                found.append(a.zero if outward < 0 else None)
+                continue
+            y = library.arb(rate * (end + shift)).exp()
+            mid, radius = y.mid().fmpq(), y.rad().fmpq()
+            found.append(mid + outward * radius)
+    return found[0], found[1]

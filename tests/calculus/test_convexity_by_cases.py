@@ -1,0 +1,116 @@
+"""Integers that conditions decide, exact signs of one variable, log-partitions, means, library functions as meant."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.scipy import stats
+from jax.scipy.special import gammaln
+
+import qed
+from qed.calculus.shapes.rational import rational
+from qed.certificates.convexity import Convexity
+from qed.domains.curvature_algebra import Algebra
+from qed.errors import CertificateError
+from tests.calculus.corpus_shapes import LINE, over
+
+ONE, PLANE = over(*LINE), over(*LINE, 2)
+POSITIVE = over(0.25, 4.0, 2)
+
+
+def branches(last):
+    def f(x):
+        which = jnp.where(x < 0, 0, 1) + jnp.where(x < 2, 0, 1)
+        return jax.lax.switch(which, [lambda t: -t, lambda t: 0 * t, lambda t: last * (t - 2)], x)
+
+    return f
+
+
+def beta(a):
+    return jnp.sum(gammaln(a)) - gammaln(jnp.sum(a))
+
+
+def hinges(x):
+    rows = jnp.array([[1.0, 2.0], [-0.5, 1.0], [0.25, -1.5]])
+    return jnp.sum(jnp.log1p(jnp.exp(jnp.sum(jnp.abs(x)) - rows @ x)))
+
+
+CONVEX = {
+    "a table": (lambda x: jnp.interp(x, jnp.arange(4.0), jnp.array([4.0, 1, 0, 3])), over(0.0, 3.0)),
+    "branches by number": (branches(1.0), ONE),
+    "a table that is cancelled": (
+        lambda x: x**2 + 0 * jnp.array([3.0, 1.0, 2.0])[jnp.digitize(x, jnp.array([-1.0, 0.0]))], ONE),
+    "log of a sigmoid and the sigmoid": (lambda x: -jnp.log(jax.nn.sigmoid(x)) - jax.nn.sigmoid(x), ONE),
+    "up to the inflection": (lambda x: -jnp.exp(-2 * x**2), over(-0.5, 0.5)),
+    "tanh of a half": (lambda x: jnp.tanh(x / 2) + jnp.cosh(x), ONE),
+    "softplus functions that share their shift": (hinges, PLANE),
+    "beta law": (beta, POSITIVE),
+    "gamma law": (lambda a: gammaln(a[0]) - a[0] * jnp.log(2 * a[1]), POSITIVE),
+    "minus a mean of power 1/2": (lambda x: -((2 * jnp.sqrt(x[0]) + jnp.sqrt(x[1] + 1.0)) ** 2), POSITIVE),
+    "minus a mean of power -2": (lambda x: -(jnp.sum(x**-2.0) ** -0.5), POSITIVE),
+    "a number without a name": (lambda x: jnp.sqrt(2.0) / jnp.pi * jnp.sum(jnp.exp(x)), PLANE),
+    "probit": (lambda x: -jnp.sum(stats.norm.logcdf(x)), PLANE),
+    "length": (lambda x: jnp.hypot(x[0], 2 * x[1]), PLANE),
+}  # fmt: skip
+NOT_CONVEX = {
+    "branches that fall": (branches(-1.0), ONE),
+    "a table that falls": (lambda x: jnp.interp(x, jnp.arange(4.0), jnp.array([4.0, 1, 2, 2.5])), over(0.0, 3.0)),
+    "a little beyond the inflection": (lambda x: -jnp.exp(-2 * x**2), over(-0.5, 0.5 + 2.0**-12)),
+    "too much of the sigmoid": (lambda x: -jnp.log(jax.nn.sigmoid(x)) - 1.0625 * jax.nn.sigmoid(x), over(-16, 16)),
+    "two gammas less": (lambda a: beta(a) - 0.5 * gammaln(a[0] + a[1]), over(0.25, 8.0, 2)),
+    "a rate of degree 2": (lambda a: gammaln(a[0]) - 2 * a[0] * jnp.log(a[1]), POSITIVE),
+    "minus a mean of power 2": (lambda x: -jnp.sqrt(jnp.sum(x**2)), POSITIVE),
+    "a narrow dent": (lambda x: x**4 - 2.0**-38 * x**2, over(-1.0, 1.0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONVEX)
+def test_convex(name):
+    fun, box = CONVEX[name]
+    answer = qed.convexity(fun, box)
+    assert answer.proved and answer.shape in ("convex", "affine") and answer.check()
+
+
+@pytest.mark.parametrize("name", NOT_CONVEX)
+def test_not_convex(name):
+    fun, box = NOT_CONVEX[name]
+    answer = qed.convexity(fun, box)
+    assert answer.refuted and answer.check()
+
+
+def exponential_sum(a, t, random):
+    """A sum of functions of e^t with small numbers."""
+    e, p = a.unary("exp", t), a.unary("logistic", t)
+    parts = [e, a.unary("reciprocal", e), p, a.unary("square", p), a.unary("tanh", t), a.unary("log", p),
+             a.unary("log", a.combine([(e, a.q(2))], 3))]  # fmt: skip
+    return a.combine([(part, a.q(int(random.integers(-3, 4)))) for part in parts])
+
+
+def test_exact_signs_agree_with_second_differences():
+    """What is proved has no negative second difference; most of what has none is proved."""
+    from qed.domains.curvature_values import Values
+
+    random = np.random.default_rng(0)
+    points = np.linspace(-12, 12, 4001)
+    proved = bent = 0
+    for _ in range(120):
+        a = Algebra()
+        t = a.line(None, None)
+        form = exponential_sum(a, t, random)
+        values = np.broadcast_to(Values({t.terms[0][0]: points}).of(form), points.shape)
+        differences = values[2:] - 2 * values[1:-1] + values[:-2]
+        up = bool(np.all(differences >= -1e-12 * (1 + np.abs(values[1:-1]))))
+        found = rational(a, form) is not None
+        assert up or not found, form
+        proved, bent = proved + found, bent + up
+    assert 20 <= proved <= bent <= proved + 3
+
+
+def test_altered_rates_are_not_believed():
+    answer = qed.convexity(CONVEX["log of a sigmoid and the sigmoid"][0], ONE)
+    made = answer.certificate
+    (row,) = [row for row in made.rows if row[1] == "rational"]
+    for numbers in ((2.0, 1.0, 0.0, 1.0), (0.0, 1.0, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0), (1.0, 0.0, 0.0, 1.0)):
+        rows = tuple((*row[:4], numbers) if other is row else other for other in made.rows)
+        with pytest.raises(CertificateError):
+            Convexity(**{**vars(made), "rows": rows}).sealed().verify()
