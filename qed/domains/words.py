@@ -144,6 +144,9 @@ def because(birth: Birth) -> str:
     operands = [x for x in birth.operands if x is not None]
     name = texts[0] if texts and len(texts[0]) <= 40 else f"the operand of {birth.primitive}"
     code = code_of(birth)
+    outside = index_outside(birth)
+    if outside is not None:
+        return f"{outside}: what is read there is filled with nan"
     if not operands:
         return f"its finite operands add up beyond the range: {_range_end(birth)}" if code == "QED201" else spell(birth)
     if code == "QED201":
@@ -158,6 +161,22 @@ def because(birth: Birth) -> str:
     if len(operands) == 1:
         return f"{name} is {number(operands[0])}{where(birth)}: {spell(birth)}"
     return f"{spell(birth)}{where(birth)}"
+
+
+def index_outside(birth: Birth) -> str | None:
+    """Of a gather that made a nan: which index does not exist, such as 'index 40 of an axis of 40'."""
+    if birth.primitive != "gather" or birth.phase != "forward":
+        return None
+    array, given = birth.entry.inputs[0], birth.entry.inputs[1].values[0]
+    if not isinstance(given, np.ndarray | jax.Array):
+        return None
+    numbers, params = np.asarray(given), birth.entry.equation.params
+    for place, axis in enumerate(params["dimension_numbers"].start_index_map):
+        column, length = numbers[..., place], array.shape[axis]
+        wrong = column[(column < 0) | (column > length - params["slice_sizes"][axis])]
+        if wrong.size:
+            return f"index {int(wrong[0])} is outside an axis of {length} (its last is {length - 1})"
+    return None
 
 
 def count_of(birth: Birth) -> str:

@@ -29,6 +29,7 @@ from qed.why.diagnosis import Diagnosis, Verdict
 from qed.why.finite import Cause, diagnose_failure
 from qed.why.headline import first_sentence, headline, subject
 from qed.why.mistakes import look
+from qed.why.mistakes.uphill import climbs
 from qed.why.prepare import prepare
 from qed.why.problem import Problem
 from qed.why.remedies import Tried, stable_patch, try_remedies
@@ -89,6 +90,9 @@ def why(
     if first_verdict is not None:
         first_verdict(first_sentence(run, cause, clock))
     missing: list[Missing] = []
+    climbing = climbs(case, run)
+    if climbing is not None:
+        return _compose(case, run, cause, None, None, [], missing, climbing=climbing)
     stable = _stable_run(case, run, cause, missing)
     step = _step_question(case, run, stable, missing)
     safe = None if step is None else safe_step(case, run)
@@ -228,12 +232,13 @@ def _compose(
     tried: list[Tried],
     missing: list[Missing],
     safe: Answer[float] | None = None,
+    climbing: Answer[float] | None = None,
 ) -> Answer[Diagnosis]:
     cured = stable is not None and stable.failure is None
     step_bad = step is not None and step.code in ("QED401", "QED403")
     later = run.failure is not None and run.failure.step > 0
     consequence = cause is not None and not cured and step_bad and (cause.birth is not None or later)
-    answers: list[Answer[Any]] = []
+    answers: list[Answer[Any]] = [] if climbing is None else [climbing]
     if cause is not None:
         answers.append(_with_stable_form(case, cause, run, stable))
     if step is not None and not (step.answer.unknown and step.code is None):
@@ -252,7 +257,10 @@ def _compose(
         verdict=_verdict(run, findings),
         answers=tuple(answers),
         findings=findings,
-        advice=(*(item.advice() for item in tried if grave), *(a for each in mistakes for a in each.advice)),
+        advice=(
+            *(item.advice() for item in tried if grave),
+            *(a for each in (climbing, *mistakes) if each is not None for a in each.advice),
+        ),
         losses=run.losses,
         first_bad_step=None if run.failure is None else run.failure.step,
         **_curvature_fields(step),
@@ -266,7 +274,9 @@ def _compose(
         findings=findings,
         advice=diagnosis.advice,
         missing=tuple(missing),
-        headline=headline(run, cause, cured, step, consequence, findings),
+        headline=headline(run, cause, cured, step, consequence, findings)
+        if climbing is None
+        else f"{climbing.findings[0].message[:1].upper()}{climbing.findings[0].message[1:]}.",
         subject=subject(case.prepared),
         answers=tuple(answers),
         meta={"seconds": round(time.monotonic() - case.clock.begun, 2), "seed": 0, "steps": run.steps},
@@ -285,7 +295,7 @@ def _verdict(run: Run, findings: tuple[Finding, ...]) -> Verdict:
     codes = {finding.code for finding in findings}
     if run.failure is not None:
         return Verdict.UNDECIDED if "QED209" in codes else Verdict.NONFINITE
-    if codes & {"QED401", "QED403"}:
+    if codes & {"QED401", "QED403", "QED418"}:
         return Verdict.DIVERGES
     return Verdict.MISTAKE if any(finding.level != "note" for finding in findings) else Verdict.HEALTHY
 

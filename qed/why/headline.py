@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from qed.answer import Finding
+from qed.domains.words import index_outside
 from qed.findings import CODES
 from qed.graph.trace import parameter_names
 from qed.why.case import Clock
@@ -62,6 +63,8 @@ def _born(cause: Cause) -> str:
         "QED205": "a division by zero" if birth.primitive == "div" else f"{primitive} is taken at its pole",
     }
     code = cause.answer.findings[0].code
+    if index_outside(birth) is not None:
+        words["QED204"] = "an index outside its array makes the first nan"
     place = "" if birth.span is None else f" at {short(birth.span.file)}:{birth.span.line}"
     return f": {words.get(code, CODES[code].name)}{place}."
 

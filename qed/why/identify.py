@@ -9,6 +9,11 @@ so that s and b follow from two steps by least squares, and a third step checks 
 the optax transformation that made the updates was seen, and its updates are what moved the parameters, that is the rule
 (`captured`). Every other rule is *not identified*: its limit is then unknown, and said to be.
 
+A step is what the parameters were rounded to: d_k is known to half a unit in the last place of w_k, and a misfit of
+that size speaks against nothing. Of a step that is not larger nothing is identified.
+
+A rule is *uphill* where its steps are +s g: it climbs. The multiple is fitted alike.
+
 Reference: Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964.
 """
 
@@ -29,6 +34,8 @@ from qed.optimization.step import StepRule
 
 CLOSE = 2e-3
 NOISE = 1e-5
+BEYOND_ROUNDING = 4.0
+"""How many times as large as its rounding a step is that tells its rule."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +46,13 @@ class Identified:
         rule: the step rule, or None where they do not fit gradient descent with or without momentum.
         words: what was seen, in a sentence.
         residual: the relative misfit of the best fit.
+        climbs: whether the steps go along the gradient.
     """
 
     rule: StepRule | None
     words: str
     residual: float
+    climbs: bool = False
 
 
 def flat(tree: Any) -> np.ndarray:
@@ -69,31 +78,38 @@ def identify(points: Sequence[Any], gradients: Sequence[Any]) -> Identified:
     w = [flat(p) for p in points]
     g = [flat(x) for x in gradients]
     steps = [b - a for a, b in pairwise(w) if a.shape == b.shape]
+    rounded = [rounding(point) for point in points]
     if not steps or not all(np.isfinite(x).all() for x in (*steps, *g[: len(steps)])):
         return Identified(None, "the first steps were not seen", float("inf"))
     if not np.linalg.norm(steps[0]):
         return Identified(None, "the first step does not change the parameters", 0.0)
     scale = float(g[0] @ g[0])
     rate = -float(steps[0] @ g[0]) / scale if scale else 0.0
-    misfit = _misfit(steps[0], -rate * g[0])
-    if rate <= 0 or misfit > CLOSE:
-        return Identified(None, _sign_like(steps[0], g[0]), misfit)
+    apart = misfit(steps[0], -rate * g[0], rounded[0])
+    if np.linalg.norm(steps[0]) < BEYOND_ROUNDING * rounded[0]:
+        return Identified(None, "the first step is lost in the rounding of the parameters", apart)
+    if rate < 0 and apart <= CLOSE:
+        climb = StepRule("optax", transformation=optax.sgd(_round(rate)))
+        steady = len(steps) < 2 or len(g) < 2 or misfit(steps[1], -rate * g[1], rounded[1]) <= CLOSE
+        return Identified(climb if steady else None, f"the first step is +{-rate:.3g} times the gradient", apart, True)
+    if rate <= 0 or apart > CLOSE:
+        return Identified(None, _sign_like(steps[0], g[0]), apart)
     if len(steps) < 2 or len(g) < 2:
-        return Identified(StepRule("sgd", _round(rate)), "one step of gradient descent", misfit)
+        return Identified(StepRule("sgd", _round(rate)), "one step of gradient descent", apart)
     basis = np.stack([-g[1], steps[0]], axis=1)
     (again, momentum), *_ = np.linalg.lstsq(basis, steps[1], rcond=None)
-    misfit = _misfit(steps[1], basis @ np.array([again, momentum]))
-    plain = _misfit(steps[1], -rate * g[1])
+    apart = misfit(steps[1], basis @ np.array([again, momentum]), rounded[1])
+    plain = misfit(steps[1], -rate * g[1], rounded[1])
     if plain <= CLOSE:
         return Identified(StepRule("sgd", _round(rate)), "two steps of gradient descent", plain)
-    if misfit <= CLOSE and abs(again - rate) <= 1e-2 * rate and 0 < momentum < 1:
-        if len(steps) > 2 and len(g) > 2 and _misfit(steps[2], -rate * g[2] + momentum * steps[1]) > CLOSE:
-            return Identified(None, "momentum, but not the heavy ball (Nesterov's variant, perhaps)", misfit)
+    if apart <= CLOSE and abs(again - rate) <= 1e-2 * rate and 0 < momentum < 1:
+        if len(steps) > 2 and len(g) > 2 and (misfit(steps[2], -rate * g[2] + momentum * steps[1], rounded[2]) > CLOSE):
+            return Identified(None, "momentum, but not the heavy ball (Nesterov's variant, perhaps)", apart)
         rule = StepRule("sgd", _round(rate), (("momentum", _round(float(momentum))),))
-        return Identified(rule, "gradient descent with heavy-ball momentum", misfit)
-    if _misfit(steps[1], again * -g[1]) <= CLOSE:
-        return Identified(None, f"gradient descent whose step changes ({rate:.3g}, then {again:.3g})", misfit)
-    return Identified(None, "no multiple of gradient and previous step", misfit)
+        return Identified(rule, "gradient descent with heavy-ball momentum", apart)
+    if misfit(steps[1], again * -g[1], rounded[1]) <= CLOSE:
+        return Identified(None, f"gradient descent whose step changes ({rate:.3g}, then {again:.3g})", apart)
+    return Identified(None, "no multiple of gradient and previous step", apart)
 
 
 @dataclass(frozen=True)
@@ -120,14 +136,14 @@ def captured(points: Sequence[Any], gradients: Sequence[Any], updates: Sequence[
     if not updates or len(points) < 2:
         return Captured(None, "its updates were not seen")
     first, gradient = updates[0], flat(gradients[0])
-    if flat(first.gradient).shape != gradient.shape or _misfit(flat(first.gradient), gradient) > CLOSE:
+    if flat(first.gradient).shape != gradient.shape or misfit(flat(first.gradient), gradient) > CLOSE:
         return Captured(None, "its updates were not made from the gradient of this loss alone")
-    change, moved = flat(first.change), flat(points[1]) - flat(points[0])
-    if change.any() and not moved.any():
-        return Captured(None, "it accumulates gradients over several calls")
+    change, moved, rounded = flat(first.change), flat(points[1]) - flat(points[0]), rounding(points[0])
+    if np.linalg.norm(change) > BEYOND_ROUNDING * rounded and not moved.any():
+        return Captured(None, "its updates do not move the parameters, or not at once")
     felt = np.abs(gradient) > NOISE * np.abs(gradient).max(initial=0.0)  # Adam makes a full step of rounding errors
     felt = felt if change.shape == moved.shape == felt.shape else np.ones(0, bool)
-    apart = change.shape != moved.shape or _misfit(change[felt], moved[felt]) > 10 * CLOSE
+    apart = change.shape != moved.shape or misfit(change[felt], moved[felt], rounded) > 10 * CLOSE
     if apart or (moved.any() and not change.any()):
         return Captured(None, "its updates are not what moved the parameters")
     count = sum(is_float(leaf) for leaf in jax.tree.leaves(points[0]))
@@ -154,9 +170,20 @@ def captured(points: Sequence[Any], gradients: Sequence[Any], updates: Sequence[
     return Captured(StepRule("optax", transformation=optax.GradientTransformationExtraArgs(init, update)))
 
 
-def _misfit(seen: np.ndarray, fitted: np.ndarray) -> float:
+def misfit(seen: np.ndarray, fitted: np.ndarray, rounded: float = 0.0) -> float:
+    """|seen - fitted| / |seen|, but for what rounding explains."""
     size = float(np.linalg.norm(seen))
-    return float(np.linalg.norm(seen - fitted)) / size if size else 0.0
+    return max(0.0, float(np.linalg.norm(seen - fitted)) - rounded) / size if size else 0.0
+
+
+def rounding(point: Any) -> float:
+    """How far w + u is from what it is rounded to, at most: half a unit in the last place of each number."""
+    halves = [
+        np.abs(np.asarray(leaf).astype(np.float64)).ravel() * float(jnp.finfo(jnp.asarray(leaf).dtype).eps) / 2
+        for leaf in jax.tree.leaves(point)
+        if is_float(leaf)
+    ]
+    return float(np.linalg.norm(np.concatenate(halves))) if halves else 0.0
 
 
 def _sign_like(step: np.ndarray, gradient: np.ndarray) -> str:

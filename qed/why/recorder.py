@@ -65,7 +65,7 @@ class Recorder:
     `curve` has the scalars that each finite step returned, `losses` the last of them, the likely loss while the script
     runs; `loss_curve` says afterwards which of them is the loss. `failed` is the first of the steps that were not
     finite, unless the script has gone on to finite ones (as it does when it scales its loss and skips a step whose
-    gradient overflows): those are counted in `skipped`.
+    gradient overflows): those are counted in `skipped`. `last_given` is what the last call was given, of small models.
     """
 
     most: int | None = None
@@ -73,6 +73,7 @@ class Recorder:
     on_first: Callable[[], None] | None = None
     first: list[Call] = field(default_factory=list)
     last: Call | None = None
+    last_given: tuple[Any, Any] | None = None
     failed: Call | None = None
     failed_at: float | None = None
     skipped: int = 0
@@ -333,6 +334,7 @@ class Recorder:
     def _note(self, call: Call) -> None:
         if self.failed is not None and not was_skipped(self.failed, call):
             self._stop(_FAILED)
+        self.last_given = None if self.large else (call.args, call.kwargs)
         if call.finite or (call.seen and not call.born_before_the_loss):
             call = replace(call, args=(), kwargs={})  # what is needed of them is in what was seen
         if call.finite and len(self.first) < self.kept:

@@ -25,6 +25,7 @@ from qed.errors import QedError
 from qed.graph.source import is_library
 from qed.graph.trace import is_float
 from qed.graph.untraceable import user_line
+from qed.why.applied import forgotten_state, never_applied, plan_is_over
 from qed.why.case import DEFAULT_BUDGET, Progress
 from qed.why.diagnose import why, why_failed
 from qed.why.diagnosis import Diagnosis
@@ -33,7 +34,7 @@ from qed.why.identify import Identified, captured, identify
 from qed.why.problem import Problem
 from qed.why.recorder import Recorder, StopTraining
 from qed.why.running import run_here
-from qed.why.seen import Differentiated
+from qed.why.seen import Differentiated, exploding
 from qed.why.told import settled, told
 from qed.why.words import plural
 
@@ -152,18 +153,44 @@ def why_script(
     found = _rule(recorder, notes)
     failing = None if recorder.failed is None else next((n for n in recorder.failed.seen if not n.finite), None)
     curve = recorder.loss_curve(notes[0].value)
+    on_purpose = found.climbs and failing is None and not exploding(curve)
+    found = replace(found, rule=None) if on_purpose else found
     answer = _ask(script, notes[0], failing, found, budget, progress)
+    if found.climbs and found.rule is not None and not any(f.code == "QED418" for f in answer.findings):
+        found = replace(found, rule=None)  # it climbs, and that is not what is wrong
+        answer = _ask(script, notes[0], failing, found, budget, progress)
     batches = _batches(notes) or (failing is None and _drifted(answer, notes[0]))
     apart = found.rule is not None and (found.rule.transformation is not None or batches)
     if apart and _contradicted(recorder, answer, curve):
         words = "a trial run on the data of one step alone does not do what the script does"
         found = replace(found, rule=None, words=words)
         answer = _ask(script, notes[0], failing, found, budget, progress)
-    answer = told(script, answer, found, failing, curve)
+    answer = told(script, answer, found, failing, curve, _applied(recorder, notes, found, failing, budget))
     if found.rule is None or not batches:
         return answer
     other = Missing("the other batches: limit and trial runs are for the data of one step")
     return replace(answer, missing=(*answer.missing, other))
+
+
+def _applied(
+    recorder: Recorder,
+    notes: list[Differentiated],
+    found: Identified,
+    failing: Differentiated | None,
+    budget: float,
+) -> list[Answer[Any]]:
+    """What the script does with the updates of its optimiser, where that is a mistake."""
+
+    def asked(rule: Any) -> Problem:
+        return as_problem(notes[0], rule, budget)
+
+    answer = never_applied(recorder, notes)
+    if answer is None:
+        answer = forgotten_state(recorder, notes, asked)
+    planned = found.rule is not None and found.rule.transformation is not None and failing is None
+    if answer is None and planned:
+        answer = plan_is_over(recorder, found, asked(found.rule))
+    return [] if answer is None else [answer]
 
 
 def _contradicted(recorder: Recorder, answer: Answer[Diagnosis], curve: list[float]) -> bool:
@@ -283,7 +310,7 @@ def _ask(
         return answer if answer is not None else why(as_problem(first, None, budget), progress=progress)
     guessed = rule is not None and rule.transformation is not None
     if answer is not None and answer.first_bad_step is not None:
-        if not guessed or any(finding.code == "QED401" for finding in answer.findings):
+        if not guessed or any(finding.code in ("QED401", "QED418") for finding in answer.findings):
             return answer
     failed = script.recorder.failed
     if failed is not None and failed.args and failed.born_before_the_loss:

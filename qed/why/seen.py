@@ -122,11 +122,14 @@ def scalars(tree: Any) -> tuple[float, ...]:
 
 def was_skipped(failed: Call, following: Call) -> bool:
     """Whether a step that was not finite was skipped: the next one begins at the same parameters."""
-    if not failed.seen:
-        return False
-    given = [np.asarray(leaf) for leaf in jax.tree.leaves((following.args, following.kwargs)) if concrete_real(leaf)]
-    parameters = [np.asarray(leaf) for leaf in jax.tree.leaves(failed.seen[-1].at) if concrete_real(leaf)]
-    return all(any(np.array_equal(leaf, other) for other in given) for leaf in parameters)
+    return bool(failed.seen) and are_given(failed.seen[-1].at, (following.args, following.kwargs))
+
+
+def are_given(parameters: Any, arguments: Any) -> bool:
+    """Whether each array of the parameters is among the arguments of a call."""
+    given = [np.asarray(leaf) for leaf in jax.tree.leaves(arguments) if concrete_real(leaf)]
+    wanted = [np.asarray(leaf) for leaf in jax.tree.leaves(parameters) if concrete_real(leaf)]
+    return all(any(np.array_equal(leaf, other) for other in given) for leaf in wanted)
 
 
 def concrete_real(leaf: Any) -> bool:

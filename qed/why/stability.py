@@ -9,6 +9,7 @@ is not finite, and that run was made.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from qed.calculus.hessian import flatten
 from qed.calculus.lanczos import steepest
 from qed.why.case import STEPS, Case
 from qed.why.curvature import Steepness
+from qed.why.seen import exploding
 from qed.why.trial import Run
 from qed.why.words import number, plural
 
@@ -88,6 +90,9 @@ def judge(case: Case, form: str, run: Run, steep: Steepness | None) -> Judgement
     smaller = case.run(form, "a smaller step", scale=scale, steps=steps, share=0.3)
     if where is None:
         scale, smaller = still_smaller(case, form, scale, steps, smaller)
+    elif smaller.failure is not None and exploding(list(run.losses[:-1])):  # it grew, and did not meet a gap
+        tens = [scale * 10.0**-k for k in (1, 2, 3, 4, 5)]
+        scale, smaller = still_smaller(case, form, scale, steps, smaller, tens)
     shown = scale if rate is None else scale * rate
     if not worse(run, smaller):
         if run.failure is not None:
@@ -102,9 +107,11 @@ def judge(case: Case, form: str, run: Run, steep: Steepness | None) -> Judgement
     return Judgement(smaller_is_better(case, run, smaller, shown, steep), "QED403", (shown, smaller), steep)
 
 
-def still_smaller(case: Case, form: str, scale: float, steps: int, smaller: Run) -> tuple[float, Run]:
+def still_smaller(
+    case: Case, form: str, scale: float, steps: int, smaller: Run, factors: Sequence[float] = ()
+) -> tuple[float, Run]:
     """Without a limit to go by: down by powers of ten until the run is finite and ends lower than it began."""
-    for factor in (1e-2, 1e-4, 1e-3 / (case.rule.rate or 1.0)):
+    for factor in factors or (1e-2, 1e-4, 1e-3 / (case.rule.rate or 1.0)):
         if (smaller.failure is None and not rises(smaller)) or case.clock.left <= 0:
             break
         if factor < scale:

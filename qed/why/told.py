@@ -27,15 +27,20 @@ if TYPE_CHECKING:
 
 
 def told(
-    script: Script, answer: Answer[Diagnosis], found: Identified, failing: Differentiated | None, curve: list[float]
+    script: Script,
+    answer: Answer[Diagnosis],
+    found: Identified,
+    failing: Differentiated | None,
+    curve: list[float],
+    applied: Sequence[Answer[Any]] = (),
 ) -> Answer[Diagnosis]:
-    """The answer, told of the script: its own curve, the identified rule, and what stays unknown."""
+    """The answer, told of the script: its own curve, the identified rule, what it does with it, what stays unknown."""
     recorder = script.recorder
     at = 0 if recorder.failed is None else recorder.failed.step
     at_failure = failing is not None and answer.first_bad_step == 0 and at > 0
     answers = tuple(_at_step(part, at) if at_failure else part for part in answer.answers)
     ran = failing is None and recorder.finite
-    own = [_ran(script, curve, bool(answer.findings), answer.arithmetic)] if ran else []
+    own = [*applied, *([_ran(script, curve, bool(answer.findings), answer.arithmetic)] if ran else [])]
     own += _evaluated(recorder)
     findings = (*answer.findings, *(finding for part in own for finding in part.findings))
     missing = [m for m in answer.missing if not m.what.startswith("whether a step is stable")]
@@ -57,8 +62,9 @@ def told(
         standing=Standing.REFUTED if grave else answer.standing,
         answers=(*answers, *own),
         findings=findings,
+        advice=(*(a for part in applied for a in part.advice), *answer.advice),
         missing=tuple(missing),
-        headline=_headline(script, answer, at_failure, exploded, curve, own),
+        headline=_headline(script, answer, at_failure, exploded, curve, own, found.climbs),
         meta={**answer.meta, "script_steps": recorder.steps, "ended": script.ended, "rule": str(found.rule)},
     )
 
@@ -120,6 +126,7 @@ def _headline(
     exploded: bool,
     curve: list[float],
     own: Sequence[Answer[Any]],
+    climbs: bool,
 ) -> str | None:
     steps, failed = script.recorder.steps, script.recorder.failed
     if at_failure and failed is not None:
@@ -135,6 +142,11 @@ def _headline(
         return f"The script runs, but {mistake.message}."
     ends = f"loss {number(curve[0])} -> {number(curve[-1])}" if curve else "whose loss is not returned"
     every = f"all finite{_but(script.recorder)}"
+    if climbs and curve and settled(curve) > curve[0]:
+        return (
+            f"Nothing speaks against this script: its steps go along the gradient, and it climbs ({ends}, {every}); "
+            "were this a loss, the sign of the step would be wrong."
+        )
     if curve and _rose(curve):
         return f"No fault was found in this script ({plural(steps, 'step')}, {every}), but it ends higher: {ends}."
     return f"Nothing speaks against this script: {plural(steps, 'step')}, {ends}, {every}."

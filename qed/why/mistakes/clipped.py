@@ -6,7 +6,8 @@ large gradients but a rule of its own, normalised gradient descent with the effe
     rate c / |g|,
 
 whose steps have the same length however near the minimum is. (Behind a second moment the factor cancels, and only its
-changes from step to step are felt.) That may be what is wanted, and is a note.
+changes from step to step are felt.) That may be what is wanted, and is a note; where the same rate without clipping
+ends clearly lower, that run is shown as advice.
 
 Clipping each entry to c makes steps of signs of it: where no entry is smaller, descent takes the direction sign(g).
 A gradient whose norm is above c sqrt(n) has an entry above c.
@@ -22,9 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from qed.answer import Answer, Finding, Reason, Standing
+from qed.answer import Advice, Answer, Finding, Reason, Standing
+from qed.optimization.step import StepRule
 from qed.why.case import Case
-from qed.why.trial import Run
+from qed.why.mistakes.tried import clearly_lower
+from qed.why.trial import Run, Runner
 from qed.why.words import number, plural
 
 FEWEST = 20
@@ -39,11 +42,11 @@ def always_clipped(case: Case, run: Run) -> list[Answer[Any]]:
     by_norm = [local.clipped * run.norms[step] for step, local in found.items() if local.clipped < 1]
     by_entry = [local.ceiling for local in found.values() if local.ceiling is not None]
     if by_norm:
-        return _told(case, norms, by_norm, entries=1)
-    return _told(case, norms, by_entry, entries=sum(np.size(leaf) for leaf in case.prepared.parameters))
+        return _told(case, run, norms, by_norm, entries=1)
+    return _told(case, run, norms, by_entry, entries=sum(np.size(leaf) for leaf in case.prepared.parameters))
 
 
-def _told(case: Case, norms: np.ndarray, thresholds: list[float], entries: int) -> list[Answer[Any]]:
+def _told(case: Case, run: Run, norms: np.ndarray, thresholds: list[float], entries: int) -> list[Answer[Any]]:
     """The finding; with more than one entry the threshold is that of each of them."""
     if not thresholds or max(thresholds) > 1.02 * min(thresholds):
         return []
@@ -90,5 +93,18 @@ def _told(case: Case, norms: np.ndarray, thresholds: list[float], entries: int) 
             arithmetic=case.prepared.dtype,
             reasons=(reason,),
             findings=(Finding("QED414", text, None, witness),),
+            advice=_unclipped(case, run, local.rate if not local.preconditioned else None),
         )
     ]
+
+
+def _unclipped(case: Case, run: Run, rate: float | None) -> tuple[Advice, ...]:
+    """The run at the same rate without clipping, where it ends clearly lower."""
+    if rate is None or case.scheduled or case.clock.left <= 0:
+        return ()
+    plain = Runner(case.loss("given"), StepRule("sgd", rate), case.key_position).run(
+        case.prepared.parameters, case.prepared.data, run.steps, deadline=case.clock.deadline(0.3)
+    )
+    if not clearly_lower(plain, run):
+        return ()
+    return (Advice(f"leave the clipping out, keep the rate {rate:.4g}", trial=plain.trial()),)
