@@ -51,7 +51,8 @@ def of_the_loss(notes: Sequence[Differentiated], updates: Sequence[Updated]) -> 
     count = 0
     for note, update in zip(notes, updates, strict=False):
         made, seen = flat(update.gradient), flat(note.gradient)
-        if made.shape != seen.shape or misfit(made, seen) > CLOSE:
+        finite = made.shape == seen.shape and np.isfinite(made).all() and np.isfinite(seen).all()
+        if not finite or misfit(made, seen) > CLOSE:
             break
         count += 1
     return count

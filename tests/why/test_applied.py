@@ -120,6 +120,14 @@ def test_a_rule_that_climbs_is_told_of_a_problem_too():
         assert ("QED418" in [finding.code for finding in answer.findings]) == told, str(answer)
 
 
+def test_a_reward_that_is_climbed_to_rest_is_left_alone():
+    def reward(w):  # between 0.01 and 100, at rest at both ends
+        return jnp.sum(100.0 / (1 + jnp.exp(-w)))
+
+    answer = qed.why(qed.Problem(reward, jnp.full(1, -9.0), step=optax.scale(0.2)))
+    assert "QED418" not in [finding.code for finding in answer.findings], str(answer)
+
+
 def test_steps_are_identified_up_to_the_rounding_of_the_parameters():
     w, g = np.array([1000.0, -2000.0], np.float32), np.array([0.3, 0.5], np.float32)
     points = [w]

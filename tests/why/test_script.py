@@ -392,7 +392,7 @@ def nesterov(w, g, v, k):
         (lambda w, g, v, k: (w - 0.05 * np.sign(g), None), None),
         (lambda w, g, v, k: (w - 0.05 / (k + 1) * g, None), None),
         (lambda w, g, v, k: (w - 0.05 * g - 0.01 * w, None), None),
-        (lambda w, g, v, k: (w + 0.05 * g, None), None),
+        (lambda w, g, v, k: (w + 0.05 * g, None), "the given optax transformation"),
         (lambda w, g, v, k: (w, None), None),
     ],
     ids=["descent", "heavy ball", "nesterov", "sign", "schedule", "weight decay", "ascent", "still"],
@@ -400,7 +400,7 @@ def nesterov(w, g, v, k):
 def test_only_rules_with_a_known_limit_are_identified(rule, expected):
     found = identify(*walk(rule))
     assert (None if found.rule is None else str(found.rule)) == expected
-    assert found.words
+    assert found.words and found.climbs == (expected == "the given optax transformation")
 
 
 def test_a_plain_number_among_the_parameters_is_the_array_that_it_becomes():

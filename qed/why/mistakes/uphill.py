@@ -28,15 +28,15 @@ ALONG = 0.05
 SCALES = (1.0, 0.1, 0.01)
 """By what the turned steps are multiplied: a step may be too large as well."""
 SETTLED = 0.5
-"""The share of its first gradient at which the turned run has to end."""
+"""The share of its first gradient at which a run ends that comes to rest."""
 
 
 def climbs(case: Case, run: Run) -> Answer[float] | None:
     """The steps go uphill, to the run's harm (QED418); None where they do not."""
     if case.prepared.rule is None or case.clock.left <= 0 or not math.isfinite(run.losses[0]) or run.steps < 1:
         return None
-    if run.failure is None and not exploding(list(run.losses)):
-        return None
+    if run.failure is None and (not exploding(list(run.losses)) or run.norms[-1] < SETTLED * run.norms[0]):
+        return None  # it does no harm, or comes to rest on the way up: it climbs on purpose
     cosine = _cosine(case)
     if not cosine > ALONG:
         return None

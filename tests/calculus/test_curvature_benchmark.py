@@ -1,0 +1,38 @@
+"""The committed result of benchmarks/curvature.py: what is promised of it is held, and what is missed is said."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import curvature
+
+RESULT = Path(curvature.__file__).with_name("results") / "curvature.json"
+README = Path(curvature.__file__).with_name("README.md")
+
+
+@pytest.fixture(scope="module")
+def record():
+    return json.loads(RESULT.read_text(encoding="utf-8"))
+
+
+def test_the_committed_result_keeps_the_promises_and_names_what_it_misses(record):
+    assert set(record["networks"]) == set(curvature.NETS)
+    for row in record["networks"].values():
+        assert row["qed"]["products"] <= 30 and row["qed"]["residual"] <= curvature.TOLERANCE
+        assert row["gradients differ by"] < 1e-4
+    assert record["trace"]["kept"] >= 0.95 * record["trace"]["seeds"]
+    assert record["missed"] == curvature.missed(record)
+
+
+def test_the_readme_quotes_the_committed_result(record):
+    (line,) = (line for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("| `curvature.py`"))
+    rows = [record["networks"][name] for name in ("perceptron", "convolutional", "transformer")]
+    for key, figures in (
+        ("products", [f"{row['qed']['products']}" for row in rows]),
+        ("gradients", [f"{row['cost']['product in gradients']:.2f}" for row in rows]),
+        ("curvlinops", [format(row["seconds over curvlinops's"], ".2f") for row in rows]),
+        ("pyhessian", [format(row["seconds over pyhessian's"], ".2f") for row in rows]),
+        ("density", [f"{row['density']['ratio']:.2f}" for row in rows]),
+    ):
+        assert f"{figures[0]}, {figures[1]} and {figures[2]}" in line, key
