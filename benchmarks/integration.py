@@ -178,7 +178,7 @@ def counted() -> Iterator[dict[str, int]]:
                 path = f"qed.integration.{module}"
                 made = getattr(importlib.import_module(path), name)
                 stack.enter_context(mock.patch(f"{path}.{name}", counting(made)))
-        for name in ("series", "range_of"):
+        for name in ("series", "bounds_of"):
             stack.enter_context(mock.patch.object(Cell, name, ball(getattr(Cell, name))))
         yield found
 

@@ -71,10 +71,10 @@ class Cell:
 
     def range_of(self, traced: Traced, output: int, bits: int, node: str) -> Any:
         """A ball of the values of an output."""
-        lower, upper = self._ends(traced, output, bits, node, False)
+        lower, upper = self.bounds_of(traced, output, bits, node, False)
         return lower.union(upper) if lower.is_finite() and upper.is_finite() else flint().arb.nan()
 
-    def _ends(self, traced: Traced, output: int, bits: int, node: str, infinite: bool) -> Any:
+    def bounds_of(self, traced: Traced, output: int, bits: int, node: str, infinite: bool) -> Any:
         """The ends of the values of an output, which may be infinite only where that is allowed."""
         domain = BallEnds(bits)
         with precision(bits) as library:
@@ -89,7 +89,7 @@ class Cell:
 
     def density_of(self, traced: Traced, output: int, shift: Any, bits: int, node: str) -> Any:
         """A ball of exp(u - shift) for an output u, which may be -inf: 0 exactly where it is -inf everywhere."""
-        lower, upper = self._ends(traced, output, bits, node, True)
+        lower, upper = self.bounds_of(traced, output, bits, node, True)
         arb = flint().arb
         if upper == arb.neg_inf():
             return arb(0)

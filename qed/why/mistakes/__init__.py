@@ -27,6 +27,7 @@ file           code    mistake
 `divergence`   QED608  a probability where a log-probability belongs
 `keys`         QED609  two draws from one random key
 `labels`       QED610  class numbers as one-hot rows, or the other way round
+`expected`     QED611  a mean over draws of a normal number, and what it is in expectation
 =============  ======  =============================================================================
 """
 
@@ -44,6 +45,7 @@ from qed.why.mistakes.dead import dead_units
 from qed.why.mistakes.decay import decay_on_offsets
 from qed.why.mistakes.digits import lost_digits
 from qed.why.mistakes.divergence import log_minus_probability
+from qed.why.mistakes.expected import expected_loss
 from qed.why.mistakes.flat import flatten
 from qed.why.mistakes.gradient import zero_gradient
 from qed.why.mistakes.integers import integer_arithmetic
@@ -100,6 +102,7 @@ def look(case: Case, run: Run, codes: Collection[str] = ()) -> list[Answer[Any]]
         lambda: promoted(case, flat),
         lambda: same_key(case, flat),
         lambda: lost_digits(case, run),
+        lambda: expected_loss(case, flat, run),
     ]
     found = [answer for check in checks for answer in check()]
     return sorted(found, key=lambda answer: all(finding.level == Level.NOTE for finding in answer.findings))
