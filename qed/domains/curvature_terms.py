@@ -333,6 +333,10 @@ class Terms:
             return atom.name in powers and self.positive(atom.args[0])
         if atom.kind in ("product", "quotient"):
             return all(self.positive(form) for form in atom.args)
+        if atom.kind == "log_sum_exp":  # log sum w_i exp(a_i) > a_k if w_k >= 1, since the other terms are above 0
+            shares = list(zip(atom.data, atom.args, strict=True))
+            some = any(w >= 1 and self.nonnegative(form) for w, form in shares)
+            return len(shares) > 1 and some and all(w > 0 for w, _ in shares)
         return atom.kind == "max" and any(self.positive(form) for form in atom.args)
 
     def nonnegative(self, form: Form) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from qed.optimization.bounds import drawn
 from qed.optimization.constrained.born import outside_reason, start_error
 from qed.optimization.constrained.conflict import unsatisfiable
 from qed.optimization.constrained.endings import Told, told
+from qed.optimization.constrained.nearby import NEAR, lower_nearby
 from qed.optimization.constrained.polish import active_set
 from qed.optimization.constrained.portfolio import ENGINES, LARGE, Solved, engines, run, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained, constrained
@@ -52,9 +54,22 @@ def minimize_constrained(
     more = [seen.x for seen in drawn(problem.bounds, start, starts - 1, problem.at)]
     runs = [run(problem, each, most, solvers, max(tol, SOLVED)) for each in (start, *more)]
     best = min(runs, key=lambda one: (not one.held, one.kkt.seen.f if one.held else one.kkt.residuals.feasibility))
+    if not best.held and best.ray is None and best.kkt.residuals.feasibility <= SOLVED:
+        best = _onward(problem, best, most - sum(one.steps for one in runs), solvers, max(tol, SOLVED))
     counts = {**problem.counts, "steps": sum(one.steps for one in runs)}
     words = told(problem, best)
     return _answer(problem, best, words, counts, runs, time.perf_counter() - began)
+
+
+def _onward(problem: Constrained, best: Solved, most: int, solvers: tuple[str, ...], tol: float) -> Solved:
+    """The run from a lower feasible point beside one that no multipliers hold, if that ends at a KKT point."""
+    size = float(np.linalg.norm(best.kkt.seen.g))
+    lower = lower_nearby(problem, best.kkt, -best.kkt.seen.g / size, NEAR) if 0 < size < np.inf and most > 0 else None
+    if lower is None:
+        return best
+    other = run(problem, lower[0], most, solvers, tol)
+    held = other.held and other.kkt.seen.f < best.kkt.seen.f
+    return replace(other, outcomes=(*best.outcomes, *other.outcomes)) if held else best
 
 
 def _chosen(method: str | None) -> str | None:

@@ -12,7 +12,7 @@ from qed.optimization.bounds import drawn
 from qed.optimization.constrained.curvature import rises
 from qed.optimization.constrained.engine import Said
 from qed.optimization.constrained.fritz_john import FritzJohn, balance, fritz_john
-from qed.optimization.constrained.nearby import lower_nearby
+from qed.optimization.constrained.nearby import climbs, lower_nearby
 from qed.optimization.constrained.polish import KKT
 from qed.optimization.constrained.portfolio import LARGE, Solved, bends_down, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained
@@ -46,7 +46,7 @@ def told(problem: Constrained, best: Solved) -> Told:
     failing = _constant(problem, best)
     if failing is not None:
         return failing
-    corner = _jump(problem, best) or cut_off(problem, best) or _corner(problem, best)
+    corner = _jump(problem, best) or cut_off(problem, best) or corner_at(problem, best)
     if corner is not None:
         return corner
     if best.ray is not None:
@@ -56,7 +56,7 @@ def told(problem: Constrained, best: Solved) -> Told:
     words = _open(problem, best) if best.kkt.residuals.feasibility <= SOLVED else _in_conflict(problem, best)
     if words.kind not in (Ending.UNDECIDED, Ending.BUDGET_SPENT):
         return words
-    return _edge(problem, best) or _corner(problem, best, 1e-5, 0.1) or words
+    return _edge(problem, best) or corner_at(problem, best, 1e-5, 0.1, known=False) or words
 
 
 def _edge(problem: Constrained, best: Solved) -> Told | None:
@@ -154,7 +154,9 @@ def _jump(problem: Constrained, best: Solved) -> Told | None:
     return None
 
 
-def _corner(problem: Constrained, best: Solved, reach: float = 1e-7, least: float = 1e-3) -> Told | None:
+def corner_at(
+    problem: Constrained, best: Solved, reach: float = 1e-7, least: float = 1e-3, known: bool = True
+) -> Told | None:
     """Whether some gradient jumps at the point: multipliers of one side of a corner say nothing of the other.
 
     Args:
@@ -162,8 +164,9 @@ def _corner(problem: Constrained, best: Solved, reach: float = 1e-7, least: floa
         best: the point.
         reach: how far aside it is looked, relative to 1 + |x|.
         least: the smallest change, relative, that is a jump.
+        known: whether to look only where a primitive may have a corner; a root of a sum of squares has one, too.
     """
-    if not problem.cornered or not best.kkt.seen.finite:
+    if (known and not problem.cornered) or not best.kkt.seen.finite:
         return None
     here, rng = best.kkt.seen, np.random.default_rng(0)
     jumps = np.zeros(problem.rows + 1)
@@ -216,6 +219,13 @@ def _kkt_point(problem: Constrained, best: Solved) -> Told:
     if lower is not None:
         text = f"Not a minimum: {held}, but nearby a feasible point is {best.kkt.seen.f - lower[1]:.3g} lower."
         return Told(Ending.SADDLE, text, direction=bend.vector)
+    rise = climbs(problem, best.kkt, bend.vector, bend.size) if bend.dimension == 1 and not problem.sparse else None
+    if rise is not None:
+        text = (
+            f"A minimum as far as was looked: {held}; along the one direction that they allow to first order the "
+            f"Lagrangian does not bend, and at the feasible points nearest to it f is higher, by {rise:.3g} at least."
+        )
+        return Told(Ending.MINIMUM, text)
     text = f"A flat minimum as far as was looked: {held}; along some direction the Lagrangian does not bend."
     return Told(Ending.FLAT_MINIMUM, text, direction=bend.vector)
 

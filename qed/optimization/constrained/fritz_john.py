@@ -28,6 +28,10 @@ MODERATE = 1e3
 """Multipliers up to this, relative to the slope of f, are tried before it is said that there are none."""
 GROWS = 1.15
 """By so much the multipliers grow with each of the last steps, at least."""
+ROUNDED, UNBALANCED = 1e-14, 1e-6
+"""Where rows are rounding the way ends; what the weights, the largest 1, may leave unbalanced there, about its root."""
+SIDES = 4
+"""Along how many directions aside of that of f it is looked, where constraints may bend away."""
 FEW = 20
 """Along how many parameters, one at a time, it is looked for lower points."""
 
@@ -69,7 +73,7 @@ def fritz_john(problem: Constrained, kkt: KKT) -> FritzJohn | None:
 
 def _followed(problem: Constrained, kkt: KKT, active: Active, x: Array) -> FritzJohn | None:
     """The weights where Newton's method from x tends to, if multipliers grow on the way."""
-    y = kkt.multipliers.y
+    y = kkt.multipliers.y * min(1.0, MODERATE / _largest(problem, kkt.seen, active, kkt.multipliers.y))
     sizes, moves, seen, last = [], [], problem.at(x), None
     for _ in range(STEPS):
         step = newton(problem, seen, active, y, least=False) if seen.finite else None
@@ -83,7 +87,8 @@ def _followed(problem: Constrained, kkt: KKT, active: Active, x: Array) -> Fritz
         y, seen = step[1], trial
         sizes.append(_largest(problem, seen, active, y))
         last = (seen, y)
-        if moves[-1] <= 1e-9 * (1 + float(np.abs(x).max())) or sizes[-1] > 1e30:
+        far = moves[-1] > 1e-9 * (1 + float(np.abs(x).max())) and sizes[-1] <= 1e30
+        if not far or float((np.abs(seen.c[active.rows]) / row_scales(seen)[active.rows]).max()) <= ROUNDED:
             break
     if last is None or len(sizes) < 8:
         return None
@@ -103,7 +108,7 @@ def _followed(problem: Constrained, kkt: KKT, active: Active, x: Array) -> Fritz
         weights.y[problem.equalities :].min(initial=0.0), weights.lower.min(initial=0.0), weights.upper.min(initial=0.0)
     )
     residual = float(np.abs(seen.g / unit - seen.J.T @ weights.y - weights.lower + weights.upper).max(initial=0.0))
-    if negative < -1e-8 or residual > 1e-8:
+    if negative < -1e-8 or residual > UNBALANCED:
         return None
     return FritzJohn(seen, weights, 1 / unit, residual, float(sizes[-1] / max(sizes[0], 1e-300)))
 
@@ -119,7 +124,8 @@ def balance(problem: Constrained, kkt: KKT) -> Lagrange | None:
 
     Three things are asked: no multipliers of moderate size balance the gradient of f; there are weights, the largest
     1, with which the gradients of the active rows and bounds add up to 0; and along the direction in which f falls to
-    first order, and along each of its few parameters alone, no point that satisfies the constraints is lower. None
+    first order, and along each of its few parameters alone, and along
+    some between, no point that satisfies the constraints is lower. None
     where one of them does not hold.
     """
     active = active_set(problem, kkt)
@@ -133,6 +139,8 @@ def balance(problem: Constrained, kkt: KKT) -> Lagrange | None:
     if direction is None or weights is None:
         return None
     ways = [direction, *(np.sign(direction[j]) * unit[j] for j in np.flatnonzero(np.abs(direction) > 1e-6)[:FEW])]
+    sides = direction + np.random.default_rng(0).choice([-1.0, 1.0], (SIDES, problem.n)) / problem.n**0.5
+    ways += [side / np.linalg.norm(side) for side in sides if np.any(side)]
     if any(_leaves(problem, kkt.seen, way) for way in ways):
         return None
     y, lower, upper = np.zeros(problem.rows), np.zeros(problem.n), np.zeros(problem.n)

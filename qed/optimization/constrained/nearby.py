@@ -14,15 +14,20 @@ from qed.optimization.constrained.restoration import restored
 
 Array = np.ndarray
 DRAWN = 12
+FAR, NEAR = (0.3, 1e-2), (1e-2, 1e-3)
+"""How far it is looked, relative to max(1, |x|): for another start, and for a word about the point itself."""
 
 
-def lower_nearby(problem: Constrained, kkt: KKT, vector: Array) -> tuple[Array, float] | None:
+def lower_nearby(
+    problem: Constrained, kkt: KKT, vector: Array, far: tuple[float, ...] = FAR
+) -> tuple[Array, float] | None:
     """A feasible point near a KKT point with a lower value, and that value; None where none was found.
 
     Args:
         problem: the problem.
         kkt: the point.
         vector: a direction that is looked along first, to either side.
+        far: the distances.
     """
     here, box, rng = kkt.seen, problem.bounds, np.random.default_rng(0)
     size = max(1.0, float(np.linalg.norm(here.x)))
@@ -34,7 +39,7 @@ def lower_nearby(problem: Constrained, kkt: KKT, vector: Array) -> tuple[Array, 
             way = np.where(here.x >= box.upper - 1e-9, -np.abs(way), way)
             ways.append(way / np.linalg.norm(way))
     margin = 1e-8 * max(1.0, abs(here.f))
-    for t in (0.3, 1e-2):
+    for t in far:
         for way in ways:
             x = box.project(here.x + t * size * way)
             f, c = problem.values(x)
@@ -47,6 +52,28 @@ def lower_nearby(problem: Constrained, kkt: KKT, vector: Array) -> tuple[Array, 
             if f < here.f - margin and not np.isnan(c).any():
                 return x, f
     return None
+
+
+def climbs(problem: Constrained, kkt: KKT, vector: Array, bend: float) -> float | None:
+    """The least rise of f at feasible points to either side along a direction; None where it is not of second order.
+
+    `bend` is the size of curvatures of the Lagrangian, a hundredth of which f has to rise by.
+
+    Where a constraint bends towards the point a direction that it allows to first order may be no way at all: along
+    x_1 from 0, x_0^2 >= x_1^2 leads x_0 away from 0, too.
+    """
+    here, box = kkt.seen, problem.bounds
+    size, found = max(1.0, float(np.linalg.norm(here.x))), []
+    for way in (vector, -vector):
+        for t in NEAR:
+            other = restored(problem, box.project(here.x + t * size * way))
+            if other is None or other.violation > 1e-12 or np.linalg.norm(other.x - here.x) < 0.3 * t * size:
+                return None
+            rise = problem.values(other.x)[0] - here.f
+            if not rise > 1e-2 * bend * (t * size) ** 2 > 0:
+                return None
+            found.append(rise)
+    return min(found)
 
 
 def violated(problem: Constrained, c: Array) -> float:

@@ -19,7 +19,7 @@ from qed.calculus.hessian import flatten
 from qed.errors import QedError
 from qed.optimization.constrained.answering import because, verdict_of
 from qed.optimization.constrained.curvature import curvature
-from qed.optimization.constrained.endings import Told, cut_off, degenerate, told
+from qed.optimization.constrained.endings import Told, corner_at, cut_off, degenerate, told
 from qed.optimization.constrained.fritz_john import balance
 from qed.optimization.constrained.polish import KKT, judged, polished
 from qed.optimization.constrained.portfolio import LARGE, Solved, size_of_multipliers
@@ -85,7 +85,7 @@ def _away(problem: Constrained, found: Solved, near: KKT, tol: float) -> Told | 
         return Told(Ending.INFEASIBLE, text)
     if size_of_multipliers(found.kkt) > LARGE:
         return None
-    cut = cut_off(problem, found)
+    cut = cut_off(problem, found) or corner_at(problem, found, 1e-5, 0.1, known=False)
     if cut is not None:
         return cut
     weights = balance(problem, found.kkt)

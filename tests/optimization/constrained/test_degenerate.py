@@ -99,6 +99,7 @@ def test_a_product_of_free_numbers_is_no_complementarity():
 JUST_NOT = {
     "exp(x) <= 0": lambda x: -jnp.exp(x[0]),
     "an asymptote": lambda x: jnp.stack([x[1] - jnp.exp(-x[0]), -x[1]]),
+    "softplus(x) <= 0": lambda x: -jnp.logaddexp(x[0], 0.0),
     "by 1e-9": lambda x: -(x[0] ** 2) - 1e-9,
 }
 
@@ -120,7 +121,8 @@ def test_what_reaches_0_is_no_conflict():
         )  # fmt: skip
 
     assert made(lambda x: -jnp.exp(x[0])).verify()
-    for rule in (lambda x: -(x[0] ** 2), lambda x: -jnp.abs(x[0]), lambda x: x[0], lambda x: jnp.exp(x[0])):
+    below = (lambda x: -jnp.log(0.5 + jnp.exp(x[0])), lambda x: -jnp.logaddexp(x[0], -1.0))
+    for rule in (lambda x: -(x[0] ** 2), lambda x: -jnp.abs(x[0]), lambda x: x[0], lambda x: jnp.exp(x[0]), *below):
         with pytest.raises(CertificateError):
             made(rule).verify()
     with pytest.raises(CertificateError):
@@ -199,3 +201,36 @@ def test_where_a_single_parameter_leads_down_multipliers_are_not_said_to_be_miss
     )
     assert str(answer.reason) != "no_kkt_point"
     assert "QED503" not in codes(answer)
+
+
+@pytest.mark.parametrize("f", [lambda x: x[1], lambda x: (x[0] - 3) ** 2 + (x[1] - 2) ** 2])
+def test_discs_that_touch_have_no_multipliers_across(f):
+    """The one feasible point is the minimum, and the gradient of f is no sum of theirs."""
+    touching = lambda x: jnp.stack([1 - x @ x, 1 - (x[0] - 2) ** 2 - x[1] ** 2])  # noqa: E731
+    answer = qed.minimize(f, jnp.array([0.3, 0.4]), inequality=touching)
+    assert (str(answer.reason), codes(answer)) == ("no_kkt_point", ["QED503"])
+
+
+def test_the_tip_of_a_cone_is_a_corner_and_not_called_stationary_or_not():
+    tip = lambda x: -jnp.linalg.norm(x)  # noqa: E731
+    answer = qed.minimize(lambda x: jnp.sum((x - 1) ** 2), jnp.array([0.5, 0.5]), inequality=tip)
+    again = qed.verdict(lambda x: jnp.sum((x - 1) ** 2), answer.x, inequality=tip)
+    assert (str(answer.reason), str(again.kind)) == ("kink", "kink")
+
+
+def test_where_a_constraint_bends_away_a_flat_direction_is_none():
+    """x0^2 >= x1^2: from 0 the second parameter takes the first along, and f = x0^2 rises."""
+    wedge = lambda x: x[0] ** 2 - x[1] ** 2  # noqa: E731
+    answer = qed.minimize(lambda x: x[0] ** 2, jnp.array([0.5, 0.4]), inequality=wedge)
+    assert str(answer.reason) == "minimum"
+    flat = qed.minimize(lambda x: x[0] ** 2, jnp.array([0.5, 0.4]), inequality=lambda x: x[0] + 2)
+    assert str(flat.reason) == "flat_minimum"
+
+
+def test_from_a_point_without_multipliers_the_run_goes_on_where_a_feasible_point_is_lower():
+    wedge = lambda x: x[0] ** 2 - x[1] ** 2  # noqa: E731
+    f = lambda x: (x[1] - 0.5) ** 2 + x[0] ** 2  # noqa: E731
+    answer = qed.minimize(f, jnp.zeros(2), inequality=wedge)
+    assert str(answer.reason) == "minimum"
+    assert abs(answer.fun - 0.125) < 1e-9
+    assert str(qed.verdict(f, jnp.zeros(2), inequality=wedge).kind) != "no_kkt_point"
