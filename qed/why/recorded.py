@@ -27,12 +27,11 @@ from qed.answer import Answer, Finding, Measured, Missing, Reason, Standing
 from qed.optimization.recording import BIT_GRADIENT, BIT_PARAMETER, Recording, place, read, runs
 from qed.why.diagnosis import Diagnosis, Verdict
 from qed.why.edge import FEW, edge, rate_times_curvature
+from qed.why.mistakes.pace import lags
 from qed.why.words import number, plural
 
 ORDERS = 1e3
 RISE = 100.0
-FAR = 1e-4
-SLOW = 1e-6
 STUCK = 0.01
 
 
@@ -233,7 +232,7 @@ def _leaves(recording: Recording) -> Answer[Any] | None:
     for i, leaf in enumerate(compared):
         others = float(np.delete(ratio, i).max()), float(np.delete(pull, i).max())
         name = recording.leaves[leaf].path
-        slow = ratio[i] < min(SLOW, FAR * others[0]) and 0 < pull[i] < FAR * others[1]
+        slow = lags(ratio, pull, i)
         fast = ratio[i] > max(1.0, ORDERS * others[0]) and pull[i] > ORDERS * others[1] > 0
         if slow or fast:
             code, word = ("QED405", "below") if slow else ("QED406", "above")

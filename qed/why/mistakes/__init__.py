@@ -15,6 +15,7 @@ file           code    mistake
 `promoted`     QED213  float32 parameters, and a loss in float64
 `saddle`       QED303  a run that stands still where the loss still falls in some direction
 `unbounded`    QED306  a loss that falls faster and faster
+`pace`         QED405  an array of parameters that hardly moves beside the others
 `rounded`      QED404  updates below the resolution of 16-bit parameters
 `summed`       QED409  a sum over the rows, named beside a step that is too large
 `sign`         QED411  minus a mean of errors
@@ -52,6 +53,7 @@ from qed.why.mistakes.integers import integer_arithmetic
 from qed.why.mistakes.keys import same_key
 from qed.why.mistakes.labels import labels_of_the_wrong_kind
 from qed.why.mistakes.outer import crosswise
+from qed.why.mistakes.pace import vanishing_layers
 from qed.why.mistakes.promoted import promoted
 from qed.why.mistakes.rounded import lost_updates
 from qed.why.mistakes.saddle import rests_at_a_saddle
@@ -95,6 +97,7 @@ def look(case: Case, run: Run, codes: Collection[str] = ()) -> list[Answer[Any]]
         lambda: wrong_sign(case, flat, run) or falls_without_bound(case, run) or rests_at_a_saddle(case, run),
         lambda: no_warm_up(case, run),
         lambda: lost_updates(case, run),
+        lambda: vanishing_layers(case, run),
         lambda: decay_on_offsets(case, flat, run),
         lambda: [] if too_large else different_scales(case, run),
         lambda: summed(case, flat, run) if too_large else [],
