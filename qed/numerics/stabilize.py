@@ -217,7 +217,7 @@ def _places(fun: Callable[..., Any], options: Options) -> frozenset[Any]:
     args, points = points_of(fun, options.at, options.box)
     traced = _traced(fun, args, {})
     lifted, count = _lifted(traced, fun)
-    stable = Stable(lifted.graph, everywhere=options.everywhere)
+    stable = Stable(lifted.graph, everywhere=options.everywhere, longer=False)
     closed_over = lifted.leaves[len(lifted.leaves) - count :]
     inputs = [[*_signature(point, {})[0], *closed_over] for point in points]
     return blamed(stable, lifted.free, [[jax.numpy.asarray(leaf) for leaf in point] for point in inputs])

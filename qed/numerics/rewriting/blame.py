@@ -29,7 +29,7 @@ def blamed(stable: Stable, moving: Sequence[int], points: Sequence[Sequence[Any]
     """The places where something is lost at one of the points.
 
     Args:
-        stable: the function with everything rewritten.
+        stable: the function with everything rewritten, and without longer numbers.
         moving: positions of the inputs in which it is differentiated.
         points: the inputs at each point.
     """
@@ -45,6 +45,7 @@ def blamed(stable: Stable, moving: Sequence[int], points: Sequence[Sequence[Any]
                 found |= {span for c, d in zip(judged, differ, strict=True) if _lost(d) for span in _spans(c)}
         if inner and any(_whole(stable, point) for point in points):
             found |= {span for c in inner for span in _spans(c)}
+    found |= stable.fallback.places(_graphs(stable, moving), moving, points)
     return frozenset(found)
 
 
@@ -72,9 +73,8 @@ def _graphs(stable: Stable, moving: Sequence[int]) -> list[Rewritten]:
 
 def _pairs(graph: Rewritten, changes: Sequence[Change], moving: Sequence[int]) -> Callable[..., list[Any]]:
     """For each change what the two expressions and their derivatives are: [(old, new), ...]."""
-    inputs_of = list(graph.inputs)
     nodes = [node for c in changes for node in (c.old, c.new) if node is not None]
-    functions = [graph.builder.function([node], inputs_of) for node in nodes]  # each alone: 0 * inf is no number
+    functions = [graph.evaluated([node]) for node in nodes]  # each alone: 0 * inf is no number
 
     def results(*inputs: Any) -> list[Any]:
         alone = [_with_derivatives(function, inputs, moving) for function in functions]

@@ -27,6 +27,7 @@ from jax.custom_derivatives import SymbolicZero
 from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.graph import Graph
 from qed.graph.jaxpr import Reader
+from qed.numerics.longer.fallback import Longer
 from qed.numerics.rewriting.change import Only
 from qed.numerics.rewriting.session import Rewritten, rewrite
 
@@ -41,17 +42,23 @@ class Stable:
         graph: the graph of the function as written; all arrays are its inputs.
         only: which nodes may be rewritten; default all.
         everywhere: whether to rewrite also what keeps its digits.
+        longer: whether it may be computed in longer numbers where rewriting is at its end.
     """
 
     graph: Graph
     only: Only | None = None
     everywhere: bool = False
+    longer: bool = True
     value: Rewritten = field(init=False)
+    fallback: Longer = field(init=False)
     _derivatives: dict[tuple[int, ...], Derivative] = field(init=False, default_factory=dict)
     _function: Callable[..., Any] = field(init=False)
 
     def __post_init__(self) -> None:
         self.value = rewrite(self.graph, self.only, everywhere=self.everywhere)
+        self.fallback = Longer(self.graph, self._without_fallback, self.only)
+        if self.longer:
+            self.value = self.fallback.value(self.value) or self.value
         self._function = self._attached()
 
     def __call__(self, *inputs: Any) -> list[Any]:
@@ -66,6 +73,14 @@ class Stable:
         if key not in self._derivatives:
             self._derivatives[key] = Derivative.of(self, key)
         return self._derivatives[key]
+
+    def graphs(self, moving: Sequence[int]) -> tuple[Rewritten | None, Rewritten | None]:
+        """The reverse and the forward graph of the derivative in the inputs at some positions."""
+        found = self.derivative(moving)
+        return found.reverse, found.forward
+
+    def _without_fallback(self, graph: Graph) -> Stable:
+        return Stable(graph, self.only, self.everywhere, longer=False)
 
     def _attached(self) -> Callable[..., Any]:
         @jax.custom_jvp
@@ -100,6 +115,8 @@ class Derivative:
     @classmethod
     def of(cls, stable: Stable, moving: tuple[int, ...]) -> Derivative:
         """Differentiate the rewritten graph, and rewrite the result."""
+        if stable.value.longer:
+            return cls(stable, moving, *stable.fallback.derivative(moving))
         outputs = stable.graph.outputs
         floats = [i for i, out in enumerate(outputs) if is_inexact(out.dtype)]
         reverse = None
@@ -107,6 +124,10 @@ class Derivative:
         if floats == [0] and outputs[0].shape == () and real and is_real(outputs[0].dtype):
             reverse = _reversed(stable, moving)
         forward = None if reverse is not None else _forward(stable, moving)
+        short = reverse if reverse is not None else forward
+        assert short is not None
+        if stable.longer:
+            reverse, forward = stable.fallback.needed(short, moving) or (reverse, forward)
         return cls(stable, moving, reverse, forward)
 
     @property
@@ -124,7 +145,7 @@ class Derivative:
     def __call__(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """The outputs and their tangents."""
         outputs = self.stable.graph.outputs
-        if self.reverse is not None and self.reverse.changes:
+        if self.reverse is not None and (self.reverse.changes or self.reverse.longer):
             found = self.reverse.function(*primals)
             outs, gradients = found[: len(outputs)], found[len(outputs) :]
             dtype = outputs[0].dtype
@@ -133,11 +154,35 @@ class Derivative:
             for part in parts[1:]:
                 total = total + part
             return outs, [total, *(_none(out.shape) for out in outputs[1:])]
+        if self.forward is not None and self.forward.longer:
+            return self._by_columns(self.forward.function, primals, tangents)
         if self.forward is not None and self.forward.changes:
             found = self.forward.function(*primals, *tangents)
             outs, slopes = found[: len(outputs)], iter(found[len(outputs) :])
             return outs, [next(slopes) if is_inexact(out.dtype) else _none(out.shape) for out in outputs]
         return self._plain(primals, tangents)
+
+    def _by_columns(
+        self, function: Flat, primals: Sequence[Any], tangents: Sequence[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """By the matrix of the derivative: longer numbers make it, its product with the tangents is the program's."""
+        graph = self.stable.graph
+        nothing = [jnp.zeros(graph.inputs[i].shape, graph.inputs[i].dtype) for i in self.moving]
+        outs = function(*primals, *nothing)[: len(graph.outputs)]
+        slopes: list[Any] = [None if is_inexact(out.dtype) else _none(out.shape) for out in graph.outputs]
+        for k, tangent in enumerate(tangents):
+
+            def column(basis: Any, k: int = k) -> list[Any]:
+                return function(*primals, *nothing[:k], basis, *nothing[k + 1 :])[len(graph.outputs) :]
+
+            size = nothing[k].size
+            basis = jnp.eye(size, dtype=nothing[k].dtype).reshape(size, *nothing[k].shape)
+            columns = iter(jax.vmap(column)(basis))
+            for i, out in enumerate(graph.outputs):
+                if is_inexact(out.dtype):
+                    part = jnp.tensordot(tangent.reshape(size), next(columns), 1)
+                    slopes[i] = part if slopes[i] is None else slopes[i] + part
+        return outs, slopes
 
     def _plain(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """JAX's own derivative of the rewritten function."""

@@ -59,7 +59,7 @@ def _weights(s: Any, index: int, factor: float, divides: bool) -> tuple[Any, Any
     shift = jnp.maximum(jnp.max(q), 0)
     power = jnp.exp(q - jnp.where(jnp.isfinite(shift), shift, 0))
     power = jnp.where(rest == 0, power, power + power * rest)
-    terms = jnp.where(jnp.arange(s.shape[0]) == index, 0, power).astype(s.dtype)
+    terms = jnp.where(jnp.arange(s.shape[0], dtype=np.int32) == index, 0, power).astype(s.dtype)
     return shift, terms, jnp.exp(-shift) + jnp.sum(terms)
 
 

@@ -138,7 +138,7 @@ def patch(found: Rewritten, change: Change, arrays: Sequence[Any]) -> Patch | No
         return None
     named = {n.name: n for n in reachable([change.new, change.old]) if n.name is not None and n is not change.new}
     try:
-        *values, wanted = found.builder.function([*named.values(), change.new], list(found.inputs))(*arrays)
+        *values, wanted = found.evaluated([*named.values(), change.new])(*arrays)
         got = _evaluated(qualified, dict(zip(named, values, strict=True)))
     except Exception:  # the formula means something else as code
         return None

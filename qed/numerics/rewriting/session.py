@@ -16,7 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import jax
+
 from qed import facts
+from qed.domains.widened import widen
 from qed.graph.build import Builder, Node, reachable
 from qed.graph.graph import Equation, Graph
 from qed.graph.names import assigned
@@ -45,6 +48,7 @@ class Rewritten:
         changes: what was changed, in program order; empty where the function is the original one.
         builder, inputs, outputs: the nodes themselves.
         passes: how many passes were made.
+        longer: whether the nodes are of float64, and the function rounds to the program's dtype.
     """
 
     function: Callable[..., list[Any]] = field(repr=False)
@@ -53,6 +57,17 @@ class Rewritten:
     inputs: tuple[Node, ...] = field(repr=False)
     outputs: tuple[Node, ...] = field(repr=False)
     passes: int = 1
+    longer: bool = False
+
+    def evaluated(self, nodes: Sequence[Node]) -> Callable[..., list[Any]]:
+        """(the graph's inputs) -> the values of some of its nodes, in their own dtypes."""
+        function = self.builder.function(nodes, list(self.inputs))
+
+        def in_float64(*inputs: Any) -> list[Any]:
+            with jax.enable_x64(True):
+                return function(*map(widen, inputs))
+
+        return in_float64 if self.longer else function
 
 
 def rewrite(

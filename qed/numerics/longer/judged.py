@@ -1,0 +1,137 @@
+"""What a rewritten graph still loses at points of all magnitudes, beside the same graph in longer numbers.
+
+At each point (`probes`) both are evaluated. The point counts against the graph where at least `LOST` bits of a result
+are wrong and either
+
+- a difference that can cancel did (`candidates`): |a - b| is at most 2^-CANCELLED of the larger of both; or
+- a function with a steep slope met a rounded number: |x f'(x) / f(x)| is at least 2^CANCELLED, as for the logarithm
+  near 1 and the arccosine near 1; or
+- it overflowed: the result is no number or infinite, and is a number of the dtype in truth.
+
+A single zero of a smooth function is met by chance: it costs k bits at about one point in 2^k. So some points count
+for nothing, and `LEAST` of `probes.COUNT` are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qed.graph.build import Node
+from qed.graph.dtypes import as_wide, is_real, unit_roundoff
+from qed.numerics.longer.numbers import in_numpy
+from qed.numerics.rewriting.session import Rewritten
+
+LOST = 12.0
+CANCELLED = 6.0
+LEAST = 4
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """At how many points a graph lost digits to some nodes or overflowed, an array counting by its share of numbers."""
+
+    points: float
+    blamed: tuple[Node, ...]
+
+    @property
+    def harmful(self) -> bool:
+        """Whether these are more than chance."""
+        return self.points >= LEAST
+
+
+def judged(
+    short: Rewritten,
+    long: Callable[..., list[Any]],
+    nodes: Sequence[Node],
+    points: Sequence[Any],
+    normwise: int,
+    bits: tuple[float, float] = (LOST, CANCELLED),
+) -> Judgement:
+    """Compare a graph with its evaluation in longer numbers.
+
+    Args:
+        short: the rewritten graph in the program's dtype.
+        long: the same in float64, of inputs in float64.
+        nodes: what may have lost digits.
+        points: one array an input, points along its first axis.
+        normwise: from which output on an array is judged by its largest element (gradients are).
+        bits: how many a result must have lost, and how many a node.
+    """
+    count = len(short.outputs)
+    operands = [child for node in nodes for child in node.children]
+    function = short.builder.function([*short.outputs, *operands], short.inputs, effects=False)
+    found = in_numpy(function, points)
+    with jax.enable_x64(True):
+        truth = in_numpy(long, [as_wide(x) if is_real(x.dtype) else x for x in points])
+    pairs = [(a, b, i >= normwise) for i, (a, b) in enumerate(zip(found[:count], truth, strict=True))]
+    real = [pair for pair in pairs if is_real(pair[0].dtype)]
+    if not real:
+        return Judgement(0, ())
+    lost = np.max([_lost(*pair, bits[0]) for pair in real], axis=0)
+    burst = np.max([_burst(a, b) for a, b, _ in real], axis=0)
+    rest = iter(found[count:])
+    causes = [_cause(node, [as_wide(next(rest)) for _ in node.children], bits[1]) for node in nodes]
+    guilty = [lost * cause for cause in causes]
+    harmed = np.max([burst, *guilty], axis=0)
+    return Judgement(float(harmed.sum()), tuple(n for n, g in zip(nodes, guilty, strict=True) if g.any()))
+
+
+def _flat(array: Any) -> np.ndarray:
+    found = as_wide(array)
+    return found.reshape(len(found), -1)
+
+
+def _lost(found: Any, truth: Any, normwise: bool, bits: float) -> np.ndarray:
+    """The share of the numbers of a result that have lost digits, at each point."""
+    a, b, unit = _flat(found), _flat(truth), unit_roundoff(found.dtype)
+    info = jnp.finfo(found.dtype)
+    size = np.maximum(np.abs(b), float(info.tiny))
+    with np.errstate(all="ignore"):
+        size = np.maximum(size, size.max(axis=1, keepdims=True, initial=0.0)) if normwise else size
+        wrong = np.abs(a - b) >= (2.0 ** min(bits, -np.log2(unit) / 2) - 1) * unit * size
+    return _share(wrong & np.isfinite(a) & (np.abs(b) <= float(info.max)))
+
+
+def _burst(found: Any, truth: Any) -> np.ndarray:
+    """The share of the numbers that are NaN or infinite and should not be, at each point."""
+    a, b = _flat(found), _flat(truth)
+    return _share(~np.isfinite(a) & (np.abs(b) <= float(jnp.finfo(found.dtype).max) / 2))
+
+
+def _share(mask: np.ndarray) -> np.ndarray:
+    return mask.mean(axis=1) if mask.shape[1] else np.zeros(len(mask))
+
+
+def _cause(node: Node, operands: Sequence[np.ndarray], least: float) -> np.ndarray:
+    """At which points a node may have multiplied the errors of its operands."""
+    rank = max(a.ndim for a in operands)
+    a, *others = (x.reshape(x.shape[0], *(1,) * (rank - x.ndim), *x.shape[1:]) for x in operands)
+    with np.errstate(all="ignore"):
+        if node.operation in SLOPES:
+            bits = np.log2(np.abs(SLOPES[node.operation](a, *others)))
+        else:
+            b = others[0] if node.operation == "sub" else -others[0]
+            bits = np.log2(np.maximum(np.abs(a), np.abs(b)) / np.abs(a - b))
+    bits = np.where(np.isnan(bits), 0.0, bits)
+    return np.any((bits >= least).reshape(len(bits), -1), axis=1)
+
+
+SLOPES: dict[str, Callable[..., Any]] = {
+    "acos": lambda x: x / (np.sqrt((1 - x) * (1 + x)) * np.arccos(x)),
+    "acosh": lambda x: x / (np.sqrt((x - 1) * (x + 1)) * np.arccosh(x)),
+    "asin": lambda x: x / (np.sqrt((1 - x) * (1 + x)) * np.arcsin(x)),
+    "atanh": lambda x: x / ((1 - x) * (1 + x) * np.arctanh(x)),
+    "erf_inv": lambda x: 1 / (1 - np.abs(x)),
+    "log": lambda x: 1 / np.log(x),
+    "pow": lambda x, y: y,
+}
+"""By how much the steep functions (`candidates.STEEP`) multiply a relative error."""
+
+
+__all__ = ["Judgement", "judged"]

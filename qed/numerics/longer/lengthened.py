@@ -1,0 +1,194 @@
+"""The graph of a function in float64: the same equations on wider numbers, its constants as they were rounded.
+
+Every real dtype of the graph becomes float64, in its variables and in the parameters of its equations; a float32 0.1
+stays the number that it was. JAX's own library functions keep their derivative rules. The result is a graph like any
+other, which can be rewritten: constants that a rewriting puts in have all digits, and its thresholds are those of
+float64.
+
+Not every graph has one (`lengthened` gives None): not where the program asks for its own rounding (several real dtypes,
+`reduce_precision`, bits), where it holds a derivative rule of the user's, or anything that is no arithmetic on few
+numbers: loops, products of matrices, decompositions, random numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from qed import facts
+from qed.calculus.gradient.kept import Kept
+from qed.domains.shadow import widened_native
+from qed.domains.widened import Widened, own_dtype
+from qed.graph import jaxpr
+from qed.graph.calls import Inline
+from qed.graph.dtypes import as_wide, is_inexact, is_real, wide
+from qed.graph.graph import Atom, Equation, Graph, Literal, Variable
+from qed.graph.replay import Place
+from qed.graph.tape import Frame
+
+EQUATIONS = 400
+"""The largest graph."""
+ELEMENTS = 1024
+"""The largest array."""
+JACOBIAN = 4096
+"""The largest derivative, as a matrix."""
+TERMS = 64
+"""The longest sum of products."""
+
+_INLINED = ("jit", "closed_call", "core_call", "named_call", "remat")
+_MOVED = frozenset([facts.Class.LINEAR, facts.Class.SELECT, facts.Class.COMPARE, facts.Class.ZERO_DERIVATIVE])
+_KINDS = _MOVED | {facts.Class.UNARY, facts.Class.ARITHMETIC, facts.Class.REDUCE}
+
+
+BY_PYTHON = frozenset(
+    "bessel_i0e bessel_i1e igamma igammac igamma_grad_a random_gamma_grad regularized_incomplete_beta".split()
+)
+"""What JAX writes out when it compiles, in the dtypes that are enabled then."""
+
+
+def lengthened(graph: Graph) -> Graph | None:
+    """The graph in float64, or None where longer numbers are not for it.
+
+    Args:
+        graph: the graph of a function as written.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.trace import trace
+        >>> graph = trace(lambda x: 0.1 * x, jnp.float32(1)).graph
+        >>> wider = lengthened(graph)
+        >>> wider.outputs, wider.equations[0].inputs[0]
+        ((v:float64[],), 0.10000000149011612)
+    """
+    inside = sum(math.prod(v.shape) for v in graph.inputs if is_real(v.dtype))
+    outside = sum(math.prod(v.shape) for v in graph.outputs if is_real(v.dtype))
+    if inside * outside > JACOBIAN or not inside:
+        return None
+    if graph.count() > EQUATIONS or not _one_short_dtype(graph) or not _elementary(graph):
+        return None
+    with jax.enable_x64(True):
+        return _Longer(Kept(graph)).graph(graph)
+
+
+def _one_short_dtype(graph: Graph) -> bool:
+    """Whether all real numbers have one dtype, and it is shorter than float64."""
+    found = {str(v.dtype) for g in _graphs(graph) for v in _variables(g) if is_inexact(v.dtype)}
+    return len(found) == 1 and found <= {"float32", "float16", "bfloat16"}
+
+
+def _graphs(graph: Graph) -> list[Graph]:
+    inner = [e.call.graphs for e in graph.walk() if e.call is not None]
+    return [graph, *(g for graphs in inner for g in graphs)]
+
+
+def _variables(graph: Graph) -> list[Atom]:
+    made = [variable for equation in graph.equations for variable in equation.outputs]
+    return [*graph.inputs, *made, *(variable for variable, _ in graph.constants)]
+
+
+def _elementary(graph: Graph) -> bool:
+    """Whether a graph is arithmetic on few numbers."""
+    small = all(math.prod(v.shape) <= ELEMENTS for g in _graphs(graph) for v in _variables(g))
+    return small and all(map(_allowed, graph.walk()))
+
+
+def _allowed(equation: Equation) -> bool:
+    name, call = equation.primitive, equation.call
+    if equation.native is None:
+        return False
+    if isinstance(call, Inline):
+        return name in _INLINED or (name == "custom_jvp_call" and jaxpr.library_rule(equation.native))
+    if call is not None or own_dtype(equation) or name in ("reduce_precision", "custom_linear_solve"):
+        return False
+    if name in BY_PYTHON:
+        return False
+    if name == "dot_general":
+        return _short_product(equation)
+    return facts.classify(name) in _KINDS
+
+
+def _short_product(equation: Equation) -> bool:
+    """Whether a product is of two vectors, or of short ones in a row: no matrix that something is multiplied with."""
+    ((left, _), _) = equation.params["dimension_numbers"]
+    return not equation.outputs[0].shape and math.prod(equation.inputs[0].shape[i] for i in left) <= TERMS
+
+
+class _Longer:
+    """Copies graphs, each once."""
+
+    def __init__(self, kept: Kept) -> None:
+        self.kept = kept
+        self.known: dict[int, Graph] = {}
+        self.keep: list[Graph] = []
+
+    def graph(self, graph: Graph) -> Graph:
+        """A graph in float64."""
+        if id(graph) not in self.known:
+            self.keep.append(graph)
+            self.known[id(graph)] = self._graph(graph)
+        return self.known[id(graph)]
+
+    def _graph(self, graph: Graph) -> Graph:
+        made: dict[Variable, Variable] = {}
+
+        def variable(old: Variable) -> Variable:
+            return made.setdefault(old, replace(old, dtype=wide(old.dtype)) if is_real(old.dtype) else old)
+
+        def atom(old: Atom) -> Atom:
+            if isinstance(old, Variable):
+                return variable(old)
+            return Literal(np.float64(old.value), old.shape, wide(old.dtype)) if is_real(old.dtype) else old
+
+        equations = tuple(
+            self._equation(e, tuple(map(atom, e.inputs)), tuple(map(variable, e.outputs)), graph)
+            for e in graph.equations
+        )
+        return Graph(
+            tuple(map(variable, graph.inputs)),
+            equations,
+            tuple(map(atom, graph.outputs)),
+            tuple((variable(v), as_wide(value) if is_real(v.dtype) else value) for v, value in graph.constants),
+            graph.name,
+            graph.span,
+        )
+
+    def _equation(
+        self, equation: Equation, inputs: Sequence[Atom], outputs: Sequence[Variable], graph: Graph
+    ) -> Equation:
+        params, call, native = dict(equation.params), equation.call, equation.native
+        name = equation.primitive
+        if isinstance(call, Inline):
+            call = replace(call, graph=self.graph(call.graph))
+            if name == "custom_jvp_call":
+                native = self._with_rule(equation, graph)
+            if native is None or name == "remat":
+                name, native = "named_call", equation.native
+        else:
+            native = widened_native(native)
+            params = {key: native.params.get(key, value) for key, value in params.items()}
+        return replace(
+            equation, primitive=name, inputs=tuple(inputs), outputs=tuple(outputs), params=params, call=call,
+            native=native,
+        )  # fmt: skip
+
+    def _with_rule(self, equation: Equation, graph: Graph) -> Any:
+        """The equation of JAX in float64, with its rule; None where it cannot be made."""
+        attached = self.kept(equation, Place(Frame(graph)))
+        if attached is None:
+            return None
+        avals = [jax.ShapeDtypeStruct(a.shape, wide(a.dtype)) for a in equation.inputs]
+        traced = jax.make_jaxpr(lambda *values: attached(Widened(self.kept), values))(*avals)
+        found = traced.eqns
+        if len(found) != 1 or list(found[0].invars) != list(traced.jaxpr.invars):
+            return None
+        if list(found[0].outvars) != list(traced.jaxpr.outvars):
+            return None
+        return found[0].replace(source_info=equation.native.source_info)
+
+
+__all__ = ["lengthened"]

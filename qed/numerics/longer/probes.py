@@ -1,0 +1,114 @@
+"""Points of all magnitudes, at which it is seen what a formula loses: drawn, and the same whenever they are drawn.
+
+Where two numbers cancel, they are nearly equal, and what makes them so is one of few things: an argument is small or
+large, arguments are near each other, or one is near a number like 1 or pi. Each point is one of
+
+    scattered      c_i s_ij 10^U(-1, 1), c_i = 10^U(-9, 9) for each argument, all signs s_ij or only +
+    moderate       U(0, 1) or N(0, 1)
+    neighbours     c (1 + 10^-U(1, 7) N(0, 1)), one c = 10^U(-4, 4) for all arguments
+    beside         b_i + 10^-U(1, 7) N(0, 1), b_i of 1, 0, -1, 2, pi/2, pi for each argument
+    apart          s_ij 10^U(-6, 6), each number by itself
+    led            c_i N(0, 1) for one number of each argument, 10^-U(1, 6) times as much for the others
+    in (0, 1)      near 0, near 1 (10^-U(0, 8) from it), or anywhere, by argument
+    mixed          each argument by one of these
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from qed.graph.dtypes import is_real
+from qed.graph.graph import Graph
+
+COUNT = 512
+SEED = 0
+BESIDE = (1.0, 0.0, -1.0, 2.0, np.pi / 2, np.pi)
+
+
+def probes(graph: Graph, count: int = COUNT, seed: int = SEED) -> list[np.ndarray]:
+    """One array an input of a graph, with `count` points along its first axis.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.trace import trace
+        >>> [x.shape for x in probes(trace(lambda x, n: x * n, jnp.zeros(3, "float32"), jnp.int32(2)).graph)]
+        [(512, 3), (512,)]
+    """
+    rng = np.random.default_rng(seed)
+    shapes = [v.shape for v in graph.inputs if is_real(v.dtype)]
+    rows = [KINDS[k % len(KINDS)](rng, shapes) for k in range(count)]
+    reals = iter(zip(*rows, strict=True))
+    found = []
+    for variable in graph.inputs:
+        if is_real(variable.dtype):
+            with np.errstate(over="ignore"):
+                found.append(np.stack(next(reals)).astype(np.float32).astype(variable.dtype))
+        else:
+            whole = rng.integers(0, 2, (count, *variable.shape))
+            found.append(whole.astype(variable.dtype))
+    return found
+
+
+def _scattered(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    positive = rng.random() < 0.5
+    found = []
+    for shape in shapes:
+        size = 10 ** rng.uniform(-9, 9) * 10 ** rng.uniform(-1, 1, shape)
+        found.append(size if positive else size * rng.choice([-1, 1], shape))
+    return found
+
+
+def _moderate(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    positive = rng.random() < 0.5
+    return [rng.random(shape) if positive else rng.standard_normal(shape) for shape in shapes]
+
+
+def _neighbours(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    centre, near = 10 ** rng.uniform(-4, 4), 10 ** -rng.uniform(1, 7)
+    return [centre * (1 + near * rng.standard_normal(shape)) for shape in shapes]
+
+
+def _beside(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    near = [10 ** -rng.uniform(1, 7) for _ in shapes]
+    return [rng.choice(BESIDE) + e * rng.standard_normal(shape) for e, shape in zip(near, shapes, strict=True)]
+
+
+def _apart(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    positive = rng.random() < 0.5
+    sizes = [10 ** rng.uniform(-6, 6, shape) for shape in shapes]
+    return [size if positive else size * rng.choice([-1, 1], size.shape) for size in sizes]
+
+
+def _led(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    found = []
+    for shape in shapes:
+        values = np.asarray(rng.standard_normal(shape) * 10 ** -rng.uniform(1, 6)).ravel()
+        if values.size:
+            values[rng.integers(values.size)] = rng.standard_normal()
+        found.append(values.reshape(shape) * 10 ** rng.uniform(-2, 2))
+    return found
+
+
+def _in_unit(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    found = []
+    for shape in shapes:
+        small = 10 ** -rng.uniform(0, 8, shape)
+        found.append([small, 1 - small, rng.random(shape)][rng.integers(3)])
+    return found
+
+
+def _mixed(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    return [PURE[rng.integers(len(PURE))](rng, [shape])[0] for shape in shapes]
+
+
+PURE: tuple[Callable[..., list[Any]], ...] = (
+    _scattered, _moderate, _neighbours, _beside, _apart, _led, _in_unit,
+)  # fmt: skip
+KINDS = (*PURE, _scattered, _mixed)
+"""By which rule each point in turn is drawn."""
+
+
+__all__ = ["COUNT", "SEED", "probes"]

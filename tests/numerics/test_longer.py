@@ -1,0 +1,156 @@
+"""Longer numbers: where they are used, under which transformations, and where they are not."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed.graph.trace import trace
+from qed.numerics.longer.lengthened import lengthened
+from qed.numerics.longer.probes import probes
+
+
+def moments(x, y):
+    """A Gram determinant: |x|^2 |y|^2 - (x.y)^2."""
+    return jnp.dot(x, x) * jnp.dot(y, y) - jnp.dot(x, y) ** 2
+
+
+A, B = jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0, 3.001])
+
+
+def gram(x, y):
+    a, b = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    return np.sum(np.cross(a, b) ** 2), 2 * (np.dot(b, b) * a - np.dot(a, b) * b)
+
+
+@pytest.fixture(scope="module")
+def stable():
+    return qed.stabilize(moments)
+
+
+def test_a_determinant_and_its_gradient_keep_their_digits(stable):
+    value, slope = gram(A, B)
+    assert abs(float(moments(A, B)) / value - 1) > 1e-3
+    for fun in (stable, jax.jit(stable)):
+        assert float(fun(A, B)) == pytest.approx(value, rel=2e-7)
+    for grad in (jax.grad(stable), jax.jit(jax.grad(stable)), jax.grad(jax.jit(stable))):
+        assert np.asarray(grad(A, B)) == pytest.approx(slope, rel=1e-6, abs=1e-6 * np.abs(slope).max())
+
+
+def test_it_maps_and_loops(stable):
+    rows = jnp.stack([B, B * 2])
+    wanted = [gram(A, row)[0] for row in rows]
+    assert np.asarray(jax.jit(jax.vmap(stable, (None, 0)))(A, rows)) == pytest.approx(wanted, rel=2e-7)
+    slopes = jax.vmap(jax.grad(stable), (None, 0))(A, rows)
+    assert np.asarray(slopes[1]) == pytest.approx(gram(A, rows[1])[1], rel=1e-5)
+
+    def summed(a):
+        return jax.lax.scan(lambda total, row: (total + stable(a, row), None), jnp.float32(0), rows)[0]
+
+    assert float(summed(A)) == pytest.approx(sum(wanted), rel=4e-7)
+    assert np.asarray(jax.grad(summed)(A)) == pytest.approx(sum(gram(A, row)[1] for row in rows), rel=1e-5)
+
+
+def test_x64_may_be_on(stable):
+    with jax.enable_x64(True):
+        found = stable(A, B)
+        assert found.dtype == np.float32 and float(found) == pytest.approx(gram(A, B)[0], rel=2e-7)
+        assert jax.grad(stable)(A, B).dtype == np.float32
+
+
+def test_half_precision_is_rounded_once(stable):
+    short = A.astype(jnp.bfloat16), jnp.array([1.0, 2.0, 3.02], jnp.bfloat16)
+    found = stable(*short)
+    assert found.dtype == jnp.bfloat16
+    assert float(found) == pytest.approx(gram(*short)[0], rel=2**-8)
+
+
+def test_several_results_have_a_matrix_as_derivative():
+    def both(x, y):
+        return jnp.stack([moments(x, y), jnp.sum(x)]), x
+
+    stable = qed.stabilize(both)
+    value, slope = gram(A, B)
+    assert float(stable(A, B)[0][0]) == pytest.approx(value, rel=2e-7)
+    for of in (jax.jacrev, jax.jacfwd):
+        first, second = of(stable)(A, B)
+        assert np.asarray(first) == pytest.approx(np.stack([slope, np.ones(3)]), rel=1e-5)
+        assert np.asarray(second) == pytest.approx(np.eye(3))
+
+
+def test_a_second_derivative_is_that_of_the_program(stable):
+    found = jax.hessian(stable)(A, B)
+    b = np.asarray(B, np.float64)
+    assert np.asarray(found) == pytest.approx(2 * (np.dot(b, b) * np.eye(3) - np.outer(b, b)), rel=1e-5)
+
+
+def rewritten(stable, *args):
+    found = stable.rewrites(*args).value
+    assert found is not None
+    return found
+
+
+def test_what_is_replaced_is_told(stable):
+    found = rewritten(stable, A, B)
+    assert any("in float64" in rewrite.after for rewrite in found.rewrites)
+    assert found.value.before > 10 > 2 > found.value.after
+    (span,) = {rewrite.span.line for rewrite in found.rewrites if rewrite.where == "value"}
+    assert "jnp.dot(x, y) ** 2" in Path(__file__).read_text().splitlines()[span - 1]
+
+
+def test_at_a_point_only_what_is_lost_there():
+    same = (A, jnp.array([3.0, -1.0, 0.5]))
+    assert qed.stabilize(moments, at=same)(*same) == moments(*same)
+    assert not rewritten(qed.stabilize(moments, at=same), *same).rewrites
+    assert float(qed.stabilize(moments, at=(A, B))(A, B)) == pytest.approx(gram(A, B)[0], rel=2e-7)
+
+
+def network(w, x, y):
+    hidden = jnp.tanh(x @ w["first"])
+    return jnp.mean((hidden @ w["second"] - y) ** 2)
+
+
+def linear(w, x, y):
+    return jnp.mean((w[0] * x + w[1] - y) ** 2)
+
+
+def penalised(w, x, y):
+    return jnp.mean(jnp.square(jnp.exp(w[0] * x) + w[1] - y)) + 0.1 * jnp.sum(w * w)
+
+
+@pytest.mark.parametrize(("fun", "w"), [(linear, jnp.ones(2)), (penalised, jnp.ones(2))])
+def test_the_loss_of_a_model_stays_as_it_is(fun, w):
+    x, y = jnp.arange(5.0), jnp.arange(5.0) ** 2
+    stable = qed.stabilize(fun)
+    assert stable(w, x, y) == fun(w, x, y)
+    assert not [r for r in rewritten(stable, w, x, y).rewrites if r.where == "value"]
+
+
+def test_a_network_is_not_for_longer_numbers():
+    w = {"first": jnp.ones((3, 4)), "second": jnp.ones(4)}
+    args = w, jnp.ones((2, 3)), jnp.zeros(2)
+    assert lengthened(trace(network, *args).graph) is None
+    assert qed.stabilize(network)(*args) == network(*args)
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: x + jax.lax.reduce_precision(jnp.exp(x), 8, 7),
+        lambda x: jnp.exp(x.astype(jnp.bfloat16)).astype(jnp.float32) - 1,
+        lambda x: jax.lax.fori_loop(0, 3, lambda _, c: jnp.exp(c) - x, x),
+        lambda x: x * jnp.ones((64, 64)),
+    ],
+)
+def test_graphs_that_have_no_longer_form(fun):
+    assert lengthened(trace(fun, jnp.float32(1)).graph) is None
+
+
+def test_the_probes_are_the_same_again():
+    graph = trace(lambda x, n: x * n, jnp.zeros(3, jnp.float32), 2).graph
+    for one, other in zip(probes(graph), probes(graph), strict=True):
+        assert np.array_equal(one, other) and len(one) == 512
+    assert not np.array_equal(probes(graph)[0], probes(graph, seed=1)[0])
