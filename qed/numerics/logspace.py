@@ -262,7 +262,9 @@ def one_of_largest(u: Any, axes: tuple[int, ...]) -> Any:
     kept = tuple(k for k in range(u.ndim) if k not in axes)
     rows = jnp.transpose(u, kept + axes)
     flat = rows.reshape(*(u.shape[k] for k in kept), -1)
-    first = jax.lax.argmax(flat, flat.ndim - 1, np.int32)[..., None]
+    # JAX writes argmax out when it compiles, in the dtypes that are enabled then: not for float64 inside float32
+    long = flat.dtype == np.float64
+    first = jax.lax.top_k(flat, 1)[1] if long else jax.lax.argmax(flat, flat.ndim - 1, np.int32)[..., None]
     found = first == jax.lax.broadcasted_iota(np.int32, flat.shape, flat.ndim - 1)
     return jnp.transpose(found.reshape(rows.shape), tuple(np.argsort(kept + axes).tolist()))
 
