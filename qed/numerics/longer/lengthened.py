@@ -46,7 +46,8 @@ _KINDS = _MOVED | {facts.Class.UNARY, facts.Class.ARITHMETIC, facts.Class.REDUCE
 
 
 BY_PYTHON = frozenset(
-    "argmax argmin bessel_i0e bessel_i1e igamma igammac igamma_grad_a random_gamma_grad regularized_incomplete_beta".split()
+    "argmax argmin bessel_i0e bessel_i1e igamma igammac igamma_grad_a random_gamma_grad "
+    "regularized_incomplete_beta".split()
 )
 """What JAX writes out when it compiles, in the dtypes that are enabled then."""
 
