@@ -1,0 +1,145 @@
+"""The certificate of a strict local minimum, or maximum, of a function of many variables with a sparse Hessian.
+
+Let s H(z) have no eigenvalue below m > 0 at any z of a convex box that holds the ball of radius r about c, s = 1 or
+-1, and let g bound |grad f(c)|. Then s f(y) >= s f(c) - g |y - c| + m/2 |y - c|^2 on it, which is above s f(c) where
+|y - c| > 2 g/m: for 2 g/m < r the least value of s f on the ball lies inside, where the gradient vanishes. By strong
+convexity it is the only critical point of the box, and |x* - c| <= g/m (Nesterov, *Introductory Lectures on Convex
+Optimization*, 2004, theorem 2.1.10).
+
+The derivatives are enclosed by the term of the function (`qed.domains.curvature_stacked`), which is compared with the
+program in balls, as second differences are with the enclosed entries; the eigenvalues are bounded by a banded Cholesky
+factorisation with its residual (`qed.certificates.banded`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, final
+
+import numpy as np
+
+from qed.certificates.banded import least_eigenvalue
+from qed.certificates.certificate import Pointed, Subject, vector
+from qed.certificates.critical_point import within
+from qed.certificates.smooth_terms import SmoothTerm
+from qed.domains.ball_boxes import NotSmooth
+from qed.domains.curvature_jets import Rough
+from qed.domains.curvature_stacked import SparseJet, StackedJets
+from qed.domains.curvature_values import BallValues, NoValue
+from qed.domains.interval import Interval
+from qed.domains.precision import flint, precision
+from qed.errors import CertificateError
+from qed.graph.trace import Traced
+
+Array = np.ndarray
+ENTRIES = 3
+"""At how many entries of the matrix differences are taken."""
+BITS = 200
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SparseMinimum(Pointed):
+    """One critical point near x, all curvatures of one sign; vectors are the arrays of x laid end to end.
+
+    `shift` is near the least curvature, and `curvature` a bound of all; `sign` is -1 for a maximum.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from qed.certificates.sparse_minimum import SparseMinimum
+    >>> certificate = SparseMinimum.about(
+    ...     lambda x: jnp.sum(x**2) + jnp.sum(x[1:] * x[:-1]), jnp.zeros(3), (), center=[0.0] * 3, radius=1e-6,
+    ...     sign=1, shift=0.58, curvature=0.57, distance=0.0,
+    ... )
+    >>> certificate.verify()
+    True
+    """
+
+    kind: ClassVar[str] = "sparse minimum"
+    center: tuple[float, ...]
+    radius: float
+    sign: int
+    shift: float
+    curvature: float
+    distance: float
+
+    @classmethod
+    def about(
+        cls, fun: Callable[..., Any], at: Any, args: tuple[Any, ...], *, center: Sequence[float], radius: float,
+        sign: int, shift: float, curvature: float, distance: float,
+    ) -> Self:  # fmt: skip
+        """The certificate of a point that was found."""
+        return cls.at_point(
+            Subject(fun, at, tuple(args)),
+            center=tuple(map(float, center)),
+            radius=float(radius),
+            sign=int(sign),
+            shift=float(shift),
+            curvature=float(curvature),
+            distance=float(distance),
+        )
+
+    def prove(self, traced: Traced) -> None:
+        """Enclose the gradient at the center and the Hessian on the box, and bound its eigenvalues."""
+        n = sum(int(np.size(leaf)) for leaf in traced.parameters)
+        point, center = vector(self.point, n, "point"), vector(self.center, n, "center")
+        if not (0 < self.radius < np.inf and self.sign in (1, -1)):
+            raise CertificateError("radius", "it is no positive number, or the sign none")
+        low, high = np.nextafter(center - self.radius, -np.inf), np.nextafter(center + self.radius, np.inf)
+        try:
+            term = SmoothTerm(traced, low, high)
+            jets = StackedJets(Interval(), term.algebra.variables)
+            with np.errstate(all="ignore"):
+                here, near = jets.sparse(term.form, center, center), jets.sparse(term.form, low, high)
+            compare(term, near, low, high)
+        except (NotSmooth, Rough, NoValue) as error:
+            raise CertificateError("radius", f"no derivatives are enclosed: {error}") from None
+        ends = near.second if self.sign > 0 else (-near.second[1], -near.second[0])
+        least = least_eigenvalue(near.rows, near.columns, *ends, n, self.shift)
+        if not least >= self.curvature > 0:
+            raise CertificateError("curvature", f"the curvatures are proved to be above {least:.6g} only")
+        slope = size_of(here)
+        if not 2 * slope / self.curvature * (1 + 1e-12) < self.radius:
+            raise CertificateError("radius", "the critical point may lie outside")
+        if self.distance == 0 and np.array_equal(point, center) and slope == 0:
+            return
+        left = float(np.nextafter(self.distance - slope / self.curvature * (1 + 1e-12), -np.inf))
+        if not within(point, center, np.zeros(n), left):
+            raise CertificateError("distance", "the critical point may be farther from the point")
+
+
+def size_of(jet: SparseJet) -> float:
+    """A bound of the length of the gradient; 0 where every slope is 0."""
+    largest = np.maximum(np.abs(jet.slope[0]), np.abs(jet.slope[1]))
+    return float(np.linalg.norm(largest)) * (1 + 1e-9)
+
+
+def compare(term: SmoothTerm, jet: SparseJet, low: Array, high: Array) -> None:
+    """Hold a few entries against second differences of values in balls.
+
+    Raises NotSmooth where they do not meet.
+    """
+    if np.any(low == high) or not len(jet.rows):
+        return
+    arb, entries = flint().arb, {}
+    for i, j, a, b in zip(jet.rows.tolist(), jet.columns.tolist(), *jet.second, strict=True):
+        entries[i, j] = (a, b)
+    pairs = list(entries)
+    with precision(BITS):
+        for k in np.random.default_rng(0).permutation(len(pairs))[:ENTRIES]:
+            i, j = pairs[k]
+            h = arb(float(min(high[i] - low[i], high[j] - low[j]))) / 4
+            x = [arb(float(a + (b - a) / 2)) for a, b in zip(low, high, strict=True)]
+            values = []
+            for s in (-1, 0, 1):
+                moved = list(x)
+                for p in {i, j}:
+                    moved[p] = moved[p] + s * h
+                values.append(BallValues(dict(zip(term.algebra.variables, moved, strict=True))).of(term.form))
+            bent = arb(0)
+            for p, q, times in ((i, i, 1), (j, j, 1), (i, j, 2)) if i != j else ((i, i, 1),):
+                a, b = entries.get((p, q), (0.0, 0.0))
+                bent = bent + times * arb(a).union(arb(b))
+            if not bent.overlaps((values[2] - 2 * values[1] + values[0]) / (h * h)):
+                message = "a second difference lies outside of the enclosed second derivatives"
+                raise NotSmooth(message)
