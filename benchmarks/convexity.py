@@ -36,11 +36,8 @@ from benchmarks.convexity_by_hand_held_out import BY_HAND_HELD_OUT
 from benchmarks.convexity_cvxpy import NoAtom, literal, variables, verdict
 from qed.domains.box import spread
 from tests.calculus.corpus_shapes import Case
-from tests.calculus.corpus_shapes_all import CASES as EVERY_CASE
+from tests.calculus.corpus_shapes_all import CASES
 from tests.calculus.corpus_shapes_judge import judged
-
-CASES = {name: case for name, case in EVERY_CASE.items() if not name.startswith(("fresh", "later"))}
-"""The functions of the committed run; the tests of the corpus count the younger parts, called fresh and later."""
 
 RESULT = Path(__file__).with_name("results") / "convexity.json"
 FORMS = BY_HAND | {f"held-out {name}": form for name, form in BY_HAND_HELD_OUT.items()}
