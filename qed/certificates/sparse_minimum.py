@@ -24,10 +24,10 @@ from qed.certificates.certificate import Pointed, Subject, vector
 from qed.certificates.critical_point import within
 from qed.certificates.smooth_terms import SmoothTerm
 from qed.domains.ball_boxes import NotSmooth
+from qed.domains.ball_ends import BallEnds
 from qed.domains.curvature_jets import Rough
 from qed.domains.curvature_stacked import SparseJet, StackedJets
 from qed.domains.curvature_values import BallValues, NoValue
-from qed.domains.interval import Interval
 from qed.domains.precision import flint, precision
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
@@ -35,7 +35,7 @@ from qed.graph.trace import Traced
 Array = np.ndarray
 ENTRIES = 3
 """At how many entries of the matrix differences are taken."""
-BITS = 200
+BITS = 120
 
 
 @final
@@ -88,8 +88,8 @@ class SparseMinimum(Pointed):
         low, high = np.nextafter(center - self.radius, -np.inf), np.nextafter(center + self.radius, np.inf)
         try:
             term = SmoothTerm(traced, low, high)
-            jets = StackedJets(Interval(), term.algebra.variables)
-            with np.errstate(all="ignore"):
+            jets = StackedJets(BallEnds(BITS), term.algebra.variables)
+            with precision(BITS):
                 here, near = jets.sparse(term.form, center, center), jets.sparse(term.form, low, high)
             compare(term, near, low, high)
         except (NotSmooth, Rough, NoValue) as error:

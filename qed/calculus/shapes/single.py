@@ -161,7 +161,7 @@ def _quotient_of_form(rules: Rules, form: Form, atom: Atom, below: Step) -> Step
 
 def mean(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
     """A geometric mean: products of powers of concave nonnegative numbers, exponents summing to at most 1."""
-    if sign > 0 or atom.kind != "unary":
+    if sign > 0 or atom.kind not in ("unary", "product"):
         return None
     if atom.name == "exp":
         factors = [(part.args[0], c) for part, c in atom.args[0].terms if part.name == "log"]
@@ -169,7 +169,7 @@ def mean(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
             return None
     else:
         power = exponent(rules.a, atom)
-        if power is None or not 0 < power < 1:
+        if atom.kind == "unary" and (power is None or not 0 < power < 1):
             return None
         factors = factors_of(rules.a, rules.a.of(atom))
     if factors is None or sum((p for _, p in factors), rules.a.zero) > 1:
@@ -245,7 +245,7 @@ def one_of_spectrum(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | N
 
 BY_KIND: dict[str, Sequence[Callable[[Rules, Form, Atom, int], Step | None]]] = {
     "unary": (composition, logarithm, root, from_logarithm, mean, power_mean, one_perspective),
-    "product": (scaled, entropy, one_form, from_logarithm, one_perspective),
+    "product": (scaled, entropy, one_form, mean, from_logarithm, one_perspective),
     "quotient": (scaled, quotient, from_logarithm, one_perspective),
     "max": (largest, one_perspective),
     "log_sum_exp": (largest,),
