@@ -24,6 +24,7 @@ import numpy as np
 
 from qed.certificates.integral_parts import BITS, Found, value_on, walked, weight_of
 from qed.domains.counts import COUNTS, later
+from qed.domains.exact_growth import AtLeast, ExactGrowth
 from qed.domains.increments import Increments
 from qed.domains.precision import flint
 from qed.domains.tail import Tail
@@ -250,6 +251,10 @@ class Sum:
 
     def _tail(self, start: int) -> Found:
         """The sums over k = start, start + 1, ...; NoOrder where nothing is proved."""
+        if self._at_the_edge(start):
+            mass = COUNTS[self.family].mass(start, *map(flint().arb, self.parameters))
+            least, most = later(self.family, start, self.parameters)
+            return Found(flint().arb.pos_inf(), self._geometric(_one(), mass, least, most, start))
         domain, zero = Tail(float(start), BITS), flint().arb(0)
         x = Term(flint().arb(1), Fraction(1), zero)
         f = domain.as_term(walked(self.f, domain, x, 0, self.node))
@@ -274,6 +279,22 @@ class Sum:
         least, most = (_ratio(end) for end in (change.lower, change.upper))
         f = domain.without_logarithm(f)
         return Found(self._geometric(f, mass, least, most, start), self._geometric(_one(), mass, least, most, start))
+
+    def _at_the_edge(self, start: int) -> bool:
+        """Whether f(k) m(k) >= a k^-1 for all k >= start and some a > 0, by exact bases: an infinite sum."""
+        if self.family == "Geometric":
+            p = self.parameters[0]
+        elif self.family == "NegativeBinomial" and self.parameters[0] >= 1:
+            p = self.parameters[1]
+        else:
+            return False
+        domain = ExactGrowth(start)
+        try:
+            found = walked(self.f, domain, domain.argument(), 0, self.node)
+        except CertificateError:
+            return False
+        ratio = found.r * (1 - Fraction(p)) if isinstance(found, AtLeast) else Fraction(0)
+        return ratio > 1 or (ratio == 1 and found.s <= 1)
 
     def _geometric(self, f: Term, mass: Any, least: Any, most: Any, start: int) -> Any:
         """A ball of sum f(k) m(k) from `start` on: bounded by a geometric sum, or infinite, or NoOrder."""

@@ -280,3 +280,13 @@ def _not_a_number(found: Any, x: Balls, y: Balls) -> Array | None:
     """Where infinity minus infinity may be written."""
     infinite = both(x.doubt.infinite, y.doubt.infinite)
     return None if infinite is None else infinite & marked(lambda ball: not ball.is_finite(), np.asarray(found, object))
+
+
+def outward(ball: Any, least: float) -> tuple[float, float]:
+    """The ends of a ball, rounded outward to float64 with an ulp to spare."""
+    lower, upper = (float(end) for end in (ball.lower(), ball.upper()))
+    if ball.is_exact() and ball == 0:
+        return 0.0, 0.0
+    for _ in range(2):
+        lower, upper = np.nextafter(lower, -np.inf), np.nextafter(upper, np.inf)
+    return max(float(lower), least), float(upper)

@@ -23,6 +23,7 @@ from qed.certificates.curvature_integral import NARROW, by_bregman, by_curvature
 from qed.certificates.divergence import EXACT, Divergence
 from qed.certificates.near_divergence import NEAR
 from qed.certificates.weights import as_text
+from qed.domains.balls import outward
 from qed.domains.families import Member, common
 from qed.domains.log_ratio import log_ratio
 from qed.domains.precision import precision
@@ -32,6 +33,7 @@ from qed.findings import Finding
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.families.vectors import VectorLaw
+from qed.integration.image_divergence import of_images
 from qed.integration.laws import Density, densities_of
 from qed.integration.measure import Measure
 from qed.integration.near_densities import BY_EXCESS, EXCESS, SHARES, mean_and_scale
@@ -82,6 +84,8 @@ def kl(p: Any, q: Any) -> Answer[float]:
     if (found := compared(p, q, True, f"KL({p} || {q})" if isinstance(p, VectorLaw) else "")) is not None:
         return found
     of_p, of_q = as_pair(p, q)
+    if (found := of_images(of_p, of_q, kl)) is not None:
+        return found
     return _Comparison.of(of_p, of_q, True, f"KL({of_p} || {of_q})").answer()
 
 
@@ -314,7 +318,7 @@ class _Comparison:
         """The answer with bounds that are the ball rounded outward, if they say something and are verified."""
         if not total.is_finite():
             return None
-        lower, upper = _outward(total, 0.0 if self.ratio else -np.inf)
+        lower, upper = outward(total, 0.0 if self.ratio else -np.inf)
         middle = float(total.mid())
         if upper - lower > max(WIDE[0] * abs(middle), WIDE[1]):
             return None
@@ -388,13 +392,3 @@ def _capital(text: str) -> str:
 def _nothing(own: Any) -> Callable[[Any], Any]:
     """The integrand where p or q has no density."""
     return lambda x: (0 * x, *(one(x) for one in own))
-
-
-def _outward(ball: Any, least: float) -> tuple[float, float]:
-    """The ends of a ball, rounded outward to float64 with an ulp to spare."""
-    lower, upper = (float(end) for end in (ball.lower(), ball.upper()))
-    if ball.is_exact() and ball == 0:
-        return 0.0, 0.0
-    for _ in range(2):
-        lower, upper = np.nextafter(lower, -np.inf), np.nextafter(upper, np.inf)
-    return max(float(lower), least), float(upper)

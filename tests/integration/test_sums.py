@@ -210,3 +210,21 @@ def test_what_has_no_answer_is_refused(code, ask):
     with pytest.raises(QedError) as caught:
         ask()
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("fun", "law", "infinite"),
+    [
+        (lambda k: 2.0**k, qed.measures.Geometric(0.5), True),
+        (lambda k: 2.0**k / (k + 1), qed.measures.Geometric(0.5), True),
+        (lambda k: 2.0**k / (k + 1) ** 2, qed.measures.Geometric(0.5), False),
+        (lambda k: 2.0**k - 4.0**k, qed.measures.Geometric(0.5), False),
+        (lambda k: jnp.minimum(2.0**k, 1e6), qed.measures.Geometric(0.5), False),
+        (lambda k: 1 + 2 * jnp.exp2(2 * k), qed.measures.Geometric(0.75), True),
+        (lambda k: jnp.maximum(2.0**k, 3.0) * k, qed.measures.NegativeBinomial(1.0, 0.5), True),
+        (lambda k: 2.0**k, qed.measures.NegativeBinomial(0.5, 0.5), False),
+    ],
+)
+def test_the_edge_of_convergence_is_told_by_exact_bases(fun, law, infinite):
+    answer = qed.expect(fun, law)
+    assert (answer.proved and answer.value == math.inf and answer.check()) if infinite else answer.value != math.inf
