@@ -11,6 +11,8 @@ import qed
 from qed.graph.trace import trace
 from qed.numerics.longer.lengthened import lengthened
 from qed.numerics.longer.probes import probes
+from tests.numerics import scoring
+from tests.numerics.corpus_stability_fifth import FIFTH
 
 
 def moments(x, y):
@@ -154,3 +156,17 @@ def test_the_probes_are_the_same_again():
     for one, other in zip(probes(graph), probes(graph), strict=True):
         assert np.array_equal(one, other) and len(one) == 512
     assert not np.array_equal(probes(graph)[0], probes(graph, seed=1)[0])
+
+
+OPEN = {"value": {"index_of_theil", "spherical_excess"}, "gradient": {"spherical_excess"}}
+"""Of the fifth set, what loses over 6 bits in float32 as written and over 3 rewritten."""
+
+
+@pytest.mark.slow
+def test_the_fifth_set_is_mended_in_float32():
+    assert len(FIFTH) >= 40
+    for name, case in FIFTH.items():
+        verdict = scoring.verdict(case, "float32", qed.stabilize(case.fun), scoring.truths(case, "float32"))
+        for what, known in OPEN.items():
+            assert name in known or not verdict.broken(what) or verdict.fixed(what), verdict
+            assert not verdict.worse(what), verdict
