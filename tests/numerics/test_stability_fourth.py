@@ -1,7 +1,8 @@
 """What `qed.stabilize` makes of the fourth set of held-out functions: what is not mended yet stands here by name.
 
 Mended of the broken ones, after some of their classes had rules and in float32 longer numbers came: in float32 99 of
-112 values and 94 of 109 gradients, in float64 64 of 101 and 45 of 99. The held-out numbers, before that, are in `corpus_stability_fourth`.
+112 values and 94 of 109 gradients, in float64 64 of 101 and 45 of 99. The held-out numbers, before that, are in
+`corpus_stability_fourth`.
 """
 
 import pytest
