@@ -44,7 +44,7 @@ from qed.standing import Standing
 Array = np.ndarray
 LARGEST = 100
 """How many variables there may be for a proof: n (n + 1) / 2 second derivatives are enclosed."""
-MOST = 2**24
+MOST = 2**21
 """How many numbers an enclosure of all second derivatives may hold at one equation."""
 
 

@@ -17,6 +17,7 @@ Reference: Gebremedhin, Manne and Pothen, *What color is your Jacobian?*, SIAM R
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +29,7 @@ import numpy as np
 import scipy.sparse
 
 from qed.calculus.colouring import Colouring, column_colouring, star_colouring
+from qed.calculus.compiling import quickly
 from qed.calculus.hessian import MANY, hessian_product, linearized
 from qed.domains.index_sets import LIMIT, Sets
 from qed.domains.patterns import Pattern, TooDense, hessian_pattern, jacobian_pattern
@@ -45,6 +47,8 @@ TOGETHER = 32
 """How many products are computed in one compiled call at most."""
 NUMBERS = 1 << 22
 """How many numbers the results of one call hold at most (where one product has fewer)."""
+FEW, LONGEST = 2, 4000
+"""At how many points a long function is linearized before its products are compiled; equations that are never."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,18 +215,29 @@ def _prepared(
     varying: bool,
     symmetric: bool,
 ) -> SparseHessian:
-    """A function of many equations is linearized at each point: to compile its second derivative takes minutes."""
-    long = symmetric and function.graph.count() > MANY
-    used = linearized(lambda p, d: function.value(p, d)) if long else product
+    """A function of many equations is linearized at its first points, and compiled if there are more."""
+    count = function.graph.count()
 
-    def run(parameters: Any, data: Any, colours: Any, first: Any, *, together: int) -> Any:
-        def one(colour: Any) -> Any:
-            return _end_to_end(used(parameters, data, _cut(colours == colour, parameters)))
+    def by(used: Callable[..., Any]) -> Callable[..., Any]:
+        def run(parameters: Any, data: Any, colours: Any, first: Any, *, together: int) -> Any:
+            def one(colour: Any) -> Any:
+                return _end_to_end(used(parameters, data, _cut(colours == colour, parameters)))
 
-        return jax.vmap(one)(first + jnp.arange(together, dtype=np.int32))
+            return jax.vmap(one)(first + jnp.arange(together, dtype=np.int32))
 
-    compiled = run if long else jax.jit(run, static_argnames="together")
+        return run
+
+    compiled = quickly(by(product), count, static_argnames="together")
+    if symmetric and count > MANY:
+        slowly = by(linearized(lambda p, d: function.value(p, d)))
+        compiled = slowly if count > LONGEST else _after_few(slowly, compiled)
     return SparseHessian(function, pattern, colouring, compiled, varying, symmetric)
+
+
+def _after_few(first: Callable[..., Any], then: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that is the first one, and from its call number FEW + 1 on the other."""
+    calls = itertools.count()
+    return lambda *args, **options: (first if next(calls) < FEW else then)(*args, **options)
 
 
 def sparse_jacobian(function: Function, *, varying: bool = False) -> SparseJacobian:

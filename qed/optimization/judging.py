@@ -28,8 +28,10 @@ from qed.optimization.point import (
     Judged,
     as_tree,
     bends_beyond,
+    bottomless,
     explained,
     fall_for_ever,
+    fallen,
     falls,
     falls_in_float64,
     jumped,
@@ -69,7 +71,7 @@ def judged(
     """
     rough = objective.noise(here.f) if np.isfinite(here.f) else float("nan")
     case = Judged(objective, here, bounds, asked, ended, start, rough)
-    if np.isneginf(here.f) or (ended is not None and ended.how == "away"):
+    if bottomless(case) or (ended is not None and ended.how == "away"):
         return _fell(case)
     if not here.finite:
         return _not_finite(case)
@@ -109,7 +111,6 @@ def _not_finite(case: Judged) -> Answer[Verdict]:
 
 def _fell(case: Judged) -> Answer[Verdict]:
     """Of a run that left for infinity: whether f falls for ever along its way."""
-    assert case.start is not None or case.ended is None
     if case.start is not None:
         way = case.here.x - case.start.x
         if np.any(np.isinf(way)):
@@ -121,8 +122,7 @@ def _fell(case: Judged) -> Answer[Verdict]:
             found = fall_for_ever(case, case.start, [unit / np.linalg.norm(unit)])
         if found is not None:
             return found
-    text = f"Undecided: the value reached {case.here.f:.6g} and no ray was found along which it falls for ever."
-    return case.unknown(Ending.UNDECIDED, text, "a bound on the parameters")
+    return fallen(case)
 
 
 def _wrong_gradient(case: Judged) -> Answer[Verdict] | None:

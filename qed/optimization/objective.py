@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from qed import facts
+from qed.calculus.compiling import quickly
 from qed.calculus.gradient.either import value_and_gradient
 from qed.calculus.gradient.kept import in_float64
 from qed.calculus.hessian import flatten, hessian_product, unflatten
@@ -52,7 +53,8 @@ class Objective:
         self.function = function
         self.counts = {"values": 0, "hessians": 0, "products": 0}
         self.sizes: list[float] = []
-        self._compiled = jax.jit(value_and_gradient(lambda p, d: function.value(p, d)))
+        both = value_and_gradient(lambda p, d: function.value(p, d))
+        self._compiled = quickly(both, function.graph.count())
 
     @property
     def start(self) -> Array:

@@ -16,6 +16,8 @@ from qed.optimization.solution import Ending, Verdict
 from qed.standing import Standing
 
 Array = np.ndarray
+BOTTOM = 1e30
+"""Below minus so many times its value at the start a function has no least value that could be looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +86,21 @@ def fall_for_ever(case: Judged, at: Seen, directions: list[Array]) -> Answer[Ver
         )
         return case.says(Ending.INFIMUM_NOT_ATTAINED, text, direction=as_tree(case, direction))
     return None
+
+
+def bottomless(case: Judged) -> bool:
+    """Whether f is -inf, or fell in a run below minus BOTTOM times its size at the start."""
+    begun = case.start is not None and case.here.f < -BOTTOM * max(1.0, abs(case.start.f))
+    return bool(np.isneginf(case.here.f) or begun)
+
+
+def fallen(case: Judged) -> Answer[Verdict]:
+    """The answer about a run that left, along whose way no ray was found."""
+    if case.start is not None and np.isfinite(case.here.f) and bottomless(case):
+        text = f"Unbounded below as far as was looked: in the run f fell from {case.start.f:.6g} to {case.here.f:.6g}."
+        return case.says(Ending.UNBOUNDED_BELOW, text)
+    text = f"Undecided: the value reached {case.here.f:.6g} and no ray was found along which it falls for ever."
+    return case.unknown(Ending.UNDECIDED, text, "a bound on the parameters")
 
 
 def falls_in_float64(case: Judged, directions: list[Array]) -> Answer[Verdict] | None:

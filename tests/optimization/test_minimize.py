@@ -160,3 +160,14 @@ def test_a_run_that_meets_its_tolerance_is_not_said_to_have_failed():
         assert np.max(np.abs(answer.value.gradient)) <= 1e-2
         assert answer.reason == "undecided"
         assert qed.verdict(fun, answer.x).kind == "not_stationary"
+
+
+def test_a_run_that_falls_without_end_is_told_by_how_far_it_fell():
+    """No straight ray shows it: along any other than x_2 = 0 the fourth power rises in the end."""
+
+    def f(x):
+        return x[0] ** 2 + (x[1] * x[2]) ** 4 + x[0] * x[2] + jnp.sin(x[0] + x[2]) * x[1] + x[1]
+
+    with jax.enable_x64(True):
+        answer = qed.minimize(f, jnp.array([1.0, 2.0, 1.0]))
+    assert str(answer.reason) == "unbounded_below"

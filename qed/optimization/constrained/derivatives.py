@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.sparse
 
+from qed.calculus.compiling import quickly
 from qed.calculus.gradient.kept import in_float64
 from qed.calculus.sparse import TooDense, full_hessian, sparse_hessian, sparse_jacobian
 from qed.domains.widened import widen
@@ -64,7 +65,8 @@ def derivatives_of(objective: Function, constraints: Sequence[Function]) -> Deri
         f, c = both(x, data)
         return weight * f - jnp.vdot(y, c)
 
-    return _dense(both, lagrangian, data) if n <= SMALL else _large(both, lagrangian, data, objective)
+    count = sum(function.graph.count() for function in functions)
+    return _dense(both, lagrangian, data, count) if n <= SMALL else _large(both, lagrangian, data, objective)
 
 
 def _plain(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -91,7 +93,7 @@ def _either(reverse: Callable[..., Any], forward: Callable[..., Any]) -> Callabl
     return call
 
 
-def _dense(both: Callable[..., Any], lagrangian: Callable[..., Any], data: Any) -> Derivatives:
+def _dense(both: Callable[..., Any], lagrangian: Callable[..., Any], data: Any, count: int) -> Derivatives:
     def together(x: Any, data: Any) -> Any:
         f, c = both(x, data)
         return jnp.concatenate([f[None], c])
@@ -103,8 +105,9 @@ def _dense(both: Callable[..., Any], lagrangian: Callable[..., Any], data: Any) 
     def forward(x: Any, data: Any) -> Any:
         return together(x, data), jax.jacfwd(together)(x, data)
 
-    first = _either(jax.jit(reverse), jax.jit(forward))
-    second = _either(jax.jit(jax.hessian(lagrangian)), jax.jit(jax.jacfwd(jax.jacfwd(lagrangian))))
+    first = _either(quickly(reverse, count), quickly(forward, count))
+    twice, forwards = jax.hessian(lagrangian), jax.jacfwd(jax.jacfwd(lagrangian))
+    second = _either(quickly(twice, count), quickly(forwards, count))
     known: list[Any] = [None, None]
 
     def seen(x: Array) -> Any:

@@ -1,0 +1,37 @@
+"""Long programs: compiled without what makes XLA slow, to the same numbers; linearized only at their first points."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qed.calculus import sparse
+from qed.calculus.compiling import LONG, _known, quickly
+from qed.calculus.sparse import sparse_hessian
+from qed.graph.function import read
+
+
+def long(x):
+    total = jnp.zeros(())
+    for i in range(8):
+        total += (x[i % 3] * jnp.exp(-x[(i + 1) % 3] * i / 8) - 0.1 * i) ** 2 / (1 + x[2] ** 2)
+    return total
+
+
+def test_the_option_is_known_and_changes_no_number():
+    assert _known() == (jax.default_backend() == "cpu")
+    x = jnp.array([0.3, 0.4, 0.5])
+    found = quickly(jax.value_and_grad(long), LONG)(x)
+    assert all(np.allclose(a, b, rtol=1e-5) for a, b in zip(found, jax.value_and_grad(long)(x), strict=True))
+
+
+def test_a_long_hessian_is_compiled_once_it_is_asked_at_more_points(monkeypatch):
+    """The first points, the later ones and JAX's own Hessian agree; a longer one than LONGEST stays linearized."""
+    monkeypatch.setattr(sparse, "MANY", 50)
+    x = jnp.array([0.3, 0.4, 0.5])
+    function, truth = read(long, x), jax.hessian(long)(x)
+    assert function.graph.count() > sparse.MANY
+    hessian = sparse_hessian(function)
+    for _ in range(sparse.FEW + 2):
+        assert np.allclose(hessian((x,)).toarray(), truth, rtol=1e-4, atol=1e-4)
+    monkeypatch.setattr(sparse, "LONGEST", 10)
+    assert np.allclose(sparse_hessian(function)((x,)).toarray(), truth, rtol=1e-4, atol=1e-4)
