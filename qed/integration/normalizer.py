@@ -172,14 +172,13 @@ class _Question:
 
 def _enclosed(certificate: LogMass, traced: Traced) -> list[tuple[float, float]]:
     """Bounds about what balls say, where the rules were wrong: they have missed mass."""
-    for half in HALF_WIDTHS:
-        try:
-            ball = certificate.enclosed(traced, half / 4)
-        except (CertificateError, TooLong):
-            return []
-        if ball.is_finite() and float(ball.rad()) < half:
-            return [(float(ball.mid()) - half, float(ball.mid()) + half)]
-    return []
+    half = HALF_WIDTHS[-1]
+    try:
+        ball = certificate.enclosed(traced, half / 4)
+    except (CertificateError, TooLong):
+        return []
+    close = ball.is_finite() and float(ball.rad()) < half
+    return [(float(ball.mid()) - half, float(ball.mid()) + half)] if close else []
 
 
 def _closer(certificate: LogMass, traced: Traced) -> tuple[LogMass, float] | None:
