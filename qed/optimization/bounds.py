@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from qed.domains.box import spread_over
+from qed.domains.box import Box, spread_over
 from qed.graph.trace import is_float
 
 Array = np.ndarray
@@ -108,3 +108,21 @@ def drawn(bounds: Bounds, start: Array, count: int, see: Callable[[Array], Any])
 
 def _joined(ends: Sequence[Array]) -> Array:
     return np.concatenate([np.ravel(end) for end in ends]).astype(np.float64)
+
+
+def spread(region: Any, x: Any) -> Box:
+    """A box with ends for every number of x: one end that stands for all says nothing of how many they are.
+
+    Example:
+        >>> spread((0.0, None), np.zeros(2)).upper.tolist()
+        [inf, inf]
+    """
+    ends = bounds_of(region, x)
+    floats = [leaf for leaf in jax.tree.leaves(x) if is_float(leaf)]
+    cuts = np.cumsum([int(np.size(leaf)) for leaf in floats])[:-1]
+
+    def tree(side: Array) -> Any:
+        parts = iter([part.reshape(np.shape(a)) for part, a in zip(np.split(side, cuts), floats, strict=True)])
+        return jax.tree.map(lambda leaf: next(parts) if is_float(leaf) else leaf, x)
+
+    return Box(tree(ends.lower), tree(ends.upper))

@@ -31,6 +31,7 @@ from qed.calculus.convexity import convexity
 from qed.calculus.lipschitz import lipschitz
 from qed.errors import QedError
 from qed.graph.function import read
+from qed.optimization.bounds import spread
 from qed.optimization.cycles import refuted
 from qed.optimization.iterates import at, constants, descended, fixed, limit_of, newton, polished
 from qed.optimization.objective import Wide
@@ -131,7 +132,7 @@ def rate(
     with np.errstate(all="ignore"):
         answer = _measured(wide, name, int(steps))
     if region is not None and answer.value is not None:
-        answer = _with_bound(answer, wide, (fun, args), region, int(steps))
+        answer = _with_bound(answer, wide, (fun, args), spread(region, x), int(steps))
     return replace(answer, subject=function.title("parameter"))
 
 

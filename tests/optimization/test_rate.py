@@ -102,3 +102,14 @@ def huber(x):
 def test_where_f_is_linear_nothing_is_predicted(far):
     answer = qed.rate(far, jnp.array([30.0, -20.0]), method="gradient", steps=7)
     assert answer.standing == "UNKNOWN" and answer.missing
+
+
+def test_a_region_of_one_number_a_side_is_that_of_all_parameters():
+    """(x + y)^2 + x^2 + y^2 has L = 6; read as a function of one number it has L = 4."""
+
+    def f(x):
+        return jnp.sum(x) ** 2 + jnp.sum(x**2)
+
+    answer = qed.rate(f, jnp.array([1.0, 2.0]), method="gradient", region=(-jnp.inf, jnp.inf))
+    assert any("constant 6.0000" in str(part.claim) for part in answer.answers)
+    assert not any("4.0000" in str(part.claim) for part in answer.answers)
