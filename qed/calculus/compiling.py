@@ -20,7 +20,7 @@ OPTIONS = {"xla_cpu_use_fusion_emitters": False}
 
 
 @cache
-def _known() -> bool:
+def known() -> bool:
     """Whether the compiler of the processor takes the options."""
     if jax.default_backend() != "cpu":
         return False
@@ -44,6 +44,6 @@ def quickly(fun: Callable[..., Any], equations: int, **options: Any) -> Any:
         >>> float(quickly(lambda x: x * x, 1000)(jnp.float32(3)))
         9.0
     """
-    if equations < LONG or not _known():
+    if equations < LONG or not known():
         return jax.jit(fun, **options)
     return jax.jit(fun, compiler_options=dict(OPTIONS), **options)

@@ -29,7 +29,7 @@ import numpy as np
 import scipy.sparse
 
 from qed.calculus.colouring import Colouring, column_colouring, star_colouring
-from qed.calculus.compiling import quickly
+from qed.calculus.compiling import known, quickly
 from qed.calculus.hessian import MANY, hessian_product, linearized
 from qed.domains.index_sets import LIMIT, Sets
 from qed.domains.patterns import Pattern, TooDense, hessian_pattern, jacobian_pattern
@@ -230,7 +230,7 @@ def _prepared(
     compiled = quickly(by(product), count, static_argnames="together")
     if symmetric and count > MANY:
         slowly = by(linearized(lambda p, d: function.value(p, d)))
-        compiled = slowly if count > LONGEST else _after_few(slowly, compiled)
+        compiled = slowly if count > LONGEST or not known() else _after_few(slowly, compiled)
     return SparseHessian(function, pattern, colouring, compiled, varying, symmetric)
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.calculus import sparse
-from qed.calculus.compiling import LONG, _known, quickly
+from qed.calculus.compiling import LONG, quickly
 from qed.calculus.sparse import sparse_hessian
 from qed.graph.function import read
 
@@ -17,8 +17,8 @@ def long(x):
     return total
 
 
-def test_the_option_is_known_and_changes_no_number():
-    assert _known() == (jax.default_backend() == "cpu")
+def test_the_option_changes_no_number():
+    """JAX 0.10 knows it, 0.12 does not."""
     x = jnp.array([0.3, 0.4, 0.5])
     found = quickly(jax.value_and_grad(long), LONG)(x)
     assert all(np.allclose(a, b, rtol=1e-5) for a, b in zip(found, jax.value_and_grad(long)(x), strict=True))
@@ -27,6 +27,7 @@ def test_the_option_is_known_and_changes_no_number():
 def test_a_long_hessian_is_compiled_once_it_is_asked_at_more_points(monkeypatch):
     """The first points, the later ones and JAX's own Hessian agree; a longer one than LONGEST stays linearized."""
     monkeypatch.setattr(sparse, "MANY", 50)
+    monkeypatch.setattr(sparse, "known", lambda: True)
     x = jnp.array([0.3, 0.4, 0.5])
     function, truth = read(long, x), jax.hessian(long)(x)
     assert function.graph.count() > sparse.MANY
