@@ -5,6 +5,7 @@ something only once it is warm, so that the limit of Adam is measured where the 
 the first step is predicted: it is rate times the sign of the gradient, and may be many times beyond any limit without
 harm. Exceeding a limit is a note, as for gradient descent; networks trained by Adam stay close to it by themselves. It
 is a finding only where the run rises or fails and a smaller step does not, or where the smaller step ends far lower.
+Where the rate stays below the limit, but near it, and the loss goes up and down, a tenth of it is tried too.
 """
 
 from __future__ import annotations
@@ -111,6 +112,12 @@ def judge_adaptive(case: Case, form: str, run: Run, steep: Steepness | None) -> 
     if isinstance(found, NotIdentified):
         found = carried(case, form, found.words)
     limit = found if isinstance(found, Limit) and _beyond(found, suspicious) else None
+    rough = not suspicious and limit is None and _is_rough(run, found) and case.clock.left > 0
+    if rough and isinstance(found, Limit):
+        smaller = case.run(form, "a smaller step", scale=0.1, steps=run.steps, share=0.3)
+        if smaller.failure is None and _far_worse(run, smaller):
+            tried = (rate_of(case, 0.1), smaller)
+            return Judgement(_too_large(case, form, run, smaller, 0.1, found), "QED401", tried, steep)
     if not suspicious and (limit is None or falls):
         return Judgement(_calm(case, form, run, steep, found), None, None, steep)
     scale = 0.1 if suspicious or limit is None else min(0.3, SAFETY / limit.times)
@@ -174,6 +181,12 @@ def _planned(case: Case, form: str, run: Run, found: Limit) -> Limit:
 def _beyond(found: Limit, suspicious: bool) -> bool:
     """Beyond the limit; a second moment grows until the step is just stable, so that a bad run may end at it."""
     return found.times > (EDGE if suspicious and found.local.preconditioned else 1)
+
+
+def _is_rough(run: Run, found: Limit | NotIdentified | Propagation) -> bool:
+    """Whether a run under a second moment goes up and down near its limit: so large a step is seldom the best one."""
+    near = isinstance(found, Limit) and found.local.preconditioned and found.times > 0.5
+    return near and run.failure is None and run.rises >= 0.1 * run.steps
 
 
 def _far_worse(run: Run, smaller: Run) -> bool:

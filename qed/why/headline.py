@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from qed.answer import Finding
 from qed.domains.words import index_outside
-from qed.findings import CODES
+from qed.findings import CODES, Level
 from qed.graph.trace import parameter_names
 from qed.why.case import Clock
 from qed.why.finite import Cause
@@ -115,9 +116,23 @@ def headline(
     if mistake is not None:
         return f"The run stays finite, but {mistake.message}."
     if run.steps == 0:
-        return "Loss and gradient are finite at the start."
+        return f"Loss and gradient are finite at the start.{worth_knowing(findings)}"
     fall = f"the loss goes from {number(run.start)} to {number(run.settled)}"
-    return f"Nothing speaks against this run: {fall} in {plural(run.steps, 'step')}, and all that reaches it is finite."
+    text = f"Nothing speaks against this run: {fall} in {plural(run.steps, 'step')}, and all that reaches it is finite."
+    return text + worth_knowing(findings)
+
+
+def worth_knowing(findings: Iterable[Finding]) -> str:
+    """What the notes say behind a sentence that finds nothing wrong; a limit that is exceeded without harm is not said.
+
+    >>> worth_knowing([Finding("QED213", "the loss is computed in float64")])
+    ' Worth knowing: the loss is computed in float64 (QED213).'
+    """
+    notes = [f for f in findings if f.level == Level.NOTE and f.code != "QED402"]
+    if not notes:
+        return ""
+    more = "" if len(notes) == 1 else f"; and {plural(len(notes) - 1, 'more note')}"
+    return f" Worth knowing: {notes[0].message} ({notes[0].code}{more})."
 
 
 def _with_birth(sentence: str, cause: Cause | None) -> str:
@@ -129,6 +144,8 @@ def _times(step: Judgement | None) -> str:
     steep = None if step is None else step.steep
     times = None if step is None else step.answer.meta.get("times")
     if times:
+        if times < 0.95:
+            return f"at {times:.2g} of the local limit the loss goes up and down"
         return f"{times:.4g} times the local limit" if times > 1.005 else "it is at the local limit all the time"
     if step is None or steep is None or not steep.limit or not math.isfinite(steep.limit):
         return "beyond what is stable along its path"

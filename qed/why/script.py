@@ -35,7 +35,7 @@ from qed.why.problem import Problem
 from qed.why.recorder import Recorder, StopTraining
 from qed.why.running import run_here
 from qed.why.seen import Differentiated, exploding
-from qed.why.told import settled, told
+from qed.why.told import settled, told, with_failure
 from qed.why.words import plural
 
 _BORN_BEFORE = (
@@ -161,7 +161,7 @@ def why_script(
         answer = _ask(script, notes[0], failing, found, budget, progress)
     batches = _batches(notes) or (failing is None and _drifted(answer, notes[0]))
     apart = found.rule is not None and (found.rule.transformation is not None or batches)
-    if apart and _contradicted(recorder, answer, curve):
+    if apart and _contradicted(recorder, answer, curve) and not (_follows(answer, curve) and not batches):
         words = "a trial run on the data of one step alone does not do what the script does"
         found = replace(found, rule=None, words=words)
         answer = _ask(script, notes[0], failing, found, budget, progress)
@@ -198,6 +198,12 @@ def _contradicted(recorder: Recorder, answer: Answer[Diagnosis], curve: list[flo
     blamed = any(finding.code in ("QED401", "QED403") for finding in answer.findings)
     rose = bool(curve) and settled(curve) > curve[0]
     return blamed and recorder.finite and not rose
+
+
+def _follows(answer: Answer[Diagnosis], curve: list[float]) -> bool:
+    """Whether the trial run has the losses of the script's own first steps."""
+    count = min(len(answer.losses), len(curve), 2 * FIRST)
+    return count > 2 and np.allclose(answer.losses[:count], curve[:count], rtol=5e-2)
 
 
 def _rule(recorder: Recorder, notes: list[Differentiated]) -> Identified:
@@ -323,6 +329,8 @@ def _ask(
             raise
         what = f"at step {at} of the script {error.what}"
         raise QedError(error.code, what, error.because, error.instead, error.span, error.detail) from error
+    if answer is not None and exploding(script.recorder.losses) and any(f.code == "QED401" for f in answer.findings):
+        return with_failure(answer, at_failure, 0 if failed is None else failed.step)
     return at_failure if at_failure.findings or answer is None else answer
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from qed.answer import Answer, Missing, Reason, Standing
 from qed.findings import Finding, Level
 from qed.why.diagnosis import Diagnosis, Verdict
+from qed.why.headline import worth_knowing
 from qed.why.identify import Identified
 from qed.why.mistakes.batch import statistics_of_the_batch
 from qed.why.recorder import Recorder
@@ -67,6 +68,14 @@ def told(
         headline=_headline(script, answer, at_failure, exploded, curve, own, found.climbs),
         meta={**answer.meta, "script_steps": recorder.steps, "ended": script.ended, "rule": str(found.rule)},
     )
+
+
+def with_failure(answer: Answer[Diagnosis], at_failure: Answer[Diagnosis], step: int) -> Answer[Diagnosis]:
+    """A step that is too large on the data of the first step, and the number that its growth ends in, on others."""
+    born = [_at_step(part, step) for part in at_failure.answers if part.findings]
+    findings = (*answer.findings, *(finding for part in born for finding in part.findings))
+    words = f"The script's loss or gradient stops being finite at step {step}. {answer.headline}"
+    return replace(answer, answers=(*answer.answers, *born), findings=findings, headline=words)
 
 
 def _at_step(part: Answer[Any], step: int) -> Answer[Any]:
@@ -135,18 +144,20 @@ def _headline(
     if exploded:
         ends = f"from {number(curve[0])} to {number(curve[-1])} in {plural(steps, 'step')}"
         return f"The loss of this script rises {ends}; its step rule is not one whose limit is known."
-    if answer.findings or not script.recorder.finite:
+    if any(f.level != Level.NOTE for f in answer.findings) or not script.recorder.finite:
         return answer.headline
     mistake = next((f for part in own for f in part.findings if f.level != Level.NOTE), None)
     if mistake is not None:
         return f"The script runs, but {mistake.message}."
     ends = f"loss {number(curve[0])} -> {number(curve[-1])}" if curve else "whose loss is not returned"
+    known = worth_knowing(f for part in (*answer.answers, *own) for f in part.findings)
     every = f"all finite{_but(script.recorder)}"
     if climbs and curve and settled(curve) > curve[0]:
         return (
             f"Nothing speaks against this script: its steps go along the gradient, and it climbs ({ends}, {every}); "
-            "were this a loss, the sign of the step would be wrong."
+            f"were this a loss, the sign of the step would be wrong.{known}"
         )
     if curve and _rose(curve):
-        return f"No fault was found in this script ({plural(steps, 'step')}, {every}), but it ends higher: {ends}."
-    return f"Nothing speaks against this script: {plural(steps, 'step')}, {ends}, {every}."
+        found = f"No fault was found in this script ({plural(steps, 'step')}, {every}), but it ends higher: {ends}."
+        return found + known
+    return f"Nothing speaks against this script: {plural(steps, 'step')}, {ends}, {every}.{known}"

@@ -3,6 +3,7 @@
 import contextlib
 import io
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -163,3 +164,48 @@ def test_where_nine_tenths_of_the_limit_explode_too_smaller_steps_are_tried():
     answer = qed.why(qed.Problem(loss, jnp.zeros(1), step=5.0))
     assert answer.findings[0].code == "QED401", str(answer)
     assert any(a.trial is not None and a.trial.finite and a.trial.end < -20 for a in answer.advice), str(answer)
+
+
+SUMMED = """
+import jax, jax.numpy as jnp, optax, numpy as np
+rng = np.random.default_rng(0)
+X = rng.normal(size=(320, 12)).astype("float32"); Y = (X @ rng.normal(size=(12, 4))).argmax(1)
+def dense(k, a, b): return {"w": jax.random.normal(k, (a, b)) * (2 / a) ** .5, "b": jnp.zeros(b)}
+k = jax.random.split(jax.random.key(0), 4)
+p = {"enc": dense(k[0], 12, 48), "mid": dense(k[1], 48, 48), "head": dense(k[2], 48, 4)}
+def apply(layer, x): return x @ layer["w"] + layer["b"]
+def net(p, x): return apply(p["head"], jax.nn.relu(apply(p["mid"], jax.nn.relu(apply(p["enc"], x)))))
+def loss(p, x, y): return optax.softmax_cross_entropy_with_integer_labels(net(p, x), y).sum()
+step = jax.jit(jax.value_and_grad(loss))
+for s in [*range(0, 320, 32)] * 2:
+    value, g = step(p, X[s:s+32], Y[s:s+32])
+    p = jax.tree.map(lambda a, b: a - 0.1 * b, p, g)
+"""
+
+
+def test_what_a_note_says_follows_the_sentence_that_nothing_is_wrong(tmp_path):
+    text = loop().replace("return jnp.mean", "b = jax.lax.stop_gradient(w['b']); w = w['w']; return b + jnp.mean")
+    text = text.replace("w = jnp.array([0.5, -0.3])", "w = {'w': jnp.array([0.5, -0.3]), 'b': jnp.zeros(())}")
+    found, answer = codes_of(tmp_path, text)
+    assert found == ["QED102"] and not answer.refuted
+    assert "Nothing speaks against" in str(answer.headline) and "Worth knowing" in str(answer.headline)
+
+
+def test_a_second_moment_that_goes_up_and_down_near_its_limit_is_compared_with_a_tenth():
+    k = jax.random.split(jax.random.key(0), 4)
+    data = jax.random.normal(k[0], (64, 4))
+    labels = jnp.sin(2 * data[:, 0]) * data[:, 1]
+
+    def loss(p):
+        return jnp.mean((jnp.tanh(jnp.tanh(data @ p[0]) @ p[1]) @ p[2] - labels) ** 2)
+
+    w = (jax.random.normal(k[1], (4, 16)), jax.random.normal(k[2], (16, 16)) / 4, jax.random.normal(k[3], (16,)) / 4)
+    for rate, told in ((1.0, True), (0.01, False)):
+        answer = qed.why(qed.Problem(loss, w, step=optax.adam(rate)))
+        assert ("QED401" in [finding.code for finding in answer.findings]) == told, str(answer)
+
+
+def test_where_the_growth_on_later_batches_ends_in_a_number_the_step_comes_first(tmp_path):
+    found, answer = codes_of(tmp_path, SUMMED)
+    assert found[0] == "QED401" and "stops being finite at step" in str(answer.headline), str(answer)
+    assert any(code.startswith("QED20") for code in found[1:])
