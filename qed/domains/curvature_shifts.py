@@ -26,10 +26,11 @@ def dealt_out(a: Algebra, form: Form) -> tuple[list[Shift], Form]:
 
     >>> from qed.domains.curvature_algebra import Algebra
     >>> a = Algebra()
-    >>> t = a.unary("square", a.variable(0, "x", (-1.0, 1.0)))
-    >>> soft = a.log_sum_exp([(a.one, a.number(0)), (a.one, a.scale(t, -1))])
+    >>> x = a.variable(0, "x", (-1.0, 1.0))
+    >>> t = a.unary("square", x)
+    >>> soft = a.log_sum_exp([(a.one, a.number(0)), (a.one, a.subtract(x, t))])
     >>> dealt_out(a, a.combine([(soft, a.q(2)), (t, a.q(3))]))
-    ([(log_sum_exp(0, -1*square(x)), 2, square(x))], square(x))
+    ([(log_sum_exp(0, x + -1*square(x)), 2, square(x))], square(x))
     """
     left = {atom.index: (atom, c) for atom, c in form.terms if atom.kind != "log_sum_exp" or c <= 0}
     found: list[Shift] = []
