@@ -193,6 +193,7 @@ def rational(step: Any) -> None:
     step.require(len(step.row[4]) == 4 and step.row[4][1] > 0 and step.row[4][3] > 0, "it has four numbers")
     p, q, r, s = (int(n) for n in step.row[4])
     rate, shift = a.q(p, q), a.q(r, s)
+    step.require(rate >= 0, "y falls with t, and the ends of its range change places")
     numbers = Numbers(step, rate, shift, _power(form) if rate == 0 else None)
     second = numbers.of(form).second
     parts: dict[int, dict[int, Any]] = {}

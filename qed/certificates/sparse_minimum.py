@@ -110,8 +110,19 @@ class SparseMinimum(Pointed):
 
 def size_of(jet: SparseJet) -> float:
     """A bound of the length of the gradient; 0 where every slope is 0."""
-    largest = np.maximum(np.abs(jet.slope[0]), np.abs(jet.slope[1]))
-    return float(np.linalg.norm(largest)) * (1 + 1e-9)
+    return length(np.maximum(np.abs(jet.slope[0]), np.abs(jet.slope[1])))
+
+
+def length(v: Array) -> float:
+    """A bound of |v| a little above it, 0 for 0 alone: the squares of numbers below 1e-162 are 0 in floats.
+
+    >>> length(np.array([3e-200, 4e-200])) >= 5e-200, length(np.zeros(2))
+    (True, 0.0)
+    """
+    most = float(np.max(np.abs(v), initial=0.0))
+    if not 0 < most < np.inf:
+        return most
+    return float(np.nextafter(most * float(np.linalg.norm(v / most)) * (1 + 1e-9), np.inf))
 
 
 def compare(term: SmoothTerm, jet: SparseJet, low: Array, high: Array) -> None:

@@ -147,6 +147,6 @@ def _added(parts: Sequence[tuple[Array, Array, Array]]) -> tuple[Array, Array, A
     sums = []
     for values, sign in ((low, -1.0), (high, 1.0)):
         total, size = (np.bincount(back, weights=w, minlength=len(places)) for w in (values, np.abs(values)))
-        error = np.where(counts > 1, 1.01 * (counts + 2) * 2.0**-53 * size + 1e-300, 0.0)
+        error = np.where((counts > 1) & (size > 0), 1.01 * (counts + 2) * 2.0**-53 * size + 1e-300, 0.0)
         sums.append(np.where(error > 0, np.nextafter(total + sign * error, sign * np.inf), total))
     return places, sums[0], sums[1]

@@ -114,3 +114,15 @@ def test_altered_rates_are_not_believed():
         rows = tuple((*row[:4], numbers) if other is row else other for other in made.rows)
         with pytest.raises(CertificateError):
             Convexity(**{**vars(made), "rows": rows}).sealed().verify()
+
+
+def test_a_negative_rate_does_not_turn_the_range_round():
+    def f(t):
+        return jnp.exp(-2 * t) / 4 - jnp.exp(-t)  # f'' = y^2 - y with y = e^-t, below 0 for t > 0
+
+    made = qed.convexity(f, (None, 0.0)).certificate
+    (row,) = [row for row in made.rows if row[1] == "rational"]
+    rows = tuple((*row[:4], (-1.0, 1.0, 0.0, 1.0)) if other is row else other for other in made.rows)
+    positive = {"box_lower": ((0.0,),), "box_upper": ((np.inf,),)}
+    with pytest.raises(CertificateError, match="falls with t"):
+        Convexity(**{**vars(made), **positive, "rows": rows}).sealed().verify()

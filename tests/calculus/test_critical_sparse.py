@@ -1,5 +1,6 @@
 """Strict extrema of many variables with a sparse Hessian: proved, and what is not one is not."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -60,6 +61,15 @@ def test_what_is_no_extremum_is_not_proved_to_be_one():
     assert saddle.kind == "saddle"
     flat = qed.critical_point(lambda x: jnp.sum((x[1:] - x[:-1]) ** 2) + jnp.sum(x**4), jnp.zeros(N))
     assert not (flat.proved and flat.kind == "minimum")
+
+
+def test_gradients_and_curvatures_may_be_smaller_or_larger_than_the_roots_of_floats():
+    with jax.enable_x64(True):
+        beside = qed.critical_point(lambda x: jnp.sum(x**2) + 1e-200 * x[0], jnp.zeros(N))
+        assert beside.proved and 5e-201 < beside.distance < 1e-200
+        for unit in (1e-200, 1e300):
+            answer = qed.critical_point(lambda x, u=unit: u * jnp.sum(x**2), jnp.zeros(N))
+            assert answer.kind == "minimum" or answer.standing == "UNKNOWN"
 
 
 @pytest.mark.parametrize(

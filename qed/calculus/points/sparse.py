@@ -20,7 +20,7 @@ from qed.calculus.points.case import Case
 from qed.calculus.points.result import CriticalPoint, Kind
 from qed.calculus.shapes.found import terms
 from qed.certificates.banded import WIDEST, banded, bandwidth
-from qed.certificates.sparse_minimum import SparseMinimum, size_of
+from qed.certificates.sparse_minimum import SparseMinimum, length, size_of
 from qed.domains.curvature_jets import Rough
 from qed.domains.curvature_stacked import SparseJet, StackedJets
 from qed.domains.interval import Interval
@@ -58,6 +58,8 @@ def sparse_extremum(case: Case, common: dict[str, Any]) -> Answer[CriticalPoint]
             break
         center = moved
     least = _least(factor, n)
+    if not 0 < least < np.inf:
+        return None
     slope = size_of(jets.sparse(form, center, center))
     radius = max(8 * slope / least, 1e-9 * (1 + float(np.max(np.abs(center)))))
     certificate = _certified(case, center, radius, sign, least, slope)
@@ -108,10 +110,14 @@ def _factored(jet: SparseJet, n: int) -> tuple[int, Array, Array] | None:
 
 
 def _least(factor: Array, n: int) -> float:
-    """The least eigenvalue of L L', a little above it: inverse iteration."""
+    """The least eigenvalue of L L', a little above it, by inverse iteration; 0 where floats do not hold it."""
     v = np.random.default_rng(0).standard_normal(n)
     value = np.inf
     for _ in range(60):
+        most = float(np.max(np.abs(v)))
+        if not 0 < most < np.inf:
+            return 0.0
+        v /= most
         v /= np.linalg.norm(v)
         image = scipy.linalg.cho_solve_banded((factor, True), v)
         before, value = value, 1 / float(v @ image)
@@ -126,7 +132,7 @@ def _certified(case: Case, center: Array, radius: float, sign: int, least: float
     for share in (0.9, 0.5):
         shift = share * least
         curvature = 0.98 * shift
-        away = float(np.linalg.norm(center - case.point))
+        away = length(center - case.point)
         distance = 0.0 if away == 0 and slope == 0 else float(np.nextafter((away + slope / curvature) * 1.001, np.inf))
         made = SparseMinimum.about(
             case.fun, case.x, case.args, center=center.tolist(), radius=radius, sign=sign, shift=shift,
