@@ -16,6 +16,7 @@ import math
 
 import numpy as np
 
+from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Wide
 from qed.optimization.step import StepRule
 
@@ -71,6 +72,15 @@ def limit_of(wide: Wide, x: Array, steps: int) -> Array | None:
     """The point without slope that the run leads to."""
     found = polished(wide, x)
     return polished(wide, descended(wide, x, steps)) if found is None else found
+
+
+def minimum_within(wide: Wide, region: Bounds, m: float, steps: int) -> bool:
+    """Whether the minimum is in a region where no curvature is below m: within 2 |grad f(c)| / m of the limit c."""
+    limit = limit_of(wide, wide.start, steps)
+    if limit is None:
+        return False
+    away = 2 * float(np.linalg.norm(at(wide, limit)[1])) / m
+    return bool(np.all(limit - away >= region.lower) and np.all(limit + away <= region.upper))
 
 
 def constants(name: str, positive: Array, scale: float) -> tuple[StepRule, float]:

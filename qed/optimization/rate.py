@@ -31,9 +31,9 @@ from qed.calculus.convexity import convexity
 from qed.calculus.lipschitz import lipschitz
 from qed.errors import QedError
 from qed.graph.function import read
-from qed.optimization.bounds import spread
+from qed.optimization.bounds import bounds_of, spread
 from qed.optimization.cycles import refuted
-from qed.optimization.iterates import at, constants, descended, fixed, limit_of, newton, polished
+from qed.optimization.iterates import at, constants, descended, fixed, limit_of, minimum_within, newton, polished
 from qed.optimization.objective import Wide
 from qed.optimization.step import StepRule
 from qed.optimization.worst_case import LONGEST, worst_case
@@ -66,7 +66,8 @@ class Rate:
         condition: the largest over the smallest curvature (above zero) at the limit; inf where there is none.
         errors: (steps + 1,) distances from the limit.
         gaps: (steps + 1,) of f - f*.
-        bound: a factor a step that is proved for every start in the region, or None.
+        bound: a factor of one step with the proved constants from every point of the region, where that holds the
+            minimum, or None.
     """
 
     method: str
@@ -103,8 +104,9 @@ def rate(
         method: 'gradient', 'heavy ball', 'nesterov' or 'newton', each with the best constants for the curvatures at the
             limit; gradient descent takes the step 1 / L of the start where no curvature at the limit is positive.
         steps: how many steps are made.
-        region: a `qed.Box` on which constants are to be proved: with them a factor holds for all starts there; without
-            bounds, for a convex function, the worst case of gradient descent is PROVED too, an answer in `answers`, and
+        region: a `qed.Box` on which constants are to be proved: with them a factor holds for a step from all points
+            there, if the minimum is one of them; without bounds, for a convex function, the worst case of gradient
+            descent is PROVED too, an answer in `answers`, and
             for the heavy ball that its constants do for all functions with these curvatures may be REFUTED.
 
     Returns:
@@ -132,7 +134,7 @@ def rate(
     with np.errstate(all="ignore"):
         answer = _measured(wide, name, int(steps))
     if region is not None and answer.value is not None:
-        answer = _with_bound(answer, wide, (fun, args), spread(region, x), int(steps))
+        answer = _with_bound(answer, wide, (fun, x, args), region, int(steps))
     return replace(answer, subject=function.title("parameter"))
 
 
@@ -333,11 +335,12 @@ def _bound_of_convex(value: Rate, distance: float) -> Reason:
 # --- what is proved -------------------------------------------------------------------------------------------
 
 
-def _with_bound(answer: Answer[Rate], wide: Wide, asked: tuple[Any, Any], region: Any, steps: int) -> Answer[Rate]:
+def _with_bound(answer: Answer[Rate], wide: Wide, asked: tuple[Any, ...], region: Any, steps: int) -> Answer[Rate]:
     """What holds for every start in the region, where m and L are proved there: a factor, and the worst case."""
     assert answer.value is not None
-    fun, args = asked
-    shape, constant = convexity(fun, region, *args), lipschitz(fun, region, *args, order=1)
+    fun, x, args = asked
+    box = spread(region, x)
+    shape, constant = convexity(fun, box, *args), lipschitz(fun, box, *args, order=1)
     if not (shape.proved and constant.proved) or shape.value is None:
         missing = Missing("constants of convexity and smoothness are not proved on the region", "a smaller region")
         return replace(answer, missing=(*answer.missing, missing))
@@ -355,6 +358,11 @@ def _with_bound(answer: Answer[Rate], wide: Wide, asked: tuple[Any, Any], region
     answer = replace(answer, reasons=(*answer.reasons, *told), answers=(*answer.answers, *more))
     if value.method != "gradient" or not m > 0:
         return answer
+    if not minimum_within(wide, bounds_of(region, x), m, steps):
+        missing = Missing(
+            "the minimum is not in the region: constants there say nothing of the way to it", "a region about it"
+        )
+        return replace(answer, missing=(*answer.missing, missing))
     bound = float(np.nextafter((high - m) / (high + m), 1.0))
     reason = Reason(
         "gradient descent on a strongly convex function",
@@ -365,7 +373,7 @@ def _with_bound(answer: Answer[Rate], wide: Wide, asked: tuple[Any, Any], region
         predicted=bound,
         observed=value.observed,
         text=f"with the step {2 / (high + m):.4g} the error shrinks by {bound:.6g} or better at every step made in the "
-        "region about its minimum (Nesterov 2018, theorem 2.1.15)",
+        "region, which holds the minimum (Nesterov 2018, theorem 2.1.15)",
     )
     return replace(answer, value=replace(value, bound=bound), reasons=(*answer.reasons, reason))
 

@@ -113,3 +113,13 @@ def test_a_region_of_one_number_a_side_is_that_of_all_parameters():
     answer = qed.rate(f, jnp.array([1.0, 2.0]), method="gradient", region=(-jnp.inf, jnp.inf))
     assert any("constant 6.0000" in str(part.claim) for part in answer.answers)
     assert not any("4.0000" in str(part.claim) for part in answer.answers)
+
+
+def test_constants_of_a_region_say_nothing_of_a_minimum_outside():
+    """Curvatures from 1 to 1.24 on [2, 3], and a slope of 10 from the ridge at 0: a step of 2/(m + L) leaps over."""
+
+    def f(x):
+        return x**2 / 2 + 10 * jnp.sqrt(x**2 + 0.01)
+
+    answer = qed.rate(f, jnp.asarray(2.5), method="gradient", steps=2000, region=(2.0, 3.0))
+    assert answer.value.bound is None and any("not in the region" in each.what for each in answer.missing)
