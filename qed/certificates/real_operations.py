@@ -13,7 +13,7 @@ from typing import Any
 
 from qed.certificates.real_functions import HALF, Functions
 from qed.certificates.real_polynomials import Poly, fail, number, plus
-from qed.certificates.real_series import taylor
+from qed.certificates.real_series import fraction_of_rests, taylor
 
 Meaning = Callable[[Functions, Sequence[Poly], Mapping[str, Any], Sequence[tuple[int, ...]]], Poly]
 
@@ -369,6 +369,7 @@ MEANINGS: dict[str, Meaning] = {
     "taylor_rest": lambda f, ps, params, shapes: taylor(f, ps, params, False),
     "growth_over_rate": _simple(_growth_over),
     "remainder": lambda f, ps, params, shapes: taylor(f, ps, params, True),
+    "fraction_of_rests": fraction_of_rests,
 }  # fmt: skip
 """What the operations of the rewritings stand for."""
 

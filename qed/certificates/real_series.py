@@ -42,4 +42,10 @@ def taylor(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], over: bo
     return f.forms.times(value, f.forms.inverse(f.forms.integer_power(v, k))) if over else value
 
 
-__all__ = ["taylor"]
+def fraction_of_rests(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], _: Any) -> Poly:
+    """(f(v) - T_j(v)) / (f(v) - T_k(v)); below only a cosine is 0 elsewhere than at v = 0, where the limit is meant."""
+    above, below = (taylor(f, ps, {**params, "k": params[name]}, False) for name in ("j", "k"))
+    return f.divided(above, below) if params["f"] == "cos" else f.forms.times(above, f.forms.inverse(below))
+
+
+__all__ = ["fraction_of_rests", "taylor"]

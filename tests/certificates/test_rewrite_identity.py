@@ -24,6 +24,7 @@ from qed.graph.trace import trace
 from qed.numerics.rewriting import (
     algorithms,
     averages,
+    difference_fractions,
     difference_growth,
     difference_kernels,
     difference_logs,
@@ -279,7 +280,8 @@ def factor(atom, env):
 
 X, Y = 0.61, 0.37
 V, W = np.array([0.3, 1.4, 0.8]), np.array([1.1, 0.2, 0.6])
-ROOMS = (algorithms, averages, difference_growth, difference_kernels, difference_logs, difference_outer,
+ROOMS = (algorithms, averages, difference_fractions, difference_growth, difference_kernels, difference_logs,
+         difference_outer,
          difference_rules, difference_second, difference_series, entropies, free_energy, guards, kernels, log_softmax,
          probabilities, smooth, stable, tails, weighted_moments)  # fmt: skip
 OPERATIONS = {o.name: o for room in ROOMS for o in vars(room).values() if hasattr(o, "evaluate")}
@@ -315,6 +317,7 @@ ARGUMENTS = {
     "weighted_free_energy": ((W, V, X), M | {"divides": False}),
     "free_energy_of_two": ((X, Y, 0.5), {"divides": True}),
     "taylor_rest": ((X,), {"f": "exp", "k": 3}), "remainder": ((X,), {"f": "sin", "k": 3}),
+    "fraction_of_rests": ((X,), {"f": "exp", "j": 3, "k": 1}),
 }  # fmt: skip
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 Function = Callable[..., Any]
 
@@ -75,7 +74,7 @@ def chosen(near: Function, formula: Function, f: Function) -> Function:
 
 def split(x: Any) -> tuple[Any, Any]:
     """x as the sum of two numbers of half the digits (Dekker, 1971)."""
-    bits = (np.finfo(x.dtype).nmant + 2) // 2
+    bits = (jnp.finfo(x.dtype).nmant + 2) // 2
     scaled = x * (2.0**bits + 1)
     high = scaled - (scaled - x)
     return high, x - high

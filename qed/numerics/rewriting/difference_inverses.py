@@ -56,7 +56,7 @@ def _sine_of_difference(root: Function) -> Function:
 
 def _atan_value(x: Any, y: Any, d: Any) -> Any:
     product = x * y
-    ratio = jnp.where(jnp.abs(product) > 4 / np.finfo(product.dtype).eps, (d / x) / y, d / (1 + product))
+    ratio = jnp.where(jnp.abs(product) > 4 / jnp.finfo(product.dtype).eps, (d / x) / y, d / (1 + product))
     return jnp.where(product > -0.5, jnp.arctan(ratio), jnp.arctan(x) - jnp.arctan(y))
 
 

@@ -25,6 +25,7 @@ from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.bose import BERNOULLI, BOSE, EINSTEIN
+from qed.numerics.rewriting.difference_fractions import fractions
 from qed.numerics.rewriting.difference_growth import grown
 from qed.numerics.rewriting.difference_logs import LOG_OVER
 from qed.numerics.rewriting.difference_powers import POWER_OVER, POWER_REST
@@ -64,8 +65,7 @@ VANISHES = {"sin", "tan", "tanh", "sinh", "atan", "asin", "asinh", "atanh", "log
 
 def quotient(difference: Difference, node: Node) -> Found | None:
     """A quotient whose parts vanish together, or overflow together; None for any other."""
-    found = exponentials(difference, node) or _unit(difference, node)
-    if found is not None:
+    if (found := exponentials(difference, node) or _unit(difference, node)) is not None:
         return found
     polynomial = difference.terms(node)
     if len(polynomial) != 1:
@@ -161,6 +161,7 @@ def removed(difference: Difference, monomial: Monomial, coefficient: Fraction, l
             side[one] = side.get(one, 0) + abs(exponent)
     if not whole.rests or not set(above) & set(below):
         return None
+    whole = Zero(*fractions(difference, whole.coefficient, whole.monomial, whole.rests))
     used = any(_exponential_rest(rest) and power < 0 for rest, power in whole.rests)
     return _emitted(difference, whole, like), (laws.REMAINDER, laws.CANCEL, *((laws.BOSE,) if used else ()))
 

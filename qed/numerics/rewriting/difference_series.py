@@ -21,7 +21,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from qed.graph.build import Operation
 from qed.numerics import logspace
@@ -128,7 +127,7 @@ def _tail(name: str, k: int, order: int, digits: float) -> tuple[float, ...]:
 
 
 def _sum(name: str, k: int, order: int, v: Any) -> Any:
-    values = _tail(name, k, order, float(np.finfo(v.dtype).eps))
+    values = _tail(name, k, order, float(jnp.finfo(v.dtype).eps))
     step = SERIES[name].step
     first = next((j for j, value in enumerate(values) if value), 0)
     kept = values[first::step]

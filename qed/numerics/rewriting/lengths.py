@@ -18,7 +18,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from qed.graph.build import Operation
 
@@ -44,7 +43,7 @@ def power_of_two(size: Any) -> tuple[Any, Any]:
 
 def _usable(total: Any) -> Any:
     """Where a sum of squares neither overflowed nor lost terms below the smallest number."""
-    info = np.finfo(total.dtype)
+    info = jnp.finfo(total.dtype)
     return (total <= info.max) & (total >= float(info.tiny) / float(info.eps) ** 2)
 
 
