@@ -13,7 +13,7 @@ from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.restoration import restored
 
 Array = np.ndarray
-DRAWN = 12
+DRAWN, HALVINGS = 12, 30
 FAR, NEAR = (0.3, 1e-2), (1e-2, 1e-3)
 """How far it is looked, relative to max(1, |x|): for another start, and for a word about the point itself."""
 
@@ -39,19 +39,40 @@ def lower_nearby(
             way = np.where(here.x >= box.upper - 1e-9, -np.abs(way), way)
             ways.append(way / np.linalg.norm(way))
     margin = 1e-8 * max(1.0, abs(here.f))
+    edge: tuple[Array, float] | None = None  # on a boundary, where no point inside is lower
     for t in far:
         for way in ways:
             x = box.project(here.x + t * size * way)
             f, c = problem.values(x)
-            if not violated(problem, c) <= 1e-10:
-                other = None if problem.sparse or not np.isfinite(f) else restored(problem, x)
-                if other is None or other.violation > 1e-10:
-                    continue
-                x = other.x
-                f, c = problem.values(x)
-            if f < here.f - margin and not np.isnan(c).any():
-                return x, f
-    return None
+            if violated(problem, c) <= 1e-10:
+                candidates = (x,)
+            elif problem.sparse or not np.isfinite(f):
+                continue
+            else:
+                candidates = allowed(problem, x, 1e-10)
+            for k, other in enumerate(candidates):
+                f, c = problem.values(other)
+                if f < here.f - margin and not np.isnan(c).any():
+                    if k == 0:
+                        return other, f
+                    edge = edge or (other, f)
+    return edge
+
+
+def allowed(problem: Constrained, x: Array, most: float) -> tuple[Array, ...]:
+    """A feasible point found from x, and the same drawn back towards x: least squares go past the boundary."""
+    found = restored(problem, x)
+    if found is None or found.violation > most:
+        return ()
+    inside, outside = found.x, x
+    least = max(most, violated(problem, problem.values(inside)[1]))
+    for _ in range(HALVINGS):
+        middle = inside / 2 + outside / 2
+        if violated(problem, problem.values(middle)[1]) <= least:
+            inside = middle
+        else:
+            outside = middle
+    return found.x, inside
 
 
 def climbs(problem: Constrained, kkt: KKT, vector: Array, bend: float) -> float | None:
@@ -66,10 +87,10 @@ def climbs(problem: Constrained, kkt: KKT, vector: Array, bend: float) -> float 
     size, found = max(1.0, float(np.linalg.norm(here.x))), []
     for way in (vector, -vector):
         for t in NEAR:
-            other = restored(problem, box.project(here.x + t * size * way))
-            if other is None or other.violation > 1e-12 or np.linalg.norm(other.x - here.x) < 0.3 * t * size:
+            points = allowed(problem, box.project(here.x + t * size * way), 1e-12)
+            if not points or np.linalg.norm(points[-1] - here.x) < 0.3 * t * size:
                 return None
-            rise = problem.values(other.x)[0] - here.f
+            rise = problem.values(points[-1])[0] - here.f
             if not rise > 1e-2 * bend * (t * size) ** 2 > 0:
                 return None
             found.append(rise)

@@ -234,3 +234,12 @@ def test_from_a_point_without_multipliers_the_run_goes_on_where_a_feasible_point
     assert str(answer.reason) == "minimum"
     assert abs(answer.fun - 0.125) < 1e-9
     assert str(qed.verdict(f, jnp.zeros(2), inequality=wedge).kind) != "no_kkt_point"
+
+
+@pytest.mark.parametrize(("bend", "kind"), [(1.0, "saddle"), (-1.0, "flat_minimum")])
+def test_along_a_curved_boundary_f_may_fall_by_the_fourth_power(bend, kind):
+    """On x_1 = x_0^2 - b x_0^4, f = x_1 - x_0^2 is -b x_0^4; at the points inside it is above."""
+    answer = qed.verdict(
+        lambda x: x[1] - x[0] ** 2, jnp.zeros(2), inequality=lambda x: x[1] - x[0] ** 2 + bend * x[0] ** 4
+    )
+    assert answer.value.kind == kind and answer.standing == "MEASURED"
