@@ -75,7 +75,7 @@ class Tail(Arithmetic, Forward):
         try:
             with precision(self.bits):
                 if any(v.shape != () for v in (*equation.inputs, *equation.outputs)):
-                    return (applied(equation, inputs, context, self._scalar, self._each(equation)),)
+                    return (applied(equation, inputs, self._scalar, self._each(equation)),)
                 inputs = [self._scalar(x) if isinstance(x, Known) else x for x in inputs]
                 return (self._one(equation, inputs),)
         except NoOrder:

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from qed.domains.known import Known
+from qed.domains.moving import routed
 from qed.domains.tail_forms import MOVES, NoOrder
-from qed.domains.value import Value
 from qed.graph.graph import Equation
-from qed.graph.walk import Context
 
 LARGEST = 2**12
 """So many entries an array may have."""
@@ -46,6 +45,7 @@ def entries(value: Any, scalar: Callable[[Known], Any]) -> np.ndarray:
     """A value as an object array of forms; of a number, with no axis.
 
     >>> from qed.domains.known import Known
+    from qed.domains.moving import routed
     >>> from qed.domains.tail_arrays import entries
     >>> entries(Known([[1.0, 2.0]]), lambda one: float(one.array)).shape
     (1, 2)
@@ -71,7 +71,6 @@ def packed(array: np.ndarray) -> Any:
 def applied(
     equation: Equation,
     inputs: Sequence[Any],
-    context: Context,
     scalar: Callable[[Known], Any],
     one: Callable[[str, Sequence[Any]], Any],
 ) -> Any:
@@ -80,7 +79,6 @@ def applied(
     Args:
         equation: the equation, of one output.
         inputs: its inputs, of which some are known arrays.
-        context: as of `apply`.
         scalar: the form of a known number.
         one: what an elementwise operation makes of forms.
     """
@@ -88,7 +86,7 @@ def applied(
     if len(equation.outputs) != 1 or any(_size(v.shape) > LARGEST for v in (*equation.inputs, *equation.outputs)):
         raise NoOrder
     if name in MOVES or name in JOINED:
-        return packed(_moved(equation, inputs, context, scalar))
+        return packed(_moved(equation, inputs, scalar))
     given = [entries(x, scalar) for x in inputs]
     if name in FOLDS:
         return packed(_folded(given[0], equation.params["axes"], lambda x, y: one(FOLDS[name], (x, y))))
@@ -108,21 +106,17 @@ def _size(shape: Sequence[int]) -> int:
     return int(np.prod(shape, dtype=np.int64))
 
 
-def _moved(equation: Equation, inputs: Sequence[Any], context: Context, scalar: Callable[[Known], Any]) -> np.ndarray:
+def _moved(equation: Equation, inputs: Sequence[Any], scalar: Callable[[Known], Any]) -> np.ndarray:
     """The entries where their places are moved to; what indices say must be known."""
     count = len(inputs) if equation.primitive in JOINED else 1
     if not all(isinstance(x, Known) for x in inputs[count:]):
         raise NoOrder
     given = [entries(x, scalar) for x in inputs[:count]]
     ends = np.cumsum([0, *(array.size for array in given)])
-    places = [
-        np.arange(start, end, dtype=np.int32).reshape(array.shape)
-        for start, end, array in zip(ends, ends[1:], given, strict=False)
-    ]
-    (where,) = Value().apply(equation, [*places, *(x.array for x in inputs[count:])], context)
-    where = np.asarray(where)
-    if where.dtype != np.int32 or (where.size and not (where.min() >= 0 and where.max() < ends[-1])):
+    found = routed(equation, range(count), [*(None for _ in given), *(x.array for x in inputs[count:])])
+    if found is None or (found[0].size and not (found[0].min() >= 0 and found[0].max() < ends[-1])):
         raise NoOrder  # what is filled in is no entry
+    where = np.asarray(found[0])
     every = np.empty(ends[-1], object)
     for start, end, array in zip(ends, ends[1:], given, strict=False):
         every[start:end] = array.ravel()

@@ -76,3 +76,11 @@ def test_a_law_with_a_name_is_a_prior_and_the_constant_the_evidence():
 def test_a_base_is_an_interval_or_a_law(base):
     with pytest.raises(QedError):
         qed.normalizer(lambda x: -x * x, base)
+
+
+@pytest.mark.parametrize("fill", [0.0, 1.0])
+def test_what_is_filled_in_is_no_entry_of_an_array(fill):
+    def flat(t):
+        return -jnp.stack([t * t, jnp.abs(t)]).at[jnp.array([5])].get(mode="fill", fill_value=fill)[0]
+
+    assert qed.normalizer(flat).unknown  # its mass is infinite
