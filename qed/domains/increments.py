@@ -163,6 +163,8 @@ class Increments(Forward):
         if any(not is_real(v.dtype) and np.dtype(v.dtype).kind != "b" for v in equation.outputs):
             raise NoOrder  # integers are rounded and wrap around
         if name == "select_n" and isinstance(xs[0], Truth):
+            if xs[0].holds is None:
+                raise NoOrder  # the condition is not decided for all x >= K
             return xs[1 + int(xs[0].holds)]
         if not all(isinstance(x, Step) for x in xs):
             raise NoOrder
