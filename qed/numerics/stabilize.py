@@ -28,7 +28,7 @@ from qed.graph.jaxpr import concrete
 from qed.graph.trace import NotNumeric, Traced, trace
 from qed.graph.untraceable import definition, name_of, why_not_traceable
 from qed.numerics.points import points_of
-from qed.numerics.rewriting.blame import at_places, blamed
+from qed.numerics.rewriting.blame import Blamed, at_places, blamed
 from qed.numerics.rewriting.change import Only
 from qed.numerics.rewriting.derivative import Stable
 
@@ -126,7 +126,7 @@ class Stabilized(Generic[P, R]):
     def __init__(self, fun: Callable[P, R], options: Options) -> None:
         self.fun = fun
         self.options = options
-        self._places: Only | None = None
+        self._places: tuple[Only, Only] | None = None
         self._own: OrderedDict[Hashable, Plan] = OrderedDict()
         functools.update_wrapper(self, fun, updated=())
 
@@ -185,18 +185,20 @@ class Stabilized(Generic[P, R]):
     def _made(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Plan:
         traced = _traced(self.fun, args, kwargs)
         lifted, count = _lifted(traced, self.fun)
-        stable = Stable(lifted.graph, self._only(), self.options.everywhere)
+        only, lengthened = self._only()
+        stable = Stable(lifted.graph, only, self.options.everywhere, lengthened=lengthened)
         changed = bool(stable.value.changes) or _derivative_changes(stable, lifted)
         closed_over = lifted.leaves[len(lifted.leaves) - count :]
         return Plan(traced.out_tree, stable, tuple(closed_over), changed, tuple(lifted.free))
 
-    def _only(self) -> Only | None:
-        """Which places are rewritten; found once, at the points of the options."""
+    def _only(self) -> tuple[Only | None, Only | None]:
+        """Which places are rewritten, and which take longer numbers; found once, at the points of the options."""
         if self.options.at is None and self.options.box is None:
-            return None
+            return None, None
         if self._places is None:
             with jax.ensure_compile_time_eval():  # the call may be traced, the points are numbers
-                self._places = at_places(_places(self.fun, self.options))
+                found = _places(self.fun, self.options)
+                self._places = at_places(found.rewritten), at_places(found.longer)
         return self._places
 
 
@@ -213,7 +215,7 @@ def _graphs(graph: Graph) -> Iterator[Graph]:
             yield from equation.call.graphs
 
 
-def _places(fun: Callable[..., Any], options: Options) -> frozenset[Any]:
+def _places(fun: Callable[..., Any], options: Options) -> Blamed:
     args, points = points_of(fun, options.at, options.box)
     traced = _traced(fun, args, {})
     lifted, count = _lifted(traced, fun)

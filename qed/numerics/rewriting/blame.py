@@ -8,6 +8,7 @@ its digits as well as its replacement would, and stays. Changes inside loops are
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -25,7 +26,20 @@ SAME = 2.0
 """Bits by which two results may differ and count as the same."""
 
 
-def blamed(stable: Stable, moving: Sequence[int], points: Sequence[Sequence[Any]]) -> frozenset[Span | None]:
+@dataclass(frozen=True)
+class Blamed:
+    """The places where something is lost.
+
+    Args:
+        rewritten: where a rewriting makes a difference.
+        longer: where digits are lost in the rewritten function still, and longer numbers keep them.
+    """
+
+    rewritten: frozenset[Span | None]
+    longer: frozenset[Span | None]
+
+
+def blamed(stable: Stable, moving: Sequence[int], points: Sequence[Sequence[Any]]) -> Blamed:
     """The places where something is lost at one of the points.
 
     Args:
@@ -45,8 +59,8 @@ def blamed(stable: Stable, moving: Sequence[int], points: Sequence[Sequence[Any]
                 found |= {span for c, d in zip(judged, differ, strict=True) if _lost(d) for span in _spans(c)}
         if inner and any(_whole(stable, point) for point in points):
             found |= {span for c in inner for span in _spans(c)}
-    found |= stable.fallback.places(_graphs(stable, moving), moving, points)
-    return frozenset(found)
+    longer = frozenset(stable.fallback.places(_graphs(stable, moving), moving, points))
+    return Blamed(frozenset(found) | longer, longer)
 
 
 def at_places(places: frozenset[Span | None]) -> Only:
@@ -131,4 +145,4 @@ def _whole(stable: Stable, point: Sequence[Any]) -> bool:
     return any(_differ(jnp.asarray(a), jnp.asarray(b), normwise=False) for a, b in pairs)
 
 
-__all__ = ["at_places", "blamed"]
+__all__ = ["Blamed", "at_places", "blamed"]

@@ -41,6 +41,7 @@ class Stable:
     Args:
         graph: the graph of the function as written; all arrays are its inputs.
         only: which nodes may be rewritten; default all.
+        lengthened: where `only` is given, which of them may be the reason for longer numbers.
         everywhere: whether to rewrite also what keeps its digits.
         longer: whether it may be computed in longer numbers where rewriting is at its end.
     """
@@ -49,6 +50,7 @@ class Stable:
     only: Only | None = None
     everywhere: bool = False
     longer: bool = True
+    lengthened: Only | None = None
     value: Rewritten = field(init=False)
     fallback: Longer = field(init=False)
     _derivatives: dict[tuple[int, ...], Derivative] = field(init=False, default_factory=dict)
@@ -56,7 +58,7 @@ class Stable:
 
     def __post_init__(self) -> None:
         self.value = rewrite(self.graph, self.only, everywhere=self.everywhere)
-        self.fallback = Longer(self.graph, self._without_fallback, self.only)
+        self.fallback = Longer(self.graph, self._without_fallback, self.only and (self.lengthened or self.only))
         if self.longer:
             self.value = self.fallback.value(self.value) or self.value
         self._function = self._attached()
