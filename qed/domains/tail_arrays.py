@@ -45,7 +45,6 @@ def entries(value: Any, scalar: Callable[[Known], Any]) -> np.ndarray:
     """A value as an object array of forms; of a number, with no axis.
 
     >>> from qed.domains.known import Known
-    from qed.domains.moving import routed
     >>> from qed.domains.tail_arrays import entries
     >>> entries(Known([[1.0, 2.0]]), lambda one: float(one.array)).shape
     (1, 2)
