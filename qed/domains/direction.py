@@ -13,23 +13,16 @@ from typing import Any, final
 
 import numpy as np
 
-from qed.domains.forward import Forward
+from qed import facts
 from qed.domains.known import Known
-from qed.domains.tail_forms import exact_on_numbers
-from qed.domains.value import Value
-from qed.graph.dtypes import is_real
-from qed.graph.graph import Atom, Equation
-from qed.graph.walk import Context
+from qed.domains.one_number import SAME, OneNumber, Undecided
+from qed.domains.precision import flint
+from qed.graph.graph import Equation
 
-SAME = frozenset({"convert_element_type", "stop_gradient", "copy", "squeeze", "reshape"})
-ODD = frozenset({"tanh", "sinh", "asinh", "atan", "erf", "cbrt", "expm1"})
-"""Functions that rise on the whole line, and have the sign of their argument."""
-POSITIVE = frozenset({"exp", "exp2", "logistic"})
-"""Functions that rise on the whole line, with positive values."""
-
-
-class NoDirection(Exception):
-    """A value is not known to rise or to fall."""
+SMALLEST = 5e-324
+"""The least positive number."""
+SURE = 1e-9
+"""A derivative of this size has its sign, whatever its rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +34,7 @@ class Direction:
 
 
 @final
-class Directions(Forward):
+class Directions(OneNumber):
     """Which values rise or fall with the argument.
 
     >>> import jax.numpy as jnp
@@ -56,27 +49,11 @@ class Directions(Forward):
     """
 
     name = "direction"
+    forms = (Direction,)
 
-    def constant(self, atom: Atom, array: Any) -> Any:
-        """A number; a direction is itself."""
-        return array if isinstance(array, Direction) else Known(np.asarray(array))
-
-    def take(self, value: Any, index: int) -> Any:
-        """Row `index` of known numbers."""
-        return Known(value.array[index])
-
-    def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        """The directions of an equation's outputs."""
-        if all(isinstance(x, Known) for x in inputs) and exact_on_numbers(equation):
-            found = Value().apply(equation, [x.array for x in inputs], context)
-            return tuple(self.constant(v, array) for v, array in zip(equation.outputs, found, strict=True))
-        atoms = (*equation.inputs, *equation.outputs)
-        try:
-            if any(v.shape != () or not is_real(v.dtype) for v in atoms):
-                raise NoDirection
-            return (_of(equation, inputs),)
-        except NoDirection:
-            return (self.unknown(equation, context),) * len(equation.outputs)
+    def one(self, equation: Equation, inputs: Sequence[Any]) -> Any:
+        """The direction of an equation's output."""
+        return _of(equation, inputs)
 
 
 def _of(equation: Equation, xs: Sequence[Any]) -> Direction:
@@ -84,7 +61,7 @@ def _of(equation: Equation, xs: Sequence[Any]) -> Direction:
     if len(xs) == 1 and isinstance(xs[0], Direction):
         return _unary(name, xs[0], equation.params)
     if len(xs) != 2:
-        raise NoDirection
+        raise Undecided
     x, y = xs
     if name == "sub":
         y = _negated(y)
@@ -96,16 +73,16 @@ def _of(equation: Equation, xs: Sequence[Any]) -> Direction:
         return _product(x, _power(y, -1.0) if isinstance(y, Direction) else Known(1 / _number(y)))
     if name == "pow" and isinstance(x, Direction):
         return _power(x, _number(y))
-    raise NoDirection
+    raise Undecided
 
 
 def _number(x: Any) -> float:
     """A finite number that is not 0."""
     if not isinstance(x, Known):
-        raise NoDirection
+        raise Undecided
     value = float(np.asarray(x.array).astype(np.float64))
     if not np.isfinite(value) or value == 0:
-        raise NoDirection
+        raise Undecided
     return value
 
 
@@ -114,20 +91,34 @@ def _unary(name: str, x: Direction, params: Any) -> Direction:
         return x
     if name == "neg":
         return _negated(x)
-    if name in ODD:
-        return x
-    if name in POSITIVE:
-        return Direction(x.sign, True)
-    if name == "log1p" and x.nonnegative:
-        return x
-    if name == "log" and x.nonnegative:
-        return Direction(x.sign)
     if name in ("sqrt", "rsqrt", "square"):
         return _power(x, {"sqrt": 0.5, "rsqrt": -0.5, "square": 2.0}[name])
     if name == "integer_pow":
         y = int(params["y"])
         return Direction(x.sign, x.nonnegative) if y > 0 and y % 2 else _power(x, float(y))
-    raise NoDirection
+    card = facts.card(name, **params) if name in facts.CARDS or name in facts.FAMILIES else None
+    if card is None:
+        raise Undecided
+    return _of_card(card, x)
+
+
+def _of_card(card: facts.Card, x: Direction) -> Direction:
+    """A function without a turn on the line, or above 0 where the argument is not negative.
+
+    Between turns, poles, kinks and jumps its derivative has one sign: that at one point tells it.
+    """
+    start, least = (0.0, SMALLEST) if x.nonnegative else (-np.inf, -np.inf)
+    reaches = all(i.lower.value <= start and i.upper.value == np.inf for i in (card.domain, card.shape_on))
+    special = (card.turns, card.poles, card.kinks, card.jumps)
+    if not reaches or any(points.meets(least, np.inf) for points in special):
+        raise Undecided
+    at = np.float64(1.5)
+    slope = float(card.derivative.evaluate(arithmetic=facts.NUMPY, x=at, y=card.numpy(at)))
+    if not abs(slope) > SURE:
+        raise Undecided
+    rises = slope > 0
+    from_zero = x.nonnegative and rises and 0.0 in card.domain and bool(card.ball(flint().arb(0)) >= 0)
+    return Direction(x.sign if rises else -x.sign, card.range.lower.value >= 0 or from_zero)
 
 
 def _negated(x: Any) -> Any:
@@ -137,19 +128,19 @@ def _negated(x: Any) -> Any:
 def _sum(x: Any, y: Any) -> Direction:
     if isinstance(x, Direction) and isinstance(y, Direction):
         if x.sign != y.sign:
-            raise NoDirection
+            raise Undecided
         return Direction(x.sign, x.nonnegative and y.nonnegative)
     one, other = (x, y) if isinstance(x, Direction) else (y, x)
     value = float(np.asarray(other.array).astype(np.float64))
     if not np.isfinite(value):
-        raise NoDirection
+        raise Undecided
     return Direction(one.sign, one.nonnegative and value >= 0)
 
 
 def _product(x: Any, y: Any) -> Direction:
     if isinstance(x, Direction) and isinstance(y, Direction):
         if x.sign != y.sign or not (x.nonnegative and y.nonnegative):
-            raise NoDirection
+            raise Undecided
         return x
     one, other = (x, y) if isinstance(x, Direction) else (y, x)
     positive = _number(other) > 0
@@ -159,5 +150,5 @@ def _product(x: Any, y: Any) -> Direction:
 def _power(x: Direction, exponent: float) -> Direction:
     """A power of what is not negative, and so is 0 at one point at most."""
     if not x.nonnegative or exponent == 0:
-        raise NoDirection
+        raise Undecided
     return Direction(x.sign if exponent > 0 else -x.sign, True)

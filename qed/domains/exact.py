@@ -122,11 +122,12 @@ def _found(name: str, params: Mapping[str, Any], xs: list[Array]) -> list[Array]
     if name == "select_n":
         return [np.where(xs[0], xs[2], xs[1])] if xs[0].dtype == np.bool_ and len(xs) == 3 else None
     if name == "iota":
-        return [_counted(params["dtype"], params["shape"], params["dimension"])] if not xs else None
+        return [counted(params["dtype"], params["shape"], params["dimension"])] if not xs else None
     return rearranged(name, params, xs)
 
 
-def _counted(kind: Any, shape: tuple[int, ...], axis: int) -> Array:
+def counted(kind: Any, shape: tuple[int, ...], axis: int) -> Array:
+    """0, 1, 2, ... along an axis."""
     places = [-1 if i == axis else 1 for i in range(len(shape))]
     return np.array(np.broadcast_to(np.arange(shape[axis]).astype(kind).reshape(places), shape))
 

@@ -15,21 +15,12 @@ from typing import Any, final
 
 import numpy as np
 
-from qed.domains.forward import Forward
 from qed.domains.known import Known
-from qed.domains.tail_forms import exact_on_numbers
-from qed.domains.value import Value
-from qed.graph.dtypes import is_real
-from qed.graph.graph import Atom, Equation
-from qed.graph.walk import Context
+from qed.domains.one_number import SAME, OneNumber, Undecided
+from qed.graph.graph import Equation
 
-SAME = frozenset({"convert_element_type", "stop_gradient", "copy", "squeeze", "reshape"})
 LARGEST = 64
 """Exponents m in c^(m k) up to this size are computed."""
-
-
-class NoBound(Exception):
-    """A value without such a bound."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +40,7 @@ class AtLeast:
 
 
 @final
-class ExactGrowth(Forward):
+class ExactGrowth(OneNumber):
     """Functions of one whole number k >= K > 0.
 
     >>> import numpy as np
@@ -65,6 +56,7 @@ class ExactGrowth(Forward):
     """
 
     name = "exact growth"
+    forms = (Line, AtLeast)
 
     def __init__(self, start: int) -> None:
         self.start = start
@@ -73,26 +65,9 @@ class ExactGrowth(Forward):
         """k itself."""
         return Line(Fraction(1), Fraction(0))
 
-    def constant(self, atom: Atom, array: Any) -> Any:
-        """A number; a form is itself."""
-        return array if isinstance(array, Line | AtLeast) else Known(np.asarray(array))
-
-    def take(self, value: Any, index: int) -> Any:
-        """Row `index` of known numbers."""
-        return Known(value.array[index])
-
-    def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        """The bounds of an equation's outputs."""
-        if all(isinstance(x, Known) for x in inputs) and exact_on_numbers(equation):
-            found = Value().apply(equation, [x.array for x in inputs], context)
-            return tuple(self.constant(v, array) for v, array in zip(equation.outputs, found, strict=True))
-        atoms = (*equation.inputs, *equation.outputs)
-        try:
-            if any(v.shape != () or not is_real(v.dtype) for v in atoms):
-                raise NoBound
-            return (self._of(equation, [_line(x) for x in inputs]),)
-        except NoBound:
-            return (self.unknown(equation, context),) * len(equation.outputs)
+    def one(self, equation: Equation, inputs: Sequence[Any]) -> Any:
+        """The bound of an equation's output."""
+        return self._of(equation, [_line(x) for x in inputs])
 
     def _of(self, equation: Equation, xs: Sequence[Any]) -> Any:
         name = equation.primitive
@@ -105,7 +80,7 @@ class ExactGrowth(Forward):
         if name in ("integer_pow", "square"):
             return self._whole_power(xs[0], 2 if name == "square" else int(equation.params["y"]))
         if len(xs) != 2:
-            raise NoBound
+            raise Undecided
         x, y = xs
         if name == "sub":
             y = _times(y, Fraction(-1))
@@ -117,7 +92,7 @@ class ExactGrowth(Forward):
             return self._quotient(x, y)
         if name == "pow" and isinstance(x, Line) and not x.m and x.b > 0:
             return _power(x.b, y)
-        raise NoBound
+        raise Undecided
 
     def _least(self, x: Any) -> AtLeast:
         """A value that is positive from K on, as a bound."""
@@ -125,16 +100,16 @@ class ExactGrowth(Forward):
             return x
         if x.m >= 0 and x.m * self.start + x.b > 0:
             return AtLeast(Fraction(1), -1 if x.m else 0)
-        raise NoBound
+        raise Undecided
 
     def _sum(self, x: Any, y: Any, larger: bool) -> Any:
         if isinstance(x, Line) and isinstance(y, Line) and not larger:
             return Line(x.m + y.m, x.b + y.b)
         one, other = (x, y) if isinstance(x, AtLeast) else (y, x)
         if isinstance(other, Line) and not larger and not (other.m >= 0 and other.m * self.start + other.b >= 0):
-            raise NoBound
+            raise Undecided
         if not isinstance(one, AtLeast):
-            raise NoBound
+            raise Undecided
         if isinstance(other, AtLeast) and (other.r, -other.s) > (one.r, -one.s):
             return other
         return one
@@ -148,19 +123,19 @@ class ExactGrowth(Forward):
 
     def _quotient(self, x: Any, y: Any) -> Any:
         if not isinstance(y, Line):
-            raise NoBound
+            raise Undecided
         if not y.m:
             if not y.b:
-                raise NoBound
+                raise Undecided
             return _times(x, 1 / y.b)
         if not (y.m > 0 and y.m * self.start + y.b > 0):
-            raise NoBound
+            raise Undecided
         one = self._least(x)
         return AtLeast(one.r, one.s + 1)
 
     def _whole_power(self, x: Any, y: int) -> AtLeast:
         if not 1 <= y <= LARGEST:
-            raise NoBound
+            raise Undecided
         one = self._least(x)
         return AtLeast(one.r**y, one.s * y)
 
@@ -171,7 +146,7 @@ def _line(x: Any) -> Any:
         return x
     value = float(np.asarray(x.array).astype(np.float64))
     if not np.isfinite(value):
-        raise NoBound
+        raise Undecided
     return Line(Fraction(0), Fraction(value))
 
 
@@ -179,11 +154,11 @@ def _times(x: Any, by: Fraction) -> Any:
     if isinstance(x, Line):
         return Line(x.m * by, x.b * by)
     if not by > 0:
-        raise NoBound
+        raise Undecided
     return x
 
 
 def _power(base: Fraction, x: Any) -> AtLeast:
     if not isinstance(x, Line) or x.m.denominator != 1 or abs(x.m) > LARGEST:
-        raise NoBound
+        raise Undecided
     return AtLeast(base ** int(x.m))

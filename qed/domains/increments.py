@@ -19,15 +19,13 @@ import numpy as np
 
 from qed.domains.forward import Forward
 from qed.domains.known import Known
+from qed.domains.one_number import SAME
 from qed.domains.precision import flint, precision
 from qed.domains.tail_forms import NoOrder, Truth, branch, exact_on_numbers, holds
 from qed.domains.value import Value
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Atom, Equation
 from qed.graph.walk import Context
-
-SAME = frozenset({"convert_element_type", "stop_gradient", "copy", "squeeze", "reshape"})
-"""Operations that leave a number as it is."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ fixes; for an output that only moves elements, y_i = x_(p i), it is the sum of c
     y = f(x):  ct_x = ct_y f'(x, y),        y_i = x_(p i):  (ct_x)_j = sum of (ct_y)_i over p i = j.
 
 p is found by moving the numbers 0, 1, 2, ... themselves. A sum gives its cotangent to each term, and of a product of
-arrays z = sum_k x_ik y_kj the cotangents are sum_j ct_ij y_kj and sum_i x_ik ct_ij. Anything else is left to JAX's own
-transposed primitives.
+arrays z = sum_k x_ik y_kj the cotangents are sum_j ct_ij y_kj and sum_i x_ik ct_ij. Sums of several terms are NumPy's,
+in its order: their last digits may be other than those of JAX's own transposed primitives, to which anything else is
+left.
 Reference: Griewank and Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, section 3.2.
 """
 

@@ -20,6 +20,7 @@ from qed.domains.ball_functions import rule_of
 from qed.domains.ball_series import BallSeries
 from qed.domains.forward import Forward
 from qed.domains.known import Known
+from qed.domains.one_number import SAME
 from qed.domains.precision import flint, precision
 from qed.domains.tail_arithmetic import Arithmetic
 from qed.domains.tail_arrays import LARGEST, Forms, applied, entries, packed
@@ -41,8 +42,6 @@ from qed.graph.dtypes import is_real
 from qed.graph.graph import Atom, Equation, Variable
 from qed.graph.walk import Context, Unknown
 
-SAME = frozenset({"convert_element_type", "stop_gradient", "copy", "squeeze", "reshape"})
-"""Operations that leave a number as it is."""
 FORMS = (Term, Logarithm, Near)
 ROUNDED = frozenset({"floor", "ceil", "round"})
 """Operations that give whole numbers."""

@@ -15,6 +15,7 @@ Reference: the documentation of optax, *Getting started*; Loshchilov and Hutter,
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,20 +25,23 @@ import numpy as np
 from qed.answer import Advice, Answer, Finding, Reason, Standing
 from qed.optimization.adaptive import multipliers
 from qed.optimization.step import StepRule
+from qed.why.case import DEFAULT_BUDGET, PROBED, STEPS
 from qed.why.identify import CLOSE, Identified, captured, flat, misfit, rounding
 from qed.why.prepare import Prepared, prepare
 from qed.why.seen import Differentiated, Updated, are_given
-from qed.why.trial import SMALL, Runner
+from qed.why.trial import SMALL, Run, Runner
 from qed.why.words import number, plural
 
 if TYPE_CHECKING:
     from qed.why.problem import Problem
     from qed.why.recorder import Recorder
 
-LONGEST = 400
-"""Steps of a trial run at most."""
+SHARE = 0.2
+"""The share of the budget that a trial run may take."""
 FEWEST = 3
 """Steps that have to be alike before anything is said of them."""
+LOOKED = 200
+"""At how many steps a schedule is looked at, of a small model."""
 OVER = 0.5
 """A plan that is over before this share of the run is too short."""
 NOTHING = 1e-3
@@ -132,7 +136,7 @@ def forgotten_state(
         Standing.REFUTED,
         reasons=(reason,),
         findings=(Finding("QED420", text, None, {"steps": count}),),
-        advice=_handed_on(prepare(asked(rule)), min(recorder.steps, LONGEST)),
+        advice=_handed_on(prepare(asked(rule)), min(recorder.steps, STEPS)),
     )
 
 
@@ -140,8 +144,15 @@ def _handed_on(prepared: Prepared, steps: int) -> tuple[Advice, ...]:
     """The run of as many steps that keeps the state, on the data of the first step."""
     if prepared.rule is None:
         return ()
-    run = Runner(prepared.loss, prepared.rule).run(prepared.parameters, prepared.data, steps)
-    return (Advice("call init once, before the loop, and hand the state on", trial=run.trial()),)
+    run = _run(prepared, Runner(prepared.loss, prepared.rule), prepared.parameters, steps)
+    return () if run is None else (Advice("call init once, before the loop, and hand the state on", trial=run.trial()),)
+
+
+def _run(prepared: Prepared, runner: Runner, start: Sequence[Any], steps: int) -> Run | None:
+    """A trial run; None where it takes more than its share of the budget."""
+    deadline = time.monotonic() + SHARE * (prepared.problem.budget or DEFAULT_BUDGET)
+    run = runner.run(start, prepared.data, steps, deadline=deadline)
+    return None if run.cut else run
 
 
 def _following(update: Updated) -> Any:
@@ -166,7 +177,8 @@ def plan_is_over(recorder: Recorder, found: Identified, problem: Problem) -> Ans
     if prepared.size > SMALL or prepared.rule is None:
         return None
     optimizer = prepared.rule.optax()
-    planned = np.unique(np.linspace(0, steps - 1, min(steps, 200)).astype(int))
+    count = min(steps, LOOKED, max(FEWEST, PROBED // max(1, prepared.size)))
+    planned = np.unique(np.linspace(0, steps - 1, count).astype(int))
     shares = multipliers(optimizer, optimizer.init(prepared.parameters), prepared.parameters, planned)
     if shares is None or not (shares > NOTHING).any():
         return None
@@ -174,11 +186,11 @@ def plan_is_over(recorder: Recorder, found: Identified, problem: Problem) -> Ans
     if last + 1 > OVER * steps:
         return None
     runner = Runner(prepared.loss, prepared.rule)
-    once = runner.run(prepared.parameters, prepared.data, last + 1)
-    if once.failure is not None or once.last is None or not once.end < once.start:
+    once = _run(prepared, runner, prepared.parameters, last + 1)
+    if once is None or once.failure is not None or once.last is None or not once.end < once.start:
         return None
-    again = runner.run(once.last.parameters, prepared.data, last + 1)
-    if again.failure is not None or once.end - again.end < MORE * (once.start - once.end):
+    again = _run(prepared, runner, once.last.parameters, last + 1)
+    if again is None or again.failure is not None or once.end - again.end < MORE * (once.start - once.end):
         return None
     text = (
         f"the planned rate is 0 from step {last + 1} of {steps} on, and the loss was still falling: begun once more, "

@@ -63,7 +63,7 @@ class Longer:
     Args:
         graph: the function as written.
         make: its rewritten form, of the graph in float64.
-        only: which nodes may be rewritten: where it is given, nothing is probed.
+        only: which nodes lose digits at the user's own points: where it is given, nothing is probed.
     """
 
     graph: Graph

@@ -22,8 +22,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qed import facts
 from qed.graph.build import Node
 from qed.graph.dtypes import as_wide, is_real, unit_roundoff
+from qed.numerics.longer.candidates import STEEP
 from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.rewriting.session import Rewritten
 
@@ -113,8 +115,8 @@ def _cause(node: Node, operands: Sequence[np.ndarray], least: float) -> np.ndarr
     rank = max(a.ndim for a in operands)
     a, *others = (x.reshape(x.shape[0], *(1,) * (rank - x.ndim), *x.shape[1:]) for x in operands)
     with np.errstate(all="ignore"):
-        if node.operation in SLOPES:
-            bits = np.log2(np.abs(SLOPES[node.operation](a, *others)))
+        if node.operation in STEEP:
+            bits = np.log2(np.abs(condition(node.operation, a, *others)))
         else:
             b = others[0] if node.operation == "sub" else -others[0]
             bits = np.log2(np.maximum(np.abs(a), np.abs(b)) / np.abs(a - b))
@@ -122,16 +124,23 @@ def _cause(node: Node, operands: Sequence[np.ndarray], least: float) -> np.ndarr
     return np.any((bits >= least).reshape(len(bits), -1), axis=1)
 
 
-SLOPES: dict[str, Callable[..., Any]] = {
-    "acos": lambda x: x / (np.sqrt((1 - x) * (1 + x)) * np.arccos(x)),
-    "acosh": lambda x: x / (np.sqrt((x - 1) * (x + 1)) * np.arccosh(x)),
-    "asin": lambda x: x / (np.sqrt((1 - x) * (1 + x)) * np.arcsin(x)),
-    "atanh": lambda x: x / ((1 - x) * (1 + x) * np.arctanh(x)),
-    "erf_inv": lambda x: 1 / (1 - np.abs(x)),
-    "log": lambda x: 1 / np.log(x),
-    "pow": lambda x, y: y,
-}
-"""By how much the steep functions (`candidates.STEEP`) multiply a relative error."""
+def condition(name: str, x: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    """By how much a function multiplies a relative error of x: x f'(x) / f(x), f' from its fact card.
+
+    >>> condition("log", np.array([np.e])).round(9), condition("pow", np.array([2.0]), np.array([3.0])).round(9)
+    (array([1.]), array([3.]))
+    """
+    if name in facts.ARITHMETIC:
+        form = facts.ARITHMETIC[name]
+        slope = form.partials[0]
+        assert slope is not None
+        value = facts.NUMPY.call(name, x, *others)
+        at = dict(zip((*form.arguments, "z"), (x, *others, value), strict=True))
+        return x * slope.evaluate(arithmetic=facts.NUMPY, **at) / value
+    card = facts.card(name)
+    assert card is not None
+    value = card.numpy(x)
+    return x * card.derivative.evaluate(arithmetic=facts.NUMPY, x=x, y=value) / value
 
 
-__all__ = ["Judgement", "judged"]
+__all__ = ["Judgement", "condition", "judged"]

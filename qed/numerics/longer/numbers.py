@@ -2,7 +2,7 @@
 
 At a few points once, compiling costs a thousand times what is computed. So the function's graph is walked, and every
 equation is done by the NumPy function that its fact card names, in the dtypes of the graph, or by one of the operations
-below that move and sum numbers. What is left, such as a loop, JAX does.
+that move (`qed.domains.moving`) and sum numbers. What is left, such as a loop, JAX does.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import jax
 import numpy as np
 
 from qed import facts
+from qed.domains.exact import COMPARED, counted
+from qed.domains.moving import rearranged
 from qed.graph import jaxpr
 from qed.graph.calls import Inline
 from qed.graph.dtypes import is_real
@@ -64,28 +66,18 @@ def _equation(equation: Equation, values: list[Any]) -> Sequence[Any]:
 def _one(name: str, params: Mapping[str, Any], values: list[Any], dtype: Any) -> Any:
     if is_real(dtype) and np.dtype(dtype).itemsize < 4:  # NumPy and SciPy sum and evaluate in no half precision
         values = [v.astype(np.float32) if is_real(v.dtype) else v for v in values]
-    if name in MOVES:
-        return MOVES[name](params, *values)
+    if name in OTHERS:
+        return OTHERS[name](params, *values)
+    moved = rearranged(name, params, values)
+    if moved is not None and len(moved) == 1:
+        return moved[0]
     if name in facts.ARITHMETIC:
         return facts.NUMPY.call(name, *values)
     card = facts.card(name, **params) if name in {*facts.CARDS, *facts.FAMILIES} and len(values) == 1 else None
     return None if card is None else card.numpy(values[0])
 
 
-# --- moves and sums --------------------------------------------------------------------------------------------
-
-
-def _spread(params: Mapping[str, Any], x: Any, *_: Any) -> Any:
-    shape, where = params["shape"], params["broadcast_dimensions"]
-    small = [1] * len(shape)
-    for axis, n in zip(where, x.shape, strict=True):
-        small[axis] = n
-    return np.broadcast_to(x.reshape(small), shape)
-
-
-def _slice(params: Mapping[str, Any], x: Any) -> Any:
-    steps = params["strides"] or (1,) * x.ndim
-    return x[tuple(map(slice, params["start_indices"], params["limit_indices"], steps))]
+# --- sums and choices --------------------------------------------------------------------------------------------
 
 
 def _dot(params: Mapping[str, Any], x: Any, y: Any) -> Any:
@@ -107,12 +99,6 @@ def _select(_: Mapping[str, Any], which: Any, *cases: Any) -> Any:
     return found
 
 
-def _iota(params: Mapping[str, Any]) -> Any:
-    shape, axis = params["shape"], params["dimension"]
-    line = np.arange(shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(shape))])
-    return np.broadcast_to(line, shape)
-
-
 def _reduced(how: Callable[..., Any]) -> Callable[..., Any]:
     return lambda params, x: how(x, axis=tuple(params["axes"]))
 
@@ -129,43 +115,24 @@ def _applied(how: Callable[..., Any]) -> Callable[..., Any]:
     return lambda params, *xs: how(*xs)
 
 
-MOVES: Mapping[str, Callable[..., Any]] = {
-    "broadcast_in_dim": _spread,
-    "concatenate": lambda p, *xs: np.concatenate(xs, p["dimension"]),
+OTHERS: Mapping[str, Callable[..., Any]] = {
     "convert_element_type": lambda p, x: x,
     "cumprod": _cumulative(np.multiply.accumulate),
     "cumsum": _cumulative(np.add.accumulate),
     "dot_general": _dot,
-    "iota": _iota,
+    "iota": lambda p: counted(p["dtype"], p["shape"], p["dimension"]),
     "reduce_and": _reduced(np.all),
     "reduce_max": _reduced(np.max),
     "reduce_min": _reduced(np.min),
     "reduce_or": _reduced(np.any),
     "reduce_prod": _reduced(np.prod),
     "reduce_sum": _reduced(np.sum),
-    "reshape": lambda p, x, *_: x.reshape(p["new_sizes"]),
-    "rev": lambda p, x: np.flip(x, p["dimensions"]),
     "select_n": _select,
-    "slice": _slice,
-    "squeeze": lambda p, x: x.reshape([n for i, n in enumerate(x.shape) if i not in p["dimensions"]]),
-    "transpose": lambda p, x: np.transpose(x, p["permutation"]),
     **{name: _applied(lambda x: x) for name in ("copy", "copy_p", "stop_gradient")},
     **{f"{name}": _applied(getattr(np, f"logical_{name}")) for name in ("and", "or", "not", "xor")},
-    **{
-        name: _applied(how)
-        for name, how in (
-            ("add_any", np.add),
-            ("eq", np.equal),
-            ("ge", np.greater_equal),
-            ("gt", np.greater),
-            ("is_finite", np.isfinite),
-            ("le", np.less_equal),
-            ("lt", np.less),
-            ("ne", np.not_equal),
-        )
-    },
+    **{name: _applied(how) for name, how in {"add_any": np.add, "is_finite": np.isfinite, **COMPARED}.items()},
 }
-"""What is no function of numbers: by its primitive (parameters, operands) -> result."""
+"""What is no function of numbers, and more than a move (`qed.domains.moving`): (parameters, operands) -> result."""
 
 
 __all__ = ["in_numpy"]
