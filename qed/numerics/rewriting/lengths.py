@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from qed.graph.build import Operation
+from qed.numerics.rewriting.binary_exponents import mantissa_and_exponent, power_of_two_of
 
 
 def power_of_two(size: Any) -> tuple[Any, Any]:
@@ -34,10 +35,8 @@ def power_of_two(size: Any) -> tuple[Any, Any]:
     wide = jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
     limit = int(jnp.finfo(dtype).maxexp) - 3
     usable = (size > 0) & jnp.isfinite(size)
-    exponent = jnp.frexp(jnp.where(usable, size, 0.5).astype(wide))[1]
-    exponent = jnp.clip(exponent, -limit, limit)
-    one = jnp.ones((), wide)
-    scale, inverse = jnp.ldexp(one, exponent).astype(dtype), jnp.ldexp(one, -exponent).astype(dtype)
+    exponent = jnp.clip(mantissa_and_exponent(jnp.where(usable, size, 0.5).astype(wide))[1], -limit, limit)
+    scale, inverse = power_of_two_of(exponent, wide).astype(dtype), power_of_two_of(-exponent, wide).astype(dtype)
     return jax.lax.stop_gradient(scale), jax.lax.stop_gradient(inverse)
 
 

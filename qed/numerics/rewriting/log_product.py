@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from qed.graph.build import Operation
+from qed.numerics.rewriting.binary_exponents import mantissa_and_exponent
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -53,7 +54,7 @@ def _derivative(axes: tuple[int, ...], primals: Any, tangents: Any) -> tuple[Any
 
 def _split(x: Any) -> tuple[Any, Any]:
     """(m, e) with x = m 2^e, m between sqrt(1/2) and sqrt 2; 0, inf and NaN are m themselves."""
-    m, e = jnp.frexp(x)
+    m, e = mantissa_and_exponent(x)
     small = (m < 0.70710678) & (m > 0)
     return jnp.where(small, 2 * m, m).astype(x.dtype), jnp.where(small, e - 1, e)
 

@@ -16,6 +16,7 @@ from jax import lax
 
 from qed.graph.build import Builder, Node, Operation, reachable
 from qed.numerics.rewriting import laws, stable
+from qed.numerics.rewriting.binary_exponents import mantissa_and_exponent, power_of_two_of
 from qed.numerics.rewriting.forms import Form, Term
 from qed.numerics.rewriting.homogeneous import Degree, degrees, factors
 from qed.numerics.rewriting.loops import EXPONENTIALS, Loop, key_of, part
@@ -148,9 +149,8 @@ def _normalised(state: list[Any], e: Any, slots: list[int], mixed: tuple[int, ..
         size = jnp.maximum(size, jnp.abs(state[i]))
     top = lax.stop_gradient(jnp.max(size, axis=mixed, keepdims=True) if mixed else size)
     usable = (top > 0) & jnp.isfinite(top)
-    k = jnp.frexp(jnp.where(usable, top, 1).astype(top.dtype))[1] * usable
+    k = mantissa_and_exponent(jnp.where(usable, top, 1).astype(top.dtype))[1] * usable
     limit = jnp.finfo(top.dtype).maxexp - 2
-    one = jnp.ones_like(top)
-    factor = jnp.ldexp(one, -jnp.clip(k, -limit, limit))
+    factor = power_of_two_of(-jnp.clip(k, -limit, limit), top.dtype)
     new = [s * factor if i in slots else s for i, s in enumerate(state)]
     return new, lax.stop_gradient(e + jnp.clip(k, -limit, limit).astype(e.dtype))
