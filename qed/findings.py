@@ -133,6 +133,7 @@ CODES: Mapping[str, Code] = {
             "QED610", "wrong-kind-of-labels", _WARNING, "Class numbers stand where one-hot rows belong, or the reverse."
         ),
         Code("QED611", "draws-fitted", _NOTE, "A loss fits its own random draws, and is higher in expectation."),
+        Code("QED612", "softmax-over-rows", _WARNING, "Softmax is taken along the rows, not along the classes."),
         Code("QED701", "hessian-does-not-fit", _NOTE, "The whole matrix of second derivatives would be too large."),
         Code("QED702", "directions-do-not-fit", _ERROR, "The vectors that the question needs do not fit into memory."),
         Code("QED703", "tape-is-not-kept", _NOTE, "What a Hessian product could keep does not fit into memory."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -17,25 +17,44 @@ def nnx_if_imported() -> Any:
     return sys.modules.get("flax.nnx")
 
 
-def pure_loss(loss: Callable[..., Any], model: Any) -> tuple[Callable[..., Any], Any]:
-    """The loss as a function of the model's parameters, and the parameters.
+def pure_loss(
+    loss: Callable[..., Any], argnums: Any, args: Sequence[Any]
+) -> tuple[Callable[..., Any], Any, tuple[Any, ...]]:
+    """The loss as a function of the parameters of the models that it is differentiated in.
 
     Args:
-        loss: ``loss(model, *args)``.
-        model: an nnx module with concrete arrays.
+        loss: ``loss(*args)``.
+        argnums: as `nnx.grad` takes them: positions, or `nnx.DiffState` with a filter, or a tuple of such.
+        args: its arguments; models have concrete arrays.
 
     Returns:
-        (fun, parameters) with ``fun(parameters, *args) == loss(model, *args)``.
+        (fun, argnums, arguments) with ``fun(*arguments) == loss(*args)``, plain positions, and each model that is
+        differentiated in replaced by its parameters.
     """
     import jax
     from flax import nnx
 
-    definition, parameters, rest = nnx.split(model, nnx.Param, ...)
-    # the variables in it are the model's own, which the next update changes in place: keep copies
-    parameters, rest = jax.tree.map(lambda leaf: leaf, (parameters, rest))
+    def kept(tree: Any) -> Any:
+        """Copies: the variables in it are the model's own, which the next update changes in place."""
+        return jax.tree.map(lambda leaf: leaf, tree)
+
+    several = isinstance(argnums, Sequence)
+    wanted = [
+        (n.argnum, n.filter) if hasattr(n, "argnum") else (n, nnx.Param) for n in (argnums if several else (argnums,))
+    ]
+    arguments, parts = list(args), {}
+    for n, chosen in wanted:
+        position = n + len(args) if n < 0 else n
+        if 0 <= position < len(args) and isinstance(args[position], nnx.Module):
+            definition, parameters, rest = nnx.split(args[position], chosen, ...)
+            arguments[position], parts[position] = kept(parameters), (definition, kept(rest))
 
     @functools.wraps(loss)
-    def fun(parameters: Any, *args: Any, **kwargs: Any) -> Any:
-        return loss(nnx.merge(definition, parameters, rest, copy=True), *args, **kwargs)
+    def fun(*given: Any, **kwargs: Any) -> Any:
+        whole = list(given)
+        for position, (definition, rest) in parts.items():
+            whole[position] = nnx.merge(definition, given[position], rest, copy=True)
+        return loss(*whole, **kwargs)
 
-    return fun, parameters
+    positions = tuple(n for n, _ in wanted)
+    return fun, positions if several else positions[0], tuple(arguments)

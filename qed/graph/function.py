@@ -22,7 +22,7 @@ from qed.graph.closed_over import lift
 from qed.graph.dtypes import is_extended, is_real
 from qed.graph.graph import Graph
 from qed.graph.jaxpr import evaluate
-from qed.graph.trace import NotNumeric, Traced, is_array, is_float, parameter_names, trace
+from qed.graph.trace import NotNumeric, Traced, is_array, is_float, parameter_names, path_name, trace
 from qed.graph.untraceable import definition, name_of, why_not_traceable
 from qed.span import Span
 
@@ -82,6 +82,11 @@ class Function:
         """The dtypes of the parameters, such as 'float32'."""
         return ", ".join(sorted({str(p.dtype) for p in self.parameters}))
 
+    @property
+    def moving(self) -> tuple[str, ...]:
+        """The names of the arguments that the parameters are."""
+        return tuple(dict.fromkeys(path.split("[")[0].split(".")[0] for path in self.paths or ("x",)))
+
     def title(self, of: str = "number") -> str:
         """The first line of an answer: the function, its place, how many numbers it is asked about.
 
@@ -89,8 +94,7 @@ class Function:
             of: what the numbers are called, in the singular.
         """
         place = "" if self.span is None else f"   {self.span}"
-        argument = self.paths[0].split("[")[0].split(".")[0] if self.paths else "x"
-        return f"{self.name}({argument}){place}   {self.size} {of}{'s' * (self.size != 1)}, {self.dtype}"
+        return f"{self.name}({', '.join(self.moving)}){place}   {self.size} {of}{'s' * (self.size != 1)}, {self.dtype}"
 
     def join(self, parameters: Sequence[Any], data: Sequence[Any] | None = None) -> list[Any]:
         """Parameters and data (by default the function's own) in the order of the graph's inputs."""
@@ -162,7 +166,7 @@ def _checked_parameters(at: Any, name: str) -> Any:
     plain = _plain(at)
     floats = 0
     for path, leaf in leaves:
-        where = name + jax.tree_util.keystr(path)
+        where = path_name((jax.tree_util.SequenceKey(0), jax.tree_util.SequenceKey(0), *path), [name])
         if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "OSUMm":
             raise QedError(
                 "QED003",

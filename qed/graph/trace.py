@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from qed.graph.arguments import ArgumentKey
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Graph
 from qed.graph.jaxpr import Reader
@@ -166,6 +167,8 @@ def path_name(path: tuple[Any, ...], names: Sequence[str]) -> str:
     """A key path of (arguments, kwargs) as the user would write it: ``w['W']``, ``model.layers[0].weight``."""
     where, rest = path[1], path[2:]
     root = names[where.idx] if path[0].idx == 0 else str(where.key)
+    if rest and isinstance(rest[0], ArgumentKey):
+        root, rest = rest[0].name, rest[1:]
     return str(root) + "".join(_key(key) for key in rest)
 
 

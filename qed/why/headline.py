@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 from qed.answer import Finding
 from qed.domains.words import index_outside
 from qed.findings import CODES, Level
-from qed.graph.trace import parameter_names
 from qed.why.case import Clock
 from qed.why.finite import Cause
 from qed.why.prepare import Prepared
@@ -157,7 +155,7 @@ def _times(step: Judgement | None) -> str:
 
 def subject(prepared: Prepared) -> str:
     """The title line: function, file, parameters, rows, dtype."""
-    parts = [f"{prepared.name}({', '.join(_roots(prepared))})"]
+    parts = [f"{prepared.name}({', '.join(prepared.function.moving)})"]
     if prepared.span is not None:
         parts.append(f"{short(prepared.span.file)}:{prepared.span.line}")
     facts = [plural(prepared.size, "parameter")]
@@ -165,8 +163,3 @@ def subject(prepared: Prepared) -> str:
         facts.append(f"{prepared.rows} rows")
     facts.append(prepared.dtype)
     return "   ".join([*parts, ", ".join(facts)])
-
-
-def _roots(prepared: Prepared) -> list[str]:
-    loss: Any = prepared.problem.loss
-    return parameter_names(loss, 1)

@@ -64,6 +64,8 @@ def why_call(call: Call, loss: Missing, budget: float) -> Answer[Diagnosis]:
         answer = Answer("every step of the script is finite", Standing.UNKNOWN, findings=(finding,), missing=(missing,))
     headline = (answer.headline or "").partition(": ")[2]
     text = f"The script's step {call.step} returns a number that is not finite"
+    if not headline and answer.findings and answer.findings[0].code != "QED210":
+        headline = f"{answer.findings[0].message}."
     return replace(
         answer,
         headline=f"{text}: {headline}" if headline else f"{text}; where it is born is not known.",

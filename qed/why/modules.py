@@ -14,6 +14,7 @@ import jax
 
 from qed.bridges.flax import nnx_if_imported, pure_loss
 from qed.graph.jaxpr import concrete
+from qed.why.argnums import in_one
 
 if TYPE_CHECKING:
     from qed.why.recorder import Recorder
@@ -39,10 +40,10 @@ def _gradient(recorder: Recorder, original: Callable[..., Any]) -> Callable[...,
             known = all(concrete(leaf) for leaf in jax.tree.leaves((args, kwargs)))
             noted = None
             outermost = recorder.replaying is not None or recorder.depth == 0
-            if recorder.watching and known and argnums == 0 and outermost:
-                pure, parameters = pure_loss(fun, args[0])
-                recorder.only_met(pure, 0, has_aux, (parameters, *args[1:]), kwargs)
-                noted = recorder.evaluate(pure, 0, has_aux, (parameters, *args[1:]), kwargs)[0]
+            if recorder.watching and known and outermost and (one := in_one(*pure_loss(fun, argnums, args))):
+                pure, argnum, given = one
+                recorder.only_met(pure, argnum, has_aux, given, kwargs)
+                noted = recorder.evaluate(pure, argnum, has_aux, given, kwargs)[0]
             recorder.depth, recorder.nested = recorder.depth + 1, recorder.nested + 1
             try:
                 result = inner(*args, **kwargs)

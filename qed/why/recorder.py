@@ -24,10 +24,12 @@ from typing import Any
 import jax
 import optax
 
+from qed.graph.arguments import Arguments
 from qed.graph.jaxpr import concrete
 from qed.graph.size import bytes_of
 from qed.graph.trace import Traced, trace
 from qed.graph.untraceable import name_of
+from qed.why.argnums import in_one
 from qed.why.jitted import RecordedJit
 from qed.why.modules import watch_modules
 from qed.why.one_device import alone, recorded_shard_map
@@ -65,7 +67,9 @@ class Recorder:
     `curve` has the scalars that each finite step returned, `losses` the last of them, the likely loss while the script
     runs; `loss_curve` says afterwards which of them is the loss. `failed` is the first of the steps that were not
     finite, unless the script has gone on to finite ones (as it does when it scales its loss and skips a step whose
-    gradient overflows): those are counted in `skipped`. `last_given` is what the last call was given, of small models.
+    gradient overflows): those are counted in `skipped`. `updates` are the first and `last_update` the last of the
+    optimiser's with known numbers, until a step is not finite. `last_given` is what the last call was given, of small
+    models.
     """
 
     most: int | None = None
@@ -90,6 +94,7 @@ class Recorder:
     large: bool = False
     donates: bool = False
     updates: list[Updated] = field(default_factory=list)
+    last_update: Updated | None = None
     updating: int = 0
     nested: int = 0
     evaluations: dict[int, tuple[str, Traced] | None] = field(default_factory=dict)
@@ -190,14 +195,17 @@ class Recorder:
         fun = alone(fun, self.axes)
         known = all(concrete(leaf) for leaf in jax.tree.leaves((args, kwargs)))
         busy = self.nested or (self.depth and self.replaying is None)
-        if not known or busy or not isinstance(argnums, int):
+        one = None if not known or busy else in_one(fun, argnums, args)
+        if one is None:
             return inner(*args, **kwargs)
+        fun, argnum, given = one
         self.weigh(args, kwargs)
-        self.only_met(fun, argnums, has_aux, args, kwargs)
-        note, value, gradient = self.evaluate(fun, argnums, has_aux, args, kwargs)
+        self.only_met(fun, argnum, has_aux, given, kwargs)
+        note, value, gradient = self.evaluate(fun, argnum, has_aux, given, kwargs)
         if note is None:
             return inner(*args, **kwargs)
         self.keep_note(inner, note)
+        gradient = gradient.values if isinstance(gradient, Arguments) else gradient
         if name == "value_and_grad":
             return value, gradient
         return (gradient, value[1]) if has_aux else gradient
@@ -283,9 +291,10 @@ class Recorder:
             self.updating -= 1
         parameters = rest[0] if rest else extra.get("params")
         arrays = jax.tree.leaves((gradient, state, parameters))
-        wanted = self.watching and self.updating == 0 and not self.large and len(self.updates) < self.keep
-        if wanted and all(concrete(leaf) for leaf in arrays):
-            self.updates.append(Updated(plain, gradient, state, parameters, result[0]))
+        outermost = self.watching and self.updating == 0 and not self.large and self.failed is None
+        if outermost and all(concrete(leaf) for leaf in arrays):
+            self.last_update = Updated(plain, gradient, state, parameters, result[0])
+            self.updates += [self.last_update] if len(self.updates) < self.keep else []
         return result
 
     # --- notes ---
@@ -335,7 +344,7 @@ class Recorder:
         if self.failed is not None and not was_skipped(self.failed, call):
             self._stop(_FAILED)
         self.last_given = None if self.large else (call.args, call.kwargs)
-        if call.finite or (call.seen and not call.born_before_the_loss):
+        if call.finite or (call.seen and not (call.born_before_the_loss or call.born_after_the_loss)):
             call = replace(call, args=(), kwargs={})  # what is needed of them is in what was seen
         if call.finite and len(self.first) < self.kept:
             self.first.append(call)

@@ -22,8 +22,9 @@ import numpy as np
 
 from qed.answer import Answer, Missing
 from qed.errors import QedError
+from qed.graph.arguments import call_arguments
 from qed.graph.source import is_library
-from qed.graph.trace import is_float
+from qed.graph.trace import is_float, parameter_names
 from qed.graph.untraceable import user_line
 from qed.why.applied import forgotten_state, never_applied, plan_is_over
 from qed.why.case import DEFAULT_BUDGET, Progress
@@ -41,6 +42,10 @@ from qed.why.words import plural
 _BORN_BEFORE = (
     "the curvature and the step limit: the numbers that the loss is given are not finite already, and they are made "
     "in the step before it"
+)
+_BORN_AFTER = (
+    "the curvature and the step limit along the run: loss and gradient are finite, and what becomes of them in the "
+    "update is not"
 )
 LONGEST = 160  # characters of another library's message
 FIRST = 4  # steps that are kept whole: with one less, Nesterov's variant looks like a heavy ball
@@ -289,7 +294,8 @@ def as_problem(note: Differentiated, step: Any, budget: float) -> Problem:
         return fun(*full, **kwargs)
 
     if position:
-        loss.__dict__.pop("__wrapped__", None)
+        names = parameter_names(fun, len(note.args))
+        call_arguments(loss, [names[position], *names[:position], *names[position + 1 :]])
     elif (own := users_own(fun)) is not fun:
         functools.update_wrapper(loss, own)
     others = tuple(a for i, a in enumerate(note.args) if i != position)
@@ -312,13 +318,16 @@ def _ask(
     answer = None
     if first.finite:
         answer = why(as_problem(first, rule, budget), progress=progress)
+    failed = script.recorder.failed
     if failing is None:
-        return answer if answer is not None else why(as_problem(first, None, budget), progress=progress)
+        answer = answer if answer is not None else why(as_problem(first, None, budget), progress=progress)
+        if failed is not None and failed.args and failed.born_after_the_loss and not answer.findings:
+            return why_call(failed, Missing(_BORN_AFTER), budget)
+        return answer
     guessed = rule is not None and rule.transformation is not None
     if answer is not None and answer.first_bad_step is not None:
         if not guessed or any(finding.code in ("QED401", "QED418") for finding in answer.findings):
             return answer
-    failed = script.recorder.failed
     if failed is not None and failed.args and failed.born_before_the_loss:
         return why_call(failed, Missing(_BORN_BEFORE), budget)
     try:
@@ -327,6 +336,9 @@ def _ask(
         at = 0 if failed is None else failed.step
         if error.code != "QED006" or not at:
             raise
+        last = script.recorder.last_update
+        if last is not None and (update := last.as_call(at - 1)).makes_what_is_not_finite:
+            return why_call(update, Missing(_BORN_AFTER), budget)
         what = f"at step {at} of the script {error.what}"
         raise QedError(error.code, what, error.because, error.instead, error.span, error.detail) from error
     if answer is not None and exploding(script.recorder.losses) and any(f.code == "QED401" for f in answer.findings):

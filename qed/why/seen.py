@@ -81,6 +81,12 @@ class Updated:
     parameters: Any
     change: Any
 
+    def as_call(self, step: int) -> Call:
+        """The update alone, as a call of the script's."""
+        given = (self.gradient, self.state, self.parameters)
+        made = all(all_finite(leaf) for leaf in jax.tree.leaves(self.change))
+        return Call(step, self.transformation.update, given, {}, (), made)
+
 
 @dataclass(frozen=True, eq=False)
 class Call:
@@ -97,9 +103,22 @@ class Call:
     @cached_property
     def born_before_the_loss(self) -> bool:
         """Whether a loss inside the call is given numbers that are not finite, while the call itself is not."""
-        given = jax.tree.leaves((self.args, self.kwargs))
         entered = next((note for note in self.seen if not note.finite), None)
-        return entered is not None and not entered.given_finite and all(all_finite(leaf) for leaf in given)
+        return entered is not None and not entered.given_finite and self._given_finite
+
+    @cached_property
+    def born_after_the_loss(self) -> bool:
+        """Whether every loss and gradient inside the call is finite, and what it returns is not."""
+        return bool(self.seen) and all(note.finite for note in self.seen) and self.makes_what_is_not_finite
+
+    @property
+    def makes_what_is_not_finite(self) -> bool:
+        """Whether it is given finite numbers and returns others."""
+        return not self.finite and self._given_finite
+
+    @cached_property
+    def _given_finite(self) -> bool:
+        return all(all_finite(leaf) for leaf in jax.tree.leaves((self.args, self.kwargs)))
 
 
 _finite = jax.jit(lambda x: jnp.isfinite(x).all())

@@ -139,6 +139,8 @@ def _headline(
 ) -> str | None:
     steps, failed = script.recorder.steps, script.recorder.failed
     if at_failure and failed is not None:
+        if (answer.headline or "").startswith("The script's step"):
+            return answer.headline
         rest = (answer.headline or "").partition(": ")[2] or (answer.headline or "").partition(". ")[2]
         return f"The script's loss or gradient stops being finite at step {failed.step}: {rest}".strip()
     if exploded:

@@ -129,6 +129,18 @@ def binary_as_it_is(w):
     return optax.sigmoid_binary_cross_entropy(X @ w, BINARY).mean()
 
 
+def softmax_along_the_rows(w, labels):
+    return -jnp.mean(jax.nn.log_softmax(X @ w, axis=0)[jnp.arange(len(X)), labels])
+
+
+def softmax_along_the_rows_one_hot(w, rows):
+    return -jnp.mean(jnp.sum(rows * jnp.log(jax.nn.softmax(X @ w, axis=0)), 1))
+
+
+def classes_first(w, labels):
+    return -jnp.mean(jax.nn.log_softmax(w.T @ X.T, axis=0)[labels, jnp.arange(len(X))])
+
+
 def one_of_two_adversaries(w):
     return jnp.mean(jax.nn.log_sigmoid(-(X @ w)))  # all of one label: what a generator minimises
 
@@ -185,6 +197,8 @@ SICK = {
         "QED610",
         "jnp.take_along_axis",
     ),
+    "softmax along the rows": (softmax_along_the_rows, W, (LABELS,), 0.1, "QED612", "jax.nn.log_softmax"),
+    "softmax along the rows, one-hot": (softmax_along_the_rows_one_hot, W, (ONE_HOT,), 0.1, "QED612", "jax.nn.softmax"),
     "whole quotient": (whole_quotient, LINE, (BYTES,), 0.1, "QED212", "x // 255"),
     "bytes that wrap": (centred_in_bytes, LINE, (BYTES,), 0.05, "QED212", "x - jnp.uint8(128)"),
     "squares rewarded": (squares_rewarded, jnp.zeros(4), (), 0.01, "QED411", "jnp.mean"),
@@ -207,6 +221,7 @@ SICK = {
 }
 
 HEALTHY = {
+    "classes first": (classes_first, W, (LABELS,), 0.1),
     "one-hot rows": (rows_as_weights, W, (ONE_HOT,), 0.1),
     "class numbers as an index": (labels_as_an_index, W, (LABELS[:, None],), 0.1),
     "smoothed and weighted": (smoothed_with_weights, W, (ONE_HOT,), 0.1),

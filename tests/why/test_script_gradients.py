@@ -312,3 +312,64 @@ def test_python_side_effects_are_repeated_for_the_first_steps_alone(tmp_path, ca
     assert printed[0] == "tracing" and printed.count("tracing") == 1
     assert sum(line.startswith("loss") for line in printed) == 20
     assert 1 < int(printed[-1]) <= 1 + 4 and not answer.findings
+
+
+SEVERAL = """
+import jax, jax.numpy as jnp
+X = jnp.linspace(-1.0, 1.0, 12).reshape(4, 3)
+y = jnp.ones(4)
+
+def loss(x, b, y, w):
+    return jnp.mean((x @ w["a"] + b - y) ** 2)
+
+b, w = jnp.zeros(()), {"a": jnp.zeros(3)}
+slopes = JIT(jax.value_and_grad(loss, argnums=ARGNUMS))
+for _ in range(6):
+    value, (dw, db) = slopes(X, b, y, w)
+    assert dw["a"].shape == (3,) and db.shape == ()
+    w, b = {"a": w["a"] - RATE * dw["a"]}, b - RATE * db
+"""
+
+
+@pytest.mark.parametrize(("jit", "argnums"), [("jax.jit", "(3, 1)"), ("", "(-1, 1)")])
+def test_a_gradient_in_several_arguments_is_watched(tmp_path, jit, argnums):
+    def script(rate):
+        text = SEVERAL.replace("JIT", jit).replace("ARGNUMS", argnums)
+        return why_script(write(tmp_path, text.replace("RATE", rate)))
+
+    answer = script("0.1")
+    assert not answer.findings and answer.meta["rule"] == "sgd:0.1" and "loss(w, b)" in str(answer)
+    assert "QED401" in {finding.code for finding in script("4.0").findings}
+
+
+def test_a_gradient_in_an_argument_that_does_not_exist_is_the_scripts_own_error(tmp_path):
+    with pytest.raises(QedError, match=r"argnums|differentiate"):
+        why_script(write(tmp_path, SEVERAL.replace("JIT", "").replace("ARGNUMS", "(3, 4)").replace("RATE", "0.1")))
+
+
+ADAM = """
+import jax, jax.numpy as jnp, optax
+X = jnp.ones((4, 3), jnp.float16)
+p, opt = jnp.ones(3, jnp.float16), optax.adam(1e-3)
+s = opt.init(p)
+
+def loss(p):
+    return jnp.mean((X @ p) ** 2) * 1e-4
+
+def step(p, s):
+    value, slope = jax.value_and_grad(loss)(p)
+    change, s = opt.update(slope, s, p)
+    return optax.apply_updates(p, change), s, value
+
+step = JIT(step)
+for _ in range(5):
+    p, s, value = step(p, s)
+"""
+
+
+@pytest.mark.parametrize("jit", ["jax.jit", ""])
+def test_an_update_that_is_not_finite_is_said_to_be_made_by_the_update(tmp_path, jit):
+    """In float16 Adam's squares and its epsilon of 1e-8 are 0."""
+    answer = why_script(write(tmp_path, ADAM.replace("JIT", jit)))
+    assert "step 0 returns a number that is not finite" in answer.headline
+    assert [finding.code for finding in answer.findings] == ["QED205"]

@@ -28,6 +28,7 @@ file           code    mistake
 `divergence`   QED608  a probability where a log-probability belongs
 `keys`         QED609  two draws from one random key
 `labels`       QED610  class numbers as one-hot rows, or the other way round
+`over_rows`    QED612  a softmax along the rows
 `expected`     QED611  a mean over draws of a normal number, and what it is in expectation
 =============  ======  =============================================================================
 """
@@ -53,6 +54,7 @@ from qed.why.mistakes.integers import integer_arithmetic
 from qed.why.mistakes.keys import same_key
 from qed.why.mistakes.labels import labels_of_the_wrong_kind
 from qed.why.mistakes.outer import crosswise
+from qed.why.mistakes.over_rows import softmax_over_rows
 from qed.why.mistakes.pace import vanishing_layers
 from qed.why.mistakes.promoted import promoted
 from qed.why.mistakes.rounded import lost_updates
@@ -89,6 +91,7 @@ def look(case: Case, run: Run, codes: Collection[str] = ()) -> list[Answer[Any]]
     checks: list[Callable[[], list[Answer[Any]]]] = [
         lambda: crosswise(case, flat, run),
         lambda: labels_of_the_wrong_kind(case, flat),
+        lambda: softmax_over_rows(case, flat),
         lambda: softmax_twice(case, flat),
         lambda: log_minus_probability(case, flat),
         lambda: integer_arithmetic(case, flat),

@@ -55,25 +55,25 @@ def labels_of_the_wrong_kind(case: Case, flat: Flat) -> list[Answer[Any]]:
     return []
 
 
-def log_probabilities(flat: Flat) -> set[Variable]:
-    """The values u - log sum exp u or log softmax u, the sum over the last axis, that depend on parameters."""
+def log_probabilities(flat: Flat, axis: int = -1) -> set[Variable]:
+    """The values u - log sum exp u or log softmax u, the sum over one axis, that depend on parameters."""
     found = set()
     known = dict(softmaxes(flat))
     for equation in flat.graph.equations:
         out = equation.outputs[0]
         if equation.primitive == "log" and flat.on_parameters(out):
             of = flat.core(equation.inputs[0], SAME)
-            if isinstance(of, Variable) and of in known and tuple(known[of][1]) == (len(out.shape) - 1,):
+            if isinstance(of, Variable) and of in known and tuple(known[of][1]) == (axis % len(out.shape),):
                 found.add(out)
         if equation.primitive != "sub" or len(out.shape) < 2 or not flat.on_parameters(out):
             continue
         log = flat.maker(flat.core(equation.inputs[1]))
         total = None if log is None or log.primitive != "log" else flat.maker(flat.core(log.inputs[0]))
         summed = None if total is None else sum_of_exp(flat, total)
-        last = (len(out.shape) - 1,)
+        along = (axis % len(out.shape),)
         if (
             summed is not None
-            and tuple(int(a) for a in summed[1]) == last
+            and tuple(int(a) for a in summed[1]) == along
             and summed[0].inputs[0] is equation.inputs[0]
         ):
             found.add(out)

@@ -62,7 +62,7 @@ def _candidates(flat: Flat) -> Iterator[_Twice]:
         if summed is None:
             continue
         exp, axes = summed
-        source = flat.core(_unshifted(flat, exp.inputs[0]), SAME)
+        source = flat.core(unshifted(flat, exp.inputs[0]), SAME)
         known = known_ones.get(source) if isinstance(source, Variable) else None
         if known is None or known[1] != axes or not isinstance(source, Variable):
             continue
@@ -81,7 +81,7 @@ def softmaxes(flat: Flat) -> Iterator[tuple[Variable, tuple[Atom, tuple[int, ...
         summed = None if total is None else sum_of_exp(flat, total)
         if summed is None or flat.core(equation.inputs[0], SAME) is not summed[0].outputs[0]:
             continue
-        yield equation.outputs[0], (_unshifted(flat, summed[0].inputs[0]), summed[1], equation.span)
+        yield equation.outputs[0], (unshifted(flat, summed[0].inputs[0]), summed[1], equation.span)
 
 
 def sum_of_exp(flat: Flat, equation: Equation) -> tuple[Equation, tuple[int, ...]] | None:
@@ -94,7 +94,7 @@ def sum_of_exp(flat: Flat, equation: Equation) -> tuple[Equation, tuple[int, ...
     return exp, tuple(equation.params["axes"])
 
 
-def _unshifted(flat: Flat, atom: Atom) -> Atom:
+def unshifted(flat: Flat, atom: Atom) -> Atom:
     """x, where the atom is x minus a maximum of x."""
     minus = flat.maker(atom)
     if minus is None or minus.primitive != "sub":
