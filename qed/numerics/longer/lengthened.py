@@ -37,6 +37,7 @@ ELEMENTS = 1024
 """The largest array."""
 JACOBIAN = 4096
 """The largest derivative, as a matrix."""
+SHORT = frozenset(["float32", "float16", "bfloat16"])
 TERMS = 64
 """The longest sum of products."""
 
@@ -66,20 +67,25 @@ def lengthened(graph: Graph) -> Graph | None:
         >>> wider.outputs, wider.equations[0].inputs[0]
         ((v:float64[],), 0.10000000149011612)
     """
-    inside = sum(math.prod(v.shape) for v in graph.inputs if is_real(v.dtype))
-    outside = sum(math.prod(v.shape) for v in graph.outputs if is_real(v.dtype))
-    if inside * outside > JACOBIAN or not inside:
-        return None
-    if graph.count() > EQUATIONS or not _one_short_dtype(graph) or not _elementary(graph):
+    if not is_small_arithmetic(graph, SHORT):
         return None
     with jax.enable_x64(True):
         return _Longer(Kept(graph)).graph(graph)
 
 
-def _one_short_dtype(graph: Graph) -> bool:
-    """Whether all real numbers have one dtype, and it is shorter than float64."""
+def is_small_arithmetic(graph: Graph, dtypes: frozenset[str]) -> bool:
+    """Whether a graph is arithmetic on few numbers, all real ones of one dtype, which is among some.
+
+    Args:
+        graph: the graph of a function as written.
+        dtypes: their names.
+    """
+    inside = sum(math.prod(v.shape) for v in graph.inputs if is_real(v.dtype))
+    outside = sum(math.prod(v.shape) for v in graph.outputs if is_real(v.dtype))
+    if inside * outside > JACOBIAN or not inside or graph.count() > EQUATIONS:
+        return False
     found = {str(v.dtype) for g in _graphs(graph) for v in _variables(g) if is_inexact(v.dtype)}
-    return len(found) == 1 and found <= {"float32", "float16", "bfloat16"}
+    return len(found) == 1 and found <= dtypes and _elementary(graph)
 
 
 def _graphs(graph: Graph) -> list[Graph]:
@@ -192,4 +198,4 @@ class _Longer:
         return found[0].replace(source_info=equation.native.source_info)
 
 
-__all__ = ["lengthened"]
+__all__ = ["is_small_arithmetic", "lengthened"]

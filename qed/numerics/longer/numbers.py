@@ -47,12 +47,13 @@ def _run(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
         return np.asarray(atom.value, atom.dtype) if isinstance(atom, Literal) else values[atom]
 
     for equation in graph.equations:
-        found = _equation(equation, [read(atom) for atom in equation.inputs])
+        found = evaluated(equation, [read(atom) for atom in equation.inputs])
         values.update({v: np.asarray(x) for v, x in zip(equation.outputs, found, strict=True)})
     return [read(atom) for atom in graph.outputs]
 
 
-def _equation(equation: Equation, values: list[Any]) -> Sequence[Any]:
+def evaluated(equation: Equation, values: list[Any]) -> Sequence[Any]:
+    """The outputs of an equation at arrays of numbers."""
     if isinstance(equation.call, Inline):
         return _run(equation.call.graph, values)
     if equation.call is None:
@@ -135,4 +136,4 @@ OTHERS: Mapping[str, Callable[..., Any]] = {
 """What is no function of numbers, and more than a move (`qed.domains.moving`): (parameters, operands) -> result."""
 
 
-__all__ = ["in_numpy"]
+__all__ = ["evaluated", "in_numpy"]

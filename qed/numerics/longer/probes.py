@@ -45,7 +45,7 @@ def probes(graph: Graph, count: int = COUNT, seed: int = SEED) -> list[np.ndarra
     for variable in graph.inputs:
         if is_real(variable.dtype):
             with np.errstate(over="ignore"):
-                found.append(np.stack(next(reals)).astype(np.float32).astype(variable.dtype))
+                found.append(np.stack(next(reals)).astype(variable.dtype))
         else:
             whole = rng.integers(0, 2, (count, *variable.shape))
             found.append(whole.astype(variable.dtype))

@@ -21,14 +21,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.graph import Graph
-from qed.graph.jaxpr import Reader
 from qed.numerics.longer.fallback import Longer
 from qed.numerics.rewriting.change import Only
+from qed.numerics.rewriting.differentiated import forward_graph, no_tangent, of_moving, reverse_graph
 from qed.numerics.rewriting.session import Rewritten, rewrite
 
 Flat = Callable[..., list[Any]]
@@ -44,6 +43,10 @@ class Stable:
         lengthened: where `only` is given, which of them may be the reason for longer numbers.
         everywhere: whether to rewrite also what keeps its digits.
         longer: whether it may be computed in longer numbers where rewriting is at its end.
+
+    Attributes:
+        value: the function that is evaluated.
+        short: the rewritten graph, in the program's own numbers.
     """
 
     graph: Graph
@@ -52,12 +55,13 @@ class Stable:
     longer: bool = True
     lengthened: Only | None = None
     value: Rewritten = field(init=False)
+    short: Rewritten = field(init=False)
     fallback: Longer = field(init=False)
     _derivatives: dict[tuple[int, ...], Derivative] = field(init=False, default_factory=dict)
     _function: Callable[..., Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.value = rewrite(self.graph, self.only, everywhere=self.everywhere)
+        self.short = self.value = rewrite(self.graph, self.only, everywhere=self.everywhere)
         self.fallback = Longer(self.graph, self._without_fallback, self.only and (self.lengthened or self.only))
         if self.longer:
             self.value = self.fallback.value(self.value) or self.value
@@ -117,8 +121,8 @@ class Derivative:
     @classmethod
     def of(cls, stable: Stable, moving: tuple[int, ...]) -> Derivative:
         """Differentiate the rewritten graph, and rewrite the result."""
-        if stable.value.longer:
-            return cls(stable, moving, *stable.fallback.derivative(moving))
+        if stable.value.longer and stable.fallback.alone:
+            return cls(stable, moving, *stable.fallback.derivative(moving, (None, None)))
         outputs = stable.graph.outputs
         floats = [i for i, out in enumerate(outputs) if is_inexact(out.dtype)]
         reverse = None
@@ -126,11 +130,12 @@ class Derivative:
         if floats == [0] and outputs[0].shape == () and real and is_real(outputs[0].dtype):
             reverse = _reversed(stable, moving)
         forward = None if reverse is not None else _forward(stable, moving)
-        short = reverse if reverse is not None else forward
-        assert short is not None
-        if stable.longer:
-            reverse, forward = stable.fallback.needed(short, moving) or (reverse, forward)
-        return cls(stable, moving, reverse, forward)
+        pair = reverse, forward
+        if stable.value.longer:
+            pair = stable.fallback.derivative(moving, pair)
+        elif stable.longer:
+            pair = stable.fallback.needed(pair, moving) or pair
+        return cls(stable, moving, *pair)
 
     @property
     def changed(self) -> bool:
@@ -155,13 +160,13 @@ class Derivative:
             total = parts[0] if parts else jnp.zeros((), dtype)
             for part in parts[1:]:
                 total = total + part
-            return outs, [total, *(_none(out.shape) for out in outputs[1:])]
+            return outs, [total, *(no_tangent(out.shape) for out in outputs[1:])]
         if self.forward is not None and self.forward.longer:
             return self._by_columns(self.forward.function, primals, tangents)
         if self.forward is not None and self.forward.changes:
             found = self.forward.function(*primals, *tangents)
             outs, slopes = found[: len(outputs)], iter(found[len(outputs) :])
-            return outs, [next(slopes) if is_inexact(out.dtype) else _none(out.shape) for out in outputs]
+            return outs, [next(slopes) if is_inexact(out.dtype) else no_tangent(out.shape) for out in outputs]
         return self._plain(primals, tangents)
 
     def _by_columns(
@@ -171,7 +176,7 @@ class Derivative:
         graph = self.stable.graph
         nothing = [jnp.zeros(graph.inputs[i].shape, graph.inputs[i].dtype) for i in self.moving]
         outs = function(*primals, *nothing)[: len(graph.outputs)]
-        slopes: list[Any] = [None if is_inexact(out.dtype) else _none(out.shape) for out in graph.outputs]
+        slopes: list[Any] = [None if is_inexact(out.dtype) else no_tangent(out.shape) for out in graph.outputs]
         for k, tangent in enumerate(tangents):
 
             def column(basis: Any, k: int = k) -> list[Any]:
@@ -189,60 +194,20 @@ class Derivative:
     def _plain(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """JAX's own derivative of the rewritten function."""
         outs, slopes = jax.jvp(
-            _of(self.stable, self.moving, primals), [primals[i] for i in self.moving], list(tangents)
+            of_moving(self.stable.value.function, self.moving, primals),
+            [primals[i] for i in self.moving],
+            list(tangents),
         )
         return list(outs), list(slopes)
 
 
-def _none(shape: tuple[int, ...]) -> Any:
-    return np.zeros(shape, jax.dtypes.float0)
-
-
-def _of(stable: Stable, moving: Sequence[int], primals: Sequence[Any]) -> Callable[..., Any]:
-    """The rewritten function of the inputs at some positions."""
-
-    def function(*chosen: Any) -> tuple[Any, ...]:
-        full = list(primals)
-        for position, value in zip(moving, chosen, strict=True):
-            full[position] = value
-        return tuple(stable.value.function(*full))
-
-    return function
-
-
-def _avals(graph: Graph) -> list[jax.ShapeDtypeStruct]:
-    return [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in graph.inputs]
-
-
-def _named(graph: Graph) -> list[str]:
-    return [variable.name or "" for variable in graph.inputs]
-
-
 def _reversed(stable: Stable, moving: tuple[int, ...]) -> Rewritten | None:
-    def both(*inputs: Any) -> list[Any]:
-        value, pull, *_ = jax.vjp(_of(stable, moving, inputs), *(inputs[i] for i in moving))
-        seeds = [jnp.ones(v.shape, v.dtype) if i == 0 else _none(v.shape) for i, v in enumerate(value)]
-        return [*value, *pull(tuple(seeds))]
-
-    try:
-        jaxpr = jax.make_jaxpr(both)(*_avals(stable.graph))
-    except (ValueError, NotImplementedError, TypeError):  # no reverse mode: a while loop, a callback
-        return None
-    return rewrite(
-        Reader().graph(jaxpr, names=_named(stable.graph)), stable.only, derivative=True, everywhere=stable.everywhere
-    )
+    graph = reverse_graph(stable.short.function, stable.graph, moving)
+    return graph and rewrite(graph, stable.only, derivative=True, everywhere=stable.everywhere)
 
 
 def _forward(stable: Stable, moving: tuple[int, ...]) -> Rewritten:
     count = len(stable.graph.inputs)
-
-    def both(*inputs: Any) -> list[Any]:
-        primals, tangents = inputs[:count], inputs[count:]
-        outs, slopes = jax.jvp(_of(stable, moving, primals), [primals[i] for i in moving], list(tangents))
-        return [*outs, *(slope for out, slope in zip(outs, slopes, strict=True) if is_inexact(out.dtype))]
-
-    avals = _avals(stable.graph)
-    jaxpr = jax.make_jaxpr(both)(*avals, *(avals[i] for i in moving))
-    graph = Reader().graph(jaxpr, names=_named(stable.graph))
+    graph = forward_graph(stable.short.function, stable.graph, moving)
     tangents = range(count, count + len(moving))
     return rewrite(graph, stable.only, tangents=tangents, derivative=True, everywhere=stable.everywhere)

@@ -1,0 +1,114 @@
+"""A function in float32, bfloat16 or float16 in float64, rounded once.
+
+The graph in float64 (`lengthened`) is rewritten like any other. Inputs are exact there, and the results are rounded to
+the program's dtype. It does not matter whether `jax_enable_x64` is set. The derivative is taken of the graph in
+float64, and is rewritten there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol
+
+import jax
+import numpy as np
+from jax import lax
+
+from qed.domains.widened import widen
+from qed.graph.build import Node
+from qed.graph.dtypes import as_wide, is_real
+from qed.graph.graph import Graph
+from qed.numerics.longer.lengthened import lengthened
+from qed.numerics.longer.numbers import in_numpy
+from qed.numerics.rewriting.change import Change
+from qed.numerics.rewriting.render import Formula
+from qed.numerics.rewriting.session import Rewritten
+
+Pair = tuple[Rewritten | None, Rewritten | None]
+"""A reverse and a forward graph of a derivative."""
+
+
+class Function(Protocol):
+    """A rewritten function with its derivatives, as `qed.numerics.rewriting.derivative.Stable` is one."""
+
+    value: Rewritten
+
+    def graphs(self, moving: Sequence[int]) -> tuple[Rewritten | None, Rewritten | None]:
+        """The reverse and the forward graph of its derivative."""
+        ...
+
+
+def in_float64(graph: Graph, make: Callable[[Graph], Function]) -> InFloat64 | None:
+    """A function in float64; None where that is not for it.
+
+    Args:
+        graph: the function as written.
+        make: its rewritten form, of the graph in float64.
+    """
+    wider = lengthened(graph)
+    if wider is None:
+        return None
+    with jax.enable_x64(True):
+        return InFloat64(graph, make(wider))
+
+
+@dataclass(frozen=True, eq=False)
+class InFloat64:
+    """A function in float64 as one in its own dtype.
+
+    Args:
+        graph: the function as written.
+        function: its rewritten form in float64.
+    """
+
+    graph: Graph
+    function: Function
+    alone: ClassVar[bool] = True
+
+    def truth(self, moving: Sequence[int] | None, points: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The outputs in float64 at some points, or those of the derivative's graph."""
+        wide = self.function.value if moving is None else next(each for each in self._graphs(moving) if each)
+        with jax.enable_x64(True):
+            return in_numpy(wide.function, [as_wide(x) if is_real(x.dtype) else x for x in points])
+
+    def value(self, short: Rewritten, blamed: Sequence[Node]) -> Rewritten:
+        """The graph in float64 in place of a short one."""
+        return self._in_short(self.function.value, blamed)
+
+    def derivative(self, moving: Sequence[int], short: Pair, blamed: Sequence[Node]) -> Pair:
+        """The derivative's graphs in float64."""
+        reverse, forward = self._graphs(moving)
+        return reverse and self._in_short(reverse, blamed), forward and self._in_short(forward, blamed)
+
+    def _graphs(self, moving: Sequence[int]) -> Pair:
+        with jax.enable_x64(True):
+            return self.function.graphs(moving)
+
+    def _in_short(self, wide: Rewritten, blamed: Sequence[Node]) -> Rewritten:
+        dtype = next(v.dtype for v in self.graph.inputs if is_real(v.dtype))
+        identity = "the same operations on numbers of twice the digits, rounded at the end"
+        changes = (*wide.changes, *longer_changes(blamed, "in float64", identity))
+        return replace(wide, function=_rounded(wide.function, dtype), changes=changes, longer=True)
+
+
+def _rounded(function: Callable[..., list[Any]], dtype: Any) -> Callable[..., list[Any]]:
+    def evaluate(*inputs: Any) -> list[Any]:
+        with jax.enable_x64(True):
+            found = function(*map(widen, inputs))
+            return [lax.convert_element_type(value, dtype) if is_real(value.dtype) else value for value in found]
+
+    return evaluate
+
+
+def longer_changes(blamed: Sequence[Node], numbers: str, identity: str) -> list[Change]:
+    """What is told of longer numbers: the differences for which they are used, and what they are."""
+    formula = Formula({})
+    made = [
+        Change(node.span, formula(node), f"{formula(node)} {numbers}", identity, "always", rewriting="longer numbers")
+        for node in blamed
+    ]
+    return list(dict.fromkeys(made))
+
+
+__all__ = ["Function", "InFloat64", "Pair", "in_float64", "longer_changes"]

@@ -1,0 +1,140 @@
+"""A function in float64 in numbers of 288 bits, where they tell its result.
+
+The graph as written, and its derivative by JAX, are programs of the machine (`qed.numerics.longer.machine`). No
+identity is needed there, so nothing is rewritten: what cancels has digits enough. A result is rounded to float64 where
+its error is surely below half a unit in the last place, and is that of the rewritten graph elsewhere: at inputs that
+are not finite, at the ends of a function's domain, where even 288 bits cancel.
+
+What is computed in integers has no derivative for JAX. That of the first derivative, which second derivatives ask for,
+is the rewritten graph's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qed.graph import jaxpr
+from qed.graph.build import Node
+from qed.graph.dtypes import is_real
+from qed.graph.graph import Graph
+from qed.numerics.longer.in_float64 import Pair, longer_changes
+from qed.numerics.longer.lengthened import is_small_arithmetic
+from qed.numerics.longer.program import Unsupported, program
+from qed.numerics.longer.schedule import Table
+from qed.numerics.rewriting.differentiated import forward_graph, reverse_graph
+from qed.numerics.rewriting.session import Rewritten
+
+KNOWN = 2.0**-54
+"""The largest relative error of what is rounded."""
+IDENTITY = "the same operations on numbers of 288 bits, rounded at the end"
+Key = tuple[tuple[int, ...], bool]
+
+
+def on_machine(graph: Graph) -> OnMachine | None:
+    """A function on the machine; None where that is not for it."""
+    if not is_small_arithmetic(graph, frozenset(["float64"])):
+        return None
+    try:
+        return OnMachine(graph, program(graph))
+    except Unsupported:
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class OnMachine:
+    """A function of float64 and its derivatives on the machine.
+
+    Args:
+        graph: the function as written.
+        table: its program.
+    """
+
+    graph: Graph
+    table: Table
+    alone: ClassVar[bool] = False
+    _derivatives: dict[Key, tuple[Graph, Table] | None] = field(init=False, default_factory=dict)
+
+    def truth(self, moving: Sequence[int] | None, points: Sequence[np.ndarray]) -> list[np.ndarray] | None:
+        """The outputs at some points, or those of the derivative's graph; NaN where they are not known."""
+        if moving is None:
+            return at_points(self.table, self.graph, points)
+        found = self._differentiated(moving, reverse=len(points) == len(self.graph.inputs))
+        return None if found is None else at_points(found[1], found[0], points)
+
+    def value(self, short: Rewritten, blamed: Sequence[Node]) -> Rewritten:
+        """The machine's results in place of a graph's, where it knows them."""
+        return _beside(short, self.table, blamed)
+
+    def derivative(self, moving: Sequence[int], short: Pair, blamed: Sequence[Node]) -> Pair:
+        """The machine's derivatives in place of those of the rewritten graphs."""
+        reverse, forward = (
+            None if graph is None else self._in_place(graph, moving, reverse=k == 0, blamed=blamed)
+            for k, graph in enumerate(short)
+        )
+        return reverse, forward
+
+    def _in_place(self, short: Rewritten, moving: Sequence[int], reverse: bool, blamed: Sequence[Node]) -> Rewritten:
+        found = self._differentiated(moving, reverse)
+        return short if found is None else _beside(short, found[1], blamed)
+
+    def _differentiated(self, moving: Sequence[int], reverse: bool) -> tuple[Graph, Table] | None:
+        """The graph of the derivative, as JAX makes it of the function as written, and its program."""
+        key = tuple(moving), reverse
+        if key not in self._derivatives:
+            self._derivatives[key] = self._made(*key)
+        return self._derivatives[key]
+
+    def _made(self, moving: tuple[int, ...], reverse: bool) -> tuple[Graph, Table] | None:
+        def function(*inputs: Any) -> list[Any]:
+            return jaxpr.evaluate(self.graph, inputs)
+
+        graph = (reverse_graph if reverse else forward_graph)(function, self.graph, moving)
+        try:
+            return None if graph is None else (graph, program(graph))
+        except Unsupported:
+            return None
+
+
+def at_points(table: Table, graph: Graph, points: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of a graph at points, by its program and in NumPy; NaN where they are not known."""
+    count = len(points[0])
+    found, error = table.at_points(np.concatenate([np.reshape(x, (count, -1)).astype(np.float64) for x in points], 1))
+    known = np.where(error < KNOWN, found, np.nan)
+    sizes = [math.prod(v.shape) for v in graph.outputs]
+    parts = np.split(known, np.cumsum(sizes)[:-1], 1)
+    return [part.reshape(count, *v.shape) for part, v in zip(parts, graph.outputs, strict=True)]
+
+
+def _beside(short: Rewritten, table: Table, blamed: Sequence[Node]) -> Rewritten:
+    """The machine's results beside those of a rewritten graph, whose derivative is the graph's."""
+
+    @jax.custom_jvp
+    def function(*inputs: Any) -> list[Any]:
+        others = short.function(*inputs)
+        found, error = table(jnp.concatenate([jnp.ravel(x).astype(jnp.float64) for x in inputs]))
+        ends = np.cumsum([x.size for x in others])[:-1]
+        pairs = zip(others, jnp.split(found, ends), jnp.split(error, ends), strict=True)
+        return [_known(*pair) if is_real(pair[0].dtype) else pair[0] for pair in pairs]
+
+    @function.defjvp
+    def rule(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+        return function(*primals), jax.jvp(short.function, primals, tangents)[1]
+
+    changes = (*short.changes, *longer_changes(blamed, "in 288 bits", IDENTITY))
+    return replace(short, function=lambda *inputs: list(function(*inputs)), changes=changes, longer=True)
+
+
+def _known(other: Any, found: Any, error: Any) -> Any:
+    """The machine's result where it is known; a zero keeps the sign that it has in float64."""
+    found, error = found.reshape(other.shape), error.reshape(other.shape)
+    return jnp.where((error < KNOWN) & ~((found == 0) & (other == 0)), found, other)
+
+
+__all__ = ["OnMachine", "on_machine"]

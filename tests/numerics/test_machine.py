@@ -1,0 +1,140 @@
+"""Numbers of 288 bits: every function beside balls, the machine compiled and in NumPy, functions of float64 by it."""
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import flint
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed.graph.trace import trace
+from qed.numerics.longer import limbs
+from qed.numerics.longer.instructions import Term, Unsupported, Writer
+from qed.numerics.longer.program import FUNCTIONS, program
+from qed.numerics.longer.schedule import scheduled
+from tests.numerics.scoring import precision
+
+POINTS = np.array([0.3, 1e-30, 1 + 1e-9, -0.75, 7.5, -3e-5, 25.0, 1e4, 5e-324])
+BALLS = {
+    "acos": lambda x: x.acos(),
+    "acosh": lambda x: x.acosh(),
+    "asin": lambda x: x.asin(),
+    "asinh": lambda x: x.asinh(),
+    "atan": lambda x: x.atan(),
+    "atanh": lambda x: x.atanh(),
+    "bessel_i0e": lambda x: x.bessel_i(0) * (-abs(x)).exp(),
+    "cbrt": lambda x: abs(x).root(3) * (1 if x > 0 else -1),
+    "cos": lambda x: x.cos(),
+    "cosh": lambda x: x.cosh(),
+    "digamma": lambda x: x.digamma(),
+    "erf": lambda x: x.erf(),
+    "erfc": lambda x: x.erfc(),
+    "exp": lambda x: x.exp(),
+    "expm1": lambda x: x.expm1(),
+    "floor": lambda x: x.floor(),
+    "lgamma": lambda x: x.lgamma(),
+    "log": lambda x: x.log(),
+    "log1p": lambda x: x.log1p(),
+    "logistic": lambda x: 1 / (1 + (-x).exp()),
+    "sin": lambda x: x.sin(),
+    "sinh": lambda x: x.sinh(),
+    "sqrt": lambda x: x.sqrt(),
+    "tan": lambda x: x.tan(),
+    "tanh": lambda x: x.tanh(),
+}
+
+
+@pytest.mark.parametrize("name", BALLS)
+def test_a_function_is_what_balls_say_within_its_bound(name):
+    writer, x = Writer(), Term(position=0)
+    value = FUNCTIONS[name](writer, x)
+    gap = writer.subtract(value, Term(position=1))  # of the nearest float64: what is left tells the digits behind it
+    found, error = scheduled(1, [value]).at_points(POINTS[:, None])
+    known = 0
+    with precision(600):
+        truths = [BALLS[name](flint.arb(float(p))) for p in POINTS]
+        nearest = np.array([float(t.mid()) for t in truths])
+        rest, _ = scheduled(2, [gap]).at_points(np.stack([POINTS, nearest], 1))
+        for k, truth in enumerate(truths):
+            if not truth.is_finite():
+                assert not error[k, 0] < 2.0**-54
+            elif error[k, 0] < 2.0**-54:
+                known += 1
+                assert found[k, 0] == pytest.approx(nearest[k], rel=3e-16, abs=1e-307)
+                if np.isinf(nearest[k]):
+                    continue
+                left = truth - flint.arb(nearest[k])
+                assert abs(flint.arb(rest[k, 0]) - left) <= abs(truth) * (error[k, 0] + 2.0**-105) + 1e-300
+    assert known >= 3
+
+
+def of(fun, like: Any = 1.0):
+    with jax.enable_x64(True):
+        args = [jnp.asarray(like)] * fun.__code__.co_argcount
+        return program(trace(fun, *args).graph)
+
+
+def test_numbers_are_exact_and_bounds_hold():
+    third = limbs.of_fraction(Fraction(1, 3))
+    digits = sum(Fraction(int(d)) / Fraction(limbs.BASE) ** k for k, d in enumerate(third[: limbs.DIGITS]))
+    error = abs(digits * Fraction(limbs.BASE) ** int(third[limbs.DIGITS]) * 3 - 1)
+    assert 0 < error < Fraction(limbs.EPS) == Fraction(float(third[-1:].view(np.float64)[0]))
+    found, bound = of(lambda x, y: (x + y) - x).at_points(np.array([[1.0, 1e-40], [1.0, 1e-300]]))
+    assert found[0, 0] == 1e-40 and bound[0, 0] < 2.0**-54
+    assert not bound[1, 0] < 1  # lost, and told so
+
+
+def test_what_is_no_number_is_unknown():
+    table = of(lambda x: [1 / x, jnp.log(x), jnp.where(x > 0, x, -jnp.inf)])
+    _, bound = table.at_points(np.array([[0.0], [np.nan], [np.inf], [-1.0], [2.0]]))
+    assert (bound < 2.0**-54).tolist() == [[False] * 3] * 3 + [[True, False, False], [True] * 3]
+    for fun in (lambda x: jnp.sort(x), lambda x: x.astype(jnp.float16), lambda x: jax.lax.fori_loop(0, 9, jnp.add, x)):
+        with pytest.raises(Unsupported):
+            of(fun, [1.0, 2.0, 3.0])
+
+
+def moments(x, y):
+    return jnp.dot(x, x) * jnp.dot(y, y) - jnp.dot(x, y) ** 2
+
+
+def exact(x, y):
+    a, b = ([Fraction(float(v)) for v in each] for each in (x, y))
+    dot = lambda u, v: sum(p * q for p, q in zip(u, v, strict=True))  # noqa: E731
+    value = dot(a, a) * dot(b, b) - dot(a, b) ** 2
+    return float(value), [float(2 * (dot(b, b) * p - dot(a, b) * q)) for p, q in zip(a, b, strict=True)]
+
+
+def test_a_function_of_float64_under_every_transformation():
+    with jax.enable_x64(True):
+        x, y = jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0, 3.0 + 1e-7])
+        stable = qed.stabilize(moments)
+        value, slope = exact(x, y)
+        assert abs(float(moments(x, y)) / value - 1) > 1e-3
+        compiled = jax.jit(jax.vmap(jax.value_and_grad(stable), (None, 0)))
+        found, slopes = compiled(x, jnp.stack([y, 2 * y, y * jnp.nan]))
+        assert float(found[0]) == pytest.approx(value, rel=3e-16) and float(found[1]) == pytest.approx(4 * value)
+        assert math.isnan(found[2])
+        assert slopes[0].tolist() == pytest.approx(slope, rel=3e-16)
+        told = stable.rewrites(x, y).value
+        assert told is not None and any("in 288 bits" in rewrite.after for rewrite in told.rewrites)
+        hessian = jax.jit(jax.hessian(stable))(x, y)
+        b = np.asarray(y)
+        assert np.asarray(hessian) == pytest.approx(2 * (np.dot(b, b) * np.eye(3) - np.outer(b, b)), rel=1e-12)
+
+
+@pytest.mark.slow
+def test_several_results_of_float64_and_a_scan():
+    with jax.enable_x64(True):
+        x, y = jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0, 3.0 + 1e-7])
+        value, slope = exact(x, y)
+        both = qed.stabilize(lambda x, y: jnp.stack([moments(x, y), x[0]]))
+        assert jax.jit(jax.jacrev(both))(x, y)[0].tolist() == pytest.approx(slope, rel=3e-16)
+
+        def summed(a):
+            return jax.lax.scan(lambda total, row: (total + both(a, row)[0], None), 0.0, jnp.stack([y, y]))[0]
+
+        assert float(jax.jit(summed)(x)) == pytest.approx(2 * value, rel=3e-16)
