@@ -14,6 +14,7 @@ is stopped goes on where it was; a solver that does not stop by itself ends its 
 
     python -m benchmarks.constrained                    the table; writes benchmarks/results/constrained.json
     python -m benchmarks.constrained --again qed        the rows of qed once more, the others as they are kept
+    python -m benchmarks.constrained --by qed           one solver alone, the others later or as they are kept
     python -m benchmarks.constrained --only HS71 HS13   the problems named, nothing written
     python -m benchmarks.constrained --tuning 20        the first 20 of those open for tuning, nothing written
     python -m benchmarks.constrained --sparse 1000      the sparse beside the dense route, nothing written
@@ -97,11 +98,11 @@ def attempt(problem: Problem, name: str) -> dict[str, Any]:
     return {**told, "claims": found.claims, **found.words}
 
 
-def work(names: list[str] | None, path: Path) -> None:
+def work(names: list[str] | None, path: Path, by: list[str]) -> None:
     """Do what is not kept yet, line by line; turned where nobody reaches the published value as written."""
     given = listed(names)
-    quick = [name for name in solvers() if name != "trust-constr"]
-    for chosen in (quick, ["trust-constr"]):  # the slowest at the end
+    quick = [name for name in by if name != "trust-constr"]
+    for chosen in (quick, [name for name in by if name == "trust-constr"]):  # the slowest at the end
         pass_over(given, chosen, path)
 
 
@@ -246,10 +247,10 @@ def sparse(n: int) -> dict[str, Any]:
     return told
 
 
-def supervised(names: list[str] | None, path: Path) -> None:
+def supervised(names: list[str] | None, path: Path, by: list[str]) -> None:
     """Run worker after worker until one comes to the end; each that dies has used up the time of one solver."""
     command = [sys.executable, "-m", "benchmarks.constrained", "--work", str(path)]
-    command += ["--only", *names] if names is not None else []
+    command += ["--by", *by, *(["--only", *names] if names is not None else [])]
     size = -1
     while subprocess.run(command, check=False).returncode != 0:
         size, before = path.stat().st_size if path.exists() else 0, size
@@ -264,6 +265,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--tuning", type=int)
     parser.add_argument("--sparse", type=int)
+    parser.add_argument("--by", nargs="*", default=list(solvers()), help="the solvers that run")
     parser.add_argument("--again", nargs="*", default=[], help="solvers whose kept rows are dropped first")
     parser.add_argument("--kept", type=Path, default=KEPT, help="the file of what is done")
     parser.add_argument("--report", action="store_true", help="write the result of what is kept, and run nothing")
@@ -275,7 +277,7 @@ def main() -> None:
         return
     names = options.only or (TUNING[: options.tuning] if options.tuning else None)
     if options.work:
-        work(names, options.work)
+        work(names, options.work, options.by)
         return
     options.kept.parent.mkdir(exist_ok=True)
     if options.again:
@@ -286,7 +288,7 @@ def main() -> None:
         ]  # fmt: skip
         options.kept.write_text("".join(line + "\n" for line in kept))
     if not options.report:
-        supervised(names, options.kept)
+        supervised(names, options.kept, options.by)
     rows = {name: one for name, one in table(done(options.kept)).items() if names is None or name in names}
     rows = {name: one for name, one in rows.items() if "qed" in one["by"]}
     late = [name for (name, _, solver), one in done(options.kept).items() if solver == COMPILING and one.get("error")]
