@@ -17,26 +17,50 @@ if TYPE_CHECKING:
 
 
 def hessian_of(step: Check, form: Form) -> tuple[list[Atom], list[list[Any]]]:
-    """The variables of a polynomial of degree 2, and its matrix of second derivatives, from values at e_i + e_j."""
+    """The variables of a polynomial of degree 2, and its matrix of second derivatives."""
+    names, _, _, rows = taken_apart(step, form)
+    return names, rows
+
+
+def taken_apart(step: Check, form: Form) -> tuple[list[Atom], Any, list[Any], list[list[Any]]]:
+    """A polynomial of degree 2: its variables; at 0 its value, its slopes, and its matrix of second derivatives.
+
+    Every term c p q is the product of two affine forms, whose slopes p_i = p(e_i) - p(0) come from their values:
+
+        (c p q)(0) = c p(0) q(0),   slope_i = c (p(0) q_i + q(0) p_i),   curvature_ij = c (p_i q_j + q_i p_j).
+    """
     variables: dict[int, Atom] = {}
-    for atom, _ in form.terms:
-        for inner in atom.args if atom.kind == "product" or atom.name == "square" else (step.a.of(atom),):
+    a, terms = step.a, []
+    for atom, c in form.terms:
+        quadratic = atom.kind == "product" or atom.name == "square"
+        for inner in atom.args if quadratic else (a.of(atom),):
             for each, _ in inner.terms:
                 step.require(each.kind == "variable", "it is no polynomial of degree 2 in the variables")
                 variables[each.index] = each
+        terms.append(
+            (c, [_affine(part, a) for part in ((atom.args[0], atom.args[-1]) if quadratic else (a.of(atom),))])
+        )
     names = [variables[i] for i in sorted(variables)]
-    a = step.a
-    at = [{}, *({v: a.one} for v in names)]
-    single = [evaluated(form, p, a) for p in at]
-    origin, first = single[0], single[1:]
-    minus = [evaluated(form, {v: -a.one}, a) for v in names]
+    place = {name.index: k for k, name in enumerate(names)}
+    value, slopes = form.constant, [a.zero for _ in names]
     rows = [[a.zero] * len(names) for _ in names]
-    for i, u in enumerate(names):
-        rows[i][i] = first[i] + minus[i] - 2 * origin
-        for j in range(i):
-            both = evaluated(form, {u: a.one, names[j]: a.one}, a)
-            rows[i][j] = rows[j][i] = both - first[i] - first[j] + origin
-    return names, rows
+    for c, factors in terms:
+        (p, p_slopes), (q, q_slopes) = factors[0], factors[1] if len(factors) > 1 else (a.one, {})
+        value = value + c * p * q
+        for i, s in p_slopes.items():
+            slopes[place[i]] = slopes[place[i]] + c * s * q
+            for j, t in q_slopes.items():
+                rows[place[i]][place[j]] = rows[place[i]][place[j]] + c * s * t
+                rows[place[j]][place[i]] = rows[place[j]][place[i]] + c * s * t
+        for j, t in q_slopes.items():
+            slopes[place[j]] = slopes[place[j]] + c * p * t
+    return names, value, slopes, rows
+
+
+def _affine(form: Form, a: Algebra) -> tuple[Any, dict[int, Any]]:
+    """The value at 0 and the slopes of an affine form of the variables, from its values at 0 and e_i."""
+    origin = evaluated(form, {}, a)
+    return origin, {v.index: evaluated(form, {v: a.one}, a) - origin for v, _ in form.terms}
 
 
 def evaluated(form: Form, point: Mapping[Atom, Any], a: Algebra) -> Any:
@@ -81,11 +105,8 @@ def definite(step: Check, form: Form, bordered: bool) -> bool:
 
 def border(step: Check, form: Form) -> list[list[Any]]:
     """Twice the matrix M with q(x) = z^T M z for z = (x, 1)."""
-    names, rows = hessian_of(step, form)
-    a = step.a
-    origin = evaluated(form, {}, a)
-    slopes = [(evaluated(form, {v: a.one}, a) - evaluated(form, {v: -a.one}, a)) / 2 for v in names]
-    return [[*row, b] for row, b in zip(rows, slopes, strict=True)] + [[*slopes, 2 * origin]]
+    _, value, slopes, rows = taken_apart(step, form)
+    return [[*row, b] for row, b in zip(rows, slopes, strict=True)] + [[*slopes, 2 * value]]
 
 
 def positive_eigenvalues(rows: Sequence[Sequence[Any]]) -> int:

@@ -19,13 +19,14 @@ from qed.errors import QedError
 from qed.optimization.bounds import drawn
 from qed.optimization.constrained.born import outside_reason, start_error
 from qed.optimization.constrained.conflict import unsatisfiable
-from qed.optimization.constrained.endings import Told, told
+from qed.optimization.constrained.endings import told
 from qed.optimization.constrained.nearby import NEAR, lower_nearby
 from qed.optimization.constrained.polish import active_set
 from qed.optimization.constrained.portfolio import ENGINES, LARGE, Solved, engines, run, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained, constrained
 from qed.optimization.constrained.proof import onward, proved, unbounded
 from qed.optimization.constrained.residuals import SOLVED, residuals
+from qed.optimization.constrained.told import Told
 from qed.optimization.constrained.uniqueness import dependent
 from qed.optimization.sensitivity import parallel, sensitivity
 from qed.optimization.solution import Multipliers, Solution, Verdict, placed
@@ -120,7 +121,8 @@ def _answer(
 def verdict_of(problem: Constrained, best: Solved, words: Told) -> Verdict:
     """The value of the answer about a point."""
     seen, found, bend = best.kkt.seen, best.kkt.multipliers, best.curvature
-    rest = seen.g - seen.J.T @ found.y - found.lower + found.upper
+    with np.errstate(invalid="ignore"):  # a slope may be infinite
+        rest = seen.g - seen.J.T @ found.y - found.lower + found.upper
     ends = {} if bend is None or not np.isfinite(bend.lowest) else {"lowest": bend.lowest}
     return Verdict(
         words.kind, seen.f, float(np.abs(rest).max(initial=0.0)), 4 * problem.eps * abs(seen.f),

@@ -27,11 +27,11 @@ from qed.errors import QedError
 from qed.findings import Finding
 from qed.graph.walk import TooLong
 from qed.optimization.constrained.duality import Parts, parts
-from qed.optimization.constrained.endings import Told
 from qed.optimization.constrained.polish import KKT
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.proof import Said
 from qed.optimization.constrained.restoration import Restored, restored
+from qed.optimization.constrained.told import Told
 from qed.optimization.solution import Ending
 from qed.standing import Standing
 

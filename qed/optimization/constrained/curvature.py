@@ -20,8 +20,10 @@ from qed.optimization.constrained.polish import KKT, active_set
 from qed.optimization.constrained.problem import Constrained
 
 Array = np.ndarray
-FEW = 20
-"""Up to how many parameters it is asked by linear programs whether f rises along all that the constraints allow."""
+FEW = 150
+"""Up to how many parameters it is asked by a linear program whether f rises along all that the constraints allow."""
+LEAST = 1e-5
+"""A multiplier in units of the slope of f that is larger is taken for one above 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,22 +73,32 @@ def curvature(problem: Constrained, kkt: KKT) -> Curvature:
 def rises(problem: Constrained, kkt: KKT) -> bool:
     """Whether f rises to first order along every direction but 0 that the active constraints allow to first order.
 
-    Such a point is a strict local minimum, whichever of its multipliers are told: the largest |d_i| of the directions
-    with J_A d >= 0 (= 0 for equalities) and g'd <= 0 are found by linear programs, and all have to be 0.
+    Such a point is a strict local minimum, whichever of its multipliers are told. The directions d with A d >= 0 (= 0
+    for equalities) and g'd <= 0 are 0 alone if and only if there are multipliers of A that balance g, those of
+    inequalities above 0, and A has rank n (strict complementarity of linear programs: Goldman and Tucker, 1956). One
+    linear program finds those whose least is the largest.
     """
     if problem.sparse or problem.n > FEW:
         return False
     active, unit = active_set(problem, kkt), np.eye(problem.n)
-    rows = np.vstack([kkt.seen.J[active.rows], unit[active.lower], -unit[active.upper], -kkt.seen.g[None]])
+    rows = np.vstack([kkt.seen.J[active.rows], unit[active.lower], -unit[active.upper]])
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
-    equal = np.zeros(len(rows), bool)
-    equal[: len(active.rows)] = active.rows < problem.equalities
-    wide = np.vstack([-rows, rows[equal]])
-    for way in (*unit, *-unit):
-        found = scipy.optimize.linprog(-way, wide, np.full(len(wide), 1e-9), bounds=[(-1.0, 1.0)] * problem.n)
-        if found.status != 0 or -found.fun > 1e-5:
-            return False
-    return True
+    g = kkt.seen.g / max(float(np.linalg.norm(kkt.seen.g)), 1e-300)
+    fixed = np.flatnonzero(problem.bounds.lower == problem.bounds.upper)
+    equal = np.concatenate(
+        [active.rows < problem.equalities, np.isin(active.lower, fixed), np.isin(active.upper, fixed)]
+    )
+    if np.linalg.matrix_rank(rows, tol=1e-8) < problem.n:
+        return False
+    signed = np.flatnonzero(~equal)  # y_i >= t for these, the largest t <= 1
+    above = np.hstack([-np.eye(len(rows))[signed], np.ones((len(signed), 1))])
+    balance = np.hstack([rows.T, np.zeros((problem.n, 1))])
+    found = scipy.optimize.linprog(
+        np.append(np.zeros(len(rows)), -1.0), np.vstack([above, balance, -balance]),
+        np.concatenate([np.zeros(len(signed)), g + 1e-9, 1e-9 - g]),
+        bounds=[*((None, None) if e else (0.0, None) for e in equal), (0.0, 1.0)],
+    )  # fmt: skip
+    return found.status == 0 and bool(found.x[-1] > LEAST)
 
 
 def _least(H: Array, J: Array, free: Array) -> tuple[float, Array, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,33 +11,20 @@ from qed.optimization.bounds import drawn
 from qed.optimization.constrained.curvature import rises
 from qed.optimization.constrained.engine import Said
 from qed.optimization.constrained.fritz_john import FritzJohn, balance, fritz_john
+from qed.optimization.constrained.limits import limit
 from qed.optimization.constrained.nearby import climbs, lower_nearby
 from qed.optimization.constrained.polish import KKT
 from qed.optimization.constrained.portfolio import LARGE, Solved, bends_down, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.residuals import SOLVED, Lagrange, row_scales, violations
 from qed.optimization.constrained.restoration import Restored, restored
+from qed.optimization.constrained.told import Told
 from qed.optimization.solution import Ending
 from qed.standing import Standing
 
 Array = np.ndarray
 STARTS, FEW = 6, 50
 """From how many more points a feasible one is looked for, and with how many parameters at most."""
-
-
-@dataclass(frozen=True, eq=False)
-class Told:
-    """What is said: the kind, the sentence; what would settle it where it is open; reasons; a direction.
-
-    `near` is where the constraints are violated least, where that was looked for.
-    """
-
-    kind: Ending
-    text: str
-    settle: str | None = None
-    reasons: tuple[Reason, ...] = ()
-    direction: Array | None = None
-    near: Restored | None = None
 
 
 def told(problem: Constrained, best: Solved) -> Told:
@@ -52,7 +38,7 @@ def told(problem: Constrained, best: Solved) -> Told:
     if best.ray is not None:
         return Told(Ending.UNBOUNDED_BELOW, best.ray.text, direction=best.ray.direction)
     if best.held:
-        return _kkt_point(problem, best)
+        return limit(problem, best) or _kkt_point(problem, best)
     words = _open(problem, best) if best.kkt.residuals.feasibility <= SOLVED else _in_conflict(problem, best)
     if words.kind not in (Ending.UNDECIDED, Ending.BUDGET_SPENT):
         return words

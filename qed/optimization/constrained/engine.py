@@ -72,5 +72,5 @@ class Callbacks:
     def first(self, x: Array) -> tuple[Array, Any]:
         """The gradient of f and the Jacobian of c."""
         if self._first is None or not np.array_equal(self._first[0], x):
-            self._first = (np.array(x, np.float64), self.problem.derivatives.first(x))
+            self._first = (np.array(x, np.float64), self.problem.first(x))
         return self._first[1]

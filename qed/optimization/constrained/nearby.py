@@ -6,6 +6,8 @@ constraints by least squares. What is found is a witness; what is not found is n
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from qed.optimization.constrained.polish import KKT
@@ -16,6 +18,8 @@ Array = np.ndarray
 DRAWN, HALVINGS = 12, 30
 FAR, NEAR = (0.3, 1e-2), (1e-2, 1e-3)
 """How far it is looked, relative to max(1, |x|): for another start, and for a word about the point itself."""
+TRIES = 25
+"""Evaluations after which a point that is not feasible yet is given up."""
 
 
 def lower_nearby(
@@ -33,8 +37,9 @@ def lower_nearby(
     size = max(1.0, float(np.linalg.norm(here.x)))
     ways = [vector, -vector]
     if not problem.sparse:
+        along = tangent(here.J[: problem.equalities])
         for _ in range(DRAWN):
-            way = rng.standard_normal(problem.n)
+            way = along(rng.standard_normal(problem.n))
             way = np.where(here.x <= box.lower + 1e-9, np.abs(way), way)
             way = np.where(here.x >= box.upper - 1e-9, -np.abs(way), way)
             ways.append(way / np.linalg.norm(way))
@@ -59,9 +64,23 @@ def lower_nearby(
     return edge
 
 
+def tangent(J: Array) -> Callable[[Array], Array]:
+    """The projection onto the directions that keep rows with the Jacobian J to first order; all are, where none does.
+
+    Example:
+        >>> tangent(np.array([[1.0, 1.0]]))(np.array([2.0, 0.0])).round(12).tolist()
+        [1.0, -1.0]
+    """
+    _, sizes, rows = np.linalg.svd(J, full_matrices=False)
+    across = rows[sizes > 1e-10 * sizes.max(initial=0.0)]
+    if len(across) >= J.shape[1]:
+        return lambda way: way
+    return lambda way: way - across.T @ (across @ way)
+
+
 def allowed(problem: Constrained, x: Array, most: float) -> tuple[Array, ...]:
     """A feasible point found from x, and the same drawn back towards x: least squares go past the boundary."""
-    found = restored(problem, x)
+    found = restored(problem, x, most=TRIES)
     if found is None or found.violation > most:
         return ()
     inside, outside = found.x, x

@@ -13,7 +13,7 @@ Everything is evaluated in float64, from the graphs as they were traced under th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -34,6 +34,8 @@ from qed.optimization.constrained.derivatives import Derivatives, derivatives_of
 Array = np.ndarray
 Matrix = Any
 """A dense array or a scipy.sparse.csr_array."""
+RECENT = 6
+"""Of how many points, the last ones, what was computed is kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +74,8 @@ class Constrained:
         bounds: of the parameters, float64 vectors.
         asked: (fun, x0, args, equality, inequality, bounds) as they were given.
         derivatives: the compiled functions of float64 vectors.
+        counts: of evaluations and Hessians.
+        recent: what is known at the last few points.
 
     Example:
         >>> import jax.numpy as jnp
@@ -88,6 +92,7 @@ class Constrained:
     asked: tuple[Any, ...]
     derivatives: Derivatives
     counts: dict[str, int]
+    recent: dict[bytes, dict[str, Any]] = field(init=False, default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -154,15 +159,34 @@ class Constrained:
 
     def at(self, x: Array) -> Seen:
         """Everything of first order at a vector; counted as one evaluation."""
-        self.counts["values"] += 1
-        f, c = self.derivatives.values(x)
-        g, J = self.derivatives.first(x)
+        f, c = self.values(x)
+        g, J = self.first(x)
         return Seen(np.array(x, np.float64), f, c, g, J)
 
     def values(self, x: Array) -> tuple[float, Array]:
-        """f and c at a vector."""
-        self.counts["values"] += 1
-        return self.derivatives.values(x)
+        """f and c at a vector; counted where it is none of the last few."""
+        known = self._known(x)
+        if "values" not in known:
+            self.counts["values"] += 1
+            known["values"] = self.derivatives.values(x)
+        f, c = known["values"]
+        return f, c.copy()
+
+    def first(self, x: Array) -> tuple[Array, Matrix]:
+        """The gradient of f and the Jacobian of c at a vector."""
+        known = self._known(x)
+        if "first" not in known:
+            known["first"] = self.derivatives.first(x)
+        g, J = known["first"]
+        return g.copy(), J.copy()
+
+    def _known(self, x: Array) -> dict[str, Any]:
+        key = np.asarray(x, np.float64).tobytes()
+        if key not in self.recent:
+            self.recent[key] = {}
+            for old in list(self.recent)[:-RECENT]:
+                del self.recent[old]
+        return self.recent[key]
 
     def hessian(self, x: Array, y: Array, weight: float = 1.0) -> Matrix:
         """The Hessian of weight f - y'c, symmetric, dense or sparse."""

@@ -26,11 +26,11 @@ from qed.optimization.constrained.convexity import globally
 from qed.optimization.constrained.curvature import Curvature
 from qed.optimization.constrained.degeneracy import Named, complementarities, degeneracies
 from qed.optimization.constrained.duality import bounded_below, endless
-from qed.optimization.constrained.endings import Told
 from qed.optimization.constrained.nearby import falls_on, lower_nearby
 from qed.optimization.constrained.polish import KKT, Active, active_set
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.residuals import row_scales
+from qed.optimization.constrained.told import Told
 from qed.optimization.constrained.uniqueness import dependent
 from qed.optimization.kkt_box import boxed
 from qed.optimization.solution import Ending
@@ -130,7 +130,7 @@ def proved(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array,
         code = CODES.get(words.kind)
         findings = (*(() if code is None else (Finding(code, words.text),)), *causes)
         standing = Standing.MEASURED if words.settle is None else Standing.UNKNOWN
-        below = _below(problem, kkt) if words.kind is Ending.FLAT_MINIMUM else ()
+        below = _below(problem, kkt) if words.kind in (Ending.FLAT_MINIMUM, Ending.INFIMUM_NOT_ATTAINED) else ()
         return Said(words.text, standing, reasons=why_so, findings=findings, answers=below)
     found = proof(problem, kkt, bend, point)
     made = found.certificate

@@ -44,8 +44,15 @@ class Restored:
     scales: Array
 
 
-def restored(problem: Constrained, start: Array, only: Sequence[int] | None = None) -> Restored | None:
-    """The nearest point from a start, to all rows or to some; None where it cannot be computed."""
+def restored(problem: Constrained, start: Array, only: Sequence[int] | None = None, most: int = 300) -> Restored | None:
+    """The nearest point from a start, to all rows or to some; None where it cannot be computed.
+
+    Args:
+        problem: the problem.
+        start: a vector.
+        only: the rows asked for; None for all.
+        most: evaluations.
+    """
     asked, first = Callbacks(problem), problem.equalities
     scales = row_scales(problem.at(start))
     scales = np.where(np.isfinite(scales), scales, 1.0)  # divided by an infinite slope, anything would hold
@@ -67,7 +74,7 @@ def restored(problem: Constrained, start: Array, only: Sequence[int] | None = No
     try:
         found = least_squares(
             violation, np.clip(start, low, high), slopes, bounds=(low, high), xtol=1e-15, ftol=1e-15, gtol=1e-12,
-            max_nfev=300,
+            max_nfev=most,
         )  # fmt: skip
     except (ValueError, np.linalg.LinAlgError):
         return None

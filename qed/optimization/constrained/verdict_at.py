@@ -19,13 +19,14 @@ from qed.calculus.hessian import flatten
 from qed.errors import QedError
 from qed.optimization.constrained.answering import because, verdict_of
 from qed.optimization.constrained.curvature import curvature
-from qed.optimization.constrained.endings import Told, corner_at, cut_off, degenerate, told
+from qed.optimization.constrained.endings import corner_at, cut_off, degenerate, told
 from qed.optimization.constrained.fritz_john import balance
 from qed.optimization.constrained.polish import KKT, judged, polished
 from qed.optimization.constrained.portfolio import LARGE, Solved, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained, constrained
 from qed.optimization.constrained.proof import onward, proved
 from qed.optimization.constrained.residuals import SOLVED, Lagrange, residuals
+from qed.optimization.constrained.told import Told
 from qed.optimization.solution import Ending, Verdict
 from qed.standing import Standing
 

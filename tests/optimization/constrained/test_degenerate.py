@@ -166,6 +166,18 @@ def test_no_point_outside_the_domain_is_called_lower():
     assert str(answer.reason) in ("flat_minimum", "undecided")
 
 
+def test_a_value_that_is_only_approached_where_a_constraint_has_a_pole():
+    f, g = lambda x: x[0] ** 2, lambda x: 1 / x[0] - 1
+    for bounds in (None, (0.0, 5.0)):
+        answer = qed.minimize(f, jnp.array([0.5]), inequality=g, bounds=bounds)
+        assert str(answer.reason) == "infimum_not_attained", bounds
+        assert answer.check()
+    assert str(qed.verdict(f, jnp.array([1e-9]), inequality=g).kind) == "infimum_not_attained"
+    assert str(qed.verdict(f, jnp.array([0.0]), inequality=g).kind) == "nonfinite"
+    closed = qed.minimize(f, jnp.array([0.5]), inequality=lambda x: 10 - 1 / x[0])
+    assert str(closed.reason) == "minimum"
+
+
 def test_the_edge_of_a_domain_is_told():
     answer = qed.minimize(lambda x: x[0] + jnp.sqrt(x[1]), jnp.array([1.0, 2.0]), inequality=lambda x: x[0])
     assert answer.standing == "UNKNOWN"
