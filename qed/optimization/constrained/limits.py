@@ -80,6 +80,6 @@ def _falls(problem: Constrained, z: Array, here: Seen, missing: int) -> bool:
         if not (inside and np.isfinite(f) and np.all(np.isfinite(c)) and violated(problem, c) <= 1e-9):
             return False
         seen.append(np.array([f, *c]))
-    steps = np.diff(np.array(seen), axis=0)
+    steps: Array = np.diff(np.array(seen), axis=0)
     grows = np.abs(steps[-1, missing]) >= 0.9 * np.abs(steps[0, missing]) > 0
     return bool(np.all(steps[:, 0] < 0) and here.f <= seen[-1][0] and grows)
