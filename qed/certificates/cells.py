@@ -21,6 +21,7 @@ from qed.errors import CertificateError
 from qed.graph.trace import Traced
 from qed.graph.walk import Unknown, Walker
 
+BITS = 128
 FAR = 4.0
 """A cell that begins this much nearer to the number is cut at the geometric mean."""
 
@@ -152,3 +153,12 @@ def between_cuts(a: float, b: float, from_a: float | None, from_b: float | None)
 def reach(s: float, gap: float) -> float:
     """How far from s differences are exact in float64, within the gap to the next cut."""
     return min(gap, abs(s)) if s else gap
+
+
+def by_slope(at: Any, over: Any, step: Any, terms: int) -> Any:
+    """A series over a cell, its values as those of the middle and the slope say, if that is closer (mean value)."""
+    value = at[0] + over[1] * step
+    if not (value.is_finite() and value.rad() < over[0].rad()):
+        return over
+    with precision(BITS, terms) as library:
+        return library.arb_series([value, *(over[k] for k in range(1, terms))])

@@ -32,7 +32,8 @@ from qed.certificates import countable, near_divergence
 from qed.certificates.certificate import Certificate
 from qed.certificates.curvature_integral import enclosed
 from qed.certificates.fingerprint import fingerprint
-from qed.certificates.integral_parts import BITS, Part, Undefined, value_on
+from qed.certificates.found import Undefined
+from qed.certificates.integral_parts import BITS, Part, value_on
 from qed.certificates.named_laws import checked, output_of
 from qed.certificates.series import SumData
 from qed.certificates.weights import fraction

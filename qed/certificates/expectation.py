@@ -26,7 +26,8 @@ import numpy as np
 
 from qed.certificates import relative
 from qed.certificates.certificate import Certificate, Subject
-from qed.certificates.integral_parts import BITS, Part, Undefined, value_on, weight_of
+from qed.certificates.found import Undefined
+from qed.certificates.integral_parts import BITS, Part, value_on, weight_of
 from qed.certificates.named_laws import checked, output_of
 from qed.certificates.series import Sum, SumData
 from qed.domains.counts import COUNTS

@@ -10,29 +10,33 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
 
-from qed.certificates.cells import Cell, between_cuts, reach, walked
+from qed.certificates.cells import BITS, Cell, between_cuts, by_slope, reach, walked
+from qed.certificates.crossings import across
+from qed.certificates.found import BOTH, Found, Unbounded, Undefined, infinity
+from qed.certificates.patience import on_time
 from qed.certificates.weights import fraction
 from qed.domains.densities import NAMED
 from qed.domains.precision import flint, precision
 from qed.domains.tail import NoOrder, Tail
 from qed.domains.tail_forms import Near, Term, ball_of
+from qed.domains.tail_growth import Above, infinite_integral
 from qed.domains.tail_infinite import Infinite
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 
-BITS = 128
 ORDER = 15
 """The order of the series on a cell; odd."""
 CELLS = 600
 """How many cells a part is cut into at most."""
 TINY = 2.0**-24
 """Cells smaller than this in parts of the place, on which the density is not bounded, are cut no further."""
+SMALL = 2.0**-6
+"""Cells smaller than this, on which the density is not bounded, are looked at for a value that is 0."""
 STARTS = 12
 """How many starts of a tail are tried at most, each twice as far out."""
 CLOSER = 2.0**8
@@ -45,18 +49,6 @@ ENOUGH = 2.0**-10
 """The part of the room that a tail may take."""
 
 
-class Undefined(CertificateError):
-    """Both ends of a part diverge, with opposite signs."""
-
-
-class Unbounded(CertificateError):
-    """The integrand is not bounded, or not defined, on a cell that is too small to be halved: near `place`."""
-
-    def __init__(self, node: str, place: float) -> None:
-        super().__init__(node, f"the integrand is not bounded near {place!r}")
-        self.place = place
-
-
 def weight_of(text: str, node: str) -> Any:
     """A ball of a weight, from its fraction as a text."""
     return ball_of(fraction(text, node))
@@ -65,21 +57,6 @@ def weight_of(text: str, node: str) -> Any:
 def value_on(traced: Traced, output: int, lower: float, upper: float, node: str) -> Any:
     """A ball of the values of an output on an interval."""
     return Cell(0.0, float(lower), float(upper)).range_of(traced, output, BITS, node)
-
-
-def _infinity(sign: int) -> Any:
-    return flint().arb.pos_inf() if sign > 0 else flint().arb.neg_inf()
-
-
-@dataclass(frozen=True)
-class Found:
-    """Balls of the integrals of f exp(u) and exp(u)."""
-
-    of_f: Any
-    mass: Any
-
-    def __add__(self, other: Found) -> Found:
-        return Found(self.of_f + other.of_f, self.mass + other.mass)
 
 
 class Part:
@@ -106,6 +83,7 @@ class Part:
             self.u, self.output = family.traced(self.parameters), 0
         self.shift = flint().arb(0)
         self.relative = relative
+        self.outside = Found(flint().arb(0), flint().arb(0))
         self.diverging: set[int] = set()
         self.problems: dict[float, str] = {}
         self.cells: list[float] = []
@@ -131,16 +109,21 @@ class Part:
         if self.probability and not found.mass.is_finite():
             raise CertificateError(self.node, "the density has infinite mass: it is improper")
         if self.diverging == {1, -1} and self.weight > 0:
-            raise Undefined(self.node, "both ends diverge, with opposite signs: the integral is undefined")
+            raise Undefined(self.node, BOTH)
         if found.of_f.is_nan():
             raise CertificateError(self.node, "the tails are not enclosed")
+        if found.of_f.is_finite() and not self.probability:
+            least = float((self.weight * found.of_f * self.shift.exp()).rad())
+            room = max(room, 1.5 * least) if room < least and not self.relative else room  # it is not reached
         middle = self._middle(cells, found, room if found.of_f.is_finite() else 1e-3)
-        if not found.of_f.is_finite():
+        if self.diverging == {1, -1} and self.weight > 0:
+            raise Undefined(self.node, BOTH)
+        if not self.outside.of_f.is_finite():
             if self.probability and not (middle.mass.is_finite() and middle.mass > 0):
                 raise CertificateError(self.node, "the mass is not proved to be finite")
             if not self.weight > 0 or not self._inside.of_f.is_finite():
                 raise CertificateError(self.node, "the integral is not proved to be finite between the tails")
-            return found.of_f
+            return self.outside.of_f
         if not self.probability:
             return self.weight * middle.of_f * self.shift.exp()
         if not (middle.mass > 0 and middle.mass.is_finite()):
@@ -174,7 +157,7 @@ class Part:
                 continue
             start, tail = self._tail(None, side, max(8.0, *map(abs, inner)), enough)
             found = found + tail
-            cuts = [-start, *cuts] if side < 0 else [*cuts, start]
+            cuts = [side * start, *cuts]
         cuts = sorted(set(cuts))
         cells: list[Cell] = []
         for a, b in itertools.pairwise(cuts):
@@ -218,6 +201,7 @@ class Part:
         best: tuple[float, Found] | None = None
         problem = "no start was tried"
         for _ in range(self.starts):
+            on_time()
             if s and start * abs(s) > CLOSEST:
                 break
             try:
@@ -242,28 +226,38 @@ class Part:
             raise CertificateError(self.node, problem)
         return best
 
+    def _forms(self, s: float | None, side: int, domain: Tail) -> tuple[Any, Any]:
+        """The function and the density for all side x >= domain.start, or, beside s, for 0 < side (x - s) <= 1 / it."""
+        arb = flint().arb
+        if s is None:
+            x: Any = Term(arb(side), Fraction(1), arb(0))
+        else:
+            rest = Term(arb(side), Fraction(-1), arb(0))
+            x = Near(arb(s), rest) if s else rest
+        weight = domain.exp(walked(self.u, domain, x, self.output, self.node))
+        jacobian = Term((-self.shift).exp(), Fraction(0 if s is None else -2), arb(0))  # x = s + 1/y, dx = dy / y^2
+        if isinstance(weight, Above):
+            return self.form(domain, x), Above(domain.mul(weight.least, jacobian))
+        weight = domain.mul(domain.as_term(weight), jacobian)
+        return (weight if weight.b.is_zero() else self.form(domain, x)), weight
+
     def _beyond(self, s: float | None, side: int, start: float) -> Found:
-        """The integrals over side x >= start, or, beside s, over 0 < side (x - s) <= 1 / start."""
+        """The integrals over such a tail."""
         domain = Tail(start, BITS)
         arb = flint().arb
-        zero = arb(0)
-        if s is None:
-            x: Any = Term(arb(side), Fraction(1), zero)
-        else:
-            rest = Term(arb(side), Fraction(-1), zero)
-            x = Near(arb(s), rest) if s else rest
-        u = walked(self.u, domain, x, self.output, self.node)
-        weight = domain.scaled(domain.as_term(domain.exp(u)), (-self.shift).exp())
+        f, weight = self._forms(s, side, domain)
+        if isinstance(weight, Above):
+            infinite_mass = infinite_integral(domain, domain.fixed(arb(1)), weight)
+            return Found(infinite_integral(domain, f, weight), infinite_mass)
         if weight.b.is_zero():
-            return Found(zero, zero)
-        f = self.form(domain, x)
-        if s is not None:  # x = s + 1/y, dx = dy / y^2
-            weight = domain.mul(weight, Term(arb(1), Fraction(-2), zero))
-        mass = domain.integral(weight)
-        if self.probability and not mass.is_finite():
-            return Found(zero, mass)
+            return Found(arb(0), arb(0))
+        mass = domain.integral(weight) if self.probability else arb(0)
+        if not mass.is_finite():
+            return Found(arb(0), mass)
+        if isinstance(f, Above):
+            return Found(infinite_integral(domain, f, weight), mass)
         if isinstance(f, Infinite):
-            return Found(_infinity(f.sign) if weight.b > 0 else arb.nan(), mass)
+            return Found(infinity(f.sign) if weight.b > 0 else arb.nan(), mass)
         return Found(domain.integral(domain.mul(domain.as_term(f), weight)), mass)
 
     def form(self, domain: Tail, x: Any) -> Any:
@@ -276,15 +270,17 @@ class Part:
         """Everything together; the cells with the widest enclosures are halved."""
         arb = flint().arb
         waiting: list[Any] = []
+        self.outside = tails
         for cell in cells:
             self._push(waiting, cell)
         for count in range(CELLS):
+            on_time()
             inside = Found(arb(0), arb(0))
             if count % 8 == 0 or len(waiting) < 8:
                 for item in waiting:
                     inside = inside + item[-1]
                 self._inside = inside
-                if self._narrow(inside + tails, room) or not waiting:
+                if self._narrow(inside + self.outside, room) or not waiting:
                     break
             widest = heapq.heappop(waiting)
             *_, cell, found = widest
@@ -301,7 +297,7 @@ class Part:
             total = total + item[-1]
         self._inside = total
         self.cells = sorted({end for item in waiting for end in item[-2].ends})
-        return total + tails
+        return total + self.outside
 
     def _unbounded(self, cell: Cell) -> CertificateError:
         """What is said of a cell on which the integrand has no bound."""
@@ -319,6 +315,10 @@ class Part:
 
     def _push(self, waiting: list[Any], cell: Cell) -> None:
         found = self._of(cell)
+        if signs := {sign for sign in (1, -1) if found.of_f == infinity(sign)}:
+            self.outside = self.outside + found
+            self.diverging |= signs
+            return
         heapq.heappush(waiting, (-self._lost(found), cell.anchor, cell.low, cell, found))
 
     def off(self, found: Found) -> float:
@@ -326,7 +326,9 @@ class Part:
         return sum(float(x.rad()) if x.is_finite() else np.inf for x in (found.of_f, found.mass))
 
     def _lost(self, found: Found) -> float:
-        """How much is lost on a cell, as an order of the cells."""
+        """How much is lost on a cell, as an order of the cells; of the mass alone where the integral is infinite."""
+        if not self.outside.of_f.is_finite() and found.of_f.is_finite() and found.mass.is_finite():
+            return float(found.mass.rad())
         return self.off(found)
 
     def _of(self, cell: Cell) -> Found:
@@ -334,10 +336,22 @@ class Part:
         try:
             found = self._series(cell)
         except CertificateError:
-            return self._range(cell)
+            found = self._range(cell)
+            return found if found.finite or not cell.tiny(SMALL) else self._across(cell)
         if found.mass.rad() < abs(found.mass.mid()):
             return found
         return min(found, self._range(cell), key=self._lost)
+
+    def _across(self, cell: Cell) -> Found:
+        """The integrals over a small cell on which they have no bound."""
+        try:
+            return Found(*across(self.f, (self.u, self.output), self.shift, cell, self.node))
+        except Undefined:
+            if self.weight > 0:
+                raise
+            return Found(flint().arb.nan(), flint().arb.nan())
+        except CertificateError:
+            return Found(flint().arb.nan(), flint().arb.nan())
 
     def _range(self, cell: Cell) -> Found:
         """The integrals over a cell by the ranges of f and of the density."""
@@ -356,7 +370,7 @@ class Part:
         right, left = arb(cell.high) - arb(middle), arb(cell.low) - arb(middle)
         about = self._logarithms(cell, False), self._logarithms(cell, True)
         step = left.union(right)
-        closer = [_by_slope(one, other, step, self.order + 2) for one, other in zip(*about, strict=True)]
+        closer = [by_slope(one, other, step, self.order + 2) for one, other in zip(*about, strict=True)]
         at, over = (self._weighted(pair) for pair in (about[0], closer))
         sums = []
         for point, every in zip(at, over, strict=True):
@@ -379,12 +393,3 @@ class Part:
         with precision(BITS, self.order + 2) as library:
             weight = (found[1] - library.arb_series([self.shift])).exp()
             return found[0] * weight, weight
-
-
-def _by_slope(at: Any, over: Any, step: Any, terms: int) -> Any:
-    """A series over a cell, its values as those of the middle and the slope say, if that is closer (mean value)."""
-    value = at[0] + over[1] * step
-    if not (value.is_finite() and value.rad() < over[0].rad()):
-        return over
-    with precision(BITS, terms) as library:
-        return library.arb_series([value, *(over[k] for k in range(1, terms))])

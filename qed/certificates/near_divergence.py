@@ -22,7 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.certificates.cells import walked
-from qed.certificates.integral_parts import Found, Part
+from qed.certificates.found import Found
+from qed.certificates.integral_parts import Part
 from qed.domains.precision import flint
 from qed.domains.tail import Tail
 from qed.domains.tail_forms import NoOrder, Term

@@ -14,7 +14,8 @@ from typing import Any, ClassVar, final
 import jax
 import numpy as np
 
-from qed.certificates.integral_parts import Found, Part
+from qed.certificates.found import Found
+from qed.certificates.integral_parts import Part
 from qed.certificates.series import loss
 from qed.domains.masses import log_mass
 from qed.errors import CertificateError

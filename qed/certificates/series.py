@@ -22,7 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from qed.certificates.integral_parts import BITS, Found, value_on, walked, weight_of
+from qed.certificates.found import Found
+from qed.certificates.integral_parts import BITS, value_on, walked, weight_of
+from qed.certificates.patience import on_time
 from qed.domains.counts import COUNTS, later
 from qed.domains.exact_growth import AtLeast, ExactGrowth
 from qed.domains.increments import Increments
@@ -170,6 +172,7 @@ class Sum:
     def _halved(self, waiting: list[Any], tail: Found, room: float | None, count: int) -> tuple[Found, int]:
         """Everything together; the cells where most is lost are halved."""
         while True:
+            on_time()
             total = tail
             for item in waiting:
                 total = total + item[-1]

@@ -17,7 +17,7 @@ import numpy as np
 from qed import facts
 from qed.domains.ball import inside
 from qed.domains.ball_functions import rule_of
-from qed.domains.ball_series import BallSeries
+from qed.domains.ball_series import BallSeries, SeriesOfBalls
 from qed.domains.forward import Forward
 from qed.domains.known import Known
 from qed.domains.one_number import SAME
@@ -35,7 +35,11 @@ from qed.domains.tail_forms import (
     fraction_of,
     grown,
     holds,
+    indicator,
+    logic,
 )
+from qed.domains.tail_gamma import GAMMA, far_gamma
+from qed.domains.tail_growth import Above, above
 from qed.domains.tail_infinite import Infinite, with_infinities
 from qed.domains.value import Value
 from qed.graph.dtypes import is_real
@@ -43,8 +47,13 @@ from qed.graph.graph import Atom, Equation, Variable
 from qed.graph.walk import Context, Unknown
 
 FORMS = (Term, Logarithm, Near)
+ROOTS = {"square": Fraction(2), "sqrt": Fraction(1, 2), "rsqrt": Fraction(-1, 2)}
 ROUNDED = frozenset({"floor", "ceil", "round"})
 """Operations that give whole numbers."""
+
+
+Instead = Callable[[Context, Sequence[Any]], Term | None]
+"""What stands in the place of an equation's output, by its inputs."""
 
 
 @final
@@ -63,11 +72,14 @@ class Tail(Arithmetic, Forward):
 
     name = "tail"
 
-    def __init__(self, start: float, bits: int = 128) -> None:
+    def __init__(self, start: float, bits: int = 128, instead: Instead | None = None) -> None:
         super().__init__(start, bits)
+        self.instead = instead
 
     def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
-        """The forms of an equation's outputs."""
+        """The forms of an equation's outputs; what stands `instead` of one, if that says so."""
+        if self.instead is not None and (found := self.instead(context, inputs)) is not None:
+            return (found,)
         if all(isinstance(x, Known) for x in inputs) and exact_on_numbers(equation):
             found = Value().apply(equation, [x.array for x in inputs], context)
             return tuple(self.constant(v, array) for v, array in zip(equation.outputs, found, strict=True))
@@ -81,8 +93,10 @@ class Tail(Arithmetic, Forward):
             return (self.unknown(equation, context),) * len(equation.outputs)
 
     def constant(self, atom: Atom, array: Any) -> Any:
-        """A number; a form is itself."""
-        if isinstance(array, Term | Logarithm | Near | Forms | Truth | Infinite):
+        """A number; a form is itself, and of a series it is the ball of its values."""
+        if isinstance(array, SeriesOfBalls):
+            return self.fixed(array.leading.item())
+        if isinstance(array, Term | Logarithm | Near | Forms | Truth | Infinite | Above):
             return array
         if is_real(atom.dtype) and np.shape(array) == ():
             return self._scalar(Known(np.asarray(array)))
@@ -137,12 +151,14 @@ class Tail(Arithmetic, Forward):
         name, params = equation.primitive, equation.params
         if name in SAME:
             if isinstance(xs[0], Truth) and is_real(equation.outputs[0].dtype):
-                return self.fixed(self._indicator(xs[0]))
+                return self.fixed(indicator(xs[0]))
             if not is_real(equation.outputs[0].dtype) and not isinstance(xs[0], Truth):
                 raise NoOrder
             return xs[0]
         if any(not is_real(v.dtype) and np.dtype(v.dtype).kind != "b" for v in equation.outputs):
             raise NoOrder  # integers are rounded and wrap around
+        if name != "select_n" and any(isinstance(x, Above) for x in xs):
+            return above(self, name, xs, params)
         if name != "select_n" and any(isinstance(x, Infinite) for x in xs):
             return with_infinities(self, name, xs)
         if name in ("lt", "le", "gt", "ge", "eq", "ne"):
@@ -152,7 +168,7 @@ class Tail(Arithmetic, Forward):
         if name == "is_finite" and isinstance(xs[0], FORMS) and _finite(xs[0]):
             return Truth(True)  # a real number, for every x
         if not all(isinstance(x, FORMS) for x in xs):
-            return self._logic(name, xs)
+            return logic(name, xs)
         if name == "add":
             return self.add(*xs)
         if name == "sub":
@@ -179,6 +195,12 @@ class Tail(Arithmetic, Forward):
         """The exponential, of -inf too."""
         return with_infinities(self, "exp", (x,)) if isinstance(x, Infinite) else super().exp(x)
 
+    def _both(self, name: str, x: Any, y: Any) -> Any:
+        """The sum, difference or product of two values, of which one may only be bounded from below."""
+        if isinstance(x, Above) or isinstance(y, Above):
+            return above(self, name, (x, y), {})
+        return self.mul(x, y) if name == "mul" else self.add(x, y if name == "add" else self._negated(y))
+
     def _negated(self, x: Any) -> Any:
         return self.scaled(x, flint().arb(-1))
 
@@ -190,13 +212,14 @@ class Tail(Arithmetic, Forward):
             return self.exp(self.mul(y, self.log(x)))
 
     def _unary(self, name: str, x: Any, params: Any) -> Any:
-        one = self.fixed(flint().arb(1))
+        arb = flint().arb
+        one = self.fixed(arb(1))
         if name == "integer_pow":
             return self.power(x, Fraction(int(params["y"])))
         if name == "neg":
             return self._negated(x)
-        if name in ("square", "sqrt", "rsqrt"):
-            return self.power(x, {"square": Fraction(2), "sqrt": Fraction(1, 2), "rsqrt": Fraction(-1, 2)}[name])
+        if name in ROOTS:
+            return self.power(x, ROOTS[name])
         if name == "exp":
             return self.exp(x)
         if name == "log":
@@ -207,19 +230,19 @@ class Tail(Arithmetic, Forward):
             except NoOrder:
                 return self._softplus(x)
         if name == "expm1":
-            return self.add(self.exp(x), self.fixed(flint().arb(-1)))
+            return self._both("add", self.exp(x), self.fixed(arb(-1)))
         if name in ("cosh", "sinh"):
-            half = [self.scaled(self.exp(self.scaled(x, flint().arb(sign))), flint().arb(0.5)) for sign in (1, -1)]
-            return self.add(half[0], half[1] if name == "cosh" else self._negated(half[1]))
+            half = [self._both("mul", self.exp(self.scaled(x, arb(sign))), self.fixed(arb(0.5))) for sign in (1, -1)]
+            return self._both("add" if name == "cosh" else "sub", *half)
         if name == "abs":
             return self._size(x)
         if name == "sign":
             return self.fixed(flint().arb(self.sign(x)))
         if name in ROUNDED:
             return self._rounded(name, x)
-        if name in ("logistic", "tanh"):
+        if name in ("logistic", "tanh") or name in GAMMA:
             try:
-                return self._sigmoid(name, x)
+                return far_gamma(self, name, x) if name in GAMMA else self._sigmoid(name, x)
             except NoOrder:
                 pass
         return self._bounded(name, x, params)
@@ -355,11 +378,6 @@ class Tail(Arithmetic, Forward):
             return Truth(None)
         return self._hull(*cases)
 
-    def _indicator(self, x: Truth) -> Any:
-        """A ball of 1 where a condition holds, and of 0 where it does not."""
-        arb = flint().arb
-        return arb(0).union(arb(1)) if x.holds is None else arb(int(x.holds))
-
     def _remainder(self, x: Any, y: Any) -> Any:
         """The remainder of a division by one number, of the sign of what is divided and smaller than the divisor."""
         arb = flint().arb
@@ -371,17 +389,6 @@ class Tail(Arithmetic, Forward):
             return self.fixed(whole * self.sign(x))
         except NoOrder:
             return self.fixed(whole.union(-whole))
-
-    def _logic(self, name: str, xs: Sequence[Any]) -> Truth:
-        if not all(isinstance(x, Truth) for x in xs):
-            raise NoOrder
-        held = [x.holds for x in xs]
-        if name in ("and", "or"):
-            decisive = name == "or"
-            return Truth(decisive if decisive in held else None if None in held else not decisive)
-        if name == "not":
-            return Truth(None if held[0] is None else not held[0])
-        raise NoOrder
 
     def _exact(self, x: Any) -> Fraction:
         if not isinstance(x, Term) or not x.constant:

@@ -38,6 +38,7 @@ from qed.domains.tail_forms import (
     power_of,
     power_of_ball,
 )
+from qed.domains.tail_growth import steep
 
 ONE = Fraction(1)
 ZERO = Fraction(0)
@@ -215,6 +216,8 @@ class Arithmetic:
             return self.near(a, replace(x.rest, b=x.rest.b * by))
         if isinstance(x, Term):
             return replace(x, b=x.b * by)
+        if not isinstance(x, Logarithm):
+            raise NoOrder
         if x.m and not by.is_exact():
             return self.scaled(self.as_term(x), by)
         return Logarithm(x.b * by, x.m * fraction_of(by) if x.m else x.m, x.c * by, x.q)
@@ -270,6 +273,8 @@ class Arithmetic:
             return self.near(arb(1), replace(parts[1], b=parts[1].b * self.ball(parts[1]).exp()))
         if isinstance(x, Term) and x.k > 0 and not x.q and x.p >= 0 and (x.p > 0 or x.k > 1):
             return self._fallen(x)
+        if isinstance(x, Term) and (found := steep(self, x)) is not None:
+            return found
         x = self.as_logarithm(x)
         return Term(x.b.exp(), x.m, x.c, x.q)
 

@@ -1,8 +1,10 @@
 """Arrays in the tail domain: a likelihood of data is a sum of forms, entry by entry.
 
 An array is an object array of the forms of its entries. What moves numbers is done to their places; a sum, a product,
-the largest and the least are folds; what has a rule for one number is done to each. All of it holds for all x >= R,
-since each entry does.
+the largest and the least are folds; what has a rule for one number is done to each. Sums so far are folds that keep
+what they have on the way, and the sorted array is what exchanges of two neighbours make of it, each the less and the
+larger of both (Knuth, *The Art of Computer Programming* 3, section 5.3.4). All of it holds for all x >= R, since each
+entry does.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -30,6 +33,10 @@ FOLDS: Mapping[str, str] = {
     "reduce_or": "or",
 }
 """What a reduction does to two entries."""
+SO_FAR: Mapping[str, str] = {"cumsum": "add", "cumprod": "mul", "cummax": "max", "cummin": "min"}
+"""What the entries up to each place are put together by."""
+SORTED = 2**5
+"""So many entries an array has at most that is sorted."""
 JOINED = frozenset({"concatenate", "stack"})
 """What puts arrays beside each other."""
 
@@ -89,6 +96,11 @@ def applied(
     given = [entries(x, scalar) for x in inputs]
     if name in FOLDS:
         return packed(_folded(given[0], equation.params["axes"], lambda x, y: one(FOLDS[name], (x, y))))
+    if name in SO_FAR:
+        along = int(equation.params["axis"])
+        return packed(_along(given[0], along, lambda row: _so_far(row, equation.params["reverse"], name, one)))
+    if name == "sort" and len(given) == 1:
+        return packed(_along(given[0], int(equation.params["dimension"]), lambda row: _sorted(row, one)))
     if name == "dot_general":
         return packed(_dot(given[0], given[1], equation.params["dimension_numbers"], one))
     shape = equation.outputs[0].shape
@@ -133,6 +145,32 @@ def _folded(array: np.ndarray, axes: Sequence[int], two: Callable[[Any, Any], An
     for k, row in enumerate(rows):
         found[k] = reduce(two, row)
     return found.reshape(shape)
+
+
+def _along(array: np.ndarray, axis: int, change: Callable[[list[Any]], list[Any]]) -> np.ndarray:
+    """The array, each row along an axis changed."""
+    rows = np.moveaxis(array, axis, -1)
+    found = np.empty(rows.shape, object)
+    for place in np.ndindex(rows.shape[:-1]):
+        for k, value in enumerate(change(list(rows[place]))):
+            found[(*place, k)] = value
+    return np.moveaxis(found, -1, axis)
+
+
+def _so_far(row: list[Any], backward: bool, name: str, one: Callable[[str, Sequence[Any]], Any]) -> list[Any]:
+    """The entries up to each place put together, from the last on where it goes backward."""
+    found = list(accumulate(row[::-1] if backward else row, lambda x, y: one(SO_FAR[name], (x, y))))
+    return found[::-1] if backward else found
+
+
+def _sorted(row: list[Any], one: Callable[[str, Sequence[Any]], Any]) -> list[Any]:
+    """The entries in ascending order, by exchanges of neighbours."""
+    if len(row) > SORTED:
+        raise NoOrder
+    for last in range(len(row) - 1, 0, -1):
+        for k in range(last):
+            row[k : k + 2] = [one(kind, row[k : k + 2]) for kind in ("min", "max")]
+    return row
 
 
 def _dot(left: np.ndarray, right: np.ndarray, numbers: Any, one: Callable[[str, Sequence[Any]], Any]) -> np.ndarray:

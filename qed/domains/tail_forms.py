@@ -5,6 +5,7 @@ The forms and what may be done with them are explained in `qed.domains.tail_arit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -70,6 +71,25 @@ def holds(value: Any) -> bool | None:
     if isinstance(value, Known) and value.array.dtype.kind == "b" and value.array.shape == ():
         return bool(value.array)
     return value.holds if isinstance(value, Truth) else None
+
+
+def logic(name: str, xs: Sequence[Any]) -> Truth:
+    """Comparisons put together by and, or, not."""
+    if not all(isinstance(x, Truth) for x in xs):
+        raise NoOrder
+    held = [x.holds for x in xs]
+    if name in ("and", "or"):
+        decisive = name == "or"
+        return Truth(decisive if decisive in held else None if None in held else not decisive)
+    if name == "not":
+        return Truth(None if held[0] is None else not held[0])
+    raise NoOrder
+
+
+def indicator(x: Truth) -> Any:
+    """A ball of 1 where a condition holds, and of 0 where it does not."""
+    arb = flint().arb
+    return arb(0).union(arb(1)) if x.holds is None else arb(int(x.holds))
 
 
 def branch(value: Any, count: int) -> int | None:

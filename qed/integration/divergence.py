@@ -22,6 +22,7 @@ from qed.certificates.certificate import Subject
 from qed.certificates.curvature_integral import NARROW, by_bregman, by_curvature
 from qed.certificates.divergence import EXACT, Divergence
 from qed.certificates.near_divergence import NEAR
+from qed.certificates.patience import LATE, OutOfTime, patience
 from qed.certificates.weights import as_text
 from qed.domains.balls import outward
 from qed.domains.families import Member, common
@@ -42,7 +43,7 @@ from qed.integration.quadrature import ends_in_float64, measured, vectorised
 from qed.integration.sums import sums_of
 from qed.integration.traced.tracers import measure_is_traced
 from qed.integration.vector_divergence import compared
-from qed.integration.words import RULES, two_rules, within
+from qed.integration.words import RULES, capital, two_rules, within
 from qed.standing import Standing
 
 CLOSE = 1e-10
@@ -54,12 +55,13 @@ CURVATURE = "∫₀¹ (1 - t) dᵀA''(η_p + t d) d dt"
 """How, where the log-normaliser A is known."""
 
 
-def kl(p: Any, q: Any) -> Answer[float]:
+def kl(p: Any, q: Any, *, budget: float = 20.0) -> Answer[float]:
     """The Kullback-Leibler divergence KL(p || q): the mean of log p - log q under p, in nats.
 
     Args:
         p: the law under which the mean is taken: a measure of `qed.measures`, or a vector of probabilities.
         q: the law that it is compared with.
+        budget: seconds that the search for a proof may take.
 
     Returns:
         An answer whose value is the number, never negative: PROVED with bounds; PROVED to be infinite, with the atom or
@@ -84,17 +86,19 @@ def kl(p: Any, q: Any) -> Answer[float]:
     if (found := compared(p, q, True, f"KL({p} || {q})" if isinstance(p, VectorLaw) else "")) is not None:
         return found
     of_p, of_q = as_pair(p, q)
-    if (found := of_images(of_p, of_q, kl)) is not None:
-        return found
-    return _Comparison.of(of_p, of_q, True, f"KL({of_p} || {of_q})").answer()
+    with patience(budget):
+        if (found := of_images(of_p, of_q, kl)) is not None:
+            return found
+        return _Comparison.of(of_p, of_q, True, f"KL({of_p} || {of_q})").answer()
 
 
-def cross_entropy(p: Any, q: Any) -> Answer[float]:
+def cross_entropy(p: Any, q: Any, *, budget: float = 20.0) -> Answer[float]:
     """The cross-entropy of q under p: the mean of -log q under p, in nats; `entropy(p)` plus `kl(p, q)`.
 
     Args:
         p: the law under which the mean is taken: a measure of `qed.measures`, or a vector of probabilities.
         q: the law whose logarithm is taken.
+        budget: as of `kl`.
 
     Returns:
         As `kl`; of densities it may be negative.
@@ -113,14 +117,16 @@ def cross_entropy(p: Any, q: Any) -> Answer[float]:
     if (found := compared(p, q, False, "the cross-entropy of q under p")) is not None:
         return found
     of_p, of_q = as_pair(p, q)
-    return _Comparison.of(of_p, of_q, False, f"the cross-entropy of {of_q} under {of_p}").answer()
+    with patience(budget):
+        return _Comparison.of(of_p, of_q, False, f"the cross-entropy of {of_q} under {of_p}").answer()
 
 
-def entropy(p: Any) -> Answer[float]:
+def entropy(p: Any, *, budget: float = 20.0) -> Answer[float]:
     """The entropy of a law, the mean of -log p under p, in nats; of a density, the differential entropy.
 
     Args:
         p: a measure of `qed.measures`, or a vector of probabilities.
+        budget: as of `kl`.
 
     Returns:
         As `kl`; of densities it may be negative.
@@ -139,7 +145,8 @@ def entropy(p: Any) -> Answer[float]:
     if (found := compared(p, p, False, f"the entropy of {p}" if isinstance(p, VectorLaw) else "")) is not None:
         return found
     law = as_law(p)
-    return _Comparison.of(law, law, False, f"the entropy of {law}").answer()
+    with patience(budget):
+        return _Comparison.of(law, law, False, f"the entropy of {law}").answer()
 
 
 @dataclass(frozen=True)
@@ -159,6 +166,13 @@ class _Comparison:
         return cls(p, q, ratio, name, (sides[0], sides[1]))
 
     def answer(self) -> Answer[float]:
+        """What is found in time."""
+        try:
+            return self._found()
+        except OutOfTime as late:
+            return self._unknown(str(late))
+
+    def _found(self) -> Answer[float]:
         """Supports, then exact sums and curvatures, then integrals."""
         if any(part.log_density is not None for law in (self.p, self.q) for part in law.sums):
             return self._unknown("the masses of a law on whole numbers are only known up to a constant")
@@ -260,6 +274,8 @@ class _Comparison:
                 return found
         if not np.isfinite(value) or error > max(abs(value) / 8, 1e-6) or "mass" in problem:
             return self._unknown(problem)
+        if problem == LATE:
+            return self._unknown(f"{problem}; the rules say {value:.9g}, which no balls confirm")
         if (place := self._empty()) is not None:
             return self._unknown(f"the density of q is 0 or undefined near {place:g}, where p has mass")
         return self._measurement(max(value, 0.0) if self.ratio else value, error, problem)
@@ -333,7 +349,7 @@ class _Comparison:
                 return None
         shown = min(max(middle, lower), upper)
         return self._told(claimed, shown, (Reason(rule, formula, standing=Standing.PROVED, text=rule),),
-                          f"{_capital(self.name)} is {within(lower, upper)}.")  # fmt: skip
+                          f"{capital(self.name)} is {within(lower, upper)}.")  # fmt: skip
 
     def _formula(self) -> str:
         return "Σ wᵢ log(wᵢ/vᵢ) + ∫ p log(p/q) dx" if self.ratio else "-Σ wᵢ log vᵢ - ∫ p log q dx"
@@ -359,7 +375,7 @@ class _Comparison:
         else:
             text, finding = "the tail of the integrand diverges: q falls too fast for p", ()
         reason = Reason(text, self._formula(), standing=Standing.PROVED, text=text)
-        return self._told(certificate, np.inf, (reason,), f"{_capital(self.name)} is infinite: {text}.", finding)
+        return self._told(certificate, np.inf, (reason,), f"{capital(self.name)} is infinite: {text}.", finding)
 
     def _measurement(self, value: float, error: float, problem: str) -> Answer[float]:
         return Answer(
@@ -369,7 +385,7 @@ class _Comparison:
             arithmetic="float64",
             error=Measured(error, RULES),
             reasons=(two_rules(error, problem),),
-            headline=f"{_capital(self.name)} is about {value:.9g}, measured within {error:.2g}.",
+            headline=f"{capital(self.name)} is about {value:.9g}, measured within {error:.2g}.",
             subject=self.name,
             recheck=self.answer,
         )
@@ -383,10 +399,6 @@ def _of_family(p: Member, q: Member) -> Any:
     """The difference of log-normalisers, or where its digits cancel the integral that has none to cancel."""
     ball = by_bregman(p, q)
     return ball if float(ball.rad()) < NARROW * float(abs(ball).lower()) else by_curvature(p, q)
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
 
 
 def _nothing(own: Any) -> Callable[[Any], Any]:

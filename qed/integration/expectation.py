@@ -19,7 +19,8 @@ import numpy as np
 from qed.answer import Answer, Enclosed, Measured, Missing, Reason
 from qed.certificates.certificate import Subject
 from qed.certificates.expectation import UNDEFINED, Expectation
-from qed.certificates.integral_parts import Unbounded, Undefined
+from qed.certificates.found import Unbounded, Undefined
+from qed.certificates.patience import LATE, OutOfTime, patience
 from qed.domains.densities import NAMED
 from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
@@ -55,6 +56,8 @@ WIDE = 1 / 16
 """A ball whose radius is more than this part of its middle is not made narrower."""
 SINGULAR = 4
 """How many such numbers are looked for."""
+SHARES = 4
+"""One attempt takes at most this part of the budget."""
 HOPED = 1e-6
 """A proof is tried with bounds this close, in parts of the value's size, even where the rules differ by more."""
 
@@ -73,7 +76,8 @@ def expect(
         measure: a measure of `qed.measures`, or a product of such.
         args: the other arguments, as they are.
         tol: how wide the bounds may be to each side, in the units of fun; None for as close as it is easily proved.
-        budget: seconds that an integral against a product may take; what was found until then is the answer.
+        budget: seconds that the search for a proof, or an integral against a product, may take; what was found until
+            then is the answer.
 
     Returns:
         An answer whose value is the number: PROVED with bounds, or proved to be infinite; MEASURED with what two unlike
@@ -104,7 +108,7 @@ def expect(
     if tol is not None and not (isinstance(tol, int | float) and 0 < tol < np.inf):
         raise QedError("QED007", f"tol={tol!r} is no tolerance", "it is a positive number", "give tol=1e-6, say")
     function = read(fun, jnp.asarray(0.5), *args)
-    return _Question(function, fun, measure, args, tol, Layout.of(measure)).answer()
+    return _Question(function, fun, measure, args, tol, Layout.of(measure), budget).answer()
 
 
 def probability(
@@ -161,8 +165,14 @@ class _Question:
     args: tuple[Any, ...]
     tol: float | None
     layout: Layout
+    budget: float
 
     def answer(self) -> Answer[float]:
+        """What is found within the budget."""
+        with patience(self.budget):
+            return self._found()
+
+    def _found(self) -> Answer[float]:
         """Measure, then prove; a number beside which the integrand is not bounded becomes a cut."""
         subject = self.layout.subject(self.fun, self.args)
         traced = subject.traced()
@@ -187,6 +197,8 @@ class _Question:
             return self._unknown(problem if place is None else f"the function is NaN at {place:.6g}, amid the mass")
         if "undefined" in problem or "infinite mass" in problem or "it is [" in problem or "it is inf" in problem:
             return self._unknown(problem)
+        if problem.startswith(LATE):
+            return self._unknown(f"{problem}; the rules say {known.value:.9g}, which no balls confirm")
         missed = left_out(shares)
         return self._unknown(missed) if missed else self._measurement(known, problem)
 
@@ -222,7 +234,10 @@ class _Question:
         for value, lower, upper in tried:
             certificate = replace(free, lower=lower, upper=upper).sealed()
             try:
-                certificate.verify()
+                with patience(self.budget / SHARES):
+                    certificate.verify()
+            except OutOfTime as error:
+                problem = str(error)  # wider bounds take less time
             except CertificateError as error:
                 first, problem = not problem, problem or f"{error.node}: {error.why}"
                 if isinstance(error, Unbounded):

@@ -18,7 +18,8 @@ import numpy as np
 from qed.answer import Answer, Enclosed, Measured, Missing, Reason
 from qed.certificates.certificate import Subject
 from qed.certificates.expectation import LogMass
-from qed.certificates.integral_parts import Unbounded
+from qed.certificates.found import Unbounded
+from qed.certificates.patience import LATE, OutOfTime, patience
 from qed.domains.densities import NAMED
 from qed.domains.masses import log_mass
 from qed.domains.precision import precision
@@ -38,6 +39,8 @@ from qed.standing import Standing
 
 HALF_WIDTHS = (1e-9, 1e-6, 1e-3)
 """How far the bounds of log Z lie from what was measured; the first that is proved is taken."""
+SHARES = 4
+"""One attempt takes at most this part of the budget."""
 PLACES = 4
 """How many numbers beside which the density is not bounded are looked for."""
 
@@ -53,7 +56,8 @@ def normalizer(
             `Counting(lower, upper)`; None for the whole line. Or a law with a name, such as `Normal(0.0, 1.0)`: where
             it is the prior and log_density the log-likelihood, log Z is the log of the evidence.
         args: the other arguments, as they are.
-        budget: seconds that an integral over a box may take; what was found until then is the answer.
+        budget: seconds that the search for a proof, or an integral over a box, may take; what was found until then is
+            the answer.
 
     Returns:
         An answer whose value is log Z: PROVED with bounds, or proved to be infinite (improper); MEASURED, or UNKNOWN.
@@ -81,13 +85,17 @@ def normalizer(
 
         return over_box(log_density, base, args, budget)
     if (places := places_counted(base)) is not None:
-        return normalizer_of_sum(log_density, places, args)
+        with patience(budget):
+            return normalizer_of_sum(log_density, places, args)
     if not isinstance(base, Measure) or base.atoms or len(base.parts) != 1 or not _is_base(base.parts[0]):
         because = "a constant of normalisation is an integral over one interval, or against one law with a name"
         raise QedError("QED007", f"{base} is no base", because, "give qed.measures.Lebesgue(lower, upper) or Counting")
     function = read(log_density, jnp.asarray(0.5), *args)
-    found = _Question(function, log_density, base.parts[0], args).answer()
-    return found if not found.measured else replace(found, recheck=lambda: normalizer(log_density, base, *args))
+    with patience(budget):
+        found = _Question(function, log_density, base.parts[0], args, budget).answer()
+    if not found.measured:
+        return found
+    return replace(found, recheck=lambda: normalizer(log_density, base, *args, budget=budget))
 
 
 def _is_base(part: Part) -> bool:
@@ -103,6 +111,7 @@ class _Question:
     log_density: Callable[..., Any]
     part: Part
     args: tuple[Any, ...]
+    budget: float
 
     def answer(self) -> Answer[float]:
         """Measure, then prove; a number beside which the density is not bounded becomes a cut."""
@@ -144,7 +153,10 @@ class _Question:
             certificate = LogMass.made(self._subject(), traced, cuts=cuts, lower=lower, upper=upper, family=law[0],
                                        parameters=law[1])  # fmt: skip
             try:
-                certificate.verify()
+                with patience(self.budget / SHARES):
+                    certificate.verify()
+            except OutOfTime as lost:
+                problem = str(lost)  # wider bounds take less time
             except Unbounded as lost:
                 return lost
             except CertificateError as lost:
@@ -162,7 +174,9 @@ class _Question:
     def _measured(self, u: Any, cuts: tuple[float, ...], problem: str) -> Answer[float]:
         """What the rules say, if nothing speaks against it: neither balls nor a look at the whole interval."""
         value, error, whole = measured_logarithm(u, cuts)
-        if problem.startswith("lower"):
+        if problem.startswith(LATE):
+            problem, whole = f"{problem}; the rules say {value:.9g}, which no balls confirm", False
+        elif problem.startswith("lower"):
             whole = False
         elif whole:
             missed = unmeasured(np.ones_like, u, (self.part.lower, self.part.upper), ends_in_float64(u, cuts))

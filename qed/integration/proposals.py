@@ -83,9 +83,9 @@ def broken(place: float, shares: Sequence[Share]) -> bool:
 def singular_near(place: float, shares: Sequence[Share]) -> float | None:
     """A number near a place at which f or a log-density is not finite: one of few digits, or 0; or None."""
     rounded = [round(place, digits) for digits in range(8)]
-    near = [
-        x for x in (*rounded, *np.array(rounded, np.float32).tolist()) if abs(x - place) <= NEAR * max(1.0, abs(place))
-    ]
+    single = np.array([*rounded, *(_float32_near(place))], np.float32).tolist()
+    climbed = [x for share in shares if share.u is not None for x in _climbed(place, share.f, share.u)]
+    near = [x for x in (*rounded, *single, *climbed) if abs(x - place) <= NEAR * max(1.0, abs(place))]
     candidates = np.unique([0.0, *near] if abs(place) <= NEAR else near)
     for share in shares:
         if share.part is None or share.u is None:
@@ -97,6 +97,28 @@ def singular_near(place: float, shares: Sequence[Share]) -> float | None:
             if found.size:
                 return float(found[np.argmin(np.abs(found - place))])
     return None
+
+
+def _float32_near(place: float) -> np.ndarray:
+    """The numbers of float32 near a place: a program's own numbers are among them."""
+    middle = np.float32(place)
+    step = np.spacing(np.abs(middle))
+    return middle + step * np.arange(-32, 33, dtype=np.float32)
+
+
+def _climbed(place: float, *functions: Callable[[Any], Any]) -> list[float]:
+    """Where the functions are largest within NEAR of a place, closer and closer, down to neighbours in float64."""
+    found = []
+    for f in functions:
+        best, reach = place, NEAR * max(1.0, abs(place))
+        while reach > np.spacing(abs(best)) / 4:
+            x = best + reach * np.linspace(-1.0, 1.0, 129)
+            with np.errstate(all="ignore"):
+                sizes = np.abs(f(x))
+            best = float(x[np.argmax(np.where(np.isnan(sizes), np.inf, sizes))])
+            reach /= 32.0
+        found.append(best)
+    return found
 
 
 def undefined_at(shares: Sequence[Share]) -> float | None:

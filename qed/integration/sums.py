@@ -12,7 +12,7 @@ import numpy as np
 
 from qed.certificates.certificate import Subject
 from qed.certificates.expectation import Expectation
-from qed.certificates.integral_parts import Undefined
+from qed.certificates.found import Undefined
 from qed.certificates.series import SumData
 from qed.errors import CertificateError
 from qed.graph.trace import Traced

@@ -12,6 +12,11 @@ SUMS = "terms added up in balls; the rest is bounded by a geometric sum or an in
 """How sums over whole numbers are proved."""
 
 
+def capital(text: str) -> str:
+    """The text with a capital letter first."""
+    return text[0].upper() + text[1:]
+
+
 def within(lower: float, upper: float) -> str:
     """An interval in words, the distance rounded up.
 

@@ -14,6 +14,7 @@ from qed.domains.balls import Balls
 from qed.domains.precision import precision
 from qed.domains.tail import Tail
 from qed.domains.tail_forms import Logarithm, Near, NoOrder, Term
+from qed.domains.tail_growth import infinite_integral
 from qed.graph.trace import trace
 from qed.graph.walk import Unknown, Walker
 
@@ -58,6 +59,10 @@ FUNCTIONS = {
     "sine": lambda x: jnp.sin(x) / x,
     "hyperbolic": lambda x: 1 / jnp.cosh(x) + jnp.sinh(x) / jnp.cosh(2 * x),
     "moved": lambda x: jnp.exp(-(x - 3) / 2 - jnp.abs(x) / 0.7) * (x + 2),
+    "sorted": lambda x: jnp.sort(jnp.stack([x, -2 * x, jnp.sin(x)])) @ jnp.array([1.0, 2.0, -1.0]),
+    "so far": lambda x: jnp.cumsum(jnp.stack([x, 1 / x]))[1] + jax.lax.cummax(W * x, reverse=True)[0],
+    "steep": lambda x: jnp.exp(-jnp.exp(x) - x) * jnp.exp(0.5 * x) + jnp.exp(-jnp.exp(-x)),
+    "gamma": lambda x: jax.lax.lgamma(x * x + 1) / (1 + x * x) + jax.lax.digamma(2 + x * x),
     "exponential less 1": lambda x: jnp.expm1(x) / x,
 }
 BESIDE = {
@@ -137,7 +142,7 @@ def test_it_holds_beside_a_number(name, side):
         lambda x: jnp.where(jnp.sin(x) > 0, 1.0, -jnp.inf),
         lambda x: jnp.where(x > 3, jnp.inf, 0.0) - jnp.inf,
         lambda x: 0.0 * jnp.where(x > 3, jnp.inf, 0.0),
-        lambda x: jnp.cumsum(jnp.stack([x, x]))[1],
+        lambda x: W[jnp.argsort(jnp.stack([x, jnp.sin(x)]))[0]],
         lambda x: jnp.sqrt(-x),
         lambda x: jnp.log(jnp.sin(x)),
         lambda x: 1 / jnp.cos(x),
@@ -179,6 +184,27 @@ def test_what_diverges(p, k):
         assert Tail(16.0).integral(term) == flint.arb.pos_inf()
         with pytest.raises(NoOrder):
             Tail(16.0).integral(Term(flint.arb(0, 1), Fraction(p), flint.arb(0), Fraction(0), Fraction(k)))
+
+
+@pytest.mark.parametrize(
+    ("fun", "sign"),
+    [
+        (lambda x: jnp.exp(jnp.exp(x)), 1),
+        (lambda x: x - 3 * jnp.sinh(jnp.exp(0.5 * x)) * (1 + 1 / x), -1),
+        (lambda x: jnp.maximum(jnp.exp(x * x) ** 2, jnp.expm1(jnp.exp(x)) / x), 1),
+        (lambda x: -jnp.abs(-jnp.exp(jnp.exp(x))) - jnp.cosh(jnp.exp(x)) ** 2, -1),
+    ],
+)
+def test_what_grows_too_fast_is_bounded_from_below(fun, sign):
+    with precision(256) as flint:
+        traced, value = tail(fun, 8.0, Term(flint.arb(1), Fraction(1), flint.arb(0)))
+        assert value.sign == sign
+        for y in (8.0, 9.5, 16.0):
+            (cell,) = Walker([Ball(bits=256)]).run(traced.graph, placed(traced, [Balls.point(np.float64(y))]))
+            assert sign * cell.values[0].array.item() >= at(value.least, flint.arb(y)) * 0.999999
+        assert infinite_integral(Tail(8.0), value, Term(flint.arb(1), Fraction(0), flint.arb(-1), Fraction(1))) == (
+            sign * flint.arb.pos_inf()
+        )
 
 
 def test_a_loop_whose_condition_is_decided_is_walked():

@@ -1,0 +1,162 @@
+"""A cell on which the integrand has no bound, because a value of the program is 0 somewhere on it: log|x^2 - 2|.
+
+Let v be the first value of the program whose ball on the cell holds 0 and whose derivative does not: v is monotone, and
+
+    int f exp(u) dx = int f exp(u) / |v'| dv        over the values of v on the cell.
+
+With t = |v| = 1 / y for the variable the tail domain encloses f exp(u) for all t near 0 at once, while every other
+value is a ball of its values on the cell; v' is one too. Where v changes its sign need not be known: v at the ends of
+the cell says how far t goes, and on which side. An integral that diverges there is proved to, if v surely changes sign.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from qed.certificates.cells import BITS, Cell
+from qed.certificates.certificate import placed
+from qed.certificates.found import BOTH, Undefined
+from qed.domains.ball_series import BallSeries, SeriesOfBalls
+from qed.domains.precision import flint, precision
+from qed.domains.tail import Tail
+from qed.domains.tail_arithmetic import Arithmetic
+from qed.domains.tail_forms import NoOrder, Term
+from qed.errors import CertificateError
+from qed.graph.trace import Traced
+from qed.graph.walk import Context, Entry, TooLong, Unknown, Walker
+
+FIRST = 8.0
+"""1 / t is at least this on the cell."""
+TRIED = 3
+"""So many values that are 0 on the cell are tried for v."""
+
+
+@dataclass
+class _Crossing:
+    """Puts a side of 1 / y in the place of v, the value number `skip` that crosses 0, when the walk comes to it."""
+
+    skip: int
+    side: int
+    series: Any = None
+    place: int = -1
+    equation: Any = None
+    tape: list[Entry] = field(default_factory=list)
+
+    def __call__(self, context: Context, inputs: Sequence[Any]) -> Term | None:
+        """The term, at v; None elsewhere."""
+        series = _number(context.others.get("ball series:out", ()))
+        if self.series is not None or series is None or not series[0].contains(0):
+            return None
+        if not (series[1] > 0 or series[1] < 0):
+            return None
+        if self.skip:
+            self.skip -= 1
+            return None
+        self.series, self.place, self.equation = series, len(self.tape), context.equation
+        return Term(flint().arb(self.side), Fraction(-1), flint().arb(0))
+
+
+def _number(values: Any) -> Any:
+    """The series of one number that is smooth on the cell, if it is one."""
+    if len(values) != 1 or not isinstance(values[0], SeriesOfBalls) or values[0].shape or values[0].doubt:
+        return None
+    return values[0].array.item()
+
+
+def across(f: Traced, u: tuple[Traced, int], shift: Any, cell: Cell, node: str) -> tuple[Any, Any]:
+    """Balls of the integrals of f exp(u - shift) and of exp(u - shift) over a cell; infinite where that is proved.
+
+    Args:
+        f: the function, its first output.
+        u: a function and which output of it is the log-density.
+        shift: what is taken off the log-density.
+        cell: the cell.
+        node: what a failure is blamed on.
+
+    Raises:
+        Undefined: where it diverges with opposite signs on the two sides of that number.
+        CertificateError: where no value of the program is found that explains it.
+    """
+    for skip in range(TRIED):
+        found = flint().arb(0), flint().arb(0)
+        try:
+            for side in (1, -1):
+                share = _side(f, u, shift, cell, node, skip, side)
+                if not (found[0].is_finite() or share[0].is_finite() or found[0] == share[0]):
+                    raise Undefined(node, BOTH)
+                found = found[0] + share[0], found[1] + share[1]
+        except (NoOrder, TooLong):
+            continue
+        return found
+    raise CertificateError(node, "no value of the program is 0 where the integrand has no bound")
+
+
+def _side(f: Traced, u: tuple[Traced, int], shift: Any, cell: Cell, node: str, skip: int, side: int) -> tuple[Any, Any]:
+    """The part of the cell on which v has this sign."""
+    arb = flint().arb
+    first, _ = _walked(f, cell, skip, side, FIRST)
+    near, far = sorted((side * end for end in _at_ends(f, cell, first)), key=lambda ball: float(ball.mid()))
+    if far.upper() <= 0:
+        return arb(0), arb(0)
+    start = math.nextafter(float((1 / far.upper()).lower()), 0.0)
+    if not start >= FIRST:
+        raise NoOrder
+    crossing, (value, logarithm) = _walked(f, cell, skip, side, start, u)
+    domain = Tail(start, BITS)
+    if u[0] is f:
+        weight = domain.scaled(domain.as_term(domain.exp(logarithm)), (-shift).exp())
+    else:
+        weight = domain.fixed(cell.density_of(u[0], u[1], shift, BITS, node))
+    weight = domain.mul(weight, Term(1 / abs(crossing.series[1]), Fraction(-2), arb(0)))
+    crosses = bool(near.upper() <= 0 and far > 0)
+    inner = math.nextafter(float((1 / far.lower()).upper()), math.inf) if crosses else math.inf
+    value = domain.mul(domain.as_term(value), weight)
+    return _up_to(domain, value, inner), _up_to(domain, weight, inner)
+
+
+def _up_to(domain: Tail, term: Term, inner: float) -> Any:
+    """A ball of the integral from some y between the domain's start and `inner` on."""
+    most = domain.integral(term)
+    if not most.is_finite():
+        if math.isinf(inner):
+            raise NoOrder
+        return most
+    least = flint().arb(0) if math.isinf(inner) else Arithmetic(inner, domain.bits).integral(term)
+    return most.union(least)
+
+
+def _walked(
+    f: Traced, cell: Cell, skip: int, side: int, start: float, u: tuple[Traced, int] | None = None
+) -> tuple[_Crossing, tuple[Any, Any]]:
+    """The crossing, and the forms of f and of the log-density if that is an output of the same function."""
+    crossing = _Crossing(skip, side)
+    walker = Walker([BallSeries(1, BITS), Tail(start, BITS, crossing)], observe=crossing.tape.append)
+    cells = walker.run(f.graph, placed(f, [cell.line(BITS, 2, True)]))
+    if crossing.series is None:
+        raise NoOrder
+    forms = cells[0].values[1], cells[u[1]].values[1] if u is not None and u[0] is f else None
+    if u is not None and any(isinstance(form, Unknown) for form in forms):
+        raise NoOrder
+    return crossing, forms
+
+
+def _at_ends(f: Traced, cell: Cell, crossing: _Crossing) -> list[Any]:
+    """Balls of v at the two ends of the cell."""
+    found = []
+    for t in (cell.low, cell.high):
+        tape: list[Entry] = []
+        point = Cell(cell.anchor, t, t)
+        Walker([BallSeries(1, BITS)], observe=tape.append).run(f.graph, placed(f, [point.line(BITS, 2, False)]))
+        entry = tape[crossing.place] if crossing.place < len(tape) else None
+        if entry is None or entry.equation is not crossing.equation:
+            raise NoOrder
+        with precision(BITS, 2):
+            series = _number([cell.values[0] for cell in entry.outputs])
+        if series is None or not series[0].is_finite():
+            raise NoOrder
+        found.append(series[0])
+    return found
