@@ -8,24 +8,20 @@ by the range of the integrand, halved where most is lost. References: see `qed.c
 from __future__ import annotations
 
 import heapq
-import itertools
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
 
-from qed.certificates.cells import BITS, Cell, between_cuts, by_slope, reach, walked
+from qed.certificates.cells import BITS, Cell, by_slope
 from qed.certificates.crossings import across
 from qed.certificates.found import BOTH, Found, Unbounded, Undefined, infinity
 from qed.certificates.patience import on_time
+from qed.certificates.tails import Tails
 from qed.certificates.weights import fraction
 from qed.domains.densities import NAMED
 from qed.domains.precision import flint, precision
-from qed.domains.tail import NoOrder, Tail
-from qed.domains.tail_forms import Near, Term, ball_of
-from qed.domains.tail_growth import Above, infinite_integral
-from qed.domains.tail_infinite import Infinite
+from qed.domains.tail_forms import ball_of
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 
@@ -37,16 +33,6 @@ TINY = 2.0**-24
 """Cells smaller than this in parts of the place, on which the density is not bounded, are cut no further."""
 SMALL = 2.0**-6
 """Cells smaller than this, on which the density is not bounded, are looked at for a value that is 0."""
-STARTS = 12
-"""How many starts of a tail are tried at most, each twice as far out."""
-CLOSER = 2.0**8
-"""How much closer to a number beside which the integrand is not bounded each start is."""
-CLOSEST = 2.0**64
-"""How close in parts of that number the last one is."""
-BESIDE = 2.0**-30
-"""The part of the way to the next cut that is looked at for a bound."""
-ENOUGH = 2.0**-10
-"""The part of the room that a tail may take."""
 
 
 def weight_of(text: str, node: str) -> Any:
@@ -59,13 +45,10 @@ def value_on(traced: Traced, output: int, lower: float, upper: float, node: str)
     return Cell(0.0, float(lower), float(upper)).range_of(traced, output, BITS, node)
 
 
-class Part:
+class Part(Tails):
     """One part of the measure, with its density."""
 
-    tail_room: ClassVar[float] = 1e-25
-    """A tail is narrow enough with this radius."""
     order: ClassVar[int] = ORDER
-    starts: ClassVar[int] = STARTS
 
     def __init__(self, traced: Traced, part: Any, output: int, node: str, relative: bool = False) -> None:
         self.name, self.parameters, self.cuts, weight, self.probability = part
@@ -143,127 +126,6 @@ class Part:
         if best is not None:
             self.shift = flint().arb(float(best))
 
-    # --- tails ---
-
-    def _tails(self, inner: list[float], room: float) -> tuple[Found, list[Cell]]:
-        """The integrals over the infinite ends and beside singular cuts, and the cells between them."""
-        arb = flint().arb
-        found, cuts = Found(arb(0), arb(0)), list(inner)
-        enough = self.tail_room
-        if enough and not self.relative and np.isfinite(room):
-            enough = max(enough, ENOUGH * room)
-        for side in (-1, 1):
-            if np.isfinite(self.cuts[0] if side < 0 else self.cuts[-1]):
-                continue
-            start, tail = self._tail(None, side, max(8.0, *map(abs, inner)), enough)
-            found = found + tail
-            cuts = [side * start, *cuts]
-        cuts = sorted(set(cuts))
-        cells: list[Cell] = []
-        for a, b in itertools.pairwise(cuts):
-            offsets: list[float | None] = []
-            for s, side in ((a, 1), (b, -1)):
-                offset, tail = self._beside(s, side, b - a, enough) if s in inner else (None, None)
-                offsets.append(offset)
-                found = found if tail is None else found + tail
-            cells += between_cuts(a, b, *offsets)
-        return found, cells
-
-    def _beside(self, s: float, side: int, gap: float, enough: float) -> tuple[float | None, Found | None]:
-        """How much of one side of a cut is enclosed at once, with the integrals over it; None where that is not needed.
-
-        Nor is it where it cannot be done: the cells will say that the integrand is not bounded.
-        """
-        start = 2.0 ** np.ceil(np.log2(max(8.0, 8.0 / reach(s, gap))))
-        if self._bounded(s, side * gap * BESIDE) or not np.isfinite(start):
-            return None, None
-        try:
-            start, tail = self._tail(s, side, float(start), enough)
-        except CertificateError as error:
-            if s == 0:
-                raise
-            self.problems[s] = error.why
-            return None, None
-        return 1.0 / start, tail  # start is a power of 2
-
-    def _bounded(self, s: float, to: float) -> bool:
-        cell = Cell(s, min(0.0, to), max(0.0, to))
-        try:
-            weight = cell.density_of(self.u, self.output, self.shift, BITS, self.node)
-            return bool(
-                weight.is_zero() or (weight.is_finite() and cell.range_of(self.f, 0, BITS, self.node).is_finite())
-            )
-        except CertificateError:
-            return False
-
-    def _tail(self, s: float | None, side: int, start: float, enough: float) -> tuple[float, Found]:
-        """The first start from which a tail is enclosed, and so narrow that farther out it is not narrower by much."""
-        best: tuple[float, Found] | None = None
-        problem = "no start was tried"
-        for _ in range(self.starts):
-            on_time()
-            if s and start * abs(s) > CLOSEST:
-                break
-            try:
-                tail = self._beyond(s, side, start)
-            except NoOrder:
-                where = f"beyond {side * start:g}" if s is None else f"within {1 / start:g} of {s!r}"
-                problem = f"neither convergence nor divergence is proved {where}"
-            except CertificateError as error:
-                problem = error.why
-            else:
-                if not (tail.of_f.is_finite() and tail.mass.is_finite()):
-                    arb = flint().arb
-                    self.diverging |= {s for s, end in ((1, arb.pos_inf()), (-1, arb.neg_inf())) if tail.of_f == end}
-                    return start, tail
-                radius = self.off(tail)
-                if best is None or radius < self.off(best[1]):
-                    best = start, tail
-                if radius < enough:
-                    break
-            start *= 2.0 if s is None else CLOSER
-        if best is None:
-            raise CertificateError(self.node, problem)
-        return best
-
-    def _forms(self, s: float | None, side: int, domain: Tail) -> tuple[Any, Any]:
-        """The function and the density for all side x >= domain.start, or, beside s, for 0 < side (x - s) <= 1 / it."""
-        arb = flint().arb
-        if s is None:
-            x: Any = Term(arb(side), Fraction(1), arb(0))
-        else:
-            rest = Term(arb(side), Fraction(-1), arb(0))
-            x = Near(arb(s), rest) if s else rest
-        weight = domain.exp(walked(self.u, domain, x, self.output, self.node))
-        jacobian = Term((-self.shift).exp(), Fraction(0 if s is None else -2), arb(0))  # x = s + 1/y, dx = dy / y^2
-        if isinstance(weight, Above):
-            return self.form(domain, x), Above(domain.mul(weight.least, jacobian))
-        weight = domain.mul(domain.as_term(weight), jacobian)
-        return (weight if weight.b.is_zero() else self.form(domain, x)), weight
-
-    def _beyond(self, s: float | None, side: int, start: float) -> Found:
-        """The integrals over such a tail."""
-        domain = Tail(start, BITS)
-        arb = flint().arb
-        f, weight = self._forms(s, side, domain)
-        if isinstance(weight, Above):
-            infinite_mass = infinite_integral(domain, domain.fixed(arb(1)), weight)
-            return Found(infinite_integral(domain, f, weight), infinite_mass)
-        if weight.b.is_zero():
-            return Found(arb(0), arb(0))
-        mass = domain.integral(weight) if self.probability else arb(0)
-        if not mass.is_finite():
-            return Found(arb(0), mass)
-        if isinstance(f, Above):
-            return Found(infinite_integral(domain, f, weight), mass)
-        if isinstance(f, Infinite):
-            return Found(infinity(f.sign) if weight.b > 0 else arb.nan(), mass)
-        return Found(domain.integral(domain.mul(domain.as_term(f), weight)), mass)
-
-    def form(self, domain: Tail, x: Any) -> Any:
-        """The function for all x of a tail."""
-        return walked(self.f, domain, x, 0, self.node)
-
     # --- between the tails ---
 
     def _middle(self, cells: list[Cell], tails: Found, room: float) -> Found:
@@ -320,10 +182,6 @@ class Part:
             self.diverging |= signs
             return
         heapq.heappush(waiting, (-self._lost(found), cell.anchor, cell.low, cell, found))
-
-    def off(self, found: Found) -> float:
-        """How much is not known of two integrals."""
-        return sum(float(x.rad()) if x.is_finite() else np.inf for x in (found.of_f, found.mass))
 
     def _lost(self, found: Found) -> float:
         """How much is lost on a cell, as an order of the cells; of the mass alone where the integral is infinite."""

@@ -22,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
+from qed.certificates.cells import walked
 from qed.certificates.found import Found
-from qed.certificates.integral_parts import BITS, value_on, walked, weight_of
+from qed.certificates.integral_parts import BITS, value_on, weight_of
 from qed.certificates.patience import on_time
 from qed.domains.counts import COUNTS, later
 from qed.domains.exact_growth import AtLeast, ExactGrowth

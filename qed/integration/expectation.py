@@ -295,7 +295,7 @@ class _Question:
                 half = self.tol or max(WIDTHS[0] * abs(middle), TINIEST)
                 certificate = replace(certificate, lower=middle - half, upper=middle + half)
             elif radius > half / 2:
-                half = self.tol or 16 * radius
+                half = self.tol or 6 * radius
         return [(middle, middle - half, middle + half)] if half <= max(abs(middle) / 8, WIDTHS[0]) else []
 
     # --- words ---
