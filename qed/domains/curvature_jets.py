@@ -8,6 +8,7 @@ diagonal. A form is twice continuously differentiable where its jet is finite; a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,11 +24,11 @@ Pair = tuple[int, int]
 
 @dataclass(eq=False)
 class Jet:
-    """A value, its slopes by variable, and its second derivatives by pairs i <= j; what is missing is 0."""
+    """A value, its slopes by variable, and its second derivatives by pairs i <= j, in dictionaries; missing is 0."""
 
     value: Any
-    slope: dict[int, Any]
-    second: dict[Pair, Any]
+    slope: Any
+    second: Any
 
 
 class Operators:
@@ -87,6 +88,10 @@ class Rough(Exception):
 class Jets:
     """Jets of forms in a domain of enclosures, over boxes given for the variables.
 
+    Slopes and second derivatives are dictionaries by variable here; `qed.domains.curvature_dense` has them as arrays,
+    by other ways to add and multiply them, and shares the rest. In a sum what belongs together is enclosed together:
+    c u v + d u w is u (c v + d w), and log(e^0 + e^z) - z is log(e^-z + e^0), which has no two numbers to cancel.
+
     >>> from qed.domains.curvature_algebra import Algebra
     >>> from qed.domains.curvature_jets import Jets
     >>> from qed.domains.interval import Interval
@@ -106,39 +111,34 @@ class Jets:
         for atom, box in boxes.items():
             self._memo[atom] = Jet(box, {atom.index: self._number(1.0)}, {})
 
-    def _number(self, value: Any) -> Any:
-        return self.numbers.point(np.array([value], np.float64))
-
-    def _rational(self, c: Any) -> Any:
-        low, high = ends(c)
-        return self.numbers.between(np.array([low]), np.array([high]))
-
     def of(self, form: Form) -> Jet:
         """The jet of a form.
 
         Raises Rough where it holds a choice.
         """
-        value = self._rational(form.constant)
-        slope: dict[int, Any] = {}
-        second: dict[Pair, Any] = {}
-        for atom, c in form.terms:
-            jet, k = self.atom(atom), self._rational(c)
-            value = self._add(value, self._times(k, jet.value, c))
-            self._accumulate(slope, {i: self._times(k, d, c) for i, d in jet.slope.items()})
-            self._accumulate(second, {ij: self._times(k, h, c) for ij, h in jet.second.items()})
-        return Jet(value, slope, second)
+        return self.combination(dict(form.terms), form.constant)
 
-    def _times(self, k: Any, x: Any, c: Any) -> Any:
-        return x if c == 1 else self._mul(k, x)
-
-    def _mul(self, x: Any, y: Any) -> Any:
-        return self.domain.combine("mul", [x, y])
-
-    def _add(self, x: Any, y: Any) -> Any:
-        return self.domain.combine("add", [x, y])
-
-    def _sub(self, x: Any, y: Any) -> Any:
-        return self.domain.combine("sub", [x, y])
+    def combination(self, terms: dict[Atom, Any], constant: Any) -> Jet:
+        """The jet of a sum of multiples of atoms, and a constant."""
+        parts: list[tuple[Any, Jet]] = []
+        for atom in [atom for atom in terms if atom.kind == "log_sum_exp"]:
+            base = _subtracted(atom, terms)
+            if base is not None:
+                c = terms[atom]
+                constant = constant + c * atom.args[base].constant
+                gone = {atom, *(inner for inner, _ in atom.args[base].terms)}
+                terms = {other: d for other, d in terms.items() if other not in gone}
+                parts.append((c, self._log_sum_exp(atom, [self.of(arg) for arg in atom.args], base)))
+        found = _common_factor(terms)
+        while found is not None:
+            factor, terms, inner, rest = found
+            parts.append((1, self._product(self.of(factor), self.combination(inner, rest))))
+            found = _common_factor(terms)
+        total, terms = self._straight(terms)
+        total.value = self._add(self._rational(constant), total.value)
+        for c, jet in [*parts, *((c, self.atom(atom)) for atom, c in terms.items())]:
+            total = self._plus(total, jet if c == 1 else self._scaled(self._rational(c), jet))
+        return total
 
     def atom(self, atom: Atom) -> Jet:
         """The jet of an atom."""
@@ -148,32 +148,26 @@ class Jets:
 
     def _computed(self, atom: Atom) -> Jet:
         if atom.kind == "number":
-            return Jet(self.numbers.between(np.array([atom.lower]), np.array([atom.upper])), {}, {})
+            return self._fixed(self.numbers.between(np.array([atom.lower]), np.array([atom.upper])))
         if atom.kind not in ("unary", "product", "quotient", "log_sum_exp"):
             raise Rough(atom.kind)
         jets = [self.of(form) for form in atom.args]
-        if atom.kind == "unary":
-            return self._composed(atom.data, jets[0])
-        if atom.kind == "product":
-            return self._product(*jets)
-        if atom.kind == "quotient":
-            reciprocal = facts.card("reciprocal")
-            assert reciprocal is not None
-            return self._product(jets[0], self._composed(reciprocal, jets[1]))
+        match atom.kind:
+            case "unary":
+                return self._composed(atom.data, jets[0])
+            case "product":
+                return self._product(*jets)
+            case "quotient":
+                return self._product(jets[0], self._composed(_card("reciprocal"), jets[1]))
         return self._log_sum_exp(atom, jets)
 
     def _composed(self, card: facts.Card, u: Jet) -> Jet:
         value = self.domain.image(card, u.value)
         if not u.slope and not u.second:
-            return Jet(value, {}, {})
+            return self._fixed(value)
         d, h = (self._derivative(card, order, u.value, value) for order in (1, 2))
-        slope = {i: self._mul(d, g) for i, g in u.slope.items()}
-        second = {ij: self._mul(d, s) for ij, s in u.second.items()}
-        for i, g in u.slope.items():
-            for j, f in u.slope.items():
-                if i <= j:
-                    self._accumulate(second, {(i, j): self._mul(h, self._mul(g, f))})
-        return Jet(value, slope, second)
+        second = self._sum(self._times(d, u.second), self._times(h, self._square(u.slope)))
+        return Jet(value, self._times(d, u.slope), second)
 
     def _derivative(self, card: facts.Card, order: int, x: Any, y: Any) -> Any:
         """The derivative of an order; all numbers where a kink, a jump or a pole may lie in the box."""
@@ -193,56 +187,162 @@ class Jets:
         return self.numbers.between(np.where(rough, -np.inf, below), np.where(rough, np.inf, above))
 
     def _product(self, u: Jet, v: Jet) -> Jet:
-        slope: dict[int, Any] = {}
-        second: dict[Pair, Any] = {}
-        for a, b in ((u, v), (v, u)):
-            self._accumulate(slope, {i: self._mul(b.value, g) for i, g in a.slope.items()})
-            self._accumulate(second, {ij: self._mul(b.value, h) for ij, h in a.second.items()})
-        for i, g in u.slope.items():
-            for j, f in v.slope.items():
-                cross = self._mul(g, f)
-                self._accumulate(second, {(min(i, j), max(i, j)): self._add(cross, cross) if i == j else cross})
-        return Jet(self._mul(u.value, v.value), slope, second)
+        slope = self._sum(self._times(v.value, u.slope), self._times(u.value, v.slope))
+        second = self._sum(self._times(v.value, u.second), self._times(u.value, v.second))
+        return Jet(self._mul(u.value, v.value), slope, self._sum(second, self._cross(u.slope, v.slope)))
 
-    def _log_sum_exp(self, atom: Atom, jets: Sequence[Jet]) -> Jet:
+    def _log_sum_exp(self, atom: Atom, jets: Sequence[Jet], base: int | None = None) -> Jet:
+        """The logarithm of the sum of w_k exp(a_k), relative to a_base if there is one."""
         self._pairs += len(jets) ** 2
         if self._pairs > PAIRS:
             raise Rough(atom.kind)
-        shares = []
-        exp, reciprocal = facts.card("exp"), facts.card("reciprocal")
-        assert exp is not None and reciprocal is not None
+        shares, first = [], base or 0
+        sums = {}
         for k, one in enumerate(jets):  # 1 / sum of (w_l / w_k) exp(a_l - a_k)
             total = self._number(1.0)
             for m, other in enumerate(jets):
                 if m != k:
                     weight = self._rational(atom.data[m] / atom.data[k])
-                    part = self.domain.image(exp, self._sub(other.value, one.value))
+                    part = self.domain.image(_card("exp"), self._sub(other.value, one.value))
                     total = self._add(total, self._mul(weight, part))
-            shares.append(self.domain.image(reciprocal, total))
-        slope: dict[int, Any] = {}
-        second: dict[Pair, Any] = {}
-        for share, jet in zip(shares, jets, strict=True):
-            self._accumulate(slope, {i: self._mul(share, g) for i, g in jet.slope.items()})
-            self._accumulate(second, {ij: self._mul(share, h) for ij, h in jet.second.items()})
+            sums[k] = total
+            shares.append(self.domain.image(_card("reciprocal"), total))
+        value = self.domain.image(_card("log"), self._mul(self._rational(atom.data[first]), sums[first]))
+        found = self._fixed(value if base is not None else self._add(jets[first].value, value))
+        for k, jet in enumerate(jets):
+            if base is None:
+                slope, second = jet.slope, jet.second
+            else:
+                slope, second = self._apart(jet.slope, jets[base].slope), self._apart(jet.second, jets[base].second)
+            if k != base:
+                found.slope = self._sum(found.slope, self._times(shares[k], slope))
+                found.second = self._sum(found.second, self._times(shares[k], second))
         for k, one in enumerate(jets):
-            for m in range(k):
-                self._spread(second, self._mul(shares[k], shares[m]), one, jets[m])
-        zero = self._number(0.0)
-        return Jet(self.numbers.between(zero.bounds[0] - np.inf, zero.bounds[1] + np.inf), slope, second)
+            for m in range(k):  # p_k p_l (a_k,i - a_l,i)(a_k,j - a_l,j)
+                apart = self._square(self._apart(one.slope, jets[m].slope))
+                found.second = self._sum(found.second, self._times(self._mul(shares[k], shares[m]), apart))
+        return found
 
-    def _accumulate(self, total: dict[Any, Any], more: dict[Any, Any]) -> None:
+    # --- arithmetic of enclosures ---
+
+    def _number(self, value: Any) -> Any:
+        return self.numbers.point(np.array([value], np.float64))
+
+    def _rational(self, c: Any) -> Any:
+        low, high = ends(c)
+        return self.numbers.between(np.array([low]), np.array([high]))
+
+    def _mul(self, x: Any, y: Any) -> Any:
+        return self.domain.combine("mul", [x, y])
+
+    def _add(self, x: Any, y: Any) -> Any:
+        return self.domain.combine("add", [x, y])
+
+    def _sub(self, x: Any, y: Any) -> Any:
+        return self.domain.combine("sub", [x, y])
+
+    # --- jets ---
+
+    def _plus(self, u: Jet, v: Jet) -> Jet:
+        """u + v; u is used up."""
+        return Jet(self._add(u.value, v.value), self._sum(u.slope, v.slope), self._sum(u.second, v.second))
+
+    def _scaled(self, k: Any, u: Jet) -> Jet:
+        return Jet(self._mul(k, u.value), self._times(k, u.slope), self._times(k, u.second))
+
+    # --- slopes and second derivatives by variable ---
+
+    def _fixed(self, value: Any) -> Jet:
+        """A number that depends on no variable."""
+        return Jet(value, {}, {})
+
+    def _straight(self, terms: dict[Atom, Any]) -> tuple[Jet, dict[Atom, Any]]:
+        """The jet of what is enclosed at once, here nothing, and the other terms."""
+        return self._fixed(self._number(0.0)), terms
+
+    def _sum(self, x: Any, y: Any) -> Any:
+        """x + y; x is used up."""
+        return self._gather(x, y)
+
+    def _apart(self, x: Any, y: Any) -> Any:
+        """x - y."""
+        total = dict(x)
+        for key, value in y.items():
+            total[key] = self._sub(total.get(key, self._number(0.0)), value)
+        return total
+
+    def _times(self, k: Any, x: Any) -> Any:
+        """k x, for a number k."""
+        return {key: self._mul(k, value) for key, value in x.items()}
+
+    def _square(self, g: Any) -> Any:
+        """g g^T."""
+        return {(i, j): self._mul(p, q) for i, p in g.items() for j, q in g.items() if i <= j}
+
+    def _cross(self, g: Any, f: Any) -> Any:
+        """g f^T + f g^T."""
+        total: dict[Pair, Any] = {}
+        for i, p in g.items():
+            for j, q in f.items():
+                both = self._mul(p, q)
+                self._gather(total, {(min(i, j), max(i, j)): self._add(both, both) if i == j else both})
+        return total
+
+    def _gather(self, total: dict[Any, Any], more: dict[Any, Any]) -> dict[Any, Any]:
         for key, value in more.items():
             total[key] = self._add(total[key], value) if key in total else value
+        return total
 
-    def _spread(self, second: dict[Pair, Any], share: Any, one: Jet, other: Jet) -> None:
-        """Add p_k p_l (a_k,i - a_l,i)(a_k,j - a_l,j)."""
-        apart = dict(one.slope)
-        for i, g in other.slope.items():
-            apart[i] = self._sub(apart.get(i, self._number(0.0)), g)
-        for i, g in apart.items():
-            for j, f in apart.items():
-                if i <= j:
-                    self._accumulate(second, {(i, j): self._mul(share, self._mul(g, f))})
+
+def _card(name: str) -> facts.Card:
+    found = facts.card(name)
+    assert found is not None
+    return found
+
+
+# --- what belongs together in a sum ---------------------------------------------------------------------------------
+
+
+def _subtracted(atom: Atom, terms: dict[Atom, Any]) -> int | None:
+    """The exponent of a log-sum-exp that is subtracted beside it, or None."""
+    c = terms[atom]
+    for k, form in enumerate(atom.args):
+        if form.terms and all(terms.get(inner) == -c * d for inner, d in form.terms):
+            return k
+    return None
+
+
+def _common_factor(terms: dict[Atom, Any]) -> tuple[Form, dict[Atom, Any], dict[Atom, Any], Any] | None:
+    """(u, other terms, inner terms, constant) of u (inner + constant) + other, for the u in most products; or None."""
+    products = [atom for atom in terms if atom.kind == "product"]
+    if not products:
+        return None
+    counts = Counter(form for atom in products for form in atom.args)
+    for form in counts:
+        counts[form] += _only(form) in terms
+    factor = max(counts, key=lambda form: counts[form])
+    if counts[factor] < 2:
+        return None
+    own = _only(factor)
+    inner: dict[Atom, Any] = {}
+    other: dict[Atom, Any] = {}
+    constant: Any = 0
+    for atom, c in terms.items():
+        if atom.kind == "product" and factor in atom.args:
+            rest = atom.args[1] if atom.args[0] is factor else atom.args[0]
+            constant = constant + c * rest.constant
+            for part, d in rest.terms:
+                inner[part] = inner[part] + c * d if part in inner else c * d
+        elif atom is own:
+            constant = constant + c
+        else:
+            other[atom] = c
+    return factor, other, {atom: c for atom, c in inner.items() if c != 0}, constant
+
+
+def _only(form: Form) -> Atom | None:
+    """The atom that a form is."""
+    return form.single[0] if form.single is not None and form.single[1] == 1 else None
 
 
 # --- positive semidefinite on every box ---------------------------------------------------------------------------

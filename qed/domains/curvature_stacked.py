@@ -92,8 +92,7 @@ class StackedJets(Jets):
         self._numbers = iter([self.numbers.between(pair[:, 0], pair[:, 1]) for pair in pairs])
         whole = next(self._numbers)
         jet = self.atom(atom)
-        slope = {i: self._mul(whole, d) for i, d in jet.slope.items()}
-        return Jet(None, slope, {ij: self._mul(whole, h) for ij, h in jet.second.items()})
+        return Jet(None, self._times(whole, jet.slope), self._times(whole, jet.second))
 
     def of(self, form: Form) -> Jet:
         """The jet of an operand, with the numbers of all terms that are evaluated together."""
@@ -104,8 +103,7 @@ class StackedJets(Jets):
             k = next(self._numbers)
             jet = self.atom(atom)
             value = self._add(value, self._mul(k, jet.value))
-            self._accumulate(slope, {i: self._mul(k, d) for i, d in jet.slope.items()})
-            self._accumulate(second, {ij: self._mul(k, h) for ij, h in jet.second.items()})
+            slope, second = (self._sum(s, self._times(k, t)) for s, t in ((slope, jet.slope), (second, jet.second)))
         return Jet(self._add(value, next(self._numbers)), slope, second)
 
     def atom(self, atom: Atom) -> Jet:
