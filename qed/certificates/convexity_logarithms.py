@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 from qed.certificates.convexity_forms import border, positive_eigenvalues
 from qed.certificates.convexity_signs import power_of, sign_on
+from qed.domains.curvature_integrals import read
+from qed.domains.curvature_values import BallValues, NoValue
+from qed.domains.precision import precision
 
 if TYPE_CHECKING:
     from qed.certificates.convexity_rules import Check
@@ -81,10 +84,31 @@ def _log_card(step: Check) -> None:
     step.premises([("convex", u if same else step.negative(u))])
 
 
+def _integral(step: Check) -> None:
+    """The integral of a log-concave slope; that it begins at 0 is looked at in balls, too."""
+    step.require(_positive(step) == "log-concave", "integrals of log-concave functions are log-concave")
+    found = read(step.a, step.form, tuple(step.row[4]))
+    if found is None:
+        step.fail("it is no such integral")
+    inner, (low, high) = found.line.algebra, (found.line.low, found.line.high)
+    with precision(400) as library:
+        near = library.arb(2) ** -300 if low is not None else library.arb(-(2**30))
+        begin = near if low is None else library.arb(low) + near
+        end = library.arb(high) if high is not None else library.arb(1)
+        try:
+            values = [BallValues({found.line.variable: t}).of(found.phi) for t in (begin, end)]
+        except NoValue as error:
+            step.fail(f"no value of {error}")
+        begins = len(step.row[4]) == 1 or values[0].abs_upper() < 1e-6
+        step.require(begins and values[1] > values[0], "it does not begin at 0, or does not grow")
+    step.within([(inner, found.claim)])
+
+
 LOGARITHMIC: Mapping[str, Callable[[Check], None]] = {
     "affine": _log_constant,
     "card": _log_card,
     "hyperbolic form": _log_of_hyperbolic,
+    "integral": _integral,
     "of concave": _log_of_concave,
     "power": _log_power,
     "product": _log_product,

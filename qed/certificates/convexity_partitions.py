@@ -49,6 +49,25 @@ def _gamma_integral(step: Check) -> None:
     step.fail("it is no u log v")
 
 
+def _von_mises(step: Check) -> None:
+    """c log(e^-|u| I_0(u)) + d |u| with d >= c > 0 where |u| is not affine; u affine, or convex and >= 0."""
+    bessel = [(atom, c) for atom, c in step.form.terms if atom.name == "log"]
+    step.require(len(bessel) == 1 and bessel[0][1] > 0 and step.form.constant == 0, "it is no such sum")
+    inner = bessel[0][0].args[0].single
+    if inner is None or inner[1] <= 0 or inner[0].name != "bessel_i0e":
+        step.fail("it is no logarithm of I_0")
+    u = inner[0].args[0]
+    signs = step.a.nonnegative(u), step.a.nonnegative(step.negative(u))
+    step.require(u.affine or signs[0], "the argument has two signs")
+    if not (u.affine and any(signs)):
+        rest = step.a.subtract(step.form, step.a.form(bessel, step.a.zero))
+        least = step.a.scale(u if signs[0] else step.a.unary("abs", u), bessel[0][1])
+        step.require(is_positive_multiple(rest, least) and rest.terms[0][1] >= least.terms[0][1], "|u| is missing")
+    else:
+        step.require(len(step.form.terms) == 1, "it is no such sum")
+    step.premises([("convex", u)])
+
+
 def _is_positive(step: Check, u: Form) -> bool:
     return u.affine and u.lost is None and step.a.positive(u)
 
@@ -56,5 +75,6 @@ def _is_positive(step: Check, u: Form) -> bool:
 PARTITIONS: Mapping[str, Callable[[Check], None]] = {
     "beta function": _beta_function,
     "gamma integral": _gamma_integral,
+    "von Mises": _von_mises,
 }
 """By rule: the check of a row about a log-partition function."""

@@ -2,7 +2,8 @@
 
 The search differentiates in the field of such functions; here every number is carried with its first and second
 derivative, by the rules of Leibniz and of the chain, and the polynomial's roots are enclosed by python-flint instead of
-counted. What is A + B X with X = e^h(t) is a polynomial of degree 1 in X. References: `qed.calculus.shapes.rational`.
+counted. What is A + B X with X = e^h(t) is a polynomial of degree 1 in X; logarithms, arctangents, numbers without
+exact value and t beside e^(g t) are letters, which may not be left over. References: `qed.calculus.shapes.rational`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from qed.domains.precision import flint, precision
 
 SIGMOIDS = {"logistic": ((1,), (1,)), "tanh": ((1, -1), (1, 1)), "sinh": ((1, -1), (2,)), "cosh": ((1, 1), (2,))}
 """Functions of e^u: for logistic e/(1 + e) apart; of the others the numbers at e and 1/e above, and below."""
+LETTERS = tuple(f"L{k}" for k in range(8))
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Polynomials in y and X, one over the other."""
+    """Polynomials in y, X and letters, one over the other."""
 
     top: Any
     bottom: Any
@@ -51,10 +53,11 @@ class Numbers:
 
     def __init__(self, step: Any, rate: Any, shift: Any, power: Form | None) -> None:
         self.step, self.rate, self.shift, self.power = step, rate, shift, power
-        self.ring = flint().fmpq_mpoly_ctx.get(("y", "X"), flint().Ordering.lex)
-        self.y, self.x = self.ring.gens()
+        self.ring = flint().fmpq_mpoly_ctx.get(("y", "X", *LETTERS), flint().Ordering.lex)
+        self.y, self.x, *self.letters = self.ring.gens()
         self.zero = self.constant(0)
-        self.time = Curve(None if rate != 0 else Ratio(self.y, self.constant(1).top), self.constant(1), self.zero)
+        time = self.letter() if rate != 0 else Ratio(self.y, self.constant(1).top)
+        self.time = Curve(time, self.constant(1), self.zero)
         self._known: dict[Atom, Curve] = {}
 
     def constant(self, c: Any) -> Ratio:
@@ -98,11 +101,22 @@ class Numbers:
         minus, two = self.constant(-1), self.constant(2)
         return Curve(r, minus * u.first * r * r, two * u.first * u.first * r * r * r + minus * u.second * r * r)
 
+    def letter(self) -> Ratio | None:
+        """A number that is no rational function, by a letter of its own."""
+        return Ratio(self.letters.pop(), self.ring.constant(1)) if self.letters else None
+
     def logarithm(self, u: Curve) -> Curve:
         """(log u)'' = u''/u - (u'/u)^2."""
         r = self.inverse(self.known(u))
         slope = u.first * r
-        return Curve(None, slope, u.second * r + self.constant(-1) * slope * slope)
+        return Curve(self.letter(), slope, u.second * r + self.constant(-1) * slope * slope)
+
+    def arctangent(self, u: Curve, sign: int) -> Curve:
+        """(atan u)' = u'/(1 + u^2), (artanh u)' = u'/(1 - u^2); with s = 1 or -1, (u'/w)' = u''/w - 2 s u u'^2/w^2."""
+        v, s = self.known(u), self.constant(sign)
+        r = self.inverse(self.constant(1) + s * v * v)
+        bend = self.constant(-2 * sign) * v * u.first * u.first * r * r
+        return Curve(self.letter(), u.first * r, u.second * r + bend)
 
     def exponential(self, u: Form) -> Curve:
         """(e^u)'' = (u'' + u'^2) e^u."""
@@ -146,7 +160,7 @@ class Numbers:
         return total
 
     def _number(self, atom: Atom) -> Curve:
-        return Curve(None, self.zero, self.zero)
+        return Curve(self.letter(), self.zero, self.zero)
 
     def _atom(self, atom: Atom) -> Curve:
         if atom.kind == "variable":
@@ -166,6 +180,8 @@ class Numbers:
             return self.logarithm(args[0])
         if atom.name == "reciprocal":
             return self.reciprocal(args[0])
+        if atom.name in ("atan", "atanh"):
+            return self.arctangent(args[0], 1 if atom.name == "atan" else -1)
         self.step.require(atom.name in ("square", "integer_pow"), f"no rule for {atom.name}")
         n = 2 if atom.name == "square" else int(dict(atom.data.parameters)["y"])
         self.step.require(abs(n) <= 64, "a power is too large")
@@ -197,9 +213,10 @@ def rational(step: Any) -> None:
     numbers = Numbers(step, rate, shift, _power(form) if rate == 0 else None)
     second = numbers.of(form).second
     parts: dict[int, dict[int, Any]] = {}
-    for (i, j), c in second.top.to_dict().items():
+    for (i, j, *letters), c in second.top.to_dict().items():
+        step.require(not any(letters), "a logarithm is left over")
         parts.setdefault(j, {})[i] = c
-    below = {i: c for (i, j), c in second.bottom.to_dict().items() if j == 0}
+    below = {i: c for (i, *others), c in second.bottom.to_dict().items() if not any(others)}
     step.require(len(below) == len(second.bottom.to_dict()), "an exponential stands below")
     step.require(not parts or set(parts) in ({0}, {1}), "it is no multiple of one exponential")
     poly = flint().fmpq_poly

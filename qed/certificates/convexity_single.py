@@ -79,10 +79,11 @@ def _magnitudes(step: Check, u: Form) -> tuple[list[Any], list[tuple[str, Form]]
         v = part.args[0]
         even = part.name in ("abs", "square") or (part.name == "integer_pow" and int(power.p) % 2 == 0)
         signed = step.a.nonnegative(v)
-        opposite = not signed and not v.affine and even and step.a.nonnegative(step.negative(v))
-        step.require(signed or opposite or (v.affine and even), "what stands under a power may be negative")
+        step.require(signed or even, "what stands under a power may be negative")
+        if not signed and not v.affine:  # |v|, which is -v where v is never above 0
+            v = step.negative(v) if step.a.nonnegative(step.negative(v)) else step.a.unary("abs", v)
         powers.append(power)
-        claims.append(("convex", step.negative(v) if opposite else v))
+        claims.append(("convex", v))
     return powers, claims
 
 

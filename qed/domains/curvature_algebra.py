@@ -180,10 +180,11 @@ class Algebra(Terms):
         return None
 
     def _distributed(self, u: Form, v: Form) -> Form | None:
-        """u times every term of v, where v holds logarithms and u is no sum."""
+        """u times every term of v, where v holds logarithms and u is no sum, or both are made of powers of e."""
         if len(v.terms) + (v.constant != 0) < 2 or u.single is None:
             return None
-        if not any(atom.name in ("log", "log_sum_exp") for atom, _ in v.terms):
+        powers = u.single[0].name == "exp" and all(atom.name == "exp" for atom, _ in v.terms)
+        if not powers and not any(atom.name in ("log", "log_sum_exp") for atom, _ in v.terms):
             return None
         parts = [(self.multiply(u, self.of(atom)), c) for atom, c in v.terms]
         return self.combine([*parts, (u, v.constant)])

@@ -116,8 +116,8 @@ class Rebuilt:
         pairs = []
         for atom, c in form.terms:
             if atom.kind == "variable":
-                if atom is self.lead:
-                    pairs.append((self.line.t, c))
+                if atom is self.lead:  # its own coefficient is 1, or -1 where the line runs backwards
+                    pairs.append((self.line.t, c / self.straight[atom]))
             else:
                 pairs.append((self._atom(atom), c))
         return self.a.total([*pairs, (self.a.number(form.constant), self.a.one)])

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from qed import facts
+from qed.domains import curvature_positive
 from qed.domains.curvature_atoms import Atom, Form, Place
 from qed.domains.curvature_ranges import WHOLE, Range, down, ends, times
 from qed.domains.hull import image
@@ -243,6 +245,9 @@ class Terms:
                 return (max(low, 0.0) if signed else low), high
             case "max":
                 return max(low for low, _ in xs), max(high for _, high in xs)
+            case "log_sum_exp":
+                below, above = (self._log_of_sum(atom.data, ends_of) for ends_of in zip(*xs, strict=True))
+                return below[0], above[1]
             case "select":
                 return min(low for low, _ in xs[1:]), max(high for _, high in xs[1:])
             case "compare":
@@ -259,89 +264,48 @@ class Terms:
         return WHOLE
 
     def _computed(self, atom: Atom, xs: list[Range]) -> Range:
+        if atom.kind == "unary":
+            return self._image(atom.data, xs[0])
         if self.enclosing is None:
             values = [Intervals(*x) for x in xs]
-            if atom.kind == "unary":
-                return _ends(image(atom.data, values[0]))
             return _ends(values[0] * values[1] if atom.kind == "product" else values[0] / values[1])
         with precision(self.enclosing.bits):
             values = [self.enclosing.numbers.between(np.array(low), np.array(high)) for low, high in xs]
-            if atom.kind == "unary":
-                found = self.enclosing.image(atom.data, values[0])
-            else:
-                found = self.enclosing.combine("mul" if atom.kind == "product" else "div", values)
-            low, high = found.bounds
+            low, high = self.enclosing.combine("mul" if atom.kind == "product" else "div", values).bounds
         return float(low), float(high)
 
-    def positive(self, form: Form) -> bool:
-        """Whether a form is surely above 0 at every point of the box where it is defined."""
-        if self.ends is not None and len(form.terms) == 1 and form.terms[0][0].kind == "variable":
-            c = form.terms[0][1]
-            end = self.ends[0 if c > 0 else 1]
-            return end is not None and c * end + form.constant >= 0
-        if self.range(form)[0] > 0 or self._short_of_its_end(form):
-            return True
-        if form.constant < 0:
-            return False
-        sure = form.constant > 0
-        for atom, c in form.terms:
-            low, high = self.range_of(atom)
-            if c > 0 and low >= 0:
-                sure = sure or self._always_positive(atom)
-            elif not (c < 0 and high <= 0):
-                return False
-        return sure
+    def _image(self, card: facts.Card, x: Range) -> Range:
+        """The range of a function on a range."""
+        if self.enclosing is None:
+            return _ends(image(card, Intervals(*x)))
+        with precision(self.enclosing.bits):
+            low, high = self.enclosing.image(card, self.enclosing.numbers.between(*map(np.array, x))).bounds
+        return float(low), float(high)
 
-    def _short_of_its_end(self, form: Form) -> bool:
-        """Whether a form is above 0 because a function in it stays short of an end of its range: 1 - logistic(u)."""
-        total, strict = form.constant, False
-        for atom, c in form.terms:
-            end = self.range_of(atom)[0 if c > 0 else 1]
-            if not math.isfinite(end):
-                return False
-            total = total + c * self.rational(end)
-            if atom.kind == "unary":
-                side, closed = atom.data.range.lower, atom.data.range.lower_closed
-                if c < 0:
-                    side, closed = atom.data.range.upper, atom.data.range.upper_closed
-                strict = strict or (not closed and side.lower == side.upper == end)
-        return strict and total >= 0
+    def _log_of_sum(self, weights: Sequence[Any], at: Sequence[float]) -> Range:
+        """Bounds of the logarithm of the sum of w e^x at numbers x."""
+        top = max(at)
+        if math.isinf(top):
+            return top, top
+        total = 0.0, 0.0
+        for w, x in zip(weights, at, strict=True):
+            low, high = times(w, self._image(_card("exp"), (down(x, -top), -down(-x, top))))
+            total = down(total[0], low), -down(-total[1], -high)
+        low, high = self._image(_card("log"), (max(total[0], 0.0), total[1]))
+        return down(top, low), -down(-top, -high)
 
-    def _is_definite(self, atom: Atom) -> bool:
-        """Whether a spectrum is that of a matrix known to be positive definite on the box."""
-        known = self.matrices.get(tuple(id(form) for form in atom.args))
-        return atom.data[0] == "symmetric" and known is not None and known[1]
-
-    def nonzero(self, form: Form) -> bool:
-        """Whether it is a number of a factor that cannot be 0: a pivot of elimination with exchanges."""
-        return (
-            form.single is not None and form.single[0].kind == "lu" and form.single[0].data[0] == form.single[0].data[1]
-        )
-
-    def _always_positive(self, atom: Atom) -> bool:
-        if atom.kind in ("pivot", "inverse"):
-            return atom.kind == "pivot" or atom.data[0] == atom.data[1]
-        if atom.kind == "spectrum":
-            return self._is_definite(atom)
-        if atom.name == "abs" and self.nonzero(atom.args[0]):
-            return True
-        if atom.kind == "unary":
-            low = atom.data.range.lower
-            if low.value == 0 and not atom.data.range.lower_closed:
-                return True
-            powers = ("sqrt", "rsqrt", "power", "square", "integer_pow", "reciprocal")
-            return atom.name in powers and self.positive(atom.args[0])
-        if atom.kind in ("product", "quotient"):
-            return all(self.positive(form) for form in atom.args)
-        if atom.kind == "log_sum_exp":  # log sum w_i exp(a_i) > a_k if w_k >= 1, since the other terms are above 0
-            shares = list(zip(atom.data, atom.args, strict=True))
-            some = any(w >= 1 and self.nonnegative(form) for w, form in shares)
-            return len(shares) > 1 and some and all(w > 0 for w, _ in shares)
-        return atom.kind == "max" and any(self.positive(form) for form in atom.args)
+    positive, nonzero = curvature_positive.positive, curvature_positive.nonzero
+    _is_definite = curvature_positive.is_definite
 
     def nonnegative(self, form: Form) -> bool:
         """Whether a form is surely not below 0 on the box."""
         return self.range(form)[0] >= 0 or self.positive(form)
+
+
+def _card(name: str) -> facts.Card:
+    found = facts.card(name)
+    assert found is not None
+    return found
 
 
 def _ends(x: Intervals) -> Range:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.scipy import stats
-from jax.scipy.special import gammaln
+from jax.scipy.special import gammaln, i0e
 
 import qed
 from qed.calculus.shapes.rational import rational
@@ -50,6 +50,13 @@ CONVEX = {
     "minus a mean of power -2": (lambda x: -(jnp.sum(x**-2.0) ** -0.5), POSITIVE),
     "a number without a name": (lambda x: jnp.sqrt(2.0) / jnp.pi * jnp.sum(jnp.exp(x)), PLANE),
     "probit": (lambda x: -jnp.sum(stats.norm.logcdf(x)), PLANE),
+    "a distribution function without range": (lambda x: -jnp.log(-jnp.expm1(-jnp.exp(x))), ONE),
+    "a window of the normal law": (lambda x: -jnp.log(stats.norm.cdf(1 - x) - stats.norm.cdf(-x)), over(-2.0, 2.0)),
+    "logarithm of softplus of minus x": (lambda x: -jnp.log(jax.nn.softplus(-x)), ONE),
+    "a factor taken out": (lambda x: (1 - jax.nn.sigmoid(x)) ** 2 * jax.nn.softplus(-x), over(-1.0, 4.0)),
+    "an arctangent and its logarithm": (lambda x: x * jnp.arctan(x) - 0.5 * jnp.log1p(x**2), ONE),
+    "distance from a segment": (lambda x: jnp.hypot(x[0] - jnp.clip(x[0], -1, 1), x[1]), PLANE),
+    "von Mises": (lambda x: jnp.log(i0e(jnp.hypot(x[0], x[1]))) + jnp.hypot(x[0], x[1]), PLANE),
     "length": (lambda x: jnp.hypot(x[0], 2 * x[1]), PLANE),
 }  # fmt: skip
 NOT_CONVEX = {
@@ -60,6 +67,9 @@ NOT_CONVEX = {
     "two gammas less": (lambda a: beta(a) - 0.5 * gammaln(a[0] + a[1]), over(0.25, 8.0, 2)),
     "a rate of degree 2": (lambda a: gammaln(a[0]) - 2 * a[0] * jnp.log(a[1]), POSITIVE),
     "minus a mean of power 2": (lambda x: -jnp.sqrt(jnp.sum(x**2)), POSITIVE),
+    "a window of the Cauchy law": (lambda x: -jnp.log(jnp.arctan(x + 1) - jnp.arctan(x)), over(-5.0, 5.0)),
+    "no distribution function": (lambda x: -jnp.log(jnp.exp(x) + jnp.exp(2 * x)), ONE),
+    "von Mises with too little": (lambda x: 2 * jnp.log(i0e(x)) + jnp.abs(x), over(-3.0, 3.0)),
     "a narrow dent": (lambda x: x**4 - 2.0**-38 * x**2, over(-1.0, 1.0)),
 }  # fmt: skip
 
@@ -113,6 +123,15 @@ def test_altered_rates_are_not_believed():
     for numbers in ((2.0, 1.0, 0.0, 1.0), (0.0, 1.0, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0), (1.0, 0.0, 0.0, 1.0)):
         rows = tuple((*row[:4], numbers) if other is row else other for other in made.rows)
         with pytest.raises(CertificateError):
+            Convexity(**{**vars(made), "rows": rows}).sealed().verify()
+
+
+def test_another_reading_of_an_integral_is_not_believed():
+    made = qed.convexity(CONVEX["a distribution function without range"][0], ONE).certificate
+    (row,) = [row for row in made.rows if row[1] == "integral"]
+    for reading in ((0.0,), (-1.0, 1.0), (1.0, 0.0), (), (1.0, 2.0)):
+        rows = tuple((*row[:4], reading) if other is row else other for other in made.rows)
+        with pytest.raises(CertificateError, match="no such integral"):
             Convexity(**{**vars(made), "rows": rows}).sealed().verify()
 
 

@@ -29,6 +29,8 @@ TEXTS = {
     "geometric mean": "a product of powers of concave functions, exponents summing to at most 1, is concave",
     "groups": "each group of terms is convex",
     "beta function": "the logarithm of the beta function, a log-partition function, is convex",
+    "integral": "the integral of a positive log-concave slope, from where it vanishes or over a window, is log-concave",
+    "von Mises": "log I_0(u), the log-partition function of the law of von Mises, is convex and grows with |u|",
     "gamma integral": "log Gamma(u) - u log v, a log-partition function, is convex",
     "hyperbolic root": "the root of a positive quadratic with one positive direction (ad - b^2) is concave",
     "log-sum-exp": "log-sum-exp of convex functions is convex, whatever is subtracted before and added after",

@@ -27,8 +27,8 @@ from qed.domains.interval import Interval
 from qed.domains.intervals import Intervals
 
 Found = Step | None
-BOXES = 256
-"""Into how many pieces a box is cut at most."""
+BOXES, ALONG = 256, 2048
+"""Into how many pieces a box is cut at most, and an interval."""
 
 
 def along(a: Algebra, form: Form, direction: Direction, convex: Callable[[Algebra, Form], Found]) -> Found:
@@ -56,12 +56,12 @@ def along(a: Algebra, form: Form, direction: Direction, convex: Callable[[Algebr
     return Step("convex", form, "pieces", tuple(steps), inside, form.terms[0][0].place)
 
 
-def second_derivatives(a: Algebra, form: Form, deadline: float, boxes: int = BOXES) -> Found:
+def second_derivatives(a: Algebra, form: Form, deadline: float) -> Found:
     """A proof that the matrix of second derivatives is positive semidefinite on every piece of the box."""
     variables = [v for v in a.variables if _occurs(form, v, set())]
     if not variables or form.lost is not None:
         return None
-    names = [v.index for v in variables]
+    names, boxes = [v.index for v in variables], ALONG if len(variables) == 1 else BOXES
     root = np.array([[v.lower for v in variables], [v.upper for v in variables]])
     tree: list[Any] = [None]
     waiting: list[tuple[int, np.ndarray]] = [(0, root)]

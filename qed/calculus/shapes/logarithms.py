@@ -1,7 +1,8 @@
 """Positive forms with a convex, or a concave, logarithm (Boyd and Vandenberghe, *Convex Optimization*, 2004, 3.5).
 
 Products and powers of log-convex functions, and their sums, are log-convex; a positive concave function is log-concave;
-a quotient or a negative power exchanges the two.
+a quotient or a negative power exchanges the two. A distribution function with a log-concave density is log-concave, and
+so is what it gives to an interval that moves (`qed.domains.curvature_integrals`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qed.calculus.shapes.powers import exponent
+from qed.calculus.shapes.rational import rational
 from qed.calculus.shapes.signs import signs
+from qed.domains.curvature_integrals import READINGS, read
 from qed.domains.curvature_proof import Step
 from qed.domains.curvature_quadratics import is_hyperbolic
 from qed.domains.curvature_terms import Atom, Form
@@ -33,13 +36,26 @@ def logarithmic(rules: Rules, form: Form, sign: int) -> Step | None:
         return Step(claim, form, "hyperbolic form")
     if sign < 0:
         premise = rules.concave(form)
-        return premise and Step(claim, form, "of concave", (premise,))
+        return Step(claim, form, "of concave", (premise,)) if premise is not None else _integral(rules, form, claim)
     if form.constant < 0 or any(c < 0 for _, c in form.terms) or len(form.terms) + (form.constant > 0) < 2:
         return None
     steps = [rules.log_convex(rules.a.of(atom)) for atom, _ in form.terms]
     if any(step is None for step in steps):
         return None
     return Step(claim, form, "sum", tuple(step for step in steps if step is not None))
+
+
+def _integral(rules: Rules, form: Form, claim: str) -> Step | None:
+    """The integral of a log-concave function; the numbers say how it is read."""
+    for reading in READINGS:
+        found = read(rules.a, form, reading)
+        if found is None:
+            continue
+        inner = found.line.algebra
+        premise = type(rules)(inner).convex(found.claim) or rational(inner, found.claim)
+        if premise is not None:
+            return Step(claim, form, "integral", (premise,), reading)
+    return None
 
 
 def _logarithm_of(rules: Rules, form: Form, atom: Atom, sign: int, claim: str) -> Step | None:

@@ -6,7 +6,11 @@ Optimization*, 2004, section 3.5.2). For positive affine u, v this holds of the 
     log B(u_1, ..., u_n) = log Gamma(u_1) + ... + log Gamma(u_n) - log Gamma(u_1 + ... + u_n)
     log integral of x^(u-1) e^(-v x) over x > 0 = log Gamma(u) - u log v
 
-which are the normalising constants of the beta and Dirichlet laws, and of the gamma law.
+which are the normalising constants of the beta and Dirichlet laws, and of the gamma law. Of the law of von Mises it is
+
+    log integral of exp(u cos t) over 0 < t < pi = log I_0(u) + log pi = log(e^-|u| I_0(u)) + |u| + log pi
+
+(10.32.1), which is even and grows with |u|, so that a convex u >= 0 will do, too (a length, as von Mises has it).
 """
 
 from __future__ import annotations
@@ -47,7 +51,28 @@ def log_partitions(rules: Rules, parts: Terms, steps: Known) -> Groups:
             if one is not None:
                 found.append(_group(rules, [one, (atom, c)], "gamma integral"))
                 del free[one[0].index]
-    return found
+    return found + [one for one in (_von_mises(rules, parts, atom, c) for atom, c in parts) if one is not None]
+
+
+def _von_mises(rules: Rules, parts: Terms, atom: Atom, c: Any) -> tuple[Form, Step] | None:
+    """c log(e^-|u| I_0(u)) with at least c |u|; an affine u of one sign needs nothing beside it."""
+    inner = atom.args[0].single if atom.name == "log" else None
+    if c < 0 or inner is None or inner[0].name != "bessel_i0e" or inner[1] < 0:
+        return None
+    u = inner[0].args[0]
+    modulus = rules.a.unary("abs", u)
+    members: Terms = [(atom, c)]
+    if not modulus.affine:
+        part = modulus.single
+        beside = next((pair for pair in parts if part is not None and pair[0] is part[0]), None)
+        if part is None or beside is None or beside[1] < c * part[1]:
+            return None
+        members = [beside, (atom, c)]
+    premise = rules.convex(u if u.affine else modulus)
+    if premise is None or (not u.affine and modulus is not u):
+        return None
+    group = rules.a.form(sorted(members, key=lambda pair: pair[0].index), rules.a.zero)
+    return group, Step("convex", group, "von Mises", (premise,), (), atom.place)
 
 
 def _positive(rules: Rules, u: Form) -> bool:

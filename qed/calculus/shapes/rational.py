@@ -1,8 +1,9 @@
 """Functions of one variable t whose second derivative is a rational function: of t, of e^(g t), or of t times one exp.
 
 With y = e^(g (t + s)), y' = g y, the field of rational functions of y is closed under d/dt, and so is that of rational
-functions of t; sigmoids are rational in y, and logarithms of rational functions have a rational slope. With X = e^h(t)
-for a polynomial h, X' = h' X, and what is A + B X keeps that form. Where the second derivative is A alone, or B X, its
+functions of t; sigmoids are rational in y. With X = e^h(t) for a polynomial h, X' = h' X, and what is A + B X keeps
+that form. Logarithms and arctangents L of rational functions have a rational slope, and (r L)'' = r'' L + 2 r' L' +
+r L'' is rational where r'' = 0, as in t atan t - log(1 + t^2)/2. Where the second derivative is A alone, or B X, its
 sign is that of a polynomial, which exact roots decide, also where it vanishes at an end of the interval (Liouville's
 theory of elementary functions: Bronstein, *Symbolic Integration I*, 2005, chapter 3; for roots see `polynomials`).
 """
@@ -41,7 +42,7 @@ def rational(a: Algebra, form: Form) -> Step | None:
         return None
     try:
         field = _field(a, form)
-        second = field.derived(field.slope(form))
+        second = field.second(form)
     except (NotRational, ZeroDivisionError):
         return None
     kept = [part for part in second if part != field.none]
@@ -253,24 +254,59 @@ class Field:
         cosh = self.multiply(half, self.add(e, back))
         return {"sinh": sinh, "cosh": cosh}.get(atom.name) or self.multiply(sinh, self.inverse(cosh))
 
-    def slope(self, form: Form) -> Any:
-        """The first derivative of a form as an element."""
-        total = self.zero
+    def parts(self, form: Form) -> tuple[Any, dict[Atom, Any]]:
+        """(R, r) for a form R + sum of r_L L; the L are logarithms, arctangents, t beside e^(g t), unknown numbers."""
+        whole: Any = self.number(form.constant)
+        others: dict[Atom, Any] = {}
         for atom, c in form.terms:
-            total = self.add(total, self.multiply(self.number(c), self._slope(atom)))
+            part, more = self._parts(atom)
+            k = self.number(c)
+            whole = self.add(whole, self.multiply(k, part))
+            for inner, r in more.items():
+                others[inner] = self.add(others.get(inner, self.zero), self.multiply(k, r))
+        return whole, others
+
+    def _parts(self, atom: Atom) -> tuple[Any, dict[Atom, Any]]:
+        timed = atom.kind == "variable" and self.rate != 0
+        if timed or not atom.free or atom.kind == "log_sum_exp" or atom.name in ("log", "atan", "atanh"):
+            return self.zero, {atom: self.number(1)}
+        if atom.kind not in ("product", "quotient"):
+            return self._value(atom), {}
+        (r, logs), (s, more) = (self.parts(arg) for arg in atom.args)
+        if more and (logs or atom.kind == "quotient"):
+            raise NotRational
+        if more:
+            (r, logs), (s, more) = (s, more), (r, logs)
+        s = s if atom.kind == "product" else self.inverse(s)
+        return self.multiply(r, s), {inner: self.multiply(c, s) for inner, c in logs.items()}
+
+    def second(self, form: Form) -> Any:
+        """The second derivative of a form as an element."""
+        whole, others = self.parts(form)
+        total, two = self.derived(self.derived(whole)), self.number(2)
+        for atom, r in others.items():
+            bend = self.derived(self.derived(r))
+            if bend != self.zero:
+                raise NotRational
+            first = self._slope(atom)
+            total = self.add(total, self.multiply(two, self.multiply(self.derived(r), first)))
+            total = self.add(total, self.multiply(r, self.derived(first)))
         return total
 
+    def slope(self, form: Form) -> Any:
+        """The first derivative of a form that is an element."""
+        return self.derived(self.value(form))
+
     def _slope(self, atom: Atom) -> Any:
-        if not atom.free:
-            return self.zero
-        if atom.kind == "variable":
-            return self.number(1)
-        if atom.name == "log":
-            return self.multiply(self.slope(atom.args[0]), self.inverse(self.value(atom.args[0])))
-        if atom.kind == "log_sum_exp":
-            whole = self._sum_of(atom)
-            return self.multiply(self.derived(whole), self.inverse(whole))
-        return self.derived(self._value(atom))
+        """The first derivative of a logarithm, an arctangent, a number, or of t beside e^(g t)."""
+        if not atom.free or atom.kind == "variable":
+            return self.number(int(atom.free))
+        v = self._sum_of(atom) if atom.kind == "log_sum_exp" else self.value(atom.args[0])
+        below = v
+        if atom.name in ("atan", "atanh"):
+            square, sign = self.multiply(v, v), 1 if atom.name == "atan" else -1
+            below = self.add(self.number(1), self.multiply(self.number(sign), square))
+        return self.multiply(self.derived(v), self.inverse(below))
 
 
 def _exactly(a: Algebra, ball: Any) -> Any:

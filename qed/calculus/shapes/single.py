@@ -107,7 +107,9 @@ def _magnitude(rules: Rules, v: Form, part: Atom) -> Step | None:
         return Step("convex", v, "affine")
     if rules.a.nonnegative(v):
         return rules.convex(v)
-    return rules.concave(v) if is_even(part) and rules.a.nonnegative(rules.a.scale(v, -1)) else None
+    if not is_even(part):
+        return None
+    return rules.concave(v) if rules.a.nonnegative(rules.a.scale(v, -1)) else rules.convex(rules.a.unary("abs", v))
 
 
 def largest(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
