@@ -207,6 +207,10 @@ class Algebra(Terms):
         atom = v.single
         if atom is not None and atom[0].name == "exp":
             return self.multiply(x, self.unary("exp", self.scale(atom[0].args[0], -1)))
+        own = x.single
+        if own is not None and own[0].name == "exp" and _is_sum_of_powers(v):  # a share of softmax, whatever its shift
+            logarithm = self.log_sum_exp([(c, part.args[0]) for part, c in v.terms])
+            return self.scale(self.unary("exp", self.subtract(own[0].args[0], logarithm)), own[1])
         ratio = self._share(x, v) if safe else None
         if ratio is not None:
             rest = self.combine(((x, self.one), (v, -ratio)))
@@ -278,6 +282,11 @@ def _card(name: str, **parameters: Any) -> facts.Card:
     found = facts.card(name, **parameters)
     assert found is not None
     return found
+
+
+def _is_sum_of_powers(v: Form) -> bool:
+    """Whether it is a sum of two or more positive multiples of powers of e."""
+    return v.constant == 0 and len(v.terms) > 1 and all(part.name == "exp" and c > 0 for part, c in v.terms)
 
 
 def _inside_exactly(card: facts.Card, value: Any) -> bool:

@@ -1,12 +1,15 @@
 """The corpus of shapes, all parts of it, by name.
 
 The parts called held-out were kept from the prover's author; those called fresh were written after the prover, by an
-author who had not read it; those called later came a second time in that manner, those called other a third time.
+author who had not read it; those called later came a second time in that manner, those called other a third time, those
+called fifth were written before any of them was judged.
 """
 
 from tests.calculus import (
     corpus_shapes_control,
     corpus_shapes_decisions,
+    corpus_shapes_distances,
+    corpus_shapes_estimation,
     corpus_shapes_fresh,
     corpus_shapes_hessian_held,
     corpus_shapes_losses,
@@ -52,5 +55,9 @@ PARTS: dict[str, list[Case]] = {
     "other choices": corpus_shapes_programs.CHOICES,
     "other libraries": corpus_shapes_programs.LIBRARIES,
     "other matrices": corpus_shapes_programs.MATRICES,
+    "fifth statistics": corpus_shapes_estimation.STATISTICS,
+    "fifth learning": corpus_shapes_estimation.LEARNING,
+    "fifth distances": corpus_shapes_distances.GEOMETRY,
+    "fifth programs": corpus_shapes_distances.PROGRAMS,
 }
 CASES: dict[str, Case] = {f"{part}/{case.name}": case for part, cases in PARTS.items() for case in cases}

@@ -21,6 +21,7 @@ from qed.graph.trace import trace
 from tests.calculus.corpus_critical import NETWORKS, ONE, POINTS, SEVERAL, float32, rosenbrock
 from tests.calculus.corpus_critical_fresh import FRESH, KINKS
 from tests.calculus.corpus_critical_later import CORNERS, LATER
+from tests.calculus.corpus_critical_models import MODELS
 
 
 def ask(known):
@@ -203,7 +204,7 @@ def test_newton_and_krawczyk_find_the_nearby_point():
 @pytest.mark.slow
 def test_the_kinds_of_later_points():
     """Kinds of points that were written before any was asked about; all with curvatures that have a sign are proved."""
-    for known in LATER:
+    for known in [*LATER, *MODELS]:
         answer = ask(known)
         assert answer.value.kind == known.kind, known.name
         assert answer.value.nature in ("", known.nature), known.name
