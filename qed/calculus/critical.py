@@ -28,7 +28,7 @@ from qed.calculus.points.large import BALLS, gradient, judged
 from qed.calculus.points.located import Local, Located, around, local, located, refined
 from qed.calculus.points.result import CriticalPoint, Kind, kind_of
 from qed.calculus.points.rounding import explained
-from qed.calculus.points.sparse import sparse_extremum
+from qed.calculus.points.sparse import sparse_point
 from qed.calculus.points.symmetries import exchanges
 from qed.calculus.spectra.products import Products
 from qed.certificates.critical_point import CriticalPoint as Certificate
@@ -59,7 +59,7 @@ def critical_point(fun: Callable[..., Any], x: Any, *args: Any) -> Answer[Critic
     Returns:
         An answer whose value is a `CriticalPoint`; `kind` is minimum, maximum, saddle, degenerate, not_critical or
         undecided. PROVED for a critical point all of whose curvatures have a sign (of up to 100 variables, and of
-        thousands at an extremum where the Hessian has few entries), for one variable also where exact derivatives
+        thousands where the Hessian has few entries), for one variable also where exact derivatives
         of higher order decide, and for a gradient that is no rounding error; MEASURED for curvatures that
         are zero up to rounding; UNKNOWN, and `undecided`, at a corner, where the value is not finite, and where a rule
         is missing. Curvatures and distances are in the units of x.
@@ -131,7 +131,7 @@ def _large(case: Case, smooth: bool = False) -> Answer[CriticalPoint]:
         common["rounding"] = explained(case.function, unit, bent, case.point)
         if size > common["rounding"]:
             return _not_critical(case, np.abs(slope) * (1 - 1e-9), None, common)
-    proved = sparse_extremum(case, common)
+    proved = sparse_point(case, common)
     return judged(case, common, undecided) if proved is None else proved
 
 

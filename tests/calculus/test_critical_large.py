@@ -55,7 +55,7 @@ def test_the_kind(name):
     fun, at, kind = CASES[name]
     answer = qed.critical_point(fun, at)
     assert answer.value.kind == kind
-    assert answer.proved if name in ("off", "bowl", "turned over") else answer.measured
+    assert answer.proved if name in ("off", "bowl", "turned over", "dented") else answer.measured
     assert answer.check()
 
 
@@ -82,7 +82,7 @@ def test_equal_arguments_of_a_maximum_that_cancels_are_no_corner():
 def test_the_probability_is_stated_and_the_fall_is_proved():
     least = qed.critical_point(CASES["joined bowl"][0], jnp.zeros(N))
     assert "but for a probability of 1e-06" in least.headline
-    fall = qed.critical_point(dented, jnp.zeros(N)).reasons[0]
+    fall = qed.critical_point(lambda x: CASES["joined bowl"][0](x) - 4 * x[7] ** 2, jnp.zeros(N)).reasons[0]
     assert fall.rule == "negative curvature" and fall.standing == "PROVED"
 
 
@@ -95,7 +95,7 @@ def test_what_products_do_not_tell_is_undecided():
 def test_a_dent_that_few_steps_hide_is_not_called_a_minimum():
     """One of 5000 curvatures is negative, and so near to the others that Lanczos sees it late."""
     scales = jnp.asarray(np.concatenate([[-1e-3], np.geomspace(1e-4, 1.0, 4999)]), jnp.float32)
-    fun = lambda x: jnp.sum(scales * x**2) / 2  # noqa: E731
+    fun = lambda x: jnp.sum(scales * x**2) / 2 + 1e-9 * jnp.sum(x) ** 2  # noqa: E731  (joined, so by products)
     found = ends(Products(read(fun, jnp.zeros(5000))))
     assert found.lower <= -1e-3
     assert qed.critical_point(fun, jnp.zeros(5000)).value.kind in ("saddle", "undecided")

@@ -1,4 +1,4 @@
-"""Strict extrema of many variables with a sparse Hessian: proved, and what is not one is not."""
+"""Critical points of many variables with a sparse Hessian: proved, and what is none, or flat, is not."""
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import qed
-from qed.certificates.banded import least_eigenvalue
-from qed.certificates.sparse_minimum import SparseMinimum
+from qed.certificates.banded import count_below, least_eigenvalue
+from qed.certificates.sparse_critical import SparseCritical
 from qed.errors import CertificateError
 
 N = 110
@@ -30,7 +30,7 @@ def springs(x):
 def test_a_chain_of_many_variables_is_at_a_minimum():
     answer = qed.critical_point(chain, jnp.ones(N))
     assert answer.proved and answer.kind == "minimum" and answer.distance == 0 and answer.positive == N
-    assert isinstance(answer.certificate, SparseMinimum) and answer.check()
+    assert isinstance(answer.certificate, SparseCritical) and answer.check()
 
 
 def test_an_energy_on_a_grid():
@@ -58,7 +58,8 @@ def test_a_maximum():
 
 def test_what_is_no_extremum_is_not_proved_to_be_one():
     saddle = qed.critical_point(lambda x: chain(x) - 800 * (x[0] - 1) ** 2, jnp.ones(N))
-    assert saddle.kind == "saddle"
+    assert saddle.proved and saddle.kind == "saddle" and saddle.negative == 1 and saddle.check()
+    assert saddle.directions[0].curvature < 0 and saddle.findings[0].code == "QED303"
     flat = qed.critical_point(lambda x: jnp.sum((x[1:] - x[:-1]) ** 2) + jnp.sum(x**4), jnp.zeros(N))
     assert not (flat.proved and flat.kind == "minimum")
 
@@ -74,19 +75,26 @@ def test_gradients_and_curvatures_may_be_smaller_or_larger_than_the_roots_of_flo
 
 @pytest.mark.parametrize(
     "change",
-    [{"curvature": 0.6}, {"shift": 0.6}, {"sign": -1}, {"radius": 0.5}, {"center": (1.0,) * (N - 1) + (1.01,)}],
+    [
+        {"curvature": 0.6},
+        {"shift": 0.6},
+        {"negative": 1},
+        {"negative": 30},
+        {"radius": 0.5},
+        {"center": (1.0,) * (N - 1) + (1.01,)},
+    ],
 )
 def test_altered_certificates_are_not_believed(change):
-    made = SparseMinimum.about(
-        chain, jnp.ones(30), (), center=[1.0] * 30, radius=1e-7, sign=1, shift=0.4, curvature=0.39, distance=0.0
+    made = SparseCritical.about(
+        chain, jnp.ones(30), (), center=[1.0] * 30, radius=1e-7, negative=0, shift=0.4, curvature=0.39, distance=0.0
     )
     assert made.verify()
     content = {k: v for k, v in vars(made).items() if k != "seal"} | change
     with pytest.raises(CertificateError):
-        SparseMinimum(**content).sealed().verify()
+        SparseCritical(**content).sealed().verify()
 
 
-def test_least_eigenvalues_are_bounded_from_below():
+def test_eigenvalues_are_bounded_and_counted():
     rng = np.random.default_rng(0)
     for _ in range(30):
         n, width = int(rng.integers(2, 40)), int(rng.integers(0, 4))
@@ -99,7 +107,13 @@ def test_least_eigenvalues_are_bounded_from_below():
         rows, columns = np.nonzero(np.triu(dense))
         spread = 10.0 ** rng.integers(-12, -1) * rng.random(len(rows))
         values = dense[rows, columns]
-        least = np.linalg.eigvalsh(dense)[0]
+        own = np.linalg.eigvalsh(dense)
+        least = own[0]
+        for shift in rng.uniform(own[0] - 0.1, own[-1] + 0.1, 3):
+            found = count_below(rows, columns, values - spread, values + spread, n, shift)
+            assert found is not None
+            k, e = found
+            assert np.sum(own < shift - e - 1e-12) <= k <= np.sum(own < shift + e + 1e-12)
         for shift in (least - 0.1, least + 0.01, 0.0):
             bound = least_eigenvalue(rows, columns, values - spread, values + spread, n, shift)
             assert bound <= least + 1e-12 and (shift > least or np.isfinite(bound))

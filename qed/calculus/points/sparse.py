@@ -1,9 +1,9 @@
-"""A strict local minimum, or maximum, of thousands of variables whose Hessian has few entries: proved.
+"""A critical point of thousands of variables whose Hessian has few entries: minimum, maximum or saddle, proved.
 
 Where the graph is sparse (`qed.domains.patterns`), the term of the function has short terms, whose jets are enclosed
-together. Newton's method on the middle of the enclosures, with a banded Cholesky factorisation, comes to the critical
-point; inverse iteration with the factor gives the least curvature; the certificate (`qed.certificates.sparse_minimum`)
-does the proof.
+together. Newton's method on the middle of the enclosures, with a sparse LU factorisation, comes to the critical point;
+inverse iteration with it gives the curvature of least size; the certificate (`qed.certificates.sparse_critical`) does
+the proof.
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.linalg
+import scipy.sparse
+import scipy.sparse.linalg
 
 from qed.answer import Answer, Reason
 from qed.calculus.expanding.words import outward
 from qed.calculus.points import words
 from qed.calculus.points.case import Case
-from qed.calculus.points.result import CriticalPoint, Kind
+from qed.calculus.points.result import CriticalPoint, Direction, Kind, kind_of
 from qed.calculus.shapes.found import terms
-from qed.certificates.banded import WIDEST, banded, bandwidth
-from qed.certificates.sparse_minimum import SparseMinimum, length, size_of
+from qed.certificates.banded import WIDEST, bandwidth, count_below
+from qed.certificates.sparse_critical import SparseCritical, length, size_of
 from qed.domains.curvature_jets import Rough
 from qed.domains.curvature_stacked import SparseJet, StackedJets
 from qed.domains.interval import Interval
 from qed.domains.patterns import TooDense, hessian_pattern
 from qed.errors import CertificateError, QedError
+from qed.findings import Finding
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -33,37 +35,38 @@ MOST, PER_VARIABLE, OPERATIONS = 20_000, 48, 400_000
 """How many variables, entries of the Hessian a variable, and operations between numbers there may be."""
 NEAR = 2.0**-10
 STEPS = 8
+SINGULAR = 1e-11
+"""A Hessian with a curvature smaller than this share of its largest entry is left alone."""
 
 
-def sparse_extremum(case: Case, common: dict[str, Any]) -> Answer[CriticalPoint] | None:
-    """The proved answer; None where the Hessian is not sparse, not definite, or not enclosed."""
+def sparse_point(case: Case, common: dict[str, Any]) -> Answer[CriticalPoint] | None:
+    """The proved answer; None where the Hessian is not sparse, nearly singular, or not enclosed."""
     found = _enclosed(case)
     if found is None:
         return None
     jets, form, low, high = found
     n, center = case.function.size, case.point
+    at = jets.sparse(form, center, center)
     for _ in range(STEPS):
-        at = jets.sparse(form, center, center)
-        factored = _factored(at, n)
-        if factored is None:
+        inverse = _inverse(at, n)
+        if inverse is None:
             return None
-        sign, place, factor = factored
-        slope = (at.slope[0] + at.slope[1]) / 2
-        step = np.empty(n)
-        step[:] = scipy.linalg.cho_solve_banded((factor, True), sign * slope[np.argsort(place)])[place]
-        moved = center - step
-        if np.any(moved <= low) or np.any(moved >= high):
+        moved = center - inverse((at.slope[0] + at.slope[1]) / 2)
+        if not np.all((moved > low) & (moved < high)):
             return None
-        if size_of(jets.sparse(form, moved, moved)) >= size_of(at):
+        there = jets.sparse(form, moved, moved)
+        if size_of(there) >= size_of(at):
             break
-        center = moved
-    least = _least(factor, n)
-    if not 0 < least < np.inf:
+        center, at = moved, there
+    inverse = _inverse(at, n)
+    least = 0.0 if inverse is None else _least(inverse, n)
+    below = count_below(at.rows, at.columns, *at.second, n, 0.0)
+    if below is None or not SINGULAR * float(np.max(np.abs(at.second[1]), initial=0.0)) < least < np.inf:
         return None
-    slope = size_of(jets.sparse(form, center, center))
+    slope = size_of(at)
     radius = max(8 * slope / least, 1e-9 * (1 + float(np.max(np.abs(center)))))
-    certificate = _certified(case, center, radius, sign, least, slope)
-    return None if certificate is None else _answer(case, certificate, center, sign, common)
+    certificate = _certified(case, center, radius, below[0], least, slope)
+    return None if certificate is None else _answer(case, certificate, at, center, common)
 
 
 def _enclosed(case: Case) -> tuple[StackedJets, Any, Array, Array] | None:
@@ -93,49 +96,51 @@ def _enclosed(case: Case) -> tuple[StackedJets, Any, Array, Array] | None:
     return jets, form, low, high
 
 
-def _factored(jet: SparseJet, n: int) -> tuple[int, Array, Array] | None:
-    """(sign, places, L) with sign H = L L' in the places."""
-    place, width = bandwidth(jet.rows, jet.columns, n)
-    if width > WIDEST:
-        return None
-    matrix = banded(jet.rows, jet.columns, (jet.second[0] + jet.second[1]) / 2, n, place, width)
-    if not np.all(np.isfinite(matrix)):
-        return None
-    for sign in (1, -1):
-        try:
-            return sign, place, scipy.linalg.cholesky_banded(sign * matrix, lower=True)
-        except np.linalg.LinAlgError:
-            continue
-    return None
+def _matrix(jet: SparseJet, n: int) -> Any:
+    """The middle of the enclosed Hessian."""
+    middle = (jet.second[0] + jet.second[1]) / 2
+    half = scipy.sparse.csc_array((middle, (jet.rows, jet.columns)), shape=(n, n))
+    return scipy.sparse.csc_matrix(half + half.T - scipy.sparse.diags_array(half.diagonal()))
 
 
-def _least(factor: Array, n: int) -> float:
-    """The least eigenvalue of L L', a little above it, by inverse iteration; 0 where floats do not hold it."""
+def _inverse(jet: SparseJet, n: int) -> Any:
+    """The product with the inverse of the middle; None where it is not narrow enough, or singular."""
+    if bandwidth(jet.rows, jet.columns, n)[1] > WIDEST or not all(np.all(np.isfinite(end)) for end in jet.second):
+        return None
+    try:
+        return scipy.sparse.linalg.splu(_matrix(jet, n)).solve
+    except RuntimeError:  # exactly singular
+        return None
+
+
+def _least(inverse: Any, n: int) -> float:
+    """The eigenvalue of least size, a little above it, by inverse iteration; 0 where floats do not hold it."""
     v = np.random.default_rng(0).standard_normal(n)
+    v /= np.linalg.norm(v)
     value = np.inf
     for _ in range(60):
+        v = inverse(v)
         most = float(np.max(np.abs(v)))
-        if not 0 < most < np.inf:
+        if not 1e-307 < most < 1e300:
             return 0.0
         v /= most
-        v /= np.linalg.norm(v)
-        image = scipy.linalg.cho_solve_banded((factor, True), v)
-        before, value = value, 1 / float(v @ image)
-        v = image
+        grown = float(np.linalg.norm(v))
+        v /= grown
+        before, value = value, 1 / (most * grown)
         if abs(before - value) <= 1e-4 * value:
             break
     return value
 
 
-def _certified(case: Case, center: Array, radius: float, sign: int, least: float, slope: float) -> Any:
+def _certified(case: Case, center: Array, radius: float, negative: int, least: float, slope: float) -> Any:
     """A certificate that verifies, with a shift as near the least eigenvalue as one of a few allows."""
     for share in (0.9, 0.5):
         shift = share * least
         curvature = 0.98 * shift
         away = length(center - case.point)
         distance = 0.0 if away == 0 and slope == 0 else float(np.nextafter((away + slope / curvature) * 1.001, np.inf))
-        made = SparseMinimum.about(
-            case.fun, case.x, case.args, center=center.tolist(), radius=radius, sign=sign, shift=shift,
+        made = SparseCritical.about(
+            case.fun, case.x, case.args, center=center.tolist(), radius=radius, negative=negative, shift=shift,
             curvature=curvature, distance=distance,
         )  # fmt: skip
         try:
@@ -148,29 +153,52 @@ def _certified(case: Case, center: Array, radius: float, sign: int, least: float
     return None
 
 
-def _answer(case: Case, made: Any, center: Array, sign: int, common: dict[str, Any]) -> Answer[CriticalPoint]:
-    n = case.function.size
-    kind = Kind.MINIMUM if sign > 0 else Kind.MAXIMUM
-    counts = (0, n) if sign > 0 else (n, 0)
-    bound = f"above {outward(made.curvature, -1)}" if sign > 0 else f"below {outward(-made.curvature, 1)}"
+def _answer(case: Case, made: Any, at: SparseJet, center: Array, common: dict[str, Any]) -> Answer[CriticalPoint]:
+    n, negative = case.function.size, made.negative
+    kind = kind_of(negative, n - negative)
+    falls = (_falling(case, at, n),) if kind is Kind.SADDLE else ()
     value = CriticalPoint(
-        kind, point=case.tree(center), distance=made.distance, negative=counts[0], positive=counts[1],
-        curvatures=None, **common,
+        kind, point=case.tree(center), distance=made.distance, negative=negative, positive=n - negative,
+        curvatures=None, directions=falls, **common,
     )  # fmt: skip
-    text = f"all {n:,} curvatures near the point are {bound}: Cholesky of the enclosed sparse Hessian, and its residual"
-    where = f"a strongly convex function has one minimum, within |grad f| / m: {words.place(made.distance)}"
+    bounds = {
+        Kind.MINIMUM: f"above {outward(made.curvature, -1)}",
+        Kind.MAXIMUM: f"below {outward(-made.curvature, 1)}",
+        Kind.SADDLE: f"at least {outward(made.curvature, -1)} in size",
+    }
+    bound = bounds[kind]
+    how = "L D L' of the enclosed sparse Hessian at two shifts, and its residuals"
+    if kind is not Kind.SADDLE:
+        how = "Cholesky of the enclosed sparse Hessian, and its residual"
+    where = f"|grad f(x) - grad f(y)| >= m |x - y|: one zero, within |grad f| / m: {words.place(made.distance)}"
     proved = Standing.PROVED
     reasons = (
-        Reason("second-derivative test", "H - m I = L L' + E, |E| < m", bound, standing=proved, text=text),
-        Reason("strong convexity", "|x* - c| <= |grad f(c)| / m", standing=proved, text=where),
+        Reason("second-derivative test", "H - m I = L D L' + E, |E| < m", bound, standing=proved,
+               text=f"all {n:,} curvatures near the point are {bound}: {how}"),
+        Reason("one critical point", "|x* - c| <= |grad f(c)| / m", standing=proved, text=where),
+        *(words.fall(d) for d in falls),
         words.rounding(common["gradient"], common["rounding"]),
-    )
+    )  # fmt: skip
+    signs = words.headline(kind, made.distance, negative, n - negative)[:-1]
     return Answer(
-        words.claim(kind, made.distance, *counts),
+        words.claim(kind, made.distance, negative, n - negative),
         Standing.PROVED,
         value,
         arithmetic="reals",
         certificate=made,
         reasons=reasons,
-        headline=f"{words.headline(kind, made.distance, *counts)[:-1]}, {bound}.",
+        findings=tuple(Finding("QED303", f"f falls along {d.named()}: v'Hv = {d.curvature:.6g}") for d in falls),
+        headline=f"{signs}{', all ' if kind is Kind.SADDLE else ', '}{bound}.",
     )
+
+
+def _falling(case: Case, at: SparseJet, n: int) -> Direction:
+    """The direction of the most negative curvature, as Lanczos finds it."""
+    matrix: Any = _matrix(at, n)
+    start = np.random.default_rng(0).standard_normal(n)
+    try:
+        _, vectors = scipy.sparse.linalg.eigsh(matrix, k=1, which="SA", v0=start)
+        way = vectors[:, 0]
+    except scipy.sparse.linalg.ArpackNoConvergence:
+        way = np.eye(1, n, int(np.argmin(matrix.diagonal())))[0]
+    return case.direction(way, float(way @ (matrix @ way)) / float(way @ way))
