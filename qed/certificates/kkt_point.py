@@ -178,7 +178,7 @@ class KKTPoint(Pointed):
         """Raise CertificateError naming what enclosures do not prove."""
         n = len(center) - len(active.rows)
         low, high = self._box(center, radius)
-        here = encloses(center[:n], center[:n], center[n:], center[n:])
+        here = encloses(center[:n], center[:n], center[n:], center[n:], 1)
         box = encloses(*self._inward(active, low[:n], high[:n]), low[n:], high[n:])
         with precision(BITS):
             y = [between(float(a), float(b)) for a, b in zip(low[n:], high[n:], strict=True)]

@@ -7,9 +7,8 @@ of all rows, and the Hessian of L in those numbers of x that are not held. Padde
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,14 +27,22 @@ SERIES = 400_000
 
 @dataclass(frozen=True, eq=False)
 class Enclosed:
-    """Balls of values (1 + m), slopes (1 + m, n), and the Hessian of the Lagrangian (k, k) in k numbers of x."""
+    """Balls of values (1 + m), slopes (1 + m, n), and the Hessian of the Lagrangian (k, k) in k numbers of x.
+
+    The Hessian is empty where only first derivatives were asked for.
+    """
 
     values: Array
     slopes: Array
     hessian: Array
 
 
-Encloses = Callable[[Array, Array, Array, Array], Enclosed]
+class Encloses(Protocol):
+    """From (lower, upper) of x and of y, and the order of the derivatives, 1 or 2."""
+
+    def __call__(self, lower: Array, upper: Array, y_lower: Array, y_upper: Array, order: int = 2) -> Enclosed:
+        """The enclosures on a box."""
+        ...
 
 
 def by_padded(traced: Traced, rows: Array, free: Array) -> Encloses:
@@ -53,10 +60,13 @@ def by_padded(traced: Traced, rows: Array, free: Array) -> Encloses:
     boxes = PaddedBoxes(traced)
     block = next((b for b in (1024, 48, 24, 12, 6) if (2 * min(b, len(free))) ** 2 * boxes.weight <= 4 * MOST), 3)
 
-    def enclose(lower: Array, upper: Array, y_lower: Array, y_upper: Array) -> Enclosed:
+    def enclose(lower: Array, upper: Array, y_lower: Array, y_upper: Array, order: int = 2) -> Enclosed:
         first = boxes.arrays(lower, upper, 1, np.arange(len(lower)))
         if first is None or not all(np.all(np.isfinite(end)) for end in first):
             raise CertificateError("radius", "no enclosure by padded intervals")
+        values, slopes = _balls(first, 0)[0], _balls(first, slice(1, None)).T
+        if order < 2:
+            return Enclosed(values, slopes, np.zeros((0, 0), object))
         parts = [free[k : k + block] for k in range(0, len(free), block)]
         ends = [np.zeros((len(lower), len(lower))) for _ in range(2)]
         for i, one in enumerate(parts):
@@ -76,7 +86,7 @@ def by_padded(traced: Traced, rows: Array, free: Array) -> Encloses:
         within = tuple(end[np.ix_(free, free)] for end in ends)
         if not all(np.all(np.isfinite(end)) for end in within):
             raise CertificateError("radius", "second derivatives may be infinite")
-        return Enclosed(_balls(first, 0)[0], _balls(first, slice(1, None)).T, _balls(within, slice(None)))
+        return Enclosed(values, slopes, _balls(within, slice(None)))
 
     return enclose
 
@@ -96,7 +106,7 @@ def by_balls(traced: Traced, rows: Array, free: Array) -> Encloses:
     boxes = BallBoxes(traced)
     weight = PaddedBoxes(traced).weight
 
-    def enclose(lower: Array, upper: Array, y_lower: Array, y_upper: Array) -> Enclosed:
+    def enclose(lower: Array, upper: Array, y_lower: Array, y_upper: Array, order: int = 2) -> Enclosed:
         n, k = len(lower), len(free)
         if weight * max(n, k * (k + 1) // 2) > SERIES:
             raise CertificateError("function", "it is too large for balls")
@@ -106,8 +116,8 @@ def by_balls(traced: Traced, rows: Array, free: Array) -> Encloses:
             slopes = np.array([[s[1] for s in row] for row in series], object).reshape(n, len(values)).T
             y = [between(float(a), float(b)) for a, b in zip(y_lower, y_upper, strict=True)]
             hessian = np.full((k, k), flint.arb(0), object)
-        if not k:
-            return Enclosed(values, slopes, hessian)
+        if not k or order < 2:
+            return Enclosed(values, slopes, hessian if not k else hessian[:0, :0])
         unit, pairs = np.eye(n)[free], [(i, j) for i in range(k) for j in range(i)]
         _, _, bent = boxes.arrays(lower, upper, np.array([*unit, *(unit[i] + unit[j] for i, j in pairs)]), 2)
         with precision(BITS):

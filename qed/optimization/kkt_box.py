@@ -19,6 +19,8 @@ from qed.domains.precision import precision
 from qed.graph.trace import Traced
 
 Array = np.ndarray
+MANY = 1000
+"""A program that holds an array of more numbers adds up many."""
 
 
 def boxed(
@@ -59,7 +61,8 @@ def values(traced: Traced, center: Array, radius: Array) -> tuple[float, float]:
     varies = radius > 0
     low = np.where(varies, np.nextafter(center - radius, -np.inf), center)
     high = np.where(varies, np.nextafter(center + radius, np.inf), center)
-    found: Any = PaddedBoxes(traced).arrays(low, high, 1, np.zeros(0, int))
+    boxes = PaddedBoxes(traced)
+    found: Any = boxes.arrays(low, high, 1, np.zeros(0, int))
     if found is not None and all(np.isfinite(end[0, 0]) for end in found):
         least, most = float(found[0][0, 0]), float(found[1][0, 0])
     else:
@@ -67,4 +70,6 @@ def values(traced: Traced, center: Array, radius: Array) -> tuple[float, float]:
         with precision(BITS):
             least, most = float(ends[0].lower()), float(ends[1].upper())
     room = 1e-15 * (1 + max(abs(least), abs(most)))
+    if boxes.weight > MANY:  # the sums of many numbers round otherwise beside a bound
+        room += 2.0**-10 * (most - least)
     return least - room, most + room

@@ -32,6 +32,9 @@ from qed.optimization.constrained.residuals import (
 
 Array = np.ndarray
 
+DONE = 1e-12
+"""With residuals no larger, and a step that changes nothing any more, a point is left as it is."""
+
 
 @dataclass(frozen=True, eq=False)
 class KKT:
@@ -92,9 +95,14 @@ def polished(problem: Constrained, kkt: KKT, most: int = 8) -> tuple[KKT, bool]:
         step = newton(problem, here, active, y) if here.finite else None
         if step is None:
             break
-        settled = bool(np.abs(step[1] - y).max(initial=0.0) <= 1e-5 * (1e-3 + np.abs(step[1]).max(initial=0.0)))
+        change, size = np.abs(step[1] - y).max(initial=0.0), 1e-3 + np.abs(step[1]).max(initial=0.0)
+        settled = bool(change <= 1e-5 * size)
+        if best.residuals.hold(DONE) and change <= 1e-9 * size and np.all(np.abs(step[0]) <= 1e-10 * (1 + np.abs(x))):
+            break
         x, y = problem.bounds.project(x + step[0]), step[1]
         here = problem.at(x)
+        if not here.finite:
+            break
         found = with_bounds(problem, here, y, active)
         now = KKT(here, found, residuals(problem, here, found))
         if now.residuals.largest < best.residuals.largest:

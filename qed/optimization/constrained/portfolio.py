@@ -92,8 +92,7 @@ def run(problem: Constrained, start: Array, most: int, chosen: Sequence[str], to
         if outcomes and (left <= 0 or (lost and engine == "trust-constr")):
             break
         share = left if left <= FEW or engine == chosen[-1] else left // 2
-        outcomes.append(ask(problem, start, share, engine))
-        found = weighed(problem, outcomes[-1], tol)
+        found = _asked(problem, start, share, engine, tol, outcomes)
         if found.held and bends_down(found):
             found = _escaped(problem, found, left - outcomes[-1].steps, outcomes, tol)
         if best is None or _rank(found) < _rank(best):
@@ -115,10 +114,25 @@ def run(problem: Constrained, start: Array, most: int, chosen: Sequence[str], to
     return replace(best, outcomes=tuple(outcomes), ray=ray)
 
 
-def ask(problem: Constrained, start: Array, most: int, engine: str) -> Outcome:
+def _asked(problem: Constrained, start: Array, most: int, engine: str, tol: float, outcomes: list[Outcome]) -> Solved:
+    """What one solver ends with, its outcome appended to the others.
+
+    Sequential quadratic programming stops at a coarse tolerance: its last steps would be those of Newton's method,
+    which polishes every point. Where that does not settle with fine residuals, it goes on to the fine tolerance.
+    """
+    coarse = engine == "uno-sqp" and tol >= SOLVED
+    outcomes.append(ask(problem, start, most, engine, uno.COARSE if coarse else uno.FINE))
+    found, first = weighed(problem, outcomes[-1], tol), outcomes[-1]
+    if not coarse or first.said is not Said.CONVERGED or (found.settled and found.kkt.residuals.hold(uno.FINE)):
+        return found
+    outcomes.append(ask(problem, first.x, max(1, most - first.steps), engine))
+    return min(found, weighed(problem, outcomes[-1], tol), key=lambda one: (not one.held, one.kkt.residuals.largest))
+
+
+def ask(problem: Constrained, start: Array, most: int, engine: str, tolerance: float = uno.FINE) -> Outcome:
     """The outcome of one solver."""
     if engine.startswith("uno"):
-        return uno.solve(problem, start, most, engine)
+        return uno.solve(problem, start, most, engine, tolerance=tolerance)
     return (scipy_engines.slsqp if engine == "slsqp" else scipy_engines.trust_constr)(problem, start, most)
 
 

@@ -19,6 +19,7 @@ from qed.certificates.convex_optimum import ConvexOptimum
 from qed.certificates.kkt_point import KKTPoint
 from qed.certificates.stacked import stacked
 from qed.domains.ball_boxes import NotSmooth
+from qed.domains.padded_jets import PaddedBoxes
 from qed.errors import CertificateError, QedError
 from qed.findings import Finding
 from qed.graph.walk import TooLong
@@ -51,8 +52,10 @@ CODES = {
 """What is found where the point is no minimum."""
 FAR = 1e5
 """How far, relative to where it began, a run may go and still have found a minimum that is not proved."""
-SHARES = (1e-12, 1e-10, 1e-8)
-"""How large a box is tried, in relation to the point and the multipliers."""
+SHARES = (1e-12, 1e-10, 1e-8, 1e-6)
+"""How large a box is tried, in relation to the point and the multipliers; of a long program only the last."""
+LONG = 2e7
+"""A program is long where enclosing its second derivatives takes about so many intervals."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +103,8 @@ def proof(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array) 
     n, why = problem.n, "no box was tried"
     size = np.abs(center)
     floor = np.concatenate([np.full(n, _unit(size[:n])), np.full(len(size) - n, _unit(size[n:]))])
-    for share in SHARES:
+    effort = PaddedBoxes(subject.traced()).weight * len(center) ** 2
+    for share in SHARES[-1:] if effort > LONG else SHARES:
         radius = np.where(held, 0.0, np.maximum(share * np.maximum(size, floor), 4 * step))
         try:
             made = boxed(

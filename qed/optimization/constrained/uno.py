@@ -20,6 +20,8 @@ from qed.optimization.constrained.residuals import Lagrange
 Array = np.ndarray
 NONE = 1e20
 """What is no bound to Uno."""
+FINE, COARSE = 1e-9, 1e-6
+"""Tolerances: without more ado, and where Newton's method goes on from the point (`...polish`)."""
 PRESETS = {"uno-sqp": "filtersqp", "uno-ipm": "ipopt"}
 
 
@@ -28,7 +30,9 @@ def available() -> bool:
     return importlib.util.find_spec("unopy") is not None
 
 
-def solve(problem: Constrained, start: Array, most: int, engine: str, seconds: float = 300.0) -> Outcome:
+def solve(
+    problem: Constrained, start: Array, most: int, engine: str, seconds: float = 300.0, tolerance: float = FINE
+) -> Outcome:
     """Iterate from a start.
 
     Args:
@@ -37,6 +41,7 @@ def solve(problem: Constrained, start: Array, most: int, engine: str, seconds: f
         most: iterations.
         engine: 'uno-sqp' or 'uno-ipm'.
         seconds: an upper limit that no problem of ordinary size meets.
+        tolerance: for its residuals.
     """
     unopy = importlib.import_module("unopy")
     asked = Callbacks(problem)
@@ -47,8 +52,8 @@ def solve(problem: Constrained, start: Array, most: int, engine: str, seconds: f
     solver.set_option("print_solution", False)
     solver.set_option("max_iterations", int(most))
     solver.set_option("time_limit", float(seconds))
-    solver.set_option("primal_tolerance", 1e-9)
-    solver.set_option("dual_tolerance", 1e-9)
+    solver.set_option("primal_tolerance", tolerance)
+    solver.set_option("dual_tolerance", tolerance)
     try:
         found = solver.optimize(model)
     except (RuntimeError, ValueError, MemoryError, IndexError) as error:
