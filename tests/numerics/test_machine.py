@@ -92,9 +92,23 @@ def test_what_is_no_number_is_unknown():
     table = of(lambda x: [1 / x, jnp.log(x), jnp.where(x > 0, x, -jnp.inf)])
     _, bound = table.at_points(np.array([[0.0], [np.nan], [np.inf], [-1.0], [2.0]]))
     assert (bound < 2.0**-54).tolist() == [[False] * 3] * 3 + [[True, False, False], [True] * 3]
-    for fun in (lambda x: jnp.sort(x), lambda x: x.astype(jnp.float16), lambda x: jax.lax.fori_loop(0, 9, jnp.add, x)):
+
+    def unbounded(x):
+        return jax.lax.while_loop(lambda c: c[0] < 9, lambda c: c + 1, x)
+
+    for fun in (lambda x: jnp.sort(x), lambda x: x.astype(jnp.float16), unbounded):
         with pytest.raises(Unsupported):
             of(fun, [1.0, 2.0, 3.0])
+
+
+def test_a_loop_of_known_length_is_written_out():
+    table = of(lambda x: jax.lax.fori_loop(0, 5, lambda k, c: c - c * c / (c + x), x + 1))
+    found, bound = table.at_points(np.array([[1e-9], [0.5]]))
+    for x, value, error in zip((Fraction(1e-9), Fraction(1, 2)), found[:, 0], bound[:, 0], strict=True):
+        c = x + 1
+        for _ in range(5):
+            c -= c * c / (c + x)
+        assert value == float(c) and error < 2.0**-150
 
 
 def moments(x, y):

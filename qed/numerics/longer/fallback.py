@@ -28,7 +28,7 @@ from qed.graph.build import Node
 from qed.graph.graph import Graph
 from qed.numerics.longer.candidates import candidates
 from qed.numerics.longer.in_float64 import Function, Pair, in_float64
-from qed.numerics.longer.judged import LEAST, LEAST_OF_FLOAT64, judged
+from qed.numerics.longer.judged import judged
 from qed.numerics.longer.on_machine import on_machine
 from qed.numerics.longer.probes import SEED, probes
 from qed.numerics.rewriting.change import Only
@@ -46,6 +46,10 @@ class Wider(Protocol):
 
     alone: ClassVar[bool]
     """Whether its results need no others beside them."""
+    bits: ClassVar[tuple[float, float]]
+    """How many bits a result must lose at a probe to count, and how many a difference."""
+    least: ClassVar[float]
+    """How many probes must count."""
 
     def truth(self, moving: Sequence[int] | None, points: Sequence[np.ndarray]) -> list[np.ndarray] | None:
         """Its outputs at some points, or those of its derivative's graph; NaN where they are not known."""
@@ -145,9 +149,9 @@ class Longer:
         for node in short.inputs[len(points) :]:  # tangents
             points.append(rng.standard_normal((len(points[0]), *node.shape)).astype(node.dtype))
         truth = partial(self.wider.truth, None if moving is None else tuple(moving))
-        judgement = untraced(lambda: judged(short, truth, found, points, normwise))
-        least = LEAST if self.alone else LEAST_OF_FLOAT64
-        return judgement.blamed or found[:1] if judgement.points >= least else None
+        wider = self.wider
+        judgement = untraced(lambda: judged(short, truth, found, points, normwise, wider.bits))
+        return judgement.blamed or found[:1] if judgement.points >= wider.least else None
 
 
 def untraced(compute: Callable[[], T]) -> T:

@@ -19,6 +19,7 @@ from qed.domains.widened import widen
 from qed.graph.build import Node
 from qed.graph.dtypes import as_wide, is_real
 from qed.graph.graph import Graph
+from qed.numerics.longer.judged import CANCELLED, LEAST, LOST
 from qed.numerics.longer.lengthened import lengthened
 from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.rewriting.change import Change
@@ -65,6 +66,8 @@ class InFloat64:
     graph: Graph
     function: Function
     alone: ClassVar[bool] = True
+    bits: ClassVar[tuple[float, float]] = (LOST, CANCELLED)
+    least: ClassVar[float] = LEAST
 
     def truth(self, moving: Sequence[int] | None, points: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs in float64 at some points, or those of the derivative's graph."""

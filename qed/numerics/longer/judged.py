@@ -9,8 +9,7 @@ are wrong and either
 - it overflowed: the result is no number or infinite, and is a number of the dtype in truth.
 
 A single zero of a smooth function is met by chance: it costs k bits at about one point in 2^k. So some points count
-for nothing, and `LEAST` of `probes.COUNT` are asked for in float64, `LEAST_OF_FLOAT64` in 288 bits, which know digits
-that no float64 does: those of log(1 + 1e-20), a share beside 1, which nobody misses.
+for nothing, and `LEAST` of `probes.COUNT` are asked for.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ from qed.numerics.rewriting.session import Rewritten
 LOST = 12.0
 CANCELLED = 6.0
 LEAST = 4
-LEAST_OF_FLOAT64 = 8
 MOST = 64
 """At so many points, evenly chosen among those where something can be lost, the truth is computed."""
 

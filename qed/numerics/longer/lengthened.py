@@ -25,7 +25,7 @@ from qed.calculus.gradient.kept import Kept
 from qed.domains.shadow import widened_native
 from qed.domains.widened import Widened, own_dtype
 from qed.graph import jaxpr
-from qed.graph.calls import Inline
+from qed.graph.calls import Inline, Scan
 from qed.graph.dtypes import as_wide, is_inexact, is_real, wide
 from qed.graph.graph import Atom, Equation, Graph, Literal, Variable
 from qed.graph.replay import Place
@@ -85,7 +85,7 @@ def is_small_arithmetic(graph: Graph, dtypes: frozenset[str]) -> bool:
     if inside * outside > JACOBIAN or not inside or graph.count() > EQUATIONS:
         return False
     found = {str(v.dtype) for g in _graphs(graph) for v in _variables(g) if is_inexact(v.dtype)}
-    return len(found) == 1 and found <= dtypes and _elementary(graph)
+    return len(found) == 1 and found <= dtypes and _elementary(graph, short=dtypes <= SHORT)
 
 
 def _graphs(graph: Graph) -> list[Graph]:
@@ -98,22 +98,25 @@ def _variables(graph: Graph) -> list[Atom]:
     return [*graph.inputs, *made, *(variable for variable, _ in graph.constants)]
 
 
-def _elementary(graph: Graph) -> bool:
+def _elementary(graph: Graph, short: bool) -> bool:
     """Whether a graph is arithmetic on few numbers."""
     small = all(math.prod(v.shape) <= ELEMENTS for g in _graphs(graph) for v in _variables(g))
-    return small and all(map(_allowed, graph.walk()))
+    return small and all(_allowed(equation, short) for equation in graph.walk())
 
 
-def _allowed(equation: Equation) -> bool:
+def _allowed(equation: Equation, short: bool) -> bool:
+    """Whether an equation is one of those that are done in longer numbers; short loops are in float64."""
     name, call = equation.primitive, equation.call
     if equation.native is None:
         return False
     if isinstance(call, Inline):
         return name in _INLINED or (name == "custom_jvp_call" and jaxpr.library_rule(equation.native))
+    if isinstance(call, Scan):
+        return not short and call.length * call.body.count() <= EQUATIONS
     if call is not None or own_dtype(equation) or name in ("reduce_precision", "custom_linear_solve"):
         return False
     if name in BY_PYTHON:
-        return False
+        return not short
     if name == "dot_general":
         return _short_product(equation)
     return facts.classify(name) in _KINDS

@@ -5,6 +5,9 @@ identity is needed there, so nothing is rewritten: what cancels has digits enoug
 its error is surely below half a unit in the last place, and is that of the rewritten graph elsewhere: at inputs that
 are not finite, at the ends of a function's domain, where even 288 bits cancel.
 
+It is asked for fewer bits at more probes than float64 in place of float32 is, since it knows digits that no float64
+does: those of log(1 + 1e-20), a share beside 1, which nobody misses.
+
 What is computed in integers has no derivative for JAX. That of the first derivative, which second derivatives ask for,
 is the rewritten graph's.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import jax
@@ -25,9 +29,11 @@ from qed.graph.build import Node
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Graph
 from qed.numerics.longer.in_float64 import Pair, longer_changes
+from qed.numerics.longer.judged import CANCELLED
 from qed.numerics.longer.lengthened import is_small_arithmetic
-from qed.numerics.longer.program import Unsupported, program
+from qed.numerics.longer.program import Unsupported, constants, program
 from qed.numerics.longer.schedule import Table
+from qed.numerics.longer.special import SLOPES
 from qed.numerics.rewriting.differentiated import forward_graph, reverse_graph
 from qed.numerics.rewriting.session import Rewritten
 
@@ -59,6 +65,8 @@ class OnMachine:
     graph: Graph
     table: Table
     alone: ClassVar[bool] = False
+    bits: ClassVar[tuple[float, float]] = (9.0, CANCELLED)
+    least: ClassVar[float] = 10.0
     _derivatives: dict[Key, tuple[Graph, Table] | None] = field(init=False, default_factory=dict)
 
     def truth(self, moving: Sequence[int] | None, points: Sequence[np.ndarray]) -> list[np.ndarray] | None:
@@ -97,9 +105,16 @@ class OnMachine:
 
         graph = (reverse_graph if reverse else forward_graph)(function, self.graph, moving)
         try:
-            return None if graph is None else (graph, program(graph))
+            return None if graph is None else (graph, program(graph, self._meant()))
         except Unsupported:
             return None
+
+    def _meant(self) -> dict[float, Fraction]:
+        """The constants of JAX's derivative rules, where the function has none that is equal."""
+        own = constants(self.graph)
+        names = {equation.primitive for equation in self.graph.walk()}
+        values = [sign * SLOPES[name]() for name in names & set(SLOPES) for sign in (1, -1)]
+        return {float(value): value for value in values if float(value) not in own}
 
 
 def at_points(table: Table, graph: Graph, points: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -7,12 +7,13 @@ not depend on inputs, such as indices, are computed while the program is written
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from qed.domains.moving import rearranged, routed
-from qed.graph.calls import Inline
+from qed.graph.calls import Inline, Scan
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Atom, Equation, Graph, Literal
 from qed.numerics.longer import elementary
@@ -24,8 +25,12 @@ from qed.numerics.longer.special import SPECIAL
 FUNCTIONS = {**elementary.FUNCTIONS, **SPECIAL}
 
 
-def program(graph: Graph) -> Table:
+def program(graph: Graph, meant: Mapping[float, Fraction] | None = None) -> Table:
     """The program of a graph in float64: its inputs flat, one after the other, and its outputs so.
+
+    Args:
+        graph: the graph.
+        meant: what some of its constants were before they were rounded.
 
     Raises:
         Unsupported: where an operation is not one of the machine, or there are too many.
@@ -37,7 +42,7 @@ def program(graph: Graph) -> Table:
         >>> table.inputs, table.instructions, table.steps
         (1, 1, 1)
     """
-    reader, given, count = _Reader(), list[np.ndarray](), 0
+    reader, given, count = _Reader(meant or {}), list[np.ndarray](), 0
     for variable in graph.inputs:
         array = np.empty(variable.shape, object)
         for index in np.ndindex(*variable.shape):
@@ -51,8 +56,9 @@ def program(graph: Graph) -> Table:
 class _Reader:
     """Arrays are objects of terms, or numbers where they are constants."""
 
-    def __init__(self) -> None:
+    def __init__(self, meant: Mapping[float, Fraction]) -> None:
         self.writer = Writer()
+        self.meant = meant
 
     def graph(self, graph: Graph, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs of a graph."""
@@ -79,7 +85,8 @@ class _Reader:
             elif np.isinf(number):
                 found[index] = self.writer.infinite(1 if number > 0 else -1)
             else:
-                found[index] = self.writer.constant(float(number) if array.dtype.kind == "f" else int(number))
+                value = float(number) if array.dtype.kind == "f" else int(number)
+                found[index] = self.writer.constant(self.meant.get(value, value))
         return found
 
     def equation(self, equation: Equation, values: list[np.ndarray]) -> Sequence[np.ndarray]:
@@ -87,6 +94,8 @@ class _Reader:
         name, params = equation.primitive, equation.params
         if isinstance(equation.call, Inline):
             return self.graph(equation.call.graph, values)
+        if isinstance(equation.call, Scan):
+            return self.loop(equation.call, values)
         if equation.call is not None:
             raise Unsupported(name)
         concrete = all(value.dtype != object for value in values)
@@ -102,6 +111,17 @@ class _Reader:
         if len(equation.outputs) != 1:
             raise Unsupported(name)
         return [self.one(equation, list(map(self.terms, values)))]
+
+    def loop(self, call: Scan, values: list[np.ndarray]) -> list[np.ndarray]:
+        """The results of a loop of known length, step by step."""
+        fixed, rest = values[: call.constants], values[call.constants :]
+        carry, sliced = list(rest[: call.carry]), rest[call.carry :]
+        made: dict[int, list[np.ndarray]] = {}
+        for k in call.steps():
+            found = self.graph(call.body, [*fixed, *carry, *(each[k] for each in map(self.terms, sliced))])
+            carry, made[k] = list(found[: call.carry]), [self.terms(each) for each in found[call.carry :]]
+        stacked = [np.stack(parts) for parts in zip(*(made[k] for k in sorted(made)), strict=True)]
+        return [*carry, *stacked]
 
     def one(self, equation: Equation, values: list[np.ndarray]) -> np.ndarray:
         """The result of an equation with one, of terms."""
@@ -190,6 +210,16 @@ class _Reader:
         return self.reduced("add", self.each(self.writer.multiply, a, b), (len(shared) + len(rows) + len(columns),))
 
 
+def constants(graph: Graph) -> set[float]:
+    """All numbers that are constants of a graph, single ones."""
+    found = {float(np.asarray(array)) for _, array in graph.constants if np.ndim(array) == 0 and is_real(array.dtype)}
+    for equation in graph.equations:
+        found |= {float(a.value) for a in equation.inputs if isinstance(a, Literal) and is_real(a.dtype)}
+        for inner in equation.call.graphs if equation.call is not None else ():
+            found |= constants(inner)
+    return found
+
+
 def _is_usual(equation: Equation) -> bool:
     return is_real(equation.outputs[0].dtype)
 
@@ -203,4 +233,4 @@ _REDUCED: Mapping[str, str] = {
 _CUMULATIVE: Mapping[str, str] = {"cummax": "max", "cummin": "min", "cumprod": "mul", "cumsum": "add"}
 
 
-__all__ = ["Unsupported", "program"]
+__all__ = ["Unsupported", "constants", "program"]

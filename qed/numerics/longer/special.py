@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import cache
 
-from qed.numerics.longer.elementary import PI, exp, expm1, log
+from qed.numerics.longer.elementary import LOG_TWO, PI, exp, expm1, log
 from qed.numerics.longer.instructions import NEGATIVE, POSITIVE, Term, Unsupported, Writer
 
 _BITS = 400
@@ -210,4 +210,12 @@ SPECIAL: Mapping[str, Callable[..., Term]] = {
 """Functions of numbers in instructions, as `qed.numerics.longer.elementary.FUNCTIONS`."""
 
 
-__all__ = ["SPECIAL"]
+SLOPES: Mapping[str, Callable[[], Fraction]] = {
+    "erf": lambda: 2 / _root_of_pi(),
+    "erfc": lambda: 2 / _root_of_pi(),
+    "exp2": lambda: LOG_TWO,
+}
+"""By which constant JAX's rule for the derivative of a function multiplies: it has it rounded."""
+
+
+__all__ = ["SLOPES", "SPECIAL"]
