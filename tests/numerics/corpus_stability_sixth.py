@@ -1,4 +1,8 @@
-"""Forty more unstable functions of mixed classes, special ones among them, written before one of them was tried."""
+"""Forty more unstable functions of mixed classes, special ones among them, written before one of them was tried.
+
+First judged, after longer numbers came to float64: there 37 of 39 broken values and 32 of 37 broken gradients lose at
+most 3 bits, in float32 32 of 40 and 32 of 37, and none is worse than before by over a bit.
+"""
 
 import jax
 import jax.numpy as jnp

@@ -13,6 +13,7 @@ from qed.numerics.longer.lengthened import lengthened
 from qed.numerics.longer.probes import probes
 from tests.numerics import scoring
 from tests.numerics.corpus_stability_fifth import FIFTH
+from tests.numerics.corpus_stability_sixth import SIXTH
 
 
 def moments(x, y):
@@ -160,13 +161,28 @@ def test_the_probes_are_the_same_again():
 
 OPEN = {"value": {"index_of_theil", "spherical_excess"}, "gradient": {"spherical_excess"}}
 """Of the fifth set, what loses over 6 bits in float32 as written and over 3 rewritten."""
+OPEN_IN_FLOAT64 = {
+    "value": {"index_of_theil", "entropy_of_havrda_and_charvat", "kepler_near_a_parabola"},
+    "gradient": {"entropy_of_havrda_and_charvat", "jensen_gap_of_exp", "kepler_near_a_parabola"},
+}
+"""Of the fifth and sixth set, the same in float64."""
+
+
+def judged(cases, dtype, open_):
+    for name, case in cases:
+        verdict = scoring.verdict(case, dtype, qed.stabilize(case.fun), scoring.truths(case, dtype))
+        for what, known in open_.items():
+            assert name in known or not verdict.broken(what) or verdict.fixed(what), verdict
+            assert not verdict.worse(what), verdict
 
 
 @pytest.mark.slow
 def test_the_fifth_set_is_mended_in_float32():
     assert len(FIFTH) >= 40
-    for name, case in FIFTH.items():
-        verdict = scoring.verdict(case, "float32", qed.stabilize(case.fun), scoring.truths(case, "float32"))
-        for what, known in OPEN.items():
-            assert name in known or not verdict.broken(what) or verdict.fixed(what), verdict
-            assert not verdict.worse(what), verdict
+    judged(list(FIFTH.items())[::2], "float32", OPEN)
+
+
+@pytest.mark.slow
+def test_the_fifth_and_sixth_sets_are_mended_in_float64():
+    assert len(SIXTH) >= 40 and not set(SIXTH) & set(FIFTH)
+    judged([*list(FIFTH.items())[1::4], *list(SIXTH.items())[::4]], "float64", OPEN_IN_FLOAT64)

@@ -111,21 +111,31 @@ THIRD_TOUCHED = {"poisson_likelihood"}
 THIRD_MENDED = {
     ("float32", "value"): 0.87,
     ("float32", "gradient"): 0.89,
-    ("float64", "value"): 0.79,
-    ("float64", "gradient"): 0.63,
+    ("float64", "value"): 0.84,
+    ("float64", "gradient"): 0.74,
 }
-"""The shares of the third set, less two of about 70: 90 and 92 per cent in float32, 82 and 66 in float64.
+"""The shares of the third set, less two of about 70: 90 and 92 per cent in float32, 87 and 76 in float64.
 
 When the set was first judged, by a rewriting whose authors had not seen it, they were 61 and 53, 57 and 43: those are
 the held-out numbers.
 """
 
 
-def sampled(cases, every):
-    """All cases, those that are not every so-manyth marked slow; those known to become worse may fail."""
+BOTH = ("float32", "float64")
+
+
+def sampled(cases, every, halved=False):
+    """All cases with their dtypes, those that are not every so-manyth marked slow; those known to be worse may fail.
+
+    Args:
+        cases: a table of the corpus.
+        every: which of them are not slow.
+        halved: whether the slow ones are judged in float32 and float64 by turns.
+    """
     return [
         pytest.param(
             found,
+            BOTH[k % 2 : k % 2 + 1] if halved and k % every else BOTH,
             id=name,
             marks=[pytest.mark.slow] * (k % every != 0)
             + [pytest.mark.xfail(reason="worse somewhere")] * (name in WORSE),
@@ -153,9 +163,9 @@ def test_the_corpus_is_large_and_split_in_halves():
     assert all(case.name == name and len(case.points) >= 1 for name, case in (UNSTABLE | CONTROLS).items())
 
 
-@pytest.mark.parametrize("case", sampled(CONTROLS, 8))
-def test_a_control_is_left_alone(case):
-    for dtype in ("float32", "float64"):
+@pytest.mark.parametrize(("case", "dtypes"), sampled(CONTROLS, 8))
+def test_a_control_is_left_alone(case, dtypes):
+    for dtype in dtypes:
         stable = qed.stabilize(case.fun)
         value, gradient = scoring.same_bits(case, dtype, stable)
         assert value or case.name in TOUCHED
@@ -163,9 +173,9 @@ def test_a_control_is_left_alone(case):
             assert not scoring.verdict(case, dtype, stable, scoring.truths(case, dtype)).worse("gradient")
 
 
-@pytest.mark.parametrize("case", sampled(UNSTABLE, 16))
-def test_nothing_becomes_worse(case):
-    for dtype in ("float32", "float64"):
+@pytest.mark.parametrize(("case", "dtypes"), sampled(UNSTABLE, 16, halved=True))
+def test_nothing_becomes_worse(case, dtypes):
+    for dtype in dtypes:
         verdict = scoring.verdict(case, dtype, qed.stabilize(case.fun), scoring.truths(case, dtype))
         assert not verdict.worse("value") and not verdict.worse("gradient"), verdict
 
