@@ -41,7 +41,7 @@ SINGULAR = 1e-11
 
 def sparse_point(case: Case, common: dict[str, Any]) -> Answer[CriticalPoint] | None:
     """The proved answer; None where the Hessian is not sparse, nearly singular, or not enclosed."""
-    found = _enclosed(case)
+    found = enclosed(case)
     if found is None:
         return None
     jets, form, low, high = found
@@ -69,7 +69,7 @@ def sparse_point(case: Case, common: dict[str, Any]) -> Answer[CriticalPoint] | 
     return None if certificate is None else _answer(case, certificate, at, center, common)
 
 
-def _enclosed(case: Case) -> tuple[StackedJets, Any, Array, Array] | None:
+def enclosed(case: Case) -> tuple[StackedJets, Any, Array, Array] | None:
     """The term about the point, where the pattern of the Hessian is sparse."""
     n, function = case.function.size, case.function
     if n > MOST:
@@ -96,7 +96,7 @@ def _enclosed(case: Case) -> tuple[StackedJets, Any, Array, Array] | None:
     return jets, form, low, high
 
 
-def _matrix(jet: SparseJet, n: int) -> Any:
+def middle(jet: SparseJet, n: int) -> Any:
     """The middle of the enclosed Hessian."""
     middle = (jet.second[0] + jet.second[1]) / 2
     half = scipy.sparse.csc_array((middle, (jet.rows, jet.columns)), shape=(n, n))
@@ -108,7 +108,7 @@ def _inverse(jet: SparseJet, n: int) -> Any:
     if bandwidth(jet.rows, jet.columns, n)[1] > WIDEST or not all(np.all(np.isfinite(end)) for end in jet.second):
         return None
     try:
-        return scipy.sparse.linalg.splu(_matrix(jet, n)).solve
+        return scipy.sparse.linalg.splu(middle(jet, n)).solve
     except RuntimeError:  # exactly singular
         return None
 
@@ -194,7 +194,7 @@ def _answer(case: Case, made: Any, at: SparseJet, center: Array, common: dict[st
 
 def _falling(case: Case, at: SparseJet, n: int) -> Direction:
     """The direction of the most negative curvature, as Lanczos finds it."""
-    matrix: Any = _matrix(at, n)
+    matrix: Any = middle(at, n)
     start = np.random.default_rng(0).standard_normal(n)
     try:
         _, vectors = scipy.sparse.linalg.eigsh(matrix, k=1, which="SA", v0=start)
