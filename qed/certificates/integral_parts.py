@@ -113,6 +113,15 @@ class Part(Tails):
             raise CertificateError(self.node, "the mass is not proved to be positive and finite")
         return self.weight * middle.of_f / middle.mass
 
+    def between(self, room: float, mean: bool) -> Any:
+        """A ball of int f exp(u), or of the mean of f, over finite cuts alone, whose ends are no tails."""
+        self._shifted(list(self.cuts))
+        nothing, cells = self._tails(list(self.cuts), room)
+        found = self._middle(cells, nothing, room)
+        if not (found.finite and (found.mass > 0 or not mean)):
+            raise CertificateError(self.node, "the integral is not enclosed between the ends")
+        return self.weight * (found.of_f / found.mass if mean else found.of_f * self.shift.exp())
+
     def _shifted(self, inner: Sequence[float]) -> None:
         """Take an exact number near the largest log-density off, so that nothing over- or underflows."""
         best = None

@@ -26,6 +26,8 @@ from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
+from qed.integration.between_ends import contradicted
+from qed.integration.families.vectors import VectorLaw
 from qed.integration.images import Layout
 from qed.integration.measure import Measure
 from qed.integration.product import Product
@@ -64,7 +66,7 @@ HOPED = 1e-6
 
 def expect(
     fun: Callable[..., Any],
-    measure: Measure | Product,
+    measure: Measure | Product | VectorLaw,
     *args: Any,
     tol: float | None = None,
     budget: float = 20.0,
@@ -73,7 +75,7 @@ def expect(
 
     Args:
         fun: a function of one real number that returns one; of a vector, for a product of measures.
-        measure: a measure of `qed.measures`, or a product of such.
+        measure: a measure of `qed.measures`, a product of such, or a law of vectors.
         args: the other arguments, as they are.
         tol: how wide the bounds may be to each side, in the units of fun; None for as close as it is easily proved.
         budget: seconds that the search for a proof, or an integral against a product, may take; what was found until
@@ -102,6 +104,10 @@ def expect(
         from qed.integration.many.expectation import expect as over_product
 
         return over_product(fun, measure, args, tol, budget)
+    if isinstance(measure, VectorLaw):
+        from qed.integration.vector_expectation import expect as over_vectors
+
+        return over_vectors(fun, measure, args, tol, budget)
     if not isinstance(measure, Measure):
         because = "it must be made by qed.measures"
         raise QedError("QED007", f"a {type(measure).__name__} is no measure", because, "give Normal(0.0, 1.0), say")
@@ -113,7 +119,7 @@ def expect(
 
 def probability(
     event: Callable[..., Any],
-    measure: Measure | Product,
+    measure: Measure | Product | VectorLaw,
     *args: Any,
     tol: float | None = None,
     budget: float = 20.0,
@@ -199,7 +205,8 @@ class _Question:
             return self._unknown(problem)
         if problem.startswith(LATE):
             return self._unknown(f"{problem}; the rules say {known.value:.9g}, which no balls confirm")
-        missed = left_out(shares)
+        with patience(self.budget / SHARES):
+            missed = left_out(shares) or contradicted(self._claiming(subject, traced, shares), traced, shares)
         return self._unknown(missed) if missed else self._measurement(known, problem)
 
     def _shares(self, traced: Traced, more: tuple[float, ...]) -> list[Share]:
@@ -224,11 +231,7 @@ class _Question:
         self, subject: Subject, traced: Traced, known: Proposal | None, shares: Sequence[Share]
     ) -> tuple[Expectation | None, float, str, float | None]:
         """A certificate that was verified and the value it is about; or why there is none, and where."""
-        atoms, parts = self._data(shares)
-        images = self.layout.functions
-        free = Expectation.made(
-            subject, traced, atoms=atoms, parts=parts, lower=-np.inf, upper=np.inf, functions=images
-        )
+        free = self._claiming(subject, traced, shares)
         tried = self._bounds(known) or self._refined(free, traced)
         problem = ""
         for value, lower, upper in tried:
@@ -256,6 +259,13 @@ class _Question:
             else:
                 return certificate, value, "", None
         return None, 0.0, problem, None
+
+    def _claiming(self, subject: Subject, traced: Traced, shares: Sequence[Share]) -> Expectation:
+        """A certificate that claims nothing."""
+        atoms, parts = self._data(shares)
+        return Expectation.made(
+            subject, traced, atoms=atoms, parts=parts, lower=-np.inf, upper=np.inf, functions=self.layout.functions
+        )
 
     def _data(self, shares: Sequence[Share]) -> tuple[Any, Any]:
         """The atoms and the densities as a certificate holds them."""

@@ -8,7 +8,7 @@ radius the integrand is at least a constant times a power of x whose integral di
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,6 +41,8 @@ HALF_WIDTHS = (1e-9, 1e-6, 1e-3)
 """How far the bounds of log Z lie from what was measured; the first that is proved is taken."""
 SHARES = 4
 """One attempt takes at most this part of the budget."""
+CONFIRMED = 1e-3
+"""How narrow a ball is asked to be that is to confirm a measurement."""
 PLACES = 4
 """How many numbers beside which the density is not bounded are looked for."""
 
@@ -133,7 +135,7 @@ class _Question:
             share = Share(part, np.ones_like, u, cuts, None)
             place = None if len(places) == PLACES else singular_near(found.place, [share])
             if place is None:
-                return self._measured(u, cuts, f"{found.node}: {found.why}")
+                return self._measured(traced, u, cuts, f"{found.node}: {found.why}")
             places = (*places, place)
 
     def _subject(self) -> Subject:
@@ -169,9 +171,24 @@ class _Question:
             else:
                 value = min(max(value, lower), upper) if math.isfinite(value + lower) else (lower + upper) / 2
                 return _proof(self.function, *(_closer(certificate, traced) or (certificate, value)))
-        return self._measured(u, cuts, problem)
+        return self._measured(traced, u, cuts, problem)
 
-    def _measured(self, u: Any, cuts: tuple[float, ...], problem: str) -> Answer[float]:
+    def _between(self, traced: Traced, cuts: Sequence[float], value: float, error: float) -> str:
+        """What balls say against the rules between finite ends, beyond which the density is 0 in float64."""
+        inner = tuple(c for c in cuts if np.isfinite(c))
+        if self.part.probability or len(inner) < 2:
+            return ""
+        certificate = LogMass.made(self._subject(), traced, cuts=inner, lower=-math.inf, upper=math.inf)
+        try:
+            with patience(self.budget / SHARES):
+                ball = certificate.enclosed(traced, CONFIRMED)
+        except (CertificateError, TooLong):
+            return ""
+        if not ball.is_finite() or (float(ball.lower()) <= value + error and float(ball.upper()) >= value - error):
+            return ""
+        return f"balls between the ends say {ball.str(6)}, and the rules {value:.6g}"
+
+    def _measured(self, traced: Traced, u: Any, cuts: tuple[float, ...], problem: str) -> Answer[float]:
         """What the rules say, if nothing speaks against it: neither balls nor a look at the whole interval."""
         value, error, whole = measured_logarithm(u, cuts)
         if problem.startswith(LATE):
@@ -179,7 +196,9 @@ class _Question:
         elif problem.startswith("lower"):
             whole = False
         elif whole:
-            missed = unmeasured(np.ones_like, u, (self.part.lower, self.part.upper), ends_in_float64(u, cuts))
+            ends = ends_in_float64(u, cuts)
+            missed = unmeasured(np.ones_like, u, (self.part.lower, self.part.upper), ends)
+            missed = missed or self._between(traced, ends, value, error)
             problem, whole = missed or problem, not missed
         return _unproved(self.function, value, error, whole, problem)
 

@@ -177,3 +177,14 @@ def test_what_lies_where_a_density_is_nearly_nothing_is_not_left_out(name):
 def test_a_function_that_is_nan_amid_the_mass_is_told_so():
     answer = qed.expect(jnp.log, m.Normal(0.0, 1.0))
     assert answer.unknown and "NaN at -" in answer.missing[0].what
+
+
+def test_a_needle_is_not_lost_where_the_tails_are_not_enclosed():
+    """The tail domain knows no argsort; between the ends balls see what both rules miss."""
+    rows = jnp.array([1.0, 2.0, 3.0])
+
+    def fun(x):
+        return rows[jnp.argsort(jnp.array([x, 0.0, 1.0]))[0]] + jnp.exp(20 - ((x - 1.125) * 2.0**30) ** 2)
+
+    answer = expect(fun, Normal())
+    assert not answer.measured

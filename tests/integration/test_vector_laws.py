@@ -108,3 +108,17 @@ def test_what_is_no_law_of_vectors_is_refused_with_a_code(make):
     with pytest.raises(QedError) as caught:
         make()
     assert caught.value.code == "QED007"
+
+
+@pytest.mark.parametrize(
+    ("event", "law", "truth"),
+    [
+        (lambda x: (x[0] > 0) & (x[1] > 0), m.MultivariateNormal([0.0, 0.0], [[1.0, 0.5], [0.5, 1.0]]), 1 / 3),
+        (lambda p: p[0] > 0.5, m.Dirichlet([1.0, 1.0, 1.0]), 0.25),
+    ],
+)
+def test_probabilities_are_those_of_the_map(event, law, truth):
+    answer = qed.probability(event, law)
+    assert answer.lower <= truth <= answer.upper
+    assert answer.upper - answer.lower < 0.02
+    assert not answer.proved or answer.check()

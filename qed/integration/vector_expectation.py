@@ -1,0 +1,117 @@
+"""Expectations under laws of vectors: each is a product of laws of numbers under a map.
+
+    X = mean + L Z,  L L^T = covariance,  Z_i independent and standard normal            the multivariate normal law
+    X = G / (G_1 + ... + G_n),  G_i independent with Gamma(a_i, 1)                         Dirichlet's law
+
+so that E f(X) = E f(map(Z)), without a density and also where X lies on a simplex. The second holds with the numbers
+as they are. Of the first a proof speaks only where L has exact entries; else the number is told as a measurement.
+Reference: Devroye, *Non-Uniform Random Variate Generation*, Springer 1986, chapter 11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from functools import wraps
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qed.answer import Answer, Measured, Missing, Reason
+from qed.integration.families.continuous import Gamma, Normal
+from qed.integration.families.vectors import VectorLaw
+from qed.integration.many.expectation import expect as over_product
+from qed.integration.product import Product
+from qed.standing import Standing
+
+MAPS = {
+    "MultivariateNormal": ("a normal vector is an affine map of independent ones", "X = μ + L Z,  L Lᵀ = Σ"),
+    "Dirichlet": ("a Dirichlet vector is one of gamma variables, divided by their sum", "X = G / ΣGᵢ,  Gᵢ ~ Γ(aᵢ, 1)"),
+}
+"""The theorem, and its formula."""
+ROUNDED = 1e-12
+"""By how much in parts of the value the rounding of L may matter."""
+
+
+def expect(
+    fun: Callable[..., Any], law: VectorLaw, args: tuple[Any, ...], tol: float | None, budget: float
+) -> Answer[float]:
+    """As `qed.expect`, under a law of vectors.
+
+    >>> from qed.integration.families.vectors import Dirichlet
+    >>> from qed.integration.vector_expectation import expect
+    >>> answer = expect(lambda p: p[0] * p[1], Dirichlet([1.0, 2.0]), (), None, 20.0)
+    >>> str(answer.standing), abs(answer.value - 1 / 6) < 1e-3
+    ('MEASURED', True)
+    """
+    rule, formula = MAPS[law.family]
+    if law.family == "Dirichlet":
+        factors = tuple(Gamma(a, 1.0) for a in law.rows[0])
+        found = over_product(_after(fun, lambda g: g / jnp.sum(g)), Product(factors, str(law)), args, tol, budget)
+        return _told(found, rule, formula)
+    base = Product((Normal(),) * law.dimension, str(law))
+    mean, rows = np.array(law.rows[0]), np.array(law.rows[1:])
+    root = np.linalg.cholesky(rows)
+    dtype = jnp.result_type(float)
+    if _exact(mean, rows, root, dtype):
+        return _told(over_product(_after(fun, _affine(mean, root)), base, args, tol, budget), rule, formula)
+    with jax.enable_x64(True):
+        found = over_product(_after(fun, _affine(mean, root)), base, args, tol, budget)
+    return _told(_measurement(found, lambda: expect(fun, law, args, tol, budget)), rule, formula)
+
+
+def _affine(mean: np.ndarray, root: np.ndarray) -> Callable[[Any], Any]:
+    return lambda z: jnp.asarray(mean, z.dtype) + jnp.asarray(root, z.dtype) @ z
+
+
+def _after(fun: Callable[..., Any], change: Callable[[Any], Any]) -> Callable[..., Any]:
+    """The function of the point that the map gives."""
+
+    @wraps(fun)
+    def moved(z: Any, *args: Any) -> Any:
+        return fun(change(z), *args)
+
+    return moved
+
+
+def _exact(mean: np.ndarray, rows: np.ndarray, root: np.ndarray, dtype: Any) -> bool:
+    """Whether L L^T is the covariance, and the mean the mean, in the numbers that the program is traced with."""
+    kept = root.astype(dtype).astype(np.float64)
+    if np.any(mean.astype(dtype).astype(np.float64) != mean):
+        return False
+    exact = [[Fraction(float(x)) for x in row] for row in kept]
+    return all(
+        sum((x * y for x, y in zip(exact[i], exact[j], strict=True)), Fraction(0)) == Fraction(float(rows[i, j]))
+        for i in range(len(rows))
+        for j in range(i + 1)
+    )
+
+
+def _measurement(found: Answer[float], again: Callable[[], Answer[float]]) -> Answer[float]:
+    """A proof about the rounded L as what it is for the law: a measurement."""
+    if found.measured:
+        return replace(found, recheck=again)
+    if not found.proved or found.value is None:
+        return found
+    if not np.isfinite(found.value):
+        missing = Missing(
+            "it is infinite for a law that is rounded", "a covariance whose factor is exact", code="QED020"
+        )
+        claim = "the integral is a number"
+        return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), subject=found.subject)
+    error = max(found.upper - found.value, found.value - found.lower) + ROUNDED * abs(found.value)
+    why = "the factor of the covariance is rounded, by one part in 10^16"
+    return replace(
+        found, claim=f"{found.claim}, up to the rounding of the covariance's factor", standing=Standing.MEASURED,
+        certificate=None, error=Measured(error, "a proof for the rounded law"), recheck=again, arithmetic="float64",
+        headline=f"The integral is about {found.value:.9g}, measured within {error:.2g}.",
+        reasons=(Reason(why, standing=Standing.MEASURED, unpredicted="the law is moved by less than it shows"),),
+    )  # fmt: skip
+
+
+def _told(found: Answer[float], rule: str, formula: str) -> Answer[float]:
+    """The answer with the theorem among its reasons."""
+    return replace(found, reasons=(*found.reasons, Reason(rule, formula, standing=Standing.PROVED, text=rule)))
