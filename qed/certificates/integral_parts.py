@@ -205,7 +205,7 @@ class Part(Tails):
         except CertificateError:
             found = self._range(cell)
             return found if found.finite or not cell.tiny(SMALL) else self._across(cell)
-        if found.mass.rad() < abs(found.mass.mid()):
+        if all(ball.rad() < abs(ball.mid()) or ball.is_zero() for ball in (found.mass, found.of_f)):
             return found
         return min(found, self._range(cell), key=self._lost)
 

@@ -25,8 +25,8 @@ from qed.domains.tail_forms import Logarithm, NoOrder, Term, ball_of, fraction_o
 from qed.errors import CertificateError
 from qed.graph.walk import Context
 
-PHASES = 64
-"""N."""
+PHASES, FINE = 64, 512
+"""N, while a start is looked for, and at the start that was found."""
 FARTHEST = 600.0
 """An oscillating tail begins before w x is this large, since each period before it is cut into cells."""
 MULTIPLES = 8
@@ -39,10 +39,11 @@ class Phase:
     Args:
         frequency: w, exactly; None to note frequencies.
         cell: which of the cells.
+        count: how many there are.
     """
 
-    def __init__(self, frequency: Fraction | None = None, cell: int = 0) -> None:
-        self.frequency, self.cell = frequency, cell
+    def __init__(self, frequency: Fraction | None = None, cell: int = 0, count: int = PHASES) -> None:
+        self.frequency, self.cell, self.count = frequency, cell, count
         self.found: list[Fraction] = []
 
     def __call__(self, context: Context, inputs: Sequence[Any]) -> Term | None:
@@ -57,7 +58,7 @@ class Phase:
         m, arb = slope / self.frequency, flint().arb
         if m.denominator != 1 or abs(m) > MULTIPLES:
             return None
-        turn = 2 * arb.pi() / PHASES
+        turn = 2 * arb.pi() / self.count
         angle = ball_of(m) * (turn * self.cell).union(turn * (self.cell + 1)) + rest
         return Term(angle.sin() if name == "sin" else angle.cos(), Fraction(0), arb(0))
 
@@ -94,7 +95,7 @@ def frequency_of(forms: Forms, start: float, bits: int) -> Fraction | None:
     return least
 
 
-def over_phases(forms: Forms, start: float, bits: int, w: Fraction) -> Any:
+def over_phases(forms: Forms, start: float, bits: int, w: Fraction, count: int = PHASES) -> Any:
     """A ball of the integral from `start` on, phase by phase; NoOrder where it is not known.
 
     Args:
@@ -102,13 +103,14 @@ def over_phases(forms: Forms, start: float, bits: int, w: Fraction) -> Any:
         start: where the tail begins.
         bits: the precision.
         w: the frequency.
+        count: how many cells of phases.
     """
     arb = flint().arb
     period = 2 * arb.pi() / ball_of(w)
     later = Arithmetic(math.nextafter(float((arb(start) + period).upper()), math.inf), bits)
     total = arb(0)
-    for cell in range(PHASES):
-        domain = Tail(start, bits, Phase(w, cell))
+    for cell in range(count):
+        domain = Tail(start, bits, Phase(w, cell, count))
         f, weight = forms(domain)
         term = domain.mul(domain.as_term(f), domain.as_term(weight))
         if term.b.is_zero():
@@ -126,4 +128,4 @@ def over_phases(forms: Forms, start: float, bits: int, w: Fraction) -> Any:
             raise NoOrder
         most = whole + period * power_of(arb(start), term.p) * power_of(log, term.k)
         total += term.b * later.integral(shape).union(most)
-    return total / PHASES
+    return total / count

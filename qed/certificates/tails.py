@@ -16,7 +16,7 @@ import numpy as np
 from qed.certificates.cells import BITS, Cell, between_cuts, reach, walked
 from qed.certificates.found import Found, infinity
 from qed.certificates.patience import on_time
-from qed.certificates.phases import FARTHEST, frequency_of, over_phases
+from qed.certificates.phases import FARTHEST, FINE, frequency_of, over_phases
 from qed.domains.precision import flint
 from qed.domains.tail import Tail
 from qed.domains.tail_forms import Near, NoOrder, Term
@@ -91,9 +91,13 @@ class Tails:
         if wave is None or start * wave <= FARTHEST:
             return None
         try:
-            return self._tail(None, side, 8.0, enough, wave)
-        except CertificateError:
+            start, tail = self._tail(None, side, 8.0, enough, wave)
+            if self.off(tail) < enough:
+                return start, tail
+            fine = over_phases(partial(self._forms, None, side), start, BITS, wave, FINE)
+        except (CertificateError, NoOrder):
             return None
+        return start, Found(fine, tail.mass)
 
     def _beside(self, s: float, side: int, gap: float, enough: float) -> tuple[float | None, Found | None]:
         """How much of one side of a cut is enclosed at once, with the integrals over it; None where that is not needed.

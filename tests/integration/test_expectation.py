@@ -186,5 +186,5 @@ def test_a_needle_is_not_lost_where_the_tails_are_not_enclosed():
     def fun(x):
         return rows[jnp.argsort(jnp.array([x, 0.0, 1.0]))[0]] + jnp.exp(20 - ((x - 1.125) * 2.0**30) ** 2)
 
-    answer = expect(fun, Normal())
+    answer = qed.expect(fun, m.Normal())
     assert not answer.measured
