@@ -11,7 +11,7 @@ from typing import Any
 from qed.domains.precision import flint
 from qed.errors import CertificateError
 
-BOTH = "both ends diverge, with opposite signs: the integral is undefined"
+BOTH = "it diverges to +inf at one place and to -inf at another: the integral is undefined"
 
 
 class Undefined(CertificateError):

@@ -36,7 +36,7 @@ from qed.graph.walk import TooLong
 from qed.integration.families.vectors import VectorLaw
 from qed.integration.image_divergence import of_images
 from qed.integration.laws import Density, densities_of
-from qed.integration.measure import Measure
+from qed.integration.measure import Measure, seconds_of
 from qed.integration.near_densities import BY_EXCESS, EXCESS, SHARES, mean_and_scale
 from qed.integration.probabilities import as_law, as_pair
 from qed.integration.quadrature import ends_in_float64, measured, vectorised
@@ -86,7 +86,7 @@ def kl(p: Any, q: Any, *, budget: float = 20.0) -> Answer[float]:
     if (found := compared(p, q, True, f"KL({p} || {q})" if isinstance(p, VectorLaw) else "")) is not None:
         return found
     of_p, of_q = as_pair(p, q)
-    with patience(budget):
+    with patience(seconds_of(budget)):
         if (found := of_images(of_p, of_q, kl)) is not None:
             return found
         return _Comparison.of(of_p, of_q, True, f"KL({of_p} || {of_q})").answer()
@@ -117,7 +117,7 @@ def cross_entropy(p: Any, q: Any, *, budget: float = 20.0) -> Answer[float]:
     if (found := compared(p, q, False, "the cross-entropy of q under p")) is not None:
         return found
     of_p, of_q = as_pair(p, q)
-    with patience(budget):
+    with patience(seconds_of(budget)):
         return _Comparison.of(of_p, of_q, False, f"the cross-entropy of {of_q} under {of_p}").answer()
 
 
@@ -145,7 +145,7 @@ def entropy(p: Any, *, budget: float = 20.0) -> Answer[float]:
     if (found := compared(p, p, False, f"the entropy of {p}" if isinstance(p, VectorLaw) else "")) is not None:
         return found
     law = as_law(p)
-    with patience(budget):
+    with patience(seconds_of(budget)):
         return _Comparison.of(law, law, False, f"the entropy of {law}").answer()
 
 
@@ -392,7 +392,10 @@ class _Comparison:
 
     def _unknown(self, problem: str) -> Answer[float]:
         missing = Missing(problem, "other laws, or densities whose tails are enclosed", code="QED020")
-        return Answer(f"{self.name} is a number", Standing.UNKNOWN, missing=(missing,), subject=self.name)
+        headline = f"Nothing is claimed about {self.name}."
+        return Answer(
+            f"{self.name} is a number", Standing.UNKNOWN, missing=(missing,), headline=headline, subject=self.name
+        )
 
 
 def _of_family(p: Member, q: Member) -> Any:

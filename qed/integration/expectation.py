@@ -29,7 +29,7 @@ from qed.graph.walk import TooLong
 from qed.integration.between_ends import contradicted
 from qed.integration.families.vectors import VectorLaw
 from qed.integration.images import Layout
-from qed.integration.measure import Measure
+from qed.integration.measure import Measure, seconds_of
 from qed.integration.product import Product
 from qed.integration.proposals import (
     Proposal,
@@ -114,7 +114,7 @@ def expect(
     if tol is not None and not (isinstance(tol, int | float) and 0 < tol < np.inf):
         raise QedError("QED007", f"tol={tol!r} is no tolerance", "it is a positive number", "give tol=1e-6, say")
     function = read(fun, jnp.asarray(0.5), *args)
-    return _Question(function, fun, measure, args, tol, Layout.of(measure), budget).answer()
+    return _Question(function, fun, measure, args, tol, Layout.of(measure), seconds_of(budget)).answer()
 
 
 def probability(
@@ -339,7 +339,7 @@ class _Question:
         )
 
     def _undefined(self, certificate: Expectation) -> Answer[float]:
-        rule = "one end diverges to +inf, the other to -inf"
+        rule = "it diverges to +inf at one place and to -inf at another"
         return Answer(
             self._claim("is undefined: " + rule),
             Standing.PROVED,
@@ -347,7 +347,7 @@ class _Question:
             arithmetic="reals",
             reasons=(Reason(rule, "∫ f⁺ dμ = ∫ f⁻ dμ = ∞", standing=Standing.PROVED, text=rule),),
             certificate=certificate,
-            headline="The integral is undefined: both ends diverge, with opposite signs.",
+            headline=f"The integral is undefined: {rule}.",
             subject=self.function.title(),
         )
 
@@ -368,5 +368,5 @@ class _Question:
         missing = Missing(problem or "no value was found", "another measure or function", code="QED020")
         return Answer(
             self._claim("is a number"), Standing.UNKNOWN, None, arithmetic="reals", missing=(missing,),
-            subject=self.function.title(),
+            headline="Nothing is claimed about the integral.", subject=self.function.title(),
         )  # fmt: skip

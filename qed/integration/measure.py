@@ -19,7 +19,7 @@ import numpy as np
 
 from qed.errors import QedError
 
-__all__ = ["Measure", "Part", "chance_of", "end_of", "measure_of", "real", "shares_of", "wrong"]
+__all__ = ["Measure", "Part", "chance_of", "end_of", "measure_of", "real", "seconds_of", "shares_of", "wrong"]
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,19 @@ def chance_of(p: Any, name: str) -> Fraction:
     return found
 
 
+def seconds_of(budget: Any) -> float:
+    """A budget, which is a positive number of seconds."""
+    if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 < budget < math.inf:
+        msg = f"budget={budget!r} is no budget"
+        raise wrong(msg, "it is a positive number of seconds", "give budget=20.0")
+    return float(budget)
+
+
 def shares_of(values: Sequence[float], name: str) -> list[Fraction]:
     """Numbers that add up to 1, divided by their exact sum."""
-    found = [chance_of(v, name) for v in np.asarray(values, float).ravel()]
+    found = [Fraction(real(v, name)) for v in np.asarray(values, float).ravel()]
+    if (least := min(found, default=Fraction(0))) < 0:
+        chance_of(float(least), name)
     total = sum(found, Fraction(0))
     if abs(float(total) - 1) > 1e-5:
         msg = f"{name} add up to {float(total):g}"

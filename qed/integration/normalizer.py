@@ -28,7 +28,7 @@ from qed.graph.function import Function, read
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.combining import Lebesgue
-from qed.integration.measure import Measure, Part
+from qed.integration.measure import Measure, Part, seconds_of
 from qed.integration.normalizer_of_sums import normalizer_of_sum, places_counted
 from qed.integration.product import Product
 from qed.integration.proposals import Share, singular_near
@@ -77,7 +77,7 @@ def normalizer(
     >>> str(evidence.standing), round(evidence.value, 6)
     ('PROVED', -0.596574)
     """
-    base = Lebesgue() if base is None else base
+    base, budget = Lebesgue() if base is None else base, seconds_of(budget)
     if is_traced(args) or measure_is_traced(base) or closes_over_tracers(log_density):
         from qed.integration.traced.verbs import normalizer as compiled
 
@@ -271,7 +271,8 @@ def _unproved(function: Any, value: float, error: float, whole: bool, problem: s
     if not whole or not math.isfinite(value):
         missing = Missing(problem or "no value was found", "another base or log-density", code="QED020")
         claim = f"the integral of exp({function.name}) has a logarithm"
-        return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), subject=function.title())
+        headline = "Nothing is claimed about the log of the normalising constant."
+        return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), headline=headline, subject=function.title())
     return Answer(
         f"the integral of exp({function.name}) has the logarithm {value!r} within {error:.3g}",
         Standing.MEASURED,
