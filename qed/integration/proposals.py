@@ -20,6 +20,9 @@ AMID = 30.0
 NEAR = 2.0**-20
 """How far from where the integrand has no bound the number is looked for, in parts of it."""
 
+LEAST = 1e-290
+"""Numbers closer to 0 are not told from it by a program that flushes them."""
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -86,7 +89,9 @@ def singular_near(place: float, shares: Sequence[Share]) -> float | None:
     single = np.array([*rounded, *(_float32_near(place))], np.float32).tolist()
     climbed = [x for share in shares if share.u is not None for x in _climbed(place, share.f, share.u)]
     near = [x for x in (*rounded, *single, *climbed) if abs(x - place) <= NEAR * max(1.0, abs(place))]
-    candidates = np.unique([0.0, *near] if abs(place) <= NEAR else near)
+    if abs(place) <= NEAR:
+        near = [0.0, *(x for x in near if abs(x) > LEAST)]
+    candidates = np.unique(near)
     for share in shares:
         if share.part is None or share.u is None:
             continue
