@@ -26,6 +26,7 @@ from qed.numerics.longer.machine import Operation, Start
 
 _WIDE = 2**400
 TINY = Fraction(1, 2**100)
+LOWEST = 2**48
 
 
 def _arctangent(n: int) -> Fraction:
@@ -57,14 +58,25 @@ def _exponential(w: Writer, x: Term) -> tuple[Term, Term]:
     return w.fused(scale, t, w.subtract(scale, w.one)), w.fused(scale, t, scale)
 
 
+def _vanishing(w: Writer, x: Term, value: Term, limit: Term) -> Term:
+    """A function of e^x, which is `limit` where x is below all that has a logarithm."""
+    return w.choose(w.add(x, w.constant(LOWEST)), NEGATIVE, limit, value)
+
+
+def _nothing(w: Writer) -> Term:
+    """A number below all others, of no certain digit."""
+    return w.within(w.start(Start.POWER_OF_TWO, w.constant(-2 * LOWEST)), -1)
+
+
 def exp(w: Writer, x: Term) -> Term:
     """e^x."""
-    return w.bound(_exponential(w, w.plain(x))[1], x, x)
+    return _vanishing(w, x, w.bound(_exponential(w, w.plain(x))[1], x, x), _nothing(w))
 
 
 def expm1(w: Writer, x: Term) -> Term:
     """e^x - 1, of condition at most 1 + |x|."""
-    return w.bound(_exponential(w, w.plain(x))[0], x, w.add(w.absolute(w.plain(x)), w.one))
+    value = w.bound(_exponential(w, w.plain(x))[0], x, w.add(w.absolute(w.plain(x)), w.one))
+    return _vanishing(w, x, value, w.subtract(_nothing(w), w.one))
 
 
 def log(w: Writer, x: Term) -> Term:
