@@ -70,9 +70,6 @@ NOT_CONVEX = {
 @pytest.mark.parametrize("name", CONVEX)
 def test_proved_and_verified(name):
     answer = qed.convexity(*CONVEX[name])
-    if name == "divergence from 0" and jax.__version_info__ >= (0, 12):  # written otherwise there: not yet read
-        assert answer.unknown
-        return
     assert answer.proved and answer.shape == "convex" and answer.check()
 
 

@@ -37,12 +37,15 @@ def signs(negative: int, positive: int) -> str:
 
     >>> signs(0, 1), signs(0, 3), signs(1, 2)
     ('the curvature there is positive', 'all 3 curvatures there are positive', '1 of 3 curvatures there is negative')
+    >>> signs(2, 0)
+    'both curvatures there are negative'
     """
     total = negative + positive
     if total == 1:
         return f"the curvature there is {'positive' if positive else 'negative'}"
     if not negative or not positive:
-        return f"all {total} curvatures there are {'positive' if positive else 'negative'}"
+        how_many = "both" if total == 2 else f"all {total:,}"
+        return f"{how_many} curvatures there are {'positive' if positive else 'negative'}"
     return f"{negative} of {total} curvatures there {'is' if negative == 1 else 'are'} negative"
 
 
