@@ -24,11 +24,11 @@ from qed.optimization.constrained.answering import minimize_constrained
 from qed.optimization.judging import judged
 from qed.optimization.methods import named, seen
 from qed.optimization.objective import Objective, Seen
-from qed.optimization.portfolio import solve
+from qed.optimization.portfolio import elsewhere, solve
 from qed.optimization.repeatable import called_back, check_repeatable, check_same
 from qed.optimization.running import Ended, run
 from qed.optimization.second_order import held_as
-from qed.optimization.solution import Multipliers, Solution, Verdict, placed
+from qed.optimization.solution import Ending, Multipliers, Solution, Verdict, placed
 from qed.optimization.updates import Updates, run_updates, updates_of
 
 Array = np.ndarray
@@ -106,12 +106,13 @@ def minimize(
     if compiled:
         chosen, why = "l-bfgs", Reason("method", text="l-bfgs of optax, compiled as one program", role="method")
     most = max_steps if max_steps is not None else 1000 if chosen == "newton" or updates else 20000
+    own = updates is None and method is None and max_steps is None
     runs, sizes = [], {}
     for each in (start, *drawn(box, start.x, starts - 1, objective.at)):
         objective.sizes = []
         if compiled:
             runs.append(_as_one(fun, x0, args, objective, each, tol, 1000 if max_steps is None else max_steps))
-        elif updates is None and method is None and max_steps is None and chosen == "newton":
+        elif own and chosen == "newton":
             ended, told = solve(objective, each, box, tol, most)
             runs.append(ended)
             notes = (*notes, *told)
@@ -124,9 +125,16 @@ def minimize(
     if called_back(function.graph):
         check_same(start.f, objective.at(start.x).f, function)
     best = min(runs, key=lambda each: each.here.f if not np.isnan(each.here.f) else np.inf)
+    answer = judged(objective, best.here, box, (fun, objective.tree(x0, best.here.x), args), ended=best, start=start)
+    if own and starts == 1 and best.how == "stationary" and answer.kind is Ending.UNDECIDED:
+        lower = elsewhere(objective, start, best, box, tol)
+        if lower is not None:
+            best, told = lower
+            runs, notes, sizes[id(best)] = [best], (*notes, *told), objective.sizes
+            tree = objective.tree(x0, best.here.x)
+            answer = judged(objective, best.here, box, (fun, tree, args), ended=best, start=start)
     point = objective.tree(x0, best.here.x)
     counts = {**objective.counts, "steps": best.steps}
-    answer = judged(objective, best.here, box, (fun, point, args), ended=best, start=start)
     verdict = answer.value
     assert verdict is not None
     here = best.here

@@ -1,4 +1,4 @@
-"""What is tried from the same start where the chosen method has spent its steps.
+"""What is tried from the same start where the chosen method has spent its steps, or where no test tells its point.
 
 No method is the best on every function. Newton's model is true in a small ball only where a valley is narrow and
 curved or the terrain waves, and its radius means nothing where parameters are of very different sizes. BFGS looks at
@@ -8,9 +8,11 @@ gradients along whole steps and walks through waves; and in the units of the sta
 
 one radius fits all parameters. So, in this order, each from the start and each for as many steps again: BFGS (L-BFGS
 where a matrix is too large); Newton's method in the units of the start; and Newton's method on from the lowest point
-found. Reference: Gould, Orban and Toint, *CUTEst: a constrained and unconstrained testing environment*, Comput. Optim.
-Appl. 60, 2015, on whose problems the gap between the best method and the best of all is seen; Dennis and Schnabel,
-*Numerical Methods for Unconstrained Optimization and Nonlinear Equations*, 1983, section 7.1 (scaling).
+found. Where Newton's method comes to rest at a point of which no test tells what it is, as on the plateau of a sum of
+squares whose bump has moved away from the data, the first two are tried too, for a few steps. Reference: Gould, Orban
+and Toint, *CUTEst: a constrained and unconstrained testing environment*, Comput. Optim. Appl. 60, 2015, on whose
+problems the gap between the best method and the best of all is seen; Dennis and Schnabel, *Numerical Methods for
+Unconstrained Optimization and Nonlinear Equations*, 1983, section 7.1 (scaling).
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ from qed.optimization.running import DENSE, Ended, by_model, run
 Array = np.ndarray
 CHEAP = 3
 """How many steps with a gradient alone one with a Hessian is counted as."""
+FEW, LOWER = 200, 1e-6
+"""Steps of each method from a start of whose end no test tells what it is, and how much lower, relative, is lower."""
 UNLIKE = 100.0
 """From which ratio of the numbers of a start its units are worth a try."""
 
@@ -77,9 +81,32 @@ def solve(objective: Objective, start: Seen, bounds: Bounds, tol: float, most: i
             best = _lowest(objective, tried)
         tried["newton, from the lowest"] = run(objective, tried[best].here, bounds, "newton", tol, most)
         best = _lowest(objective, tried)
+    return replace(tried[best], steps=sum(each.steps for each in tried.values())), (_words(objective, tried),)
+
+
+def elsewhere(
+    objective: Objective, start: Seen, first: Ended, bounds: Bounds, tol: float
+) -> tuple[Ended, tuple[Reason, ...]] | None:
+    """A lower point without slope by another method from the same start, and the words; None where there is none."""
+    if not start.finite or len(start.x) > DENSE or objective.curvature.kind == "products":
+        return None
+    tried, units = {"newton": first}, _units(start)
+    for name in ("bfgs", "newton, in the units of the start"):
+        objective.sizes = []
+        if name == "bfgs":
+            tried[name] = run(objective, start, bounds, name, tol, CHEAP * FEW)
+        elif units is not None:
+            tried[name] = _in_units(objective, start, bounds, units, tol, FEW)
+        best = tried[_lowest(objective, tried)]
+        if best.how == "stationary" and best.here.f < first.here.f - LOWER * abs(first.here.f):
+            return replace(best, steps=sum(each.steps for each in tried.values())), (_words(objective, tried),)
+    return None
+
+
+def _words(objective: Objective, tried: dict[str, Ended]) -> Reason:
     told = "; ".join(f"{name}: f = {each.here.f:.8g} after {each.steps} steps" for name, each in tried.items())
-    reason = Reason("methods one after the other", text=f"{told}. The point is that of {best}", role="method")
-    return replace(tried[best], steps=sum(each.steps for each in tried.values())), (reason,)
+    text = f"{told}. The point is that of {_lowest(objective, tried)}"
+    return Reason("methods one after the other", text=text, role="method")
 
 
 def _lowest(objective: Objective, tried: dict[str, Ended]) -> str:

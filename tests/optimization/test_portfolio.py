@@ -57,3 +57,17 @@ def test_a_start_of_unlike_sizes_is_walked_from_in_its_units():
         ended, _ = solve(objective, objective.at(objective.start), bounds_of(None, objective.start), 1e-6, 60)
         assert ended.here.f < 1e-8
         np.testing.assert_allclose(ended.here.x, [1.0, 3e5], rtol=1e-3)
+
+
+def test_from_a_plateau_of_which_no_test_tells_what_it_is_another_method_goes():
+    """A bump that Newton's first steps move away from the data: there the gradient fades, and nothing bends."""
+    with jax.enable_x64(True):
+        at = jnp.linspace(400.0, 500.0, 21)
+
+        def bump(b):
+            return b[0] / b[1] * jnp.exp(-((at - b[2]) ** 2) / (2 * b[1] ** 2))
+
+        data = bump(jnp.array([1.55, 4.09, 451.5]))
+        answer = qed.minimize(lambda b: jnp.sum((bump(b) - data) ** 2), jnp.array([1.0, 10.0, 500.0]))
+        assert answer.reason == "minimum" and answer.fun < 1e-12
+        assert [reason for reason in answer.reasons if reason.rule == "methods one after the other"]
