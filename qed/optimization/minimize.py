@@ -125,16 +125,16 @@ def minimize(
     if called_back(function.graph):
         check_same(start.f, objective.at(start.x).f, function)
     best = min(runs, key=lambda each: each.here.f if not np.isnan(each.here.f) else np.inf)
+    counts = {**objective.counts, "steps": best.steps}
     answer = judged(objective, best.here, box, (fun, objective.tree(x0, best.here.x), args), ended=best, start=start)
     if own and starts == 1 and best.how == "stationary" and answer.kind is Ending.UNDECIDED:
         lower = elsewhere(objective, start, best, box, tol)
         if lower is not None:
             best, told = lower
             runs, notes, sizes[id(best)] = [best], (*notes, *told), objective.sizes
-            tree = objective.tree(x0, best.here.x)
+            tree, counts = objective.tree(x0, best.here.x), {**objective.counts, "steps": best.steps}
             answer = judged(objective, best.here, box, (fun, tree, args), ended=best, start=start)
     point = objective.tree(x0, best.here.x)
-    counts = {**objective.counts, "steps": best.steps}
     verdict = answer.value
     assert verdict is not None
     here = best.here

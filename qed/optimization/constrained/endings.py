@@ -218,8 +218,12 @@ def _kkt_point(problem: Constrained, best: Solved) -> Told:
 
 def _in_conflict(problem: Constrained, best: Solved) -> Told:
     """Of a run that found no feasible point: which rows are in conflict where the violation is least."""
+    begun = restored(problem, problem.start, most=1)
+    if begun is not None and begun.violation <= SOLVED:
+        text = "Undecided: the start satisfies the constraints, and every solver left them and did not come back."
+        return Told(Ending.UNDECIDED, text, "bounds that keep the solvers near the start", near=begun)
     found = None
-    for x in [best.kkt.seen.x, *(outcome.x for outcome in best.outcomes), problem.start][:4]:
+    for x in [best.kkt.seen.x, problem.start, *(outcome.x for outcome in best.outcomes)][:4]:
         other = restored(problem, x)
         if other is not None and (found is None or other.violation < found.violation):
             found = other
