@@ -54,8 +54,8 @@ FAR = 1e5
 """How far, relative to where it began, a run may go and still have found a minimum that is not proved."""
 SHARES = (1e-12, 1e-10, 1e-8, 1e-6)
 """How large a box is tried, in relation to the point and the multipliers; of a long program only the last."""
-LONG = 2e7
-"""A program is long where enclosing its second derivatives takes about so many intervals."""
+LONG, TOO_LONG = 2e7, 1e8
+"""A program is long, or too long, where enclosing its second derivatives takes about so many intervals."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +104,8 @@ def proof(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array) 
     size = np.abs(center)
     floor = np.concatenate([np.full(n, _unit(size[:n])), np.full(len(size) - n, _unit(size[n:]))])
     effort = PaddedBoxes(subject.traced()).weight * len(center) ** 2
+    if effort > TOO_LONG:
+        return Proof(None, "the program is too long for its second derivatives to be enclosed")
     for share in SHARES[-1:] if effort > LONG else SHARES:
         radius = np.where(held, 0.0, np.maximum(share * np.maximum(size, floor), 4 * step))
         try:
