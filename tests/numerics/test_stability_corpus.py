@@ -111,10 +111,10 @@ THIRD_TOUCHED = {"poisson_likelihood"}
 THIRD_MENDED = {
     ("float32", "value"): 0.87,
     ("float32", "gradient"): 0.89,
-    ("float64", "value"): 0.84,
-    ("float64", "gradient"): 0.74,
+    ("float64", "value"): 0.85,
+    ("float64", "gradient"): 0.77,
 }
-"""The shares of the third set, less two of about 70: 90 and 92 per cent in float32, 87 and 76 in float64.
+"""The shares of the third set, less two of about 70: 90 and 92 per cent in float32, 89 and 81 in float64.
 
 When the set was first judged, by a rewriting whose authors had not seen it, they were 61 and 53, 57 and 43: those are
 the held-out numbers.
