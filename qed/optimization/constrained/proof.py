@@ -54,7 +54,7 @@ FAR = 1e5
 """How far, relative to where it began, a run may go and still have found a minimum that is not proved."""
 SHARES = (1e-12, 1e-10, 1e-8, 1e-6)
 """How large a box is tried, in relation to the point and the multipliers; of a long program only the last."""
-LONG, TOO_LONG = 2e7, 1e8
+LONG, TOO_LONG = 5e6, 4e7
 """A program is long, or too long, where enclosing its second derivatives takes about so many intervals."""
 
 
