@@ -96,7 +96,10 @@ def test_what_is_no_number_is_unknown():
     def unbounded(x):
         return jax.lax.while_loop(lambda c: c[0] < 9, lambda c: c + 1, x)
 
-    for fun in (lambda x: jnp.sort(x), lambda x: x.astype(jnp.float16), unbounded):
+    bits = lambda x: x * (3 * (x > 0) & 2)  # noqa: E731
+    wrapped = lambda x: x * ((x > 0).astype(jnp.int8) - 1)  # noqa: E731
+    nothing = lambda x: jnp.sum(x[:0, None] * x, 1)  # noqa: E731
+    for fun in (lambda x: jnp.sort(x), lambda x: x.astype(jnp.float16), unbounded, bits, wrapped, nothing):
         with pytest.raises(Unsupported):
             of(fun, [1.0, 2.0, 3.0])
 
@@ -109,6 +112,15 @@ def test_a_loop_of_known_length_is_written_out():
         for _ in range(5):
             c -= c * c / (c + x)
         assert value == float(c) and error < 2.0**-150
+    rows = of(lambda x: jax.lax.scan(lambda c, a: (c * a + 1, c - a), 1.0, x), [1.0, 1.0, 1.0])
+    assert rows.at_points(np.array([[2.0, 3.0, 0.5]]))[0].tolist() == [[6.0, -1.0, 0.0, 9.5]]
+
+
+def test_logarithms_of_constants_and_counts_of_truth_values():
+    table = of(lambda x: [0.5**x, jnp.log(x / x * 2.0**23), x * jnp.sum(jnp.stack([x > 0, (x > 1) | (x < -1)]))])
+    found, bound = table.at_points(np.array([[0.25], [3.0]]))
+    assert found == pytest.approx(np.array([[0.5**0.25, math.log(2.0**23), 0.25], [0.125, math.log(2.0**23), 6.0]]))
+    assert (bound < 2.0**-54).all()
 
 
 def moments(x, y):

@@ -200,6 +200,8 @@ def _of_card(name: str, inner: list[Range], node: Node) -> Range:
 
 
 def _of_constant(value: Any) -> Range:
+    if np.iscomplexobj(value):
+        return ANYTHING
     try:
         numbers = np.asarray(value, np.float64)
     except (TypeError, ValueError):

@@ -81,9 +81,10 @@ def expm1(w: Writer, x: Term) -> Term:
 
 def log(w: Writer, x: Term) -> Term:
     """The natural logarithm, through which the error of x goes: it is 0 beside 1."""
-    given = w.plain(x)
+    given = w.plain(x)  # whose exponent may be another than that of x, a digit having been carried
     y = w.start(Start.LOG, given)
-    z = w.fused(w.emit(Operation.WHOLE, x), _exponential(w, w.negative(y))[1], w.minus_one)
+    whole = w.bound(w.emit(Operation.WHOLE, given), x, w.one)
+    z = w.fused(whole, _exponential(w, w.negative(y))[1], w.minus_one)
     series = [Fraction((-1) ** k, k + 1) for k in range(6)]
     places = w.start(Start.EXPONENT, given)
     return w.fused(z, w.polynomial(series, z, 1), w.fused(w.constant(BITS * LOG_TWO), places, y))

@@ -118,7 +118,7 @@ class Writer:
 
     def subtract(self, x: Term, y: Term) -> Term:
         """x - y."""
-        return self.zero if x is y and y.constant else self.add(x, self.multiply(self.minus_one, y))
+        return self.add(x, self.multiply(self.minus_one, y))
 
     def multiply(self, x: Term, y: Term) -> Term:
         """x y."""
@@ -189,10 +189,12 @@ class Writer:
 
     def compare(self, x: Term, y: Term, signs: int) -> Term:
         """1 where the sign of x - y is one of `signs`, else 0."""
-        if x.infinite == y.infinite:
+        if not x.infinite and not y.infinite:
             return self.where(self.subtract(x, y), signs)
-        sign = POSITIVE if (x.extra if x.infinite else -y.extra) > 0 else NEGATIVE
+        sign = ZERO if x is y else POSITIVE if (x.extra if x.infinite else -y.extra) > 0 else NEGATIVE
         known = self.one if sign & signs else self.zero
+        if x.infinite and y.infinite:
+            return known
         return self.emit(Operation.CHOOSE, y if x.infinite else x, known, self.zero, extra=NEGATIVE + ZERO + POSITIVE)
 
     def absolute(self, x: Term) -> Term:

@@ -18,6 +18,7 @@ from qed.graph.dtypes import is_real
 from qed.graph.graph import Atom, Equation, Graph, Literal
 from qed.numerics.longer import elementary
 from qed.numerics.longer.instructions import Term, Unsupported, Writer
+from qed.numerics.longer.machine import Operation
 from qed.numerics.longer.numbers import evaluated
 from qed.numerics.longer.schedule import Table, scheduled
 from qed.numerics.longer.special import SPECIAL
@@ -108,20 +109,39 @@ class _Reader:
             return moved
         if name in _TAKEN and all(value.dtype != object for value in values[1:]):
             return self.taken(equation, values)
-        if len(equation.outputs) != 1:
+        if len(equation.outputs) != 1 or (name in _OVERFLOWS and not self.is_count(equation, values)):
             raise Unsupported(name)
         return [self.one(equation, list(map(self.terms, values)))]
 
     def loop(self, call: Scan, values: list[np.ndarray]) -> list[np.ndarray]:
         """The results of a loop of known length, step by step."""
+        if not call.length:
+            msg = "a loop of no steps"
+            raise Unsupported(msg)
         fixed, rest = values[: call.constants], values[call.constants :]
         carry, sliced = list(rest[: call.carry]), rest[call.carry :]
         made: dict[int, list[np.ndarray]] = {}
         for k in call.steps():
-            found = self.graph(call.body, [*fixed, *carry, *(each[k] for each in map(self.terms, sliced))])
+            found = self.graph(call.body, [*fixed, *carry, *(each[k, ...] for each in map(self.terms, sliced))])
             carry, made[k] = list(found[: call.carry]), [self.terms(each) for each in found[call.carry :]]
         stacked = [np.stack(parts) for parts in zip(*(made[k] for k in sorted(made)), strict=True)]
         return [*carry, *stacked]
+
+    def is_count(self, equation: Equation, values: Sequence[np.ndarray]) -> bool:
+        """Whether an operation is one of real numbers: none of integers that wrap around, none of their bits.
+
+        Truth values may be counted.
+        """
+        wanted = np.dtype(equation.outputs[0].dtype)
+        if is_real(wanted) or wanted == np.bool_:
+            return True
+        given = [term for array in values for term in self.terms(array).ravel()]
+        return wanted.itemsize >= 4 and equation.primitive in _COUNTS and all(map(self.is_truth, given))
+
+    def is_truth(self, x: Term) -> bool:
+        """Whether a term is 0 or 1, being chosen so."""
+        chosen = x.operands[1:] if x.operation is Operation.CHOOSE else ()
+        return x is self.writer.one or x is self.writer.zero or (bool(chosen) and all(map(self.is_truth, chosen)))
 
     def one(self, equation: Equation, values: list[np.ndarray]) -> np.ndarray:
         """The result of an equation with one, of terms."""
@@ -156,6 +176,9 @@ class _Reader:
         if is_real(given) and not (is_real(wanted) and np.dtype(wanted) == np.float64):
             msg = "convert_element_type"
             raise Unsupported(msg)
+        if not is_real(wanted) and not np.can_cast(given, wanted) and np.dtype(wanted) != np.bool_:
+            msg = "integers that may wrap around"
+            raise Unsupported(msg)
         if np.dtype(wanted) == np.bool_ and np.dtype(given) != np.bool_:
             return self.each(lambda x: FUNCTIONS["ne"](self.writer, x, self.writer.zero), array)
         return array
@@ -171,11 +194,11 @@ class _Reader:
 
     def reduced(self, how: str, array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
         """A sum, or the like, along axes, in pairs."""
-        kept = [k for k in range(array.ndim) if k not in axes]
-        rows = np.transpose(array, [*kept, *axes]).reshape(*(array.shape[k] for k in kept), -1)
-        if not rows.shape[-1]:
+        if not array.size:
             msg = "a sum of nothing"
             raise Unsupported(msg)
+        kept = [k for k in range(array.ndim) if k not in axes]
+        rows = np.transpose(array, [*kept, *axes]).reshape(*(array.shape[k] for k in kept), -1)
         found = np.empty(rows.shape[:-1], object)
         for index in np.ndindex(*found.shape):
             parts = list(rows[index])
@@ -225,6 +248,11 @@ def _is_usual(equation: Equation) -> bool:
 
 
 _SAME = frozenset("copy copy_p stop_gradient".split())
+_COUNTS = frozenset("add add_any cumsum mul reduce_sum".split())
+_OVERFLOWS = _COUNTS | frozenset(
+    "abs and cumprod dot_general integer_pow neg not or pow reduce_and reduce_or reduce_prod square sub xor".split()
+)
+"""Where integers may wrap around, or are taken as bits."""
 _TAKEN = ("gather", "dynamic_slice")
 _REDUCED: Mapping[str, str] = {
     "reduce_and": "and", "reduce_max": "max", "reduce_min": "min", "reduce_or": "or", "reduce_prod": "mul",

@@ -269,6 +269,7 @@ def _kernel(near: Sum, outside: Callable[[Any], Any]) -> Callable[..., Any]:
     slope_near = near.slope()
 
     def parts(u: Any) -> tuple[Any, Any, Any]:
+        u = jnp.asarray(u)
         close = jnp.abs(u) <= near.radius
         return close, jnp.where(close, u, 0).astype(u.dtype), jnp.where(close, near.radius, u).astype(u.dtype)
 
