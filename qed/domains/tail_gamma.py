@@ -1,8 +1,8 @@
 """The logarithm of the gamma function and its derivative, for all arguments of a tail at once.
 
-    y log y - y <= log Gamma(y) <= y log y,        log y - 1 / y <= psi(y) <= log y,        y >= 3
+    (y - 1/2) log y - y <= log Gamma(y) <= y log y,        log y - 1 / y <= psi(y) <= log y,        y >= 3
 
-(DLMF 5.6.1 and 5.11.2; Alzer, Math. Comp. 66 (1997), for psi): both are put under their dominant terms.
+(DLMF 5.6.1; Alzer, Math. Comp. 66 (1997), for psi): both are put under their dominant terms.
 """
 
 from __future__ import annotations
@@ -33,5 +33,5 @@ def far_gamma(domain: Any, name: str, y: Any) -> Any:
     log = domain.log(y)
     if name == "digamma":
         return domain.add(log, domain.fixed(arb(0).union(-1 / least)))
-    share = arb(1).union(1 - 1 / least.log())
+    share = arb(1).union(1 - 1 / least.log() - 1 / (2 * least))
     return domain.scaled(domain.mul(y, domain.as_term(log)), share)

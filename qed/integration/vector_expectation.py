@@ -33,7 +33,9 @@ MAPS = {
 }
 """The theorem, and its formula."""
 ROUNDED = 1e-12
-"""By how much in parts of the value the rounding of L may matter."""
+"""By how much in parts of the value, and of the size of the function, the rounding of L may matter."""
+MOVED = 1e-3
+"""A law that the rounding of L moves by more than this is not told as the one that was asked about."""
 
 
 def expect(
@@ -58,9 +60,14 @@ def expect(
     dtype = jnp.result_type(float)
     if _exact(mean, rows, root, dtype):
         return _told(over_product(_after(fun, _affine(mean, root)), base, args, tol, budget), rule, formula)
+    off = moved(rows, root)
+    if not off < MOVED:
+        return _too_singular(law, off)
     with jax.enable_x64(True):
         found = over_product(_after(fun, _affine(mean, root)), base, args, tol, budget)
-    return _told(_measurement(found, lambda: expect(fun, law, args, tol, budget)), rule, formula)
+        size = _size(_after(fun, _affine(mean, root)), args, law.dimension)
+    away = max(off, ROUNDED) * size
+    return _told(_measurement(found, away, lambda: expect(fun, law, args, tol, budget)), rule, formula)
 
 
 def _affine(mean: np.ndarray, root: np.ndarray) -> Callable[[Any], Any]:
@@ -82,18 +89,59 @@ def _exact(mean: np.ndarray, rows: np.ndarray, root: np.ndarray, dtype: Any) -> 
     kept = root.astype(dtype).astype(np.float64)
     if np.any(mean.astype(dtype).astype(np.float64) != mean):
         return False
-    exact = [[Fraction(float(x)) for x in row] for row in kept]
-    return all(
-        sum((x * y for x, y in zip(exact[i], exact[j], strict=True)), Fraction(0)) == Fraction(float(rows[i, j]))
+    return all(x == 0 for row in _residual(rows, kept) for x in row)
+
+
+def _residual(rows: np.ndarray, root: np.ndarray) -> list[list[Fraction]]:
+    """The covariance less L L^T, exactly: row i up to the diagonal."""
+    exact = [[Fraction(float(x)) for x in row] for row in root]
+    return [
+        [Fraction(float(rows[i, j])) - sum(map(Fraction.__mul__, exact[i], exact[j]), Fraction(0)) for j in range(i + 1)]
         for i in range(len(rows))
-        for j in range(i + 1)
-    )
+    ]
 
 
-def _measurement(found: Answer[float], again: Callable[[], Answer[float]]) -> Answer[float]:
+def moved(rows: np.ndarray, root: np.ndarray) -> float:
+    """How far the law with L is from the one with the covariance: |D| for L^-1 (covariance - L L^T) L^-T = D.
+
+    To the first order E f moves by E[f (z^T D z - trace D)] / 2, which is at most |D| times the root of E f^2. Of a
+    nearly singular covariance D is the rounding of L times the condition.
+
+    >>> import numpy as np
+    >>> near = np.array([[3.1, 3.0999999999999597], [3.0999999999999597, 3.1]])
+    >>> moved(near, np.linalg.cholesky(near)) > 1e-3
+    True
+    """
+    half = [[float(x) for x in row] for row in _residual(rows, root)]
+    off = np.array([[half[max(i, j)][min(i, j)] for j in range(len(rows))] for i in range(len(rows))])
+    return float(np.linalg.norm(np.linalg.solve(root, np.linalg.solve(root, off).T)))
+
+
+def _size(fun: Callable[..., Any], args: tuple[Any, ...], dimension: int) -> float:
+    """The root of the mean of f^2, by a few points at which f is finite."""
+    z = np.random.default_rng(0).standard_normal((1024, dimension))
+    values = np.asarray(jax.vmap(lambda one: fun(one, *args))(jnp.asarray(z)), np.float64)
+    return float(np.sqrt(np.mean(values[np.isfinite(values)] ** 2))) if np.any(np.isfinite(values)) else 0.0
+
+
+def _too_singular(law: VectorLaw, off: float) -> Answer[float]:
+    """What is said where the rounding of L moves the law."""
+    because = f"the covariance is nearly singular: the rounding of its factor moves the law by {off:.2g}"
+    missing = Missing(because, "fewer coordinates, of which none is nearly a combination of others", code="QED020")
+    return Answer("the integral is a number", Standing.UNKNOWN, None, missing=(missing,), subject=str(law))
+
+
+def _measurement(found: Answer[float], away: float, again: Callable[[], Answer[float]]) -> Answer[float]:
     """A proof about the rounded L as what it is for the law: a measurement."""
-    if found.measured:
-        return replace(found, recheck=again)
+    if found.measured and isinstance(found.error, Measured):
+        error = found.error.error + away
+        if error < 1.01 * found.error.error:
+            return replace(found, recheck=again)
+        return replace(
+            found, claim=f"{found.claim}, and {away:.2g} for the rounding of the covariance's factor", recheck=again,
+            error=replace(found.error, error=error),
+            headline=f"The integral is about {found.value:.9g}, measured within {error:.2g}.",
+        )  # fmt: skip
     if not found.proved or found.value is None:
         return found
     if not np.isfinite(found.value):
@@ -102,7 +150,7 @@ def _measurement(found: Answer[float], again: Callable[[], Answer[float]]) -> An
         )
         claim = "the integral is a number"
         return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), subject=found.subject)
-    error = max(found.upper - found.value, found.value - found.lower) + ROUNDED * abs(found.value)
+    error = max(found.upper - found.value, found.value - found.lower) + ROUNDED * abs(found.value) + away
     why = "the factor of the covariance is rounded, by one part in 10^16"
     return replace(
         found, claim=f"{found.claim}, up to the rounding of the covariance's factor", standing=Standing.MEASURED,

@@ -14,6 +14,7 @@ from qed.domains.balls import Balls
 from qed.domains.precision import precision
 from qed.domains.tail import Tail
 from qed.domains.tail_forms import Logarithm, Near, NoOrder, Term
+from qed.domains.tail_gamma import far_gamma
 from qed.domains.tail_growth import infinite_integral
 from qed.graph.trace import trace
 from qed.graph.walk import Unknown, Walker
@@ -76,6 +77,13 @@ BESIDE = {
     "exponential": lambda x: jnp.exp(x - 1) - 1,
     "size": lambda x: jnp.log(jnp.abs(x - 1.0)),
 }
+
+
+def test_the_logarithm_of_gamma_lies_below_that_of_stirling_without_its_root():
+    with precision(128) as library:
+        for y in (4.0, 64.0, 1024.0):
+            share = far_gamma(Tail(y), "lgamma", Term(library.arb(1), Fraction(1), library.arb(0))).b
+            assert share.contains(library.arb(y).lgamma() / (library.arb(y) * library.arb(y).log()))
 
 
 def tail(fun, start, x):

@@ -122,3 +122,9 @@ def test_probabilities_are_those_of_the_map(event, law, truth):
     assert answer.lower <= truth <= answer.upper
     assert answer.upper - answer.lower < 0.02
     assert not answer.proved or answer.check()
+
+
+def test_a_nearly_singular_covariance_is_not_told_as_its_rounded_factor():
+    near = 3.1 * (1 - 3e-14)
+    answer = qed.expect(lambda v: (v[0] - v[1]) ** 2, m.MultivariateNormal([0.0, 0.0], [[3.1, near], [near, 3.1]]))
+    assert answer.unknown and "nearly singular" in answer.missing[0].what
