@@ -93,11 +93,12 @@ def _exact(mean: np.ndarray, rows: np.ndarray, root: np.ndarray, dtype: Any) -> 
 
 
 def _residual(rows: np.ndarray, root: np.ndarray) -> list[list[Fraction]]:
-    """The covariance less L L^T, exactly: row i up to the diagonal."""
+    """The covariance less L L^T, exactly."""
     exact = [[Fraction(float(x)) for x in row] for row in root]
+    products = ((sum(map(Fraction.__mul__, one, other), Fraction(0)) for other in exact) for one in exact)
     return [
-        [Fraction(float(rows[i, j])) - sum(map(Fraction.__mul__, exact[i], exact[j]), Fraction(0)) for j in range(i + 1)]
-        for i in range(len(rows))
+        [Fraction(float(x)) - y for x, y in zip(row, product, strict=True)]
+        for row, product in zip(rows, products, strict=True)
     ]
 
 
@@ -112,8 +113,7 @@ def moved(rows: np.ndarray, root: np.ndarray) -> float:
     >>> moved(near, np.linalg.cholesky(near)) > 1e-3
     True
     """
-    half = [[float(x) for x in row] for row in _residual(rows, root)]
-    off = np.array([[half[max(i, j)][min(i, j)] for j in range(len(rows))] for i in range(len(rows))])
+    off = np.array([[float(x) for x in row] for row in _residual(rows, root)])
     return float(np.linalg.norm(np.linalg.solve(root, np.linalg.solve(root, off).T)))
 
 
