@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -26,6 +26,7 @@ from qed.domains.tail import Tail
 from qed.domains.tail_arithmetic import Arithmetic
 from qed.domains.tail_forms import NoOrder, Term
 from qed.errors import CertificateError
+from qed.graph.tape import Frame
 from qed.graph.trace import Traced
 from qed.graph.walk import Context, Entry, TooLong, Unknown, Walker
 
@@ -42,9 +43,7 @@ class _Crossing:
     skip: int
     side: int
     series: Any = None
-    place: int = -1
-    equation: Any = None
-    tape: list[Entry] = field(default_factory=list)
+    place: tuple[Any, ...] = ()
 
     def __call__(self, context: Context, inputs: Sequence[Any]) -> Term | None:
         """The term, at v; None elsewhere."""
@@ -56,8 +55,17 @@ class _Crossing:
         if self.skip:
             self.skip -= 1
             return None
-        self.series, self.place, self.equation = series, len(self.tape), context.equation
+        self.series, self.place = series, _activation(context.equation, context.frame)
         return Term(flint().arb(self.side), Fraction(-1), flint().arb(0))
+
+
+def _activation(equation: Any, frame: Frame | None) -> tuple[Any, ...]:
+    """Which time it is that an equation is walked: by the calls, steps and branches around it."""
+    found: list[Any] = [id(equation)]
+    while frame is not None:
+        found.append((id(frame.equation), frame.step, frame.branch))
+        frame = frame.parent
+    return tuple(found)
 
 
 def _number(values: Any) -> Any:
@@ -134,7 +142,7 @@ def _walked(
 ) -> tuple[_Crossing, tuple[Any, Any]]:
     """The crossing, and the forms of f and of the log-density if that is an output of the same function."""
     crossing = _Crossing(skip, side)
-    walker = Walker([BallSeries(1, BITS), Tail(start, BITS, crossing)], observe=crossing.tape.append)
+    walker = Walker([BallSeries(1, BITS), Tail(start, BITS, crossing)])
     cells = walker.run(f.graph, placed(f, [cell.line(BITS, 2, True)]))
     if crossing.series is None:
         raise NoOrder
@@ -151,8 +159,8 @@ def _at_ends(f: Traced, cell: Cell, crossing: _Crossing) -> list[Any]:
         tape: list[Entry] = []
         point = Cell(cell.anchor, t, t)
         Walker([BallSeries(1, BITS)], observe=tape.append).run(f.graph, placed(f, [point.line(BITS, 2, False)]))
-        entry = tape[crossing.place] if crossing.place < len(tape) else None
-        if entry is None or entry.equation is not crossing.equation:
+        entry = next((e for e in tape if _activation(e.equation, e.frame) == crossing.place), None)
+        if entry is None:
             raise NoOrder
         with precision(BITS, 2):
             series = _number([cell.values[0] for cell in entry.outputs])
