@@ -31,7 +31,7 @@ from qed.graph.trace import Traced, trace
 from qed.graph.untraceable import name_of
 from qed.why.argnums import in_one
 from qed.why.jitted import RecordedJit
-from qed.why.modules import watch_modules
+from qed.why.modules import leave_modules, watch_imports
 from qed.why.one_device import alone, recorded_shard_map
 from qed.why.pullback import is_scalar, recorded_jvp, recorded_linearize, recorded_vjp
 from qed.why.seen import Call, Differentiated, Updated, all_finite, scalars, sustained_rise, was_skipped
@@ -116,13 +116,13 @@ class Recorder:
         optax.GradientTransformation.__new__ = self._transformation  # type: ignore[method-assign]
         self.saved["accumulation"] = optax.MultiSteps.update
         optax.MultiSteps.update = self._accumulation(optax.MultiSteps.update)  # type: ignore[method-assign]
+        watch_imports(self)
         return self
 
     def __exit__(self, *_: object) -> None:
         optax.GradientTransformation.__new__ = self.saved.pop("optax")  # type: ignore[method-assign]
         optax.MultiSteps.update = self.saved.pop("accumulation")  # type: ignore[method-assign]
-        if "nnx" in self.saved:
-            nnx, nnx.grad, nnx.value_and_grad = self.saved.pop("nnx")
+        leave_modules(self)
         for name, value in self.saved.items():
             setattr(jax, name, value)
         self.saved.clear()
@@ -158,7 +158,6 @@ class Recorder:
         return called
 
     def _jit(self, fun: Any = None, *axis: Any, _name: str = "jit", **options: Any) -> Any:
-        watch_modules(self)
         options |= {"axis_name": axis[0]} if axis else {}
         if fun is None:
             return functools.partial(self._jit, _name=_name, **options)

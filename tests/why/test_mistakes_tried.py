@@ -10,7 +10,11 @@ import pytest
 
 import qed
 from qed.graph.trace import trace
+from qed.why.case import Case, Clock
 from qed.why.mistakes.batch import statistics_of_the_batch
+from qed.why.mistakes.flat import flatten
+from qed.why.mistakes.over_rows import softmax_over_rows
+from qed.why.prepare import prepare
 
 RNG = np.random.default_rng(0)
 
@@ -139,6 +143,24 @@ def softmax_along_the_rows_one_hot(w, rows):
 
 def classes_first(w, labels):
     return -jnp.mean(jax.nn.log_softmax(w.T @ X.T, axis=0)[labels, jnp.arange(len(X))])
+
+
+def images_with_captions(w):
+    z = X @ w
+    return -jnp.mean((jax.nn.log_softmax(z, axis=0) + jax.nn.log_softmax(z, axis=1))[jnp.arange(len(X)), LABELS])
+
+
+def documents_of_queries(w):
+    return -jnp.mean(jax.nn.log_softmax(X @ w @ X[:3, :3].T, axis=0)[jnp.arange(len(X)), LABELS])
+
+
+def shares_of_classes(w):
+    return -jnp.mean(jnp.log(jnp.sum(jax.nn.softmax(X @ w, axis=0) * ONE_HOT, 0)))
+
+
+def several_classes_first(w):
+    k = jnp.arange(6)
+    return -jnp.mean(jax.nn.log_softmax(w.T @ X[:2].T, axis=0)[k[:3], k[:3] % 2])
 
 
 def one_of_two_adversaries(w):
@@ -271,6 +293,16 @@ def test_its_twin_is_left_in_peace(name):
     loss, at, args, step = HEALTHY[name]
     answer = qed.why(qed.Problem(loss, at, args, step=step))
     assert [f for f in answer.findings if f.level != "note"] == [], str(answer)
+
+
+def test_a_softmax_along_the_first_axis_that_is_meant_is_left_in_peace():
+    def found(loss):
+        prepared = prepare(qed.Problem(loss, W))
+        return softmax_over_rows(Case(prepared, Clock()), flatten(prepared.graph, prepared.traced.free))
+
+    assert found(lambda w: softmax_along_the_rows(w, LABELS))
+    for loss in (images_with_captions, documents_of_queries, shares_of_classes, several_classes_first):
+        assert not found(loss), loss.__name__
 
 
 # --- the rule ---------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Scripts that take their gradient in other ways than jax.grad, or in places where a recorder does not reach."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import textwrap
 import pytest
 
 from qed.errors import QedError
+from qed.why.modules import AfterImport
 from qed.why.script import why_script
 
 
@@ -373,3 +375,33 @@ def test_an_update_that_is_not_finite_is_said_to_be_made_by_the_update(tmp_path,
     answer = why_script(write(tmp_path, ADAM.replace("JIT", jit)))
     assert "step 0 returns a number that is not finite" in answer.headline
     assert [finding.code for finding in answer.findings] == ["QED205"]
+
+
+def test_gradients_of_modules_are_watched_from_the_first_step_of_a_script_that_compiles_nothing(tmp_path):
+    nnx = pytest.importorskip("flax.nnx")
+    text = """
+    import jax, jax.numpy as jnp
+    from flax import nnx
+    model, scale = nnx.Linear(3, 1, rngs=nnx.Rngs(0)), jnp.ones(())
+    X = jnp.linspace(0.1, 1.0, 12).reshape(4, 3)
+    for _ in range(4):
+        at = nnx.DiffState(0, nnx.Param), -2
+        loss = lambda model, scale, x: jnp.mean((model(x) * scale - 1) ** 2)
+        slopes, slope = nnx.grad(loss, argnums=at)(model, scale, X)
+        nnx.update(model, jax.tree.map(lambda w, g: w - 0.1 * g, nnx.state(model, nnx.Param), slopes))
+        scale = scale - 0.1 * slope
+    """
+    original = nnx.grad
+    answer = why_script(write(tmp_path, text))
+    assert not answer.findings and answer.meta["script_steps"] == 4 and nnx.grad is original
+
+
+def test_something_is_done_after_an_import(tmp_path, monkeypatch):
+    (tmp_path / "imported_later.py").write_text("number = 3")
+    seen = []
+    finder = AfterImport("imported_later", lambda: seen.append(sys.modules["imported_later"].number))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
+    importlib.import_module("imported_later")
+    assert seen == [3]
+    monkeypatch.delitem(sys.modules, "imported_later")
