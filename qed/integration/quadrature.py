@@ -133,6 +133,8 @@ def unmeasured(
     ''
     >>> unmeasured(lambda x: np.where(x > 60, np.nan, x), normal, line, (-39.0, 39.0))
     'the integrand is no number near 60.0439'
+    >>> unmeasured(np.ones_like, lambda x: np.logaddexp(-x * x / 2, -((x - 1e6) ** 2) / 2), line, (-39.0, 39.0))
+    'the integrand is large near 1e+06, where the density is nearly 0'
     """
     x = _grid(float(ends[0]), float(ends[-1]))
     far = np.exp(np.linspace(13.0, np.log(FARTHEST), FAR_POINTS))
@@ -144,9 +146,25 @@ def unmeasured(
     if np.any(lost):
         return f"the integrand is no number near {x[np.argmax(lost)]:.6g}"
     outside = (x < cuts[0]) | (x > cuts[-1])
-    if np.any(outside) and np.any(~outside) and sizes[outside].max() > sizes[~outside].max() - ALIKE:
-        return f"the integrand is large near {x[outside][np.argmax(sizes[outside])]:.6g}, where the density is nearly 0"
+    most = sizes[~outside].max(initial=-np.inf)
+    if np.any(~outside):
+        seen = [_seen(f, u, x[there], sizes[there]) for there in (x < cuts[0], x > cuts[-1]) if np.any(there)]
+        largest, place = max(seen, default=(-np.inf, 0.0))
+        if largest > most - ALIKE:
+            return f"the integrand is large near {place:.6g}, where the density is nearly 0"
     return ""
+
+
+def _seen(f: Callable[[Any], Array], u: Callable[[Any], Array], x: Array, sizes: Array) -> tuple[float, float]:
+    """The largest log-size at points, and where; humps between the points are climbed."""
+
+    def size(x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            weight = u(x)
+            return np.where(weight == -np.inf, -np.inf, np.log(np.abs(f(x))) + weight)
+
+    points, first = np.unique(x, return_index=True)
+    return max(_peaks(size, points, sizes[first]), default=(-np.inf, 0.0))
 
 
 def _width(u: Callable[[Any], Array], best: float, steps: Array, most: float) -> float:
