@@ -71,7 +71,9 @@ def watch_imports(recorder: Recorder) -> None:
 
 def leave_modules(recorder: Recorder) -> None:
     """Put the gradients of flax.nnx back."""
-    sys.meta_path.remove(recorder.saved.pop("imports"))
+    finder = recorder.saved.pop("imports")
+    if finder in sys.meta_path:  # the script may have changed it
+        sys.meta_path.remove(finder)
     if "nnx" in recorder.saved:
         nnx, nnx.grad, nnx.value_and_grad = recorder.saved.pop("nnx")
 
