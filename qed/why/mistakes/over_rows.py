@@ -119,7 +119,7 @@ def _answer(
     rows, classes = found.shape
     span = flat.made[found].span
     low, high = float(sums.min()), float(sums.max())
-    text = f"the softmax of {rows} rows of {classes} classes is taken along the rows: no row's add up to 1"
+    text = f"the softmax of {rows} rows of {classes} classes is taken along the rows, not along the classes"
     between = number(low) if number(low) == number(high) else f"{number(low)} to {number(high)}"
     reason = Reason(
         "probabilities of a row",
