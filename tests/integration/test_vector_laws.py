@@ -128,3 +128,9 @@ def test_a_nearly_singular_covariance_is_not_told_as_its_rounded_factor():
     near = 3.1 * (1 - 3e-14)
     answer = qed.expect(lambda v: (v[0] - v[1]) ** 2, m.MultivariateNormal([0.0, 0.0], [[3.1, near], [near, 3.1]]))
     assert answer.unknown and "nearly singular" in answer.missing[0].what
+
+
+def test_what_rounding_alone_leaves_is_not_claimed():
+    """The parts of a Dirichlet vector add up to 1: the difference is rounding, and no number of points shows it."""
+    answer = qed.expect(lambda p: (p[0] + p[1] - 1) * 1e6, qed.measures.Dirichlet([1.0, 2.0]))
+    assert answer.standing is qed.Standing.UNKNOWN or answer.lower <= 0 <= answer.upper

@@ -27,6 +27,7 @@ from qed.errors import QedError
 from qed.integration.many.hidden import exponents, undefined_about
 from qed.integration.many.modes import ascended, batched, covariance, rowwise
 from qed.integration.many.proposal import Base, Mixture, Student, fitted, mixture
+from qed.integration.many.rounding import rounding_of
 from qed.integration.many.subject import Question, uniform
 from qed.integration.many.tail_index import tail_index
 from qed.integration.many.unseen import Unseen, unseen
@@ -255,13 +256,14 @@ def _spread(g: Integrand, seed: int) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Of one rule: the estimates of the replicates over exp(level), all terms, and the points of the largest."""
+    """Of one rule: estimates of the replicates over exp(level), all terms, points of the largest, and roundings."""
 
     estimates: Array
     level: float
     terms: Array
     largest: Array
     undefined: Array | None
+    rounding: float = 0.0
 
 
 def run(g: Integrand, laws: Mixture, size: int, seed: int, engine: Any) -> Run:
@@ -285,7 +287,13 @@ def run(g: Integrand, laws: Mixture, size: int, seed: int, engine: Any) -> Run:
     level = float(ratios.max(initial=-np.inf))
     terms = signs * np.exp(ratios - level) if level > -np.inf else np.zeros(len(x))
     means = terms.reshape((REPLICATES, -1)).mean(1)
-    return Run(means, level, terms, x[np.argsort(-np.abs(terms))[:3]], None)
+
+    def terms_at(moved: Array, of: Array) -> Array:
+        logs, signs = g(moved)
+        return signs * np.exp(logs - below[of] - level)
+
+    rounding = rounding_of(terms_at, x, terms, seed) if g.dense and level > -np.inf else 0.0
+    return Run(means, level, terms, x[np.argsort(-np.abs(terms))[:3]], None, rounding)
 
 
 def sampled(question: Question) -> Sampled:
@@ -376,6 +384,7 @@ def _judged(
     share = float(sizes.max() / sizes.sum())
     claimed = QUANTILE * errors[0] * (2.0 if k > 0.4 else 1.0)
     claimed = max(claimed, 1.5 * abs(means[0] - means[1])) + 1e-12 * scale
+    claimed += QUANTILE * a.rounding * math.exp(a.level - level)
     missed = float(np.exp(min(hidden.missed(REPLICATES * 2**size) - level, 700.0)))
     claimed += missed
     problem = ""
