@@ -23,20 +23,12 @@ import numpy as np
 from qed.certificates.banded import count_below, least_eigenvalue
 from qed.certificates.certificate import Pointed, Subject, vector
 from qed.certificates.critical_point import within
-from qed.certificates.smooth_terms import SmoothTerm
-from qed.domains.ball_boxes import NotSmooth
-from qed.domains.ball_ends import BallEnds
-from qed.domains.curvature_jets import Rough
-from qed.domains.curvature_stacked import SparseJet, StackedJets
-from qed.domains.curvature_values import BallValues, NoValue
-from qed.domains.precision import flint, precision
+from qed.certificates.sparse_jets import sparse_jets
+from qed.domains.curvature_stacked import SparseJet
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 
 Array = np.ndarray
-ENTRIES = 3
-"""At how many entries of the matrix differences are taken."""
-BITS = 120
 
 
 @final
@@ -87,14 +79,7 @@ class SparseCritical(Pointed):
         if not (0 < self.radius < np.inf and self.negative in range(n + 1)):
             raise CertificateError("radius", "it is no positive number, or that of the negative curvatures none")
         low, high = np.nextafter(center - self.radius, -np.inf), np.nextafter(center + self.radius, np.inf)
-        try:
-            term = SmoothTerm(traced, low, high)
-            jets = StackedJets(BallEnds(BITS), term.algebra.variables)
-            with precision(BITS):
-                here, near = jets.sparse(term.form, center, center), jets.sparse(term.form, low, high)
-            compare(term, near, low, high)
-        except (NotSmooth, Rough, NoValue) as error:
-            raise CertificateError("radius", f"no derivatives are enclosed: {error}") from None
+        here, near = sparse_jets(traced, center, low, high, "radius")
         least = least_size(near, n, self.negative, self.shift)
         if not least >= self.curvature > 0:
             raise CertificateError("curvature", f"the curvatures are proved to be above {least:.6g} only")
@@ -135,34 +120,3 @@ def length(v: Array) -> float:
     if not 0 < most < np.inf:
         return most
     return float(np.nextafter(most * float(np.linalg.norm(v / most)) * (1 + 1e-9), np.inf))
-
-
-def compare(term: SmoothTerm, jet: SparseJet, low: Array, high: Array) -> None:
-    """Hold a few entries against second differences of values in balls.
-
-    Raises NotSmooth where they do not meet.
-    """
-    if np.any(low == high) or not len(jet.rows):
-        return
-    arb, entries = flint().arb, {}
-    for i, j, a, b in zip(jet.rows.tolist(), jet.columns.tolist(), *jet.second, strict=True):
-        entries[i, j] = (a, b)
-    pairs = list(entries)
-    with precision(BITS):
-        for k in np.random.default_rng(0).permutation(len(pairs))[:ENTRIES]:
-            i, j = pairs[k]
-            h = arb(float(min(high[i] - low[i], high[j] - low[j]))) / 4
-            x = [arb(float(a + (b - a) / 2)) for a, b in zip(low, high, strict=True)]
-            values = []
-            for s in (-1, 0, 1):
-                moved = list(x)
-                for p in {i, j}:
-                    moved[p] = moved[p] + s * h
-                values.append(BallValues(dict(zip(term.algebra.variables, moved, strict=True))).of(term.form))
-            bent = arb(0)
-            for p, q, times in ((i, i, 1), (j, j, 1), (i, j, 2)) if i != j else ((i, i, 1),):
-                a, b = entries.get((p, q), (0.0, 0.0))
-                bent = bent + times * arb(a).union(arb(b))
-            if not bent.overlaps((values[2] - 2 * values[1] + values[0]) / (h * h)):
-                message = "a second difference lies outside of the enclosed second derivatives"
-                raise NotSmooth(message)

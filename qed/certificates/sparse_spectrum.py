@@ -17,14 +17,8 @@ import numpy as np
 
 from qed.certificates.banded import count_below
 from qed.certificates.certificate import Pointed, Subject, vector
-from qed.certificates.smooth_terms import SmoothTerm
-from qed.certificates.sparse_critical import BITS, compare
-from qed.domains.ball_boxes import NotSmooth
-from qed.domains.ball_ends import BallEnds
-from qed.domains.curvature_jets import Rough
-from qed.domains.curvature_stacked import SparseJet, StackedJets
-from qed.domains.curvature_values import NoValue
-from qed.domains.precision import precision
+from qed.certificates.sparse_jets import sparse_jets
+from qed.domains.curvature_stacked import SparseJet
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 
@@ -74,14 +68,7 @@ class SparseSpectrum(Pointed):
             raise CertificateError("ranks", "they are no numbers of eigenvalues, each once, with a value and an error")
         away = NEAR * max(float(np.max(np.abs(point))), 1.0)
         low, high = point - away, point + away
-        try:
-            term = SmoothTerm(traced, low, high)
-            jets = StackedJets(BallEnds(BITS), term.algebra.variables)
-            with precision(BITS):
-                here, near = jets.sparse(term.form, point, point), jets.sparse(term.form, low, high)
-            compare(term, near, low, high)
-        except (NotSmooth, Rough, NoValue) as error:
-            raise CertificateError("point", f"no second derivatives are enclosed: {error}") from None
+        here, _ = sparse_jets(traced, point, low, high, "point")
         for value, error, rank in zip(self.values, self.errors, self.ranks, strict=True):
             if not holds(here, n, value, error, rank):
                 raise CertificateError("values", f"eigenvalue {rank} is not shown to lie within {error} of {value}")
