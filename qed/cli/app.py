@@ -18,19 +18,24 @@ from qed.cli import (
     check_gradient,
     convexity,
     critical,
+    cross_entropy,
     derive,
     enclose,
+    entropy,
     expect,
     globally,
     kl,
     lipschitz,
     minimize,
+    normalizer,
     precision,
+    probability,
     rate,
     spectrum,
     stabilize,
     step_size,
     taylor,
+    verdict,
 )
 from qed.cli.output import finish, seconds
 from qed.cli.question import AsJson, Quiet, Strict, Unfold
@@ -54,13 +59,17 @@ qed answers questions about a differentiable function, and gives every answer wi
   Is my gradient right?                         qed check train.py:loss --at w
   Between which numbers does it stay?           qed enclose train.py:loss --box 0,1
   What is its mean under a probability law?     qed expect train.py:loss --measure noise
+  How probable is an event?                     qed probability train.py:event --measure noise
+  To what does a density integrate?             qed normalizer train.py:log_density
   How far is one law from another?              qed kl laws.py --p p --q q
+  How uncertain is a law?                       qed entropy laws.py --p p
   Is it a minimum, a saddle, or neither?        qed critical train.py:loss --at w
   How much does it bend, in which parameters?   qed spectrum train.py:loss --at w
   Is it convex?                                 qed convex train.py:loss --at w
   How many digits are lost, and where?          qed precision train.py:loss --at w
   Where is its least value on a box?            qed globally train.py:loss --box 0,1
   Where is its least value near a start?        qed minimize train.py:loss --at w
+  What is the point that a solver found?        qed verdict train.py:loss --at w
   Which step is stable there, which is best?    qed step_size train.py:loss --at w
   How fast does a method converge?              qed rate train.py:loss --at w --method newton
   Which polynomial is it nearby?                qed taylor train.py:loss --at w --order 2
@@ -141,11 +150,15 @@ app.command("convex")(convexity.command)
 app.command("convexity", hidden=True)(convexity.command)
 app.command("critical")(critical.command)
 app.command("critical_point", hidden=True)(critical.command)
+app.command("cross_entropy")(cross_entropy.command)
 app.command("derive")(derive.command)
 app.command("enclose")(enclose.command)
+app.command("entropy")(entropy.command)
 app.command("expect")(expect.command)
 app.command("kl")(kl.command)
+app.command("normalizer")(normalizer.command)
 app.command("precision")(precision.command)
+app.command("probability")(probability.command)
 app.command("rate")(rate.command)
 app.command("spectrum")(spectrum.command)
 app.command("step_size")(step_size.command)
@@ -155,6 +168,7 @@ app.command("minimize")(minimize.command)
 app.command("minimize_globally")(globally.command)
 app.command("globally", hidden=True)(globally.command)
 app.command("taylor")(taylor.command)
+app.command("verdict")(verdict.command)
 app.command("check")(check_gradient.command)
 app.command("check_gradient", hidden=True)(check_gradient.command)
 

@@ -9,14 +9,12 @@ import typer
 
 from qed.answer import Reason
 from qed.cli.box import InBox, Lower, Upper, find_box
+from qed.cli.constraints import Equality, Inequality, find_constraints
 from qed.cli.question import Args, AsJson, At, Strict, Target, Unfold, ask, find_subject
-from qed.cli.target import find
 
 Method = Annotated[
     str | None, typer.Option(metavar="NAME", help="newton, l-bfgs, nesterov, adam:1e-2, ...; else chosen.")
 ]
-Equality = Annotated[str | None, typer.Option(metavar="NAME", help="The function h with h(x, *args) = 0.")]
-Inequality = Annotated[str | None, typer.Option(metavar="NAME", help="The function g with g(x, *args) >= 0.")]
 Tolerance = Annotated[float, typer.Option("--tol", metavar="T", help="For the largest part of the gradient.")]
 Steps = Annotated[int | None, typer.Option("--steps", metavar="N", min=0, help="How many steps at most.")]
 Starts = Annotated[int, typer.Option(metavar="K", min=1, help="How many starts.")]
@@ -42,11 +40,7 @@ def command(
     """Where is the least value near a start, under constraints; and is the point found a minimum, or why not."""
     subject = find_subject(target, at, args)
     bounds = find_box(subject, box, lower, upper)
-    constraints = {
-        key: find(subject.module, subject.source, name, f"--{key}")
-        for key, name in (("equality", equality), ("inequality", inequality))
-        if name is not None
-    }
+    constraints = find_constraints(subject, equality, inequality)
     import qed
 
     def question() -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any
 
 import jax.numpy as jnp
@@ -47,7 +48,7 @@ from qed.integration.quadrature import vectorised
 from qed.integration.sums import summed
 from qed.integration.tiny import refined
 from qed.integration.traced.tracers import closes_over_tracers, is_traced, measure_is_traced
-from qed.integration.words import RULES, SUMS, two_rules, within
+from qed.integration.words import RULES, SUMS, as_event, claim, noun, two_rules, within
 from qed.standing import Standing
 
 WIDTHS = (1e-9, 1e-6, 1e-3)
@@ -150,6 +151,8 @@ def probability(
         raise QedError("QED007", what, "it cannot be called", "give a function, lambda x: x > 1")
     name = getattr(event, "__name__", "event")
 
+    @as_event
+    @wraps(event)
     def indicator(x: Any, *given: Any) -> Any:
         holds = event(x, *given)
         if jnp.shape(holds) != () or jnp.result_type(holds) != jnp.bool_:
@@ -311,7 +314,11 @@ class _Question:
     # --- words ---
 
     def _claim(self, says: str) -> str:
-        return f"the integral of {self.function.name} against {self.measure} {says}"
+        return claim(self._noun, self.function.name, self.measure, says)
+
+    @property
+    def _noun(self) -> str:
+        return noun(self.fun, self.measure.probability)
 
     def _proof(self, certificate: Expectation, value: float) -> Answer[float]:
         lower, upper = certificate.lower, certificate.upper
@@ -325,7 +332,7 @@ class _Question:
             rest = "one of them diverges" if infinite else "series with remainder on the cells between"
             rule = f"tails enclosed beyond a radius; {rest}"
         reason = Reason(rule, "∫ f dμ = Σ wᵢ f(xᵢ) + Σ ∫ f exp(u) dx", standing=Standing.PROVED, text=rule)
-        headline = f"The integral is {'infinite' if infinite else within(lower, upper)}."
+        headline = f"The {self._noun} is {'infinite' if infinite else within(lower, upper)}."
         return Answer(
             self._claim(says),
             Standing.PROVED,
@@ -347,7 +354,7 @@ class _Question:
             arithmetic="reals",
             reasons=(Reason(rule, "∫ f⁺ dμ = ∫ f⁻ dμ = ∞", standing=Standing.PROVED, text=rule),),
             certificate=certificate,
-            headline=f"The integral is undefined: {rule}.",
+            headline=f"The {self._noun} is undefined: {rule}.",
             subject=self.function.title(),
         )
 
@@ -359,7 +366,7 @@ class _Question:
             arithmetic="float64",
             error=Measured(known.error, RULES),
             reasons=(two_rules(known.error, problem),),
-            headline=f"The integral is about {known.value:.9g}, measured within {known.error:.2g}.",
+            headline=f"The {self._noun} is about {known.value:.9g}, measured within {known.error:.2g}.",
             subject=self.function.title(),
             recheck=self.answer,
         )
@@ -368,5 +375,5 @@ class _Question:
         missing = Missing(problem or "no value was found", "another measure or function", code="QED020")
         return Answer(
             self._claim("is a number"), Standing.UNKNOWN, None, arithmetic="reals", missing=(missing,),
-            headline="Nothing is claimed about the integral.", subject=self.function.title(),
+            headline=f"Nothing is claimed about the {self._noun}.", subject=self.function.title(),
         )  # fmt: skip

@@ -58,6 +58,12 @@ class Measure:
     name: str = "measure"
 
     @property
+    def probability(self) -> bool:
+        """Whether its mass is 1, exactly."""
+        whole = sum(w for _, w in self.atoms) + sum(part.weight for part in self.parts) == 1
+        return whole and all(part.probability for part in self.parts)
+
+    @property
     def densities(self) -> tuple[Part, ...]:
         """The parts with a density on the line."""
         return tuple(part for part in self.parts if not part.counting)

@@ -25,6 +25,7 @@ from qed.integration.families.continuous import Gamma, Normal
 from qed.integration.families.vectors import VectorLaw
 from qed.integration.many.expectation import expect as over_product
 from qed.integration.product import Product
+from qed.integration.words import noun
 from qed.standing import Standing
 
 MAPS = {
@@ -62,12 +63,13 @@ def expect(
         return _told(over_product(_after(fun, _affine(mean, root)), base, args, tol, budget), rule, formula)
     off = moved(rows, root)
     if not off < MOVED:
-        return _too_singular(law, off)
+        return _too_singular(noun(fun, probability=True), law, off)
     with jax.enable_x64(True):
         found = over_product(_after(fun, _affine(mean, root)), base, args, tol, budget)
         size = _size(_after(fun, _affine(mean, root)), args, law.dimension)
+    called = f"The {noun(fun, probability=True)}"
     away = max(off, ROUNDED) * size
-    return _told(_measurement(found, away, lambda: expect(fun, law, args, tol, budget)), rule, formula)
+    return _told(_measurement(called, found, away, lambda: expect(fun, law, args, tol, budget)), rule, formula)
 
 
 def _affine(mean: np.ndarray, root: np.ndarray) -> Callable[[Any], Any]:
@@ -124,14 +126,14 @@ def _size(fun: Callable[..., Any], args: tuple[Any, ...], dimension: int) -> flo
     return float(np.sqrt(np.mean(values[np.isfinite(values)] ** 2))) if np.any(np.isfinite(values)) else 0.0
 
 
-def _too_singular(law: VectorLaw, off: float) -> Answer[float]:
+def _too_singular(noun: str, law: VectorLaw, off: float) -> Answer[float]:
     """What is said where the rounding of L moves the law."""
     because = f"the covariance is nearly singular: the rounding of its factor moves the law by {off:.2g}"
     missing = Missing(because, "fewer coordinates, of which none is nearly a combination of others", code="QED020")
-    return Answer("the integral is a number", Standing.UNKNOWN, None, missing=(missing,), subject=str(law))
+    return Answer(f"the {noun} under {law} is a number", Standing.UNKNOWN, None, missing=(missing,), subject=str(law))
 
 
-def _measurement(found: Answer[float], away: float, again: Callable[[], Answer[float]]) -> Answer[float]:
+def _measurement(called: str, found: Answer[float], away: float, again: Callable[[], Answer[float]]) -> Answer[float]:
     """A proof about the rounded L as what it is for the law: a measurement."""
     if found.measured and isinstance(found.error, Measured):
         error = found.error.error + away
@@ -140,7 +142,7 @@ def _measurement(found: Answer[float], away: float, again: Callable[[], Answer[f
         return replace(
             found, claim=f"{found.claim}, and {away:.2g} for the rounding of the covariance's factor", recheck=again,
             error=replace(found.error, error=error),
-            headline=f"The integral is about {found.value:.9g}, measured within {error:.2g}.",
+            headline=f"{called} is about {found.value:.9g}, measured within {error:.2g}.",
         )  # fmt: skip
     if not found.proved or found.value is None:
         return found
@@ -148,14 +150,14 @@ def _measurement(found: Answer[float], away: float, again: Callable[[], Answer[f
         missing = Missing(
             "it is infinite for a law that is rounded", "a covariance whose factor is exact", code="QED020"
         )
-        claim = "the integral is a number"
+        claim = f"{called.lower()} is a number"
         return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), subject=found.subject)
     error = max(found.upper - found.value, found.value - found.lower) + ROUNDED * abs(found.value) + away
     why = "the factor of the covariance is rounded, by one part in 10^16"
     return replace(
         found, claim=f"{found.claim}, up to the rounding of the covariance's factor", standing=Standing.MEASURED,
         certificate=None, error=Measured(error, "a proof for the rounded law"), recheck=again, arithmetic="float64",
-        headline=f"The integral is about {found.value:.9g}, measured within {error:.2g}.",
+        headline=f"{called} is about {found.value:.9g}, measured within {error:.2g}.",
         reasons=(Reason(why, standing=Standing.MEASURED, unpredicted="the law is moved by less than it shows"),),
     )  # fmt: skip
 

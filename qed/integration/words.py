@@ -1,6 +1,9 @@
-"""How an integral is told: the middle of its bounds and a distance that holds; and, where not proved, the two rules."""
+"""How an integral is told: its name, the middle of its bounds, a distance that holds; and, unproved, the two rules."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 from qed.answer import Reason
 from qed.standing import Standing
@@ -15,6 +18,29 @@ SUMS = "terms added up in balls; the rest is bounded by a geometric sum or an in
 def capital(text: str) -> str:
     """The text with a capital letter first."""
     return text[0].upper() + text[1:]
+
+
+def as_event(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, marked as the indicator of an event: its integral is told as a probability."""
+    function.indicates = True  # type: ignore[attr-defined]
+    return function
+
+
+def noun(function: Callable[..., Any], probability: bool) -> str:
+    """What the integral of a function is called: a mean or a probability, where the mass is 1.
+
+    >>> from qed.integration.words import as_event, noun
+    >>> noun(abs, True), noun(abs, False), noun(as_event(lambda x: x > 0), True)
+    ('mean', 'integral', 'probability')
+    """
+    if getattr(function, "indicates", False):
+        return "probability" if probability else "measure"
+    return "mean" if probability else "integral"
+
+
+def claim(noun: str, name: str, measure: Any, says: str) -> str:
+    """A sentence about it: `the mean of f under Normal(0, 1) lies in [...]`."""
+    return f"the {noun} of {name} {'under' if noun in ('mean', 'probability') else 'against'} {measure} {says}"
 
 
 def within(lower: float, upper: float) -> str:

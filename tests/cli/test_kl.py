@@ -1,4 +1,4 @@
-"""`qed kl`: text and JSON of a proof, an infinite divergence, and what is asked wrongly."""
+"""`qed kl`, `qed entropy`, `qed cross_entropy`: text and JSON of a proof, infinite ones, and what is asked wrongly."""
 
 import json
 
@@ -31,3 +31,14 @@ def test_laws_are_made_on_the_command_line(qed_command):
     ):
         wrong = qed_command("kl", "--p", text, "--q", "Normal(0, 1)")
         assert wrong.code == 2 and "QED007" in wrong.err and says in wrong.err, text
+
+
+def test_the_entropy_and_the_cross_entropy_of_laws(qed_command):
+    found = json.loads(qed_command("entropy", "--p", "[0.5, 0.5]", "--json").out)
+    assert found["standing"] == "PROVED" and abs(found["value"] - 0.6931471805599453) < 1e-15
+    found = json.loads(qed_command("cross_entropy", "--p", "[0.5, 0.5]", "--q", "[0.25, 0.75]", "--json").out)
+    assert abs(found["value"] - 0.8369882167858358) < 1e-14
+    infinite = qed_command("cross_entropy", "--p", "[0.5, 0.5]", "--q", "[1, 0]")
+    assert infinite.code == 1 and "QED605" in infinite.out
+    wrong = qed_command("entropy")
+    assert wrong.code == 2 and "write --p 'Normal(0, 1)'" in wrong.err

@@ -39,3 +39,12 @@ def test_constraints_in_conflict_are_a_finding(write, qed_command):
     target = write("conflict.py", SOURCE + "\n\ndef apart(x):\n    return x[0] - 1, -x[0]\n")
     found = qed_command("minimize", f"{target}:bowl", "--at", "x0", "--inequality", "apart")
     assert found.code == 1 and "QED504 infeasible" in found.out and "inequality[1]" in found.out
+
+
+def test_a_point_that_anyone_found_is_judged(write, qed_command):
+    target = write("found.py", SOURCE + "\n\nfound, prices = jnp.full(2, 0.5), {'equality': {'sum': jnp.sinh(0.5)}}\n")
+    asked = ("verdict", f"{target}:bowl", "--at", "found", "--equality", "total")
+    data = json.loads(qed_command(*asked, "--multipliers", "prices", "--json").out)
+    assert data["standing"] == "PROVED" and data["value"]["kind"] == "minimum"
+    data = json.loads(qed_command("verdict", f"{target}:bowl", "--at", "x0", "--json").out)
+    assert data["value"]["kind"] == "not_stationary"

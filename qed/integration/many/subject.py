@@ -15,6 +15,7 @@ from qed.errors import QedError
 from qed.graph.function import Function, read
 from qed.integration.measure import Part
 from qed.integration.product import Product
+from qed.integration.words import claim, noun
 
 Array = np.ndarray
 
@@ -82,12 +83,14 @@ class Question:
         """A sentence about the number that is asked for."""
         if self.logarithm:
             return f"the integral of exp({self.function.name}) against {self.measure} {says}"
-        return f"the integral of {self.function.name} against {self.measure} {says}"
+        return claim(noun(self.fun, self.measure.probability), self.function.name, self.measure, says)
 
     @property
     def noun(self) -> str:
         """What the number is called."""
-        return "The log of the normalising constant" if self.logarithm else "The integral"
+        if self.logarithm:
+            return "The log of the normalising constant"
+        return f"The {noun(self.fun, self.measure.probability)}"
 
 
 def uniform(part: Part) -> tuple[float, float, Fraction] | None:

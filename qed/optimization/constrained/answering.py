@@ -151,9 +151,9 @@ def _holding(problem: Constrained, best: Solved) -> tuple[Reason, ...]:
     """Which constraints hold the point, and what each costs: the largest prices first."""
     found, active = best.kkt.multipliers, active_set(problem, best.kkt)
     names = problem.parameters
-    priced = [(abs(found.y[i]), f"{problem.names[i]} {found.y[i]:.6g}") for i in active.rows]
+    priced = [(abs(found.y[i]), f"{problem.names[i]} {found.y[i] + 0.0:.6g}") for i in active.rows]
     priced += [(found.lower[i], f"lower bound of {names[i]} {found.lower[i]:.6g}") for i in active.lower]
-    priced += [(found.upper[i], f"upper bound of {names[i]} {-found.upper[i]:.6g}") for i in active.upper]
+    priced += [(found.upper[i], f"upper bound of {names[i]} {0.0 - found.upper[i]:.6g}") for i in active.upper]
     priced.sort(key=lambda pair: -pair[0])
     if not priced:
         return (Reason("active set", text="no constraint holds the point", role="because"),)

@@ -118,7 +118,8 @@ def given_multipliers(problem: Constrained, given: Any) -> Lagrange:
         parts[name] = given.get(name) if isinstance(given, Mapping) else getattr(given, name, None)
     if all(part is None for part in parts.values()):
         because = "they are those of qed.minimize, or a mapping with equality, inequality, lower, upper"
-        raise QedError("QED007", f"multipliers={type(given).__name__} names none", because, "leave multipliers out")
+        what = f"multipliers, a {type(given).__name__}, names neither equality nor inequality"
+        raise QedError("QED007", what, because, "give multipliers={'equality': y}, say, or leave them out")
     sizes = {
         "equality": problem.equalities, "inequality": problem.rows - problem.equalities,
         "lower": problem.n, "upper": problem.n,
