@@ -14,10 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, final
 
+import numpy as np
+
 from qed.certificates.certificate import Certificate, Subject, placed
 from qed.certificates.divergence import Divergence
 from qed.certificates.fingerprint import fingerprint
 from qed.domains.direction import Direction, Directions
+from qed.domains.known import Known
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 from qed.graph.walk import Walker
@@ -70,8 +73,26 @@ def one_to_one(traced: Traced, output: int, lower: float) -> bool:
     >>> [one_to_one(trace(lambda x: (x**2,), 0.5), 0, lower) for lower in (0.0, -1.0)]
     [True, False]
     """
-    start = Direction(1, lower >= 0)
-    return isinstance(Walker([Directions()]).run(traced.graph, placed(traced, [start]))[output].values[0], Direction)
+    found = moving(traced, output, lower, np.inf)
+    return found is not None and bool(found.sign) and found.strict
+
+
+def moving(traced: Traced, output: int, lower: float, upper: float) -> Direction | None:
+    """How an output moves between lower and upper; None where that is not known.
+
+    >>> import jax.numpy as jnp
+    >>> from qed.certificates.image_divergence import moving
+    >>> from qed.graph.trace import trace
+    >>> relu = trace(lambda x: (jnp.maximum(x, 0.0),), 0.5)
+    >>> [moving(relu, 0, *ends).sign for ends in ((-1.0, 0.0), (0.0, 1.0))]
+    [0, 1]
+    """
+    start = Direction.along(lower, upper)
+    found = Walker([Directions()]).run(traced.graph, placed(traced, [start]))[output].values[0]
+    if isinstance(found, Known):
+        value = np.asarray(found.array)
+        return None if value.shape or not np.isfinite(value) else Direction.still(float(value))
+    return found if isinstance(found, Direction) else None
 
 
 def without_map(traced: Traced) -> Traced:

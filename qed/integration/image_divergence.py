@@ -20,6 +20,7 @@ from qed.certificates.certificate import Subject
 from qed.certificates.divergence import Divergence
 from qed.certificates.image_divergence import ImageDivergence, one_to_one, same_map, with_map
 from qed.errors import CertificateError, QedError
+from qed.integration.censored_divergence import censored
 from qed.integration.images import IMAGE, base_of
 from qed.integration.measure import Measure
 from qed.standing import Standing
@@ -29,7 +30,7 @@ RULE = "a map that is one to one changes no divergence"
 
 
 def of_images(p: Measure, q: Measure, kl: Callable[[Any, Any], Answer[float]]) -> Answer[float] | None:
-    """The divergence of two laws that are images under one map that is one to one; None for other laws.
+    """The divergence of two laws that are images under one map, one to one or flat on pieces; None for other laws.
 
     Args:
         p: the first law.
@@ -37,20 +38,18 @@ def of_images(p: Measure, q: Measure, kl: Callable[[Any, Any], Answer[float]]) -
         kl: `qed.kl`, for the laws on which the map acts.
     """
     parts = (*p.parts, *q.parts)
-    if p.atoms or q.atoms or not parts or any(part.counting for part in parts):
-        return None
-    if not any(part.family == IMAGE for part in parts):
+    if not any(part.family == IMAGE for part in parts) or any(part.counting for part in parts):
         return None
     pairs = [base_of(part) for part in parts]
     maps = [None if g is None else Subject(_map(g), np.float64(0.5), x64=True) for _, g in pairs]
     if maps[0] is None or not all(one is not None and same_map(maps[0], one) for one in maps):
         return None
     before = [base for base, _ in pairs]
-    if not one_to_one(maps[0].traced(), 0, min(part.lower for part in before)):
-        return None
     names = [f"the law under {law}" for law in (p, q)]
     laws = [Measure(parts=tuple(side), name=name) for side, name in
             zip((before[: len(p.parts)], before[len(p.parts) :]), names, strict=True)]  # fmt: skip
+    if p.atoms or q.atoms or not one_to_one(maps[0].traced(), 0, min(part.lower for part in before)):
+        return censored(p, q, laws, maps[0])
     return _carried(kl(*laws), maps[0].fun, names, (str(p), str(q)))
 
 

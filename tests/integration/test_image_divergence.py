@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -38,7 +37,7 @@ def test_a_law_without_a_map_beside_one_that_is_an_image():
     assert answer.proved and 0.1063163 < answer.lower <= answer.upper < 0.1063164
 
 
-@pytest.mark.parametrize("g", [jnp.square, jnp.sin, jax.nn.relu, jnp.floor, jnp.arctanh, lambda x: x - jnp.tanh(x)])
+@pytest.mark.parametrize("g", [jnp.square, jnp.sin, jnp.floor, jnp.arctanh, lambda x: x - jnp.tanh(x)])
 def test_the_divergence_of_images_under_other_maps_is_refused(g):
     with pytest.raises(QedError):
         qed.kl(m.pushforward(m.Normal(), g), m.pushforward(m.Normal(1.0, 1.0), g))
