@@ -224,7 +224,7 @@ class _Sums:
         arb = flint().arb
         total = arb(0)
         for place in places:
-            p, q = (sum((self.mass(side, k) for k in place.pieces), ball_of(place.atoms[side])) for side in ("p", "q"))
+            p, q = self._share("p", place), self._share("q", place)
             if p.is_zero():
                 continue
             if q.is_zero():
@@ -234,6 +234,10 @@ class _Sums:
                 return arb.pos_inf()
             total += p * (p / q).log()
         return total
+
+    def _share(self, side: str, place: _Place) -> Any:
+        """What p or q has at a place."""
+        return sum((self.mass(side, k) for k in place.pieces), ball_of(place.atoms[side]))
 
     # --- integrals ---
 
