@@ -267,8 +267,15 @@ def _number(value: Any) -> Any:
 
 
 def given(traced: Traced) -> np.ndarray:
-    """The first argument's numbers as one vector of float64, exact."""
-    return np.concatenate([np.zeros(0), *(np.asarray(leaf).astype(np.float64).ravel() for leaf in traced.parameters)])
+    """The first argument's numbers, as the program takes them, as one vector of float64, exact.
+
+    A number of Python or NumPy is rounded to the dtype of the graph's input: so it is where the program runs.
+    """
+    found = [np.zeros(0)]
+    for place, leaf in zip(traced.free, traced.parameters, strict=True):
+        taken = np.asarray(leaf).astype(traced.graph.inputs[place].dtype)
+        found.append(taken.astype(np.float64).ravel())
+    return np.concatenate(found)
 
 
 def vector(numbers: Any, size: int, name: str) -> np.ndarray:

@@ -23,7 +23,7 @@ from qed.domains.known import Known
 from qed.domains.one_number import SAME
 from qed.domains.precision import flint, precision
 from qed.domains.tail_arithmetic import Arithmetic
-from qed.domains.tail_arrays import LARGEST, Forms, applied, entries, packed
+from qed.domains.tail_arrays import FOLDS, LARGEST, Forms, applied, entries, packed
 from qed.domains.tail_forms import (
     Logarithm,
     Near,
@@ -85,7 +85,7 @@ class Tail(Arithmetic, Forward):
             return tuple(self.constant(v, array) for v, array in zip(equation.outputs, found, strict=True))
         try:
             with precision(self.bits):
-                if any(v.shape != () for v in (*equation.inputs, *equation.outputs)):
+                if equation.primitive in FOLDS or any(v.shape for v in (*equation.inputs, *equation.outputs)):
                     return (applied(equation, inputs, self._scalar, self._each(equation)),)
                 inputs = [self._scalar(x) if isinstance(x, Known) else x for x in inputs]
                 return (self._one(equation, inputs),)

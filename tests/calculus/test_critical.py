@@ -97,6 +97,14 @@ def test_a_point_that_is_the_critical_one_itself():
     assert answer.value.distance == 0 and "the given point" in answer.claim
 
 
+def test_numbers_of_numpy_are_rounded_as_the_program_takes_them():
+    """In float32 the point 0.1 is 0.100000001: what is proved is about that one."""
+    for x in (0.1, np.array([0.1])):
+        at = qed.critical_point(lambda x: jnp.sum((x - 0.1) ** 2), x)
+        away = qed.critical_point(lambda x: jnp.sum(jnp.exp(x)), x)
+        assert at.proved and at.kind == "minimum" and away.proved and away.kind == "not_critical" and away.check()
+
+
 def test_a_gradient_beyond_rounding_is_not_critical_and_the_next_point_is_named():
     answer = qed.critical_point(lambda x: jnp.sum((x - 1) ** 2), float32(1.0, 1.001))
     assert answer.proved and answer.value.kind == "not_critical"

@@ -61,6 +61,7 @@ FUNCTIONS = {
     "hyperbolic": lambda x: 1 / jnp.cosh(x) + jnp.sinh(x) / jnp.cosh(2 * x),
     "moved": lambda x: jnp.exp(-(x - 3) / 2 - jnp.abs(x) / 0.7) * (x + 2),
     "sorted": lambda x: jnp.sort(jnp.stack([x, -2 * x, jnp.sin(x)])) @ jnp.array([1.0, 2.0, -1.0]),
+    "of one number": lambda x: jnp.sum(x**2) + jnp.max(-x) * jnp.mean(1 / x),
     "so far": lambda x: jnp.cumsum(jnp.stack([x, 1 / x]))[1] + jax.lax.cummax(W * x, reverse=True)[0],
     "steep": lambda x: jnp.exp(-jnp.exp(x) - x) * jnp.exp(0.5 * x) + jnp.exp(-jnp.exp(-x)),
     "gamma": lambda x: jax.lax.lgamma(x * x + 1) / (1 + x * x) + jax.lax.digamma(2 + x * x),
