@@ -1,254 +1,329 @@
 """Unconstrained and bounded problems of CUTEst (sif2jax, n <= 1000): who solves how many, in how many calls.
 
-Every solver gets the same compiled value and gradient (and Hessian, where it takes one) in float64, and every point is
-judged alike: *solved* is a projected gradient of at most 1e-6 max(1, that of the start) and a value within 1e-6 of the
-best that any solver found (relative to its size, if above 1). The listed optimal values are not used: some are wrong.
-Counted: calls of the value with its gradient, and of Hessians or products. A verdict of qed that says minimum where the
-judge sees none, or none where the judge sees a solution, is a wrong claim, listed by name. Every solver has the same
-CPU time; qed and trust-exact are timed cold, with what their functions take to compile. The problems not named in
-TUNING were not looked at while the methods were made.
+Every solver gets the same exact derivatives in float64, and every point is judged alike, by a judge that shares no code
+with qed: *solved* is a projected gradient of at most 1e-6 max(1, that of the start) and a value within 1e-6 of the best
+that any solver found (relative to its size, if above 1). The listed optimal values are not used: some are wrong.
+Counted: calls of the value with its gradient, Hessians, and their products. *Wrong* is a claim of qed that the judge
+refutes: a minimum with a slope, with a clearly negative eigenvalue of the Hessian, or called the global one above the
+best value known; a failure where the point is solved. *Wrong* of another solver is a claim of success at a point with
+a slope above the test and a value above the best.
 
-    python -m benchmarks.cutest                   the table; writes benchmarks/results/cutest.json as it goes, and goes
-                                                  on where that was interrupted
-    python -m benchmarks.cutest --only ROSENBR    the problems named, nothing written
-    python -m benchmarks.cutest --tuning          the problems open for tuning, nothing written
+A solver has `SECONDS` of processor time for a problem, with what it compiles itself; SciPy's and Ipopt's functions are
+compiled before. Cold is qed's time beside that of trust-exact with what its value, gradient and Hessian take to
+compile, each from empty caches. What is done is kept in a file, line by line, so that a run that is stopped goes on
+where it was; a solver that does not stop by itself ends its process, and the next one goes on.
 
-The promise: at least 96 % of the unconstrained and 90 % of the bounded problems are solved; no wrong claim.
+    python -m benchmarks.cutest                    the table; writes benchmarks/results/cutest.json
+    python -m benchmarks.cutest --by qed           one solver alone, the others later or as they are kept
+    python -m benchmarks.cutest --again qed        the rows of qed once more, the others as they are kept
+    python -m benchmarks.cutest --only ROSENBR     the problems named, nothing written
+    python -m benchmarks.cutest --report           the result of what is kept; nothing runs
+
+The promise: at least 96 % of the unconstrained and 90 % of the bounded problems are solved; no wrong claim; at most 5 %
+of the solved without a verdict.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import signal
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable
-from importlib.metadata import version
+from collections import Counter
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import scipy.optimize
-from jax.flatten_util import ravel_pytree
 
-import qed
-from benchmarks.sparsity import problems
-from qed.errors import QedError
+from benchmarks.cutest_problems import LATER, TOL, TUNING, Problem, listed
+from benchmarks.cutest_solvers import Found, solvers
 
 RESULT = Path(__file__).with_name("results") / "cutest.json"
-LARGEST, SECONDS, STEPS, TOL = 1000, 60.0, 3000, 1e-6
-"""Parameters, CPU seconds a solver has on a problem (of SciPy's, compilation left out), iterations, gradient."""
-SCIPY = ("L-BFGS-B", "BFGS", "trust-exact", "Newton-CG")
+KEPT = Path(__file__).parent.parent / "build" / "cutest.jsonl"
+SECONDS = 20.0
+"""Processor time that a solver has for a problem."""
 COLD = ("qed", "trust-exact")
-"""What is timed with its compilation; SciPy's share value, gradient and Hessian."""
-TUNING = """AKIVA ALLINITU ARGLINA ARGLINB ARGLINC ARGTRIGLS BARD BEALE BENNETT5LS BIGGS5 BOX2 BOX3 BOXBODLS BQPGASIM
-BRANIN BROWNBS BROWNDEN CAMEL6 CHNROSNB CHNRSNBM CHWIRUT2LS CLUSTERLS COOLHANSLS CUBE DANIWOODLS DENSCHNA DENSCHNB
-DENSCHNC DENSCHND DENSCHNF DEVGLA1 DEVGLA1B DEVGLA2 DEVGLA2B DGOSPEC DIAGIQB DIAGIQE DIAGNQB DIAGNQE DIAGPQE DIAGPQT
-DIXMAANA1 DMN15102LS DMN15103LS EGGCRATEB ELATVIDU EXP2 EXP2B EXPFIT FLETCHCR GAUSS1LS GAUSS2LS GAUSS3LS GENROSE
-GROWTHLS HADAMALS HAHN1LS HATFLDB HATFLDC HATFLDD HATFLDE HATFLDFL HEART6LS HEART8LS HELIX HILBERTA HIMMELBCLS HIMMELBH
-HS1 HS110 HS2 HS25 HS3MOD HS45 HS5 HUMPS INTEQNELS JENSMP JUDGE JUDGEB KOEBHELB KOWOSB LANCZOS1LS LANCZOS2LS LEVYMONT
-LEVYMONT5 LEVYMONT6 LEVYMONT7 LEVYMONT8 LEVYMONT9 LSC1LS LSC2LS LUKSAN12LS LUKSAN13LS LUKSAN14LS LUKSAN16LS LUKSAN21LS
-MARATOSB MEXHAT MGH09LS MGH10LS MISRA1ALS MISRA1BLS MISRA1CLS NELSONLS PALMER1 PALMER1A PALMER1C PALMER2 PALMER2A
-PALMER2B PALMER2C PALMER2E PALMER3 PALMER3B PALMER3E PALMER4 PALMER4C PALMER4E PALMER5B PALMER5C PALMER5D PALMER6C
-PALMER6E PALMER7E PALMER8A PALMER8C PALMER8E PENALTY3 PFIT1LS PFIT3LS POWERSUM PRICE4B QING RAT42LS RAT43LS ROSENBR
-ROSZMAN1LS S308 SISSER SNAIL SPIN2LS TRIGON1B VANDANMSLS VESUVIOLS VESUVIOULS VIBRBEAM""".split()
+"""What is timed with its compilation, from empty caches."""
+TAU = (1, 2, 4, 10)
+"""The abscissae of the performance profiles."""
+FAILURES = (
+    "not_stationary",
+    "gradient_wrong",
+    "stop_gradient",
+    "kink",
+    "saddle",
+    "maximum",
+    "budget_spent",
+    "nonfinite",
+)
+Rows = dict[str, dict[str, dict[str, Any]]]
 
 
-class Late(Exception):
-    """A solver used up its time."""
+class Late(BaseException):
+    """A solver used up its time; no program that catches its own failures catches this."""
 
 
-def _late(*_: Any) -> None:
-    raise Late
+def done(path: Path) -> Rows:
+    """What is kept, of each problem and solver; one begun and not ended took too long."""
+    found: Rows = {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        one = json.loads(line)
+        row = {"error": "did not stop in time", "claims": False, "seconds": SECONDS} if one.pop("begun", False) else one
+        found.setdefault(one.pop("problem"), {})[one.pop("solver")] = row
+    return found
 
 
-class Problem:
-    """A problem as value, gradient and Hessian of a vector, counted."""
-
-    def __init__(self, name: str, problem: Any) -> None:
-        self.name, self.x0 = name, jnp.asarray(ravel_pytree(problem.y0)[0], jnp.float64)
-        rebuild = ravel_pytree(problem.y0)[1]
-        self.fun: Callable[..., Any] = lambda x: problem.objective(rebuild(x), problem.args)
-        sides = getattr(problem, "bounds", None)
-        if callable(sides):
-            sides = sides()
-        self.bounds = None if sides is None else tuple(np.asarray(ravel_pytree(side)[0], float) for side in sides)
-        self._value, self._hessian = jax.jit(jax.value_and_grad(self.fun)), jax.jit(jax.hessian(self.fun))
-        self.counts = {"values": 0, "hessians": 0}
-
-    def value(self, x: np.ndarray) -> tuple[float, np.ndarray]:
-        """f and g."""
-        self.counts["values"] += 1
-        f, g = self._value(jnp.asarray(x))
-        return float(f), np.asarray(g)
-
-    def hessian(self, x: np.ndarray) -> np.ndarray:
-        """H."""
-        self.counts["hessians"] += 1
-        return np.asarray(self._hessian(jnp.asarray(x)))
-
-    def slope(self, x: np.ndarray, g: np.ndarray) -> float:
-        """The largest part of the projected gradient."""
-        step = x - g if self.bounds is None else np.clip(x - g, *self.bounds)
-        return float(np.abs(step - x).max())
+def keep(path: Path, problem: str, solver: str, row: dict[str, Any]) -> None:
+    """Append a line."""
+    with path.open("a") as file:
+        file.write(json.dumps({"problem": problem, "solver": solver, **row}, default=float) + "\n")
 
 
-def by_scipy(problem: Problem, method: str) -> tuple[np.ndarray, Any]:
-    """One of SciPy's, with the tolerance of the judge and no test on the decrease."""
-    options: dict[str, Any] = {"maxiter": STEPS}
-    if method == "L-BFGS-B":
-        options |= {"ftol": 0.0, "gtol": TOL, "maxfun": 10 * STEPS}
-    elif method != "Newton-CG":
-        options |= {"gtol": TOL}
-    bounds = None if problem.bounds is None else list(zip(*problem.bounds, strict=True))
-    hess = problem.hessian if method in ("trust-exact", "Newton-CG") else None
-    found = scipy.optimize.minimize(
-        problem.value, np.asarray(problem.x0), jac=True, hess=hess, method=method, bounds=bounds, options=options
-    )
-    return found.x, bool(found.success)
+def timed(solve: Callable[[Problem], Found], problem: Problem) -> tuple[Found | None, str, float]:
+    """Where the solver ends within its time, or the words of its failure; and its processor time."""
+
+    def late(*_: Any) -> None:
+        raise Late
+
+    problem.counts = dict.fromkeys(problem.counts, 0)
+    began = time.process_time()
+    resource.setrlimit(resource.RLIMIT_CPU, (int(began + 3 * SECONDS), resource.RLIM_INFINITY))
+    signal.signal(signal.SIGPROF, late)
+    found, words = None, ""
+    try:
+        signal.setitimer(signal.ITIMER_PROF, SECONDS, 1.0)
+        found = solve(problem)
+    except (Exception, Late) as error:  # whatever a solver does, the others go on
+        words = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    resource.setrlimit(resource.RLIMIT_CPU, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    return found, words, round(time.process_time() - began, 3)
 
 
-def by_optax(problem: Problem) -> tuple[np.ndarray, Any]:
-    """optax.lbfgs in the loop of its documentation, stopped by the gradient."""
-    import optax
-
-    rule, x = optax.lbfgs(), problem.x0
-    both = optax.value_and_grad_from_state(problem.fun)
-
-    @jax.jit
-    def step(x: Any, state: Any) -> Any:
-        f, g = both(x, state=state)
-        move, state = rule.update(g, state, x, value=f, grad=g, value_fn=problem.fun)
-        return optax.apply_updates(x, move), state, jnp.abs(g).max()
-
-    state, size = rule.init(x), np.inf
-    for _ in range(STEPS):
-        x, state, size = step(x, state)
-        if not float(size) > TOL:
-            break
-    problem.counts["values"] = int(optax.tree.get(state, "count")) if hasattr(optax, "tree") else 0
-    return np.asarray(x), bool(size <= TOL)
-
-
-def by_qed(problem: Problem) -> tuple[np.ndarray, Any]:
-    """qed's default method."""
-    answer = qed.minimize(problem.fun, problem.x0, bounds=problem.bounds, tol=TOL)
-    problem.counts.update({k: v for k, v in answer.counts.items() if k in problem.counts})
-    return np.asarray(answer.x), str(answer.reason)
+def attempt(problem: Problem, solver: str) -> dict[str, Any]:
+    """What one solver does on one problem."""
+    solve, needs, _ = solvers()[solver]
+    if solver in COLD:
+        jax.clear_caches()
+        problem.compiling.clear()
+    problem.compile(*needs)
+    compiling = sum(problem.compiling[name] for name in needs)
+    found, words, seconds = timed(solve, problem)
+    row = {"n": len(problem.x0), "bounded": problem.bounds is not None, "seconds": seconds, "compiling": compiling}
+    if found is None:
+        return {**row, "error": words, "claims": False}
+    counts = dict(problem.counts)
+    problem.compile("value")
+    if solver in COLD and problem.bounds is None:
+        problem.compile("hessian")
+    start = problem.slope(problem.x0, problem.value(problem.x0)[1])
+    told = {k: v if np.isfinite(v) else None for k, v in problem.judge(found.x).items()}
+    return {**row, **counts, **told, "start": start, "claims": found.claims, "says": found.says, **found.more}
 
 
-def row(name: str, raw: Any) -> dict[str, Any]:
-    """What every solver does on one problem."""
-    problem, began = Problem(name, raw), time.process_time()
-    problem.value(np.asarray(problem.x0))
-    if problem.bounds is None:
-        problem.hessian(np.asarray(problem.x0))
-    compiling = time.process_time() - began
-    solvers: dict[str, Callable[..., Any]] = {"qed": by_qed}
-    for method in SCIPY if problem.bounds is None else SCIPY[:1]:
-        solvers[method] = lambda p, m=method: by_scipy(p, m)
-    if problem.bounds is None:
-        solvers["optax"] = by_optax
-    found: dict[str, Any] = {}
-    for solver, solve in solvers.items():
-        problem.counts = {"values": 0, "hessians": 0}
-        began = time.process_time()
-        try:
-            signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
-            x, says = solve(problem)
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        except (Late, QedError, ValueError, FloatingPointError, ArithmeticError) as error:
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-            found[solver] = {"error": f"{type(error).__name__}: {error}"[:120], "f": np.inf, "g": np.inf, "says": None}
+def work(names: list[str] | None, path: Path, by: list[str]) -> None:
+    """Do what is not kept yet, line by line: the timed ones on all problems first."""
+    given: list[tuple[str, Any]] = []
+
+    def first() -> Iterator[tuple[str, Any]]:  # the package takes long to import: what is there is begun with
+        for one in listed(names):
+            given.append(one)
+            yield one
+
+    for unseen in (True, False):
+        for chosen in (["qed"], ["trust-exact"], [name for name in by if name not in COLD]):
+            for name, raw in given or first():
+                if unseen == (name not in TUNING and name not in LATER):
+                    on_one(name, raw, [one for one in chosen if one in by], path)
+
+
+def on_one(name: str, raw: Any, by: list[str], path: Path) -> None:
+    """Let some of the solvers do one problem, those that have not."""
+    kept = done(path).get(name, {})
+    todo = [one for one in by if one not in kept]
+    if not todo:
+        return
+    problem = Problem(name, raw)
+    for solver in todo:
+        if problem.bounds is not None and not solvers()[solver][2]:
             continue
-        seconds, counts = time.process_time() - began, dict(problem.counts)
-        seconds += compiling if solver == "trust-exact" else 0.0
-        f, g = problem.value(x)
-        found[solver] = {"f": f, "g": problem.slope(x, g), "says": says, "seconds": seconds, **counts}
-    return judged(problem, found)
+        keep(path, name, solver, {"begun": True})
+        row = attempt(problem, solver)
+        keep(path, name, solver, row)
+        told = (row.get(key) for key in ("says", "f", "g", "values", "hessians", "seconds", "error"))
+        print(name, row["n"], solver, *told, flush=True)
+    jax.clear_caches()
 
 
-def judged(problem: Problem, found: dict[str, Any]) -> dict[str, Any]:
-    """The rows with what is solved; the best value is that of all solvers on this problem."""
-    start = problem.slope(np.asarray(problem.x0), problem.value(np.asarray(problem.x0))[1])
-    best = min((each["f"] for each in found.values() if np.isfinite(each["f"])), default=np.inf)
-    for each in found.values():
-        each["stationary"] = bool(each["g"] <= TOL * max(1.0, start))
-        each["solved"] = each["stationary"] and bool(each["f"] - best <= TOL * max(1.0, abs(best)))
-    says = found["qed"]["says"]
-    wrong = (says == "minimum" and not found["qed"]["stationary"]) or (
-        says in ("not_stationary", "gradient_wrong", "kink", "saddle", "budget_spent") and found["qed"]["solved"]
-    )
-    return {"n": int(problem.x0.size), "bounded": problem.bounds is not None, "wrong_claim": wrong, "solvers": found}
+def whole(by: dict[str, Any]) -> bool:
+    """Whether every solver that takes the problem was run on it."""
+    bounded = next((one["bounded"] for one in by.values() if "bounded" in one), False)
+    return all(name in by for name, (_, _, takes) in solvers().items() if takes or not bounded)
+
+
+def judged(rows: Rows) -> dict[str, Any]:
+    """The rows with what is solved and which claim is wrong; the best value is that of all solvers on a problem."""
+    told: dict[str, Any] = {}
+    for name, by in rows.items():
+        best = min((one["f"] for one in by.values() if one.get("f") is not None), default=None)
+        for one in by.values():
+            known = one.get("f") is not None and one.get("g") is not None and best is not None
+            low = known and one["f"] - best <= TOL * max(1.0, abs(best))
+            flat = known and one["g"] <= TOL * max(1.0, one["start"])
+            one["solved"] = bool(low and flat)
+            one["wrong"] = bool(one["claims"] and not flat and not low)
+        if "qed" in by:
+            by["qed"]["wrong"] = refuted(by["qed"], best)
+        first = next(one for one in by.values() if "n" in one)
+        told[name] = {"n": first["n"], "bounded": first["bounded"], "best": best, "by": by}
+    return told
+
+
+def refuted(one: dict[str, Any], best: float | None) -> str:
+    """Why qed's claim on a point is wrong; empty where it is not."""
+    says = one.get("says")
+    if one.get("f") is None or one.get("g") is None or best is None:
+        return ""
+    if says in FAILURES:
+        return f"{says} where it is solved" if one["solved"] else ""
+    if says not in ("minimum", "flat_minimum"):
+        return ""
+    if one["g"] > TOL * max(1.0, one["start"]):
+        return "a minimum with a slope"
+    if one.get("least") is not None and one["least"] < -1e-6 * max(one["size"], 1e-300):
+        return "a minimum with negative curvature"
+    above = one["f"] - best > TOL * max(1.0, abs(best))
+    return "global, and not the lowest" if one.get("global") and above else ""
 
 
 def summary(rows: dict[str, Any]) -> dict[str, Any]:
-    """Solved by each solver, of the problems it was run on: all, and those that were not open for tuning."""
-    table: dict[str, Any] = {}
-    for part, chosen in (("all", rows), ("unseen", {k: r for k, r in rows.items() if k not in TUNING})):
-        table[part] = {}
-        for bounded in (False, True):
-            some = [r for r in chosen.values() if r["bounded"] == bounded]
-            names = sorted({name for r in some for name in r["solvers"]})
-            table[part]["bounded" if bounded else "unconstrained"] = {
-                name: {
-                    "solved": sum(r["solvers"][name]["solved"] for r in some if name in r["solvers"]),
-                    "of": sum(name in r["solvers"] for r in some),
-                }
-                for name in names
-            }
-    table["wrong claims"] = [name for name, r in rows.items() if r["wrong_claim"]]
-    solved = [r["solvers"] for r in rows.values() if r["solvers"]["qed"]["solved"]]
-    table["solved and undecided"] = sum(each["qed"]["says"] == "undecided" for each in solved)
-    table["fewest evaluations"] = sum(
-        each["qed"]["values"] <= min((v["values"] for v in each.values() if v["solved"]), default=np.inf)
-        for each in solved
-    )
-    both = [r["solvers"] for r in rows.values() if "trust-exact" in r["solvers"]]
-    for name in COLD:
-        times = [each[name]["seconds"] for each in both if all("seconds" in each[cold] for cold in COLD)]
-        table[f"median cold seconds, {name}"] = round(statistics.median(times), 3) if times else None
-    return table
+    """Solved by each solver, all and those unseen; profiles of evaluations; what is claimed, and the cold time."""
+    told: dict[str, Any] = {"problems": len(rows)}
+    for kind, bounded in (("unconstrained", False), ("bounded", True)):
+        some = {name: one for name, one in rows.items() if one["bounded"] == bounded}
+        unseen = [one for name, one in some.items() if name not in TUNING and name not in LATER]
+        told[kind] = {
+            "problems": len(some),
+            "unseen": len(unseen),
+            "by": {name: counted(name, list(some.values()), unseen) for name in solvers() if _ran(name, some)},
+            "not solved by qed": [name for name, one in some.items() if not one["by"]["qed"]["solved"]],
+        }
+    ours = {name: one["by"]["qed"] for name, one in rows.items()}
+    solved = [one for one in ours.values() if one["solved"]]
+    told["wrong claims of qed"] = {name: one["wrong"] for name, one in ours.items() if one["wrong"]}
+    told["verdicts on the solved"] = dict(Counter(f"{one['says']}, {one['standing']}" for one in solved))
+    told["solved and undecided"] = sum(one["says"] == "undecided" for one in solved)
+    both = [[one["by"].get(name, {}) for name in COLD] for one in rows.values() if not one["bounded"]]
+    times = [[one["seconds"] + one["compiling"] for one in pair] for pair in both if all("f" in one for one in pair)]
+    if times:
+        ratios = [mine / other for mine, other in times]
+        told["cold, qed / trust-exact"] = {
+            "problems": len(times),
+            "median of the ratios": round(statistics.median(ratios), 3),
+            "ratio of the medians": round(
+                statistics.median(mine for mine, _ in times) / statistics.median(other for _, other in times), 3
+            ),
+        }
+    return told
+
+
+def _ran(name: str, some: dict[str, Any]) -> bool:
+    return any(name in one["by"] for one in some.values())
+
+
+def counted(name: str, some: list[dict[str, Any]], unseen: list[dict[str, Any]]) -> dict[str, Any]:
+    """One solver's counts over the problems that it was run on."""
+    mine = [one for one in some if name in one["by"]]
+    solved = [one["by"][name] for one in mine if one["by"][name]["solved"]]
+    fewest = [_fewest(one) for one in mine]
+    ratios = [
+        one["by"][name]["values"] / least if one["by"][name]["solved"] and least else np.inf
+        for one, least in zip(mine, fewest, strict=True)
+    ]
+    return {
+        "solved": len(solved),
+        "of": len(mine),
+        "unseen solved": sum(one["by"][name]["solved"] for one in unseen if name in one["by"]),
+        "unseen": sum(name in one["by"] for one in unseen),
+        "share within tau times the fewest values": {
+            str(tau): round(sum(ratio <= tau for ratio in ratios) / max(len(mine), 1), 3) for tau in TAU
+        },
+        "median values": statistics.median(one["values"] for one in solved) if solved else None,
+        "median hessians": statistics.median(one["hessians"] for one in solved) if solved else None,
+        "median products": statistics.median(one["products"] for one in solved) if solved else None,
+        "claims where solved": sum(one["claims"] for one in solved),
+        "wrong": sum(bool(one["by"][name]["wrong"]) for one in mine),
+        "out of time": sum("error" in one["by"][name] for one in mine),
+    }
+
+
+def _fewest(one: dict[str, Any]) -> int | None:
+    return min((each["values"] for each in one["by"].values() if each["solved"]), default=None)
+
+
+def supervised(names: list[str] | None, path: Path, by: list[str]) -> None:
+    """Run worker after worker until one comes to the end; each that dies has used up the time of one solver."""
+    command = [sys.executable, "-m", "benchmarks.cutest", "--work", str(path), "--by", *by]
+    command += ["--only", *names] if names is not None else []
+    size = -1
+    while subprocess.run(command, check=False).returncode != 0:
+        size, before = path.stat().st_size if path.exists() else 0, size
+        if size == before:
+            msg = "a worker ended without beginning anything"
+            raise SystemExit(msg)
+
+
+def versions() -> dict[str, str]:
+    """Of what is installed."""
+    found = {}
+    for package in ("jax", "scipy", "numpy", "sif2jax", "optax", "optimistix", "cyipopt-wheels", "cyipopt"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def main() -> None:
-    """Run and print; write where everything was run."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", default=())
-    parser.add_argument("--tuning", action="store_true")
-    parser.add_argument("--afresh", action="store_true", help="do not go on from the file")
+    """Run and print; write the result of a whole run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="*")
+    parser.add_argument("--tuning", action="store_true", help="the problems open for tuning, nothing written")
+    parser.add_argument("--by", nargs="*", default=list(solvers()), help="the solvers that run")
+    parser.add_argument("--again", nargs="*", default=[], help="solvers whose kept rows are dropped first")
+    parser.add_argument("--kept", type=Path, default=KEPT, help="the file of what is done")
+    parser.add_argument("--report", action="store_true", help="write the result of what is kept, and run nothing")
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
-    signal.signal(signal.SIGVTALRM, _late)
-    only = tuple(TUNING) if given.tuning else tuple(given.only)
-    versions = {name: version(name) for name in ("jax", "scipy", "optax", "sif2jax")}
-    rows: dict[str, Any] = {}
-    if not only and not given.afresh and RESULT.exists():
-        before = json.loads(RESULT.read_text(encoding="utf-8"))
-        rows = before["rows"] if before["versions"] == versions else {}
-    for name, raw in problems(only, mixed=True):
-        if name in rows or not 1 <= sum(int(np.size(leaf)) for leaf in jax.tree.leaves(raw.y0)) <= LARGEST:
-            continue
-        try:
-            rows[name] = row(name, raw)
-        except NotImplementedError as error:  # the package lacks the problem's data
-            print(name, "left out:", error)
-            continue
-        cells = (
-            f"{k} {'-+'[v['solved']]}{v.get('values', 0)}/{v.get('hessians', 0)} f={v['f']:.9g} g={v['g']:.1g}"
-            for k, v in rows[name]["solvers"].items()
+    names = given.only or (TUNING if given.tuning else None)
+    if given.work:
+        work(names, given.work, given.by)
+        return
+    given.kept.parent.mkdir(exist_ok=True)
+    if given.again:
+        lines = [(line, json.loads(line)) for line in given.kept.read_text().splitlines()]
+        stay = [
+            line for line, one in lines if one["solver"] not in given.again or (names and one["problem"] not in names)
+        ]
+        given.kept.write_text("".join(line + "\n" for line in stay))
+    if not given.report:
+        supervised(names, given.kept, given.by)
+    chosen = {name: by for name, by in done(given.kept).items() if names is None or name in names}
+    rows = judged({name: by for name, by in chosen.items() if whole(by) or (names and "qed" in by)})
+    told = {**summary(rows), "begun, not by all": sorted(set(chosen) - set(rows))}
+    print(json.dumps(told, indent=1))
+    if names is None:
+        RESULT.write_text(
+            json.dumps({"versions": versions(), "seconds": SECONDS, "summary": told, "rows": rows}, indent=1) + "\n"
         )
-        print(name, rows[name]["n"], rows[name]["solvers"]["qed"]["says"], "|", "  ".join(cells), flush=True)
-        jax.clear_caches()
-        if not only:
-            data = {"versions": versions, "seconds": SECONDS, "summary": summary(rows), "rows": rows}
-            RESULT.write_text(json.dumps(data, indent=1, default=float) + "\n", encoding="utf-8")
-    print(json.dumps(summary(rows), indent=1))
-    sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def problems(only: tuple[str, ...] = (), mixed: bool = False) -> Iterator[tuple[
             continue
         try:
             module = importlib.import_module(f"sif2jax.cutest.{package}.{path.stem}")
-        except ImportError:  # a module of helpers that needs the whole package
+        except (ImportError, FileNotFoundError):  # helpers that need the whole package, or data that is not shipped
             continue
         for name, kind in vars(module).items():
             own = isinstance(kind, type) and kind.__module__ == module.__name__ and hasattr(kind, "objective")

@@ -115,6 +115,7 @@ CODES: Mapping[str, Code] = {
         Code("QED419", "updates-not-applied", _WARNING, "The updates are computed, and the parameters stay."),
         Code("QED420", "state-starts-anew", _WARNING, "The optimiser forgets its state at each step."),
         Code("QED421", "plan-is-over", _WARNING, "The planned rate is 0 long before the run ends."),
+        Code("QED422", "needlessly-small", _NOTE, "The step is so small that another one is five times as fast."),
         Code("QED503", "no-multipliers", _WARNING, "The constraints are degenerate at the point: they have no price."),
         Code("QED504", "infeasible", _WARNING, "Constraints are in conflict: none of the points tried satisfies all."),
         Code("QED505", "redundant-constraint", _NOTE, "A constraint follows from others: it can be left out."),

@@ -22,6 +22,7 @@ from qed.calculus.hessian import flatten
 from qed.errors import QedError
 from qed.graph.trace import is_float
 from qed.optimization.bounds import Bounds
+from qed.optimization.edges import among, at_an_edge, in_steps, kink_nearby
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.own_rules import culprit, noted
 from qed.optimization.point import (
@@ -134,7 +135,7 @@ def _wrong_gradient(case: Judged) -> Answer[Verdict] | None:
             left, right = found.observed - found.jump / 2, found.observed + found.jump / 2
             sides = f"slope {left:.4g} on one side and {right:.4g} on the other, at steps of {found.step:.2g}"
             if left <= 0 <= right:
-                return case.says(Ending.KINK, f"A kink: along a direction f has {sides}. {_among(case)}")
+                return case.says(Ending.KINK, f"A kink: along a direction f has {sides}. {among(case)}")
             return case.says(Ending.KINK, f"A kink: along a direction f has {sides}.", direction=as_tree(case, unit))
         if found.disagrees and not explained(case, found, unit):
             fun, x, args = case.asked
@@ -146,40 +147,6 @@ def _wrong_gradient(case: Judged) -> Answer[Verdict] | None:
                 f"the gradient says {found.promised:.6g}{culprit(part)}."
             )
             return case.says(kind, text, parts=(part,), direction=as_tree(case, unit))
-    return None
-
-
-def _among(case: Judged) -> str:
-    """Whether f is lower at one of some points around, in words."""
-    n = len(case.here.x)
-    rng = np.random.default_rng(0)
-    tried = [*np.eye(n)[:20], *rng.standard_normal((20, n))]
-    size, count = max(1.0, float(np.linalg.norm(case.here.x))), 0
-    for direction in tried:
-        for t in (1e-2, 1e-4, 1e-6):
-            for sign in (1.0, -1.0):
-                move = sign * t * size * direction / np.linalg.norm(direction)
-                count += 1
-                if case.objective.at(case.bounds.project(case.here.x + move)).f < case.here.f - 2 * case.noise:
-                    return f"It is no minimum: {t * size:.2g} away f is lower."
-    return f"A minimum as far as was looked: f is not lower at any of {count} points around."
-
-
-def _kink_nearby(case: Judged) -> Answer[Verdict] | None:
-    """Of a function with corners: whether down the slope f rises again, as steeply however short the step."""
-    if not case.objective.cornered:
-        return None
-    for unit in units(case)[:1]:
-        found = slope(case.objective, case.here, unit, case.noise)
-        if found is None or not found.turn:
-            continue
-        left, right = found.sides
-        if left < 0 < right:
-            text = (
-                f"A kink: within {found.turn:.2g} of the point, along the gradient, the slope of f jumps "
-                f"from {left:.4g} to {right:.4g}. {_among(case)}"
-            )
-            return case.says(Ending.KINK, text, direction=as_tree(case, unit))
     return None
 
 
@@ -235,6 +202,9 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         if found is not None:
             return found
     if point.nature == "neither" or (point.nature != "maximum" and falls(case, flats)):
+        steps = in_steps(case, flats)
+        if steps is not None:
+            return steps
         text = f"Not a minimum: {len(flats)} directions do not bend, and along one of them f falls."
         return case.says(Ending.SADDLE, text, parts=(part,), direction=point.directions[0].vector if flats else None)
     if point.nature == "maximum":
@@ -324,10 +294,12 @@ def _stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
             f"gradient is {case.left:.3g}; qed.step_size says which steps are stable."
         )
         return case.says(Ending.NOT_STATIONARY, text, **dict[str, Any](ends))
+    if (case.ended is None or case.ended.how != "stationary") and (edge := at_an_edge(case)) is not None:
+        return edge
     if case.ended is not None and case.ended.how == "budget":
         text = f"The budget is spent: after {case.ended.steps} steps the gradient is {case.left:.3g}."
         return case.says(Ending.BUDGET_SPENT, text, **dict[str, Any](ends))
-    near = _kink_nearby(case)
+    near = kink_nearby(case)
     if near is not None:
         return near
     slope_ok = [u for u in units(case)[:1] if float(case.here.g @ u) < 0]

@@ -69,8 +69,9 @@ class Judged:
 
 def fall_for_ever(case: Judged, at: Seen, directions: list[Array]) -> Answer[Verdict] | None:
     """The answer that f falls for ever along one of some rays from a point; None where it does along none."""
+    broken = case.ended is not None and case.ended.how in ("budget", "stuck")
     for direction in directions:
-        found = ray(case.objective, at, direction, case.bounds, case.objective.noise(at.f))
+        found = ray(case.objective, at, direction, case.bounds, case.objective.noise(at.f), broken)
         if found is None:
             continue
         told = f"{found.falls[1]:.3g} at first and {found.falls[-1]:.3g} at last between doubling distances"
@@ -212,6 +213,8 @@ def singular(case: Judged, values: Array, vectors: Array) -> str | None:
     gain = 0.5 * float(np.sum(along[bends] ** 2 / values[bends]))
     rest = -vectors[:, ~bends] @ along[~bends]
     size = float(np.linalg.norm(rest))
+    if size > 1e-6 * max(1.0, abs(case.here.f)):  # a slope along what does not bend: f falls on, or halts at an edge
+        return None
     tried = [vectors[:, 0], *([rest / size] if size > 0 else [])]
     if gain > max(case.noise, 1e-9 * max(1.0, abs(case.here.f))) or falls(case, tried):
         return None

@@ -91,6 +91,10 @@ def slope(objective: Objective, here: Seen, direction: Array, noise: float) -> S
     )
 
 
+FEW = 4
+"""At how many doubling distances f falls at least where it is not finite farther on."""
+
+
 @dataclass(frozen=True)
 class Ray:
     """Falls along a ray: of f between doubling distances, the last distance, and what they say."""
@@ -101,14 +105,18 @@ class Ray:
     falls: tuple[float, ...]
 
 
-def ray(objective: Objective, here: Seen, direction: Array, bounds: Bounds, noise: float) -> Ray | None:
+def ray(
+    objective: Objective, here: Seen, direction: Array, bounds: Bounds, noise: float, broken: bool = False
+) -> Ray | None:
     """What f does along a ray from x: 'unbounded', 'infimum', or None where it rises or nothing is told.
 
     'unbounded': f falls between all of twenty doubling distances, and in the second half by no less than in the first.
     'infimum': f falls by less and less, from its largest fall in the first half on, its slope there fading until
     neither is resolved by its dtype; where it breaks off before, as that of a hinge does, nothing is told.
+    'unbounded' with `broken`, after a run that fell as long as it was let, too: f falls as fast as at x at four
+    doubling distances at least, until a number in it overflows or underflows and f is not finite.
     """
-    t = max(1.0, float(np.linalg.norm(here.x))) / 8
+    t = max(1.0, float(np.linalg.norm(here.x))) / (64 if broken else 8)
     values, slopes, distances = [here.f], [], [0.0]
     for _ in range(20):
         point = here.x + t * direction
@@ -117,6 +125,8 @@ def ray(objective: Objective, here: Seen, direction: Array, bounds: Bounds, nois
         seen = objective.at(point)
         if np.isneginf(seen.f):
             break
+        if not np.isfinite(seen.f) and broken and len(values) > FEW:
+            return _as_fast(values, distances, float(here.g @ direction), noise)
         if not np.isfinite(seen.f) or seen.f > values[-1]:
             return None
         values.append(seen.f)
@@ -139,3 +149,11 @@ def ray(objective: Objective, here: Seen, direction: Array, bounds: Bounds, nois
         if gone:
             return Ray("infimum", distances[-1], values[-1], falls[:first])
     return None
+
+
+def _as_fast(values: list[float], distances: list[float], slope: float, noise: float) -> Ray | None:
+    """The ray along which f falls at half its first slope at least, as far as it is finite."""
+    falls = tuple(float(a - b) for a, b in pairwise(values))
+    steps = [b - a for a, b in pairwise(distances)]
+    fast = slope < 0 and all(fall >= -0.5 * slope * step for fall, step in zip(falls, steps, strict=True))
+    return Ray("unbounded", distances[-1], values[-1], falls) if fast and min(falls) > 10 * noise else None

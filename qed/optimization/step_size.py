@@ -35,7 +35,7 @@ from qed.optimization.local import LocalRule
 from qed.optimization.methods import ALIASES
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.step import StepRule, parse
-from qed.optimization.stepping import curved, trials
+from qed.optimization.stepping import curved, slow, trials
 from qed.optimization.stepping.batches import Batch, Floor
 from qed.optimization.stepping.beside import Beside, beside
 from qed.optimization.stepping.noise import Noise
@@ -76,6 +76,7 @@ class StepSize:
         valleys: with momentum, narrow valleys and the steps through them.
         zigzag: the mean cosine between successive steps of a run with the rate given; nan where it was not made.
         curved: for 'newton' and 'l-bfgs', their steps and what they cost.
+        slower: of a rate below a fifth of the limit, how it compares with the fastest that was tried.
     """
 
     lower: float
@@ -96,6 +97,7 @@ class StepSize:
     valleys: tuple[Valley, ...] = ()
     zigzag: float = math.nan
     curved: curved.Curved | None = None
+    slower: slow.Slower | None = None
 
     @property
     def halving(self) -> float:
@@ -247,15 +249,32 @@ def _answer(
     scaled = isinstance(rule, LocalRule) and rate is None
     reasons = [_where(high, lowest, names, word)]
     tried: list[tuple[float, float, float]] = []
+    compared = None
     if isinstance(rule, StepRule) and math.isfinite(upper):
         reasons += trials.apart(objective, x, high, rule, upper)
         steps = [s for s in (best, 0.95 * upper, 1.05 * upper, rate) if s is not None]
         for step, trial in zip(steps, trials.trials(objective, x, rule, steps), strict=True):
             tried.append((step, trial.start, trial.end))
             reasons.append(trials.told(step, trial, upper))
+        compared = _slower(objective, x, rule, upper, best, lowest)
     value = StepSize(
-        0.0, upper, best, contraction, high.value, lowest, high.residual, names, rate, tuple(tried), scaled=scaled
+        0.0,
+        upper,
+        best,
+        contraction,
+        high.value,
+        lowest,
+        high.residual,
+        names,
+        rate,
+        tuple(tried),
+        scaled=scaled,
+        slower=compared,
     )
+    findings, advice = (), ()
+    if compared is not None and isinstance(rule, StepRule):
+        said, findings, advice = slow.told(compared, rule, lowest, high.value)
+        reasons.append(said)
     text = _sentence(rule, value)
     product = _load(rule, lambda v: objective.product(x, v))
 
@@ -269,10 +288,22 @@ def _answer(
         value,
         arithmetic=function.dtype,
         reasons=tuple(reasons),
+        findings=findings,
+        advice=advice,
         headline=text[0].upper() + text[1:] + ".",
         meta={"seed": seed},
         recheck=again,
     )
+
+
+def _slower(
+    objective: Objective, x: Array, rule: StepRule, upper: float, best: float | None, lowest: float
+) -> slow.Slower | None:
+    """The step that was given beside larger ones that are stable, where it is small beside the limit."""
+    if rule.rate is None or not rule.rate * slow.FASTER < upper:
+        return None
+    larger = [step for step in (best, 0.95 * upper) if step is not None and rule.rate < step < upper]
+    return slow.slower(objective, x, rule, larger, lowest)
 
 
 def _sentence(rule: StepRule | LocalRule, value: StepSize) -> str:

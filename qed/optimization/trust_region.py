@@ -97,7 +97,8 @@ def exact_step(matrix: Matrix, gradient: Array, radius: float) -> ModelStep:
                 low = max(low, shift)
             shift = _better(factor, p, length, radius, shift)
         if not low < shift < high:
-            shift = max(np.sqrt(low * high), low + 0.01 * (high - low))
+            with np.errstate(invalid="ignore", over="ignore"):  # of a matrix whose rows overflow
+                shift = max(np.sqrt(low * high), low + 0.01 * (high - low))
         factor = factorised(matrix, shift)
         work += 1
     p = -g * (radius / size) if best is None and size else np.zeros_like(g) if best is None else best

@@ -90,7 +90,8 @@ def hull(derivative: Callable[[list[Any]], np.ndarray], point: Sequence[Any], se
         )
         lowest.append(rows.min(axis=0))
         highest.append(rows.max(axis=0))
-        spreads.append(highest[-1] - lowest[-1])
+        with np.errstate(invalid="ignore"):  # inf - inf, where the derivative is nowhere finite
+            spreads.append(highest[-1] - lowest[-1])
     near, far = spreads
     size = np.maximum(np.abs(lowest[0]), np.abs(highest[0]))
     with np.errstate(all="ignore"):

@@ -87,7 +87,9 @@ def jumps(case: Case, vector: Array) -> bool:
     bend = float(np.sqrt(n)) * float(np.max(size[n:], initial=0.0))
     length = float(np.max(np.abs(case.point), initial=0.0)) or 1.0
     least = np.where(np.arange(2 * n) < n, LEAST * bend * length, LEAST * bend)
-    return bool(np.any(found.jumps & (found.upper - found.lower > least)) or np.any(apart & (off > least)))
+    with np.errstate(invalid="ignore"):  # inf - inf is no jump
+        wide = found.upper - found.lower > least
+    return bool(np.any(found.jumps & wide) or np.any(apart & (off > least)))
 
 
 def _apart(derivative: Callable[[list[Array]], Array], point: list[Array]) -> tuple[Array, Array]:

@@ -7,13 +7,13 @@ quadratic model, 1 - s l without momentum, as long as the curvature stays what i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from qed.answer import Reason, Trial
 from qed.calculus.lanczos import EigenPair
-from qed.optimization.objective import Objective
+from qed.optimization.objective import Objective, Seen
 from qed.optimization.step import StepRule
 from qed.standing import Standing
 
@@ -24,16 +24,31 @@ STEPS = 100
 """How many steps a tried run has."""
 
 
-def tried_run(objective: Objective, x: Array, rule: StepRule, step: float, steps: int) -> tuple[Array, float]:
-    """The point and the value after some steps; nan where a number is not finite."""
+def _along(objective: Objective, x: Array, rule: StepRule, step: float, steps: int) -> Iterator[Seen]:
+    """The point and those after each step, up to one that is not finite."""
     b, velocity, seen = rule.momentum, np.zeros_like(x), objective.at(x)
+    yield seen
     for _ in range(steps):
         velocity = b * velocity + seen.g
         change = seen.g + b * velocity if rule.nesterov else velocity
         seen = objective.at(seen.x - step * change)
+        yield seen
         if not seen.finite:
-            return seen.x, math.nan
-    return seen.x, seen.f
+            return
+
+
+def tried_run(objective: Objective, x: Array, rule: StepRule, step: float, steps: int) -> tuple[Array, float]:
+    """The point and the value after some steps; nan where a number is not finite."""
+    *_, seen = _along(objective, x, rule, step, steps)
+    return seen.x, seen.f if seen.finite else math.nan
+
+
+def values_along(objective: Objective, x: Array, rule: StepRule, step: float, steps: int) -> Array:
+    """(steps + 1,) values along a run; nan from where a number is not finite."""
+    values = np.full(steps + 1, np.nan)
+    for k, seen in enumerate(_along(objective, x, rule, step, steps)):
+        values[k] = seen.f if seen.finite else math.nan
+    return values
 
 
 def _apart(rule: StepRule, curvature: float, step: float) -> float:

@@ -1,0 +1,145 @@
+"""Why a run halts at a point with a slope: a kink, the edge of where f or its gradient is a number, values in steps.
+
+Down the slope from the point, x - t g/|g|, value and gradient are asked at distances from the smallest that changes x
+up to a thousandth of its size. If they end to be finite there while f has only fallen, that is why no step is taken: f
+is not defined beyond; or f falls on, and its gradient is NaN there, as it is where the branch of a `where` that is not
+taken has no finite derivative (0 times infinity). And where f is made of `round`, `floor` or `sign`, the gradient is 0
+although f falls: a derivative passes none of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qed import facts
+from qed.answer import Answer
+from qed.calculus.gradient.check import check_gradient
+from qed.errors import QedError
+from qed.graph.graph import Equation
+from qed.optimization.objective import Seen
+from qed.optimization.point import Judged, as_tree, units
+from qed.optimization.probing import slope
+from qed.optimization.running import lower_along
+from qed.optimization.solution import Ending, Verdict
+
+Array = np.ndarray
+FAR, FACTOR, HALVES = 1e-3, 64.0, 30
+"""How far is looked, relative to the size of x; by what factor distances grow; how often an interval is halved."""
+
+
+def at_an_edge(case: Judged) -> Answer[Verdict] | None:
+    """The answer that close by, down the slope, f or its gradient stops being finite; None where they do not."""
+    down = units(case)[:1]
+    if not down or not float(case.here.g @ down[0]) < 0:
+        return None
+    found = _first(case, down[0])
+    if found is None:
+        return None
+    inside, beyond = found
+    away = float(np.abs(beyond.x - case.here.x).max())
+    if np.isfinite(beyond.f):
+        what = "f falls on, and its gradient is not finite" if beyond.f < inside.f else "the gradient is not finite"
+    else:
+        what = f"f has fallen, and its value is {beyond.f}"
+    part = _checked(case, beyond.x)
+    known = [] if part is None else [found.message for found in part.findings if found.code != "QED210"]
+    born = f": {known[0].rstrip('.')}" if known else ""
+    text = f"An edge: {away:.2g} from the point, down its slope of {case.left:.3g}, {what}{born}."
+    parts = () if part is None else (part,)
+    return case.says(Ending.NONFINITE, text, parts=parts, direction=as_tree(case, down[0]))
+
+
+def _first(case: Judged, unit: Array) -> tuple[Seen, Seen] | None:
+    """The last point down the slope that is finite, and the first that is not; None unless f only falls to there."""
+    size, least = max(1.0, float(np.linalg.norm(case.here.x))), float(np.linalg.norm(case.here.x))
+    t, known = max(case.objective.eps * least, np.finfo(np.float64).tiny), 0.0
+    inside, beyond = case.here, None
+    while t <= FAR * size:
+        seen = case.objective.at(case.bounds.project(case.here.x + t * unit))
+        if not seen.finite:
+            beyond = seen
+            break
+        if seen.f > inside.f:
+            return None
+        inside, known, t = seen, t, t * FACTOR
+    if beyond is None:
+        return None
+    for _ in range(HALVES):
+        middle = 0.5 * (known + t)
+        seen = case.objective.at(case.bounds.project(case.here.x + middle * unit))
+        if not seen.finite:
+            beyond, t = seen, middle
+        elif seen.f > inside.f:
+            return None
+        else:
+            inside, known = seen, middle
+    return inside, beyond
+
+
+def _checked(case: Judged, x: Array) -> Answer[Any] | None:
+    """What is not finite at a point, as a check of the gradient there says it."""
+    fun, _, args = case.asked
+    try:
+        return check_gradient(fun, as_tree(case, x), *args)
+    except QedError:
+        return None
+
+
+def in_steps(case: Judged, flats: list[Array]) -> Answer[Verdict] | None:
+    """The answer that f is made of steps and falls where its gradient is 0; None where it is not."""
+    step = next((e for e in case.objective.function.graph.walk() if is_step(e)), None)
+    if step is None or case.left > 0:
+        return None
+    for direction in flats:
+        lower = lower_along(case.objective, case.here, direction, case.bounds, case.noise)
+        if lower is not None:
+            away = float(np.linalg.norm(lower.x - case.here.x))
+            where = "" if step.span is None else f" ({step.span})"
+            text = (
+                f"No gradient passes {step.primitive}{where}: its derivative is 0 wherever it has one, so that the "
+                f"gradient is 0 here and f still falls, to {lower.f:.6g} at a distance of {away:.2g}."
+            )
+            return case.says(Ending.STOP_GRADIENT, text, direction=as_tree(case, lower.x - case.here.x))
+    return None
+
+
+def is_step(equation: Equation) -> bool:
+    """Whether an equation's value is a step function of its operand: `round`, `floor`, `ceil`, `sign`."""
+    card = facts.CARDS.get(equation.primitive)
+    return card is not None and bool(card.jumps) and str(card.derivative) == "0"
+
+
+def among(case: Judged) -> str:
+    """Whether f is lower at one of some points around, in words."""
+    n = len(case.here.x)
+    rng = np.random.default_rng(0)
+    tried = [*np.eye(n)[:20], *rng.standard_normal((20, n))]
+    size, count = max(1.0, float(np.linalg.norm(case.here.x))), 0
+    for direction in tried:
+        for t in (1e-2, 1e-4, 1e-6):
+            for sign in (1.0, -1.0):
+                move = sign * t * size * direction / np.linalg.norm(direction)
+                count += 1
+                if case.objective.at(case.bounds.project(case.here.x + move)).f < case.here.f - 2 * case.noise:
+                    return f"It is no minimum: {t * size:.2g} away f is lower."
+    return f"A minimum as far as was looked: f is not lower at any of {count} points around."
+
+
+def kink_nearby(case: Judged) -> Answer[Verdict] | None:
+    """Of a function with corners: whether down the slope f rises again, as steeply however short the step."""
+    if not case.objective.cornered:
+        return None
+    for unit in units(case)[:1]:
+        found = slope(case.objective, case.here, unit, case.noise)
+        if found is None or not found.turn:
+            continue
+        left, right = found.sides
+        if left < 0 < right:
+            text = (
+                f"A kink: within {found.turn:.2g} of the point, along the gradient, the slope of f jumps "
+                f"from {left:.4g} to {right:.4g}. {among(case)}"
+            )
+            return case.says(Ending.KINK, text, direction=as_tree(case, unit))
+    return None

@@ -1,0 +1,34 @@
+"""Why a run halts on a slope: an edge of the domain, a branch whose derivative is NaN, values in steps, a collapse."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+
+
+@pytest.mark.parametrize(
+    ("fun", "start", "kind", "words"),
+    [
+        (lambda x: jnp.sum(jnp.where(x > 0, jnp.sqrt(x), 0.0) + (x + 1) ** 2), [1.0, 2.0], "nonfinite", "gradient"),
+        (lambda x: x[0] + jnp.where(x[0] > 0, 0.0, jnp.inf), [1.0], "nonfinite", "its value is inf"),
+        (lambda x: jnp.sum((jnp.round(x * 100) / 100 - 1) ** 2), [0.3, 0.2], "stop_gradient", "passes round"),
+        (lambda p: 0.5 * ((0.7 - p[0]) / jnp.exp(p[1])) ** 2 + p[1], [0.0, 0.0], "unbounded_below", "Unbounded"),
+    ],
+    ids=["where", "open edge", "round", "collapse"],
+)
+def test_the_cause_is_named(fun, start, kind, words):
+    with jax.enable_x64(True):
+        answer = qed.minimize(fun, jnp.array(start), max_steps=200)
+        assert answer.reason == kind, answer.headline
+        assert words in answer.headline
+
+
+def test_an_edge_that_is_not_in_the_way_is_not_told():
+    """The minimum of x - log x / 10 lies at 1/10, and a point with a slope in the open has no edge close by."""
+    with jax.enable_x64(True):
+        assert qed.minimize(lambda x: x[0] - 0.1 * jnp.log(x[0]), jnp.array([1e-3])).reason == "minimum"
+        told = qed.verdict(lambda x: x[0] - 0.1 * jnp.log(x[0]), np.array([1e-3]))
+        assert told.kind != "nonfinite"
+        assert qed.verdict(lambda x: jnp.sum(jnp.floor(x) * 0 + x**2), np.array([0.0])).kind != "stop_gradient"
