@@ -1,11 +1,12 @@
 """Lanczos: eigenvalues of a symmetric matrix that is known by its products, with error bars.
 
 Lanczos builds an orthonormal basis Q of the Krylov space of H from a random start and the projection T = Q'HQ, whose
-eigenvalues (Ritz values) approach the extreme eigenvalues of H first. Reorthogonalising twice keeps Q orthogonal in
-floating point. With H Q = Q T + beta q e_m', a Ritz pair T s = theta s has the residual beta |s_m|. When the basis is
-full, the wanted Ritz vectors are kept and the rest is dropped: H Q_p = Q_p diag(theta) + beta q s_m' is of the same
-form, so that the iteration goes on (thick restart: Wu and Simon, SIAM J. Matrix Anal. Appl. 22, 2000). For any unit
-vector v, with theta = v'Hv,
+eigenvalues (Ritz values) approach the extreme eigenvalues of H first. What a product shares with the last two vectors
+is taken off first, then what it shares with all, again and again while its length falls: that keeps Q orthogonal in
+floating point (Daniel, Gragg, Kaufman and Stewart, Math. Comp. 30, 1976). With H Q = Q T + beta q e_m', a Ritz pair T s
+= theta s has the residual beta |s_m|. When the basis is full, the wanted Ritz vectors are kept and the rest is dropped:
+H Q_p = Q_p diag(theta) + beta q s_m' is of the same form, so that the iteration goes on (thick restart: Wu and Simon,
+SIAM J. Matrix Anal. Appl. 22, 2000). For any unit vector v, with theta = v'Hv,
 
     some eigenvalue of H lies within |H v - theta v| of theta,
 
@@ -25,6 +26,10 @@ import numpy as np
 Array = np.ndarray
 BLOCK = 1 << 16
 """How many columns of the basis are turned at a time in a restart, so that no second basis is needed."""
+SHORTER = 0.7
+"""A pass of reorthogonalisation that leaves a smaller part of the length than this is followed by another."""
+PASSES = 3
+"""How many passes are made at most."""
 CLOSED = 1e-12
 """The part of the largest Ritz value below which the Krylov space is taken to be closed."""
 
@@ -59,6 +64,7 @@ class Krylov:
         most: how many vectors the basis holds at most, beside the next one.
         seed: of the random start, uniform on the sphere.
         dtype: of the basis.
+        start: a vector to start from instead; what is said of random starts does not hold then.
 
     >>> krylov = Krylov(lambda v: np.array([3.0, 1.0, -2.0]) * v, 3, 3)
     >>> while krylov.step() and krylov.count < 3:
@@ -68,7 +74,13 @@ class Krylov:
     """
 
     def __init__(
-        self, product: Callable[[Array], Array], size: int, most: int, seed: int = 0, dtype: type = np.float64
+        self,
+        product: Callable[[Array], Array],
+        size: int,
+        most: int,
+        seed: int = 0,
+        dtype: type = np.float64,
+        start: Array | None = None,
     ) -> None:
         self.product, self.size, self.most = product, size, max(1, min(most, size))
         self.rng = np.random.default_rng(seed)
@@ -77,9 +89,8 @@ class Krylov:
         self.count = self.products = 0
         self.beside = 0.0
         self.betas: list[float] = []
-        start = self.rng.standard_normal(size)
-        start /= np.linalg.norm(start)
-        self.basis[0] = start
+        first = self.rng.standard_normal(size) if start is None else start
+        np.divide(first, np.linalg.norm(first), out=self.basis[0], casting="unsafe")
 
     def step(self) -> bool:
         """Multiply the last vector of the basis; False where the product is not finite."""
@@ -88,18 +99,26 @@ class Krylov:
         self.products += 1
         if not np.isfinite(u).all():
             return False
-        inside = self.basis[: j + 1]
         row = np.zeros(j + 1)
-        for _ in range(2):
-            part = inside @ u
-            u -= inside.T @ part
-            row += part
+        length = self._take_off(u, row, max(0, j - 1))
+        for _ in range(PASSES):
+            before, length = length, self._take_off(u, row, 0)
+            if length >= SHORTER * before:
+                break
         self.matrix[j, : j + 1] = self.matrix[: j + 1, j] = row
-        self.beside = float(np.linalg.norm(u))
+        self.beside = length
         self.count += 1
         self.betas.append(self.beside)
         self.basis[j + 1] = u
         return True
+
+    def _take_off(self, u: Array, row: Array, first: int) -> float:
+        """Take off u what it shares with the vectors of the basis from `first` on; add it to row; the length left."""
+        inside = self.basis[first : len(row)]
+        part = inside @ u
+        u -= inside.T @ part
+        row[first:] += part
+        return float(np.linalg.norm(u))
 
     @property
     def closed(self) -> bool:

@@ -3,10 +3,11 @@
 The Hessian of n parameters has n^2 entries; Lanczos needs products with vectors and keeps a few of those
 (`qed.calculus.lanczos`). For a unit vector v and theta = v'Hv, some eigenvalue lies within |H v - theta v| of theta
 (Parlett, *The Symmetric Eigenvalue Problem*, 1998, theorem 4.5.1): each number is given with that residual, from a
-fresh product in float64, or in the program's arithmetic with its rounding errors measured. What such bounds do not say
-is that no other eigenvalue is larger or smaller: one whose vector the random start hardly meets comes late. So the
-claim is about each interval, and not about an order. Where the Hessian has few entries, its eigenvalues are counted
-instead, and each is proved by its number (`qed.calculus.spectra.sparse`).
+fresh product in float64, or, of a large function, from Lanczos' own recurrence in the program's arithmetic, with what
+rounding does to it measured by a product in float64. What such bounds do not say is that no other eigenvalue is larger
+or smaller: one whose vector the start hardly meets comes late. So the claim is about each interval, and not about an
+order. Where the Hessian has few entries, its eigenvalues are counted instead, and each is proved by its number
+(`qed.calculus.spectra.sparse`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from qed.calculus.shares import shares
 from qed.calculus.spectra.products import Products, cut, is_mean, room_for, too_large_to_form
 from qed.calculus.spectra.proved import proved_answer
 from qed.calculus.spectra.result import Spectrum
-from qed.calculus.spectra.searching import WHICH, measured, room_of, search, wanted
+from qed.calculus.spectra.searching import WHICH, beginning, how, measured, room_of, search, wanted
 from qed.calculus.spectra.sparse import sparse_eigenvalues
 from qed.errors import QedError
 from qed.graph.function import Function, read
@@ -95,9 +96,9 @@ def spectrum(
         meta = {"dtype": function.dtype, "seconds": time.monotonic() - started, "seed": seed}
         answer = proved_answer(case, proved, products, seed)
         return replace(answer, findings=findings, subject=function.title("parameter"), meta=meta)
-    krylov = Krylov(products, function.size, most, seed, products.dtype)
     end = None if budget is None else started + budget
     try:
+        krylov = Krylov(products, function.size, most, seed, products.dtype, beginning(products, seed))
         finite = search(krylov, k, which, tol, end, progress)
     except NotImplementedError:
         return _unknown(function, Missing("the gradient has no derivative in JAX", "a function without such a rule"))
@@ -149,10 +150,11 @@ def _answer(case: Case, krylov: Krylov, products: Products, k: int, which: str, 
     first = f"{values[0]:.6g}, off by at most {errors[0]:.2g}"
     ends = {"magnitude": "eigenvalue of largest size"}.get(which, f"{which} eigenvalue")
     told = ", ".join(f"{share:.0%} {name}" for name, share in named[0] if share >= 0.05)
+    rule = how(products)
     rows = tuple(
         Reason(
-            "residual of a fresh product",
-            "|l - v'Hv| <= |H v - (v'Hv) v|",
+            rule,
+            "|l - t| <= |H v - t v|",
             f"{t:.6g} within {e:.2g}",
             predicted=float(t),
             observed=float(t),

@@ -307,6 +307,23 @@ def test_what_is_not_kept_is_said(kept, monkeypatch):
     assert np.allclose(few.own(v), whole.own(v), rtol=1e-3, atol=1e-4)
 
 
+def test_intervals_of_a_large_function_hold_even_where_its_products_are_wrong(monkeypatch):
+    """mean (x W - y)^2: the Hessian is 2 x'x / (rows columns) once per column; the products are 0.1 % too long."""
+    draw = np.random.default_rng(4)
+    x, y = (jnp.asarray(draw.standard_normal((600, n)), jnp.float32) for n in (150, 140))
+    truth = np.linalg.eigvalsh(np.asarray(x, float).T @ np.asarray(x, float)) * 2 / (600 * 140)
+    given = (lambda w, x, y: jnp.mean((x @ w - y) ** 2), jnp.zeros((150, 140)), x, y)
+    good = qed.spectrum(*given, k=3)
+    assert good.value.source.linearized and np.all(good.errors <= 1e-3 * good.eigenvalues)
+    own = Products.own
+    monkeypatch.setattr(Products, "own", lambda self, vector: np.float32(1.001) * own(self, vector))
+    bad = qed.spectrum(*given, k=3)
+    assert np.all(np.abs(bad.eigenvalues - good.eigenvalues) >= 5e-4 * good.eigenvalues)
+    for answer in (good, bad):
+        for value, error in zip(answer.eigenvalues, answer.errors, strict=True):
+            assert np.min(np.abs(truth - value)) <= error
+
+
 def test_the_size_is_said_in_products_and_gradients():
     fun, at = (lambda x: jnp.sum(jnp.tanh(x) ** 2)), jnp.zeros(1_230_000)
     text = too_large_to_form(read(fun, at), 5, 21)[0].message

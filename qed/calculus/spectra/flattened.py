@@ -70,3 +70,8 @@ def _in_two_dimensions(equation: Equation, left: Any, right: Any) -> Any:
     a, b = left.reshape(-1, inner), right.reshape((inner, -1) if first else (-1, inner))
     numbers = (((1,), (0 if first else 1,)), ((), ()))
     return bind(equation.native, [a, b], dimension_numbers=numbers)[0].reshape(free)
+
+
+def is_stacked(equation: Equation) -> bool:
+    """Whether an equation is a product of matrices with more than two dimensions."""
+    return equation.primitive == "dot_general" and any(len(atom.shape) > 2 for atom in equation.inputs)

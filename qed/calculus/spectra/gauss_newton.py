@@ -24,7 +24,7 @@ from qed.calculus.hessian import flatten, unflatten
 from qed.calculus.lanczos import Krylov
 from qed.calculus.spectra.heads import Head, heads
 from qed.calculus.spectra.products import Products
-from qed.calculus.spectra.searching import measured, room_of, search, wanted
+from qed.calculus.spectra.searching import how, measured, room_of, search, wanted
 from qed.domains.widened import Widened, widen
 from qed.graph.function import Function
 from qed.graph.graph import Graph
@@ -135,7 +135,7 @@ def gauss_newton(hessian: Products, k: int, seed: int) -> Answer[GaussNewton]:
         return bool(abs(other[0] - values[0]) <= more[0] + errors[0] + 1e-3 * abs(values[0]))
 
     reasons = (
-        Reason("residual of a fresh product", "|l - v'Gv| <= |G v - (v'Gv) v|",
+        Reason(how(products), "|l - t| <= |G v - t v|",
                f"{values[0]:.6g} within {errors[0]:.2g}",
                predicted=float(values[0]), observed=float(values[0]), standing=Standing.MEASURED, role="value",
                text=f"an eigenvalue of G within {errors[0]:.2g} of {values[0]:.6g}"),

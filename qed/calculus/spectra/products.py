@@ -62,6 +62,7 @@ class Products:
         self.count = 0
         self.wide = not is_narrow(function.graph)
         self._tangents: list[Any] | None = None
+        self._slopes: list[Any] = []
         with jax.enable_x64(True):
             self._point = tuple(widen(p) for p in function.parameters)
 
@@ -125,8 +126,18 @@ class Products:
 
     def _linearized(self) -> list[Any]:
         if self._tangents is None:
-            self._tangents = [self._own.linearized(tuple(p.parameters), p.data) for p in self.parts]
+            found = [self._own.linearized(tuple(p.parameters), p.data) for p in self.parts]
+            self._slopes, self._tangents = [g for g, _ in found], [tangent for _, tangent in found]
         return self._tangents
+
+    @property
+    def slopes(self) -> Array | None:
+        """The gradient, where it is there anyhow: with the linearised product."""
+        if not self.linearized:
+            return None
+        self._linearized()
+        found = [flatten(g, self.dtype) for g in self._slopes]
+        return found[0] if len(found) == 1 else np.mean(found, axis=0)
 
     def several(self, vectors: Array) -> Array:
         """The products with the rows of (count, size), as rows; of a dense function in few calls."""
@@ -135,14 +146,11 @@ class Products:
         self.count += len(vectors)
         found = []
         for start in range(0, len(vectors), AT_ONCE):
-            rows = vectors[start : start + AT_ONCE]
-            cut = [unflatten(row, self.function.parameters) for row in rows]
-            stacked = tuple(jnp.stack(arrays) for arrays in zip(*cut, strict=True))
+            stacked = _side_by_side(vectors[start : start + AT_ONCE], self.function.parameters)
             images = [self._own.several(tangent, stacked) for tangent in self._linearized()]
-            for j in range(len(rows)):
-                own = [flatten([a[j] for a in image], self.dtype) for image in images]
-                found.append(own[0] if len(own) == 1 else np.mean(own, axis=0))
-        return np.array(found)
+            own = [_end_to_end(image, self.dtype) for image in images]
+            found.append(own[0] if len(own) == 1 else np.mean(own, axis=0))
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
     def exact(self, vector: Array) -> Array:
         """The product in float64, where the graph allows it."""
@@ -168,6 +176,20 @@ class Products:
             f"than half of the memory that is free: each product is computed afresh"
         )
         return (Finding("QED703", text),)
+
+
+def _side_by_side(rows: Array, like: Sequence[Any]) -> tuple[Any, ...]:
+    """Vectors in rows as arrays of the given shapes and dtypes, stacked along a first axis."""
+    ends = np.cumsum([int(np.prod(array.shape, dtype=np.int64)) for array in like])
+    return tuple(
+        jnp.asarray(part.reshape(len(rows), *array.shape), array.dtype)
+        for part, array in zip(np.split(rows, ends[:-1], axis=1), like, strict=True)
+    )
+
+
+def _end_to_end(stacked: Sequence[Any], dtype: type) -> Array:
+    """Arrays stacked along a first axis as vectors in rows."""
+    return np.concatenate([np.asarray(array).reshape(len(array), -1) for array in stacked], axis=1, dtype=dtype)
 
 
 def _widened(data: Sequence[Any]) -> tuple[Any, ...]:
@@ -278,7 +300,12 @@ def room_for(function: Function, vectors: int, itemsize: int) -> None:
 
 
 def free_memory() -> float | None:
-    """The bytes of memory that are free, where the system says it."""
+    """The bytes of memory that can be had, where the system says it: on Linux with what it holds of files."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            return 1024.0 * next(float(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        pass
     try:
         return float(os.sysconf("SC_AVPHYS_PAGES")) * float(os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, ValueError, OSError):

@@ -25,11 +25,12 @@ from jax import lax
 
 from qed import facts
 from qed.calculus.hessian import hessian_product
-from qed.calculus.spectra.flattened import Flattened
+from qed.calculus.spectra.flattened import Flattened, is_stacked
 from qed.certificates.fingerprint import fingerprint
-from qed.domains.widened import Widened
+from qed.domains.widened import Widened, widen
 from qed.graph.function import Function
 from qed.graph.graph import Graph
+from qed.graph.trace import trace
 
 KEPT = 16
 """How many programs are kept."""
@@ -59,7 +60,7 @@ class Programs:
         self.value = jax.jit(value)
         self.afresh = hessian_product(value, equations=equations)
         self._rooms: dict[Any, Room | None] = {}
-        self._linearize = jax.jit(lambda p, d: jax.linearize(lambda q: gradient(q, d), p)[1])
+        self._linearize = jax.jit(lambda p, d: jax.linearize(lambda q: gradient(q, d), p))
         self._apply = jax.jit(lambda tangent, v: tangent(v))
         self._several = jax.jit(lambda tangent, vectors: lax.map(tangent, vectors))
 
@@ -73,7 +74,7 @@ class Programs:
     def _room(self, parameters: Any, data: Any) -> Room | None:
         lowered = self._linearize.lower(parameters, data)
         first = lowered.compile().memory_analysis()
-        tangent = jax.eval_shape(self._linearize, parameters, data)
+        _, tangent = jax.eval_shape(self._linearize, parameters, data)
         second = self._apply.lower(tangent, parameters).compile().memory_analysis()
         if first is None or second is None:
             return None
@@ -81,7 +82,7 @@ class Programs:
         return Room(kept, int(max(first.temp_size_in_bytes, second.temp_size_in_bytes)))
 
     def linearized(self, parameters: Any, data: Any) -> Any:
-        """The derivative of the gradient at a point: a tree with its residuals."""
+        """The gradient at a point, and its derivative there: a tree with its residuals."""
         return self._linearize(parameters, data)
 
     def apply(self, tangent: Any, vector: Any) -> Any:
@@ -141,10 +142,23 @@ def convolves(graph: Graph) -> bool:
 
 def _made(graph: Graph, free: Sequence[int], wide: bool) -> Programs:
     places = set(free)
+    run = _wide(graph) if wide else Flattened()
 
     def value(parameters: Any, data: Any) -> Any:
         first, second = iter(parameters), iter(data)
         inputs = [next(first) if i in places else next(second) for i in range(len(graph.inputs))]
-        return (Widened()(graph, inputs) if wide else Flattened()(graph, inputs))[0]
+        return run(graph, inputs)[0]
 
     return Programs(value, graph.count())
+
+
+def _wide(graph: Graph) -> Callable[[Graph, Sequence[Any]], list[Any]]:
+    """The graph in float64; where it has products of more than two dimensions, these in two as well."""
+    if not any(is_stacked(equation) for equation in graph.walk()):
+        return Widened()
+
+    def run(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
+        wide = [widen(value) for value in inputs]
+        return Flattened()(trace(lambda *given: Widened()(graph, given), *wide).graph, wide)
+
+    return run

@@ -1,7 +1,9 @@
-"""The search for eigenvalues by restarted Lanczos, and their residuals from fresh products.
+"""The search for eigenvalues by restarted Lanczos, and how far each may be off.
 
-Lanczos (`qed.calculus.lanczos`) goes on until its own estimates of the wanted residuals are small; what is reported are
-the residuals |H v - (v'Hv) v| of fresh products, within which an eigenvalue lies.
+Lanczos (`qed.calculus.lanczos`) goes on until its own estimates of the wanted residuals are small. What is reported is
+a bound of |H v - t v| for each, within which an eigenvalue lies. Of a small function that is the residual of a fresh
+product in float64. Of a large one the recurrence itself says what each product is, H v = t v + beta s q, up to what
+rounding has done to it; and that is measured on one fresh product in float64, with a sum of all the vectors.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ ROOM, MORE, AMPLE = 15, 60, 20_000_000
 long as they have no more than AMPLE numbers together."""
 SPARE = 4
 """How many more Ritz vectors a restart keeps."""
-CAREFUL = 0.7
+CAREFUL = 0.9
 """At which part of the tolerance the search stops: what it estimates is measured afterwards."""
-SAFETY = 2.0
+CHANCE = 0.1
+"""The length of the random part of a start, beside that of the gradient."""
+SAFETY = 10.0
 """By how much rounding errors that were measured on one vector are multiplied."""
 MOST = 300
 """How many products are spent at most, beside the fresh ones."""
@@ -78,30 +82,82 @@ def search(
     return False
 
 
-def measured(krylov: Krylov, products: Products, chosen: list[int]) -> tuple[Array, Array, Array]:
-    """Rayleigh quotients, residuals and unit vectors of Ritz pairs, from a fresh product each; this ends the search.
+def beginning(products: Products, seed: int) -> Array | None:
+    """Where to begin with a large function: at its gradient, where that is there anyhow, and a tenth of chance.
 
-    The vectors take the place of the basis, one by one, so that no memory is needed beside it. Of a small function the
-    products are in float64; of a large one in its own arithmetic, and the residuals are enlarged by its rounding errors
-    E, as measured on one sum of the vectors with random signs: over the signs |E sum|^2 has the mean sum |E v|^2.
+    The gradient of a mean is made of the gradients of its terms, and so is most of what is large in its Hessian.
     """
+    slopes = products.slopes if products.size > SMALL else None
+    length = 0.0 if slopes is None else float(np.linalg.norm(slopes))
+    if slopes is None or not 0 < length < np.inf:
+        return None
+    chance = np.random.default_rng(seed).standard_normal(products.size, slopes.dtype)
+    slopes /= slopes.dtype.type(length)
+    slopes += slopes.dtype.type(CHANCE / np.linalg.norm(chance)) * chance
+    return slopes
+
+
+def how(products: Products) -> str:
+    """In words how the errors of eigenvalues are found."""
+    fresh = "residual of a fresh product"
+    return "residual of the recurrence, and its rounding from a fresh product" if _is_judged(products) else fresh
+
+
+def _is_judged(products: Products) -> bool:
+    return products.size > SMALL and products.wide
+
+
+def measured(krylov: Krylov, products: Products, chosen: list[int]) -> tuple[Array, Array, Array]:
+    """Numbers, bounds of |H v - t v|, and unit vectors of Ritz pairs; this ends the search.
+
+    The vectors take the place of the basis, one by one, so that no memory is needed beside it.
+    """
+    values, inner = krylov.ritz()
+    steps = krylov.beside * inner[-1, chosen]
     krylov.restart(chosen)
-    k, n = len(chosen), products.size
-    krylov.basis.resize((k, n), refcheck=False)  # in place: nothing else looks at it
-    signs = np.where(np.random.default_rng(k).integers(0, 2, k), 1.0, -1.0) / np.sqrt(k)
-    judged = n > SMALL and products.wide
-    mixed, images = (np.zeros(n, krylov.basis.dtype) for _ in range(2))
+    if not _is_judged(products):
+        _shorten(krylov, len(chosen))
+        return _afresh(krylov.basis, products)
+    beside = np.array(krylov.basis[len(chosen)])
+    beside /= max(float(np.linalg.norm(beside)), 1e-300)
+    _shorten(krylov, len(chosen))
+    return _of_the_recurrence(krylov.basis, products, values[chosen], steps, beside)
+
+
+def _shorten(krylov: Krylov, count: int) -> None:
+    krylov.basis.resize((count, krylov.size), refcheck=False)  # in place: nothing else looks at it
+
+
+def _afresh(vectors: Array, products: Products) -> tuple[Array, Array, Array]:
+    """Rayleigh quotients, and residuals from a fresh product each."""
     values, errors = [], []
-    for v, sign in zip(krylov.basis, signs, strict=True):
+    for v in vectors:
         v /= np.linalg.norm(v)
         image = products(v)
         theta, size = float(v @ image), float(np.linalg.norm(image))
-        if judged:
-            mixed += v.dtype.type(sign) * v
-            images += v.dtype.type(sign) * image
         image -= np.asarray(theta * v, image.dtype)
-        errors.append(float(np.linalg.norm(image)) + 1e-15 * (8 + float(np.sqrt(n))) * size)
+        errors.append(float(np.linalg.norm(image)) + 1e-15 * (8 + float(np.sqrt(len(v)))) * size)
         values.append(theta)
         del image  # before the next product
-    rounding = SAFETY * float(np.sqrt(k)) * float(np.linalg.norm(products.exact(mixed) - images)) if judged else 0.0
-    return np.array(values), np.array(errors) + rounding, krylov.basis
+    return np.array(values), np.array(errors), vectors
+
+
+def _of_the_recurrence(
+    vectors: Array, products: Products, values: Array, steps: Array, beside: Array
+) -> tuple[Array, Array, Array]:
+    """The residuals beta s q of the recurrence, enlarged by what rounding has done to it.
+
+    With D the error of the recurrence on the k vectors and w a unit vector drawn at random, |D w|^2 has the mean
+    |D|_F^2 / k, and |D|_F is no less than the error on any of them. At worst, all errors along one line, |D w| falls
+    below |D|_F / (SAFETY sqrt k) with a probability of about 1 / SAFETY.
+    """
+    k = len(vectors)
+    weights = np.random.default_rng(k).standard_normal(k)
+    weights /= np.linalg.norm(weights)
+    mixed, told = np.zeros((2, products.size), vectors.dtype)
+    for v, weight, value, step in zip(vectors, weights, values, steps, strict=True):
+        v /= np.linalg.norm(v)
+        mixed += v.dtype.type(weight) * v
+        told += v.dtype.type(weight * value) * v + v.dtype.type(weight * step) * beside
+    away = float(np.linalg.norm(products.exact(mixed) - told))
+    return values, np.abs(steps) + SAFETY * float(np.sqrt(k)) * away, vectors
