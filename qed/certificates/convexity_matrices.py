@@ -14,7 +14,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from qed.certificates.convexity_forms import evaluated, semidefinite
-from qed.certificates.convexity_signs import sign_on
+from qed.certificates.convexity_signs import own_logarithm, sign_on
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_terms import Atom, Form
 from qed.domains.precision import flint
@@ -181,6 +181,8 @@ def _of_spectrum(step: Check) -> None:
     sums = [(atom, c) for atom, c in terms if atom.kind == "log_sum_exp"]
     if sums:
         _exponentials(step, *sums[0])
+    elif terms and all(atom.kind == "product" for atom, _ in terms):
+        _entropy(step)
     else:
         _functions(step)
     step.premises([])
@@ -212,6 +214,16 @@ def _exponentials(step: Check, atom: Atom, k: Any) -> None:
     rest = step.a.combine(((step.form, 1 / k), (step.a.of(atom), -step.a.one)))
     kind, m = _all_of_one(step, [step.a.add(arg, rest) for arg in atom.args])
     step.require(kind == "symmetric" or m > 0, "it falls in the singular values")
+
+
+def _entropy(step: Check) -> None:
+    """c times the sum of l log l over all eigenvalues, none below 0."""
+    own = [own_logarithm(atom) for atom, _ in step.form.terms]
+    step.require(all(u is not None and step.a.nonnegative(u) for u in own), "a term is not l log l of an l >= 0")
+    c = step.form.terms[0][1]
+    step.require(step.form.constant == 0 and c > 0 and all(d == c for _, d in step.form.terms), "the multiples differ")
+    kind, _ = _all_of_one(step, [u for u in own if u is not None])
+    step.require(kind == "symmetric", "l log l falls near 0")
 
 
 def _functions(step: Check) -> None:

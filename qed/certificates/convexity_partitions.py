@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 
 def _beta_function(step: Check) -> None:
-    """d_1 log Gamma(u_1) + ... + d_n log Gamma(u_n) - c log Gamma(u_1 + ... + u_n) with all d_i >= c > 0."""
+    """d_1 log Gamma(u_1) + ... + d_n log Gamma(u_n) - c log Gamma(u_1 + ... + u_n + s) with d_i >= c > 0, s >= 0."""
     terms = step.form.terms
     step.require(all(atom.name == "lgamma" for atom, _ in terms) and step.form.constant == 0, "it is no such sum")
     below = [(atom, -c) for atom, c in terms if c < 0]
     above = [(atom, c) for atom, c in terms if c > 0]
-    step.require(len(below) == 1 and len(above) >= 2, "not one value is subtracted from several")
+    step.require(len(below) == 1 and len(above) >= 1, "not one value is subtracted from others")
     whole, least = below[0]
     step.require(all(c >= least for _, c in above), "a coefficient is too small")
     step.require(all(_is_positive(step, atom.args[0]) for atom, _ in above), "an argument may be 0")
     total = step.a.combine([(atom.args[0], step.a.one) for atom, _ in above])
-    step.require(step.a.subtract(total, whole.args[0]) is step.a.number(0), "the arguments do not add up")
+    rest = step.a.subtract(whole.args[0], total)
+    step.require(not rest.terms and rest.constant >= 0 and (len(above) > 1 or rest.constant > 0), "they do not add up")
     step.premises([])
 
 

@@ -56,7 +56,7 @@ def positive_between(q: Any, low: Any, high: Any) -> bool:
     if q.is_zero():
         return True
     for factor, multiplicity in q.factor()[1]:
-        if multiplicity % 2 and any(not _outside(factor, root, low, high) for root in _real_roots(factor)):
+        if multiplicity % 2 and any(not outside(factor, root, low, high) for root in real_roots(factor)):
             return False
     number = flint().fmpq
     near, far = _window(low, high, number(64))
@@ -64,7 +64,7 @@ def positive_between(q: Any, low: Any, high: Any) -> bool:
     return any(value > 0 for value in values) and not any(value < 0 for value in values)
 
 
-def _outside(factor: Any, root: Any, low: Any, high: Any) -> bool:
+def outside(factor: Any, root: Any, low: Any, high: Any) -> bool:
     """Whether a root of an irreducible factor does surely not lie strictly between."""
     if factor.degree() == 1:
         exact = -factor[0] / factor[1]
@@ -125,10 +125,10 @@ def _never_negative(form: Any) -> bool:
     q = poly([coefficients.get(i, 0) for i in range(max(coefficients) + 1)])
     if q.degree() % 2 or not q.leading_coefficient() > 0:
         return False
-    return all(multiplicity % 2 == 0 or not _real_roots(factor) for factor, multiplicity in q.factor()[1])
+    return all(multiplicity % 2 == 0 or not real_roots(factor) for factor, multiplicity in q.factor()[1])
 
 
-def _real_roots(factor: Any) -> list[Any]:
+def real_roots(factor: Any) -> list[Any]:
     """What may be a real root of an irreducible polynomial, by enclosures of all its roots."""
     roots = [flint().acb(root) for root, _ in factor.numer().complex_roots()]
     return [root.real for root in roots if not root.imag != 0]

@@ -2,7 +2,8 @@
 
 The search differentiates in the field of such functions; here every number is carried with its first and second
 derivative, by the rules of Leibniz and of the chain, and the polynomial's roots are enclosed by python-flint instead of
-counted. What is A + B X with X = e^h(t) is a polynomial of degree 1 in X; logarithms, arctangents, numbers without
+counted. What is A + B X with X = e^h(t) is a polynomial of degree 1 in X; X = sqrt(q(t)) is a letter until the end,
+where X^2 is q and what stands below is made free of X; logarithms, arctangents, numbers without
 exact value and t beside e^(g t) are letters, which may not be left over. References: `qed.calculus.shapes.rational`.
 """
 
@@ -11,13 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from qed.certificates.convexity_polynomials import positive_between
+from qed.certificates.convexity_polynomials import outside, positive_between, real_roots
+from qed.certificates.convexity_signs import power_of
 from qed.domains.curvature_terms import Atom, Form
 from qed.domains.precision import flint, precision
 
 SIGMOIDS = {"logistic": ((1,), (1,)), "tanh": ((1, -1), (1, 1)), "sinh": ((1, -1), (2,)), "cosh": ((1, 1), (2,))}
 """Functions of e^u: for logistic e/(1 + e) apart; of the others the numbers at e and 1/e above, and below."""
 LETTERS = tuple(f"L{k}" for k in range(8))
+INVERSE = {"acos": (1, -1, -1), "acosh": (-1, 1, 1), "asin": (1, -1, 1), "asinh": (1, 1, 1)}
+"""(c, s, k) for inverse functions with the slope k / sqrt(c + s u^2)."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Numbers:
 
     def __init__(self, step: Any, rate: Any, shift: Any, power: Form | None) -> None:
         self.step, self.rate, self.shift, self.power = step, rate, shift, power
+        self.under: Any = None
+        """The q of X = sqrt(q), as a polynomial in y."""
         self.ring = flint().fmpq_mpoly_ctx.get(("y", "X", *LETTERS), flint().Ordering.lex)
         self.y, self.x, *self.letters = self.ring.gens()
         self.zero = self.constant(0)
@@ -118,6 +124,31 @@ class Numbers:
         bend = self.constant(-2 * sign) * v * u.first * u.first * r * r
         return Curve(self.letter(), u.first * r, u.second * r + bend)
 
+    def root(self, u: Curve) -> Curve:
+        """sqrt(u) = r X for u = r^2 q: (sqrt u)' = u'/(2 sqrt u), (sqrt u)'' = u''/(2 sqrt u) - u'^2/(4 u sqrt u)."""
+        value = self.known(u)
+        bottom = value.bottom.leading_coefficient() if value.bottom.is_constant() else 0
+        self.step.require(bottom != 0 and self.power is None and self.rate == 0, "no root of a polynomial")
+        value = Ratio(value.top * (1 / bottom), self.constant(1).top)
+        self.under = value.top if self.under is None else self.under
+        c = value.top.leading_coefficient() / self.under.leading_coefficient()
+        self.step.require(value.top == c * self.under and c > 0, "there are two roots")
+        (p, q), fmpz = (int(c.p), int(c.q)), flint().fmpz
+        r, s = fmpz(p).isqrt(), fmpz(q).isqrt()
+        self.step.require(r * r == p and s * s == q, "a root is no rational multiple of another")
+        x = Ratio(self.x * self.step.a.q(r, s), self.ring.constant(1))
+        half, down = self.constant(self.step.a.q(1, 2)), self.inverse(x)
+        slope = half * u.first * down
+        return Curve(x, slope, half * u.second * down + self.constant(-1) * slope * slope * down)
+
+    def inverse_function(self, u: Curve, name: str) -> Curve:
+        """f(u) with f' = k/w, w = sqrt(c + s u^2): (k u'/w)' = k u''/w - k u' w'/w^2."""
+        c, s, k = (self.fixed(n) for n in INVERSE[name])
+        w = self.root(self.add(c, self.multiply(s, self.multiply(u, u))))
+        down, sign = self.inverse(self.known(w)), self.known(k)
+        bend = self.constant(-1) * u.first * w.first * down * down
+        return Curve(self.letter(), sign * u.first * down, sign * (u.second * down + bend))
+
     def exponential(self, u: Form) -> Curve:
         """(e^u)'' = (u'' + u'^2) e^u."""
         at = self.of(u)
@@ -182,8 +213,14 @@ class Numbers:
             return self.reciprocal(args[0])
         if atom.name in ("atan", "atanh"):
             return self.arctangent(args[0], 1 if atom.name == "atan" else -1)
-        self.step.require(atom.name in ("square", "integer_pow"), f"no rule for {atom.name}")
-        n = 2 if atom.name == "square" else int(dict(atom.data.parameters)["y"])
+        if atom.name in INVERSE:
+            return self.inverse_function(args[0], atom.name)
+        power = power_of(atom, self.step.a)
+        good = power is not None and power.q in (1, 2) and atom.name != "abs"
+        self.step.require(good, f"no rule for {atom.name}")
+        assert power is not None
+        n = int(power.p)
+        args = [self.root(args[0])] if power.q == 2 else args
         self.step.require(abs(n) <= 64, "a power is too large")
         found = self.fixed(1)
         for _ in range(abs(n)):
@@ -212,6 +249,10 @@ def rational(step: Any) -> None:
     step.require(rate >= 0, "y falls with t, and the ends of its range change places")
     numbers = Numbers(step, rate, shift, _power(form) if rate == 0 else None)
     second = numbers.of(form).second
+    if numbers.under is not None:
+        _with_root(step, second, numbers.under)
+        step.premises([])
+        return
     parts: dict[int, dict[int, Any]] = {}
     for (i, j, *letters), c in second.top.to_dict().items():
         step.require(not any(letters), "a logarithm is left over")
@@ -226,6 +267,52 @@ def rational(step: Any) -> None:
         )
         step.require(positive_between(whole, *_range(a, rate, shift)), "its second derivative is negative somewhere")
     step.premises([])
+
+
+def _with_root(step: Any, second: Ratio, under: Any) -> None:
+    """(S + T X)/(U + V X) = A + B X with X = sqrt(q) > 0: above 0 by the signs of A, B and A^2 - B^2 q."""
+    low, high = step.a.ends
+    q, _ = _by_powers(step, under, flint().fmpq_poly([1]))
+    roots = [(factor, root) for factor, _ in q.factor()[1] for root in real_roots(factor)]
+    inside = any(not outside(factor, root, low, high) for factor, root in roots)
+    step.require(positive_between(q, low, high) and not inside, "what stands under a root is not above 0")
+    (s, t), (u, v) = (_by_powers(step, side, q) for side in (second.top, second.bottom))
+    below = u * u - v * v * q
+    step.require(not below.is_zero(), "a divisor is 0")
+    whole, mixed = (s * u - t * v * q) * below, (t * u - s * v) * below
+    good = positive_between(whole, low, high) and positive_between(mixed, low, high)
+    step.require(good or _between_roots(whole, mixed, q, low, high), "its second derivative is negative somewhere")
+
+
+def _between_roots(whole: Any, mixed: Any, q: Any, low: Any, high: Any) -> bool:
+    """Whether A + B sqrt(q) is above 0 between all roots of A^2 - B^2 q, at which alone it can be 0."""
+    norm = whole * whole - mixed * mixed * q
+    if norm.is_zero():
+        return False
+    with precision(400) as library:
+        found = [(factor, root) for factor, _ in norm.factor()[1] for root in real_roots(factor)]
+        inside = sorted((r for f, r in found if not outside(f, r, low, high)), key=lambda root: float(root.mid()))
+        below = [None if low is None else library.arb(low), *inside]
+        above = [*inside, None if high is None else library.arb(high)]
+        for x, y in zip(below, above, strict=True):
+            left = x.upper() if x is not None else (y.lower() - 2 if y is not None else library.arb(-1))
+            right = y.lower() if y is not None else left + 2
+            if not left < right:
+                return False
+            t = ((left + right) / 2).mid().fmpq()
+            if not library.arb(whole(t)) + library.arb(mixed(t)) * library.arb(q(t)).sqrt() > 0:
+                return False
+    return True
+
+
+def _by_powers(step: Any, whole: Any, q: Any) -> tuple[Any, Any]:
+    """(A, B) of a polynomial in y and X that is A + B X where X^2 = q."""
+    poly = flint().fmpq_poly
+    found = [poly([]), poly([])]
+    for (i, j, *letters), c in whole.to_dict().items():
+        step.require(not any(letters), "a logarithm is left over")
+        found[j % 2] = found[j % 2] + poly([0] * i + [c]) * q ** (j // 2)
+    return found[0], found[1]
 
 
 def _power(form: Form) -> Form | None:

@@ -175,6 +175,41 @@ def _power_mean(step: Check) -> None:
     step.premises([("convex", step.negative(v)) for v in inner])
 
 
+def _power_over_powers(step: Check) -> None:
+    """u^p times negative powers of v_i, 1 <= p - (the sum of these powers), is convex and rises with u, falls with v_i.
+
+    Of the positive variables alone its second derivatives make diag(-p_i/u_i^2) + (p_i/u_i)(p_j/u_j), f times, which is
+    positive semidefinite where one p is positive and all add up to 1 or more.
+    """
+    atom, sign = step.atom
+    step.require(sign > 0 and atom.kind in ("product", "quotient"), "it is no positive multiple of a quotient")
+    powers: dict[int, tuple[Form, Any]] = {}
+    waiting = [(step.a.of(atom), step.a.one)]
+    order: list[int] = []
+    while waiting:
+        u, p = waiting.pop(0)
+        single = u.single if u.single is not None and u.single[1] == 1 else None
+        inner = single[0] if single is not None else None
+        power = power_of(inner, step.a) if inner is not None and inner.name != "abs" else None
+        if inner is not None and inner.kind in ("product", "quotient"):
+            waiting = [(inner.args[0], p), (inner.args[1], p if inner.kind == "product" else -p), *waiting]
+        elif inner is not None and power is not None and step.a.nonnegative(inner.args[0]):
+            waiting = [(inner.args[0], p * power), *waiting]
+        elif inner is not None and power is not None and power > 0 and power.q == 1 and power.p % 2 == 0:
+            waiting = [(step.a.unary("abs", inner.args[0]), p * power), *waiting]  # u^2k = |u|^2k, of any u
+        else:
+            step.require(id(u) not in powers, "a factor occurs twice")
+            powers[id(u)] = (u, p)
+            order.append(id(u))
+    tops = [(u, p) for u, p in powers.values() if p > 0]
+    below = [powers[i] for i in order if powers[i][1] < 0]
+    step.require(len(tops) == 1 and bool(below), "it has not one power above, or none below")
+    (u, p), *_ = tops
+    step.require(p + sum((q for _, q in below), step.a.zero) >= 1, "the power above is too small")
+    step.require(step.a.nonnegative(u) and all(step.a.positive(v) for v, _ in below), "a factor may be negative, or 0")
+    step.premises([("convex", u), *(("convex", step.negative(v)) for v, _ in below)])
+
+
 def _scaled(step: Check) -> None:
     """v u or u / v with a number v of one sign."""
     atom, sign = step.atom
@@ -209,6 +244,7 @@ SINGLE: Mapping[str, Callable[[Check], None]] = {
     "modulus": _modulus,
     "norm": _norm,
     "p-norm": _p_norm,
+    "power over powers": _power_over_powers,
     "power mean": _power_mean,
     "quadratic over linear": _over_linear,
     "scaled": _scaled,

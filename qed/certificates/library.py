@@ -7,8 +7,9 @@ JAX has log of the normal distribution function in three pieces,
 (Abramowitz and Stegun, 7.1.23), which jump by a unit of rounding where they meet: as a real function that program is
 neither concave nor continuous, while log Phi is concave. A question about the shape of a loss is one about log Phi.
 The length of (x, y) is the same real number with the divisions that keep it from overflowing, and without them; and
-from 0.12 on JAX has p log(p/q) - p + q near p = q by a few terms of its series, which end in a jump, too. A function is
-recognised by tracing the library's own again, at the same shapes, and comparing the graphs.
+from 0.12 on JAX has p log(p/q) - p + q near p = q by a few terms of its series, which end in a jump, too; log B(a, b)
+goes over to an asymptotic series at b = 8. A function is recognised by tracing the library's own again, at the same
+shapes, and comparing the graphs; one that leaves no call behind, by a run of equations that are the same as its own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,7 @@ import numpy as np
 from qed.certificates.fingerprint import fingerprint
 from qed.errors import QedError
 from qed.graph.calls import Cond, Inline, Scan, While
-from qed.graph.graph import Equation, Graph
+from qed.graph.graph import Atom, Equation, Graph, Literal, Variable
 from qed.graph.trace import Traced, trace
 
 
@@ -49,6 +50,11 @@ def _rel_entr(p: Any, q: Any) -> Any:
     return jnp.where(both, u * jnp.log(u / v), jnp.where(first, 0 * q, jnp.inf))
 
 
+def _betaln(a: Any, b: Any) -> Any:
+    lgamma = jax.lax.lgamma
+    return lgamma(a) + (lgamma(b) - lgamma(a + b))
+
+
 _X64 = "jax_enable_x64"
 MEANT: dict[str, tuple[tuple[Callable[..., Any], Callable[..., Any]], ...]] = {
     "_rel_entr": ((jax.scipy.special.kl_div, _kl_div), (jax.scipy.special.rel_entr, _rel_entr)),
@@ -56,6 +62,10 @@ MEANT: dict[str, tuple[tuple[Callable[..., Any], Callable[..., Any]], ...]] = {
     "log_ndtr": ((jax.scipy.special.log_ndtr, _log_ndtr),),
 }
 """By the name of a call: the library's functions that make it, and what they stand for."""
+
+
+RUNS = ((jax.scipy.special.betaln, _betaln),)
+"""The library's functions of two numbers that leave their equations in a row, and what they stand for."""
 
 
 def meant(traced: Traced) -> Traced:
@@ -73,10 +83,89 @@ def meant(traced: Traced) -> Traced:
 
 
 def _meant(graph: Graph) -> Graph:
+    graph = _without_runs(graph)
     changed = [_equation(equation) for equation in graph.equations]
     if all(new is old for new, old in zip(changed, graph.equations, strict=True)):
         return graph
     return replace(graph, equations=tuple(changed))
+
+
+def _without_runs(graph: Graph) -> Graph:
+    """The graph, the equations of such functions replaced by those of what they stand for."""
+    names = [equation.primitive for equation in graph.equations]
+    if "lgamma" not in names:
+        return graph
+    found: list[Equation] = []
+    k = 0
+    while k < len(names):
+        first = graph.equations[k]
+        made = None
+        if len(first.inputs) == 2 and names[k] in ("le", "min"):
+            shapes = tuple((x.shape, str(x.dtype)) for x in first.inputs)
+            made = next((m for which in range(len(RUNS)) if (m := _run(graph, k, which, shapes)) is not None), None)
+        found += [first] if made is None else made.equations
+        k += 1 if made is None else made.length
+    return graph if len(found) == len(names) else replace(graph, equations=tuple(found))
+
+
+class Run(NamedTuple):
+    """What `length` equations of a graph are replaced by."""
+
+    length: int
+    equations: list[Equation]
+
+
+def _run(graph: Graph, start: int, which: int, shapes: tuple[tuple[tuple[int, ...], str], ...]) -> Run | None:
+    """The equations from `start` on, if they are those of a function of RUNS."""
+    if any(dtype not in ("float32", "float64") for _, dtype in shapes):
+        return None
+    pair = _traced(*RUNS[which], shapes, bool(getattr(jax.config, _X64)))
+    if pair is None or any(len(graph.inputs) != 2 or graph.constants for graph in pair):
+        return None
+    library, exact = pair
+    own = graph.equations[start : start + len(library.equations)]
+    inputs = own[0].inputs
+    value: dict[Any, Atom] = dict(zip(library.inputs, inputs, strict=True))
+    for pattern, equation in zip(library.equations, own, strict=False):
+        value.update(zip(pattern.outputs, equation.outputs, strict=False))
+    bound = tuple(_bound(equation, value) for equation in library.equations)
+    free = tuple(dict.fromkeys(x for x in inputs if isinstance(x, Variable)))
+    ours = Graph(free, own, own[-1].outputs)
+    if len(own) < len(bound) or not _closed(ours) or fingerprint(ours) != fingerprint(replace(ours, equations=bound)):
+        return None
+    value = dict(zip(exact.inputs, inputs, strict=True)) | {exact.outputs[0]: own[-1].outputs[0]}
+    for equation in exact.equations:
+        value |= {v: Variable(v.shape, v.dtype) for v in equation.outputs if v not in value}
+    return Run(len(own), [replace(_bound(equation, value), span=own[-1].span) for equation in exact.equations])
+
+
+def _bound(equation: Equation, value: dict[Any, Atom]) -> Equation:
+    """An equation between other variables."""
+    inputs = tuple(x if isinstance(x, Literal) else value.get(x, x) for x in equation.inputs)
+    outputs: Any = tuple(value.get(v, v) for v in equation.outputs)
+    return replace(equation, inputs=inputs, outputs=outputs)
+
+
+def _closed(graph: Graph) -> bool:
+    """Whether the equations read nothing but the inputs and each other."""
+    known = set(graph.inputs)
+    for equation in graph.equations:
+        if not all(isinstance(x, Literal) or x in known for x in equation.inputs):
+            return False
+        known.update(equation.outputs)
+    return True
+
+
+@cache
+def _traced(library: Any, exact: Any, shapes: Any, x64: bool) -> tuple[Graph, Graph] | None:
+    """The graphs of a library's function and of what it stands for."""
+    with jax.enable_x64(x64 or any(dtype == "float64" for _, dtype in shapes)):
+        at = [np.zeros(shape, dtype) for shape, dtype in shapes]
+        try:
+            found = [trace(lambda xs, fun=fun: fun(*xs), at).graph for fun in (library, exact)]
+        except (QedError, TypeError):
+            return None
+    return found[0], found[1]
 
 
 def _equation(equation: Equation) -> Equation:
@@ -109,13 +198,10 @@ def _exact(name: str, graph: Graph) -> Graph | None:
 def _graphs(
     name: str, which: int, shapes: tuple[tuple[tuple[int, ...], str], ...], x64: bool
 ) -> tuple[str, Graph] | None:
-    library, exact = MEANT[name][which]
-    with jax.enable_x64(x64 or any(dtype == "float64" for _, dtype in shapes)):
-        at = [np.zeros(shape, dtype) for shape, dtype in shapes]
-        try:
-            own, wanted = trace(lambda xs: library(*xs), at).graph, trace(lambda xs: exact(*xs), at).graph
-        except (QedError, TypeError):
-            return None
+    pair = _traced(*MEANT[name][which], shapes, x64)
+    if pair is None:
+        return None
+    own, wanted = pair
     calls = [e.call for e in own.equations if isinstance(e.call, Inline) and e.call.name == name]
     same = len(calls) == 1 and len(wanted.inputs) == len(shapes)
     return (fingerprint(calls[0].graph), wanted) if same else None

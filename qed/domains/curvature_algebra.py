@@ -19,6 +19,9 @@ from qed.domains.curvature_terms import Form, Place, Terms
 from qed.domains.precision import precision
 
 HOMOGENEOUS = ("abs", "square", "integer_pow")
+SMOOTH = frozenset(("exp", "lgamma", "log", "square"))
+"""Functions of which a program takes the value at the smaller and at the larger of two numbers."""
+PAIRS = 64
 BITS = 300
 LONG = 4096
 """Rational numbers with more bits than this are no longer kept exact."""
@@ -215,8 +218,28 @@ class Algebra(Terms):
         if ratio is not None:
             rest = self.combine(((x, self.one), (v, -ratio)))
             return self.combine(((self._quotient(rest, v, safe), self.one),), ratio)
+        shorter = self._cancelled(x, v)
+        if shorter is not None:
+            return shorter
         u, c = self.normalised(x)
         return self.scale(self.of(self.atom("quotient", None, (u, v))), c)
+
+    def _cancelled(self, x: Form, v: Form) -> Form | None:
+        """x / v without the terms v w and v^2 of x of which only affine functions w, v are left, or None."""
+        taken = []
+        for atom, c in x.terms:
+            if atom.name == "square" and atom.args[0] is v:
+                taken.append((atom, c, v))
+            elif atom.kind == "product" and v in atom.args:
+                taken.append((atom, c, atom.args[0] if atom.args[1] is v else atom.args[1]))
+        taken = [part for part in taken if part[2].affine or len(x.terms) == 1]
+        if not taken or (x.constant != 0 and not v.affine):
+            return None
+        rest = self.combine([(x, self.one), *((self.of(atom), -c) for atom, c, _ in taken)])
+        whole = [(w, c) for _, c, w in taken]
+        if rest.terms or rest.constant != 0:
+            whole.append((self.divide(rest, v), self.one))
+        return self.combine(whole)
 
     def _share(self, x: Form, v: Form) -> Any:
         """The c for which x - c v is a constant, or None."""
@@ -254,6 +277,23 @@ class Algebra(Terms):
             return self.scale(self.unary("erfc", self.scale(u, -1)), -c)
         return x
 
+    def _without_order(self, x: Form) -> Form:
+        """c f(w + k |d|) + c f(w - k |d|) as c f(w + k d) + c f(w - k d): f of the smaller and of the larger number."""
+        bent = [(atom, c) for atom, c in x.terms if atom.name in SMOOTH and _modulus(atom.args[0])[0] is not None]
+        for i, (first, c) in enumerate(bent):
+            for second, d in bent[:i]:
+                u, v = first.args[0], second.args[0]
+                (modulus, k), (other, m) = _modulus(u), _modulus(v)
+                if c != d or first.data != second.data or other is not modulus or k + m != 0:
+                    continue
+                half, middle = self.scale(modulus.args[0], k), self.combine(((u, self.q(1, 2)), (v, self.q(1, 2))))
+                if self.subtract(u, self.combine(((middle, self.one), (self.of(modulus), k)))).terms:
+                    continue
+                made = [self.image(first.data, each(middle, half)) for each in (self.add, self.subtract)]
+                rest = [(self.of(atom), -c) for atom in (first, second)]
+                return self.total([(x, self.one), *rest, *((form, c) for form in made)])
+        return x
+
     def total(self, pairs: Any) -> Form:
         """A sum in which max(a, b) and |a - b| that belong together are brought to one modulus."""
         found = self.combine(pairs)
@@ -262,6 +302,8 @@ class Algebra(Terms):
             found = curvature_factors.gathered(self, found) or found
         if len(found.terms) == 1 and kinds <= {"erf", "erfc"}:
             return self._error_function(found)
+        if len(found.terms) <= PAIRS and kinds & SMOOTH:
+            found = self._without_order(found)
         if "max" not in kinds or "abs" not in kinds:
             return found
         coefficients = {atom.index: c for atom, c in found.terms}
@@ -282,6 +324,12 @@ def _card(name: str, **parameters: Any) -> facts.Card:
     found = facts.card(name, **parameters)
     assert found is not None
     return found
+
+
+def _modulus(u: Form) -> tuple[Any, Any]:
+    """The only modulus in a sum, with its coefficient; None twice where there is none, or several."""
+    found = [(atom, c) for atom, c in u.terms if atom.name == "abs"]
+    return found[0] if len(found) == 1 else (None, None)
 
 
 def _is_sum_of_powers(v: Form) -> bool:

@@ -65,6 +65,7 @@ def choose(a: Algebra, which: Form, zero: Form, one: Form) -> Form:
     return a.of(found)
 
 
+FEW = 8
 MOST_INSIDE = 60
 """Atoms that are looked through for what a condition decides; a search for places in an array makes far more."""
 
@@ -104,6 +105,8 @@ def _given_atom(a: Algebra, atom: Atom, condition: Atom, case: int) -> Form | No
     if atom.kind == "compare" and atom.args[0] is u:
         decided = _decided(a, condition, case, atom.data)
         return None if decided is None else a.number(int(decided))
+    if atom.kind == "compare" and _implied(a, condition, case, atom.args[0]):
+        return a.number(0)
     if not _chooses(atom, condition, 6):
         return None
     inner = [given(a, arg, condition, case) for arg in atom.args]
@@ -135,6 +138,18 @@ def _decided(a: Algebra, condition: Atom, case: int, asked: str) -> bool | None:
     left = signs[condition.data] if case == 2 else {-1, 0, 1} - signs[condition.data]
     left = left - ({-1} if low >= 0 else set()) - ({1} if high <= 0 else set())
     return True if left <= signs[asked] else False if not left & signs[asked] else None
+
+
+def _implied(a: Algebra, condition: Atom, case: int, v: Form) -> bool:
+    """Whether the condition says that u > 0, and v >= c u for a c > 0, so that v is neither 0 nor below: (u + w)/2."""
+    u = condition.args[0]
+    c = next((k for atom, k in v.terms if u.terms and atom is u.terms[0][0]), a.zero)
+    if c == 0 or len(v.terms) > FEW:
+        return False
+    left = {"lt": {0, 1}, "le": {1}, "eq": {-1, 1}}[condition.data] if case == 1 else set()
+    left = left - ({-1} if a.range(u)[0] >= 0 else set())
+    ratio = c / u.terms[0][1]
+    return left == {1} and ratio > 0 and a.range(a.subtract(v, a.scale(u, ratio)))[0] >= 0
 
 
 def _at_zero(a: Algebra, form: Form, u: Form) -> Form | None:

@@ -149,6 +149,8 @@ def _log(a: Algebra, card: facts.Card, x: Form) -> Form | None:
     if not x.terms or not a.positive(x):
         return None
     one = x.terms[0][0]
+    if x.single is not None and x.single[1] < 0 and one.kind in ("product", "quotient"):
+        return _log_of_negative(a, one, -x.single[1])
     if len(x.terms) == 1 and one.name == "logistic" and x.terms[0][1] == -1 and x.constant == 1:
         return a.scale(a.log_sum_exp([(a.one, a.number(0)), (a.one, one.args[0])]), -1)
     if all(atom.name == "exp" and c > 0 for atom, c in x.terms) and x.constant >= 0:
@@ -161,6 +163,16 @@ def _log(a: Algebra, card: facts.Card, x: Form) -> Form | None:
     if found is None:
         return None
     return found if c == 1 else a.add(found, a.unary("log", a.number(c)))
+
+
+def _log_of_negative(a: Algebra, atom: Atom, c: Any) -> Form | None:
+    """The logarithm of -c u v, or -c u / v, where one of both is above 0 and the other below."""
+    for signs in ((1, -1), (-1, 1)):
+        parts = [a.scale(form, s) for form, s in zip(atom.args, signs, strict=True)]
+        if all(a.positive(part) for part in parts):
+            logs = [a.unary("log", part) for part in (*parts, a.number(c))]
+            return a.combine(zip(logs, (a.one, a.one if atom.kind == "product" else -a.one, a.one), strict=True))
+    return None
 
 
 def _log_of_sigmoids(a: Algebra, x: Form) -> Form | None:

@@ -1,9 +1,10 @@
 """Integrals along a line: a form that its slope makes, from where it vanishes, or between two shifted places.
 
-Where phi' > 0 is log-concave, so is phi(t) = the integral of phi' from where phi vanishes to t, and so is, for d > 0,
-phi(t + d) - phi(t) = the integral of phi'(t + s) over 0 < s < d: integrals of log-concave functions of (t, s) over
-convex sets of s (Prekopa 1973; Boyd and Vandenberghe, *Convex Optimization*, 2004, section 3.5.2; An, "Logconcavity
-versus logconvexity", 1998, for distribution functions). Here the two readings of a form, with the lines they go along.
+Where phi' > 0 is log-concave, so is phi(t) = the integral of phi' from where phi vanishes to t, and so is, for affine
+u < v, phi(v) - phi(u) = the integral of phi'(s) over u(x) < s < v(x): integrals over s of functions that are
+log-concave in (x, s), on a convex set (Prekopa 1973; Boyd and Vandenberghe, *Convex Optimization*, 2004, section 3.5.2;
+An, "Logconcavity versus logconvexity", 1998, for distribution functions; Burridge, 1981, for ordered categories, whose
+thresholds are found with the weights). Here the two readings of a form, with the lines they go along.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def from_zero(a: Algebra, form: Form, sign: int, half: bool) -> Integral | None:
 
 
 def increment(a: Algebra, form: Form) -> Integral | None:
-    """The line of f where the form is c f(u + d) - c f(u) for an affine u and a number d."""
+    """The line of f where the form is c f(v) - c f(u) for affine u, v of which one is surely above the other."""
     if len(form.terms) != 2 or form.constant != 0:
         return None
     (first, c), (second, d) = form.terms
@@ -76,14 +77,15 @@ def increment(a: Algebra, form: Form) -> Integral | None:
         return None
     u, v = first.args[0], second.args[0]
     gap = a.subtract(v, u)
-    if gap.terms or not (u.affine and u.terms):
+    above, below = a.positive(gap), a.positive(a.scale(gap, -1))
+    if not (u.affine and v.affine and (above or below) and u.lost is None and v.lost is None):
         return None
     ends = [a.range(x) for x in (u, v)]
     if not all(math.isfinite(end) for pair in ends for end in pair):
         line = Line(a, None, None)
     else:
         line = Line(a, *(a.rational(pick(pair[k] for pair in ends)) for k, pick in enumerate((min, max))))
-    rising = (gap.constant > 0) == (d > 0)
+    rising = above == (d > 0)
     phi = line.algebra.image(first.data, line.t)
     try:
         return _read(line, line.algebra.scale(phi, 1 if rising else -1))

@@ -240,7 +240,9 @@ class Formula:
     def call(self, name: str, *operands: Any, **parameters: Any) -> Number:
         """A function of the tables."""
         if name == "pi":
-            raise NoValue(name)
+            atom = self.a.atom("number", "pi", (), key="pi")
+            atom.lower, atom.upper, atom.direct = math.nextafter(math.pi, 0.0), math.nextafter(math.pi, 4.0), True
+            return Number(self.a, self.a.of(atom))
         card = facts.card(name, **parameters)
         if card is None:
             raise NoValue(name)

@@ -35,7 +35,9 @@ def positive(a: Terms, form: Form) -> bool:
         low, high = a.range_of(atom)
         if c > 0 and low >= 0:
             sure = sure or _always_positive(a, atom)
-        elif not (c < 0 and high <= 0):
+        elif c < 0 and high <= 0:
+            sure = sure or _always_negative(a, atom)
+        else:
             return False
     return sure
 
@@ -100,6 +102,14 @@ def is_definite(a: Terms, atom: Atom) -> bool:
 def nonzero(a: Terms, form: Form) -> bool:
     """Whether it is a number of a factor that cannot be 0: a pivot of elimination with exchanges."""
     return form.single is not None and form.single[0].kind == "lu" and form.single[0].data[0] == form.single[0].data[1]
+
+
+def _always_negative(a: Terms, atom: Atom) -> bool:
+    """Whether it is a product, or a quotient, of a number above 0 and one below 0."""
+    if atom.kind not in ("product", "quotient"):
+        return False
+    u, v = atom.args
+    return any(a.positive(s) and a.positive(a.scale(t, -1)) for s, t in ((u, v), (v, u)))
 
 
 def _always_positive(a: Terms, atom: Atom) -> bool:

@@ -20,6 +20,7 @@ import numpy as np
 from qed import facts
 from qed.domains import curvature_positive
 from qed.domains.curvature_atoms import Atom, Form, Place
+from qed.domains.curvature_parabolas import parabolas
 from qed.domains.curvature_ranges import WHOLE, Range, down, ends, times
 from qed.domains.hull import image
 from qed.domains.intervals import Intervals
@@ -56,6 +57,8 @@ class Terms:
         """Matrices that were asked about: their entries, and whether they are positive definite on the box."""
         self.squares: dict[Form, bool] = {}
         """Forms that were asked about: whether they are sums of squares of affine functions, and a constant >= 0."""
+        self.parabolas: dict[Form, Range | None] = {}
+        """Ranges of forms whose terms depend on each other: polynomials of degree 2 in each variable."""
         self.ends: tuple[Any, Any] | None = None
         """On a line: the exact ends of the open piece that the only variable runs through, None for infinite ones."""
 
@@ -203,7 +206,12 @@ class Terms:
         if len(form.terms) == 1 and form.constant == 0 and form.terms[0][1] == 1:
             lower, upper = self.range_of(form.terms[0][0])
         lower, upper = max(form.lower, lower), min(form.upper, upper)
-        return (0.0, upper) if lower < 0 < upper and self.sum_of_squares(form) else (lower, upper)
+        if lower < 0 < upper and self.sum_of_squares(form):
+            lower = 0.0
+        if form not in self.parabolas:
+            self.parabolas[form] = parabolas(self, form)
+        exact = self.parabolas[form]
+        return (lower, upper) if exact is None else (max(lower, exact[0]), min(upper, exact[1]))
 
     def sum_of_squares(self, form: Form) -> bool:
         """Whether a form with products or differences of squares is a sum of squares of affine functions."""

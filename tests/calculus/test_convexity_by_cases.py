@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.scipy import stats
-from jax.scipy.special import gammaln, i0e
+from jax.scipy.special import betaln, gammaln, i0e
 
 import qed
 from qed.calculus.shapes.rational import rational
@@ -15,7 +15,7 @@ from qed.errors import CertificateError
 from tests.calculus.corpus_shapes import LINE, over
 
 ONE, PLANE = over(*LINE), over(*LINE, 2)
-POSITIVE = over(0.25, 4.0, 2)
+POSITIVE, PLANE_UP = over(0.25, 4.0, 2), over(0.0, 4.0, 2)
 
 
 def branches(last):
@@ -33,6 +33,11 @@ def beta(a):
 def hinges(x):
     rows = jnp.array([[1.0, 2.0], [-0.5, 1.0], [0.25, -1.5]])
     return jnp.sum(jnp.log1p(jnp.exp(jnp.sum(jnp.abs(x)) - rows @ x)))
+
+
+def von_neumann(matrix):
+    eigenvalues = jnp.linalg.eigvalsh(matrix)
+    return jnp.sum(eigenvalues * jnp.log(eigenvalues))
 
 
 CONVEX = {
@@ -58,8 +63,25 @@ CONVEX = {
     "distance from a segment": (lambda x: jnp.hypot(x[0] - jnp.clip(x[0], -1, 1), x[1]), PLANE),
     "von Mises": (lambda x: jnp.log(i0e(jnp.hypot(x[0], x[1]))) + jnp.hypot(x[0], x[1]), PLANE),
     "length": (lambda x: jnp.hypot(x[0], 2 * x[1]), PLANE),
+    "log beta beyond 8": (lambda a: betaln(a[0], a[1]) + betaln(a[1] + 1, 2.0), over(0.5, 40.0, 2)),
+    "ordered categories": (
+        lambda x: -jnp.log(jax.nn.sigmoid(x[0] + x[1] + 2.5) - jax.nn.sigmoid(x[0])), over(-2.0, 2.0, 2)),
+    "ordered categories, probit": (
+        lambda x: -jnp.log(stats.norm.cdf(x[0] + x[1] + 2.5) - stats.norm.cdf(x[0])), over(-2.0, 2.0, 2)),
+    "a cube over a square": (lambda x: x[0] ** 3 / (x[1] + 1.0) ** 2, over(0.0, 4.0, 2)),
+    "a fourth power over two": (lambda x: (x[0] - x[1]) ** 4 / (x[0] * x[1] ** 2), POSITIVE),
+    "a product in one variable": (lambda x: -jnp.log(2 * x - x**2) - jnp.sqrt(x * (2 - x)), over(0.0625, 1.9375)),
+    "a root and its inverse function": (lambda x: 2 * x * jnp.arcsinh(2 * x) - jnp.sqrt(1 + 4 * x**2), ONE),
+    "an arc and its sine": (lambda x: x * jnp.arcsin(x) + jnp.sqrt(1 - x**2), over(-1.0, 1.0)),
+    "a root in a logarithm": (lambda x: jnp.sqrt(1 + x**2) - jnp.log(1 + jnp.sqrt(1 + x**2)), ONE),
+    "a square over its root": (lambda x: x[0] ** 2 / x[1] + (3 * x[1] ** 2 - x[0] * x[1]) / x[1], POSITIVE),
+    "von Neumann's entropy": (lambda x: von_neumann(jnp.array([[x[0], 0.25], [0.25, x[1]]])), over(0.5, 2.0, 2)),
 }  # fmt: skip
 NOT_CONVEX = {
+    "a cube over a power of degree 2.5": (lambda x: x[0] ** 3 / ((x[1] + 1.0) ** 2 * jnp.sqrt(x[0] + 1)), PLANE_UP),
+    "categories of a bounded density": (
+        lambda x: -jnp.log(jnp.arctan(x[0] + x[1] + 2.5) - jnp.arctan(x[0])), over(-2.0, 2.0, 2)),
+    "more than a root takes": (lambda x: x * jnp.arcsinh(x) - 3 * jnp.sqrt(1 + x**2), ONE),
     "branches that fall": (branches(-1.0), ONE),
     "a table that falls": (lambda x: jnp.interp(x, jnp.arange(4.0), jnp.array([4.0, 1, 2, 2.5])), over(0.0, 3.0)),
     "a little beyond the inflection": (lambda x: -jnp.exp(-2 * x**2), over(-0.5, 0.5 + 2.0**-12)),
@@ -133,6 +155,37 @@ def test_another_reading_of_an_integral_is_not_believed():
         rows = tuple((*row[:4], reading) if other is row else other for other in made.rows)
         with pytest.raises(CertificateError, match="no such integral"):
             Convexity(**{**vars(made), "rows": rows}).sealed().verify()
+
+
+def test_exact_signs_beside_a_root_agree_with_second_differences():
+    """Sums of what sqrt(1 + t^2) and its relatives make: the proof and its check, against values alone."""
+    from qed.certificates.convexity import rows_of
+    from qed.certificates.convexity_rules import Check, check
+    from qed.domains.curvature_values import Values
+
+    random = np.random.default_rng(1)
+    points = np.linspace(-9, 9, 3001)
+    proved = bent = 0
+    for _ in range(80):
+        a = Algebra()
+        t = a.line(None, None)
+        square = a.combine([(a.unary("square", t), a.one)], 1)
+        root, inverse = a.unary("sqrt", square), a.unary("asinh", t)
+        logarithm = a.unary("log", a.combine([(root, a.one)], 1))
+        parts = [root, a.multiply(t, inverse), a.multiply(t, root), inverse, logarithm, a.unary("rsqrt", square),
+                 a.unary("square", t)]  # fmt: skip
+        form = a.combine([(part, a.q(int(random.integers(-2, 3)))) for part in parts])
+        values = np.broadcast_to(Values({t.terms[0][0]: points}).of(form), points.shape)
+        differences = values[2:] - 2 * values[1:-1] + values[:-2]
+        up = bool(np.all(differences >= -1e-12 * (1 + np.abs(values[1:-1]))))
+        step = rational(a, form)
+        assert up or step is None, form
+        if step is not None:
+            rows = rows_of(step)
+            check(Check(a, rows, {}, len(rows) - 1, form, set()))
+        proved, bent = proved + (step is not None), bent + up
+
+    assert 9 <= proved <= bent <= proved + 6
 
 
 def test_a_negative_rate_does_not_turn_the_range_round():

@@ -47,6 +47,7 @@ TEXTS = {
     "pieces": "along one line: convex on each piece, and the slope does not fall where the pieces meet",
     "second derivatives": "the matrix of second derivatives is positive semidefinite on every piece of the box",
     "pivot": "a pivot of the elimination of a positive definite matrix is concave in it, and so is its log-determinant",
+    "power over powers": "u^p / (v^a w^b ...) with p >= 1 + a + b + ... is convex for convex u >= 0, concave v, w > 0",
     "quadratic form": "the matrix of second derivatives is positive semidefinite, in exact rational numbers",
     "quadratic over linear": "u^2/v is convex for v > 0",
     "relative entropy": "u log(u/v) is jointly convex",

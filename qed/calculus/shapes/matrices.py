@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from qed.calculus.shapes.powers import times_its_logarithm
 from qed.calculus.shapes.signs import signs
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_proof import Step
@@ -101,6 +102,7 @@ def of_spectrum(rules: Rules, parts: Terms, steps: Known) -> Groups:
     """The same convex function of every eigenvalue, added up; log-sum-exp of all."""
     a = rules.a
     families: dict[Any, list[tuple[Atom, Any]]] = {}
+    entropies: dict[Any, list[tuple[Atom, Any]]] = {}
     found = []
     for atom, c in parts:
         scaled = one_eigenvalue(atom.args[0]) if atom.kind == "unary" else None
@@ -108,6 +110,9 @@ def of_spectrum(rules: Rules, parts: Terms, steps: Known) -> Groups:
             each, k, constant = scaled
             key = (atom.data, c, each.data[0], each.data[2:], each.args, k, constant)
             families.setdefault(key, []).append((atom, c))
+        own = times_its_logarithm(atom)
+        if own is not None and c > 0 and a.nonnegative(own) and one_eigenvalue(own) is not None:
+            entropies.setdefault((c, own.terms[0][0].data[2:], own.terms[0][0].args), []).append((atom, c))
         if atom.kind == "log_sum_exp" and c > 0 and steps.get(atom.index) is None:
             found += _log_sum_exp(a, atom, c, parts)
     for (card, c, kind, shape, args, k, _), members in families.items():
@@ -119,7 +124,24 @@ def of_spectrum(rules: Rules, parts: Terms, steps: Known) -> Groups:
         if _bends(bounds, c > 0) and (kind == "symmetric" or _rises(bounds, (c > 0) == (k > 0))):
             group = a.form(members, a.zero)
             found.append((group, Step("convex", group, "function of the spectrum", (), (), members[0][0].place)))
+    for members in entropies.values():
+        group = a.form(members, a.zero)
+        if is_von_neumann(group):
+            found.append((group, Step("convex", group, "function of the spectrum", (), (), members[0][0].place)))
     return found
+
+
+def is_von_neumann(form: Form) -> bool:
+    """Whether it is c times the sum of l log l over all eigenvalues l of one affine symmetric matrix."""
+    eigenvalues = [times_its_logarithm(atom) for atom, _ in form.terms]
+    first = eigenvalues[0].single if eigenvalues[0] is not None else None
+    if first is None or first[0].kind != "spectrum" or first[0].data[0] != "symmetric":
+        return False
+    matrix = first[0].args
+    found = {u.single[0].data[1] for u in eigenvalues if u is not None and u.single is not None and u.single[1] == 1}
+    same = all(u is not None and u.terms[0][0].args == matrix for u in eigenvalues)
+    good = same and form.constant == 0 and len({c for _, c in form.terms}) == 1
+    return good and found == set(range(first[0].data[2])) and all(entry.affine for entry in matrix)
 
 
 def _bends(bounds: Sequence[Any], up: bool) -> bool:

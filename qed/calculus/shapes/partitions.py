@@ -6,7 +6,8 @@ Optimization*, 2004, section 3.5.2). For positive affine u, v this holds of the 
     log B(u_1, ..., u_n) = log Gamma(u_1) + ... + log Gamma(u_n) - log Gamma(u_1 + ... + u_n)
     log integral of x^(u-1) e^(-v x) over x > 0 = log Gamma(u) - u log v
 
-which are the normalising constants of the beta and Dirichlet laws, and of the gamma law. Of the law of von Mises it is
+which are the normalising constants of the beta and Dirichlet laws, and of the gamma law; a u_i may be a number, as in
+log Gamma(r) - log Gamma(r + n) of counts. Of the law of von Mises it is
 
     log integral of exp(u cos t) over 0 < t < pi = log I_0(u) + log pi = log(e^-|u| I_0(u)) + |u| + log pi
 
@@ -80,12 +81,13 @@ def _positive(rules: Rules, u: Form) -> bool:
 
 
 def _summands(rules: Rules, free: Terms, whole: Form, c: Any) -> Terms | None:
-    """Values of log Gamma, with coefficients of at least c, whose arguments add up to `whole`."""
+    """Values of log Gamma, with coefficients of at least c, whose arguments (and a number above 0) make `whole`."""
     names = {atom.index for atom, _ in whole.terms}
     near = [(t, d) for t, d in free if d >= c and any(atom.index in names for atom, _ in t.args[0].terms)]
-    for size in (len(near), *range(2, len(near))) if 2 <= len(near) <= MOST else ():
+    for size in (len(near), *range(1, len(near))) if 1 <= len(near) <= MOST else ():
         for chosen in combinations(near, size):
-            if rules.a.combine([(t.args[0], rules.a.one) for t, _ in chosen]) is whole:
+            rest = rules.a.combine([(whole, rules.a.one), *((t.args[0], -rules.a.one) for t, _ in chosen)])
+            if not rest.terms and (rest.constant > 0 or (rest.constant == 0 and size > 1)):
                 return chosen
     return None
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_proof import Step
 from qed.domains.curvature_terms import Atom, Form
-from qed.domains.precision import flint
+from qed.domains.precision import flint, precision
 
 if TYPE_CHECKING:
     from qed.calculus.shapes.rules import Rules
@@ -167,6 +167,27 @@ def never_negative_between(q: Any, low: Any, high: Any) -> bool:
             return False
     inside = _inside(low, high, q.degree() + 1)
     return next(value > 0 for value in map(q, inside) if value != 0)
+
+
+def positive_inside(q: Any, low: Any, high: Any) -> bool:
+    """Whether a polynomial is above 0 strictly between two exact ends; None where there is none."""
+    for factor, _ in q.factor_squarefree()[1]:
+        for end in (low, high):
+            if end is not None and factor(end) == 0:
+                factor = factor // flint().fmpq_poly([-end, 1])
+        if _real_roots(factor, low, high):
+            return False
+    return q(0) > 0 if low is None and high is None else all(value > 0 for value in map(q, _inside(low, high, 1)))
+
+
+def above_with_root(u: Any, v: Any, q: Any, low: Any, high: Any) -> bool:
+    """Whether u + v sqrt(q) is above 0 between the roots of u^2 - v^2 q, seen at one point of each: a guess."""
+    zeros = [complex(root).real for root, _ in (u * u - v * v * q).numer().complex_roots()]
+    ends = [s * 1e3 if end is None else float(int(end.p) / int(end.q)) for end, s in ((low, -1), (high, 1))]
+    marks = sorted({*ends, *(x for x in zeros if ends[0] < x < ends[1])})
+    middles = [flint().fmpq(*((x + y) / 2).as_integer_ratio()) for x, y in pairwise(marks)]
+    with precision(128) as library:
+        return all(library.arb(u(x)) + library.arb(v(x)) * library.arb(q(x)).sqrt() > 0 for x in middles)
 
 
 def second_derivatives_by_variable(a: Algebra, form: Form) -> list[tuple[Atom, Any]]:

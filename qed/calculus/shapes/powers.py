@@ -41,6 +41,29 @@ def factors_of(a: Algebra, form: Form) -> list[tuple[Form, Any]] | None:
     return None if inner is None else [(u, p * power) for u, p in inner]
 
 
+def ratio_of(a: Algebra, form: Form) -> list[tuple[Form, Any]]:
+    """The factors of products and quotients of powers of one term, with exponents of both signs.
+
+    >>> from qed.domains.curvature_algebra import Algebra
+    >>> a = Algebra()
+    >>> x, y = a.variable(0, "x", (0.0, 1.0)), a.variable(1, "y", (0.5, 1.0))
+    >>> ratio_of(a, a.divide(a.unary("integer_pow", x, y=3), a.unary("square", y)))
+    [(x0, 3), (x1, -2)]
+    """
+    if form.single is None or form.single[1] != 1:
+        return [(form, a.one)]
+    atom = form.single[0]
+    if atom.kind in ("product", "quotient"):
+        first, second = (ratio_of(a, arg) for arg in atom.args)
+        return first + [(u, p if atom.kind == "product" else -p) for u, p in second]
+    power = exponent(a, atom)
+    if power is None or atom.name == "abs":
+        return [(form, a.one)]
+    if not a.nonnegative(atom.args[0]):
+        return [(a.unary("abs", atom.args[0]), power)] if is_even(atom) and power > 0 else [(form, a.one)]
+    return [(u, p * power) for u, p in ratio_of(a, atom.args[0])]
+
+
 def times_its_logarithm(atom: Atom) -> Form | None:
     """The u of an atom u log(c u), with a number c > 0."""
     if atom.kind != "product":

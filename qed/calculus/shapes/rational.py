@@ -1,19 +1,22 @@
-"""Functions of one variable t whose second derivative is a rational function: of t, of e^(g t), or of t times one exp.
+"""Functions of one variable t whose second derivative is rational: in t, in e^(g t), in t and one exponential or root.
 
 With y = e^(g (t + s)), y' = g y, the field of rational functions of y is closed under d/dt, and so is that of rational
 functions of t; sigmoids are rational in y. With X = e^h(t) for a polynomial h, X' = h' X, and what is A + B X keeps
-that form. Logarithms and arctangents L of rational functions have a rational slope, and (r L)'' = r'' L + 2 r' L' +
-r L'' is rational where r'' = 0, as in t atan t - log(1 + t^2)/2. Where the second derivative is A alone, or B X, its
-sign is that of a polynomial, which exact roots decide, also where it vanishes at an end of the interval (Liouville's
-theory of elementary functions: Bronstein, *Symbolic Integration I*, 2005, chapter 3; for roots see `polynomials`).
+that form; with X = sqrt(q(t)), X' = q'/(2 q) X, it is a field, in which asinh t has a slope. Logarithms, arctangents
+and such L have a slope in the field, and (r L)'' = r'' L + 2 r' L' + r L'' is in it where r'' = 0, as in
+t atan t - log(1 + t^2)/2. Where the second derivative is A alone, or B X, its sign is that of a polynomial, which exact
+roots decide, also where it vanishes at an end of the interval; that of A + B sqrt(q) can change at the roots of
+A^2 - B^2 q only (Liouville's theory of elementary functions: Bronstein, *Symbolic Integration I*, 2005, chapter 3; for
+roots see `polynomials`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
-from qed.calculus.shapes.polynomials import never_negative_between, polynomial
+from qed.calculus.shapes.polynomials import above_with_root, never_negative_between, polynomial, positive_inside
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_line import atoms
 from qed.domains.curvature_proof import Step
@@ -21,7 +24,10 @@ from qed.domains.curvature_terms import Atom, Form
 from qed.domains.precision import flint, precision
 
 DEGREE = 48
+SLOPES = {"acos": (-1, 1, -1), "acosh": (1, -1, 1), "asin": (-1, 1, 1), "asinh": (1, 1, 1)}
+"""(s, c, k) for functions with the derivative k / sqrt(s u^2 + c)."""
 OF_EXPONENTIALS = ("cosh", "exp", "logistic", "sinh", "tanh")
+LETTERS = ("log", "atan", "atanh", *SLOPES)
 
 
 class NotRational(Exception):
@@ -45,11 +51,7 @@ def rational(a: Algebra, form: Form) -> Step | None:
         second = field.second(form)
     except (NotRational, ZeroDivisionError):
         return None
-    kept = [part for part in second if part != field.none]
-    if len(kept) > 1:
-        return None
-    top, bottom = kept[0] if kept else field.none
-    if not never_negative_between(top * bottom, *field.ends()):
+    if not field.nonnegative(*second):
         return None
     place = next((atom.place for atom, _ in form.terms if not atom.affine), None)
     numbers = (field.rate.p, field.rate.q, field.shift.p, field.shift.q)
@@ -72,10 +74,37 @@ def _field(a: Algebra, form: Form) -> Field:
             shift = u.constant / u.terms[0][1]
     if power is not None:
         return Field(a, a.zero, a.zero, power)
+    if not rates:
+        return Field(a, a.zero, a.zero, None, _root(a, form))
     rate = a.zero
     for c in rates:
         rate = abs(c) if rate == 0 else _common(rate, abs(c), a)
     return Field(a, rate, shift, None)
+
+
+def _root(a: Algebra, form: Form) -> Any:
+    """The polynomial q, above 0 on the line, of the first root in the form, or in the slope of an inverse function."""
+    for atom in atoms(form, set()):
+        if atom.name not in SLOPES and halves(atom) is None:
+            continue
+        whole = polynomial(a, atom.args[0])
+        if whole is None:
+            return None
+        powers = {sum(e for _, e in m): c for m, c in whole.items()}
+        q = flint().fmpq_poly([powers.get(k, a.zero) for k in range(max(powers, default=0) + 1)])
+        if atom.name in SLOPES:
+            sign, constant, _ = SLOPES[atom.name]
+            q = sign * q * q + constant
+        return q if a.ends is not None and 0 < q.degree() <= DEGREE and positive_inside(q, *a.ends) else None
+    return None
+
+
+def halves(atom: Atom) -> int | None:
+    """The odd k of a power u^(k/2)."""
+    if atom.name in ("sqrt", "rsqrt"):
+        return 1 if atom.name == "sqrt" else -1
+    power = dict(atom.data.parameters)["exponent"] if atom.name == "power" else None
+    return int(power.numerator) if power is not None and power.denominator == 2 else None
 
 
 def _exponents(form: Form) -> Iterator[Form]:
@@ -101,10 +130,11 @@ class Field:
         rate: g of y = e^(g (t + s)); 0 for y = t.
         shift: s.
         power: h of X = e^h, or None.
+        root: q of X = sqrt(q), or None.
     """
 
-    def __init__(self, a: Algebra, rate: Any, shift: Any, power: Form | None) -> None:
-        self.a, self.rate, self.shift, self.power = a, rate, shift, power
+    def __init__(self, a: Algebra, rate: Any, shift: Any, power: Form | None, root: Any = None) -> None:
+        self.a, self.rate, self.shift, self.power, self.root = a, rate, shift, power, root
         self.poly = flint().fmpq_poly
         self.y, self.one = self.poly([0, 1]), self.poly([1])
         self.none = (self.poly([]), self.one)
@@ -123,6 +153,23 @@ class Field:
             exact = [None if e is None else e.lower() if k == 0 else e.upper() for k, e in enumerate(ends)]
         sides = [None if e is None else _exactly(self.a, e) for e in exact]
         return self.a.zero if sides[0] is None else sides[0], sides[1]
+
+    def nonnegative(self, whole: Any, mixed: Any) -> bool:
+        """Whether A + B X is nowhere below 0."""
+        ends = self.ends()
+
+        def never_below(s: Any) -> bool:
+            return never_negative_between(s[0] * s[1], *ends)
+
+        if self.none in (whole, mixed):
+            return never_below(whole if mixed == self.none else mixed)
+        if self.root is None:
+            return False
+        below = whole[1] * mixed[1]
+        u, v = whole[0] * mixed[1] * below, mixed[0] * whole[1] * below
+        if never_below(whole) and never_below(mixed):
+            return True
+        return above_with_root(u, v, self.root, *ends)
 
     # --- arithmetic ---
 
@@ -143,25 +190,36 @@ class Field:
 
     def add(self, u: Any, v: Any) -> Any:
         """u + v."""
-        return tuple(self.fraction(s[0] * t[1] + t[0] * s[1], s[1] * t[1]) for s, t in zip(u, v, strict=True))
+        return tuple(self._sum(s, t) for s, t in zip(u, v, strict=True))
 
     def multiply(self, u: Any, v: Any) -> Any:
-        """u v, where not both hold X."""
+        """u v, where not both hold X = e^h."""
         (a, b), (c, d) = u, v
         if self.none not in (b, d):
-            raise NotRational
+            if self.root is None:
+                raise NotRational
+            crossed, under = self._sum(self._times(a, d), self._times(b, c)), self._times(b, d)
+            return self._sum(self._times(a, c), self._times(under, (self.root, self.one))), crossed
         whole, mixed = self._times(a, c), self._times(a, d) if b == self.none else self._times(b, c)
         return whole, mixed
+
+    def _sum(self, s: Any, t: Any) -> Any:
+        return self.fraction(s[0] * t[1] + t[0] * s[1], s[1] * t[1])
 
     def _times(self, s: Any, t: Any) -> Any:
         return self.fraction(s[0] * t[0], s[1] * t[1])
 
     def inverse(self, u: Any) -> Any:
-        """1 / u, where u does not hold X."""
+        """1 / u, where u does not hold X = e^h; by A - B X where X is a root."""
         (top, bottom), mixed = u
-        if mixed != self.none:
+        if mixed == self.none:
+            return self.fraction(bottom, top), self.none
+        if self.root is None:
             raise NotRational
-        return self.fraction(bottom, top), self.none
+        other = u[0], self._times(mixed, self.number(-1)[0])
+        norm, nothing = self.multiply(u, other)
+        assert nothing == self.none
+        return self.multiply(other, (self.fraction(norm[1], norm[0]), self.none))
 
     def power_of(self, u: Any, n: int) -> Any:
         """u^n."""
@@ -178,8 +236,12 @@ class Field:
         found = (self._slope_of(a), self._slope_of(b))
         if b == self.none:
             return found
-        assert self.power is not None
-        return found[0], self.add((found[1], self.none), (self._times(b, self.slope(self.power)[0]), self.none))[0]
+        if self.root is not None:  # X' = q'/(2 q) X
+            rate = self.fraction(self.root.derivative(), 2 * self.root)
+        else:
+            assert self.power is not None
+            rate = self.slope(self.power)[0]
+        return found[0], self._sum(found[1], self._times(b, rate))
 
     def _slope_of(self, s: Any) -> Any:
         top, bottom = s
@@ -233,10 +295,24 @@ class Field:
             return self.multiply(self.value(atom.args[0]), self.inverse(self.value(atom.args[1])))
         if atom.name in OF_EXPONENTIALS:
             return self._of_exponential(atom)
+        k = halves(atom)
+        if k is not None:
+            return self.power_of(self._root_of(self.value(atom.args[0])), k)
         n = self._exponent(atom)
         if n is None:
             raise NotRational
         return self.power_of(self.value(atom.args[0]), n)
+
+    def _root_of(self, u: Any) -> Any:
+        """sqrt(u) for u = r^2 q with a rational number r."""
+        if self.root is None or u[1] != self.none:
+            raise NotRational
+        top, bottom = self.fraction(u[0][0], u[0][1] * self.root)
+        c = top[0] if bottom == self.one and top.degree() == 0 else self.a.zero
+        p, q = math.isqrt(max(int(c.p), 0)), math.isqrt(int(c.q))
+        if p == 0 or p * p != c.p or q * q != c.q:
+            raise NotRational
+        return self.none, self.number(self.a.q(p, q))[0]
 
     def _exponent(self, atom: Atom) -> int | None:
         fixed = {"square": 2, "reciprocal": -1}.get(atom.name)
@@ -268,7 +344,7 @@ class Field:
 
     def _parts(self, atom: Atom) -> tuple[Any, dict[Atom, Any]]:
         timed = atom.kind == "variable" and self.rate != 0
-        if timed or not atom.free or atom.kind == "log_sum_exp" or atom.name in ("log", "atan", "atanh"):
+        if timed or not atom.free or atom.kind == "log_sum_exp" or atom.name in LETTERS:
             return self.zero, {atom: self.number(1)}
         if atom.kind not in ("product", "quotient"):
             return self._value(atom), {}
@@ -303,6 +379,10 @@ class Field:
             return self.number(int(atom.free))
         v = self._sum_of(atom) if atom.kind == "log_sum_exp" else self.value(atom.args[0])
         below = v
+        if atom.name in SLOPES:
+            sign, constant, k = SLOPES[atom.name]
+            square = self.multiply(self.number(sign), self.multiply(v, v))
+            below = self.multiply(self.number(k), self._root_of(self.add(square, self.number(constant))))
         if atom.name in ("atan", "atanh"):
             square, sign = self.multiply(v, v), 1 if atom.name == "atan" else -1
             below = self.add(self.number(1), self.multiply(self.number(sign), square))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from qed.calculus.shapes.groups import ordered, spectral
 from qed.calculus.shapes.matrices import pivot
 from qed.calculus.shapes.perspective import one_perspective
-from qed.calculus.shapes.powers import exponent, factors_of, is_even, times_its_logarithm
+from qed.calculus.shapes.powers import exponent, factors_of, is_even, ratio_of, times_its_logarithm
 from qed.calculus.shapes.signs import signs
 from qed.domains.curvature_proof import Step
 from qed.domains.curvature_quadratics import gram_is_definite, is_hyperbolic, quadratic
@@ -205,6 +205,23 @@ def power_mean(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
     return Step("convex", form, "power mean", tuple(s for s in steps if s is not None), (), atom.place)
 
 
+def power_over_powers(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
+    """u^p / (v_1^a_1 ... v_n^a_n) with p >= 1 + a_1 + ... + a_n, u >= 0 convex and v_i > 0 concave."""
+    if sign < 0 or atom.kind not in ("product", "quotient"):
+        return None
+    factors = ratio_of(rules.a, rules.a.of(atom))
+    tops = [(u, p) for u, p in factors if p > 0]
+    if len(tops) != 1 or len(factors) < 2 or tops[0][1] < 1 - sum((p for _, p in factors if p < 0), rules.a.zero):
+        return None
+    u = tops[0][0]
+    if not rules.a.nonnegative(u) or not all(rules.a.positive(v) for v, p in factors if p < 0):
+        return None
+    steps = [rules.convex(u), *(rules.concave(v) for v, p in factors if p < 0)]
+    if any(step is None for step in steps):
+        return None
+    return Step("convex", form, "power over powers", tuple(s for s in steps if s is not None), (), atom.place)
+
+
 def scaled(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | None:
     """A form times, or over, a number that has no exact value but a sign."""
     u, v = atom.args if atom.args[0].free else atom.args[::-1]
@@ -247,8 +264,8 @@ def one_of_spectrum(rules: Rules, form: Form, atom: Atom, sign: int) -> Step | N
 
 BY_KIND: dict[str, Sequence[Callable[[Rules, Form, Atom, int], Step | None]]] = {
     "unary": (composition, logarithm, root, from_logarithm, mean, power_mean, one_perspective),
-    "product": (scaled, entropy, one_form, mean, from_logarithm, one_perspective),
-    "quotient": (scaled, quotient, from_logarithm, one_perspective),
+    "product": (scaled, entropy, one_form, mean, from_logarithm, power_over_powers, one_perspective),
+    "quotient": (scaled, quotient, from_logarithm, power_over_powers, one_perspective),
     "max": (largest, one_perspective),
     "log_sum_exp": (largest,),
     "select": (one_perspective,),
