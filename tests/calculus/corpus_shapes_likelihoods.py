@@ -1,6 +1,7 @@
 """A sixth set of held-out shapes: likelihoods, entropies and robust losses.
 
-Written before any of its functions was given to the prover, as was corpus_shapes_markets.py.
+Written before any of its functions was given to the prover, as was corpus_shapes_markets.py (see there for how the
+prover first did).
 
 References: McCullagh (1980) and Burridge (1981) for ordered categories; Cox (1972); Barndorff-Nielsen, *Information and
 Exponential Families* (1978), for log-partitions; Martins and Astudillo (2016) for sparsemax; Lin, *Divergence measures

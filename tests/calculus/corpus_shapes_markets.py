@@ -1,6 +1,7 @@
 """A sixth set of held-out shapes: prices, utilities, controls, potentials.
 
-Written before any of its functions was given to the prover, as was corpus_shapes_likelihoods.py.
+Written before any of its functions was given to the prover, as was corpus_shapes_likelihoods.py. First judged, before
+any rule was changed for them: of the 83 in both files 75 right, 1 weaker, 7 unknown, none wrong, each below 10 s.
 
 References: Hull, *Options, Futures, and Other Derivatives* (2014), chapter 19 (the Greeks); Ahmadi-Javid, *Entropic
 value-at-risk* (2012); Boyd and Vandenberghe (2004), chapters 3 and 7; Arrow, Chenery, Minhas and Solow (1961) for
