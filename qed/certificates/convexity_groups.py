@@ -68,18 +68,19 @@ def _log_sum_exps(step: Check) -> None:
 
 
 def _relative_entropy(step: Check) -> None:
+    """k u log u less u log v_1, u log v_2, ... with coefficients that sum to k at most."""
     terms = step.form.terms
-    step.require(len(terms) == 2 and step.form.constant == 0, "it has not two terms")
-    for (one, k), (other, c) in (terms, terms[::-1]):
-        u = own_logarithm(one)
-        if u is None or k <= 0 or c != -k or other.kind != "product":
+    own = [(atom, c, u) for atom, c in terms if (u := own_logarithm(atom)) is not None and c > 0]
+    step.require(len(own) == 1 and len(terms) > 1 and step.form.constant == 0, "it is not one u log u and others")
+    (atom, _, u), total = own[0], sum((c for _, c in terms), step.a.zero)
+    step.require(u.affine and step.a.nonnegative(u) and total >= 0, "u may be negative, or more is taken away")
+    for other, c in terms:
+        if other is atom:
             continue
-        for w, v in (other.args, other.args[::-1]):
-            inner = logarithm_of(v)
-            if w is u and inner is not None and u.affine and inner.affine and step.a.nonnegative(u):
-                step.premises([])
-                return
-    step.fail("it is not u log u - u log v")
+        step.require(c < 0 and other.kind == "product", "a term is no -c u log v")
+        inside = [logarithm_of(v) for w, v in (other.args, other.args[::-1]) if w is u]
+        step.require(any(v is not None and v.affine for v in inside), "a term is no -c u log v of an affine v")
+    step.premises([])
 
 
 def _sum_of_largest(step: Check) -> None:

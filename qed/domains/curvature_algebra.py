@@ -14,7 +14,7 @@ from typing import Any
 
 from qed import facts
 from qed.domains import curvature_choices, curvature_factors
-from qed.domains.curvature_identities import RULES, log_sum_exp
+from qed.domains.curvature_identities import RULES, entropy, log_sum_exp
 from qed.domains.curvature_terms import Form, Place, Terms
 from qed.domains.precision import precision
 
@@ -155,7 +155,10 @@ class Algebra(Terms):
         v, d = self.normalised(y)
         if u is v:
             return self.scale(self.unary("square", u), c * d)
-        found = self._product_of_atoms(u, v) or self._distributed(u, v) or self._distributed(v, u)
+        found = self._product_of_atoms(u, v)
+        by_terms = None if found else entropy(self, u, v) or self._distributed(u, v) or self._distributed(v, u)
+        if by_terms is not None:  # each of whose terms has its own doubt
+            return self.scale(by_terms, c * d)
         if found is None:
             first, second = sorted((u, v), key=curvature_choices.order)
             found = self.of(self.atom("product", None, (first, second)))

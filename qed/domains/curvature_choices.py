@@ -65,7 +65,6 @@ def choose(a: Algebra, which: Form, zero: Form, one: Form) -> Form:
     return a.of(found)
 
 
-FEW = 8
 MOST_INSIDE = 60
 """Atoms that are looked through for what a condition decides; a search for places in an array makes far more."""
 
@@ -143,13 +142,9 @@ def _decided(a: Algebra, condition: Atom, case: int, asked: str) -> bool | None:
 def _implied(a: Algebra, condition: Atom, case: int, v: Form) -> bool:
     """Whether the condition says that u > 0, and v >= c u for a c > 0, so that v is neither 0 nor below: (u + w)/2."""
     u = condition.args[0]
-    c = next((k for atom, k in v.terms if u.terms and atom is u.terms[0][0]), a.zero)
-    if c == 0 or len(v.terms) > FEW:
-        return False
     left = {"lt": {0, 1}, "le": {1}, "eq": {-1, 1}}[condition.data] if case == 1 else set()
     left = left - ({-1} if a.range(u)[0] >= 0 else set())
-    ratio = c / u.terms[0][1]
-    return left == {1} and ratio > 0 and a.range(a.subtract(v, a.scale(u, ratio)))[0] >= 0
+    return left == {1} and a.dominates(v, u)
 
 
 def _at_zero(a: Algebra, form: Form, u: Form) -> Form | None:
@@ -162,6 +157,8 @@ def _at_zero(a: Algebra, form: Form, u: Form) -> Form | None:
             return a.number(form.constant - c * u.constant)
     total = a.number(form.constant)
     for atom, c in form.terms:
+        if _vanishes(a, atom, u):
+            continue
         if atom.kind != "unary" or atom.data.jumps:
             return None
         inner = _at_zero(a, atom.args[0], u)
@@ -170,6 +167,14 @@ def _at_zero(a: Algebra, form: Form, u: Form) -> Form | None:
             return None
         total = a.combine(((total, a.one), (value, c)))
     return total
+
+
+def _vanishes(a: Algebra, atom: Atom, u: Form) -> bool:
+    """Whether an atom is u times a number, or u log v with u >= 0 and v >= c u, which are 0 where u is."""
+    if atom.kind not in ("product", "quotient") or u.constant != 0:
+        return False
+    v, _ = a.normalised(u)
+    return atom.lost is None and (atom.args[0] is v or (atom.kind == "product" and atom.args[1] is v))
 
 
 def maximum(a: Algebra, forms: Sequence[Form]) -> Form:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qed import facts
+from qed.domains import curvature_choices
 from qed.domains.curvature_terms import Atom, Form
 
 if TYPE_CHECKING:
@@ -172,6 +173,33 @@ def _log_of_negative(a: Algebra, atom: Atom, c: Any) -> Form | None:
         if all(a.positive(part) for part in parts):
             logs = [a.unary("log", part) for part in (*parts, a.number(c))]
             return a.combine(zip(logs, (a.one, a.one if atom.kind == "product" else -a.one, a.one), strict=True))
+    return None
+
+
+def entropy(a: Algebra, x: Form, y: Form) -> Form | None:
+    """u log v where u >= 0 may be 0 and v >= c u for a c > 0: where u > 0 it is defined, and its limit at u = 0 is 0.
+
+    (c u log(c u) <= c u log v <= c u log of the largest v.) Of a quotient, u log(v/w) = u log v - u log w, too.
+    """
+    for u, v in ((x, y), (y, x)):
+        atom = v.single[0] if v.single is not None and v.single[1] == 1 else None
+        if atom is None or atom.name != "log" or atom.lost is None or u.lost is not None or not a.nonnegative(u):
+            continue
+        inside, factor = atom.args[0], a.one
+        parts = [(inside, 1)]
+        if inside.single is not None and inside.single[0].kind == "quotient" and inside.single[1] > 0:
+            (one, factor) = inside.single
+            parts = [(one.args[0], 1), (one.args[1], -1)]
+        if any(form.lost is not None or not a.dominates(form, u) for form, _ in parts):
+            continue
+        total = [(u, a.unary("log", a.number(factor)))] if factor != 1 else []
+        made = [(a.multiply(u, log), a.one) for u, log in total]
+        for form, sign in parts:
+            first, second = sorted((u, a.unary("log", form)), key=curvature_choices.order)
+            product = a.atom("product", None, (first, second))
+            product.lost = None
+            made.append((a.of(product), a.one * sign))
+        return a.combine(made)
     return None
 
 

@@ -93,6 +93,15 @@ def _grows(a: Terms, form: Form) -> bool:
     return not math.isnan(ends[0] + ends[1]) and a.positive(a.scale(gap, -d if falls else d))
 
 
+def dominates(a: Terms, v: Form, u: Form) -> bool:
+    """Whether v >= c u for a number c > 0, read off the first term of u: v = c u + w with w >= 0."""
+    share = next((k for atom, k in v.terms if u.terms and atom is u.terms[0][0]), a.zero)
+    if share == 0 or len(v.terms) > FEW:
+        return False
+    ratio = share / u.terms[0][1]
+    return ratio > 0 and a.range(a.combine(((v, a.one), (u, -ratio))))[0] >= 0
+
+
 def is_definite(a: Terms, atom: Atom) -> bool:
     """Whether a spectrum is that of a matrix known to be positive definite on the box."""
     known = a.matrices.get(tuple(id(form) for form in atom.args))

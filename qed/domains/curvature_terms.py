@@ -303,6 +303,7 @@ class Terms:
         return down(top, low), -down(-top, -high)
 
     positive, nonzero = curvature_positive.positive, curvature_positive.nonzero
+    dominates = curvature_positive.dominates
     _is_definite = curvature_positive.is_definite
 
     def nonnegative(self, form: Form) -> bool:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.scipy import stats
-from jax.scipy.special import betaln, gammaln, i0e
+from jax.scipy.special import betaln, gammaln, i0e, kl_div, rel_entr
 
 import qed
 from qed.calculus.shapes.rational import rational
@@ -64,6 +64,10 @@ CONVEX = {
     "von Mises": (lambda x: jnp.log(i0e(jnp.hypot(x[0], x[1]))) + jnp.hypot(x[0], x[1]), PLANE),
     "length": (lambda x: jnp.hypot(x[0], 2 * x[1]), PLANE),
     "log beta beyond 8": (lambda a: betaln(a[0], a[1]) + betaln(a[1] + 1, 2.0), over(0.5, 40.0, 2)),
+    "entropies from 0 on": (
+        lambda x: jnp.sum(rel_entr(x, (x + x[::-1]) / 2) + kl_div(x, x[::-1] + 0.5)), over(0.0, 2.0, 2)),
+    "a relative entropy behind a condition": (
+        lambda x: jnp.where(x[0] > 0, x[0] * jnp.log(x[0] / (x[0] + x[1])), 0.0), over(0.0, 2.0, 2)),
     "ordered categories": (
         lambda x: -jnp.log(jax.nn.sigmoid(x[0] + x[1] + 2.5) - jax.nn.sigmoid(x[0])), over(-2.0, 2.0, 2)),
     "ordered categories, probit": (
@@ -79,6 +83,8 @@ CONVEX = {
 }  # fmt: skip
 NOT_CONVEX = {
     "a cube over a power of degree 2.5": (lambda x: x[0] ** 3 / ((x[1] + 1.0) ** 2 * jnp.sqrt(x[0] + 1)), PLANE_UP),
+    "a relative entropy with another value at 0": (
+        lambda x: jnp.where(x[0] > 0, x[0] * jnp.log(x[0] / (x[0] + x[1])), -1.0), over(0.0, 2.0, 2)),
     "categories of a bounded density": (
         lambda x: -jnp.log(jnp.arctan(x[0] + x[1] + 2.5) - jnp.arctan(x[0])), over(-2.0, 2.0, 2)),
     "more than a root takes": (lambda x: x * jnp.arcsinh(x) - 3 * jnp.sqrt(1 + x**2), ONE),

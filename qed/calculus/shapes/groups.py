@@ -68,20 +68,20 @@ def dealt(rules: Rules, parts: Terms, steps: Known) -> Groups:
 
 
 def entropies(rules: Rules, parts: Terms, steps: Known) -> Groups:
-    """k (u log u - u log v) with u, v affine and positive: relative entropy."""
+    """k u log u - c_1 u log v_1 - c_2 u log v_2 - ... with affine u, v_i and c_1 + c_2 + ... <= k."""
     found = []
-    coefficients = {atom.index: (atom, c) for atom, c in parts}
     for atom, k in parts:
         u = times_its_logarithm(atom)
         if u is None or k <= 0 or not u.affine or not rules.a.nonnegative(u):
             continue
+        taken = [(atom, k)]
         for other, c in parts:
             v = times_a_logarithm(other, u)
-            if v is None or v is u or c != -k or not v.affine or other.index not in coefficients:
-                continue
-            group = rules.a.form(sorted([(atom, k), (other, c)], key=lambda p: p[0].index), rules.a.zero)
+            if v is not None and other is not atom and c < 0 and v.affine:
+                taken.append((other, c))
+        if len(taken) > 1 and sum((c for _, c in taken), rules.a.zero) >= 0:
+            group = rules.a.form(sorted(taken, key=lambda p: p[0].index), rules.a.zero)
             found.append((group, Step("convex", group, "relative entropy", (), (), atom.place)))
-            break
     return found
 
 

@@ -48,7 +48,7 @@ def ratio_of(a: Algebra, form: Form) -> list[tuple[Form, Any]]:
     >>> a = Algebra()
     >>> x, y = a.variable(0, "x", (0.0, 1.0)), a.variable(1, "y", (0.5, 1.0))
     >>> ratio_of(a, a.divide(a.unary("integer_pow", x, y=3), a.unary("square", y)))
-    [(x0, 3), (x1, -2)]
+    [(x, 3), (y, -2)]
     """
     if form.single is None or form.single[1] != 1:
         return [(form, a.one)]
