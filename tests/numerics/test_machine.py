@@ -123,6 +123,16 @@ def test_logarithms_of_constants_and_counts_of_truth_values():
     assert (bound < 2.0**-54).all()
 
 
+def test_what_is_compared_with_the_largest_of_some_is_known_to_be_equal():
+    def shares(x):
+        p = jnp.exp(x) / jnp.sum(jnp.exp(x))
+        return [p - p, jnp.where(p == jnp.max(p), 1.0, 2.0), jnp.where(jnp.min(p) < p, 1.0, 0.0)]
+
+    found, bound = of(shares, [0.0, 1.0, 2.0]).at_points(np.array([[3.0, 1.0, 2.0], [1.0, 1.0, np.nan]]))
+    assert found[0].tolist() == [0, 0, 0, 1, 2, 2, 1, 0, 1] and (bound[0] < 2.0**-54).all()
+    assert not (bound[1] < 2.0**-54).any()
+
+
 def moments(x, y):
     return jnp.dot(x, x) * jnp.dot(y, y) - jnp.dot(x, y) ** 2
 

@@ -46,10 +46,16 @@ class Wider(Protocol):
 
     alone: ClassVar[bool]
     """Whether its results need no others beside them."""
-    bits: ClassVar[tuple[float, float]]
-    """How many bits a result must lose at a probe to count, and how many a difference."""
-    least: ClassVar[float]
-    """How many probes must count."""
+
+    @property
+    def bits(self) -> tuple[float, float]:
+        """How many bits a result must lose at a probe to count, and how many a difference."""
+        ...
+
+    @property
+    def least(self) -> float:
+        """How many probes must count."""
+        ...
 
     def truth(self, moving: Sequence[int] | None, points: Sequence[np.ndarray]) -> list[np.ndarray] | None:
         """Its outputs at some points, or those of its derivative's graph; NaN where they are not known."""
@@ -72,16 +78,18 @@ class Longer:
         graph: the function as written.
         make: its rewritten form, of the graph in float64.
         only: which nodes lose digits at the user's own points: where it is given, nothing is probed.
+        into: the dtype to which results are rounded in the end, where that is shorter than the graph's.
     """
 
     graph: Graph
     make: Callable[[Graph], Function]
     only: Only | None = None
+    into: Any = None
 
     @cached_property
     def wider(self) -> Wider | None:
         """The function in longer numbers; None where they are not for it."""
-        return on_machine(self.graph) or in_float64(self.graph, self.make)
+        return on_machine(self.graph, self.into) or in_float64(self.graph, self.make)
 
     @property
     def alone(self) -> bool:

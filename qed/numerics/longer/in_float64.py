@@ -2,13 +2,15 @@
 
 The graph in float64 (`lengthened`) is rewritten like any other. Inputs are exact there, and the results are rounded to
 the program's dtype. It does not matter whether `jax_enable_x64` is set. The derivative is taken of the graph in
-float64, and is rewritten there.
+float64, and is rewritten there. Where even float64 cancels so far that the program's dtype sees it, 288 bits are used
+(`qed.numerics.longer.on_machine`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import jax
@@ -37,6 +39,10 @@ class Function(Protocol):
 
     def graphs(self, moving: Sequence[int]) -> tuple[Rewritten | None, Rewritten | None]:
         """The reverse and the forward graph of its derivative."""
+        ...
+
+    def longest(self, into: Any) -> Function:
+        """The same in longer numbers, where results that are rounded to a dtype in the end need them."""
         ...
 
 
@@ -71,28 +77,36 @@ class InFloat64:
 
     def truth(self, moving: Sequence[int] | None, points: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs in float64 at some points, or those of the derivative's graph."""
-        wide = self.function.value if moving is None else next(each for each in self._graphs(moving) if each)
         with jax.enable_x64(True):
+            wide = self.function.value
+            if moving is not None:
+                wide = next(each for each in self.function.graphs(moving) if each is not None)
             return in_numpy(wide.function, [as_wide(x) if is_real(x.dtype) else x for x in points])
 
     def value(self, short: Rewritten, blamed: Sequence[Node]) -> Rewritten:
         """The graph in float64 in place of a short one."""
-        return self._in_short(self.function.value, blamed)
+        return self._in_short(self._longest.value, blamed)
 
     def derivative(self, moving: Sequence[int], short: Pair, blamed: Sequence[Node]) -> Pair:
         """The derivative's graphs in float64."""
-        reverse, forward = self._graphs(moving)
+        with jax.enable_x64(True):
+            reverse, forward = self._longest.graphs(moving)
         return reverse and self._in_short(reverse, blamed), forward and self._in_short(forward, blamed)
 
-    def _graphs(self, moving: Sequence[int]) -> Pair:
+    @property
+    def _dtype(self) -> Any:
+        return next(v.dtype for v in self.graph.inputs if is_real(v.dtype))
+
+    @cached_property
+    def _longest(self) -> Function:
+        """The function in float64, and in longer numbers where float64 does not do."""
         with jax.enable_x64(True):
-            return self.function.graphs(moving)
+            return self.function.longest(self._dtype)
 
     def _in_short(self, wide: Rewritten, blamed: Sequence[Node]) -> Rewritten:
-        dtype = next(v.dtype for v in self.graph.inputs if is_real(v.dtype))
         identity = "the same operations on numbers of twice the digits, rounded at the end"
-        changes = (*wide.changes, *longer_changes(blamed, "in float64", identity))
-        return replace(wide, function=_rounded(wide.function, dtype), changes=changes, longer=True)
+        told = () if wide.longer else longer_changes(blamed, "in float64", identity)
+        return replace(wide, function=_rounded(wide.function, self._dtype), changes=(*wide.changes, *told), longer=True)
 
 
 def _rounded(function: Callable[..., list[Any]], dtype: Any) -> Callable[..., list[Any]]:

@@ -22,6 +22,10 @@ LONGEST = 40_000
 """The largest number of instructions."""
 NEGATIVE, ZERO, POSITIVE = 1, 2, 4
 """Signs by which `Writer.choose` chooses, to be added."""
+CASES = 32
+"""How many nested choices are looked through."""
+_MIRRORED = [4 * (k & 1) + (k & 2) + k // 4 for k in range(8)]
+"""Signs of -x by those of x."""
 
 
 class Unsupported(Exception):
@@ -118,6 +122,8 @@ class Writer:
 
     def subtract(self, x: Term, y: Term) -> Term:
         """x - y."""
+        if x is y:
+            return self.known(x, self.zero)
         return self.add(x, self.multiply(self.minus_one, y))
 
     def multiply(self, x: Term, y: Term) -> Term:
@@ -188,14 +194,34 @@ class Writer:
         return self.choose(x, signs, self.one, self.zero)
 
     def compare(self, x: Term, y: Term, signs: int) -> Term:
-        """1 where the sign of x - y is one of `signs`, else 0."""
-        if not x.infinite and not y.infinite:
+        """1 where the sign of x - y is one of `signs`, else 0; of a number and the largest of it and others, too."""
+        infinite = x.infinite or y.infinite
+        if x is not y and not infinite:
+            for one, other, mirrored in ((x, y, signs), (y, x, _MIRRORED[signs])):
+                if self.is_among(other, one):
+                    cases = (self.compare(each, other, mirrored) for each in one.operands[1:])
+                    return self.choose(one.operands[0], one.extra, *cases)
             return self.where(self.subtract(x, y), signs)
         sign = ZERO if x is y else POSITIVE if (x.extra if x.infinite else -y.extra) > 0 else NEGATIVE
         known = self.one if sign & signs else self.zero
-        if x.infinite and y.infinite:
-            return known
-        return self.emit(Operation.CHOOSE, y if x.infinite else x, known, self.zero, extra=NEGATIVE + ZERO + POSITIVE)
+        return known if x.infinite and y.infinite else self.known(y if x.infinite else x, known)
+
+    def is_among(self, x: Term, choice: Term) -> bool:
+        """Whether a term is one of those, few, among which another one chooses."""
+        stack, seen = [choice], 0
+        while stack and seen < CASES:
+            top, seen = stack.pop(), seen + 1
+            if top is x:
+                return top is not choice
+            if top.operation is Operation.CHOOSE:
+                stack.extend(top.operands[1:])
+        return False
+
+    def known(self, x: Term, value: Term) -> Term:
+        """A constant where x is known, else nothing is."""
+        if x.value is not None:
+            return value
+        return self.emit(Operation.CHOOSE, x, value, value, extra=NEGATIVE + ZERO + POSITIVE)
 
     def absolute(self, x: Term) -> Term:
         """|x|."""

@@ -29,6 +29,8 @@ from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.rewriting.session import Rewritten
 
 LOST = 12.0
+KEPT = 4.0
+"""A result that has no more bits than these right has lost too many, whatever its dtype."""
 CANCELLED = 6.0
 LEAST = 4
 MOST = 64
@@ -94,7 +96,7 @@ def _lost(found: Any, truth: Any, normwise: bool, bits: float) -> np.ndarray:
     size = np.maximum(np.abs(b), float(info.tiny))
     with np.errstate(all="ignore"):
         size = np.maximum(size, size.max(axis=1, keepdims=True, initial=0.0)) if normwise else size
-        wrong = np.abs(a - b) >= (2.0 ** min(bits, -np.log2(unit) / 2) - 1) * unit * size
+        wrong = np.abs(a - b) >= (2.0 ** min(bits, -np.log2(unit) - KEPT) - 1) * unit * size
     return _share(wrong & np.isfinite(a) & (np.abs(b) <= float(info.max)))
 
 

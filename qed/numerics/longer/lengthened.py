@@ -73,19 +73,20 @@ def lengthened(graph: Graph) -> Graph | None:
         return _Longer(Kept(graph)).graph(graph)
 
 
-def is_small_arithmetic(graph: Graph, dtypes: frozenset[str]) -> bool:
+def is_small_arithmetic(graph: Graph, dtypes: frozenset[str], lengthened: bool = False) -> bool:
     """Whether a graph is arithmetic on few numbers, all real ones of one dtype, which is among some.
 
     Args:
         graph: the graph of a function as written.
         dtypes: their names.
+        lengthened: whether it was made by `lengthened`, and its derivative rules are known to be JAX's own.
     """
     inside = sum(math.prod(v.shape) for v in graph.inputs if is_real(v.dtype))
     outside = sum(math.prod(v.shape) for v in graph.outputs if is_real(v.dtype))
     if inside * outside > JACOBIAN or not inside or graph.count() > EQUATIONS:
         return False
     found = {str(v.dtype) for g in _graphs(graph) for v in _variables(g) if is_inexact(v.dtype)}
-    return len(found) == 1 and found <= dtypes and _elementary(graph, short=dtypes <= SHORT)
+    return len(found) == 1 and found <= dtypes and _elementary(graph, dtypes <= SHORT, lengthened)
 
 
 def _graphs(graph: Graph) -> list[Graph]:
@@ -98,19 +99,19 @@ def _variables(graph: Graph) -> list[Atom]:
     return [*graph.inputs, *made, *(variable for variable, _ in graph.constants)]
 
 
-def _elementary(graph: Graph, short: bool) -> bool:
+def _elementary(graph: Graph, short: bool, trusted: bool) -> bool:
     """Whether a graph is arithmetic on few numbers."""
     small = all(math.prod(v.shape) <= ELEMENTS for g in _graphs(graph) for v in _variables(g))
-    return small and all(_allowed(equation, short) for equation in graph.walk())
+    return small and all(_allowed(equation, short, trusted) for equation in graph.walk())
 
 
-def _allowed(equation: Equation, short: bool) -> bool:
+def _allowed(equation: Equation, short: bool, trusted: bool) -> bool:
     """Whether an equation is one of those that are done in longer numbers; short loops are in float64."""
     name, call = equation.primitive, equation.call
     if equation.native is None:
         return False
     if isinstance(call, Inline):
-        return name in _INLINED or (name == "custom_jvp_call" and jaxpr.library_rule(equation.native))
+        return name in _INLINED or (name == "custom_jvp_call" and (trusted or jaxpr.library_rule(equation.native)))
     if isinstance(call, Scan):
         return not short and call.length * call.body.count() <= EQUATIONS
     if call is not None or own_dtype(equation) or name in ("reduce_precision", "custom_linear_solve"):

@@ -130,7 +130,7 @@ OTHERS: Mapping[str, Callable[..., Any]] = {
     "reduce_sum": _reduced(np.sum),
     "select_n": _select,
     **{name: _applied(lambda x: x) for name in ("copy", "copy_p", "stop_gradient")},
-    **{f"{name}": _applied(getattr(np, f"logical_{name}")) for name in ("and", "or", "not", "xor")},
+    **{name: _applied(getattr(np, f"bitwise_{name}")) for name in ("and", "or", "not", "xor")},
     **{name: _applied(how) for name, how in {"add_any": np.add, "is_finite": np.isfinite, **COMPARED}.items()},
 }
 """What is no function of numbers, and more than a move (`qed.domains.moving`): (parameters, operands) -> result."""

@@ -5,6 +5,8 @@ identity is needed there, so nothing is rewritten: what cancels has digits enoug
 its error is surely below half a unit in the last place, and is that of the rewritten graph elsewhere: at inputs that
 are not finite, at the ends of a function's domain, where even 288 bits cancel.
 
+A function in float32 that loses so much in float64 that float32 sees it is computed so, too.
+
 It is asked for fewer bits at more probes than float64 in place of float32 is, since it knows digits that no float64
 does: those of log(1 + 1e-20), a share beside 1, which nobody misses.
 
@@ -26,7 +28,7 @@ import numpy as np
 
 from qed.graph import jaxpr
 from qed.graph.build import Node
-from qed.graph.dtypes import is_real
+from qed.graph.dtypes import is_real, unit_roundoff
 from qed.graph.graph import Graph
 from qed.numerics.longer.in_float64 import Pair, longer_changes
 from qed.numerics.longer.judged import CANCELLED
@@ -39,16 +41,23 @@ from qed.numerics.rewriting.session import Rewritten
 
 KNOWN = 2.0**-54
 """The largest relative error of what is rounded."""
+LEAST, LEAST_IN_SHORT = 10.0, 32.0
+"""How many probes must lose digits: of a function of float64; in float64 of one whose results are shorter."""
 IDENTITY = "the same operations on numbers of 288 bits, rounded at the end; it takes longer, too"
 Key = tuple[tuple[int, ...], bool]
 
 
-def on_machine(graph: Graph) -> OnMachine | None:
-    """A function on the machine; None where that is not for it."""
-    if not is_small_arithmetic(graph, frozenset(["float64"])):
+def on_machine(graph: Graph, into: Any = None) -> OnMachine | None:
+    """A function on the machine; None where that is not for it.
+
+    Args:
+        graph: the function as written.
+        into: the dtype to which its results are rounded in the end, where that is a shorter one.
+    """
+    if not is_small_arithmetic(graph, frozenset(["float64"]), lengthened=into is not None):
         return None
     try:
-        return OnMachine(graph, program(graph))
+        return OnMachine(graph, program(graph), into)
     except Unsupported:
         return None
 
@@ -60,21 +69,41 @@ class OnMachine:
     Args:
         graph: the function as written.
         table: its program.
+        into: the dtype to which its results are rounded in the end, where that is a shorter one.
     """
 
     graph: Graph
     table: Table
+    into: Any = None
     alone: ClassVar[bool] = False
-    bits: ClassVar[tuple[float, float]] = (9.0, CANCELLED)
-    least: ClassVar[float] = 10.0
     _derivatives: dict[Key, tuple[Graph, Table] | None] = field(init=False, default_factory=dict)
+
+    @property
+    def bits(self) -> tuple[float, float]:
+        """How many bits a result must lose at a probe to count, and how many a difference."""
+        if self.into is None:
+            return 9.0, CANCELLED
+        return float(np.log2(unit_roundoff(self.into) / unit_roundoff("float64"))), CANCELLED
+
+    @property
+    def least(self) -> float:
+        """How many probes must count."""
+        return LEAST if self.into is None else LEAST_IN_SHORT
 
     def truth(self, moving: Sequence[int] | None, points: Sequence[np.ndarray]) -> list[np.ndarray] | None:
         """The outputs at some points, or those of the derivative's graph; NaN where they are not known."""
         if moving is None:
-            return at_points(self.table, self.graph, points)
+            return self._told(at_points(self.table, self.graph, points))
         found = self._differentiated(moving, reverse=len(points) == len(self.graph.inputs))
-        return None if found is None else at_points(found[1], found[0], points)
+        return None if found is None else self._told(at_points(found[1], found[0], points))
+
+    def _told(self, results: list[np.ndarray]) -> list[np.ndarray]:
+        """Results, NaN where the dtype that they are rounded to has no digits for them."""
+        if self.into is None:
+            return results
+        info = jnp.finfo(self.into)
+        inside = [(np.abs(x) >= float(info.tiny)) & (np.abs(x) <= float(info.max)) for x in results]
+        return [np.where(within, x, np.nan) for within, x in zip(inside, results, strict=True)]
 
     def value(self, short: Rewritten, blamed: Sequence[Node]) -> Rewritten:
         """The machine's results in place of a graph's, where it knows them."""

@@ -10,11 +10,14 @@ large, arguments are near each other, or one is near a number like 1 or pi. Each
     apart          s_ij 10^U(-6, 6), each number by itself
     led            c_i N(0, 1) for one number of each argument, 10^-U(1, 6) times as much for the others
     in (0, 1)      near 0, near 1 (10^-U(0, 8) from it), or anywhere, by argument
+    shares         arrays whose sum is 1: nearly equal ones or not, two arrays near each other or not; numbers by
+                   themselves beside them near 1 or anywhere
     mixed          each argument by one of these
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -100,6 +103,22 @@ def _in_unit(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
     return found
 
 
+def _shares(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    """As probabilities are; the same centre for arrays of one shape."""
+    if not any(math.prod(shape) > 1 for shape in shapes):
+        return _mixed(rng, shapes)
+    near = 10 ** -rng.uniform(1, 5)
+    centres = {shape: np.ones(shape) if rng.random() < 0.5 else 0.05 + rng.random(shape) for shape in shapes}
+    found = []
+    for shape in shapes:
+        if not math.prod(shape) > 1:
+            found.append(1 + near * rng.standard_normal(shape) if rng.random() < 0.75 else 3 * rng.random(shape))
+            continue
+        sizes = np.abs(centres[shape] * (1 + near * rng.standard_normal(shape))) + 1e-12
+        found.append(sizes / sizes.sum(-1, keepdims=True))
+    return found
+
+
 def _mixed(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
     return [PURE[rng.integers(len(PURE))](rng, [shape])[0] for shape in shapes]
 
@@ -107,7 +126,7 @@ def _mixed(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
 PURE: tuple[Callable[..., list[Any]], ...] = (
     _scattered, _moderate, _neighbours, _beside, _apart, _led, _in_unit,
 )  # fmt: skip
-KINDS = (*PURE, _scattered, _mixed)
+KINDS = (*PURE, _scattered, _mixed, _shares)
 """By which rule each point in turn is drawn."""
 
 

@@ -16,6 +16,7 @@ derivative's graph is made when the function is first differentiated in those of
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ from jax.custom_derivatives import SymbolicZero
 from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.graph import Graph
 from qed.numerics.longer.fallback import Longer
+from qed.numerics.longer.in_float64 import Pair
 from qed.numerics.rewriting.change import Only
 from qed.numerics.rewriting.differentiated import forward_graph, no_tangent, of_moving, reverse_graph
 from qed.numerics.rewriting.session import Rewritten, rewrite
@@ -58,6 +60,7 @@ class Stable:
     short: Rewritten = field(init=False)
     fallback: Longer = field(init=False)
     _derivatives: dict[tuple[int, ...], Derivative] = field(init=False, default_factory=dict)
+    _pairs: dict[tuple[int, ...], Pair] = field(init=False, default_factory=dict)
     _function: Callable[..., Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -84,6 +87,23 @@ class Stable:
         """The reverse and the forward graph of the derivative in the inputs at some positions."""
         found = self.derivative(moving)
         return found.reverse, found.forward
+
+    def longest(self, into: Any) -> Stable:
+        """The same function in longer numbers, where results that are rounded to a dtype in the end need them."""
+        if self.only is not None:
+            return self
+        found = copy(self)
+        found.longer, found.fallback = True, Longer(self.graph, self._without_fallback, into=into)
+        found.value = found.fallback.value(self.short) or self.short
+        found._derivatives, found._function = {}, found._attached()
+        return found
+
+    def short_pair(self, moving: tuple[int, ...]) -> Pair:
+        """The reverse and the forward graph of its derivative in the program's own numbers."""
+        if moving not in self._pairs:
+            reverse = _reversed(self, moving) if _has_gradient(self.graph, moving) else None
+            self._pairs[moving] = reverse, None if reverse is not None else _forward(self, moving)
+        return self._pairs[moving]
 
     def _without_fallback(self, graph: Graph) -> Stable:
         return Stable(graph, self.only, self.everywhere, longer=False)
@@ -123,14 +143,7 @@ class Derivative:
         """Differentiate the rewritten graph, and rewrite the result."""
         if stable.value.longer and stable.fallback.alone:
             return cls(stable, moving, *stable.fallback.derivative(moving, (None, None)))
-        outputs = stable.graph.outputs
-        floats = [i for i, out in enumerate(outputs) if is_inexact(out.dtype)]
-        reverse = None
-        real = all(is_real(stable.graph.inputs[i].dtype) for i in moving)
-        if floats == [0] and outputs[0].shape == () and real and is_real(outputs[0].dtype):
-            reverse = _reversed(stable, moving)
-        forward = None if reverse is not None else _forward(stable, moving)
-        pair = reverse, forward
+        pair = stable.short_pair(moving)
         if stable.value.longer:
             pair = stable.fallback.derivative(moving, pair)
         elif stable.longer:
@@ -199,6 +212,14 @@ class Derivative:
             list(tangents),
         )
         return list(outs), list(slopes)
+
+
+def _has_gradient(graph: Graph, moving: tuple[int, ...]) -> bool:
+    """Whether the derivative is one of a real number, in real ones."""
+    outputs = graph.outputs
+    floats = [i for i, out in enumerate(outputs) if is_inexact(out.dtype)]
+    real = all(is_real(graph.inputs[i].dtype) for i in moving)
+    return floats == [0] and outputs[0].shape == () and real and is_real(outputs[0].dtype)
 
 
 def _reversed(stable: Stable, moving: tuple[int, ...]) -> Rewritten | None:
