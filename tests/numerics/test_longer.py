@@ -165,7 +165,7 @@ def test_graphs_that_have_no_longer_form(fun):
 def test_the_probes_are_the_same_again():
     graph = trace(lambda x, n: x * n, jnp.zeros(3, jnp.float32), 2).graph
     for one, other in zip(probes(graph), probes(graph), strict=True):
-        assert np.array_equal(one, other) and len(one) == 512
+        assert np.array_equal(one, other) and len(one) >= 512
     assert not np.array_equal(probes(graph)[0], probes(graph, seed=1)[0])
 
 

@@ -72,8 +72,16 @@ class InFloat64:
     graph: Graph
     function: Function
     alone: ClassVar[bool] = True
-    bits: ClassVar[tuple[float, float]] = (LOST, CANCELLED)
-    least: ClassVar[float] = LEAST
+
+    @property
+    def bits(self) -> tuple[float, float]:
+        """How many bits a result must lose at a probe to count, and how many a difference."""
+        return LOST, CANCELLED
+
+    @property
+    def least(self) -> float:
+        """How many probes must count."""
+        return LEAST
 
     def truth(self, moving: Sequence[int] | None, points: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs in float64 at some points, or those of the derivative's graph."""

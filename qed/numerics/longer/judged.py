@@ -6,7 +6,7 @@ are wrong and either
 - a difference that can cancel did (`candidates`): |a - b| is at most 2^-CANCELLED of the larger of both; or
 - a function with a steep slope met a rounded number: |x f'(x) / f(x)| is at least 2^CANCELLED, as for the logarithm
   near 1 and the arccosine near 1; or
-- it overflowed: the result is no number or infinite, and is a number of the dtype in truth.
+- it overflowed: the result is no number or infinite, and is a number of the dtype in truth, where the function is.
 
 A single zero of a smooth function is met by chance: it costs k bits at about one point in 2^k. So some points count
 for nothing, and `LEAST` of `probes.COUNT` are asked for.
@@ -78,7 +78,8 @@ def judged(
         return Judgement(0, ())
     pairs = [(found[i][chosen], true[i]) for i in real]
     lost = np.max([_lost(*pair, i >= normwise, bits[0]) for i, pair in zip(real, pairs, strict=True)], axis=0)
-    burst = np.max([_burst(*pair) for pair in pairs], axis=0)
+    defined = [np.all(np.isfinite(_flat(true[i])), axis=1) for i in real if i < normwise]
+    burst = np.max([_burst(*pair) for pair in pairs], axis=0) * np.all(defined, axis=0)
     guilty = [lost * cause[chosen] for cause in causes]
     harmed = np.max([burst, *guilty], axis=0).sum() * len(suspected) / len(chosen)
     return Judgement(float(harmed), tuple(n for n, g in zip(nodes, guilty, strict=True) if g.any()))

@@ -32,17 +32,20 @@ BESIDE = (1.0, 0.0, -1.0, 2.0, np.pi / 2, np.pi)
 
 
 def probes(graph: Graph, count: int = COUNT, seed: int = SEED) -> list[np.ndarray]:
-    """One array an input of a graph, with `count` points along its first axis.
+    """One array an input of a graph, with `count` points along its first axis, and some more for arrays.
 
     Example:
         >>> import jax.numpy as jnp
         >>> from qed.graph.trace import trace
         >>> [x.shape for x in probes(trace(lambda x, n: x * n, jnp.zeros(3, "float32"), jnp.int32(2)).graph)]
-        [(512, 3), (512,)]
+        [(568, 3), (568,)]
     """
     rng = np.random.default_rng(seed)
     shapes = [v.shape for v in graph.inputs if is_real(v.dtype)]
     rows = [KINDS[k % len(KINDS)](rng, shapes) for k in range(count)]
+    if any(math.prod(shape) > 1 for shape in shapes):
+        aside = np.random.default_rng([seed, 1])
+        rows += [_shares(aside, shapes) for _ in range(count // len(KINDS))]
     reals = iter(zip(*rows, strict=True))
     found = []
     for variable in graph.inputs:
@@ -50,7 +53,7 @@ def probes(graph: Graph, count: int = COUNT, seed: int = SEED) -> list[np.ndarra
             with np.errstate(over="ignore"):
                 found.append(np.stack(next(reals)).astype(variable.dtype))
         else:
-            whole = rng.integers(0, 2, (count, *variable.shape))
+            whole = rng.integers(0, 2, (len(rows), *variable.shape))
             found.append(whole.astype(variable.dtype))
     return found
 
@@ -105,8 +108,6 @@ def _in_unit(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
 
 def _shares(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
     """As probabilities are; the same centre for arrays of one shape."""
-    if not any(math.prod(shape) > 1 for shape in shapes):
-        return _mixed(rng, shapes)
     near = 10 ** -rng.uniform(1, 5)
     centres = {shape: np.ones(shape) if rng.random() < 0.5 else 0.05 + rng.random(shape) for shape in shapes}
     found = []
@@ -126,7 +127,7 @@ def _mixed(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
 PURE: tuple[Callable[..., list[Any]], ...] = (
     _scattered, _moderate, _neighbours, _beside, _apart, _led, _in_unit,
 )  # fmt: skip
-KINDS = (*PURE, _scattered, _mixed, _shares)
+KINDS = (*PURE, _scattered, _mixed)
 """By which rule each point in turn is drawn."""
 
 
