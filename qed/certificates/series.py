@@ -32,6 +32,7 @@ from qed.domains.increments import Increments
 from qed.domains.precision import flint
 from qed.domains.tail import Tail
 from qed.domains.tail_forms import NoOrder, Term, ball_of, power_of
+from qed.domains.tail_growth import Above
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 
@@ -261,7 +262,10 @@ class Sum:
             return Found(flint().arb.pos_inf(), self._geometric(_one(), mass, least, most, start))
         domain, zero = Tail(float(start), BITS), flint().arb(0)
         x = Term(flint().arb(1), Fraction(1), zero)
-        f = domain.as_term(walked(self.f, domain, x, 0, self.node))
+        form = walked(self.f, domain, x, 0, self.node)
+        if isinstance(form, Above):
+            return self._infinite_tail(domain, form, start)
+        f = domain.as_term(form)
         if self.family != "Counting" and self.family:
             f = domain.without_logarithm(f)
             least, most = later(self.family, start, self.parameters)
@@ -283,6 +287,22 @@ class Sum:
         least, most = (_ratio(end) for end in (change.lower, change.upper))
         f = domain.without_logarithm(f)
         return Found(self._geometric(f, mass, least, most, start), self._geometric(_one(), mass, least, most, start))
+
+    def _infinite_tail(self, domain: Tail, f: Above, start: int) -> Found:
+        """The sums where f is only bounded from below, if that makes them infinite; else NoOrder."""
+        pos_inf, mass = flint().arb.pos_inf(), flint().arb.pos_inf()
+        if self.family == "Counting":
+            found = _compared(domain, f.least)
+        elif self.family:
+            first = COUNTS[self.family].mass(start, *map(flint().arb, self.parameters))
+            ratios = later(self.family, start, self.parameters)
+            found = self._geometric(f.least, first, *ratios, start)
+            mass = self._geometric(_one(), first, *ratios, start)
+        else:
+            raise NoOrder
+        if found != pos_inf:
+            raise NoOrder
+        return Found(pos_inf if f.sign > 0 else -pos_inf, mass)
 
     def _at_the_edge(self, start: int) -> bool:
         """Whether f(k) m(k) >= a k^-1 for all k >= start and some a > 0, by exact bases: an infinite sum."""

@@ -26,7 +26,7 @@ from qed.graph.graph import Equation
 from qed.graph.walk import Context
 
 BITS = 128
-COMPARED = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
+COMPARED = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "eq_to", "le_to", "lt_to"})
 LOGIC = {"and": all, "or": any}
 CHOICES = frozenset({*COMPARED, *LOGIC, "not", "select_n"})
 """What has truth values, which are decided or unknown."""
@@ -154,7 +154,7 @@ class Directions(OneNumber):
         if not (below or above or same):
             raise Undecided
         return {"lt": below and not same, "le": below or same, "gt": above and not same, "ge": above or same,
-                "eq": same, "ne": not same}[name]  # fmt: skip
+                "eq": same, "ne": not same}[name.removesuffix("_to")]  # fmt: skip
 
     # --- numbers ---
 

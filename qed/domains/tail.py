@@ -83,6 +83,8 @@ class Tail(Arithmetic, Forward):
         if all(isinstance(x, Known) for x in inputs) and exact_on_numbers(equation):
             found = Value().apply(equation, [x.array for x in inputs], context)
             return tuple(self.constant(v, array) for v, array in zip(equation.outputs, found, strict=True))
+        if equation.primitive == "select_n" and (held := holds(inputs[0])) is not None:
+            return (inputs[1 + int(held)],)  # as it is: it may be an index
         try:
             with precision(self.bits):
                 if equation.primitive in FOLDS or any(v.shape for v in (*equation.inputs, *equation.outputs)):
@@ -148,12 +150,15 @@ class Tail(Arithmetic, Forward):
         )
 
     def _one(self, equation: Equation, xs: Sequence[Any]) -> Any:
-        name, params = equation.primitive, equation.params
+        name, params = equation.primitive.removesuffix("_to"), equation.params
         if name in SAME:
             if isinstance(xs[0], Truth) and is_real(equation.outputs[0].dtype):
                 return self.fixed(indicator(xs[0]))
-            if not is_real(equation.outputs[0].dtype) and not isinstance(xs[0], Truth):
+            kind = np.dtype(equation.outputs[0].dtype) if not is_real(equation.outputs[0].dtype) else None
+            if kind is not None and not isinstance(xs[0], Truth):
                 raise NoOrder
+            if kind is not None and kind.kind in "iu" and xs[0].holds is not None:
+                return Known(np.asarray(xs[0].holds, kind))
             return xs[0]
         if any(not is_real(v.dtype) and np.dtype(v.dtype).kind != "b" for v in equation.outputs):
             raise NoOrder  # integers are rounded and wrap around

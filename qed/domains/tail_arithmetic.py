@@ -38,7 +38,7 @@ from qed.domains.tail_forms import (
     power_of,
     power_of_ball,
 )
-from qed.domains.tail_growth import steep
+from qed.domains.tail_growth import Above, steep
 
 ONE = Fraction(1)
 ZERO = Fraction(0)
@@ -272,25 +272,30 @@ class Arithmetic:
         if not isinstance(x, Near) and (parts := self.apart(x)) is not None and parts[0].is_zero():
             return self.near(arb(1), replace(parts[1], b=parts[1].b * self.ball(parts[1]).exp()))
         if isinstance(x, Term) and x.k > 0 and not x.q and x.p >= 0 and (x.p > 0 or x.k > 1):
-            return self._fallen(x)
+            return self._with_logarithm(x)
         if isinstance(x, Term) and (found := steep(self, x)) is not None:
             return found
         x = self.as_logarithm(x)
         return Term(x.b.exp(), x.m, x.c, x.q)
 
-    def _fallen(self, x: Term) -> Term:
-        """exp(b x^p (log x)^k) where b < 0 and k > 0: one logarithm stays, or the power, the others are at least log R.
+    def _with_logarithm(self, x: Term) -> Any:
+        """exp(b x^p (log x)^k), k > 0: one logarithm stays, or the power, the others are at least log R.
 
-        The exponential lies between 0 and exp(b (log R)^(k-1) log x), or exp(b (log R)^k x^p).
+        For b < 0 it lies between 0 and exp(b (log R)^(k-1) log x), or exp(b (log R)^k x^p); for b > 0 it is at least
+        that.
         """
         arb = flint().arb
-        if not x.b < 0:
+        if not (x.b < 0 or x.b > 0):
             raise NoOrder
-        unit = arb(0).union(arb(1))
+        falls = bool(x.b < 0)
+        unit = arb(0).union(arb(1)) if falls else arb(1)
+        rate = x.b * power_of(self.log_start(), x.k if x.p > 0 else x.k - 1)
+        rate = rate.upper() if falls else rate.lower()
         if x.p > 0:
-            return Term(unit, ZERO, (x.b * power_of(self.log_start(), x.k)).upper(), x.p)
-        exponent = float((x.b * power_of(self.log_start(), x.k - 1)).upper())
-        return Term(unit, Fraction(math.nextafter(exponent, math.inf)), arb(0))
+            found = Term(unit, ZERO, rate, x.p)
+        else:
+            found = Term(unit, Fraction(math.nextafter(float(rate), math.inf if falls else -math.inf)), arb(0))
+        return found if falls else Above(found)
 
     def log(self, x: Any) -> Any:
         """The logarithm of what is positive."""

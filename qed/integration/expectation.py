@@ -28,6 +28,7 @@ from qed.graph.function import Function, read
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.between_ends import contradicted
+from qed.integration.constants import ROUNDED, room_of_constants
 from qed.integration.families.vectors import VectorLaw
 from qed.integration.images import Layout
 from qed.integration.measure import Measure, seconds_of
@@ -192,11 +193,11 @@ class _Question:
             if self.measure.sums:
                 size = 0.0 if known is None else max(abs(known.value), known.size)
                 found = summed(subject, traced, self.layout, *self._data(shares), size, self.tol)
-                return self._unknown(found) if isinstance(found, str) else self._proof(*found)
+                return self._unknown(found) if isinstance(found, str) else self._proof(*found, traced)
             certificate, value, problem, place = self._proved(subject, traced, known, shares)
             if certificate is not None:
                 integrands = [share.f for share in shares[1:]]
-                return self._proof(*(refined(certificate, traced, integrands) or (certificate, value)))
+                return self._proof(*(refined(certificate, traced, integrands) or (certificate, value)), traced)
             singular = None if place is None or len(cuts) == SINGULAR else singular_near(place, shares)
             if singular is None:
                 break
@@ -210,7 +211,10 @@ class _Question:
             return self._unknown(f"{problem}; the rules say {known.value:.9g}, which no balls confirm")
         with patience(self.budget / SHARES):
             missed = left_out(shares) or contradicted(self._claiming(subject, traced, shares), traced, shares)
-        return self._unknown(missed) if missed else self._measurement(known, problem)
+        if missed:
+            return self._unknown(missed)
+        size = max(abs(known.value), known.size)
+        return self._measurement(replace(known, error=max(known.error, room_of_constants(traced, size))), problem)
 
     def _shares(self, traced: Traced, more: tuple[float, ...]) -> list[Share]:
         """What the rules say of the atoms, and of each part."""
@@ -235,7 +239,7 @@ class _Question:
     ) -> tuple[Expectation | None, float, str, float | None]:
         """A certificate that was verified and the value it is about; or why there is none, and where."""
         free = self._claiming(subject, traced, shares)
-        tried = self._bounds(known) or self._refined(free, traced)
+        tried = self._bounds(known, traced) or self._refined(free, traced)
         problem = ""
         for value, lower, upper in tried:
             certificate = replace(free, lower=lower, upper=upper).sealed()
@@ -280,12 +284,12 @@ class _Question:
         )
         return atoms, parts
 
-    def _bounds(self, known: Proposal | None) -> list[tuple[float, float, float]]:
+    def _bounds(self, known: Proposal | None, traced: Traced) -> list[tuple[float, float, float]]:
         """The value and the bounds that are tried, in this order."""
         found = []
         if known is not None and known.close:
             size = max(abs(known.value), known.size)
-            hoped = min(4 * known.error, HOPED * size)
+            hoped = max(min(4 * known.error, HOPED * size), room_of_constants(traced, size))
             halves = [self.tol] if self.tol is not None else [max(width * size, hoped) for width in WIDTHS]
             found = [(known.value, known.value - half, known.value + half) for half in dict.fromkeys(halves)]
         return found
@@ -305,7 +309,7 @@ class _Question:
             if radius > WIDE * abs(middle) + (self.tol or TINIEST):
                 return []
             if not closer:
-                half = self.tol or max(WIDTHS[0] * abs(middle), TINIEST)
+                half = self.tol or max(WIDTHS[0] * abs(middle), TINIEST, room_of_constants(traced, abs(middle)))
                 certificate = replace(certificate, lower=middle - half, upper=middle + half)
             elif radius > half / 2:
                 half = self.tol or 6 * radius
@@ -320,7 +324,7 @@ class _Question:
     def _noun(self) -> str:
         return noun(self.fun, self.measure.probability)
 
-    def _proof(self, certificate: Expectation, value: float) -> Answer[float]:
+    def _proof(self, certificate: Expectation, value: float, traced: Traced) -> Answer[float]:
         lower, upper = certificate.lower, certificate.upper
         if (lower, upper) == UNDEFINED:
             return self._undefined(certificate)
@@ -331,7 +335,8 @@ class _Question:
         else:
             rest = "one of them diverges" if infinite else "series with remainder on the cells between"
             rule = f"tails enclosed beyond a radius; {rest}"
-        reason = Reason(rule, "∫ f dμ = Σ wᵢ f(xᵢ) + Σ ∫ f exp(u) dx", standing=Standing.PROVED, text=rule)
+        text = f"{rule}; {ROUNDED}" if not infinite and room_of_constants(traced, abs(value)) > 0 else rule
+        reason = Reason(rule, "∫ f dμ = Σ wᵢ f(xᵢ) + Σ ∫ f exp(u) dx", standing=Standing.PROVED, text=text)
         headline = f"The {self._noun} is {'infinite' if infinite else within(lower, upper)}."
         return Answer(
             self._claim(says),

@@ -28,6 +28,8 @@ from qed.graph.function import Function, read
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.combining import Lebesgue
+from qed.integration.constants import room_of_constants
+from qed.integration.families.vectors import VectorLaw
 from qed.integration.measure import Measure, Part, seconds_of
 from qed.integration.normalizer_of_sums import normalizer_of_sum, places_counted
 from qed.integration.product import Product
@@ -48,15 +50,15 @@ PLACES = 4
 
 
 def normalizer(
-    log_density: Callable[..., Any], base: Measure | Product | None = None, *args: Any, budget: float = 20.0
+    log_density: Callable[..., Any], base: Measure | Product | VectorLaw | None = None, *args: Any, budget: float = 20.0
 ) -> Answer[float]:
     """The logarithm of the integral of exp(log_density(x, *args)) over an interval, a box or whole numbers.
 
     Args:
         log_density: a function of one real number that returns one, without its constant; of a vector, over a box.
         base: `Lebesgue(lower, upper)`, the interval, or with vectors the box, or
-            `Counting(lower, upper)`; None for the whole line. Or a law with a name, such as `Normal(0.0, 1.0)`: where
-            it is the prior and log_density the log-likelihood, log Z is the log of the evidence.
+            `Counting(lower, upper)`; None for the whole line. Or a law with a name, such as `Normal(0.0, 1.0)` or
+            `MultivariateNormal(mean, covariance)`: where it is the prior and log_density the log-likelihood, log Z is the log of the evidence.
         args: the other arguments, as they are.
         budget: seconds that the search for a proof, or an integral over a box, may take; what was found until then is
             the answer.
@@ -86,6 +88,10 @@ def normalizer(
         from qed.integration.many.expectation import normalizer as over_box
 
         return over_box(log_density, base, args, budget)
+    if isinstance(base, VectorLaw):
+        from qed.integration.vector_expectation import normalizer as over_vectors
+
+        return over_vectors(log_density, base, args, budget)
     if (places := places_counted(base)) is not None:
         with patience(budget):
             return normalizer_of_sum(log_density, places, args)
@@ -147,7 +153,8 @@ class _Question:
     def _proved(self, traced: Traced, u: Any, cuts: tuple[float, ...]) -> Answer[float] | Unbounded:
         """A proof about what the rules say, or about what balls say where the rules were wrong."""
         value, error, _ = measured_logarithm(u, cuts)
-        tried = [(value - max(h, 4 * error), value + max(h, 4 * error)) for h in HALF_WIDTHS if math.isfinite(value)]
+        least = max(4 * error, room_of_constants(traced, value, logarithm=True))
+        tried = [(value - max(h, least), value + max(h, least)) for h in HALF_WIDTHS if math.isfinite(value)]
         law = (self.part.family, self.part.parameters) if self.part.probability else ("", ())
         problem, waiting = "", [*dict.fromkeys(tried), (math.inf, math.inf)]
         while waiting:
@@ -200,6 +207,7 @@ class _Question:
             missed = unmeasured(np.ones_like, u, (self.part.lower, self.part.upper), ends)
             missed = missed or self._between(traced, ends, value, error)
             problem, whole = missed or problem, not missed
+        error = max(error, room_of_constants(traced, value, logarithm=True))
         return _unproved(self.function, value, error, whole, problem)
 
 
@@ -218,7 +226,8 @@ def _closer(certificate: LogMass, traced: Traced) -> tuple[LogMass, float] | Non
     """Bounds about the middle of the ball, where those about a rough measurement are wide; None where they are not."""
     if not 4 * HALF_WIDTHS[1] < certificate.upper - certificate.lower < math.inf:
         return None
-    for half in HALF_WIDTHS[1:]:
+    for width in HALF_WIDTHS[1:]:
+        half = max(width, room_of_constants(traced, certificate.lower, logarithm=True))
         try:
             ball = certificate.enclosed(traced, half / 4)
             middle = float(ball.mid())

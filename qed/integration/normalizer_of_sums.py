@@ -15,6 +15,7 @@ from qed.certificates.expectation import LogSum
 from qed.errors import CertificateError
 from qed.graph.function import read
 from qed.graph.walk import TooLong
+from qed.integration.constants import room_of_constants
 from qed.integration.measure import Measure
 from qed.integration.sums import ROOM, WIDE
 from qed.integration.words import SUMS, within
@@ -59,7 +60,7 @@ def normalizer_of_sum(log_density: Callable[..., Any], places: tuple[float, floa
             return _unknown(function, "the sum is not enclosed")
         improper = not ball.is_finite()
         value, radius = (np.inf, 0.0) if improper else (float(ball.mid()), float(ball.rad()))
-        half = max(ROOM * radius, 1e-14 * abs(value), 1e-15)
+        half = max(ROOM * radius, 1e-14 * abs(value), 1e-15, room_of_constants(traced, value, logarithm=True))
         if not improper and half > WIDE:
             return _unknown(function, f"its logarithm is only known as {ball.str(6)}")
         lower, upper = (value, value) if improper else (value - half, value + half)

@@ -17,6 +17,7 @@ from qed.certificates.series import SumData
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
+from qed.integration.constants import room_of_constants
 from qed.integration.images import Layout
 from qed.integration.measure import Measure
 
@@ -88,6 +89,7 @@ def _bounds(
         return infinite, infinite, infinite
     value, radius = float(ball.mid()), float(ball.rad())
     half = max(ROOM * radius, 1e-14 * abs(value), 0.0 if ball.is_exact() else LEAST)
+    half = half if tol is not None else max(half, room_of_constants(traced, abs(value)))
     if tol is not None:
         half = tol if tol >= half else half
     if half > max(WIDE * abs(value), tol or 1e-6):

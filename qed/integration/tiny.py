@@ -16,6 +16,7 @@ from qed.domains.precision import precision
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
+from qed.integration.constants import room_of_constants
 
 GOALS = (1e-10, 1e-6, 1e-3)
 """The radii in parts of the value that are tried."""
@@ -44,7 +45,8 @@ def refined(
         ball = next((one for goal in GOALS if (one := _ball(certificate, traced, goal)) is not None), None)
         if ball is None or not LEAST < abs(float(ball.mid())) < SMALL * weight:
             return None
-        value, half = float(ball.mid()), max(16 * float(ball.rad()), 1e-13 * abs(float(ball.mid())))
+        value = float(ball.mid())
+        half = max(16 * float(ball.rad()), 1e-13 * abs(value), room_of_constants(traced, abs(value)))
         if half > CLOSE * weight / 4 or half > abs(value) / 8:
             return None
         found = replace(certificate, lower=value - half, upper=value + half).sealed()

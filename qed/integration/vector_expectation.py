@@ -24,6 +24,7 @@ from qed.answer import Answer, Measured, Missing, Reason
 from qed.integration.families.continuous import Gamma, Normal
 from qed.integration.families.vectors import VectorLaw
 from qed.integration.many.expectation import expect as over_product
+from qed.integration.many.expectation import normalizer as over_logs
 from qed.integration.product import Product
 from qed.integration.words import noun
 from qed.standing import Standing
@@ -37,6 +38,8 @@ ROUNDED = 1e-12
 """By how much in parts of the value, and of the size of the function, the rounding of L may matter."""
 MOVED = 1e-3
 """A law that the rounding of L moves by more than this is not told as the one that was asked about."""
+MOVED_LOG, AWAY_LOG = 1e-12, 1e-6
+"""The same for the logarithm of a mean, and what is allowed for it: |D| times the root of E f^2 up to 1e6 E f."""
 
 
 def expect(
@@ -70,6 +73,34 @@ def expect(
     called = f"The {noun(fun, probability=True)}"
     away = max(off, ROUNDED) * size
     return _told(_measurement(called, found, away, lambda: expect(fun, law, args, tol, budget)), rule, formula)
+
+
+def normalizer(log_density: Callable[..., Any], law: VectorLaw, args: tuple[Any, ...], budget: float) -> Answer[float]:
+    """As `qed.normalizer`, with a law of vectors for the prior: log E exp(log_density(X)).
+
+    >>> from qed.integration.families.vectors import Dirichlet
+    >>> from qed.integration.vector_expectation import normalizer
+    >>> answer = normalizer(lambda p: jnp.log(p[0]), Dirichlet([1.0, 2.0]), (), 20.0)
+    >>> abs(answer.value - np.log(1 / 3)) < 1e-3
+    True
+    """
+    rule, formula = MAPS[law.family]
+    if law.family == "Dirichlet":
+        factors = tuple(Gamma(a, 1.0) for a in law.rows[0])
+        change: Callable[[Any], Any] = lambda g: g / jnp.sum(g)  # noqa: E731
+        return _told(over_logs(_after(log_density, change), Product(factors, str(law)), args, budget), rule, formula)
+    base = Product((Normal(),) * law.dimension, str(law))
+    mean, rows = np.array(law.rows[0]), np.array(law.rows[1:])
+    root = np.linalg.cholesky(rows)
+    if _exact(mean, rows, root, jnp.result_type(float)):
+        return _told(over_logs(_after(log_density, _affine(mean, root)), base, args, budget), rule, formula)
+    off = moved(rows, root)
+    if not off < MOVED_LOG:
+        return _too_singular("log of the normalising constant", law, off)
+    with jax.enable_x64(True):
+        found = over_logs(_after(log_density, _affine(mean, root)), base, args, budget)
+    again = lambda: normalizer(log_density, law, args, budget)  # noqa: E731
+    return _told(_measurement("The log of the normalising constant", found, AWAY_LOG, again), rule, formula)
 
 
 def _affine(mean: np.ndarray, root: np.ndarray) -> Callable[[Any], Any]:

@@ -134,3 +134,15 @@ def test_what_rounding_alone_leaves_is_not_claimed():
     """The parts of a Dirichlet vector add up to 1: the difference is rounding, and no number of points shows it."""
     answer = qed.expect(lambda p: (p[0] + p[1] - 1) * 1e6, qed.measures.Dirichlet([1.0, 2.0]))
     assert answer.standing is qed.Standing.UNKNOWN or answer.lower <= 0 <= answer.upper
+
+
+def test_the_evidence_under_a_prior_of_vectors():
+    design, seen, prior = np.array([[1.0, 0.5], [-0.5, 1.0]]), np.array([1.0, 0.25]), np.array([[1.0, 0.5], [0.5, 2.0]])
+    marginal = design @ prior @ design.T + np.eye(2)
+    truth = -(seen @ np.linalg.solve(marginal, seen) + np.linalg.slogdet(marginal)[1]) / 2
+
+    def log_likelihood(w):
+        return -jnp.sum((jnp.asarray(seen, w.dtype) - jnp.asarray(design, w.dtype) @ w) ** 2) / 2
+
+    answer = qed.normalizer(log_likelihood, m.MultivariateNormal([0.0, 0.0], prior))
+    assert answer.measured and answer.lower <= truth <= answer.upper < answer.lower + 0.02
