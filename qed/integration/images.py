@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -24,6 +25,7 @@ from qed.errors import CertificateError
 from qed.graph.function import read
 from qed.graph.trace import trace
 from qed.integration.measure import Measure, Part, measure_of, wrong
+from qed.integration.traced.tracers import closes_over_tracers, measure_is_traced
 
 IMAGE = "Image"
 """The family of a part that is the image of another."""
@@ -52,7 +54,9 @@ def pushforward(measure: Measure, g: Callable[..., Any]) -> Measure:
     if not callable(g):
         msg = f"a {type(g).__name__} is no function"
         raise wrong(msg, "it cannot be called", "give a function of x")
-    read(g, jnp.asarray(0.5))
+    if not (measure_is_traced(given) or closes_over_tracers(g)):
+        with jax.ensure_compile_time_eval():  # also where something else is traced
+            read(g, jnp.asarray(0.5))
     parts = tuple(_moved(part, g) for part in given.parts)
     atoms = tuple((_place(g, x), w) for x, w in given.atoms)
     return Measure(atoms, parts, f"{given.name} under {getattr(g, '__name__', 'a map')}")
@@ -67,7 +71,8 @@ def _moved(part: Part, g: Callable[..., Any]) -> Part:
 
 def _place(g: Callable[..., Any], x: float) -> float:
     """g(x), which must be a number that float64 holds."""
-    traced = trace(g, jnp.asarray(0.5))
+    with jax.ensure_compile_time_eval():
+        traced = trace(g, jnp.asarray(0.5))
     try:
         with precision(BITS):
             ball = value_on(traced, 0, x, x, "g")
@@ -145,8 +150,6 @@ class Layout:
 
 def moved(points: np.ndarray, image: Callable[..., Any]) -> np.ndarray:
     """The points under a map, in float64."""
-    import jax
-
     with jax.enable_x64(True):
         flat = jnp.asarray(points, jnp.float64).ravel()
         return np.asarray(jax.vmap(lambda x: jnp.asarray(image(x), jnp.float64))(flat)).reshape(points.shape)

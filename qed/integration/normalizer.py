@@ -58,7 +58,8 @@ def normalizer(
         log_density: a function of one real number that returns one, without its constant; of a vector, over a box.
         base: `Lebesgue(lower, upper)`, the interval, or with vectors the box, or
             `Counting(lower, upper)`; None for the whole line. Or a law with a name, such as `Normal(0.0, 1.0)` or
-            `MultivariateNormal(mean, covariance)`: where it is the prior and log_density the log-likelihood, log Z is the log of the evidence.
+            `MultivariateNormal(mean, covariance)`: where it is the prior and log_density the log-likelihood, log Z is
+            the log of the evidence.
         args: the other arguments, as they are.
         budget: seconds that the search for a proof, or an integral over a box, may take; what was found until then is
             the answer.

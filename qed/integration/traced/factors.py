@@ -15,6 +15,7 @@ from qed.integration.images import base_of
 from qed.integration.measure import Measure, Part
 from qed.integration.traced.lines import LINES, Line, about_mode, length
 from qed.integration.traced.quadrature import nodes
+from qed.integration.traced.switches import switches
 
 COUNTED = 2**12
 """How many whole numbers of an infinite law are added up."""
@@ -46,7 +47,7 @@ def _number(weight: Any) -> Any:
 def _of_part(part: Part, count: int, h: Difference | None) -> tuple[Any, Any]:
     base, image = base_of(part)
     if image is not None:
-        x, logs = _of_part(base, count, h)
+        x, logs = _of_part(base, count, _before(image, base, h))
         return jax.vmap(image)(x), logs
     if part.counting:
         x, logs = _counted(part)
@@ -58,6 +59,14 @@ def _of_part(part: Part, count: int, h: Difference | None) -> tuple[Any, Any]:
     else:
         x, logs = nodes(line_of(part), count, h)
     return x, logs + jnp.log(_number(part.weight))
+
+
+def _before(image: Callable[[Any], Any], base: Part, h: Difference | None) -> Difference | None:
+    """The differences that change their signs at corners of the map, and those of h after it."""
+    start, logs = _of_part(base, 8, None)
+    own = switches(image, jax.lax.stop_gradient(start[jnp.argmax(logs)]))
+    found = [one for one in (own, None if h is None else lambda x: h(image(x))) if one is not None]
+    return (lambda x: jnp.concatenate([one(x) for one in found])) if found else None
 
 
 def line_of(part: Part) -> Line:

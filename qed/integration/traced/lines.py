@@ -20,6 +20,8 @@ from jax.scipy.special import betaln, gammaln
 
 TAIL = 44.0
 """How far a sinh goes out: to 6e18."""
+FAR = 80.0
+"""Behind this an exponential is too large for float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,15 +83,41 @@ def _uniform(lower: Any, upper: Any) -> Line:
     return Line(0.0, 1.0, lambda t: lower + (upper - lower) * t, lambda t: 0.0 * t)
 
 
+def _half(line: Line) -> Line:
+    """Both halves of a symmetric law at once."""
+    return Line(0.0, line.upper, line.point, lambda w: line.log_weight(w) + math.log(2.0))
+
+
+def _of_exponential(point: Callable[[Any], Any]) -> Line:
+    """The law of point(E), where E is exponential."""
+    line = _gamma(jnp.asarray(1.0), 1.0)
+    return Line(line.lower, line.upper, lambda v: point(line.point(v)), line.log_weight)
+
+
+def _inverse_gamma(shape: Any, rate: Any) -> Line:
+    line = _gamma(shape, rate)
+    return Line(line.lower, line.upper, lambda v: 1 / line.point(v), line.log_weight)
+
+
+def _logistic(mean: Any, scale: Any) -> Line:
+    return Line(-42.0, 42.0, lambda w: mean + scale * w, lambda w: jax.nn.log_sigmoid(w) + jax.nn.log_sigmoid(-w))
+
+
 LINES: Mapping[str, Callable[..., Line]] = {
     "Beta": _beta,
     "Cauchy": lambda mean, scale: _student(1.0, mean, scale),
     "Exponential": lambda rate: _gamma(jnp.asarray(1.0), rate),
     "Gamma": _gamma,
+    "HalfCauchy": lambda scale: _half(_student(1.0, 0.0, scale)),
+    "HalfNormal": lambda scale: _half(_normal(0.0, scale)),
+    "InverseGamma": _inverse_gamma,
     "Laplace": _laplace,
+    "Logistic": _logistic,
     "Normal": _normal,
+    "Pareto": lambda shape, lower: _of_exponential(lambda e: lower * jnp.exp(jnp.minimum(e / shape, FAR))),
     "StudentT": _student,
     "Uniform": _uniform,
+    "Weibull": lambda shape, scale: _of_exponential(lambda e: scale * e ** (1 / shape)),
 }
 """By the family's name, of its parameters."""
 

@@ -21,6 +21,8 @@ from qed.integration.traced.switches import roots
 NODES = np.polynomial.legendre.leggauss(8)
 OFFSET, NEAR = 0.0917, 1e-3
 """In widths of a panel: by how much panels are shifted, so that no end is a round number; and what lies at an end."""
+DEEP = 200.0
+"""Terms whose logarithm is this far below the largest one count for nothing."""
 PANELS = {1: 96, 2: 20, 3: 8}
 """How many panels a coordinate has, by the number of dimensions."""
 
@@ -68,7 +70,10 @@ def summed(f: Callable[[Any], Any], x: Any, logs: Any) -> Any:
 def log_summed(u: Callable[[Any], Any], x: Any, logs: Any) -> Any:
     """The logarithm of the sum of exp(u + logs)."""
     used = logs > -jnp.inf
-    inner = x[jnp.argmax(logs)]
-    values = jax.vmap(u)(jnp.where(used, x, jax.lax.stop_gradient(inner)))
+    safe = jax.lax.stop_gradient(jnp.where(used, x, x[jnp.argmax(logs)]))
+    sizes = jax.lax.stop_gradient(jax.vmap(u)(safe) + logs)
+    sizes = jnp.where(used & ~jnp.isnan(sizes), sizes, -jnp.inf)
+    used &= ~(sizes < jnp.max(sizes) - DEEP)  # what overflows there has no derivative
+    values = jax.vmap(u)(jnp.where(used, x, safe[jnp.argmax(sizes)]))
     terms = jnp.where(used, values + logs, -jnp.inf)
     return jax.scipy.special.logsumexp(terms)

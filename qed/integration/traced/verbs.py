@@ -7,12 +7,15 @@ by a fixed rule, and its derivative is the derivative of that integral, jumps an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from qed.answer import Answer, Missing
+from qed.domains.counts import COUNTS
 from qed.domains.densities import NAMED
 from qed.domains.masses import LOG_MASS
 from qed.domains.two_arithmetics import JAX
@@ -123,9 +126,8 @@ def _divergence(p: Any, q: Any, ratio: bool) -> Any:
     if isinstance(p, Product) and isinstance(q, Product) and len(p.factors) == len(q.factors):
         return sum(_divergence(a, b, ratio) for a, b in zip(p.factors, q.factors, strict=True))
     if isinstance(p, Measure) and isinstance(q, Measure):
-        if p.atoms or q.atoms:
-            return _of_atoms(p, q, ratio)
-        return _of_densities(p, q, ratio)
+        atoms = _of_atoms(p, q, ratio) if p.atoms or q.atoms else 0.0
+        return atoms + (_of_densities(p, q, ratio) if p.parts or q.parts else 0.0)
     if isinstance(p, Measure | Product) or isinstance(q, Measure | Product):
         what, because = "a law beside a vector", "where one is traced, both must be of one kind"
         raise QedError("QED007", what, because, "give two measures, or two vectors")
@@ -140,8 +142,8 @@ def _of_vectors(p: Any, q: Any, ratio: bool) -> Any:
 
 def _of_atoms(p: Measure, q: Measure, ratio: bool) -> Any:
     places = [tuple(x for x, _ in law.atoms) for law in (p, q)]
-    if p.parts or q.parts or places[0] != places[1]:
-        what, because = "atoms of traced laws", "they are compared where both have the same places and no density"
+    if p.sums or q.sums or places[0] != places[1]:
+        what, because = "atoms of traced laws", "they are compared where both have the same places and no other masses"
         raise QedError("QED007", what, because, "give concrete parameters")
     weights = [jnp.stack([jnp.asarray(w if hasattr(w, "dtype") else float(w)) for _, w in law.atoms]) for law in (p, q)]
     return _of_vectors(weights[0], weights[1], ratio)
@@ -149,27 +151,43 @@ def _of_atoms(p: Measure, q: Measure, ratio: bool) -> Any:
 
 def _of_densities(p: Measure, q: Measure, ratio: bool) -> Any:
     first, second = _log_density(p), _log_density(q)
-    x, logs = points(p, PANELS[1], None)
+    x, logs = points(replace(p, atoms=()), PANELS[1], None)
     return summed(lambda t: (first(t) if ratio else 0.0) - second(t), x, logs)
 
 
 def _log_density(law: Measure) -> Callable[[Any], Any]:
-    """The logarithm of the density of a law of one named part."""
-    if (
-        len(law.parts) != 1
-        or law.parts[0].family not in LOG_MASS
-        or law.parts[0].counting
-        or not law.parts[0].probability
-    ):
-        what, because = f"{law} is traced, or beside a traced law", "its density is not one named law"
+    """The logarithm of the density of a law on the line, or of its masses on whole numbers."""
+    if not law.parts or len({part.counting for part in law.parts}) > 1 or not all(map(_is_known, law.parts)):
+        what, because = f"{law} is traced, or beside a traced law", "it is no sum of laws with densities, or of counts"
         raise QedError("QED007", what, because, "give concrete parameters")
-    part: Part = law.parts[0]
+    terms = [_term(part) for part in law.parts]
+    return lambda x: reduce(jnp.logaddexp, [term(x) for term in terms])
+
+
+def _is_known(part: Part) -> bool:
+    named = part.family in COUNTS if part.counting else part.family in LOG_MASS or part.log_density is not None
+    return part.probability and named and not (part.counting and part.log_density is not None)
+
+
+def _term(part: Part) -> Callable[[Any], Any]:
+    """The logarithm of a part's weight times its density."""
+    share = jnp.log(jnp.asarray(part.weight if hasattr(part.weight, "dtype") else float(part.weight)))
     parameters = tuple(jnp.asarray(value, jnp.result_type(float)) for value in part.parameters)
-    constant = LOG_MASS[part.family](JAX, *parameters)
-    lower, upper = part.lower, part.upper
+    own = part.log_density
+    if own is not None:
+        x, logs = nodes(about_mode(jax.vmap(own), part.lower, part.upper), 2 * PANELS[1], None)
+        share -= log_summed(own, x, logs)
+    elif not part.counting:
+        share -= LOG_MASS[part.family](JAX, *parameters)
 
     def log_density(x: Any) -> Any:
-        inside = (x >= lower) & (x <= upper)
-        return jnp.where(inside, NAMED[part.family].log_density(x, *parameters) - constant, -jnp.inf)
+        inside = (x >= part.lower) & (x <= part.upper)
+        if own is not None:
+            value = own(x)
+        elif part.counting:
+            value = COUNTS[part.family].log_mass(x, *parameters)
+        else:
+            value = NAMED[part.family].log_density(x, *parameters)
+        return jnp.where(inside, value + share, -jnp.inf)
 
     return log_density

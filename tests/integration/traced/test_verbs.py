@@ -30,6 +30,17 @@ SLOPES = {
     "an atom beside a density": (
         lambda t: qed.expect(lambda x: (x - 1) ** 2, m.mixture([0.5, 0.5], [m.Dirac(0.0), m.Normal(t, 1.0)])), 3.0, 2.0
     ),
+    "a censored mean": (
+        lambda t: qed.expect(lambda y: y, m.pushforward(m.Normal(t, 1.0), lambda x: jnp.maximum(x, 0.0))),
+        0.3, stats.norm.cdf(0.3),
+    ),
+    "a law with a heavy tail": (lambda t: qed.expect(lambda x: x, m.Pareto(t, 1.0)), 3.0, -0.25),
+    "a divergence of mixtures": (
+        lambda t: qed.kl(m.mixture([0.5, 0.5], [m.Dirac(0.0), m.Normal(t, 1.0)]),
+                         m.mixture([0.25, 0.75], [m.Dirac(0.0), m.Normal()])), 1.0, 0.5,
+    ),
+    "a divergence of counts": (lambda t: qed.kl(m.Poisson(t), m.Poisson(2.0)), 3.0, math.log(1.5)),
+    "the constant of what overflows": (lambda t: qed.normalizer(lambda x, a: -a * x**4, None, t), 1.5, -1 / 6),
     "a normalising constant": (lambda t: qed.normalizer(lambda x, s: -x * x / 2 / s**2, None, t), 3.0, 1 / 3),
     "a needle's": (lambda t: qed.normalizer(lambda x, s: -s * 1e6 * (x - 3) ** 2 - 5000, None, t), 1.0, -0.5),
     "one over a box": (
