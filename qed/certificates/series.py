@@ -26,12 +26,13 @@ from qed.certificates.cells import walked
 from qed.certificates.found import Found
 from qed.certificates.integral_parts import BITS, value_on, weight_of
 from qed.certificates.patience import on_time
+from qed.certificates.series_tails import compared, down, exponential, outgrows, unit, up
 from qed.domains.counts import COUNTS, later
 from qed.domains.exact_growth import AtLeast, ExactGrowth
 from qed.domains.increments import Increments
 from qed.domains.precision import flint
 from qed.domains.tail import Tail
-from qed.domains.tail_forms import NoOrder, Term, ball_of, power_of
+from qed.domains.tail_forms import NoOrder, Term, power_of
 from qed.domains.tail_growth import Above
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
@@ -259,7 +260,7 @@ class Sum:
         if self._at_the_edge(start):
             mass = COUNTS[self.family].mass(start, *map(flint().arb, self.parameters))
             least, most = later(self.family, start, self.parameters)
-            return Found(flint().arb.pos_inf(), self._geometric(_one(), mass, least, most, start))
+            return Found(flint().arb.pos_inf(), self._geometric(unit(), mass, least, most, start))
         domain, zero = Tail(float(start), BITS), flint().arb(0)
         x = Term(flint().arb(1), Fraction(1), zero)
         form = walked(self.f, domain, x, 0, self.node)
@@ -271,33 +272,33 @@ class Sum:
             least, most = later(self.family, start, self.parameters)
             mass = COUNTS[self.family].mass(start, *map(flint().arb, self.parameters))
             return Found(
-                self._geometric(f, mass, least, most, start), self._geometric(_one(), mass, least, most, start)
+                self._geometric(f, mass, least, most, start), self._geometric(unit(), mass, least, most, start)
             )
         if self.family:
-            return Found(_compared(domain, f), flint().arb.pos_inf())
+            return Found(compared(domain, f), flint().arb.pos_inf())
         try:
             u = walked(self.f, domain, x, self.output, self.node)
             weight = domain.exp(domain.add(domain.as_logarithm(u), domain.as_logarithm(domain.fixed(-self.shift))))
-            return Found(_compared(domain, domain.mul(f, weight)), _compared(domain, weight))
+            return Found(compared(domain, domain.mul(f, weight)), compared(domain, weight))
         except (NoOrder, CertificateError):
             pass
         steps = Increments(start, BITS)
         change = walked(self.f, steps, steps.argument(), self.output, self.node).change
         mass = (self._value(self.output, start, start) - self.shift).exp()
-        least, most = (_ratio(end) for end in (change.lower, change.upper))
+        least, most = (exponential(end) for end in (change.lower, change.upper))
         f = domain.without_logarithm(f)
-        return Found(self._geometric(f, mass, least, most, start), self._geometric(_one(), mass, least, most, start))
+        return Found(self._geometric(f, mass, least, most, start), self._geometric(unit(), mass, least, most, start))
 
     def _infinite_tail(self, domain: Tail, f: Above, start: int) -> Found:
         """The sums where f is only bounded from below, if that makes them infinite; else NoOrder."""
         pos_inf, mass = flint().arb.pos_inf(), flint().arb.pos_inf()
         if self.family == "Counting":
-            found = _compared(domain, f.least)
+            found = compared(domain, f.least)
         elif self.family:
             first = COUNTS[self.family].mass(start, *map(flint().arb, self.parameters))
             ratios = later(self.family, start, self.parameters)
             found = self._geometric(f.least, first, *ratios, start)
-            mass = self._geometric(_one(), first, *ratios, start)
+            mass = self._geometric(unit(), first, *ratios, start)
         else:
             raise NoOrder
         if found != pos_inf:
@@ -326,15 +327,15 @@ class Sum:
             raise NoOrder
         if f.b.is_zero():
             return flint().arb(0)
-        rate = most * _up(f, start)
+        rate = most * up(f, start)
         if rate < 1:
             at = f.b * mass * power_of(flint().arb(start), f.p)
             if f.q:
                 at *= (f.c.upper() * power_of(flint().arb(start), f.q)).exp()
             return flint().arb(0).union(at / (1 - rate))
-        grows = least * _down(f, start) >= 1
+        grows = least * down(f, start) >= 1
         if self.family == "Poisson" and f.q > 1 and f.c > 0:
-            grows = _outgrows(f, start, flint().arb(self.parameters[0]))
+            grows = outgrows(f, start, flint().arb(self.parameters[0]))
         if grows and mass > 0 and (f.b > 0 or f.b < 0):
             return flint().arb.pos_inf() if f.b > 0 else flint().arb.neg_inf()
         raise NoOrder
@@ -353,72 +354,3 @@ def _wide(total: Found, tail: Found) -> bool:
     return any(
         one.is_finite() and one.rad() > 0 and one.rad() > both.rad() / 2 for one, both in pairs if both.is_finite()
     )
-
-
-def _one() -> Term:
-    return Term(flint().arb(1), Fraction(0), flint().arb(0))
-
-
-def _ratio(end: Any) -> Any:
-    """exp of an end of an interval, which may be infinite."""
-    if end.is_finite():
-        return end.exp()
-    return flint().arb(0) if end < 0 else flint().arb.pos_inf()
-
-
-def _up(f: Term, start: int) -> Any:
-    """A bound of (k+1)^p exp(c (k+1)^q) / (k^p exp(c k^q)) for all k >= start."""
-    found = power_of(1 + 1 / flint().arb(start), f.p) if f.p > 0 else flint().arb(1)
-    if not f.q or f.c <= 0:
-        return found
-    if f.q > 1:
-        return flint().arb.pos_inf()
-    c = f.c.upper()
-    return found * (c * (power_of(flint().arb(start + 1), f.q) - power_of(flint().arb(start), f.q))).exp()
-
-
-def _down(f: Term, start: int) -> Any:
-    """The same from below."""
-    arb = flint().arb
-    found = power_of(1 + 1 / arb(start), f.p) if f.p < 0 else arb(1)
-    if not f.q:
-        return found
-    c, here = f.c.lower(), power_of(arb(start), f.q)
-    if c >= 0:
-        return found if f.q < 1 else found * (c * ball_of(f.q) * here / start).exp()
-    if f.q > 1:
-        return arb(0)
-    return found * (c * (power_of(arb(start + 1), f.q) - here)).exp()
-
-
-def _outgrows(f: Term, start: int, rate: Any) -> bool:
-    """Whether rate / (k + 1) times `_down` is at least 1 for all k >= start: its logarithm is, and does not fall.
-
-    Its derivative is at least c q (q - 1) k^(q - 2) - 1 / (k + 1), where k^(q - 1) grows.
-    """
-    c, q = f.c.lower(), ball_of(f.q)
-    slope = c * q * (q - 1) * power_of(flint().arb(start), f.q) / start
-    return bool(rate / (start + 1) * _down(f, start) >= 1 and slope >= 1)
-
-
-def _compared(domain: Tail, g: Term) -> Any:
-    """A ball of sum g(k) from domain.start on, by the integral; infinite where that is."""
-    arb, start = flint().arb, flint().arb(domain.start)
-    if g.b.is_zero():
-        return arb(0)
-    whole = domain.integral(g)
-    if not whole.is_finite():
-        return whole
-    free, log = not g.q or g.c.is_zero(), domain.log_start()
-    if free and not g.k:  # x^p with p < -1
-        power = ball_of(g.p) + 1
-        least = power_of(start, g.p + 1) / -power + power_of(start, g.p) / 2
-        most = power_of(start - arb(0.5), g.p + 1) / -power
-        return g.b * least.union(most)
-    c, q = (arb(0), Fraction(0)) if free else (g.c.upper(), g.q)
-    power = c * power_of(start, q)
-    if not ball_of(g.p) + ball_of(max(g.k, Fraction(0))) / log + ball_of(q) * power <= 0:
-        raise NoOrder
-    first = power_of(start, g.p) * power_of(log, g.k) * power.exp()
-    rest = domain.integral(Term(arb(1), g.p, c, q, g.k))
-    return g.b * (rest if free else arb(0)).union(first + rest)

@@ -233,7 +233,7 @@ class Tail(Arithmetic, Forward):
             try:
                 return self.log(self.add(one, x))
             except NoOrder:
-                return self._softplus(x)
+                return self.softplus(x)
         if name == "expm1":
             return self._both("add", self.exp(x), self.fixed(arb(-1)))
         if name in ("cosh", "sinh"):
@@ -258,14 +258,6 @@ class Tail(Arithmetic, Forward):
         one, factor = self.fixed(arb(1)), -1 if name == "logistic" else 2
         quotient = self.power(self.add(one, self.exp(self.scaled(x, arb(factor)))), Fraction(-1))
         return quotient if name == "logistic" else self.add(one, self.scaled(quotient, arb(-2)))
-
-    def _softplus(self, x: Any) -> Any:
-        """log(1 + b exp(c x^q)), from 0 to log(1 + b) + max(c, 0) x^q, where the sign of c is not known."""
-        arb = flint().arb
-        if not isinstance(x, Term) or x.p or x.k or not x.b > 0 or not x.c.is_finite():
-            raise NoOrder
-        growth = arb(0).union(x.c.upper()) if x.c.upper() > 0 else arb(0)
-        return Logarithm(arb(0).union((1 + x.b.upper()).log()), Fraction(0), growth, x.q)
 
     def _rounded(self, name: str, x: Any) -> Any:
         """A number rounded: the same number where that is one for all x, else off by less than 1."""

@@ -297,6 +297,14 @@ class Arithmetic:
             found = Term(unit, Fraction(math.nextafter(float(rate), math.inf if falls else -math.inf)), arb(0))
         return found if falls else Above(found)
 
+    def softplus(self, x: Any) -> Any:
+        """log(1 + b exp(c x^q)), from 0 to log(1 + b) + max(c, 0) x^q, where the sign of c is not known."""
+        arb = flint().arb
+        if not isinstance(x, Term) or x.p or x.k or not x.b > 0 or not x.c.is_finite():
+            raise NoOrder
+        growth = arb(0).union(x.c.upper()) if x.c.upper() > 0 else arb(0)
+        return Logarithm(arb(0).union((1 + x.b.upper()).log()), Fraction(0), growth, x.q)
+
     def log(self, x: Any) -> Any:
         """The logarithm of what is positive."""
         hull = self.ball(x) if isinstance(x, Near) else None
