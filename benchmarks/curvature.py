@@ -3,8 +3,8 @@
 The same weights and data in JAX and in PyTorch on the CPU, one thread, one process (benchmarks/curvature_models.py,
 benchmarks/curvature_torch.py). Everything is asked at two points, and the second one counts: what compiles once is then
 compiled, what compiles at every point is not excused. Times are CPU seconds and stand for their ratios alone; products
-are counted, and residuals |H v - l v| / |l| measured with fresh products. What curvlinops and PyHessian give is
-measured in PyTorch, what qed gives in JAX.
+are counted, and residuals |H v - l v| / |l| measured afterwards with fresh products, which nobody's time holds. What
+curvlinops and PyHessian give is measured in PyTorch, what qed gives in JAX, beside the error that it states itself.
 
     python -m benchmarks.curvature                     prints the table and writes benchmarks/results/curvature.json
     python -m benchmarks.curvature --small             small networks: does everything run; writes nothing
@@ -75,12 +75,16 @@ def eigenvalues(net: Net, loss: Callable[..., Any]) -> dict[str, Any]:
     answer = qed.spectrum(loss, net.weights, *net.data, k=K, tol=TOLERANCE, seed=SEED)
     seconds = time.process_time() - begun
     found = answer.value
-    assert found is not None
+    assert found is not None and found.source is not None
+    vectors = [flatten(jax.tree.leaves(v)) for v in found.eigenvectors]
+    pairs = zip(vectors, found.eigenvalues, strict=True)
+    away = [float(np.linalg.norm(found.source.own(v) - t * v) / np.linalg.norm(v)) for v, t in pairs]
     return {
         "seconds": seconds,
         "products": found.products,
         "values": found.eigenvalues.tolist(),
-        "residual": float(np.max(found.errors / np.abs(found.eigenvalues))),
+        "residual": float(np.max(away / np.abs(found.eigenvalues))),
+        "stated": float(np.max(found.errors / np.abs(found.eigenvalues))),
     }
 
 
@@ -111,7 +115,7 @@ def densities(net: Net, peer: Any, steps: int, small: bool) -> dict[str, Any]:
     """Seconds of a density, per probe."""
     answer = qed.spectrum(net.loss, net.weights, *net.data, k=1, seed=SEED)
     assert answer.value is not None
-    probes = 1 if any(w.ndim == 4 for w in net.weights.values()) else 2  # convolutions are asked one by one
+    probes = 1 if any(w.ndim == 4 for w in net.weights.values()) else 4  # convolutions are asked one by one
     answer.value.density(probes=probes, steps=2)
     begun = time.process_time()
     found = answer.value.density(probes=probes, steps=steps)
@@ -181,8 +185,9 @@ def missed(found: dict[str, Any]) -> list[str]:
     for name, row in found["networks"].items():
         if row["qed"]["products"] > 30:
             lines.append(f"{name}: {row['qed']['products']} products, the aim is 30")
-        if row["qed"]["residual"] > TOLERANCE:
-            lines.append(f"{name}: a residual of {row['qed']['residual']:.2g}, the aim is {TOLERANCE}")
+        for which in ("residual", "stated"):
+            if row["qed"].get(which, 0.0) > TOLERANCE:
+                lines.append(f"{name}: {which} {row['qed'][which]:.2g}, the aim is {TOLERANCE}")
         limits = {"curvlinops": 1.0} if name == "convolutional" else {"curvlinops": 0.4, "pyhessian": 0.2}
         for package, limit in limits.items():
             ratio = row.get(f"seconds over {package}'s")

@@ -22,7 +22,7 @@ from qed.answer import Answer, Missing
 from qed.calculus.bounding.boxes import Gap
 from qed.calculus.points import words
 from qed.calculus.points.case import Case
-from qed.calculus.points.corners import jumps, smooth_along
+from qed.calculus.points.corners import direction, jumps, smooth_along
 from qed.calculus.points.degenerate import degenerate
 from qed.calculus.points.large import BALLS, gradient, judged
 from qed.calculus.points.located import Local, Located, around, local, located, refined
@@ -112,7 +112,7 @@ def _value(function: Function) -> float:
 
 def _large(case: Case, smooth: bool = False) -> Answer[CriticalPoint]:
     """The answer from products: for a function whose second derivatives are too many to enclose, or not enclosed."""
-    if not smooth and not smooth_along(case, _direction(case)):
+    if not smooth and not smooth_along(case, direction(case)):
         return _rough(case)
     try:
         slope = gradient(case)
@@ -153,13 +153,13 @@ def _rough(case: Case) -> Answer[CriticalPoint]:
     if answer is not None:
         return answer
     try:
-        corner = jumps(case, _direction(case))
+        corner = jumps(case, direction(case))
     except (NotImplementedError, ValueError, TypeError):  # what JAX raises where a rule is missing
         corner = True
     if not corner:
         return _large(case, smooth=True)
     try:
-        case.balls.series(case.point, case.point, _direction(case)[None], 2)
+        case.balls.series(case.point, case.point, direction(case)[None], 2)
         why = "its first or second derivative jumps there"
     except NotSmooth as error:
         why = str(error)
@@ -174,12 +174,6 @@ def _by_terms(case: Case) -> Answer[CriticalPoint] | None:
         return None
     answer = _at(case, here, flat=False)
     return None if answer.unknown else answer
-
-
-def _direction(case: Case) -> Array:
-    """A direction of length one that is none of the axes."""
-    found = np.random.default_rng(0).standard_normal(case.function.size)
-    return found / np.linalg.norm(found)
 
 
 def _at(case: Case, here: Local, flat: bool = True) -> Answer[CriticalPoint]:

@@ -41,6 +41,8 @@ def shares(
         size = int(np.prod(shape, dtype=np.int64))
         part = np.square(vector[start : start + size]).reshape(shape)
         start += size
+        if not size:
+            continue
         found += _of_array(part, path, axes)
     found.sort(key=lambda item: -item[1])
     return tuple(found[:most])

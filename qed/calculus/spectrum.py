@@ -22,8 +22,10 @@ import numpy as np
 from qed.answer import Answer, Missing, Reason
 from qed.calculus.lanczos import Krylov
 from qed.calculus.points.case import Case
+from qed.calculus.points.corners import direction, jumps
+from qed.calculus.points.touched import touched
 from qed.calculus.shares import shares
-from qed.calculus.spectra.products import Products, cut, is_mean, room_for, too_large_to_form
+from qed.calculus.spectra.products import SMALL, Products, cut, is_mean, room_for, too_large_to_form
 from qed.calculus.spectra.proved import proved_answer
 from qed.calculus.spectra.result import Spectrum
 from qed.calculus.spectra.searching import WHICH, beginning, how, measured, room_of, search, wanted
@@ -67,7 +69,7 @@ def spectrum(
         An answer whose value is a `Spectrum`, MEASURED: an eigenvalue lies within `errors[i]` of `eigenvalues[i]`.
         It is not claimed that they are the k largest. PROVED, each by its number from below or above, for 200 to 1000
         parameters where the Hessian has few entries (without `budget` and `parts`). UNKNOWN where the gradient has no
-        derivative or is not finite.
+        derivative or is not finite, or f is no number, or (up to 20,000 parameters) has a corner at the point.
 
     Raises:
         QedError: as `qed.graph.function.read` does; QED007 for a k or a `which` that is none, and for `parts` of which
@@ -91,6 +93,9 @@ def spectrum(
         progress(findings[0].message, 0, k)
     findings = (*findings, *products.findings)
     case = Case(fun, x, args, function)
+    without = _without_hessian(case)
+    if without is not None:
+        return _unknown(function, without)
     proved = sparse_eigenvalues(case, k, which, seed) if budget is None and parts == 1 else None
     if proved is not None:
         meta = {"dtype": function.dtype, "seconds": time.monotonic() - started, "seed": seed}
@@ -132,9 +137,29 @@ def _check(k: Any, which: str, tol: float, budget: float | None, parts: Any = 1)
         raise QedError("QED007", f"tol={tol!r}, budget={budget!r}", "both are positive", "give tol=1e-3, budget=60.0")
 
 
+def _without_hessian(case: Case) -> Missing | None:
+    """Why there is no Hessian at the point: f is no number there, or, of a small function, has a corner."""
+    value, at_corner = touched(case.function)
+    if not np.isfinite(value):
+        return Missing(f"the value at the point is {value}", "a point where the function is finite", "QED210")
+    if at_corner and case.function.size <= SMALL and _jumps(case):
+        what = "f has no second derivative at the point: its first or second derivative jumps there"
+        return Missing(what, "a point off the corner", "QED104")
+    return None
+
+
+def _jumps(case: Case) -> bool:
+    try:
+        return jumps(case, direction(case))
+    except (NotImplementedError, ValueError, TypeError):  # what JAX raises where a rule is missing
+        return False  # the search will say so
+
+
 def _unknown(function: Function, missing: Missing) -> Answer[Spectrum]:
     claim = "the eigenvalues of the Hessian are known"
-    return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), subject=function.title("parameter"))
+    headline = f"Unknown: {missing.what}."
+    subject = function.title("parameter")
+    return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), headline=headline, subject=subject)
 
 
 def _answer(case: Case, krylov: Krylov, products: Products, k: int, which: str, seed: int) -> Answer[Spectrum]:

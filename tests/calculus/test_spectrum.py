@@ -207,9 +207,26 @@ def test_bad_input_is_coded(at, code):
     assert raised.value.code == code
 
 
-def test_products_that_are_not_finite_are_unknown():
-    answer = qed.spectrum(lambda x: jnp.sum(jnp.sqrt(x)), jnp.zeros(2))
-    assert answer.unknown and answer.missing[0].code == "QED210"
+@pytest.mark.parametrize(
+    ("fun", "at", "code"),
+    [
+        (lambda x: jnp.sum(jnp.sqrt(x)), 0.0, "QED210"),
+        (lambda x: jnp.sum(jnp.log(x)), -1.0, "QED210"),
+        (lambda x: jnp.sum(jnp.abs(x) + x**2), 0.0, "QED104"),
+        (lambda x: jnp.sum(jax.nn.relu(x - 1.0) ** 2), 1.0, "QED104"),
+    ],
+)
+def test_where_there_is_no_hessian_its_eigenvalues_are_unknown(fun, at, code):
+    answer = qed.spectrum(fun, jnp.full(2, at))
+    assert answer.unknown and answer.missing[0].code == code
+    away = qed.spectrum(fun, jnp.full(2, at + 3.0))
+    assert away.measured
+
+
+def test_arrays_without_numbers_are_no_part_of_anything():
+    fun = lambda x: jnp.sum(jnp.array([1.0, 3.0]) * x["a"] ** 2) + jnp.sum(x["none"]) + jnp.abs(x["a"][0]) ** 3  # noqa: E731
+    answer = qed.spectrum(fun, {"a": jnp.zeros(2), "none": jnp.zeros((0, 2))})
+    assert np.allclose(answer.eigenvalues, [6, 2]) and answer.eigenvectors[0]["none"].shape == (0, 2)
 
 
 def test_a_linear_function_and_dead_units_have_zero_eigenvalues():

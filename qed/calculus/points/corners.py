@@ -104,3 +104,9 @@ def _apart(derivative: Callable[[list[Array]], Array], point: list[Array]) -> tu
     near, far = away
     with np.errstate(all="ignore"):
         return near, (near > WIDE * size) & (far < 2 * near) & (far > 0.5 * near) & np.isfinite(near)
+
+
+def direction(case: Case) -> Array:
+    """A direction of length one that is none of the axes."""
+    found = np.random.default_rng(0).standard_normal(case.function.size)
+    return found / np.linalg.norm(found)

@@ -66,12 +66,12 @@ class Products:
         with jax.enable_x64(True):
             self._point = tuple(widen(p) for p in function.parameters)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """The number of parameters."""
         return self.function.size
 
-    @property
+    @cached_property
     def dtype(self) -> type:
         """What a basis of vectors is kept in."""
         return np.float64 if self.size <= SMALL or "64" in self.function.dtype else np.float32
