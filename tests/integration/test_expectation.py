@@ -7,6 +7,7 @@ from fractions import Fraction
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 from scipy import stats
 
 import qed
@@ -191,6 +192,23 @@ def test_a_needle_is_not_lost_where_the_tails_are_not_enclosed():
     answer = qed.expect(fun, m.Normal(), tol=1e-3)
     assert answer.unknown
     assert "balls between the ends say 1.6" in answer.missing[0].what.replace("[", "")
+
+
+def test_rounded_constants_are_allowed_for():
+    for f, truth in ((lambda x: jnp.exp(0.3 * x), math.exp(0.045)), (lambda x: (x > 0.3) * 1.0, stats.norm.sf(0.3))):
+        answer = qed.expect(f, NORMAL)
+        assert answer.proved and answer.lower <= truth <= answer.upper and answer.upper - answer.lower < 1e-5
+        assert "rounded" in answer.reasons[0].text
+    exact = qed.expect(lambda x: jnp.exp(0.25 * x), NORMAL)
+    assert exact.upper - exact.lower < 1e-8 and "rounded" not in exact.reasons[0].text
+
+
+def test_a_branch_is_chosen_by_a_count_of_thresholds():
+    branches = [lambda t: t * t, lambda t: 2 * t - 1, lambda t: 5 + 0 * t]
+    answer = qed.expect(
+        lambda t: lax.switch((t > 1).astype(int) + (t > 3).astype(int), branches, t), m.Exponential(1.0)
+    )
+    assert answer.proved and answer.value == pytest.approx(2 - 2 / math.e - 2 * math.exp(-3.0), abs=1e-6)
 
 
 def test_budgets_and_weights_that_are_none_are_refused():

@@ -113,11 +113,38 @@ def test_a_distribution_of_numpyro_is_that_law(law):
         assert density == pytest.approx(slopes, rel=1e-3)
 
 
+COMPOSED = {
+    "zero-inflated": (dist.ZeroInflatedPoisson(0.25, 2.0), 1.5),
+    "truncated": (dist.TruncatedNormal(1.0, 2.0, low=0.0), stats.truncnorm(-0.5, np.inf, loc=1.0, scale=2.0).mean()),
+    "mixed": (
+        dist.MixtureSameFamily(dist.Categorical(jnp.array([0.25, 0.75])), dist.Normal(jnp.arange(2.0), 1.0)), 0.75
+    ),
+    "transformed": (
+        dist.TransformedDistribution(
+            dist.Normal(0.0, 0.5), [dist.transforms.ExpTransform(), dist.transforms.AffineTransform(1.0, 2.0)]
+        ), 1 + 2 * np.exp(0.125),
+    ),
+    "of an extreme": (dist.Gumbel(1.0, 2.0), 1 + 2 * np.euler_gamma),
+    "counts of a Gamma rate": (dist.GammaPoisson(2.0, 3.0), 2 / 3),
+    "independent": (dist.Normal(jnp.arange(3.0), 1.0).to_event(1), 3.0),
+    "expanded": (dist.Exponential(2.0).expand([2]).to_event(1), 1.0),
+    "a normal vector": (dist.MultivariateNormal(jnp.array([1.0, 2.0]), jnp.eye(2)), 3.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_a_distribution_made_of_others_is_that_law(name):
+    law, mean = COMPOSED[name]
+    answer = qed.expect(jnp.sum, m.from_numpyro(law))
+    assert answer.proved and answer.value == pytest.approx(mean, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     "make",
     [
         lambda: m.from_numpyro(dist.Normal(jnp.zeros(2), 1.0)),
-        lambda: m.from_numpyro(dist.Dirichlet(jnp.ones(3))),
+        lambda: m.from_numpyro(dist.Kumaraswamy(2.0, 3.0)),
+        lambda: m.from_numpyro(dist.GammaPoisson(2.0, 0.7)),
         lambda: m.from_numpyro(dist.VonMises(0.0, 1.0)),
         lambda: m.from_numpyro(stats.norm()),
         lambda: m.from_numpyro(dist.NegativeBinomialProbs(2.5, 1e-30)),

@@ -56,7 +56,12 @@ LAWS = {
     "bernoulli": stats.bernoulli(p=0.125),
     "poisson": stats.poisson(2.5),
     "nbinom": stats.nbinom(2.5, 0.25),
-    "geom": stats.geom(0.25, loc=-1),
+    "geom": stats.geom(0.25),
+    "moved": stats.gamma(2.0, loc=1.0, scale=3.0),
+    "lognorm": stats.lognorm(0.5, scale=2.0),
+    "truncnorm": stats.truncnorm(-1.0, 2.0, loc=0.5),
+    "gumbel": stats.gumbel_r(1.0, 2.0),
+    "table": stats.rv_discrete(values=([0, 3], [0.25, 0.75])),
 }
 
 
@@ -64,7 +69,7 @@ LAWS = {
 def test_a_law_of_scipy_is_that_law(name):
     law = LAWS[name]
     answer = qed.expect(lambda x: jnp.cos(x), m.from_scipy(law))
-    if hasattr(law.dist, "pmf"):
+    if hasattr(law, "xk") or hasattr(law.dist, "pmf"):
         truth = sum(law.pmf(k) * math.cos(k) for k in range(200))
     else:
         low, high = law.ppf(1e-13), law.isf(1e-13)
@@ -96,14 +101,10 @@ def test_a_law_of_scipy_is_that_law(name):
         lambda: m.Counting(0.0, 3.0),
         lambda: qed.normalizer(lambda x: -x * x, m.scaled(2.0, m.Lebesgue())),
         lambda: qed.normalizer(lambda x: -x * x, m.add([m.Lebesgue(), m.Lebesgue()])),
-        lambda: m.from_scipy(stats.poisson(2.0, loc=1)),
-        lambda: m.from_scipy(stats.geom(0.5)),
         lambda: m.from_scipy(stats.zipf(2.0)),
         lambda: m.from_scipy(stats.norm),
         lambda: m.from_scipy(3.0),
-        lambda: m.from_scipy(stats.expon(scale=3.0)),
         lambda: m.from_scipy(stats.uniform(0.1, 0.2)),
-        lambda: m.from_scipy(stats.gamma(2.0, loc=1.0)),
         lambda: m.from_scipy(stats.norm(0.0, [1.0, 2.0])),
     ],
 )

@@ -57,6 +57,7 @@ INFINITE = {
     "a little more than exponential": (lambda k: jnp.exp(0.5 * k**1.5), m.Poisson(3.0), math.inf),
     "exponential": (lambda k: -(2.0**k) / (k + 1) ** 2, m.Geometric(0.25), -math.inf),
     "exponential, negative binomial": (lambda k: 2.0**k, m.NegativeBinomial(0.5, 0.25), math.inf),
+    "factorial": (lambda k: -jnp.exp(gammaln(k + 1)), m.NegativeBinomial(3.0, 0.5), -math.inf),
     "harmonic": (lambda k: 1 / k, m.Counting(1), math.inf),
     "constant": (lambda k: 0 * k + 1, m.Counting(), math.inf),
 }

@@ -8,16 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from qed.integration.combining import mixture
 from qed.integration.families import continuous, discrete
+from qed.integration.families.composed import gamma_poisson, gumbel, named, scattered, truncated
+from qed.integration.families.vectors import Dirichlet, MultivariateNormal
+from qed.integration.images import pushforward
 from qed.integration.measure import Measure, real, wrong
+from qed.integration.product import product
 
 
-def from_numpyro(law: Any) -> Measure:
-    """The measure of a distribution of numpyro.distributions on the line, with its own parameters.
+def from_numpyro(law: Any) -> Any:
+    """The measure of a distribution of numpyro.distributions, with its own parameters: a law of numbers or of vectors.
+
+    Mixed, zero-inflated, truncated, transformed and independent ones (`.to_event(1)`) are made of their parts.
 
     Raises:
-        QedError: QED007 for a distribution that is not known here, for a batch of them, and for one on vectors; and
-            where a parameter of the family here would be rounded.
+        QedError: QED007 for a distribution that is not known here, and for a batch of them; and where a parameter of
+            the family here would be rounded.
 
     >>> import numpyro.distributions as dist
     >>> from qed.integration.measures import from_numpyro
@@ -25,14 +32,15 @@ def from_numpyro(law: Any) -> Measure:
     ('Normal(1, 2)', 'Poisson(3)')
     """
     kind = type(law)
-    if not kind.__module__.startswith("numpyro.") or kind.__name__ not in _NUMPYRO:
+    if not kind.__module__.startswith("numpyro.") or kind.__name__ not in {*_NUMPYRO, *_COMPOSED}:
         msg = f"{kind.__name__} is no law that is known here"
-        raise wrong(msg, f"known are {', '.join(sorted(_NUMPYRO))}", "give its log-density to from_log_density")
+        instead = "give its log-density to from_log_density"
+        raise wrong(msg, f"known are {', '.join(sorted({*_NUMPYRO, *_COMPOSED}))}", instead)
     shapes = tuple(law.batch_shape), tuple(law.event_shape)
-    if shapes != ((), ()):
+    if shapes[0] or (shapes[1] and kind.__name__ not in VECTORS):
         msg = f"{kind.__name__} of the shapes {shapes}"
-        raise wrong(msg, "a measure on the line is one law of one number", "give one law, and product(...) of several")
-    return _NUMPYRO[kind.__name__](law)
+        raise wrong(msg, "a batch is no law of one vector", "write .to_event(1) for one, or give one law")
+    return {**_NUMPYRO, **_COMPOSED}[kind.__name__](law)
 
 
 def _of(make: Callable[..., Measure], *names: str) -> Callable[[Any], Measure]:
@@ -64,7 +72,9 @@ _NUMPYRO: Mapping[str, Callable[[Any], Measure]] = {
     "Beta": _of(continuous.Beta, "concentration1", "concentration0"),
     "BinomialProbs": lambda law: discrete.Binomial(_whole(law.total_count, "total_count"), real(law.probs, "probs")),
     "CategoricalProbs": _categorical,
+    "BetaProportion": _of(continuous.Beta, "concentration1", "concentration0"),
     "Cauchy": _of(continuous.Cauchy, "loc", "scale"),
+    "Chi2": _of(continuous.Gamma, "concentration", "rate"),
     "Delta": _of(discrete.Dirac, "v"),
     "Exponential": _of(continuous.Exponential, "rate"),
     "Gamma": _of(continuous.Gamma, "concentration", "rate"),
@@ -86,3 +96,72 @@ _NUMPYRO: Mapping[str, Callable[[Any], Measure]] = {
     "Weibull": _of(continuous.Weibull, "concentration", "scale"),
 }
 """The makers by the names of NumPyro's classes."""
+
+VECTORS = frozenset({"Dirichlet", "Independent", "MultivariateNormal"})
+"""The classes of laws of vectors."""
+
+
+def _one_of(law: Any, k: int) -> Any:
+    """The k-th of a batch of laws."""
+    while type(law).__name__ == "ExpandedDistribution":
+        law = law.base_dist
+    if not tuple(law.batch_shape):
+        return law
+    held = [name for name in law.arg_constraints if name in vars(law)]
+    given = {name: np.broadcast_to(np.asarray(getattr(law, name)), law.batch_shape)[..., k] for name in held}
+    return type(law)(**given)
+
+
+def _mixed(law: Any) -> Measure:
+    shares = [float(p) for p in np.asarray(law.mixing_distribution.probs, np.float64)]
+    if hasattr(law, "component_distributions"):
+        parts = list(law.component_distributions)
+    else:
+        parts = [_one_of(law.component_distribution, k) for k in range(len(shares))]
+    return mixture(shares, [from_numpyro(one) for one in parts])
+
+
+def _transformed(law: Any) -> Measure:
+    def image(x: Any) -> Any:
+        for transform in law.transforms:
+            x = transform(x)
+        return x
+
+    return named(pushforward(from_numpyro(law.base_dist), image), f"{type(law).__name__} of {law.base_dist}")
+
+
+def _independent(law: Any) -> Any:
+    base = law.base_dist
+    if len(base.batch_shape) != 1 or tuple(base.event_shape):
+        msg = f"Independent of the shape {tuple(base.batch_shape)}"
+        raise wrong(msg, "its laws are not those of one vector", "give one axis of laws of numbers")
+    return product(*(from_numpyro(_one_of(base, k)) for k in range(base.batch_shape[0])))
+
+
+def _between(law: Any) -> Measure:
+    low, high = (real(getattr(law, name), name) if hasattr(law, name) else end
+                 for name, end in (("low", -np.inf), ("high", np.inf)))  # fmt: skip
+    return truncated(from_numpyro(law.base_dist), low, high)
+
+
+def _zero_inflated(law: Any) -> Measure:
+    gate = real(law.gate, "gate")
+    return mixture([gate, 1 - gate], [discrete.Dirac(0.0), from_numpyro(law.base_dist)])
+
+
+_COMPOSED: Mapping[str, Callable[[Any], Any]] = {
+    "Dirichlet": lambda law: Dirichlet(np.asarray(law.concentration)),
+    "DiscreteUniform": lambda law: scattered(range(_whole(law.low, "low"), _whole(law.high, "high") + 1)),
+    "GammaPoisson": lambda law: gamma_poisson(real(law.concentration, "concentration"), real(law.rate, "rate")),
+    "Gumbel": lambda law: gumbel(real(law.loc, "loc"), real(law.scale, "scale")),
+    "Independent": _independent,
+    "MultivariateNormal": lambda law: MultivariateNormal(np.asarray(law.loc), np.asarray(law.covariance_matrix)),
+    **dict.fromkeys(("MixtureGeneral", "MixtureSameFamily"), _mixed),
+    **dict.fromkeys(("FoldedDistribution", "LogUniform", "TransformedDistribution"), _transformed),
+    **dict.fromkeys(
+        ("LeftTruncatedDistribution", "RightTruncatedDistribution", "TwoSidedTruncatedDistribution"), _between
+    ),
+    **dict.fromkeys(("ZeroInflatedPoisson", "ZeroInflatedProbs"), _zero_inflated),
+}
+"""The makers of laws that are made of others."""
+_COMPOSED = {**_COMPOSED, "NegativeBinomial2": _COMPOSED["GammaPoisson"]}
