@@ -83,7 +83,12 @@ class Products:
 
     @cached_property
     def _own(self) -> Programs:
-        return programs(self.parts[0], wide=False)
+        part = self.parts[0]
+        if self._pays and convolves(part.graph):
+            unfolded = programs(part, wide=False, unfold=True)
+            if self._fits(self._room(unfolded)):
+                return unfolded
+        return programs(part, wide=False)
 
     @cached_property
     def _wide(self) -> Programs:
@@ -92,20 +97,30 @@ class Products:
     @cached_property
     def kept(self) -> Room | None:
         """What the linearised product takes, all parts together; None where products are made afresh."""
+        return self._room(self._own) if self._pays else None
+
+    @cached_property
+    def _pays(self) -> bool:
         part = self.parts[0]
-        if count(part.graph, part.traced.free).sweep < WORTH or part.graph.count() > LONG:
-            return None
+        return part.graph.count() <= LONG and count(part.graph, part.traced.free).sweep >= WORTH
+
+    def _room(self, own: Programs) -> Room | None:
+        part = self.parts[0]
         try:
-            room = self._own.room(tuple(part.parameters), part.data)
+            room = own.room(tuple(part.parameters), part.data)
         except (TypeError, ValueError, NotImplementedError):  # what JAX raises where a rule is missing
             return None
         return None if room is None else Room(room.kept * len(self.parts), room.beside)
 
+    @staticmethod
+    def _fits(room: Room | None) -> bool:
+        there = free_memory()
+        return room is not None and (there is None or room.kept + room.beside <= SHARE * there)
+
     @cached_property
     def linearized(self) -> bool:
         """Whether the derivative of the gradient is kept: it pays, and there is room for it. Nothing is run for it."""
-        there = free_memory()
-        return self.kept is not None and (there is None or self.kept.kept + self.kept.beside <= SHARE * there)
+        return self._fits(self.kept)
 
     def __call__(self, vector: Array) -> Array:
         """The product for a search: in float64 where that is cheap, otherwise in the program's arithmetic."""

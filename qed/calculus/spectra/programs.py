@@ -25,6 +25,7 @@ from jax import lax
 
 from qed import facts
 from qed.calculus.hessian import hessian_product
+from qed.calculus.spectra.convolutions import unfolded
 from qed.calculus.spectra.flattened import Flattened, is_stacked
 from qed.certificates.fingerprint import fingerprint
 from qed.domains.widened import Widened, widen
@@ -54,13 +55,14 @@ class Room:
 class Programs:
     """Compiled derivatives of value(parameters, data) -> scalar, both tuples of arrays."""
 
-    def __init__(self, value: Callable[[Any, Any], Any], equations: int) -> None:
+    def __init__(self, value: Callable[[Any, Any], Any], equations: int, unfold: bool = False) -> None:
         gradient = jax.grad(value)
+        slopes = unfolded(gradient) if unfold else gradient
         self.gradient = jax.jit(gradient)
         self.value = jax.jit(value)
         self.afresh = hessian_product(value, equations=equations)
         self._rooms: dict[Any, Room | None] = {}
-        self._linearize = jax.jit(lambda p, d: jax.linearize(lambda q: gradient(q, d), p))
+        self._linearize = jax.jit(lambda p, d: jax.linearize(lambda q: slopes(q, d), p))
         self._apply = jax.jit(lambda tangent, v: tangent(v))
         self._several = jax.jit(lambda tangent, vectors: lax.map(tangent, vectors))
 
@@ -97,8 +99,10 @@ class Programs:
 _PROGRAMS: OrderedDict[Any, tuple[Any, Programs]] = OrderedDict()
 
 
-def programs(function: Function, *, wide: bool) -> Programs:
+def programs(function: Function, *, wide: bool, unfold: bool = False) -> Programs:
     """The programs of a function, in float64 or in its own arithmetic; the same for the same function again.
+
+    With `unfold` the linearised product keeps copies for faster convolutions (`qed.calculus.spectra.convolutions`).
 
     >>> import jax.numpy as jnp
     >>> from qed.graph.function import read
@@ -113,13 +117,13 @@ def programs(function: Function, *, wide: bool) -> Programs:
     try:
         held = weakref.ref(owner)
     except TypeError:
-        return _made(graph, free, wide)
+        return _made(graph, free, wide, unfold)
     if calls_back(graph):
-        return _made(graph, free, wide)
-    key = (id(owner), id(method), fingerprint(graph), tuple(free), wide)
+        return _made(graph, free, wide, unfold)
+    key = (id(owner), id(method), fingerprint(graph), tuple(free), wide, unfold)
     found = _PROGRAMS.get(key)
     if found is None or found[0]() is not owner:
-        found = (held, _made(graph, free, wide))
+        found = (held, _made(graph, free, wide, unfold))
         _PROGRAMS[key] = found
         while len(_PROGRAMS) > KEPT:
             _PROGRAMS.popitem(last=False)
@@ -140,7 +144,7 @@ def convolves(graph: Graph) -> bool:
     return any(equation.primitive == "conv_general_dilated" for equation in graph.walk())
 
 
-def _made(graph: Graph, free: Sequence[int], wide: bool) -> Programs:
+def _made(graph: Graph, free: Sequence[int], wide: bool, unfold: bool) -> Programs:
     places = set(free)
     run = _wide(graph) if wide else Flattened()
 
@@ -149,7 +153,7 @@ def _made(graph: Graph, free: Sequence[int], wide: bool) -> Programs:
         inputs = [next(first) if i in places else next(second) for i in range(len(graph.inputs))]
         return run(graph, inputs)[0]
 
-    return Programs(value, graph.count())
+    return Programs(value, graph.count(), unfold)
 
 
 def _wide(graph: Graph) -> Callable[[Graph, Sequence[Any]], list[Any]]:
