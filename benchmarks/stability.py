@@ -1,6 +1,6 @@
 """What `qed.stabilize` repairs, beside Herbie's published figures, PyTensor, XLA, and repairs by clipping.
 
-Four tables, all judged in balls (tests/numerics/scoring.py) at points that qed did not choose:
+Four tables judged in balls (tests/numerics/scoring.py) at points that qed did not choose, and one of costs:
 
 hamming   the 28 FPCores of FPBench's hamming-ch3 in float64: Herbie's measure, the average over inputs drawn uniformly
           from the floating-point numbers that meet the precondition, of log2(1 + ulps between result and truth), at
@@ -16,8 +16,12 @@ corpus    the corpus of tests/numerics/corpus_stability*.py in float32 and float
           is worse, which controls changed (and where only the derivative that JAX gives them did).
           Its files `*_held` were unknown to those who wrote the first rewritings; some of their cases
           have been named to them since.
+longer    what longer numbers cost where they are used: processor time of compiling value and gradient, and of a call,
+          with and without, for three functions. No promise.
 
-    python -m benchmarks.stability [--only hamming,pytensor,ranum,corpus]   writes benchmarks/results/stability.json
+    python -m benchmarks.stability [--only hamming,pytensor,ranum,corpus,longer]
+
+writes benchmarks/results/stability.json.
 """
 
 from __future__ import annotations
@@ -230,6 +234,69 @@ def total(counts: dict[str, Any], half: str, dtypes: Sequence[str], what: str) -
     return sum(row["fixed"] for row in rows), sum(row["broken"] for row in rows)
 
 
+# --- what longer numbers cost --------------------------------------------------------------------------------------
+
+
+def gram(x: Any, y: Any) -> Any:
+    """|x|^2 |y|^2 - (x.y)^2."""
+    return jnp.dot(x, x) * jnp.dot(y, y) - jnp.dot(x, y) ** 2
+
+
+def determinant(x: Any) -> Any:
+    """That of a matrix of two rows."""
+    return x[0] * x[3] - x[1] * x[2]
+
+
+def jensen(x: Any) -> Any:
+    """What the mean of an exponential is above the exponential of the mean."""
+    return jnp.mean(jnp.exp(x)) - jnp.exp(jnp.mean(x))
+
+
+COSTS: tuple[tuple[Fun, str, tuple[list[float], ...]], ...] = (
+    (determinant, "float32", ([1.0, 2.0, 2.001, 4.002],)),
+    (gram, "float64", ([1.0, 2.0, 3.0], [1.0, 2.0, 3.001])),
+    (jensen, "float64", ([1.0 + 1e-3 * k for k in range(50)],)),
+)
+"""A function that float64 mends in float32, and two that 288 bits mend in float64, the last one of 50 numbers."""
+
+
+def longer(cases: Sequence[tuple[Fun, str, tuple[list[float], ...]]] = COSTS, calls: int = 200) -> list[dict[str, Any]]:
+    """Processor seconds of compiling value and gradient and of a call, as written and with longer numbers."""
+    rows = []
+    for fun, dtype, point in cases:
+        with jax.enable_x64(dtype == "float64"):
+            args = [jnp.asarray(np.asarray(a, dtype)) for a in point]
+            stable = qed.stabilize(fun)
+            jax.make_jaxpr(jax.value_and_grad(stable))(*args)
+            row: dict[str, Any] = {"name": fun.__name__, "dtype": dtype}
+            row["used"] = any("in 288 bits" in r.after or "in float64" in r.after for r in _told(stable, args))
+            for name, one in (("written", fun), ("stable", stable)):
+                row[name] = _costs(jax.jit(jax.value_and_grad(one)), args, calls)
+        row["ratios"] = [b / a for a, b in zip(row["written"], row["stable"], strict=True)]
+        rows.append(row)
+    return rows
+
+
+def _told(stable: Any, args: Sequence[Any]) -> Sequence[Any]:
+    found = stable.rewrites(*args).value
+    return found.rewrites if found is not None else ()
+
+
+def _costs(jitted: Any, args: Sequence[Any], calls: int) -> list[float]:
+    """[seconds of compiling, seconds of a call], of the processor; nothing is taken from a cache."""
+    before = jax.config.jax_enable_compilation_cache
+    jax.config.update("jax_enable_compilation_cache", False)
+    start = time.process_time()
+    compiled = jitted.lower(*args).compile()
+    compiling = time.process_time() - start
+    jax.config.update("jax_enable_compilation_cache", before)
+    jax.block_until_ready(compiled(*args))
+    start = time.process_time()
+    for _ in range(calls):
+        jax.block_until_ready(compiled(*args))
+    return [compiling, (time.process_time() - start) / calls]
+
+
 # --- the report ----------------------------------------------------------------------------------------------------
 
 
@@ -245,6 +312,9 @@ def report(record: dict[str, Any]) -> None:
             cells = (f"{s} {row[s][0]:4.1f} {row[s][1]:4.1f}" for s in systems if s in row)
             print(f"{row['name']:42}", "   ".join(cells))
         print()
+    for row in record.get("longer", ()):
+        compiling, calling = row["ratios"]
+        print(f"{row['name']:20}{row['dtype']:9} compiling x {compiling:.1f}, a call x {calling:.1f}")
     if found := record.get("corpus"):
         for half, by_dtype in found["counts"].items():
             for dtype in by_dtype:
@@ -269,9 +339,9 @@ def versions() -> dict[str, str]:
 def main() -> None:
     """Run the tables and write the result."""
     parser = argparse.ArgumentParser(description="What qed.stabilize repairs.")
-    parser.add_argument("--only", default="hamming,pytensor,ranum,corpus")
+    parser.add_argument("--only", default="hamming,pytensor,ranum,longer,corpus")
     only = parser.parse_args().only.split(",")
-    tables = {"hamming": hamming, "pytensor": pytensor_list, "ranum": ranum, "corpus": corpus}
+    tables = {"hamming": hamming, "pytensor": pytensor_list, "ranum": ranum, "longer": longer, "corpus": corpus}
     record: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
     record |= {"benchmark": "stability", "seed": SEED, "points": POINTS, "herbie": HERBIE, "versions": versions()}
     for name in only:

@@ -309,6 +309,7 @@ def _side(f: Functions, *ps: Poly) -> Poly:
 MEANINGS: dict[str, Meaning] = {
     **{f"{name}_difference": _difference(name) for name in
        "sqrt cbrt rsqrt exp exp2 log log1p tanh logistic sin cos tan sinh cosh asin atan asinh atanh erf".split()},
+    **{f"{name}_step": _difference(name) for name in ("sin", "cos", "tan")},
     "asin_difference_negative": _difference("acos"),
     "erf_difference_negative": _difference("erfc"),
     "power_difference": _power_difference,

@@ -285,12 +285,13 @@ ROOMS = (algorithms, averages, difference_fractions, difference_growth, differen
          difference_rules, difference_second, difference_series, entropies, free_energy, guards, kernels, log_softmax,
          probabilities, smooth, stable, tails, weighted_moments)  # fmt: skip
 OPERATIONS = {o.name: o for room in ROOMS for o in vars(room).values() if hasattr(o, "evaluate")}
-OPERATIONS |= {o.name: o for o in difference_kernels.OPERATIONS.values()}
+OPERATIONS |= {o.name: o for table in (difference_kernels.OPERATIONS, difference_kernels.STEPS) for o in table.values()}
 M = {"axes": (0,)}
 ARRAYS = {"masked_softmax", "softmax", "tempered_softmax", "tempered_log_softmax"}
 """Operations whose results are arrays."""
 ARGUMENTS = {
-    **{name: ((X, Y, X - Y), {}) for name in MEANINGS if name.endswith(("_difference", "_difference_negative"))},
+    **{name: ((X, Y, X - Y), {}) for name in MEANINGS
+       if name.endswith(("_difference", "_difference_negative", "_step"))},
     "power_difference": ((X, Y, X - Y), {"k": 1.5}),
     "difference_of_cubes": ((X, Y, X - Y), {}),
     "difference_of_squares": ((X, Y, X - Y, X + Y), {}),

@@ -77,3 +77,5 @@ def test_a_small_run():
     found = stability.corpus(["softplus_by_hand", "logsumexp_of_library"], ["float32"])
     assert found["counts"]["shown"]["float32"]["value"]["learning"] == {"broken": 1, "fixed": 1, "left": []}
     assert not found["worse"] and not found["controls changed"]
+    (row,) = stability.longer(stability.COSTS[:1], 2)
+    assert row["used"] and all(row[name][0] > 0 for name in ("written", "stable"))

@@ -58,6 +58,23 @@ def test_the_normal_distribution_function_alone_is_left_as_it_is():
         assert stable(jnp.float32(x)) == ndtr(jnp.float32(3 * x))
 
 
+def test_steps_far_out_and_powers_and_pairs_whose_parts_are_no_numbers():
+    with jax.enable_x64(True):
+        x, e = jnp.float64(1e200), jnp.float64(1e-3)
+        for f, slope in ((jnp.sin, jnp.cos(x)), (jnp.cos, -jnp.sin(x)), (jnp.tan, 1 / jnp.cos(x) ** 2)):
+            stepped = qed.stabilize(lambda x, e, f=f: f(x + e) - f(x))(x, e)
+            assert float(stepped) == pytest.approx(float(slope) * 1e-3, rel=5e-3)
+        apart = qed.stabilize(lambda x, n: (x + 1) ** (1 / n) - x ** (1 / n))
+        found, slopes = jax.value_and_grad(apart, argnums=(0, 1))(jnp.float64(1e-80), jnp.float64(1e20))
+        assert float(found) == pytest.approx(80 * np.log(10) * 1e-20, rel=1e-14)
+        assert [float(each) for each in slopes] == pytest.approx([-1e60, -80 * np.log(10) * 1e-40], rel=1e-12)
+        pair = qed.stabilize(
+            lambda a, b, e: e * (jnp.exp((a + b) * e) - 1) / ((jnp.exp(a * e) - 1) * (jnp.exp(b * e) - 1))
+        )
+        for a, b, e, value in ((900, 800, 2, 2.0), (900, -1, 2, -2 / np.expm1(2.0)), (-900, -700, 2, -2.0)):
+            assert float(pair(*map(jnp.float64, (a, b, e)))) == pytest.approx(value, rel=1e-12)
+
+
 def test_a_series_of_a_difference_of_inputs():
     def rest(a, b):
         jax.debug.print("{}", a)

@@ -270,20 +270,47 @@ log_cosh = kernel(
 # --- circular and hyperbolic functions ---
 
 
-def _middle(y: Any, d: Any) -> tuple[Any, Any]:
-    """y + d/2 as a number and what its rounding left out."""
-    middle = y + 0.5 * d
-    return middle, (y - middle) + 0.5 * d
+FAR = 8.0
+"""Where y + d is rounded to multiples that an angle feels."""
+
+
+def _sum(y: Any, d: Any) -> tuple[Any, Any]:
+    """y + d as a number and what its rounding left out."""
+    total = y + d
+    of_d = total - y
+    return total, (y - (total - of_d)) + (d - of_d)
+
+
+def _sin_of_sum(y: Any, d: Any) -> Any:
+    total, rest = _sum(y, d)
+    return jnp.sin(total) * jnp.cos(rest) + jnp.cos(total) * jnp.sin(rest)
+
+
+def _cos_of_sum(y: Any, d: Any) -> Any:
+    total, rest = _sum(y, d)
+    return jnp.cos(total) * jnp.cos(rest) - jnp.sin(total) * jnp.sin(rest)
 
 
 def _sin_formula(x: Any, y: Any, d: Any) -> Any:
-    m, rest = _middle(y, d)
-    return 2 * (jnp.cos(m) - rest * jnp.sin(m)) * jnp.sin(0.5 * d)
+    return 2 * _cos_of_sum(y, 0.5 * d) * jnp.sin(0.5 * d)
 
 
 def _cos_formula(x: Any, y: Any, d: Any) -> Any:
-    m, rest = _middle(y, d)
-    return -2 * (jnp.sin(m) + rest * jnp.cos(m)) * jnp.sin(0.5 * d)
+    return -2 * _sin_of_sum(y, 0.5 * d) * jnp.sin(0.5 * d)
+
+
+def _tan_formula(x: Any, y: Any, d: Any) -> Any:
+    return jnp.sin(d) / jnp.cos(x) / jnp.cos(y)
+
+
+def _tan_step(x: Any, y: Any, d: Any) -> Any:
+    above = jnp.where(jnp.abs(y) + jnp.abs(d) > FAR, _cos_of_sum(y, d), jnp.cos(x))
+    return jnp.sin(d) / above / jnp.cos(y)
+
+
+def always(x: Any, y: Any, d: Any) -> Any:
+    """Everywhere."""
+    return jnp.ones_like(d, bool)
 
 
 def _sinh_formula(x: Any, y: Any, d: Any) -> Any:
@@ -306,11 +333,15 @@ sinh = kernel("sinh_difference", chosen(short, _sinh_formula, jnp.sinh), jnp.cos
 cosh = kernel("cosh_difference", chosen(short, _cosh_formula, jnp.cosh), jnp.sinh, short, lambda x, y, d: sinh(x, y, d))
 tan = kernel(
     "tan_difference",
-    chosen(short, lambda x, y, d: jnp.sin(d) / jnp.cos(x) / jnp.cos(y), jnp.tan),
+    chosen(short, _tan_formula, jnp.tan),
     _sec2,
     short,
     lambda x, y, d: tan(x, y, d) * (jnp.tan(x) + jnp.tan(y)),
 )
+
+sin_step = kernel("sin_step", _sin_formula, jnp.cos, always, lambda x, y, d: cos_step(x, y, d))
+cos_step = kernel("cos_step", _cos_formula, lambda x: -jnp.sin(x), always, lambda x, y, d: -sin_step(x, y, d))
+tan_step = kernel("tan_step", _tan_step, _sec2, always, lambda x, y, d: tan_step(x, y, d) * (jnp.tan(x) + jnp.tan(y)))
 
 
 def _operation(function: Function, sign: float = 1.0) -> Operation:
@@ -347,6 +378,8 @@ OPERATIONS = {
 }
 """For each primitive the difference of it: (x, y, d) -> f(x) - f(y)."""
 
+STEPS = {"sin": _operation(sin_step), "cos": _operation(cos_step), "tan": _operation(tan_step)}
+"""The same where x is y + d, rounded: far out f(x) may be anything, and d tells what it is."""
 NORMS = _operation(norms)
 CUBES = Operation("difference_of_cubes", cubes, whole=True)
 SQUARES = Operation("difference_of_squares", squares, whole=True)

@@ -25,6 +25,7 @@ from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.bose import BERNOULLI, BOSE, EINSTEIN
+from qed.numerics.rewriting.bose_pairs import paired
 from qed.numerics.rewriting.difference_fractions import fractions
 from qed.numerics.rewriting.difference_growth import grown
 from qed.numerics.rewriting.difference_logs import LOG_OVER
@@ -226,7 +227,7 @@ def _bose(
         for operation, argument, count, used in _pairs(difference, v, -power, monomial):
             found.append((difference.emit(operation, argument), count))
             monomial = times(monomial, used)
-    return found, monomial
+    return paired(difference, found), monomial
 
 
 def _pairs(

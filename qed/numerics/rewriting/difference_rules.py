@@ -89,7 +89,13 @@ def atoms(difference: Difference, g: Node, h: Node) -> Found | None:
     d, used = gap
     if g.operation == "exp" and _opposite(difference, x, y):
         return difference.algebra.times(2.0, difference.emit(SINH, x)), (laws.SINH,)
-    return difference.emit(kernels.OPERATIONS[g.operation], x, y, d), (laws.ATOMS[g.operation], *used)
+    table = kernels.STEPS if g.operation in kernels.STEPS and _is_step(x, y, d) else kernels.OPERATIONS
+    return difference.emit(table[g.operation], x, y, d), (laws.ATOMS[g.operation], *used)
+
+
+def _is_step(x: Node, y: Node, d: Node) -> bool:
+    """Whether x is y + d, rounded."""
+    return x.operation == "add" and len(x.children) == 2 and set(x.children) == {y, d}
 
 
 def _mixed_logs(difference: Difference, g: Node, h: Node) -> Found | None:

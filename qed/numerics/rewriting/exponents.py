@@ -1,8 +1,8 @@
 """Powers whose exponent varies: x^k - y^k, and (1 + v)^k where a factor of k is the inverse of one of v.
 
-With d = x - y and t = k log1p(d/y),
+With d = x - y and t = k log(x/y), the logarithm being log1p(d/y) where x and y are near each other,
 
-    x^k - y^k = y^k expm1(t)        its derivative in k:  (x^k - y^k) log x + y^k log1p(d/y)
+    x^k - y^k = y^k expm1(t)        its derivative in k:  (x^k - y^k) log x + y^k log(x/y)
 
 where in x^k log x - y^k log y two large terms cancel. With s = k v, from which the common factor is gone,
 
@@ -35,8 +35,17 @@ APART = Law("a**k - b**k = b**k expm1(k log1p((a - b)/b))", "a, b > 0; elsewhere
 GROWN = Law("(1 + v)**k = exp(k v (log1p(v)/v))", "1 + v > 0; where |v| is not small it stays")
 
 
-def _near(y: Any, d: Any, k: Any) -> Any:
-    return (y > 0) & (d + y > 0) & (jnp.abs(d) <= 0.5 * y) & (jnp.abs(k * d) <= y)
+def _near(x: Any, y: Any, d: Any, k: Any) -> tuple[Any, Any, Any]:
+    """Whether x^k and y^k are near each other; then y and log(x/y), else 1 and 0."""
+    positive = (y > 0) & (x > 0)
+    above, below = jnp.where(positive, x, 1), jnp.where(positive, y, 1)
+    close = positive & (jnp.abs(d) <= 0.5 * y)
+    ratio = above / below
+    usual = jnp.isfinite(ratio) & (ratio >= jnp.finfo(ratio.dtype).tiny)
+    apart = jnp.where(usual, jnp.log(jnp.where(usual, ratio, 1)), jnp.log(above) - jnp.log(below))
+    log = jnp.where(close, logspace.log1p(jnp.where(close, d, 0) / below), apart)
+    near = positive & (jnp.abs(k * log) <= 1)
+    return near, jnp.where(near, below, 1), jnp.where(near, log, 0)
 
 
 @jax.custom_jvp
@@ -49,10 +58,8 @@ def powers_apart(x: Any, y: Any, d: Any, k: Any) -> Any:
         >>> print(f"{powers_apart(x, y, jnp.float32(1e-5), jnp.float32(1.5)):.4g}")
         1.5e-05
     """
-    near = _near(y, d, k)
-    below = jnp.where(near, y, 1)
-    ratio = jnp.where(near, d, 0) / below
-    inside = below**k * jnp.expm1(k * logspace.log1p(ratio))
+    near, below, log = _near(x, y, d, k)
+    inside = below**k * jnp.expm1(k * log)
     return jnp.where(near, inside, jnp.where(near, 1, x) ** k - jnp.where(near, 1, y) ** k).astype(x.dtype)
 
 
@@ -60,11 +67,10 @@ def powers_apart(x: Any, y: Any, d: Any, k: Any) -> Any:
 def _powers_apart_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     x, y, d, k = primals
     along_x, along_y, along_d, along_k = tangents
-    near = _near(y, d, k)
+    near, below, log = _near(x, y, d, k)
     value = powers_apart(x, y, d, k)
     at_x, at_y = k * x ** (k - 1), k * y ** (k - 1)
-    below = jnp.where(near, y, 1)
-    inner = value * jnp.log(jnp.where(near, x, 1)) + below**k * logspace.log1p(jnp.where(near, d, 0) / below)
+    inner = value * jnp.log(jnp.where(near, x, 1)) + below**k * log
     high, low = jnp.where(near, 1, x), jnp.where(near, 1, y)
     outer = _times_log(high, k) - _times_log(low, k)
     steep = jnp.where(near, k * powers_apart(x, y, d, k - 1), -at_y)
