@@ -1,6 +1,6 @@
 """Support vector machines: time to a duality gap, beside liblinear and libsvm through scikit-learn, in the same run.
 
-    python -m benchmarks.svm [--small]
+    python -m benchmarks.svm [--small] [--only linear|rbf]
 
 Every solver's planes are judged by one formula for the gap: (P - D) / P, with the best offset where it is free.
 liblinear gives no multipliers, so that its planes are judged by (P - P*) / P*, which is in its favour: P* is proved by
@@ -172,10 +172,13 @@ def ratio(case: dict[str, Any], gap: float) -> float | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="a twentieth of the rows, nothing is written")
-    small = parser.parse_args().small
+    parser.add_argument("--only", choices=["linear", "rbf"], help="these machines; the others stay as they are written")
+    options = parser.parse_args()
+    small, kinds = options.small, [options.only] if options.only else ["linear", "rbf"]
     warnings.simplefilter("ignore")
     cases = []
-    for machine, names in ((linear, LINEAR), (with_kernel, KERNEL)):
+    for kind in kinds:
+        machine, names = {"linear": (linear, LINEAR), "rbf": (with_kernel, KERNEL)}[kind]
         for name in names:
             for price in (1.0, 100.0):
                 case = machine(name, price, small)
@@ -189,6 +192,8 @@ def main() -> None:
     if not small:
         versions = {name: version(name) for name in ("numpy", "scipy", "scikit-learn")}
         versions["python"] = platform.python_version()
+        written = json.loads(RESULT.read_text())["cases"] if options.only and RESULT.exists() else []
+        cases = sorted(cases + [case for case in written if case["machine"] not in kinds], key=lambda c: c["machine"])
         RESULT.write_text(json.dumps({"versions": versions, "seed": 0, "cases": cases}, indent=1) + "\n")
 
 

@@ -12,8 +12,10 @@ import numpy as np
 from qed.certificates.smooth_terms import SmoothTerm
 from qed.domains.ball_boxes import NotSmooth
 from qed.domains.ball_ends import BallEnds
+from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_jets import Rough
 from qed.domains.curvature_stacked import SparseJet, StackedJets
+from qed.domains.curvature_terms import Form
 from qed.domains.curvature_values import BallValues, NoValue
 from qed.domains.precision import flint, precision
 from qed.errors import CertificateError
@@ -43,13 +45,13 @@ def sparse_jets(traced: Traced, center: Array, low: Array, high: Array, field: s
         jets = StackedJets(BallEnds(BITS), term.algebra.variables)
         with precision(BITS):
             here, near = jets.sparse(term.form, center, center), jets.sparse(term.form, low, high)
-        _compare(term, near, low, high)
+        compared(term.algebra, term.form, near, low, high)
     except (NotSmooth, Rough, NoValue) as error:
         raise CertificateError(field, f"no derivatives are enclosed: {error}") from None
     return here, near
 
 
-def _compare(term: SmoothTerm, jet: SparseJet, low: Array, high: Array) -> None:
+def compared(algebra: Algebra, form: Form, jet: SparseJet, low: Array, high: Array) -> None:
     """Hold a few entries against second differences of values in balls.
 
     Raises NotSmooth where they do not meet.
@@ -70,7 +72,7 @@ def _compare(term: SmoothTerm, jet: SparseJet, low: Array, high: Array) -> None:
                 moved = list(x)
                 for p in {i, j}:
                     moved[p] = moved[p] + s * h
-                values.append(BallValues(dict(zip(term.algebra.variables, moved, strict=True))).of(term.form))
+                values.append(BallValues(dict(zip(algebra.variables, moved, strict=True))).of(form))
             bent = arb(0)
             for p, q, times in ((i, i, 1), (j, j, 1), (i, j, 2)) if i != j else ((i, i, 1),):
                 a, b = entries.get((p, q), (0.0, 0.0))

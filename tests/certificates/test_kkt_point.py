@@ -8,10 +8,20 @@ import pytest
 
 from qed.certificates.certificate import Certificate
 from qed.certificates.kkt_point import KKTPoint
+from qed.certificates.sparse_kkt import SparseKKT
 from qed.certificates.stacked import stacked
 from qed.errors import CertificateError
 
 INF = np.inf
+KINDS = {"dense": (KKTPoint, {}), "sparse": (SparseKKT, {"shift": 0.7, "curvature": 0.6})}
+CHOSEN = {"kind": "dense"}
+
+
+@pytest.fixture(params=list(KINDS))
+def kind(request, monkeypatch):
+    """Both certificates are asked: the one of Krawczyk's test, and that of sparse systems."""
+    monkeypatch.setitem(CHOSEN, "kind", request.param)
+    return request.param
 
 
 def problem(x):
@@ -26,9 +36,10 @@ def about(fun, at, center, rows=(), equalities=0, half=1e-9, value=(-1e3, 1e3), 
     radius = np.full(len(center), half)
     for name in ("at_lower", "at_upper"):
         radius[list(more.get(name, ()))] = 0.0
-    return KKTPoint.about(
+    made, own = KINDS[CHOSEN["kind"]]
+    return made.about(
         fun, jnp.array(at, float), (), equalities=equalities, rows=rows, center=center, radius=radius,
-        distance=2 * half * len(center), value=value, **more,
+        distance=2 * half * len(center), value=value, **own, **more,
     )  # fmt: skip
 
 
@@ -57,17 +68,21 @@ FALSE = {
 }
 
 
-def test_it_verifies_and_comes_back_from_json():
+SPARSE = {"shift": 5.0, "curvature": 0.9}
+
+
+def test_it_verifies_and_comes_back_from_json(kind):
     assert made().verify()
     assert Certificate.from_json(made().to_json()).verify(PROBLEM, jnp.zeros(3))
 
 
-@pytest.mark.parametrize("field", FALSE)
-def test_a_false_claim_is_not_believed_with_or_without_a_fresh_seal(field):
-    changed = replace(made(), **{field: FALSE[field]})
-    for one in (changed, changed.sealed()):
-        with pytest.raises(CertificateError):
-            one.verify()
+def test_a_false_claim_is_not_believed_with_or_without_a_fresh_seal(kind):
+    true = made()
+    for field, value in (FALSE if kind == "dense" else FALSE | SPARSE).items():
+        changed = replace(true, **{field: value})
+        for one in (changed, changed.sealed()):
+            with pytest.raises(CertificateError):
+                one.verify()
 
 
 def test_it_is_about_one_problem():
@@ -154,9 +169,19 @@ def stopped(x):
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_what_is_no_strict_minimum_is_not_proved(name):
-    with pytest.raises(CertificateError):
-        ATTACKS[name]().verify()
+def test_what_is_no_strict_minimum_is_not_proved(name, kind, monkeypatch):
+    for own in ({},) if kind == "dense" else ({"shift": 0.7, "curvature": 0.6}, {"shift": 1e-2, "curvature": 5e-3}):
+        monkeypatch.setitem(KINDS, kind, (KINDS[kind][0], own))
+        with pytest.raises(CertificateError):
+            ATTACKS[name]().verify()
+
+
+def test_half_widths_of_the_sparse_system_are_one_number():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(CHOSEN, "kind", "sparse")
+        changed = replace(made(), radius=(1e-9, 1e-9, 2e-9, 1e-9, 1e-9)).sealed()
+    with pytest.raises(CertificateError, match="radius"):
+        changed.verify()
 
 
 def test_functions_without_a_rule_in_padded_intervals_are_proved_in_balls():

@@ -59,7 +59,7 @@ def sparse_point(case: Case, common: dict[str, Any]) -> Answer[CriticalPoint] | 
             break
         center, at = moved, there
     inverse = _inverse(at, n)
-    least = 0.0 if inverse is None else _least(inverse, n)
+    least = 0.0 if inverse is None else least_in_size(inverse, n)
     below = count_below(at.rows, at.columns, *at.second, n, 0.0)
     if below is None or not SINGULAR * float(np.max(np.abs(at.second[1]), initial=0.0)) < least < np.inf:
         return None
@@ -113,7 +113,7 @@ def _inverse(jet: SparseJet, n: int) -> Any:
         return None
 
 
-def _least(inverse: Any, n: int) -> float:
+def least_in_size(inverse: Any, n: int) -> float:
     """The eigenvalue of least size, a little above it, by inverse iteration; 0 where floats do not hold it."""
     v = np.random.default_rng(0).standard_normal(n)
     v /= np.linalg.norm(v)

@@ -151,7 +151,8 @@ def _holding(problem: Constrained, best: Solved) -> tuple[Reason, ...]:
     """Which constraints hold the point, and what each costs: the largest prices first."""
     found, active = best.kkt.multipliers, active_set(problem, best.kkt)
     names = problem.parameters
-    priced = [(abs(found.y[i]), f"{problem.names[i]} {found.y[i] + 0.0:.6g}") for i in active.rows]
+    pushing = [i for i in active.rows if found.y[i] != 0 or best.kkt.seen.c[i] <= SOLVED]  # beside a pole c is large
+    priced = [(abs(found.y[i]), f"{problem.names[i]} {found.y[i] + 0.0:.6g}") for i in pushing]
     priced += [(found.lower[i], f"lower bound of {names[i]} {found.lower[i]:.6g}") for i in active.lower]
     priced += [(found.upper[i], f"upper bound of {names[i]} {0.0 - found.upper[i]:.6g}") for i in active.upper]
     priced.sort(key=lambda pair: -pair[0])

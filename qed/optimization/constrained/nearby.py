@@ -33,6 +33,14 @@ def lower_nearby(
         vector: a direction that is looked along first, to either side.
         far: the distances.
     """
+    key = (kkt.seen.x.tobytes(), vector.tobytes(), far)
+    if key not in problem.looked:
+        problem.looked[key] = _looked(problem, kkt, vector, far)
+    return problem.looked[key]
+
+
+def _looked(problem: Constrained, kkt: KKT, vector: Array, far: tuple[float, ...]) -> tuple[Array, float] | None:
+    """The look itself."""
     here, box, rng = kkt.seen, problem.bounds, np.random.default_rng(0)
     size = max(1.0, float(np.linalg.norm(here.x)))
     ways = [vector, -vector]

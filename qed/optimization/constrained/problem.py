@@ -76,6 +76,7 @@ class Constrained:
         derivatives: the compiled functions of float64 vectors.
         counts: of evaluations and Hessians.
         recent: what is known at the last few points.
+        looked: what looks around points found.
 
     Example:
         >>> import jax.numpy as jnp
@@ -93,6 +94,7 @@ class Constrained:
     derivatives: Derivatives
     counts: dict[str, int]
     recent: dict[bytes, dict[str, Any]] = field(init=False, default_factory=dict)
+    looked: dict[Any, tuple[Array, float] | None] = field(init=False, default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -249,7 +251,9 @@ def _rows(given: Any, name: str, x0: Any, args: tuple[Any, ...]) -> Rows | None:
         function = read(given, x0, *args, scalar=False)
     except QedError as error:
         what, because, instead = f"{name}: {error.what}", error.because, error.instead
-        if error.code == "QED002":
+        if error.code == "QED002" and "size 0" in error.what:
+            because, instead = "a constraint without numbers asks nothing of x", f"leave {name}= out"
+        elif error.code == "QED002":
             because, instead = "how far a constraint is from holding is a number", _returns(name)
         raise QedError(error.code, what, because, instead, error.span, error.detail) from error
     names: list[str] = []

@@ -17,6 +17,7 @@ from qed.answer import Answer, Reason
 from qed.certificates.certificate import Subject
 from qed.certificates.convex_optimum import ConvexOptimum
 from qed.certificates.kkt_point import KKTPoint
+from qed.certificates.sparse_kkt import SparseKKT
 from qed.certificates.stacked import stacked
 from qed.domains.ball_boxes import NotSmooth
 from qed.domains.padded_jets import PaddedBoxes
@@ -31,6 +32,7 @@ from qed.optimization.constrained.nearby import falls_on, lower_nearby
 from qed.optimization.constrained.polish import KKT, Active, active_set
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.residuals import row_scales
+from qed.optimization.constrained.sparse_proof import MOST, sparse_proof
 from qed.optimization.constrained.told import Told
 from qed.optimization.constrained.uniqueness import dependent
 from qed.optimization.kkt_box import boxed
@@ -62,7 +64,7 @@ LONG, TOO_LONG = 5e6, 4e7
 class Proof:
     """A certificate, or why there is none."""
 
-    certificate: KKTPoint | None
+    certificate: KKTPoint | SparseKKT | None
     why: str = ""
 
 
@@ -99,6 +101,9 @@ def proof(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array) 
     except (TypeError, ValueError) as error:
         return Proof(None, f"f and the constraints do not go into one vector: {error}")
     center, held = _center(problem, kkt, active)
+    if problem.sparse:
+        far = sparse_proof(problem, kkt, active, subject, problem.rounded(point), center, held)
+        return Proof(None, far) if isinstance(far, str) else Proof(far)
     step, ends = _step(problem, kkt, active, held)
     n, why = problem.n, "no box was tried"
     size = np.abs(center)
@@ -153,24 +158,40 @@ def proved(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array,
         f"A minimum under the constraints: {where} lies a KKT point, alone in its box and a strict local minimum among "
         "all points that satisfy them."
     )
-    signs = f"{len(made.rows)} negative and {made.positive} positive eigenvalues of [[H, -J'], [-J, 0]]"
-    test = Reason(
-        "Krawczyk's test", "grad f - J'y = 0, c_A = 0: one solution in the box", standing=Standing.PROVED,
-        unpredicted="the enclosures were computed for it",
-        text=f"Krawczyk's test on the KKT system: one solution in a box of half-widths up to {max(made.radius):.1e}; "
-        f"all over it {signs}, so that the active gradients are independent and the Lagrangian bends up along them",
-    )  # fmt: skip
+    test = _test(made)
     signs_of = Reason(
         "strict complementarity", "y_A > 0, c_i > 0 elsewhere", standing=Standing.PROVED,
         unpredicted="the enclosures were computed for it",
         text="all over the box multipliers of active inequalities and bounds are positive, and all else has slack",
     )  # fmt: skip
     measured = Reason("second order", text=words.text, role="checked")
-    best = globally(problem, kkt, made)
+    best = globally(problem, kkt, made) if isinstance(made, KKTPoint) else "it is not tried for sparse problems"
     if isinstance(best, str):
         local = Reason("global", text=f"that no other minimum is lower is not proved: {best}", role="open")
         return Said(claim, Standing.PROVED, made, text, (test, signs_of, measured, local))
-    return _everywhere(problem, best, made, where, (test, signs_of, measured))
+    return _everywhere(problem, best, best, where, (test, signs_of, measured))
+
+
+def _test(made: KKTPoint | SparseKKT) -> Reason:
+    """Why there is one KKT point in the box, and why it is a strict local minimum."""
+    signs = f"{len(made.rows)} negative and {made.positive} positive eigenvalues of [[H, -J'], [-J, 0]]"
+    follows = "so that the active gradients are independent and the Lagrangian bends up along them"
+    if isinstance(made, SparseKKT):
+        text = (
+            f"all over a box of half-width {max(made.radius):.1e} there are {signs}, all of size {made.curvature:.3g} "
+            f"at least, {follows}; the slope of the Lagrangian at its center is so small that one KKT point lies inside"
+        )
+        formula = "|grad L(p) - grad L(q)| >= m |p - q|, |grad L(c)| < m r: one solution in the box"
+        return Reason(
+            "one critical point", formula, standing=Standing.PROVED, text=text,
+            unpredicted="the enclosures were computed for it",
+        )  # fmt: skip
+    return Reason(
+        "Krawczyk's test", "grad f - J'y = 0, c_A = 0: one solution in the box", standing=Standing.PROVED,
+        unpredicted="the enclosures were computed for it",
+        text=f"Krawczyk's test on the KKT system: one solution in a box of half-widths up to {max(made.radius):.1e}; "
+        f"all over it {signs}, {follows}",
+    )  # fmt: skip
 
 
 def _causes(problem: Constrained, kkt: KKT, words: Told) -> tuple[Named, ...]:
@@ -266,8 +287,9 @@ def _unit(size: Array) -> float:
 def _missing(problem: Constrained, kkt: KKT, bend: Curvature | None, active: Active) -> str:
     """What the theorem asks for and the point does not have; empty if nothing is seen."""
     count = len(active.rows) + len(active.lower) + len(active.upper)
-    if problem.n + len(active.rows) > LARGEST or problem.sparse:
-        return f"a proof encloses the second derivatives of at most {LARGEST} numbers and multipliers"
+    most = MOST if problem.sparse else LARGEST
+    if problem.n + len(active.rows) > most:
+        return f"a proof encloses the second derivatives of at most {most} numbers and multipliers"
     if problem.eps > 1e-15:
         return "part of the program runs in its own dtype only"
     weak = _weak(problem, kkt, active)

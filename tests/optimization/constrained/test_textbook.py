@@ -341,10 +341,10 @@ def test_more_starts_find_the_lower_of_two_minima():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("installed", [True, False])
-def test_a_thousand_parameters_are_solved_by_sparse_matrices(installed, monkeypatch):
-    """LUKVLE1 of Luksan and Vlcek, *Sparse and partially separable test problems*, 1999."""
-    if not installed:
+@pytest.mark.parametrize("n", [1000, 240])
+def test_many_parameters_are_solved_and_proved_by_sparse_matrices(n, monkeypatch):
+    """LUKVLE1 of Luksan and Vlcek, *Sparse and partially separable test problems*, 1999; the smaller by SciPy alone."""
+    if n < 1000:
         monkeypatch.setattr(uno, "available", lambda: False)
 
     def f(x):
@@ -354,11 +354,25 @@ def test_a_thousand_parameters_are_solved_by_sparse_matrices(installed, monkeypa
         a, b, c = x[:-2], x[1:-1], x[2:]
         return 3 * b**3 + 2 * c - 5 + jnp.sin(b - c) * jnp.sin(b + c) + 4 * b - a * jnp.exp(a - b) - 3
 
-    answer = qed.minimize(f, jnp.where(jnp.arange(1000) % 2 == 0, -1.2, 1.0), equality=h)
-    assert answer.reason == "minimum"
+    answer = qed.minimize(f, jnp.where(jnp.arange(n) % 2 == 0, -1.2, 1.0), equality=h)
+    assert answer.reason == "minimum" and answer.proved and answer.certificate.kind == "sparse KKT point"
     assert answer.fun == pytest.approx(6.2324586, rel=1e-7)
-    assert answer.multipliers.equality.shape == (998,)
-    assert any("2,998 entries" in (reason.text or "") for reason in answer.reasons)
+    assert answer.multipliers.equality.shape == (n - 2,)
+    assert any(f"{3 * n - 2:,} entries" in (reason.text or "") for reason in answer.reasons)
+
+
+@pytest.mark.slow
+def test_inequalities_and_bounds_of_a_sparse_problem_hold_with_force_in_its_proof():
+    """A string over an obstacle, its first end held up by a bound."""
+    n = 202
+    obstacle = 0.3 * np.sin(6 * np.arange(0, n, 2) / n) ** 2 - 0.1
+    answer = qed.minimize(
+        lambda x: n * jnp.sum((x[1:] - x[:-1]) ** 2) + x[0] ** 2 + x[-1] ** 2 + 0.1 * jnp.sum(x), jnp.zeros(n),
+        inequality=lambda x: x[::2] - obstacle, bounds=(jnp.full(n, -0.3).at[0].set(0.01), None),
+    )  # fmt: skip
+    made = answer.certificate
+    assert answer.proved and made.kind == "sparse KKT point" and answer.check()
+    assert made.at_lower == (0,) and 0 < len(made.rows) < n // 2
 
 
 def test_a_flat_kkt_point_that_is_no_minimum_is_left():
