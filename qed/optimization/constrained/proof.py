@@ -166,10 +166,10 @@ def proved(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array,
     )  # fmt: skip
     measured = Reason("second order", text=words.text, role="checked")
     best = globally(problem, kkt, made) if isinstance(made, KKTPoint) else "it is not tried for sparse problems"
-    if isinstance(best, str):
+    if isinstance(best, str) or not isinstance(made, KKTPoint):
         local = Reason("global", text=f"that no other minimum is lower is not proved: {best}", role="open")
         return Said(claim, Standing.PROVED, made, text, (test, signs_of, measured, local))
-    return _everywhere(problem, best, best, where, (test, signs_of, measured))
+    return _everywhere(problem, best, made, where, (test, signs_of, measured))
 
 
 def _test(made: KKTPoint | SparseKKT) -> Reason:

@@ -51,10 +51,11 @@ class Kernel:
     Args:
         block: gives K[rows, columns] for two vectors of indices.
         size: the number of rows n.
+        diagonals: K_kk for all k up to rounding, where they are known without the matrix.
     """
 
-    def __init__(self, block: Callable[[Array, Array], Array], size: int) -> None:
-        self.block, self.size = block, size
+    def __init__(self, block: Callable[[Array, Array], Array], size: int, diagonals: Array | None = None) -> None:
+        self.block, self.size, self._diagonals = block, size, diagonals
         self._slots = np.full(size, -1)
         self._kept = np.zeros((size, 0), order="F")
 
@@ -91,12 +92,24 @@ class Kernel:
         return float(self.block(at, at)[0, 0])
 
     @cached_property
-    def mean_diagonal(self) -> float:
-        """The mean of K_kk: what one multiplier's move does to its own value; 1 where all are 0."""
+    def diagonals(self) -> Array:
+        """K_kk for all k, up to rounding."""
+        if self._diagonals is not None:
+            return self._diagonals
         step = 128
         parts = [np.arange(at, min(at + step, self.size)) for at in range(0, self.size, step)]
-        found = sum(float(np.trace(self.block(part, part))) for part in parts) / max(self.size, 1)
+        return np.concatenate([np.zeros(0), *(np.diag(self.block(part, part)) for part in parts)])
+
+    @cached_property
+    def mean_diagonal(self) -> float:
+        """The mean of K_kk: what one multiplier's move does to its own value; 1 where all are 0."""
+        found = float(np.mean(self.diagonals)) if self.size else 0.0
         return found if found > 0 else 1.0
+
+    def magnitudes(self, forces: Array) -> Array:
+        """Bounds of |K| |forces|, since |K_ij|^2 <= K_ii K_jj of a semidefinite matrix; no column is looked at."""
+        roots = np.sqrt(np.maximum(self.diagonals, 0.0)) * (1 + 1e-12)
+        return roots * float(roots @ np.abs(forces)) * (1 + 1e-12)
 
     def apply(self, forces: Array, absolute: bool = False) -> Array:
         """K forces, of shape (n,), or |K| |forces|."""
@@ -176,8 +189,11 @@ def judged(kernel: Kernel, signs: Array, prices: Array, multipliers: Array, step
     return Polished(Machine(multipliers, level, found), primal, float(multipliers.sum()) - 0.5 * square, steps)
 
 
-def proved(kernel: Kernel, signs: Array, prices: Array, machine: Machine) -> Bracket:
-    """What is proved of a machine."""
+def proved(kernel: Kernel, signs: Array, prices: Array, machine: Machine, tol: float = 0.0) -> Bracket:
+    """What is proved of a machine: by the diagonal of the kernel, and by all its entries where that misses tol."""
+    found = with_kernel(signs, prices, machine, kernel.magnitudes(machine.multipliers), kernel.diagonal)
+    if found.relative <= tol:
+        return found
     sizes = kernel.apply(machine.multipliers, absolute=True)
     return with_kernel(signs, prices, machine, sizes, kernel.diagonal)
 

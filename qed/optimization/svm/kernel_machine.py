@@ -23,6 +23,8 @@ from qed.optimization.svm.machine import (
 Array = np.ndarray
 ACCURACY = 1e-2
 """libsvm's own tolerance before the first polish; the next ones are a hundredth of it each."""
+DIRECT = 3000
+"""With up to so many rows libsvm computes the few columns that it asks for sooner than the whole matrix is made."""
 TRIES = 3
 PRECOMPUTED: dict[str, Any] = {"kernel": "precomputed"}
 
@@ -106,9 +108,10 @@ class SVC(Machine):
     def _solved(self, X: Any, index: Array, signs: Array, prices: Array) -> Fit:
         used = np.flatnonzero(prices > 0)
         rows = X[index[used]]
-        kernel = kernels.Kernel(lambda at, others: self._gram(rows[at], rows[others]), len(used))
+        diagonals = self._gram.diagonals(rows)
+        kernel = kernels.Kernel(lambda at, others: self._gram(rows[at], rows[others]), len(used), diagonals)
         found, steps = self._near(kernel, rows, signs[used], prices[used])
-        bracket = kernels.proved(kernel, signs[used], prices[used], found)
+        bracket = kernels.proved(kernel, signs[used], prices[used], found, float(self.tol))
         multipliers = np.zeros(len(index))
         multipliers[used] = found.multipliers
         values = found.values if len(used) == len(index) else self._gram(X[index], rows) @ (
@@ -120,7 +123,7 @@ class SVC(Machine):
         """The machine that libsvm and the polish give, at the first of its tolerances that reaches the gap."""
         from sklearn.svm import SVC as Decomposition
 
-        whole = kernel.whole()
+        whole = kernel.whole() if callable(self.kernel) or len(signs) > DIRECT else None
         data, named = (rows, {**self._numbers, "kernel": self.kernel}) if whole is None else (whole, PRECOMPUTED)
         best, steps = None, 0
         for attempt in range(int(self.max_iter)):
