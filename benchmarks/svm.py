@@ -1,6 +1,6 @@
 """Support vector machines: time to a duality gap, beside liblinear and libsvm through scikit-learn, in the same run.
 
-    python -m benchmarks.svm [--small] [--only linear|rbf]
+    python -m benchmarks.svm [--small] [--only linear|rbf] [--data made --prices 1]
 
 Every solver's planes are judged by one formula for the gap: (P - D) / P, with the best offset where it is free.
 liblinear gives no multipliers, so that its planes are judged by (P - P*) / P*, which is in its favour: P* is proved by
@@ -169,18 +169,25 @@ def ratio(case: dict[str, Any], gap: float) -> float | None:
     return None if peer is None else peer / both["qed"]["seconds"]
 
 
+def key(case: dict[str, Any]) -> tuple[str, str, float]:
+    """What a case is told by."""
+    return case["machine"], case["data"], case["C"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="a twentieth of the rows, nothing is written")
-    parser.add_argument("--only", choices=["linear", "rbf"], help="these machines; the others stay as they are written")
+    parser.add_argument("--only", choices=["linear", "rbf"], help="these machines; the rest stays as it is written")
+    parser.add_argument("--data", default="", help="what the names of the data begin with")
+    parser.add_argument("--prices", type=float, nargs="*", default=[1.0, 100.0])
     options = parser.parse_args()
     small, kinds = options.small, [options.only] if options.only else ["linear", "rbf"]
     warnings.simplefilter("ignore")
     cases = []
     for kind in kinds:
         machine, names = {"linear": (linear, LINEAR), "rbf": (with_kernel, KERNEL)}[kind]
-        for name in names:
-            for price in (1.0, 100.0):
+        for name in (name for name in names if name.startswith(options.data)):
+            for price in options.prices:
                 case = machine(name, price, small)
                 cases.append(case)
                 for gap in GAPS:
@@ -192,8 +199,9 @@ def main() -> None:
     if not small:
         versions = {name: version(name) for name in ("numpy", "scipy", "scikit-learn")}
         versions["python"] = platform.python_version()
-        written = json.loads(RESULT.read_text())["cases"] if options.only and RESULT.exists() else []
-        cases = sorted(cases + [case for case in written if case["machine"] not in kinds], key=lambda c: c["machine"])
+        written = json.loads(RESULT.read_text())["cases"] if RESULT.exists() else []
+        new = {key(case): case for case in cases}
+        cases = sorted(({key(case): case for case in written} | new).values(), key=lambda case: case["machine"])
         RESULT.write_text(json.dumps({"versions": versions, "seed": 0, "cases": cases}, indent=1) + "\n")
 
 

@@ -80,7 +80,7 @@ def solve(rows: Any, prices: Array, tol: float, max_iter: int) -> Fitted:
     problem = Rows.of(rows)
     best, lowest = np.zeros(rows.shape[1]), math.inf
     held, highest = np.zeros(rows.shape[0]), -math.inf
-    fitted = Fitted(best, held, linear(problem, prices, best, held), 0, 0)
+    fitted: Fitted | None = None
     for outer, found in enumerate(iterates(rows, prices), start=1):
         force = rows.T @ found.multipliers
         for weights, margins in ((found.weights, found.margins), (force, rows @ force)):
@@ -93,7 +93,8 @@ def solve(rows: Any, prices: Array, tol: float, max_iter: int) -> Fitted:
             fitted = Fitted(best, held, bracket, outer, found.newton_steps)
             if bracket.relative <= tol or outer >= max_iter:
                 break
-    return finished(problem, prices, fitted)
+    assert fitted is not None  # the iterates have no end
+    return fitted if fitted.bracket.relative <= tol else finished(problem, prices, fitted)
 
 
 def finished(problem: Rows, prices: Array, fitted: Fitted) -> Fitted:

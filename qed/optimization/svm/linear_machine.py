@@ -72,18 +72,26 @@ class LinearSVC(Machine):
         return [(everything, np.where(code == side, 1.0, -1.0)) for side in sides]
 
     def _solved(self, X: Any, index: Array, signs: Array, prices: Array) -> Fit:
-        rows = self._rows(X)
         used = np.flatnonzero(prices > 0)
         whole = len(used) == len(index)
-        part = rows if whole else rows[used]
-        signed = part.multiply(signs[used][:, None]).tocsr() if sparse.issparse(part) else part * signs[used][:, None]
+        signed = self._signed(X if whole else X[used], signs[used])
         found = linear.solve(signed, prices[used], float(self.tol), int(self.max_iter))
         multipliers = np.zeros(len(index))
         multipliers[used] = found.multipliers
-        values = rows @ found.weights
+        values = signs * (signed @ found.weights) if whole else self._rows(X) @ found.weights
         return Fit(
             index, signs, prices, found.weights, multipliers, 0.0, values, found.bracket, found.newton_steps
         )  # fmt: skip
+
+    def _signed(self, X: Any, signs: Array) -> Any:
+        """The rows with the column of the offset, each times its sign."""
+        if sparse.issparse(X):
+            return self._rows(X).multiply(signs[:, None]).tocsr()
+        found = np.empty((X.shape[0], X.shape[1] + bool(self.fit_intercept)))
+        np.multiply(X, signs[:, None], out=found[:, : X.shape[1]])
+        if self.fit_intercept:
+            found[:, -1] = signs * float(self.intercept_scaling)
+        return found
 
     def _rows(self, X: Any) -> Any:
         """X with the column of the offset."""
