@@ -3,7 +3,8 @@
 A step names a form of the program, a claim, a rule and its premises. Every rule is a condition on the form's own parts,
 looked up in the program that was traced again, and has a function in `convexity_single` (one operation),
 `convexity_groups` (several terms), `convexity_matrices`, `convexity_partitions`, `convexity_logarithms`,
-`convexity_polynomials` and `convexity_rational` (exact roots), or `convexity_pieces` (cuts and second derivatives).
+`convexity_polynomials` and `convexity_rational` (exact roots), `convexity_ridges`, or `convexity_pieces` (cuts and
+second derivatives).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from qed.certificates.convexity_perspective import perspective
 from qed.certificates.convexity_pieces import pieces, second_derivatives
 from qed.certificates.convexity_polynomials import binary_forms, one_variable
 from qed.certificates.convexity_rational import rational
+from qed.certificates.convexity_ridges import RIDGES
 from qed.certificates.convexity_single import SINGLE
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_proof import digest
@@ -119,6 +121,7 @@ CONVEX: Mapping[str, Callable[[Check], None]] = {
     **GROUPS,
     **MATRICES,
     **PARTITIONS,
+    **RIDGES,
     "binary forms": binary_forms,
     "polynomial": one_variable,
     "perspective": perspective,

@@ -15,7 +15,7 @@ from typing import Any
 from qed import facts
 from qed.domains import curvature_choices, curvature_factors
 from qed.domains.curvature_identities import RULES, entropy, log_sum_exp
-from qed.domains.curvature_terms import Form, Place, Terms
+from qed.domains.curvature_terms import Atom, Form, Place, Terms
 from qed.domains.precision import precision
 
 HOMOGENEOUS = ("abs", "square", "integer_pow")
@@ -228,18 +228,23 @@ class Algebra(Terms):
         return self.scale(self.of(self.atom("quotient", None, (u, v))), c)
 
     def _cancelled(self, x: Form, v: Form) -> Form | None:
-        """x / v without the terms v w and v^2 of x of which only affine functions w, v are left, or None."""
-        taken = []
+        """x / v by v w / v = w, (k v + b)^2 / v = k^2 v + 2 k b + b^2 / v; of a sum, affine w and v only. Or None."""
+        taken: list[tuple[Atom, Any, Form, Any]] = []
         for atom, c in x.terms:
-            if atom.name == "square" and atom.args[0] is v:
-                taken.append((atom, c, v))
+            k = None
+            if atom.name == "square":
+                k = self.one if atom.args[0] is v else self._share(atom.args[0], v)
+            if k is not None:
+                b = self.subtract(atom.args[0], self.scale(v, k)).constant
+                taken.append((atom, c, self.combine(((v, k * k),), 2 * k * b), b * b))
             elif atom.kind == "product" and v in atom.args:
-                taken.append((atom, c, atom.args[0] if atom.args[1] is v else atom.args[1]))
+                taken.append((atom, c, atom.args[0] if atom.args[1] is v else atom.args[1], self.zero))
         taken = [part for part in taken if part[2].affine or len(x.terms) == 1]
         if not taken or (x.constant != 0 and not v.affine):
             return None
-        rest = self.combine([(x, self.one), *((self.of(atom), -c) for atom, c, _ in taken)])
-        whole = [(w, c) for _, c, w in taken]
+        left = sum((c * b for _, c, _, b in taken), self.zero)
+        rest = self.combine([(x, self.one), *((self.of(atom), -c) for atom, c, _, _ in taken)], left)
+        whole = [(w, c) for _, c, w, _ in taken]
         if rest.terms or rest.constant != 0:
             whole.append((self.divide(rest, v), self.one))
         return self.combine(whole)

@@ -183,7 +183,11 @@ def entropy(a: Algebra, x: Form, y: Form) -> Form | None:
     """
     for u, v in ((x, y), (y, x)):
         atom = v.single[0] if v.single is not None and v.single[1] == 1 else None
-        if atom is None or atom.name != "log" or atom.lost is None or u.lost is not None or not a.nonnegative(u):
+        if atom is None or atom.name != "log" or atom.lost is None or u.lost is not None:
+            continue
+        flipped = not a.nonnegative(u)
+        u = a.scale(u, -1) if flipped else u
+        if not a.nonnegative(u):
             continue
         inside, factor = atom.args[0], a.one
         parts = [(inside, 1)]
@@ -195,11 +199,11 @@ def entropy(a: Algebra, x: Form, y: Form) -> Form | None:
         total = [(u, a.unary("log", a.number(factor)))] if factor != 1 else []
         made = [(a.multiply(u, log), a.one) for u, log in total]
         for form, sign in parts:
-            first, second = sorted((u, a.unary("log", form)), key=curvature_choices.order)
-            product = a.atom("product", None, (first, second))
+            w, k = a.normalised(u)
+            product = a.atom("product", None, tuple(sorted((w, a.unary("log", form)), key=curvature_choices.order)))
             product.lost = None
-            made.append((a.of(product), a.one * sign))
-        return a.combine(made)
+            made.append((a.of(product), k * sign))
+        return a.scale(a.combine(made), -1 if flipped else 1)
     return None
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.scipy import stats
-from jax.scipy.special import betaln, gammaln, i0e, kl_div, rel_entr
+from jax.scipy.special import betaln, entr, gammaln, i0e, kl_div, rel_entr
 
 import qed
 from qed.calculus.shapes.rational import rational
@@ -64,6 +64,11 @@ CONVEX = {
     "von Mises": (lambda x: jnp.log(i0e(jnp.hypot(x[0], x[1]))) + jnp.hypot(x[0], x[1]), PLANE),
     "length": (lambda x: jnp.hypot(x[0], 2 * x[1]), PLANE),
     "log beta beyond 8": (lambda a: betaln(a[0], a[1]) + betaln(a[1] + 1, 2.0), over(0.5, 40.0, 2)),
+    "a quadratic that bends down beside exp": (lambda x: jnp.exp(x[0] + x[1]) - x[0] * x[1], over(-0.25, 2.0, 2)),
+    "waves on a bowl": (
+        lambda x: 2 * x @ x + jnp.sin(x[0] + x[1]) + jnp.cos(x[0] - x[1]), PLANE),
+    "a fraction of itself": (lambda x: (1.5 * x) ** 2 / (1 + x) + 1 / (4.25 - 2.25 / (1 + x)), over(0.0, 8.0)),
+    "minus the entropy of a coin": (lambda x: -jnp.sum(entr(x) + entr(1 - x)), over(0.0, 1.0, 2)),
     "entropies from 0 on": (
         lambda x: jnp.sum(rel_entr(x, (x + x[::-1]) / 2) + kl_div(x, x[::-1] + 0.5)), over(0.0, 2.0, 2)),
     "a relative entropy behind a condition": (
@@ -83,6 +88,7 @@ CONVEX = {
 }  # fmt: skip
 NOT_CONVEX = {
     "a cube over a power of degree 2.5": (lambda x: x[0] ** 3 / ((x[1] + 1.0) ** 2 * jnp.sqrt(x[0] + 1)), PLANE_UP),
+    "waves on a shallow bowl": (lambda x: x @ x / 2 + jnp.sin(x[0] + x[1]) + jnp.cos(x[0] - x[1]), PLANE),
     "a relative entropy with another value at 0": (
         lambda x: jnp.where(x[0] > 0, x[0] * jnp.log(x[0] / (x[0] + x[1])), -1.0), over(0.0, 2.0, 2)),
     "categories of a bounded density": (
@@ -192,6 +198,15 @@ def test_exact_signs_beside_a_root_agree_with_second_differences():
         proved, bent = proved + (step is not None), bent + up
 
     assert 9 <= proved <= bent <= proved + 6
+
+
+def test_other_shares_of_a_curvature_are_not_believed():
+    made = qed.convexity(*CONVEX["waves on a bowl"]).certificate
+    (row,) = [row for row in made.rows if row[1] == "shared curvature"]
+    for numbers in ((*row[4][:2], 3.0, 1.0), row[4][:2], (1.0, 1.0, 1.0, 1.0), (-1.0, 0.0, *row[4][2:])):
+        rows = tuple((*row[:4], numbers) if other is row else other for other in made.rows)
+        with pytest.raises(CertificateError):
+            Convexity(**{**vars(made), "rows": rows}).sealed().verify()
 
 
 def test_a_negative_rate_does_not_turn_the_range_round():

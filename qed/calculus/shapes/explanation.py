@@ -52,6 +52,7 @@ TEXTS = {
     "quadratic over linear": "u^2/v is convex for v > 0",
     "relative entropy": "u log(u/v) is jointly convex",
     "spectrum": "weights that do not fall on sorted eigenvalues of an affine symmetric matrix, or on singular values",
+    "shared curvature": "terms along lines, less a share of a quadratic, and the quadratic with the shares, are convex",
     "sum": "a sum of convex functions is convex",
     "sum of largest": "weights that do not fall, on sorted numbers, are a maximum over permutations",
 }

@@ -20,6 +20,7 @@ from qed.calculus.shapes.matrices import fractions, of_spectrum
 from qed.calculus.shapes.partitions import log_partitions
 from qed.calculus.shapes.perspective import perspectives
 from qed.calculus.shapes.polynomials import polynomials
+from qed.calculus.shapes.ridges import shared
 from qed.calculus.shapes.single import BY_KIND
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_line import Directions
@@ -97,9 +98,10 @@ class Rules:
         looks = [of_spectrum, dealt, shifted, entropies, log_partitions, ordered, spectral, fractions, quadratics]
         looks += [polynomials, perspectives]
         deep = self.deep and time.monotonic() < self.deadline
-        found = self._by_looks(form, parts, steps, looks + [lines] * deep + [smooth] * (deep and form is self.top))
+        last = [shared, smooth] * (deep and form is self.top)
+        found = self._by_looks(form, parts, steps, looks + [lines] * deep + last)
         if found is None and deep and form is self.top and self._took:  # a line may have taken what the others need
-            found = self._by_looks(form, parts, steps, [smooth])
+            found = self._by_looks(form, parts, steps, last)
         return found
 
     def _by_looks(self, form: Form, parts: Terms, steps: Sequence[Found], looks: Sequence[Any]) -> Found:
