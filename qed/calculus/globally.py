@@ -119,7 +119,8 @@ def _positive(number: float, name: str) -> None:
 
 def _unknown(missing: Missing) -> Answer[GlobalMinimum]:
     claim = "f has a minimum on the box that is bounded below"
-    return Answer(claim, Standing.UNKNOWN, None, arithmetic="reals", missing=(missing,))
+    told = "No lower bound of the function on this box was proved."
+    return Answer(claim, Standing.UNKNOWN, None, arithmetic="reals", missing=(missing,), headline=told)
 
 
 def _no_bound(search: Search) -> Answer[GlobalMinimum]:
@@ -143,7 +144,7 @@ def _answer(search: Search, subject: tuple[Any, Any, Any], box: tuple[Any, Any])
         leaves = [leaf[0] for leaf in search.function.leaves(x[None])]
         return jax.tree.unflatten(jax.tree.structure(example), leaves)
 
-    low, high = certificate.lower, certificate.upper
+    low, high = certificate.lower + 0.0, certificate.upper + 0.0  # not -0.0
     bounded = np.all(np.isfinite([search.lower, search.upper]))
     least = "minimum" if bounded else "infimum"  # which need not be attained
     value = GlobalMinimum(

@@ -50,7 +50,24 @@ def find_on_box(
     found = [find_point(subject.module, subject.source, end) for end in ends]
     if len(found) == 1:
         return subject, found[0]
+    if at is None and all(isinstance(end, float) for end in found):
+        _takes_one_number(subject, f"{ends[0]},{ends[1]}")
     return subject, tuple(found if at is None else (_shaped(end, subject.x) for end in found))
+
+
+def _takes_one_number(subject: Subject, box: str) -> None:
+    """Raise where a function cannot be called with a number, and the box has no shapes."""
+    import numpy as np
+
+    from qed.graph.function import read
+
+    try:
+        read(subject.fun, np.float32(0), *subject.args, finite=False)
+    except QedError as error:
+        if error.code != "QED007":
+            return
+        instead = f"say with --at NAME which arrays it takes, such as --box={box} --at w"
+        raise QedError(error.code, error.what, f"{error.because}; it was given one number", instead, error.span) from None
 
 
 def find_box(subject: Subject, box: str | None, lower: str | None = None, upper: str | None = None) -> Any:

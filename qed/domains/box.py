@@ -133,10 +133,18 @@ def _ends(side: Any, shape: Any, sign: int) -> list[np.ndarray]:
         wide = jax.tree.broadcast(side, shape, is_leaf=lambda x: x is None)
         found = jax.tree.leaves(wide, is_leaf=lambda x: x is None)
         pairs = list(zip(found, jax.tree.leaves(shape), strict=True))
-        return [np.array(np.broadcast_to(_number(end, sign), np.shape(like))) for end, like in pairs]
+        return [_broadcast(_number(end, sign), np.shape(like)) for end, like in pairs]
     except (ValueError, TypeError) as error:
         because = f"its two sides do not fit: {error}"
         raise _wrong(because) from None
+
+
+def _broadcast(end: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        return np.array(np.broadcast_to(end, shape))
+    except ValueError:
+        because = f"an array of shape {end.shape} does not fill one of shape {shape}"
+        raise ValueError(because) from None
 
 
 def _number(end: Any, sign: int) -> np.ndarray:
