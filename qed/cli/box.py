@@ -67,7 +67,8 @@ def _takes_one_number(subject: Subject, box: str) -> None:
         if error.code != "QED007":
             return
         instead = f"say with --at NAME which arrays it takes, such as --box={box} --at w"
-        raise QedError(error.code, error.what, f"{error.because}; it was given one number", instead, error.span) from None
+        because = f"{error.because}; it was given one number"
+        raise QedError(error.code, error.what, because, instead, error.span) from None
 
 
 def find_box(subject: Subject, box: str | None, lower: str | None = None, upper: str | None = None) -> Any:

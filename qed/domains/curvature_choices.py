@@ -159,6 +159,13 @@ def _at_zero(a: Algebra, form: Form, u: Form) -> Form | None:
     for atom, c in form.terms:
         if _vanishes(a, atom, u):
             continue
+        if atom.kind == "variable":
+            own = next((k for v, k in u.terms if v is atom), None)
+            if own is not None and len(u.terms) > 1:
+                return None
+            value = a.of(atom) if own is None else a.number(-u.constant / own)
+            total = a.combine(((total, a.one), (value, c)))
+            continue
         if atom.kind != "unary" or atom.data.jumps:
             return None
         inner = _at_zero(a, atom.args[0], u)

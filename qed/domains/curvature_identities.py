@@ -177,7 +177,7 @@ def _log_of_negative(a: Algebra, atom: Atom, c: Any) -> Form | None:
 
 
 def entropy(a: Algebra, x: Form, y: Form) -> Form | None:
-    """u log v where u >= 0 may be 0 and v >= c u for a c > 0: where u > 0 it is defined, and its limit at u = 0 is 0.
+    """u log v where u >= 0 may be 0 and v > 0 or v >= c u for a c > 0: defined where u > 0, and 0 in the limit u = 0.
 
     (c u log(c u) <= c u log v <= c u log of the largest v.) Of a quotient, u log(v/w) = u log v - u log w, too.
     """
@@ -194,7 +194,7 @@ def entropy(a: Algebra, x: Form, y: Form) -> Form | None:
         if inside.single is not None and inside.single[0].kind == "quotient" and inside.single[1] > 0:
             (one, factor) = inside.single
             parts = [(one.args[0], 1), (one.args[1], -1)]
-        if any(form.lost is not None or not a.dominates(form, u) for form, _ in parts):
+        if any(form.lost is not None or not (a.dominates(form, u) or a.positive(form)) for form, _ in parts):
             continue
         total = [(u, a.unary("log", a.number(factor)))] if factor != 1 else []
         made = [(a.multiply(u, log), a.one) for u, log in total]
