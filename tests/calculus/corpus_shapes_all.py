@@ -2,7 +2,7 @@
 
 The parts called held-out were kept from the prover's author; those called fresh were written after the prover, by an
 author who had not read it; those called later came a second time in that manner, those called other a third time, those
-called fifth were written before any of them was judged.
+called fifth, sixth and seventh were written before any of them was judged.
 """
 
 from tests.calculus import (
@@ -12,8 +12,11 @@ from tests.calculus import (
     corpus_shapes_estimation,
     corpus_shapes_fresh,
     corpus_shapes_hessian_held,
+    corpus_shapes_likelihoods,
     corpus_shapes_losses,
+    corpus_shapes_markets,
     corpus_shapes_matrices_held,
+    corpus_shapes_mixed,
     corpus_shapes_models,
     corpus_shapes_programs,
     corpus_shapes_rules_held,
@@ -59,5 +62,16 @@ PARTS: dict[str, list[Case]] = {
     "fifth learning": corpus_shapes_estimation.LEARNING,
     "fifth distances": corpus_shapes_distances.GEOMETRY,
     "fifth programs": corpus_shapes_distances.PROGRAMS,
+    "sixth markets": corpus_shapes_markets.MARKETS,
+    "sixth control": corpus_shapes_markets.CONTROL,
+    "sixth physics": corpus_shapes_markets.PHYSICS,
+    "sixth likelihoods": corpus_shapes_likelihoods.LIKELIHOODS,
+    "sixth entropies": corpus_shapes_likelihoods.ENTROPIES,
+    "sixth robust": corpus_shapes_likelihoods.ROBUST,
+    "seventh risks": corpus_shapes_mixed.RISKS,
+    "seventh losses": corpus_shapes_mixed.LOSSES,
+    "seventh recursions": corpus_shapes_mixed.RECURSIONS,
+    "seventh matrices": corpus_shapes_mixed.MATRICES,
+    "seventh traps": corpus_shapes_mixed.TRAPS,
 }
 CASES: dict[str, Case] = {f"{part}/{case.name}": case for part, cases in PARTS.items() for case in cases}

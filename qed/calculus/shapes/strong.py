@@ -23,7 +23,7 @@ from qed.domains.interval import Interval
 from qed.domains.intervals import Intervals
 
 SHARES = (1.0, 1.0 - 2.0**-40, 1.0 - 2.0**-20, 0.5)
-FEW, SECONDS, MOST = 8, 1.0, 20_000
+FEW, SECONDS, MOST = 8, 3.0, 20_000
 """With how many variables second derivatives are enclosed at most, for how long their sign is looked for, and how many
 products of two slopes they may take."""
 
