@@ -34,7 +34,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ from benchmarks.cutest_solvers import Found, solvers
 
 RESULT = Path(__file__).with_name("results") / "cutest.json"
 KEPT = Path(__file__).parent.parent / "build" / "cutest.jsonl"
-SECONDS = 20.0
+SECONDS = 10.0
 """Processor time that a solver has for a problem."""
 COLD = ("qed", "trust-exact")
 """What is timed with its compilation, from empty caches."""
@@ -128,20 +128,15 @@ def attempt(problem: Problem, solver: str) -> dict[str, Any]:
     return {**row, **counts, **told, "start": start, "claims": found.claims, "says": found.says, **found.more}
 
 
-def work(names: list[str] | None, path: Path, by: list[str]) -> None:
-    """Do what is not kept yet, line by line: the timed ones on all problems first."""
-    given: list[tuple[str, Any]] = []
-
-    def first() -> Iterator[tuple[str, Any]]:  # the package takes long to import: what is there is begun with
-        for one in listed(names):
-            given.append(one)
-            yield one
-
-    for unseen in (True, False):
-        for chosen in (["qed"], ["trust-exact"], [name for name in by if name not in COLD]):
-            for name, raw in given or first():
-                if unseen == (name not in TUNING and name not in LATER):
-                    on_one(name, raw, [one for one in chosen if one in by], path)
+def work(names: list[str] | None, path: Path, by: list[str], first: int | None, backwards: bool) -> None:
+    """Do what is not kept yet, line by line: qed on all problems, then the others; what was not looked at first."""
+    given = list(listed(names))
+    unseen = [(name, raw) for name, raw in given if name not in TUNING and name not in LATER]
+    seen = [(name, raw) for name, raw in given if name in TUNING or name in LATER]
+    for some in (unseen[:first], seen if first is None else []):
+        for chosen in (["qed"], [name for name in by if name != "qed"]):
+            for name, raw in reversed(some) if backwards else some:
+                on_one(name, raw, [one for one in chosen if one in by], path)
 
 
 def on_one(name: str, raw: Any, by: list[str], path: Path) -> None:
@@ -268,9 +263,9 @@ def _fewest(one: dict[str, Any]) -> int | None:
     return min((each["values"] for each in one["by"].values() if each["solved"]), default=None)
 
 
-def supervised(names: list[str] | None, path: Path, by: list[str]) -> None:
+def supervised(names: list[str] | None, path: Path, by: list[str], more: list[str]) -> None:
     """Run worker after worker until one comes to the end; each that dies has used up the time of one solver."""
-    command = [sys.executable, "-m", "benchmarks.cutest", "--work", str(path), "--by", *by]
+    command = [sys.executable, "-m", "benchmarks.cutest", "--work", str(path), *more, "--by", *by]
     command += ["--only", *names] if names is not None else []
     size = -1
     while subprocess.run(command, check=False).returncode != 0:
@@ -297,6 +292,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--tuning", action="store_true", help="the problems open for tuning, nothing written")
     parser.add_argument("--by", nargs="*", default=list(solvers()), help="the solvers that run")
+    parser.add_argument("--first", type=int, help="so many of the unseen problems alone, in an order drawn by a hash")
+    parser.add_argument("--backwards", action="store_true", help="from the last one, beside another run of this file")
     parser.add_argument("--again", nargs="*", default=[], help="solvers whose kept rows are dropped first")
     parser.add_argument("--kept", type=Path, default=KEPT, help="the file of what is done")
     parser.add_argument("--report", action="store_true", help="write the result of what is kept, and run nothing")
@@ -305,7 +302,7 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     names = given.only or (TUNING if given.tuning else None)
     if given.work:
-        work(names, given.work, given.by)
+        work(names, given.work, given.by, given.first, given.backwards)
         return
     given.kept.parent.mkdir(exist_ok=True)
     if given.again:
@@ -315,7 +312,8 @@ def main() -> None:
         ]
         given.kept.write_text("".join(line + "\n" for line in stay))
     if not given.report:
-        supervised(names, given.kept, given.by)
+        more = [] if given.first is None else ["--first", str(given.first)]
+        supervised(names, given.kept, given.by, [*more, *(["--backwards"] if given.backwards else [])])
     chosen = {name: by for name, by in done(given.kept).items() if names is None or name in names}
     rows = judged({name: by for name, by in chosen.items() if whole(by) or (names and "qed" in by)})
     told = {**summary(rows), "begun, not by all": sorted(set(chosen) - set(rows))}

@@ -76,32 +76,12 @@ class PerformanceBound(Certificate):
     def prove(self, traced: Traced) -> None:
         """Prove both premises, and split the form into squares."""
         for name, kind in (("convexity", Convexity), ("smoothness", SMOOTH)):
-            found = self._inner(name, kind)
-            if not all(np.isinf(x) for side in (found.box_lower, found.box_upper) for leaf in side for x in leaf):
-                raise CertificateError(name, "it holds within bounds only")
-            lower, upper = (np.concatenate([np.ravel(leaf) for leaf in side]) for side in found.sides(traced))
-            if not (np.all(np.isneginf(lower)) and np.all(np.isposinf(upper))):
-                raise CertificateError(name, "it holds within bounds only")
-            if isinstance(found, Convexity) and found.claim not in ("convex", "affine"):
-                raise CertificateError(name, f"the function is {found.claim} by it")
-            if isinstance(found, SMOOTH) and not (found.order == 1 and found.bound > 0):
-                raise CertificateError(name, "it is no positive constant of the gradient")
-            found.prove(traced)
+            premise(self, name, kind, traced)
         linear, form = self._form()
         if any(linear):
             raise CertificateError(SHARES, "values of f are left over")
         if not is_nonnegative(form):
             raise CertificateError(SHARES, "the form that is left over is negative somewhere")
-
-    def _inner(self, name: str, kind: Any) -> Any:
-        try:
-            found = Certificate.from_json(getattr(self, name))
-        except (QedError, ValueError, TypeError) as error:
-            raise CertificateError(name, f"it is no certificate: {error}") from None
-        if not isinstance(found, kind) or found.function != self.function or found.x64 != self.x64:
-            raise CertificateError(name, "it is no such certificate of this function")
-        found.whole()
-        return found
 
     def _form(self) -> tuple[list[Fraction], Form]:
         """What is left over, f in units of L: the coefficients of f_0, ..., f_N, and the form in x_0 - x*, g_0, ..."""
@@ -124,20 +104,43 @@ class PerformanceBound(Certificate):
             for at, sign in ((i, -1), (j, 1)):
                 if at <= n:
                     linear[at] += sign * share
-            _add(form, g[j], _less(x[i], x[j]), share)
-            _add(form, _less(g[i], g[j]), _less(g[i], g[j]), share / 2)
+            add(form, g[j], less(x[i], x[j]), share)
+            add(form, less(g[i], g[j]), less(g[i], g[j]), share / 2)
         return linear, form
+
+
+def premise(whole: Any, name: str, kind: Any, traced: Traced) -> Any:
+    """The certificate of one kind that another holds as text, proved again: of the same function, without bounds."""
+    try:
+        found: Any = Certificate.from_json(getattr(whole, name))
+    except (QedError, ValueError, TypeError) as error:
+        raise CertificateError(name, f"it is no certificate: {error}") from None
+    if not isinstance(found, kind) or found.function != whole.function or found.x64 != whole.x64:
+        raise CertificateError(name, "it is no such certificate of this function")
+    found.whole()
+    if not all(np.isinf(x) for side in (found.box_lower, found.box_upper) for leaf in side for x in leaf):
+        raise CertificateError(name, "it holds within bounds only")
+    lower, upper = (np.concatenate([np.ravel(leaf) for leaf in side]) for side in found.sides(traced))
+    if not (np.all(np.isneginf(lower)) and np.all(np.isposinf(upper))):
+        raise CertificateError(name, "it holds within bounds only")
+    if isinstance(found, Convexity) and found.claim not in ("convex", "affine"):
+        raise CertificateError(name, f"the function is {found.claim} by it")
+    if isinstance(found, SMOOTH) and not (found.order == 1 and found.bound > 0):
+        raise CertificateError(name, "it is no positive constant of the gradient")
+    found.prove(traced)
+    return found
 
 
 def _vector(size: int, entries: dict[int, int]) -> list[Fraction]:
     return [Fraction(entries.get(k, 0)) for k in range(size)]
 
 
-def _less(a: list[Fraction], b: list[Fraction]) -> list[Fraction]:
+def less(a: list[Fraction], b: list[Fraction]) -> list[Fraction]:
+    """a - b."""
     return [p - q for p, q in zip(a, b, strict=True)]
 
 
-def _add(form: Form, a: list[Fraction], b: list[Fraction], share: Fraction) -> None:
+def add(form: Form, a: list[Fraction], b: list[Fraction], share: Fraction) -> None:
     """Add share times the product of two linear forms."""
     for i, p in enumerate(a):
         for j, q in enumerate(b):

@@ -22,6 +22,7 @@ Reference: the jaxpr language of JAX, https://docs.jax.dev/en/latest/jaxpr.html.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,3 +126,7 @@ class Graph:
     def count(self) -> int:
         """The number of equations, those of called graphs included."""
         return sum(1 for _ in self.walk())
+
+    def numbers(self) -> int:
+        """How many numbers a run computes, those of called graphs included; a loop's body counts once."""
+        return sum(math.prod(out.shape) for equation in self.walk() for out in equation.outputs)

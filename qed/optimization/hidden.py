@@ -15,7 +15,6 @@ import numpy as np
 
 from qed.domains.ball_boxes import BallBoxes, NotSmooth
 from qed.domains.precision import precision
-from qed.graph.graph import Graph
 from qed.graph.walk import TooLong
 from qed.optimization.objective import Objective, Seen
 
@@ -40,16 +39,11 @@ class Fine:
     logarithm: float
 
 
-def weight(graph: Graph) -> int:
-    """How many numbers a program computes, a loop's body counted once."""
-    return sum(int(np.prod(out.shape)) for equation in graph.walk() for out in equation.outputs)
-
-
 def looks(objective: Objective) -> bool:
     """Whether the function is small enough to be asked in balls."""
     function = objective.function
     loops = any(equation.primitive in ("while", "scan") for equation in function.graph.walk())
-    return not loops and function.size <= MOST and weight(function.graph) * function.size <= WORK
+    return not loops and function.size <= MOST and function.graph.numbers() * function.size <= WORK
 
 
 def _balls(objective: Objective, x: Array, directions: Array, bits: int) -> list[Any] | None:

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from qed.answer import Answer
-from qed.calculus.critical import critical_point
+from qed.calculus.critical import critical_within
 from qed.calculus.gradient.check import check_gradient
 from qed.calculus.hessian import flatten
 from qed.errors import QedError
@@ -41,7 +41,7 @@ from qed.optimization.point import (
     ways,
 )
 from qed.optimization.probing import slope
-from qed.optimization.proving import proved
+from qed.optimization.proving import WORK, proved
 from qed.optimization.running import Ended, curvatures, lower_along
 from qed.optimization.saturation import saturated
 from qed.optimization.solution import Ending, Verdict
@@ -90,7 +90,7 @@ def _minimum_all_the_same(case: Judged) -> Answer[Verdict] | None:
     if case.left > 1e-6 * began:
         return None
     fun, x, args = case.asked
-    part = critical_point(fun, x, *args)
+    part = critical_within(fun, x, args, WORK)
     if part.value is not None and part.value.kind == "not_critical" and part.answers:
         part = part.answers[0]
     if part.value is None or part.value.kind != "minimum" or not part.proved:
@@ -158,7 +158,7 @@ def _stopped(part: Answer[Any]) -> bool:
 
 def _in_the_open(case: Judged) -> Answer[Verdict]:
     fun, x, args = case.asked
-    part = critical_point(fun, x, *args)
+    part = critical_within(fun, x, args, WORK)
     point: Any = part.value
     assert point is not None
     kind, of = str(point.kind), part
@@ -346,7 +346,7 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
             if (jump := jumped(case, 0.0, ends)) is not None:
                 return jump
             if np.all((here.x > box.lower) & (here.x < box.upper)):
-                part: Any = critical_point(case.asked[0], case.asked[1], *case.asked[2])
+                part: Any = critical_within(*case.asked, WORK)
                 if part.value is not None and part.value.kind == "degenerate":
                     return _degenerate(case, part)
             text = (

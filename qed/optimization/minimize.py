@@ -24,7 +24,7 @@ from qed.optimization.constrained.answering import minimize_constrained
 from qed.optimization.judging import judged
 from qed.optimization.methods import named, seen
 from qed.optimization.objective import Objective, Seen
-from qed.optimization.portfolio import elsewhere, solve
+from qed.optimization.portfolio import elsewhere, farther, solve
 from qed.optimization.repeatable import called_back, check_repeatable, check_same
 from qed.optimization.running import Ended, run
 from qed.optimization.second_order import held_as
@@ -32,6 +32,8 @@ from qed.optimization.solution import Ending, Multipliers, Solution, Verdict, pl
 from qed.optimization.updates import Updates, run_updates, updates_of
 
 Array = np.ndarray
+HIGH = 1e-8
+"""Above which part of the value at the start a flat point may be a plateau, beside which f is lower."""
 
 
 def minimize(
@@ -125,15 +127,19 @@ def minimize(
     if called_back(function.graph):
         check_same(start.f, objective.at(start.x).f, function)
     best = min(runs, key=lambda each: each.here.f if not np.isnan(each.here.f) else np.inf)
+
+    def ask(end: Ended) -> Answer[Verdict]:
+        spent, point = dict(objective.counts), objective.tree(x0, end.here.x)
+        answer = judged(objective, end.here, box, (fun, point, args), ended=end, start=start)
+        objective.counts.update(spent)  # a verdict is not counted
+        return answer
+
+    answer = ask(best)
+    if own and starts == 1 and best.how == "stationary" and _open(answer, best.here, start):
+        best, answer, told = _decided(objective, start, box, tol, (best, answer), ask)
+        runs, notes = [best], (*notes, *told)
+        sizes.setdefault(id(best), objective.sizes)
     counts = {**objective.counts, "steps": best.steps}
-    answer = judged(objective, best.here, box, (fun, objective.tree(x0, best.here.x), args), ended=best, start=start)
-    if own and starts == 1 and best.how == "stationary" and answer.kind is Ending.UNDECIDED:
-        lower = elsewhere(objective, start, best, box, tol)
-        if lower is not None:
-            best, told = lower
-            runs, notes, sizes[id(best)] = [best], (*notes, *told), objective.sizes
-            tree, counts = objective.tree(x0, best.here.x), {**objective.counts, "steps": best.steps}
-            answer = judged(objective, best.here, box, (fun, tree, args), ended=best, start=start)
     point = objective.tree(x0, best.here.x)
     verdict = answer.value
     assert verdict is not None
@@ -159,6 +165,37 @@ def minimize(
         reasons=reasons, findings=answer.findings, missing=answer.missing, headline=answer.headline,
         subject=function.title(), meta=meta, answers=answer.answers, recheck=answer.recheck,
     )  # fmt: skip
+
+
+def _open(answer: Answer[Verdict], here: Seen, start: Seen) -> bool:
+    """Whether no test told what the point is; or it is flat and high, as a plateau beside a valley is."""
+    if answer.value is None or answer.proved:
+        return False
+    kind = answer.value.kind
+    return kind is Ending.UNDECIDED or (kind is Ending.FLAT_MINIMUM and here.f > HIGH * abs(start.f))
+
+
+def _decided(
+    objective: Objective,
+    start: Seen,
+    box: Bounds,
+    tol: float,
+    first: tuple[Ended, Answer[Verdict]],
+    ask: Callable[[Ended], Answer[Verdict]],
+) -> tuple[Ended, Answer[Verdict], tuple[Reason, ...]]:
+    """Of a point of which no test tells what it is: the one to which a finer tolerance or another method leads."""
+    end, answer = first
+    words: tuple[Reason, ...] = ()
+    on = farther(objective, end, box, tol)
+    if on is not None:
+        end, words = on
+        answer = ask(end)
+        if answer.value is not None and answer.value.kind is Ending.MINIMUM:
+            return end, answer, words
+    lower = elsewhere(objective, start, end, box, tol)
+    if lower is None:
+        return end, answer, words
+    return lower[0], ask(lower[0]), (*words, *lower[1])
 
 
 def _prices(fun: Callable[..., Any], point: Any, args: tuple[Any, ...], bounds: Any) -> Answer[Any]:

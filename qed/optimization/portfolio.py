@@ -9,7 +9,8 @@ gradients along whole steps and walks through waves; and in the units of the sta
 one radius fits all parameters. So, in this order, each from the start and each for as many steps again: BFGS (L-BFGS
 where a matrix is too large); Newton's method in the units of the start; and Newton's method on from the lowest point
 found. Where Newton's method comes to rest at a point of which no test tells what it is, as on the plateau of a sum of
-squares whose bump has moved away from the data, the first two are tried too, for a few steps. Reference: Gould, Orban
+squares whose bump has moved away from the data, it goes on with a finer tolerance, and if that does not show a minimum
+the first two are tried too, for a few steps. Reference: Gould, Orban
 and Toint, *CUTEst: a constrained and unconstrained testing environment*, Comput. Optim. Appl. 60, 2015, on whose
 problems the gap between the best method and the best of all is seen; Dennis and Schnabel, *Numerical Methods for
 Unconstrained Optimization and Nonlinear Equations*, 1983, section 7.1 (scaling).
@@ -25,13 +26,15 @@ import numpy as np
 from qed.answer import Reason
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen
-from qed.optimization.running import DENSE, Ended, by_model, run
+from qed.optimization.running import DENSE, Ended, by_model, run, small
 
 Array = np.ndarray
 CHEAP = 3
 """How many steps with a gradient alone one with a Hessian is counted as."""
 FEW, LOWER = 200, 1e-6
 """Steps of each method from a start of whose end no test tells what it is, and how much lower, relative, is lower."""
+FINER, FURTHER = 1e-4, 50
+"""By what factor the tolerance is made finer where within it no test tells what a point is, and for how many steps."""
 UNLIKE = 100.0
 """From which ratio of the numbers of a start its units are worth a try."""
 
@@ -101,6 +104,22 @@ def elsewhere(
         if best.how == "stationary" and best.here.f < first.here.f - LOWER * abs(first.here.f):
             return replace(best, steps=sum(each.steps for each in tried.values())), (_words(objective, tried),)
     return None
+
+
+def farther(objective: Objective, first: Ended, bounds: Bounds, tol: float) -> tuple[Ended, tuple[Reason, ...]] | None:
+    """Where Newton's method leads from a point within the tolerance, with a finer one; None where it is not lower."""
+    if objective.curvature.kind == "products":
+        return None
+    finer = FINER * tol
+    end = run(objective, first.here, bounds, "newton", finer, FURTHER)
+    if not (end.here.finite and end.here.f < first.here.f and small(objective, bounds, end.here, tol)):
+        return None
+    text = (
+        f"within the tolerance of {tol:.2g} no test told what the point is: {end.steps} more steps of newton, "
+        f"with {finer:.2g}, led from f = {first.here.f:.8g} to {end.here.f:.8g}"
+    )
+    reason = Reason("a finer tolerance", text=text, role="method")
+    return replace(end, how="stationary", steps=first.steps + end.steps), (reason,)
 
 
 def _words(objective: Objective, tried: dict[str, Ended]) -> Reason:

@@ -30,7 +30,6 @@ from qed.domains.curvature_proof import Step
 from qed.domains.curvature_terms import Form
 from qed.errors import CertificateError, QedError
 from qed.graph.walk import TooLong
-from qed.optimization.hidden import weight
 from qed.optimization.kkt_box import boxed
 from qed.optimization.objective import Objective, Wide
 from qed.optimization.point import Judged
@@ -166,7 +165,7 @@ def _deeply(algebra: Algebra, form: Form) -> Step | None:
 
 def _fits(objective: Objective) -> bool:
     size = objective.function.size
-    return size <= LARGEST and weight(objective.function.graph) * size <= WORK
+    return size <= LARGEST and objective.function.graph.numbers() * size <= WORK
 
 
 def proved(case: Judged, answer: Answer[Verdict], near: Array) -> Answer[Verdict]:

@@ -32,6 +32,7 @@ from qed.calculus.lipschitz import lipschitz
 from qed.errors import QedError
 from qed.graph.function import read
 from qed.optimization.bounds import bounds_of, spread
+from qed.optimization.contraction import contraction, seen_factor
 from qed.optimization.cycles import refuted
 from qed.optimization.iterates import at, constants, descended, fixed, limit_of, minimum_within, newton, polished
 from qed.optimization.objective import Wide
@@ -105,9 +106,9 @@ def rate(
             limit; gradient descent takes the step 1 / L of the start where no curvature at the limit is positive.
         steps: how many steps are made.
         region: a `qed.Box` on which constants are to be proved: with them a factor holds for a step from all points
-            there, if the minimum is one of them; without bounds, for a convex function, the worst case of gradient
-            descent is PROVED too, an answer in `answers`, and
-            for the heavy ball that its constants do for all functions with these curvatures may be REFUTED.
+            there, if the minimum is one of them; without bounds `answers` holds more: for a convex function the worst
+            case of gradient descent, PROVED, for a strongly convex one the factor of each step of it and of Nesterov's
+            method; that the heavy ball's constants do for all such functions may be REFUTED.
 
     Returns:
         An answer whose value is a `Rate`, MEASURED. UNKNOWN where the run does not end near a point without slope.
@@ -345,12 +346,14 @@ def _with_bound(answer: Answer[Rate], wide: Wide, asked: tuple[Any, ...], region
         missing = Missing("constants of convexity and smoothness are not proved on the region", "a smaller region")
         return replace(answer, missing=(*answer.missing, missing))
     m, high = float(shape.value.strong or 0.0), float(constant.upper)
-    value, more = answer.value, [shape, constant]
-    told: list[Reason] = []
+    value, more, told = answer.value, [shape, constant], list[Reason]()
     if value.method == "heavy ball" and 0 < m < high:
         rule, step = constants("heavy ball", np.array([m, high]), high)
-        never = refuted(m, high, step, rule.momentum)
-        more += [] if never is None else [never]
+        more += [never] if (never := refuted(m, high, step, rule.momentum)) is not None else []
+    always = contraction(shape, constant, value.method) if value.method in ("gradient", "nesterov") else None
+    if always is not None:
+        told += [*always.reasons, *seen_factor(wide, always, m, high, min(steps, LONGEST))]
+        more.append(always)
     worst = worst_case(shape, constant, steps) if value.method == "gradient" else None
     if worst is not None:
         told += [*worst.reasons, _beside_worst_case(value, wide, high, steps, worst)]

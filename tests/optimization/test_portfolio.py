@@ -8,7 +8,8 @@ import qed
 from qed.graph.function import read
 from qed.optimization.bounds import bounds_of
 from qed.optimization.objective import Objective
-from qed.optimization.portfolio import InUnits, solve
+from qed.optimization.portfolio import InUnits, elsewhere, solve
+from qed.optimization.running import run
 
 
 def waves(x):
@@ -68,6 +69,17 @@ def test_from_a_plateau_of_which_no_test_tells_what_it_is_another_method_goes():
             return b[0] / b[1] * jnp.exp(-((at - b[2]) ** 2) / (2 * b[1] ** 2))
 
         data = bump(jnp.array([1.55, 4.09, 451.5]))
-        answer = qed.minimize(lambda b: jnp.sum((bump(b) - data) ** 2), jnp.array([1.0, 10.0, 500.0]))
+
+        def misfit(b):
+            return jnp.sum((bump(b) - data) ** 2)
+
+        start = jnp.array([1.0, 10.0, 500.0])
+        answer = qed.minimize(misfit, start)
         assert answer.reason == "minimum" and answer.fun < 1e-12
-        assert [reason for reason in answer.reasons if reason.rule == "methods one after the other"]
+        ways = ("a finer tolerance", "methods one after the other")
+        assert [reason for reason in answer.reasons if reason.rule in ways]
+        objective = Objective(read(misfit, start))
+        box, begun = bounds_of(None, objective.start), objective.at(objective.start)
+        first = run(objective, begun, box, "newton", 1e-8, 1000)
+        lower, _ = elsewhere(objective, begun, first, box, 1e-8)
+        assert first.how == "stationary" and lower.here.f < 1e-12 < first.here.f
