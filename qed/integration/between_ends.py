@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from qed.certificates.expectation import Expectation
-from qed.certificates.integral_parts import BITS, Part
+from qed.certificates.integral_parts import BITS, Part, value_on
 from qed.domains.precision import precision
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
@@ -21,6 +21,8 @@ from qed.integration.quadrature import ends_in_float64
 
 CLOSE = 1e-3
 """How narrow the balls are asked to be, in parts of the value."""
+PLACES = 5
+"""At how many numbers it is tried whether balls can look at a function at all."""
 
 
 def contradicted(certificate: Expectation, traced: Traced, shares: Sequence[Share]) -> str:
@@ -42,13 +44,30 @@ def contradicted(certificate: Expectation, traced: Traced, shares: Sequence[Shar
             continue
         try:
             with precision(BITS):
-                part = Part(certificate.seen(traced, k), (*data[:2], cuts, data[3], False), output, f"parts[{k}]")
                 value, error = share.proposal.value, share.proposal.error
+                part = Part(certificate.seen(traced, k), (*data[:2], cuts, data[3], False), output, f"parts[{k}]")
                 found = part.between(CLOSE * max(abs(value), share.proposal.size), data[4])
         except (CertificateError, TooLong):
+            if why := _not_walked(certificate.seen(traced, k), cuts):
+                return f"no ball looks between the points of the rules, which say {value:.9g}: {why}"
             continue
         if not found.is_finite():
             return "the enclosure between the ends is too wide to confirm what the rules say"
         if not (float(found.lower()) <= value + error and float(found.upper()) >= value - error):
             return f"balls between the ends say {found.str(6)}, and the rules {value:.6g}"
     return ""
+
+
+def _not_walked(traced: Traced, cuts: Sequence[float]) -> str:
+    """Why the function has no enclosure at any of a few numbers between the cuts; nothing where it has one."""
+    why = ""
+    for x in np.linspace(cuts[0], cuts[-1], PLACES + 2)[1:-1]:
+        try:
+            with precision(BITS):
+                if value_on(traced, 0, float(x), float(x), "function").is_finite():
+                    return ""
+        except CertificateError as error:
+            why = error.why
+        except TooLong as error:
+            why = str(error)
+    return why

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.scipy import special
 from scipy import stats
 
 import qed
@@ -192,6 +193,11 @@ def test_a_needle_is_not_lost_where_the_tails_are_not_enclosed():
     answer = qed.expect(fun, m.Normal(), tol=1e-3)
     assert answer.unknown
     assert "balls between the ends say 1.6" in answer.missing[0].what.replace("[", "")
+
+
+def test_where_no_ball_can_look_nothing_is_measured():
+    answer = qed.expect(lambda x: special.gammainc(2.0, jnp.abs(x)) + jnp.where(abs(x - 0.7) < 1e-7, 1e7, 0), NORMAL)
+    assert answer.unknown and "no ball looks" in answer.missing[0].what
 
 
 def test_rounded_constants_are_allowed_for():
