@@ -288,3 +288,10 @@ def test_features_without_variance_and_a_gap_that_is_not_reached():
 @pytest.mark.filterwarnings("ignore")
 def test_it_is_a_scikit_learn_estimator(estimator, check):
     check(estimator)
+
+
+def test_a_kernel_with_a_negative_diagonal_is_refused():
+    rows, labels = np.eye(4), np.array([0, 0, 1, 1])
+    with pytest.raises(ValueError, match="not positive semidefinite"):
+        qed.SVC(kernel=lambda a, b: -(a @ b.T)).fit(rows, labels)
+    assert qed.SVC(kernel=lambda a, b: np.zeros((len(a), len(b)))).fit(rows, labels).relative_gap_ <= 1e-6

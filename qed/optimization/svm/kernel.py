@@ -98,7 +98,12 @@ class Kernel:
             return self._diagonals
         step = 128
         parts = [np.arange(at, min(at + step, self.size)) for at in range(0, self.size, step)]
-        return np.concatenate([np.zeros(0), *(np.diag(self.block(part, part)) for part in parts)])
+        found = np.concatenate([np.zeros(0), *(np.diag(self.block(part, part)) for part in parts)])
+        worst = int(np.argmin(found)) if self.size else 0
+        if self.size and found[worst] < -1e-12 * float(np.max(np.abs(found))):
+            msg = f"the kernel is not positive semidefinite: of row {worst} with itself it is {found[worst]:.6g}"
+            raise ValueError(msg)
+        return found
 
     @cached_property
     def mean_diagonal(self) -> float:

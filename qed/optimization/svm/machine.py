@@ -138,7 +138,7 @@ class Machine(ClassifierMixin, BaseEstimator):
         prices = float(self.C) * weight
         for each, name in enumerate(self.classes_):
             if not np.any(prices[code == each] > 0):
-                msg = f"all weights of the class {name!r} are zero: a classifier needs two classes"
+                msg = f"all weights of the class {name} are zero: a classifier needs two classes"
                 raise ValueError(msg)
         return prices
 
