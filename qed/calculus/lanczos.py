@@ -30,8 +30,26 @@ SHORTER = 0.7
 """A pass of reorthogonalisation that leaves a smaller part of the length than this is followed by another."""
 PASSES = 3
 """How many passes are made at most."""
+SQUARED = 1e-15
+"""A length above which no square that counts is rounded to 0, in float32 too."""
 CLOSED = 1e-12
 """The part of the largest Ritz value below which the Krylov space is taken to be closed."""
+
+
+def length(u: Array) -> float:
+    """The length of a vector, whose squares may be beyond the range of its dtype.
+
+    >>> [f"{length(np.float32([3 * size, 4 * size])):.3g}" for size in (1e30, 1e-30, 0.0)]
+    ['5e+30', '5e-30', '0']
+    """
+    with np.errstate(over="ignore"):
+        found = float(np.linalg.norm(u))
+    if SQUARED < found < np.inf:
+        return found
+    largest = float(np.max(np.abs(u), initial=0.0))
+    if largest == 0.0 or not largest < np.inf:
+        return largest
+    return largest * float(np.linalg.norm(u / u.dtype.type(largest)))
 
 
 @dataclass(frozen=True)
@@ -100,13 +118,13 @@ class Krylov:
         if not np.isfinite(u).all():
             return False
         row = np.zeros(j + 1)
-        length = self._take_off(u, row, max(0, j - 1))
+        rest = self._take_off(u, row, max(0, j - 1))
         for _ in range(PASSES):
-            before, length = length, self._take_off(u, row, 0)
-            if length >= SHORTER * before:
+            before, rest = rest, self._take_off(u, row, 0)
+            if rest >= SHORTER * before:
                 break
         self.matrix[j, : j + 1] = self.matrix[: j + 1, j] = row
-        self.beside = length
+        self.beside = rest
         self.count += 1
         self.betas.append(self.beside)
         self.basis[j + 1] = u
@@ -118,7 +136,7 @@ class Krylov:
         part = inside @ u
         u -= inside.T @ part
         row[first:] += part
-        return float(np.linalg.norm(u))
+        return length(u)
 
     @property
     def closed(self) -> bool:

@@ -166,6 +166,8 @@ def _answer(case: Case, krylov: Krylov, products: Products, k: int, which: str, 
     function = case.function
     ritz, _ = krylov.ritz()
     values, errors, vectors = measured(krylov, products, wanted(ritz, k, which))
+    if not (np.isfinite(values).all() and np.isfinite(errors).all()):
+        return _unknown(function, Missing("a product is beyond the range of its numbers", "a smaller scale", "QED201"))
     paths = function.paths
     named = tuple(shares(v, paths, case.shapes) for v in vectors)
     value = Spectrum(

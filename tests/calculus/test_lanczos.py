@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from qed.calculus.hessian import flatten, hessian_product, unflatten
-from qed.calculus.lanczos import steepest
+from qed.calculus.lanczos import Krylov, steepest
+from qed.calculus.spectra.searching import weights_of
 
 
 def symmetric(spectrum, seed=0):
@@ -137,3 +138,20 @@ def test_flatten_and_unflatten_are_inverse():
     assert [(a.shape, a.dtype) for a in back] == [(a.shape, a.dtype) for a in arrays]
     assert all(bool((a == b).all()) for a, b in zip(arrays, back, strict=True))
     assert flatten(()).shape == (0,)
+
+
+def test_no_vector_is_overlooked_where_errors_are_measured_on_one():
+    """One random combination of k vectors shows what is wrong with any single one of them, for every k."""
+    rng = np.random.default_rng(0)
+    for k in range(1, 40):
+        weights = weights_of(rng.standard_normal(k))
+        assert np.isclose(np.linalg.norm(weights), 1) and np.min(np.abs(weights)) >= 1 / (3 * np.sqrt(k))
+    assert not np.array_equal(weights_of(np.arange(3.0)), weights_of(np.arange(1.0, 4.0)))  # of each function its own
+
+
+def test_products_beyond_the_squares_of_their_dtype():
+    values = np.float32([1e26, 1e20, 2e20])
+    krylov = Krylov(lambda v: values * v, 3, 3, dtype=np.float32)
+    while krylov.step() and krylov.count < 3:
+        krylov.extend()
+    assert np.allclose(krylov.ritz()[0][-1], 1e26, rtol=1e-6)

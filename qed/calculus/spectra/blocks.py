@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qed.answer import Answer, Missing, Reason
-from qed.calculus.lanczos import Krylov
+from qed.calculus.lanczos import Krylov, length
 from qed.calculus.spectra.products import Products
 from qed.findings import Finding
 from qed.standing import Standing
@@ -139,7 +139,7 @@ def _block(products: Products, name: str, index: Array, most: int, seed: int) ->
         v /= np.linalg.norm(v)
         image = product(v)
         ends.append(float(v @ image))
-        room = max(room, float(np.linalg.norm(image - ends[-1] * v)))
+        room = max(room, length(image - ends[-1] * v))
         room += products.rounding(_full(products, index, v)) + 1e-14 * abs(ends[-1])
     return Block(name, len(index), ends[0], ends[1], room)
 

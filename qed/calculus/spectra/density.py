@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
-from qed.calculus.lanczos import Krylov
+from qed.calculus.lanczos import Krylov, length
 
 Array = np.ndarray
 
@@ -121,7 +121,7 @@ def in_step(
             u -= dtype(besides[i, j - 1] if j else 0.0) * before[i]
             diagonals[i, j] = float(rows[i] @ u)
             u -= dtype(diagonals[i, j]) * rows[i]
-            besides[i, j] = float(np.linalg.norm(u))
+            besides[i, j] = length(u)
             scale = float(np.max(np.abs(diagonals[i, : j + 1]) + besides[i, : j + 1]))
             if besides[i, j] <= 8 * float(np.finfo(dtype).eps) * scale:
                 counts[i], besides[i, j], u[:] = min(counts[i], j + 1), 0.0, 0.0  # the space is closed

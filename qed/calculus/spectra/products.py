@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.calculus.hessian import flatten, unflatten
+from qed.calculus.lanczos import length
 from qed.calculus.spectra.programs import LONG, Programs, Room, convolves, programs
 from qed.domains.cost import count
 from qed.domains.widened import is_narrow, widen
@@ -179,7 +180,7 @@ class Products:
 
     def rounding(self, vector: Array) -> float:
         """|H v in the program's arithmetic - H v in float64| for a unit vector: what a search may be off by."""
-        return 0.0 if self.size <= SMALL else float(np.linalg.norm(self.own(vector) - self.exact(vector)))
+        return 0.0 if self.size <= SMALL else length(self.own(vector) - self.exact(vector))
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from qed.calculus.lanczos import Krylov
+from qed.calculus.lanczos import Krylov, length
 from qed.calculus.spectra.products import SMALL, Products
 
 Array = np.ndarray
@@ -88,11 +88,11 @@ def beginning(products: Products, seed: int) -> Array | None:
     The gradient of a mean is made of the gradients of its terms, and so is most of what is large in its Hessian.
     """
     slopes = products.slopes if products.size > SMALL else None
-    length = 0.0 if slopes is None else float(np.linalg.norm(slopes))
-    if slopes is None or not 0 < length < np.inf:
+    steep = 0.0 if slopes is None else length(slopes)
+    if slopes is None or not 0 < steep < np.inf:
         return None
     chance = np.random.default_rng(seed).standard_normal(products.size, slopes.dtype)
-    slopes /= slopes.dtype.type(length)
+    slopes /= slopes.dtype.type(steep)
     slopes += slopes.dtype.type(CHANCE / np.linalg.norm(chance)) * chance
     return slopes
 
@@ -119,9 +119,20 @@ def measured(krylov: Krylov, products: Products, chosen: list[int]) -> tuple[Arr
         _shorten(krylov, len(chosen))
         return _afresh(krylov.basis, products)
     beside = np.array(krylov.basis[len(chosen)])
-    beside /= max(float(np.linalg.norm(beside)), 1e-300)
+    beside /= max(length(beside), 1e-300)
     _shorten(krylov, len(chosen))
     return _of_the_recurrence(krylov.basis, products, values[chosen], steps, beside)
+
+
+def weights_of(values: Array) -> Array:
+    """Random weights of length 1, each at least 1 / (3 sqrt k) in size, drawn by the bits of k numbers.
+
+    >>> bool(np.min(np.abs(weights_of(np.arange(30.0)))) > 1 / (3 * np.sqrt(30)))
+    True
+    """
+    rng = np.random.default_rng(np.asarray(values, np.float64).view(np.uint64))
+    found = rng.choice([-1.0, 1.0], len(values)) * rng.uniform(0.5, 1.5, len(values))
+    return found / np.linalg.norm(found)
 
 
 def _shorten(krylov: Krylov, count: int) -> None:
@@ -134,9 +145,9 @@ def _afresh(vectors: Array, products: Products) -> tuple[Array, Array, Array]:
     for v in vectors:
         v /= np.linalg.norm(v)
         image = products(v)
-        theta, size = float(v @ image), float(np.linalg.norm(image))
+        theta, size = float(v @ image), length(image)
         image -= np.asarray(theta * v, image.dtype)
-        errors.append(float(np.linalg.norm(image)) + 1e-15 * (8 + float(np.sqrt(len(v)))) * size)
+        errors.append(length(image) + 1e-15 * (8 + float(np.sqrt(len(v)))) * size)
         values.append(theta)
         del image  # before the next product
     return np.array(values), np.array(errors), vectors
@@ -148,16 +159,16 @@ def _of_the_recurrence(
     """The residuals beta s q of the recurrence, enlarged by what rounding has done to it.
 
     With D the error of the recurrence on the k vectors and w a unit vector drawn at random, |D w|^2 has the mean
-    |D|_F^2 / k, and |D|_F is no less than the error on any of them. At worst, all errors along one line, |D w| falls
-    below |D|_F / (SAFETY sqrt k) with a probability of about 1 / SAFETY.
+    |D|_F^2 / k, and |D|_F is no less than the error on any of them. The weights have random signs, and sizes that are
+    nowhere small: an error on one vector alone is never overlooked, and errors along one line cancel below
+    |D|_F / (SAFETY sqrt k) with a probability of about 1 / SAFETY. They are drawn anew for each function.
     """
     k = len(vectors)
-    weights = np.random.default_rng(k).standard_normal(k)
-    weights /= np.linalg.norm(weights)
+    weights = weights_of(values)
     mixed, told = np.zeros((2, products.size), vectors.dtype)
     for v, weight, value, step in zip(vectors, weights, values, steps, strict=True):
         v /= np.linalg.norm(v)
         mixed += v.dtype.type(weight) * v
         told += v.dtype.type(weight * value) * v + v.dtype.type(weight * step) * beside
-    away = float(np.linalg.norm(products.exact(mixed) - told))
+    away = length(products.exact(mixed) - told)
     return values, np.abs(steps) + SAFETY * float(np.sqrt(k)) * away, vectors
