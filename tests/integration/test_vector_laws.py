@@ -102,7 +102,6 @@ def test_an_altered_certificate_is_refused():
         lambda: qed.kl(m.Dirichlet([1.0, 2.0]), m.Normal()),
         lambda: qed.kl(m.Normal(), m.MultivariateNormal([0.0], [[1.0]])),
         lambda: qed.kl([0.5, 0.5], m.Dirichlet([1.0, 2.0])),
-        lambda: qed.normalizer(lambda x: -x, m.Dirichlet([1.0, 2.0])),
     ],
 )
 def test_what_is_no_law_of_vectors_is_refused_with_a_code(make):

@@ -24,6 +24,8 @@ from qed.standing import Standing
 Array = np.ndarray
 STRONGEST = 5
 """Rows that are named."""
+ALIKE = 1e-9
+"""Answers that differ by less than this part of the margin, and of the forces, are the same."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,11 @@ def explained(
         f"The plane between {classes[0]} and {classes[1]} is optimal to {bracket.relative:.1g} of its objective; "
         f"{touching} of {len(fit.signs)} rows hold it, with a margin of {held.margin:.4g}."
     )
+    if tells_nothing(fit):
+        headline = (
+            f"No direction of the features tells {classes[0]} from {classes[1]}: w is 0 up to rounding, and every row "
+            f"is answered alike; optimal to {bracket.relative:.1g} of the objective."
+        )
     if not np.isfinite(bracket.dual):
         missing = Missing("a lower bound of the objective", "fit again with a smaller tol or a larger max_iter")
         return Answer(claim, Standing.UNKNOWN, held, arithmetic="reals", headline=headline, missing=(missing,))
@@ -96,6 +103,11 @@ def explained(
         headline=headline,
         subject="svm",
     )
+
+
+def tells_nothing(fit: Any) -> bool:
+    """Whether all rows get the same answer, beside a margin of 1 and the forces: so it is without variance."""
+    return bool(np.ptp(fit.values) <= ALIKE * min(1.0, float(np.sum(fit.multipliers))))
 
 
 def held_by(fit: Any) -> Held:

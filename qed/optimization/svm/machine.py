@@ -17,7 +17,7 @@ import numpy as np
 
 from qed.certificates.duality_gap import DualityGap
 from qed.errors import QedError
-from qed.optimization.svm.explanation import Held, Tried, explained
+from qed.optimization.svm.explanation import Held, Tried, explained, tells_nothing
 from qed.optimization.svm.problem import Bracket
 
 try:
@@ -86,6 +86,7 @@ class Machine(ClassifierMixin, BaseEstimator):
 
         Warns:
             ConvergenceWarning: where the gap could not be closed to `tol`; it names the gap that is proved.
+            UserWarning: where every row is answered alike, as for features without variance.
         """
         self._check_numbers()
         X, y = validate_data(self, X, y, dtype=np.float64, accept_sparse="csr", order="C")
@@ -164,6 +165,12 @@ class Machine(ClassifierMixin, BaseEstimator):
                 "raise max_iter or tol, or scale the features to a like size"
             )
             warnings.warn(text, ConvergenceWarning, stacklevel=3)
+        if all(map(tells_nothing, self._fits)):
+            text = (
+                "no direction of the features tells the classes apart: w is 0 up to rounding, every row is answered "
+                "alike; features (or kernel) that vary with the class are missing"
+            )
+            warnings.warn(text, UserWarning, stacklevel=3)
 
     def explain(self, problem: int = 0, names: Sequence[str] | None = None) -> Answer[Held]:
         """Why the plane lies where it lies: its margin, the rows that hold it and with which force, what C trades.
