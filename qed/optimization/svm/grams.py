@@ -43,7 +43,7 @@ class Gram:
                 msg = "the kernel gave NaN or infinity"
                 raise ValueError(msg)
             return found
-        found = _dense(rows @ others.T)
+        found = dense(rows @ others.T)
         if self.kernel == "poly":
             found *= self.gamma
             found += self.coef0
@@ -82,5 +82,6 @@ def variance(rows: Any, weight: Array) -> float:
     return float(weight @ squares(rows - mean)) / entries
 
 
-def _dense(matrix: Any) -> Array:
+def dense(matrix: Any) -> Array:
+    """The matrix as an array of all its entries."""
     return matrix.toarray() if sparse.issparse(matrix) else np.asarray(matrix)

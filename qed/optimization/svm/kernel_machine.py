@@ -11,7 +11,7 @@ import numpy as np
 
 from qed.certificates.duality_gap import DualityGap, Sample
 from qed.optimization.svm import kernel as kernels
-from qed.optimization.svm.grams import KERNELS, Gram, variance
+from qed.optimization.svm.grams import KERNELS, Gram, dense, variance
 from qed.optimization.svm.machine import (
     ConvergenceWarning,
     Fit,
@@ -132,7 +132,7 @@ class SVC(Machine):
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 near.fit(data, signs, sample_weight=prices)
             start = np.zeros(len(signs))
-            start[near.support_] = np.abs(near.dual_coef_[0])
+            start[near.support_] = np.abs(dense(near.dual_coef_)[0])
             found = kernels.polish(kernel, signs, prices, start, 0.5 * float(self.tol))
             steps += found.newton_steps
             best = found if best is None or found.relative < best.relative else best

@@ -42,6 +42,8 @@ FIRST, LARGEST = 50.0, 1e14
 ROUNDING = 2.0**-52
 FINISH = 10**8
 """Products that the last step may cost."""
+LOOSE = 1e-5
+"""From this tolerance on the gap is all that is asked for, and no last step is taken where it is reached."""
 BISECTIONS = 30
 FLAT = 1e-3
 """A line search ends where the slope fell to this part of the first."""
@@ -94,7 +96,8 @@ def solve(rows: Any, prices: Array, tol: float, max_iter: int) -> Fitted:
             if bracket.relative <= tol or outer >= max_iter:
                 break
     assert fitted is not None  # the iterates have no end
-    return fitted if fitted.bracket.relative <= tol else finished(problem, prices, fitted)
+    enough = tol >= LOOSE and fitted.bracket.relative <= tol
+    return fitted if enough else finished(problem, prices, fitted)
 
 
 def finished(problem: Rows, prices: Array, fitted: Fitted) -> Fitted:
