@@ -115,8 +115,8 @@ def farther(objective: Objective, first: Ended, bounds: Bounds, tol: float) -> t
     if not (end.here.finite and end.here.f < first.here.f and small(objective, bounds, end.here, tol)):
         return None
     text = (
-        f"within the tolerance of {tol:.2g} no test told what the point is: {end.steps} more steps of newton, "
-        f"with {finer:.2g}, led from f = {first.here.f:.8g} to {end.here.f:.8g}"
+        f"within the tolerance of {tol:.2g} the point may be short of the minimum: {end.steps} more steps of newton, "
+        f"with {finer:.2g}, lowered f by {first.here.f - end.here.f:.2g}, to {end.here.f:.8g}"
     )
     reason = Reason("a finer tolerance", text=text, role="method")
     return replace(end, how="stationary", steps=first.steps + end.steps), (reason,)

@@ -62,6 +62,7 @@ LAWS = {
     "truncnorm": stats.truncnorm(-1.0, 2.0, loc=0.5),
     "gumbel": stats.gumbel_r(1.0, 2.0),
     "table": stats.rv_discrete(values=([0, 3], [0.25, 0.75])),
+    "moved table": stats.rv_discrete(values=([0, 3], [0.25, 0.75]))(loc=2),
 }
 
 

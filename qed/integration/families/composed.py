@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.stats import norm
 
 from qed.domains.densities import NAMED
@@ -100,6 +101,19 @@ def scattered(places: Sequence[float], weights: Sequence[float] | None = None) -
     """Finitely many atoms; without weights all of one mass."""
     given = [1 / len(places)] * len(places) if weights is None else [float(w) for w in weights]
     return named(mixture(given, [Dirac(float(x)) for x in places]), f"{len(places)} atoms")
+
+
+def log_uniform(lower: float, upper: float) -> Measure:
+    """The law of e^U for U uniform between log(lower) and log(upper), by its density 1/x.
+
+    >>> from qed.integration.families.composed import log_uniform
+    >>> str(log_uniform(1.0, 10.0))
+    'LogUniform(1, 10)'
+    """
+    if not 0 < lower < upper < np.inf:
+        msg = f"LogUniform({lower}, {upper})"
+        raise wrong(msg, "it lies between two positive numbers", "give 0 < lower < upper")
+    return named(from_log_density(lambda x: -jnp.log(x), lower, upper), f"LogUniform({lower:g}, {upper:g})")
 
 
 def log_normal(log_scale: float, scale: float) -> Measure:

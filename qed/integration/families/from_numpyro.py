@@ -10,7 +10,7 @@ import numpy as np
 
 from qed.integration.combining import mixture
 from qed.integration.families import continuous, discrete
-from qed.integration.families.composed import gamma_poisson, gumbel, named, scattered, truncated
+from qed.integration.families.composed import gamma_poisson, gumbel, log_uniform, named, scattered, truncated
 from qed.integration.families.vectors import Dirichlet, MultivariateNormal
 from qed.integration.images import pushforward
 from qed.integration.measure import Measure, real, wrong
@@ -157,7 +157,8 @@ _COMPOSED: Mapping[str, Callable[[Any], Any]] = {
     "Independent": _independent,
     "MultivariateNormal": lambda law: MultivariateNormal(np.asarray(law.loc), np.asarray(law.covariance_matrix)),
     **dict.fromkeys(("MixtureGeneral", "MixtureSameFamily"), _mixed),
-    **dict.fromkeys(("FoldedDistribution", "LogUniform", "TransformedDistribution"), _transformed),
+    "LogUniform": lambda law: log_uniform(real(law.low, "low"), real(law.high, "high")),
+    **dict.fromkeys(("FoldedDistribution", "TransformedDistribution"), _transformed),
     **dict.fromkeys(
         ("LeftTruncatedDistribution", "RightTruncatedDistribution", "TwoSidedTruncatedDistribution"), _between
     ),

@@ -90,12 +90,21 @@ def _vectors_or_table(law: Any) -> Any:
     if kind == "dirichlet_frozen":
         return Dirichlet(law.alpha)
     if type(inner).__name__ == "rv_sample":
-        return scattered([real(x, "a value") for x in inner.xk], [real(p, "a probability") for p in inner.pk])
+        loc = 0.0 if inner is law else _loc_of(law)
+        places = [real(x, "a value") for x in inner.xk]
+        if any(Fraction(x) + Fraction(loc) != Fraction(x + loc) for x in places):
+            raise _rounded("a table", f"its values + {loc}")
+        return scattered([x + loc for x in places], [real(p, "a probability") for p in inner.pk])
     name, given = getattr(getattr(law, "dist", None), "name", None), _frozen(law)
     if name == "randint" and given is not None:
         (low, high), loc, _ = given
         return scattered([loc + k for k in range(int(low), int(high))])
     return None
+
+
+def _loc_of(law: Any) -> float:
+    """By how much a frozen table is moved."""
+    return real({"loc": 0.0, **dict(zip(("loc",), law.args, strict=False)), **law.kwds}["loc"], "loc")
 
 
 def _rounded(name: str, term: str) -> QedError:

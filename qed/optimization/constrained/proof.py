@@ -211,7 +211,8 @@ def _everywhere(
         f"{where}"
     )
     gap = f"a duality gap of at most {width:.1e}"
-    text = f"The global minimum under the constraints: the problem is convex. It lies {where}; {gap}."
+    convex = "f and the constraints that hold it are convex" if made.rows else "f is convex"
+    text = f"The global minimum under the constraints: {convex}. It lies {where}; {gap}."
     bent = "f is convex" if dict(best.shapes).get(0) else "f is affine"
     rows = "the equalities are affine" if problem.equalities else ""
     held = "the inequalities that hold it are concave" if len(made.rows) > problem.equalities else ""
