@@ -1,4 +1,4 @@
-"""Slopes that rounding hides: the gradient in balls, of as many bits as its parts need.
+"""Slopes that rounding hides, values that overflow: gradient and value in balls, of as many bits as its parts need.
 
 Far out, tanh is -1 to all digits that a float has, and its slope there, 4 exp(2x), is lost in 1 - tanh^2. In balls of
 more bits it has a sign. Reference: Johansson, *Arb: efficient arbitrary-precision midpoint-radius interval arithmetic*,
@@ -83,6 +83,23 @@ def fine_gradient(objective: Objective, x: Array) -> Fine | None:
                 length = float(np.linalg.norm(parts))
                 return Fine(parts / length, float(most.log()) / math.log(10) + math.log10(length))
     return None
+
+
+def highest(objective: Objective, x: Array) -> float:
+    """An upper bound of the value at a point in balls, which no number overflows; inf where they do not tell it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.function import read
+        >>> objective = Objective(read(lambda x: x[0] + x[1] / jnp.exp(x[0]), jnp.zeros(2)))
+        >>> objective.at(np.array([-800.0, 0.0])).f, highest(objective, np.array([-800.0, 0.0]))
+        (nan, -800.0)
+    """
+    try:
+        point = objective.rounded(x)
+        return float(BallBoxes(objective.function.traced).range(point, point)[1])
+    except (NotSmooth, NotImplementedError, TooLong):
+        return np.inf
 
 
 def slope_sign(objective: Objective, x: Array, direction: Array) -> tuple[int, float] | None:

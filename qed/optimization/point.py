@@ -76,9 +76,12 @@ def fall_for_ever(case: Judged, at: Seen, directions: list[Array]) -> Answer[Ver
             continue
         told = f"{found.falls[1]:.3g} at first and {found.falls[-1]:.3g} at last between doubling distances"
         if found.kind == "unbounded":
+            dtype = case.objective.function.dtype
+            balls = f"; at {found.balls:.3g} f is not finite in {dtype}, from there on balls were asked"
+            balls = balls if np.isfinite(found.balls) else ""
             text = (
                 f"Unbounded below as far as was looked: along a ray f falls by {told}, "
-                f"to {found.value:.6g} at {found.distance:.3g}."
+                f"to {found.value:.6g} at {found.distance:.3g}{balls}."
             )
             return case.says(Ending.UNBOUNDED_BELOW, text, direction=as_tree(case, direction))
         text = (

@@ -6,7 +6,8 @@ Along x + t u the value is compared with what the gradient says. The slopes to b
 
 differ by t f'' where f is smooth, which shrinks with t; at a kink the difference stays. Their mean has an error of
 order t^2, estimated by halving t, beside the noise of the values over t. And along a ray the falls between points at
-doubling distances tell a function that falls for ever (they do not shrink) from one that nears an infimum.
+doubling distances tell a function that falls for ever (they do not shrink) from one that nears an infimum. A value that
+is not finite says by itself neither that a number overflows nor that f ends there, as a barrier does: balls tell which.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from itertools import pairwise
 import numpy as np
 
 from qed.optimization.bounds import Bounds
+from qed.optimization.hidden import highest, looks
 from qed.optimization.objective import Objective, Seen
 
 Array = np.ndarray
@@ -91,18 +93,22 @@ def slope(objective: Objective, here: Seen, direction: Array, noise: float) -> S
     )
 
 
-FEW = 4
-"""At how many doubling distances f falls at least where it is not finite farther on."""
+FEW, DOUBLINGS = 4, 20
+"""At how many doubling distances floats show a fall at least where balls are asked farther on; how many there are."""
 
 
 @dataclass(frozen=True)
 class Ray:
-    """Falls along a ray: of f between doubling distances, the last distance, and what they say."""
+    """Falls along a ray: of f between doubling distances, the last distance, and what they say.
+
+    At the distance `balls` f is not finite in its floats; from there on it was asked in balls.
+    """
 
     kind: str
     distance: float
     value: float
     falls: tuple[float, ...]
+    balls: float = np.inf
 
 
 def ray(
@@ -113,12 +119,13 @@ def ray(
     'unbounded': f falls between all of twenty doubling distances, and in the second half by no less than in the first.
     'infimum': f falls by less and less, from its largest fall in the first half on, its slope there fading until
     neither is resolved by its dtype; where it breaks off before, as that of a hinge does, nothing is told.
-    'unbounded' with `broken`, after a run that fell as long as it was let, too: f falls as fast as at x at four
-    doubling distances at least, until a number in it overflows or underflows and f is not finite.
+    'unbounded' with `broken`, after a run that fell as long as it was let, too: f falls at half its first slope at
+    least between all of the doubling distances, at the first few in floats, and where those are not finite in balls, in
+    which no number overflows or underflows. Where balls are not finite either, as beyond a barrier, nothing is told.
     """
     t = max(1.0, float(np.linalg.norm(here.x))) / (64 if broken else 8)
     values, slopes, distances = [here.f], [], [0.0]
-    for _ in range(20):
+    for _ in range(DOUBLINGS):
         point = here.x + t * direction
         if not np.allclose(bounds.project(point), point, rtol=1e-12, atol=0):
             return None
@@ -126,7 +133,7 @@ def ray(
         if np.isneginf(seen.f):
             break
         if not np.isfinite(seen.f) and broken and len(values) > FEW:
-            return _as_fast(values, distances, float(here.g @ direction), noise)
+            return _as_fast(objective, here, direction, bounds, values, distances)
         if not np.isfinite(seen.f) or seen.f > values[-1]:
             return None
         values.append(seen.f)
@@ -142,7 +149,7 @@ def ray(
     first = next((i for i, fall in enumerate(falls) if fall <= 0), len(falls))
     largest = int(np.argmax(falls[:first])) if first else 0
     shrinking = largest < len(falls) // 2 and all(b <= a for a, b in pairwise(falls[max(largest, 1) : first]))
-    if len(falls) == 20 and first >= 4 and all(s < 0 for s in slopes[: first - 1]) and shrinking:
+    if len(falls) == DOUBLINGS and first >= 4 and all(s < 0 for s in slopes[: first - 1]) and shrinking:
         last = max((i for i, s in enumerate(slopes) if s < 0), default=0)
         gone = abs(slopes[last]) <= max(objective.eps * abs(slopes[0]), 4 * noise / distances[last + 1])
         gone = gone and all(s <= 0 for s in slopes[first:])
@@ -151,9 +158,21 @@ def ray(
     return None
 
 
-def _as_fast(values: list[float], distances: list[float], slope: float, noise: float) -> Ray | None:
-    """The ray along which f falls at half its first slope at least, as far as it is finite."""
+def _as_fast(
+    objective: Objective, here: Seen, direction: Array, bounds: Bounds, values: list[float], distances: list[float]
+) -> Ray | None:
+    """The ray along which f falls at half its first slope at least: in floats as far as they go, then in balls."""
+    farthest = distances[1] * 2.0 ** (DOUBLINGS - 1)
+    point = here.x + farthest * direction
+    if not looks(objective) or not np.allclose(bounds.project(point), point, rtol=1e-12, atol=0):
+        return None
+    slope, seen = float(here.g @ direction), len(values)
+    for k in range(1, DOUBLINGS + 1):
+        if k >= seen:
+            distances.append(2 * distances[-1])
+            values.append(highest(objective, here.x + distances[k] * direction))
+        least = -0.5 * slope * (distances[k] - distances[k - 1])
+        if not (least > 10 * objective.noise(values[k]) and values[k] <= values[k - 1] - least):
+            return None
     falls = tuple(float(a - b) for a, b in pairwise(values))
-    steps = [b - a for a, b in pairwise(distances)]
-    fast = slope < 0 and all(fall >= -0.5 * slope * step for fall, step in zip(falls, steps, strict=True))
-    return Ray("unbounded", distances[-1], values[-1], falls) if fast and min(falls) > 10 * noise else None
+    return Ray("unbounded", distances[-1], values[-1], falls, distances[seen])

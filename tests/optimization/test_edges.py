@@ -31,4 +31,12 @@ def test_an_edge_that_is_not_in_the_way_is_not_told():
         assert qed.minimize(lambda x: x[0] - 0.1 * jnp.log(x[0]), jnp.array([1e-3])).reason == "minimum"
         told = qed.verdict(lambda x: x[0] - 0.1 * jnp.log(x[0]), np.array([1e-3]))
         assert told.kind != "nonfinite"
-        assert qed.verdict(lambda x: jnp.sum(jnp.floor(x) * 0 + x**2), np.array([0.0])).kind != "stop_gradient"
+
+
+@pytest.mark.parametrize(
+    "edge",
+    [lambda x: -1e-6 * jnp.log(100 - x), lambda x: jnp.where(x < 100, 0.0, jnp.inf)],
+    ids=["log", "where"],
+)
+def test_a_barrier_beyond_a_spent_budget_is_no_fall_for_ever(edge):
+    assert qed.minimize(lambda x: edge(x) - x, 0.0, max_steps=5).reason == "budget_spent"
