@@ -4,7 +4,8 @@ Down the slope from the point, x - t g/|g|, value and gradient are asked at dist
 up to a thousandth of its size. If they end to be finite there while f has only fallen, that is why no step is taken: f
 is not defined beyond; or f falls on, and its gradient is NaN there, as it is where the branch of a `where` that is not
 taken has no finite derivative (0 times infinity). And where f is made of `round`, `floor` or `sign`, the gradient is 0
-although f falls: a derivative passes none of them.
+although f falls: a derivative passes none of them. That is so where f, with their values held as they are at the point,
+falls no more.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from qed.answer import Answer
 from qed.calculus.gradient.check import check_gradient
 from qed.errors import QedError
 from qed.graph.graph import Equation
+from qed.optimization.held import held
 from qed.optimization.objective import Seen
 from qed.optimization.point import Judged, as_tree, units
 from qed.optimization.probing import slope
@@ -27,6 +29,8 @@ from qed.optimization.solution import Ending, Verdict
 Array = np.ndarray
 FAR, FACTOR, HALVES = 1e-3, 64.0, 30
 """How far is looked, relative to the size of x; by what factor distances grow; how often an interval is halved."""
+ASKED = 4
+"""How many steps of a program are asked alone."""
 
 
 def at_an_edge(case: Judged) -> Answer[Verdict] | None:
@@ -88,21 +92,43 @@ def _checked(case: Judged, x: Array) -> Answer[Any] | None:
 
 
 def in_steps(case: Judged, flats: list[Array]) -> Answer[Verdict] | None:
-    """The answer that f is made of steps and falls where its gradient is 0; None where it is not."""
-    step = next((e for e in case.objective.function.graph.walk() if is_step(e)), None)
-    if step is None or case.left > 0:
+    """The answer that f is made of steps and falls where its gradient is 0; None where it falls without them, too."""
+    steps = list({id(e): e for e in case.objective.function.graph.walk() if is_step(e)}.values())
+    if not steps or case.left > 0:
         return None
+    found: tuple[Seen, list[Equation]] | None = None
     for direction in flats:
         lower = lower_along(case.objective, case.here, direction, case.bounds, case.noise)
-        if lower is not None:
-            away = float(np.linalg.norm(lower.x - case.here.x))
-            where = "" if step.span is None else f" ({step.span})"
-            text = (
-                f"No gradient passes {step.primitive}{where}: its derivative is 0 wherever it has one, so that the "
-                f"gradient is 0 here and f still falls, to {lower.f:.6g} at a distance of {away:.2g}."
-            )
-            return case.says(Ending.STOP_GRADIENT, text, direction=as_tree(case, lower.x - case.here.x))
-    return None
+        if lower is None:
+            continue
+        if _falls_without(case, _along(case, direction), steps):
+            return None
+        if found is None:
+            alone = ([step] for step in steps[: ASKED if len(steps) > 1 else 0])
+            found = lower, next((one for one in alone if not _falls_without(case, [lower.x], one)), steps)
+    if found is None:
+        return None
+    lower, blamed = found
+    away = float(np.linalg.norm(lower.x - case.here.x))
+    places = dict.fromkeys(e.primitive if e.span is None else f"{e.primitive} ({e.span})" for e in blamed)
+    text = (
+        f"No gradient passes {' and '.join(places)}: the derivative is 0 wherever there is one, so that the "
+        f"gradient is 0 here and f still falls, to {lower.f:.6g} at a distance of {away:.2g}."
+    )
+    return case.says(Ending.STOP_GRADIENT, text, direction=as_tree(case, lower.x - case.here.x))
+
+
+def _along(case: Judged, direction: Array) -> list[Array]:
+    """Points to both sides, at distances from the size of x down, each a quarter of the one before."""
+    size = max(1.0, float(np.linalg.norm(case.here.x)))
+    moves = [sign * size * 0.25**k * direction for k in range(20) for sign in (1.0, -1.0)]
+    return [case.bounds.project(case.here.x + move) for move in moves]
+
+
+def _falls_without(case: Judged, points: list[Array], steps: list[Equation]) -> bool:
+    """Whether at one of some points f is lower with some steps held as they are at the point, or that is not known."""
+    values = held(case.objective, case.here.x, points, steps)
+    return values is None or not np.all(values[1:] >= values[0] - 2 * case.noise)
 
 
 def is_step(equation: Equation) -> bool:

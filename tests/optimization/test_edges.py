@@ -33,6 +33,23 @@ def test_an_edge_that_is_not_in_the_way_is_not_told():
         assert told.kind != "nonfinite"
 
 
+def test_steps_are_blamed_only_where_f_falls_by_them():
+    """Beside a step that is constant, or changes and is no part of the fall, w1^4 alone makes a degenerate saddle."""
+    with jax.enable_x64(True):
+
+        def bent(w):
+            steps = 0 * jnp.floor(w[0] + 2.5) + 1e-3 * jnp.floor(8 * w[1] + 0.5)
+            return w[0] ** 2 - w[1] ** 4 + w[1] ** 6 + steps
+
+        assert qed.verdict(bent, np.zeros(2)).kind == "saddle"
+
+        def looped(w):
+            return 0 * jnp.floor(w[0]) + jax.lax.fori_loop(0, 2, lambda _, c: c - jnp.round(w[0] + 8 * w[1]) ** 2, 0.0)
+
+        told = qed.verdict(looped, np.zeros(2))
+        assert told.kind == "stop_gradient" and "passes round" in told.headline and "floor" not in told.headline
+
+
 @pytest.mark.parametrize(
     "edge",
     [lambda x: -1e-6 * jnp.log(100 - x), lambda x: jnp.where(x < 100, 0.0, jnp.inf)],
