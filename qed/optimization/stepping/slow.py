@@ -43,6 +43,7 @@ class Slower:
         predicted: how many times as many steps halve the error along the slowest direction by the curvatures; nan where
             no curvature says so.
         trial: the whole run with `step`.
+        moved: whether the run with `rate` lowered f by more than its rounding; if not, `taken` is all of its steps.
     """
 
     rate: float
@@ -51,10 +52,11 @@ class Slower:
     needed: int
     predicted: float
     trial: Trial
+    moved: bool = True
 
     @property
     def ratio(self) -> float:
-        """How many times as many steps `rate` takes, as counted."""
+        """How many times as many steps `rate` takes at least, as counted."""
         return self.taken / self.needed
 
 
@@ -86,7 +88,7 @@ def slower(objective: Objective, x: Array, rule: StepRule, steps: Sequence[float
             continue
         if best is None or int(lower[0]) < best.needed:
             trial = Trial(STEPS, float(values[0]), float(values[-1]), int(np.sum(np.diff(values) > noise)), True)
-            best = Slower(rate, step, taken, int(lower[0]), _predicted(rule, low, rate, step), trial)
+            best = Slower(rate, step, taken, int(lower[0]), _predicted(rule, low, rate, step), trial, len(reached) > 0)
     return best
 
 
@@ -116,13 +118,16 @@ def told(
     ends = [(name, c) for name, c in (("stiffest", high), ("flattest", low)) if c > 0]
     local = ", ".join(f"{halving(rule, c, found.rate):.3g} along the {name}" for name, c in ends)
     counted = f"{found.taken} steps of {found.rate:.4g} go as low as {found.needed} of {found.step:.4g}"
+    if not found.moved:
+        does = f"{found.needed} of {found.step:.4g} {'does' if found.needed == 1 else 'do'}"
+        counted = f"{found.taken} steps of {found.rate:.4g} do not lower f by more than its rounding, {does}"
     reason = Reason(
         "the step that was given beside the fastest that was tried",
         "log(1/2) / log |1 - s l|",
-        f"{found.taken} / {found.needed} = {found.ratio:.4g}",
-        predicted=found.predicted if math.isfinite(found.predicted) else None,
-        observed=found.ratio,
-        unpredicted="no curvature is positive along the slowest direction",
+        f"{'' if found.moved else 'more than '}{found.taken} / {found.needed} = {found.ratio:.4g}",
+        predicted=found.predicted if found.moved and math.isfinite(found.predicted) else None,
+        observed=found.ratio if found.moved else None,
+        unpredicted="no curvature is positive along the slowest direction" if found.moved else "f was not lowered",
         standing=Standing.MEASURED,
         role="slow",
         text=f"{counted}; steps of {found.rate:.4g} that halve the error near the point: {local}",

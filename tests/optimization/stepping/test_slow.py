@@ -33,6 +33,14 @@ def test_nothing_is_said_of_a_step_that_no_other_beats_five_times(optimizer, sta
     assert "QED422" not in [finding.code for finding in answer.findings]
 
 
+def test_of_a_step_that_is_lost_in_rounding_no_fall_is_told():
+    """Of steps of 1e-30 from 1 none changes a float: nothing is said of how low they go."""
+    answer = qed.step_size(bowl, jnp.ones(2), optimizer="sgd:1e-30")
+    assert not answer.slower.moved and answer.tried[-1][2] >= bowl(jnp.ones(2))
+    (found,) = answer.findings
+    assert "100 steps of 1e-30 do not lower f" in found.message and "as low as" not in found.message
+
+
 def test_where_a_larger_step_leads_higher_the_small_one_is_not_blamed():
     """Curvature 2 at the start and 2,000 below 0.9: steps that are stable at the start are not on the way."""
     answer = qed.step_size(lambda x: jnp.where(x > 0.9, x**2, 1000 * x**2 - 1798.2 * x + 809.19), 1.0, optimizer=1e-3)
