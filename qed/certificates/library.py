@@ -133,6 +133,10 @@ def _run(graph: Graph, start: int, which: int, shapes: tuple[tuple[tuple[int, ..
     ours = Graph(free, own, own[-1].outputs)
     if len(own) < len(bound) or not _closed(ours) or fingerprint(ours) != fingerprint(replace(ours, equations=bound)):
         return None
+    within = {v for equation in own[:-1] for v in equation.outputs}
+    after = (x for equation in graph.equations[start + len(own) :] for x in equation.inputs)
+    if any(isinstance(x, Variable) and x in within for x in (*after, *graph.outputs)):
+        return None  # what is used elsewhere has to stay
     value = dict(zip(exact.inputs, inputs, strict=True)) | {exact.outputs[0]: own[-1].outputs[0]}
     for equation in exact.equations:
         value |= {v: Variable(v.shape, v.dtype) for v in equation.outputs if v not in value}
