@@ -52,7 +52,8 @@ def verdict_at(
     near, settled = polished(problem, kkt)
     held = kkt.residuals.hold(tol) and (settled or size_of_multipliers(kkt) <= LARGE)
     found = Solved(kkt, held, settled, curvature(problem, kkt) if held else None, (), "")
-    words = _away(problem, found, near, tol) or told(problem, found)
+    others = "" if given is None or held else _own(problem, kkt, tol)
+    words = _away(problem, found, near, tol, others) or told(problem, found)
 
     def again() -> bool:
         more = {"equality": equality, "inequality": inequality, "bounds": bounds, "multipliers": multipliers}
@@ -74,7 +75,18 @@ def verdict_at(
     )  # fmt: skip
 
 
-def _away(problem: Constrained, found: Solved, near: KKT, tol: float) -> Told | None:
+def _own(problem: Constrained, given: KKT, tol: float) -> str:
+    """What is said of multipliers that are not those of the point, where it has some; else nothing."""
+    if not judged(problem, given.seen, None).residuals.hold(tol):
+        return ""
+    multipliers = given.multipliers
+    turned = Lagrange(-multipliers.y, multipliers.lower, multipliers.upper)
+    signs = residuals(problem, given.seen, turned).hold(tol)
+    why = "they have the signs of L = f + y'c, and here it is L = f - y'c" if signs else "others balance the gradient"
+    return f"The multipliers that were given are not those of this point: {why}; without them it is judged by its own."
+
+
+def _away(problem: Constrained, found: Solved, near: KKT, tol: float, others: str) -> Told | None:
     """The words where the point is no KKT point: what is violated, or how far off the nearest one is."""
     r = found.kkt.residuals
     if not found.kkt.seen.finite:
@@ -99,6 +111,9 @@ def _away(problem: Constrained, found: Solved, near: KKT, tol: float) -> Told | 
     }
     worst = max(parts, key=lambda name: parts[name])
     text = f"Not a KKT point: {worst} ({parts[worst]:.3g}, relative)."
+    if others:
+        text = f"{others} With them {worst} ({parts[worst]:.3g}, relative)."
+        return Told(Ending.NOT_STATIONARY, text)
     reasons: tuple[Reason, ...] = ()
     if near.residuals.hold(tol) and near.residuals.largest < r.largest:
         far = float(np.abs(near.seen.x - found.kkt.seen.x).max())

@@ -131,3 +131,13 @@ def test_a_second_derivative_of_one_side_tells_no_minimum():
     answer = qed.verdict(lambda x: x[0] ** 2 - 2 * x[0] * jnp.abs(x[0]) + x[1] ** 2, jnp.zeros(2),
                          inequality=lambda x: x[1] + 1)  # fmt: skip
     assert answer.kind not in ("minimum", "flat_minimum")
+
+
+def test_multipliers_of_another_convention_are_named():
+    """min |w - 1|^2 on w1 + w2 = 1: y = -1 for L = f - y'c."""
+    for given, says in ((1.0, "the signs of L = f + y'c"), (3.0, "others balance the gradient")):
+        answer = qed.verdict(
+            lambda w: jnp.sum((w - 1) ** 2), jnp.full(2, 0.5), equality=lambda w: w[0] + w[1] - 1,
+            multipliers={"equality": [given]},
+        )  # fmt: skip
+        assert answer.kind == "not_stationary" and says in answer.headline and "judged by its own" in answer.headline
