@@ -168,12 +168,12 @@ def _rough(case: Case) -> Answer[CriticalPoint]:
     try:
         corner = jumps(case, direction(case))
     except (NotImplementedError, ValueError, TypeError):  # what JAX raises where a rule is missing
-        corner = True
+        corner = "its first or second derivative may jump there"
     if not corner:
         return _large(case, smooth=True)
     try:
         case.balls.series(case.point, case.point, direction(case)[None], 2)
-        why = "its first or second derivative jumps there"
+        why = corner
     except NotSmooth as error:
         why = str(error)
     what = f"f has no second derivative at the point: {why}"

@@ -69,7 +69,8 @@ def spectrum(
         An answer whose value is a `Spectrum`, MEASURED: an eigenvalue lies within `errors[i]` of `eigenvalues[i]`.
         It is not claimed that they are the k largest. PROVED, each by its number from below or above, for 200 to 1000
         parameters where the Hessian has few entries (without `budget` and `parts`). UNKNOWN where the gradient has no
-        derivative or is not finite, or f is no number, or (up to 20,000 parameters) has a corner at the point.
+        derivative or is not finite, or f is no number, or (up to 20,000 parameters) a corner or a jump is met at the
+        point and shows around it.
 
     Raises:
         QedError: as `qed.graph.function.read` does; QED007 for a k or a `which` that is none, and for `parts` of which
@@ -138,21 +139,24 @@ def _check(k: Any, which: str, tol: float, budget: float | None, parts: Any = 1)
 
 
 def _without_hessian(case: Case) -> Missing | None:
-    """Why there is no Hessian at the point: f is no number there, or, of a small function, has a corner."""
-    value, at_corner = touched(case.function)
+    """Why there is no Hessian at the point: f is no number there, or, of a small function, has a corner or a jump."""
+    function = case.function
+    small = function.size <= SMALL
+    value, met = touched(function) if small else (float(function.value(function.parameters)), False)
     if not np.isfinite(value):
         return Missing(f"the value at the point is {value}", "a point where the function is finite", "QED210")
-    if at_corner and case.function.size <= SMALL and _jumps(case):
-        what = "f has no second derivative at the point: its first or second derivative jumps there"
+    why = _jumps(case) if met else ""
+    if why:
+        what = f"f has no second derivative at the point: {why}"
         return Missing(what, "a point off the corner", "QED104")
     return None
 
 
-def _jumps(case: Case) -> bool:
+def _jumps(case: Case) -> str:
     try:
         return jumps(case, direction(case))
     except (NotImplementedError, ValueError, TypeError):  # what JAX raises where a rule is missing
-        return False  # the search will say so
+        return ""  # the search will say so
 
 
 def _unknown(function: Function, missing: Missing) -> Answer[Spectrum]:

@@ -142,7 +142,8 @@ def test_shifts_that_softmax_does_not_see():
 
 
 def test_a_corner_is_undecided_with_a_code():
-    for fun, at in ((jnp.abs, 0.0), (lambda x: jnp.sum(jax.nn.relu(x) + x**2), jnp.zeros(2))):
+    leaps = lambda x: (x - 0.5) ** 2 + jnp.round(x)  # noqa: E731
+    for fun, at in ((jnp.abs, 0.0), (lambda x: jnp.sum(jax.nn.relu(x) + x**2), jnp.zeros(2)), (leaps, 0.5)):
         answer = qed.critical_point(fun, at)
         assert answer.unknown and answer.value.kind == "undecided"
         assert [f.code for f in answer.findings] == ["QED104"]

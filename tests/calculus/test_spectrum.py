@@ -214,13 +214,44 @@ def test_bad_input_is_coded(at, code):
         (lambda x: jnp.sum(jnp.log(x)), -1.0, "QED210"),
         (lambda x: jnp.sum(jnp.abs(x) + x**2), 0.0, "QED104"),
         (lambda x: jnp.sum(jax.nn.relu(x - 1.0) ** 2), 1.0, "QED104"),
+        (lambda x: jnp.max(x + x**2), 1.0, "QED104"),
+        (lambda x: jnp.arange(2.0) @ jnp.sort(x) ** 2, 1.0, "QED104"),
+        (lambda x: jnp.sum(jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (2,), (2,), "SAME") ** 2), 1.0, "QED104"),
+        (lambda x: jnp.sum(x**2) + jnp.round(x[0]), 0.5, "QED104"),
+        (lambda x: jnp.sum(x**2) + jnp.argmax(x), 1.0, "QED104"),
+        (lambda x: in_steps(jnp.abs, x), 0.0, "QED104"),
+        (lambda x: in_steps(lambda t: jax.lax.cond(t > -1, jnp.abs, jnp.sin, t), x), 0.0, "QED104"),
+        (
+            lambda x: jax.lax.while_loop(lambda c: c[1] < 2, lambda c: (jnp.abs(c[0]), c[1] + 1), (x[0], 0))[0],
+            0.0,
+            "QED104",
+        ),
     ],
 )
 def test_where_there_is_no_hessian_its_eigenvalues_are_unknown(fun, at, code):
     answer = qed.spectrum(fun, jnp.full(2, at))
     assert answer.unknown and answer.missing[0].code == code
-    away = qed.spectrum(fun, jnp.full(2, at + 3.0))
+    away = qed.spectrum(fun, jnp.array([at + 3.2, at + 3.45]))
     assert away.measured
+
+
+def in_steps(fun, x):
+    """x_0^2 and fun of each element, added one by one."""
+    return jax.lax.scan(lambda total, t: (total + fun(t), None), x[0] ** 2, x)[0]
+
+
+@pytest.mark.parametrize(
+    ("fun", "largest"),
+    [
+        (lambda x: jnp.sum(jnp.sort(x) ** 2), 2.0),
+        (lambda x: jnp.sum(x**2) + 0 * jnp.floor(x[0]) + jnp.max(jax.nn.relu(x - 5)), 2.0),
+        (lambda x: in_steps(lambda t: jax.lax.cond(t > -1, jnp.square, lambda t: jnp.abs(t - 1), t), x), 4.0),
+        (lambda x: jnp.sum(jnp.exp(x - jax.lax.stop_gradient(jnp.max(x)))), 1.0),
+    ],
+)
+def test_ties_and_jumps_that_do_not_show_leave_the_hessian(fun, largest):
+    answer = qed.spectrum(fun, jnp.ones(2), k=1)
+    assert answer.measured and abs(answer.eigenvalues[0] - largest) <= answer.errors[0] + 1e-9
 
 
 def test_arrays_without_numbers_are_no_part_of_anything():

@@ -1,8 +1,8 @@
-"""Whether gradient or Hessian jump at a point: a corner, where the second-derivative test says nothing.
+"""Whether f, gradient or Hessian jump at a point: a corner, where the second-derivative test says nothing.
 
 Enclosures tell that a function is smooth (`smooth_along`): a second derivative that is finite in interval jets exists.
 Where they do not, because elements of a maximum are equal, say, there may still be no corner, as in log-sum-exp with
-equal arguments. Then gradient and one Hessian product are evaluated around the point, at two distances: at a jump
+equal arguments. Then f, gradient and one Hessian product are evaluated around the point, at two distances: at a jump
 their spread is the same at both (`qed.calculus.gradient.kinks`). They are compared with those *at* the point, too: at
 x = 0 the arguments of min(3x^2, -x^2) = -x^2 are equal, automatic differentiation returns the mean 2 of 6 and -2, and
 around it, where it is -2 everywhere, nothing jumps.
@@ -23,7 +23,7 @@ from qed.calculus.points.located import around
 from qed.domains.intervals import Intervals
 from qed.domains.jet import Jet
 from qed.domains.jets import Jets
-from qed.domains.widened import Widened
+from qed.domains.widened import Widened, is_narrow
 from qed.graph.walk import TooLong, Unknown, Walker
 
 Array = np.ndarray
@@ -54,42 +54,79 @@ def smooth_along(case: Case, vector: Array) -> bool:
     return part is None or bool(np.all(np.isfinite(part.lower) & np.isfinite(part.upper)))
 
 
-def jumps(case: Case, vector: Array) -> bool:
-    """Whether the gradient, or the Hessian times a unit vector, jumps at the point, as far as points around it show.
+def jumps(case: Case, vector: Array) -> str:
+    """What jumps at the point, in words, as far as points around show: f, its gradient, or its Hessian times a vector.
+
+    Where f can be differentiated forward only (through a while loop), the derivatives along the vector are asked.
 
     >>> import jax.numpy as jnp
     >>> from qed.graph.function import read
-    >>> for f in (jnp.abs, lambda x: x * jnp.abs(x), jnp.cosh):
-    ...     print(jumps(Case(f, 0.0, (), read(f, 0.0)), np.ones(1)))
-    True
-    True
-    False
+    >>> for f in (jnp.sign, jnp.abs, lambda x: x * jnp.abs(x), jnp.cosh):
+    ...     print(jumps(Case(f, 0.0, (), read(f, 0.0)), np.ones(1)) or "nothing")
+    f itself jumps there
+    its first or second derivative jumps there
+    its first or second derivative jumps there
+    nothing
     """
-    function = case.function
-
-    def slopes(point: Any, along: Any) -> Any:
-        gradient = jax.grad(lambda p: Widened()(function.graph, function.join(p))[0])
-        return jax.jvp(gradient, (point,), (along,))
-
+    n = case.function.size
+    point = [np.asarray(p, np.float64) for p in case.pieces(case.point)]
     with jax.enable_x64(True):
-        compiled = jax.jit(slopes)
-        along = tuple(jax.numpy.asarray(a) for a in case.pieces(vector))
-
-        def both(point: Any) -> Array:
-            found, bent = compiled(tuple(jax.numpy.asarray(p) for p in point), along)
-            return np.concatenate([flatten(found), flatten(bent)])
-
-        point = [np.asarray(p, np.float64) for p in case.pieces(case.point)]
-        found = hull(both, point)
-        off, apart = _apart(both, point)
-    n = function.size
+        derivatives, value = _derivatives(case, vector)
+        found = hull(derivatives, point)
+        off, apart = _apart(derivatives, point)
     size = np.maximum(np.abs(found.lower), np.abs(found.upper))
-    bend = float(np.sqrt(n)) * float(np.max(size[n:], initial=0.0))
+    m = len(size) // 2
+    slope, bend = (float(np.sqrt(n)) * float(np.max(part, initial=0.0)) for part in (size[1 : m + 1], size[m + 1 :]))
     length = float(np.max(np.abs(case.point), initial=0.0)) or 1.0
-    least = np.where(np.arange(2 * n) < n, LEAST * bend * length, LEAST * bend)
+    rounding = (WIDE if is_narrow(case.function.graph) else LEAST) * abs(value)
+    least = np.full(len(size), LEAST * bend)
+    least[1 : m + 1] *= length
+    least[0] = rounding + LEAST * length * (slope + length * bend)
     with np.errstate(invalid="ignore"):  # inf - inf is no jump
         wide = found.upper - found.lower > least
-    return bool(np.any(found.jumps & wide) or np.any(apart & (off > least)))
+    jumping = (found.jumps & wide) | (apart & (off > least))
+    if jumping[0]:
+        return "f itself jumps there"
+    return "its first or second derivative jumps there" if np.any(jumping) else ""
+
+
+def _derivatives(case: Case, vector: Array) -> tuple[Callable[[list[Array]], Array], float]:
+    """point -> f less its value at the case's point, gradient, Hessian times the vector, end to end; and that value.
+
+    Gradient and product are the two derivatives along the vector, where there is no gradient. Under `jax.enable_x64`.
+    """
+    function = case.function
+    along = tuple(jax.numpy.asarray(a) for a in case.pieces(vector))
+
+    def value(point: Any) -> Any:
+        return Widened()(function.graph, function.join(point))[0]
+
+    def reverse(point: Any) -> Any:
+        (here, slopes), (_, bent) = jax.jvp(jax.value_and_grad(value), (point,), (along,))
+        return (here,), slopes, bent
+
+    def forward(point: Any) -> Any:
+        (here, slope), (_, bent) = jax.jvp(lambda p: jax.jvp(value, (p,), (along,)), (point,), (along,))
+        return (here,), (slope,), (bent,)
+
+    def called(way: Any) -> Callable[[list[Array]], Array]:
+        compiled = jax.jit(way)
+        return lambda point: np.concatenate([flatten(a) for a in compiled(tuple(map(jax.numpy.asarray, point)))])
+
+    at = [np.asarray(p, np.float64) for p in case.pieces(case.point)]
+    try:
+        asked = called(reverse)
+        here = float(asked(at)[0])
+    except (NotImplementedError, ValueError, TypeError):  # what JAX raises where a rule is missing
+        asked = called(forward)
+        here = float(asked(at)[0])
+
+    def less(point: list[Array]) -> Array:
+        found = asked(point)
+        found[0] -= here
+        return found
+
+    return less, here
 
 
 def _apart(derivative: Callable[[list[Array]], Array], point: list[Array]) -> tuple[Array, Array]:
