@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -177,7 +177,6 @@ class Ends:
         return Ends(ends[0], ends[1], doubt | Doubt(doubt.infinite))
 
 
-@final
 class BallEnds(Enclosing):
     """Enclosures with ends of a number of bits."""
 

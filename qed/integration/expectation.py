@@ -30,6 +30,7 @@ from qed.graph.walk import TooLong
 from qed.integration.between_ends import contradicted
 from qed.integration.constants import ROUNDED, room_of_constants
 from qed.integration.families.vectors import VectorLaw
+from qed.integration.hinges import hinge
 from qed.integration.images import Layout
 from qed.integration.measure import Measure, seconds_of
 from qed.integration.product import Product
@@ -186,6 +187,10 @@ class _Question:
         """Measure, then prove; a number beside which the integrand is not bounded becomes a cut."""
         subject = self.layout.subject(self.fun, self.args)
         traced = subject.traced()
+        count = len(self.layout.densities)
+        sums = [(part, self.layout.output(count + k)) for k, part in enumerate(self.layout.sums)]
+        if hinging := hinge(traced, [x for x, _ in self.measure.atoms], sums):
+            return self._unknown(hinging)
         cuts: tuple[float, ...] = ()
         while True:
             shares = self._shares(traced, cuts)

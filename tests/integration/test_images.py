@@ -140,6 +140,23 @@ def test_a_distribution_made_of_others_is_that_law(name):
 
 
 @pytest.mark.parametrize(
+    ("law", "means"),
+    [
+        (dist.TruncatedNormal(jnp.zeros(2), 1.0, low=jnp.array([0.0, 1.0]), high=2.0),
+         [stats.truncnorm(low, 2.0).mean() for low in (0.0, 1.0)]),
+        (dist.TruncatedNormal(jnp.zeros(2), 1.0, low=0.0), [math.sqrt(2 / math.pi)] * 2),
+        (dist.TransformedDistribution(dist.Normal(jnp.zeros(2), 1.0),
+                                      dist.transforms.AffineTransform(jnp.array([1.0, 2.0]), 2.0)), [1.0, 2.0]),
+    ],
+    ids=["between", "above", "transformed"],
+)  # fmt: skip
+def test_each_of_a_batch_that_is_made_of_others_is_that_law(law, means):
+    factors = m.from_numpyro(law.to_event(1)).factors
+    found = [qed.expect(lambda x: x, factor) for factor in factors]
+    assert all(one.proved for one in found) and [one.value for one in found] == pytest.approx(means, abs=1e-6)
+
+
+@pytest.mark.parametrize(
     "make",
     [
         lambda: m.from_numpyro(dist.Normal(jnp.zeros(2), 1.0)),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from fractions import Fraction
 from typing import Any
 
+import jax
 import numpy as np
 
 from qed.integration.combining import mixture
@@ -102,14 +104,32 @@ VECTORS = frozenset({"Dirichlet", "Independent", "MultivariateNormal"})
 
 
 def _one_of(law: Any, k: int) -> Any:
-    """The k-th of a batch of laws."""
+    """The k-th of a batch of laws: the same object with the k-th of all numbers that it and its parts hold."""
     while type(law).__name__ == "ExpandedDistribution":
         law = law.base_dist
     if not tuple(law.batch_shape):
         return law
-    held = [name for name in law.arg_constraints if name in vars(law)]
-    given = {name: np.broadcast_to(np.asarray(getattr(law, name)), law.batch_shape)[..., k] for name in held}
-    return type(law)(**given)
+    found, size = copy(law), law.batch_shape[0]
+    for name, held in vars(law).items():
+        if name == "transforms":
+            one = [jax.tree.map(lambda leaf: _row(leaf, k, size), transform) for transform in held]
+        elif hasattr(held, "batch_shape"):
+            one = _one_of(held, k)
+        else:
+            one = _row(held, k, size) if hasattr(held, "ndim") else held
+        vars(found)[name] = one
+    vars(found)["_batch_shape"] = ()
+    return found
+
+
+def _row(held: Any, k: int, size: int) -> Any:
+    """The k-th number of those that one batch holds, or the one that is the same for all."""
+    if not np.ndim(held):
+        return held
+    if np.shape(held)[0] not in (1, size):
+        msg = f"a batch of {size} laws holds numbers of the shape {np.shape(held)}"
+        raise wrong(msg, "which of them are those of one law is not known", "give the product of the laws")
+    return held[k if np.shape(held)[0] == size else 0]
 
 
 def _mixed(law: Any) -> Measure:

@@ -20,19 +20,20 @@ from jax.scipy.special import betaln, gammaln
 
 TAIL = 44.0
 """How far a sinh goes out: to 6e18."""
-FAR = 80.0
-"""Behind this an exponential is too large for float32."""
+FAR = {4: 80.0, 8: 680.0}
+"""Behind this an exponential is too large, by the bytes of a number."""
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """A substitution: where w begins and ends, x and log g at w, and where g has corners."""
+    """A substitution: where w begins and ends, x and log g at w, where g has corners, and where x is too large."""
 
     lower: Any
     upper: Any
     point: Callable[[Any], Any]
     log_weight: Callable[[Any], Any]
     corners: tuple[float, ...] = ()
+    beyond: Callable[[Any], Any] | None = None
 
 
 def _log_cosh(w: Any) -> Any:
@@ -88,10 +89,20 @@ def _half(line: Line) -> Line:
     return Line(0.0, line.upper, line.point, lambda w: line.log_weight(w) + math.log(2.0))
 
 
-def _of_exponential(point: Callable[[Any], Any]) -> Line:
-    """The law of point(E), where E is exponential."""
+def _of_exponential(point: Callable[[Any], Any], beyond: Callable[[Any], Any] | None = None) -> Line:
+    """The law of point(E), where E is exponential; beyond(E) where that is too large."""
     line = _gamma(jnp.asarray(1.0), 1.0)
-    return Line(line.lower, line.upper, lambda v: point(line.point(v)), line.log_weight)
+    lost = None if beyond is None else lambda v: beyond(line.point(v))
+    return Line(line.lower, line.upper, lambda v: point(line.point(v)), line.log_weight, beyond=lost)
+
+
+def _pareto(shape: Any, lower: Any) -> Line:
+    return _of_exponential(lambda e: lower * jnp.exp(jnp.minimum(e / shape, far(e))), lambda e: e / shape > far(e))
+
+
+def far(x: Any) -> float:
+    """Behind this an exponential is too large for the precision of x."""
+    return FAR.get(jnp.result_type(x).itemsize, FAR[4])
 
 
 def _inverse_gamma(shape: Any, rate: Any) -> Line:
@@ -114,7 +125,7 @@ LINES: Mapping[str, Callable[..., Line]] = {
     "Laplace": _laplace,
     "Logistic": _logistic,
     "Normal": _normal,
-    "Pareto": lambda shape, lower: _of_exponential(lambda e: lower * jnp.exp(jnp.minimum(e / shape, FAR))),
+    "Pareto": _pareto,
     "StudentT": _student,
     "Uniform": _uniform,
     "Weibull": lambda shape, scale: _of_exponential(lambda e: scale * e ** (1 / shape)),

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qed.integration.traced.lines import Line
+from qed.integration.traced.lines import Line, far
 from qed.integration.traced.switches import roots
 
 NODES = np.polynomial.legendre.leggauss(8)
@@ -23,6 +23,8 @@ OFFSET, NEAR = 0.0917, 1e-3
 """In widths of a panel: by how much panels are shifted, so that no end is a round number; and what lies at an end."""
 DEEP = 200.0
 """Terms whose logarithm is this far below the largest one count for nothing."""
+SHARE = 1e-6
+"""What may lie at points too large for the precision, in parts of all."""
 PANELS = {1: 96, 2: 20, 3: 8}
 """How many panels a coordinate has, by the number of dimensions."""
 
@@ -55,16 +57,29 @@ def nodes(line: Line, count: int, h: Callable[[Any], Any] | None) -> tuple[Any, 
     w = (ends[1:] + ends[:-1])[:, None] / 2 + half * NODES[0].astype(ends.dtype)
     empty = half <= 0
     logs = line.log_weight(w) + jnp.log(jnp.where(empty, 1.0, half) * NODES[1].astype(ends.dtype))
-    return line.point(w).ravel(), jnp.where(empty, -jnp.inf, logs).ravel()
+    x = line.point(w) if line.beyond is None else jnp.where(line.beyond(w), jnp.inf, line.point(w))
+    return x.ravel(), jnp.where(empty, -jnp.inf, logs).ravel()
 
 
 def summed(f: Callable[[Any], Any], x: Any, logs: Any) -> Any:
-    """The sum of f exp(logs); where the weight is 0, f is not looked at."""
+    """The sum of f exp(logs); where the weight is 0, f is not looked at. NaN where too much lies at infinite points."""
     weights = jnp.exp(logs)
     used = weights > 0
-    inner = x[jnp.argmax(logs)]
+    lost, used = used & ~jnp.isfinite(x), used & jnp.isfinite(x)
+    inner = jnp.where(jnp.isfinite(x), x, 0.0)[jnp.argmax(jnp.where(used, logs, -jnp.inf))]
     values = jax.vmap(f)(jnp.where(used, x, jax.lax.stop_gradient(inner)))
-    return jnp.sum(jnp.where(used, values, 0.0) * weights)
+    terms = jnp.where(used, values, 0.0) * weights
+    return jnp.sum(terms) * _whole(f, terms, weights, lost)
+
+
+def _whole(f: Callable[[Any], Any], terms: Any, weights: Any, lost: Any) -> Any:
+    """1, or NaN where the points too large for the precision may matter: they have a mass, or f is large there."""
+    terms, weights = jax.lax.stop_gradient((terms, weights))
+    mass = jnp.sum(jnp.where(lost, weights, 0.0))
+    most = jnp.exp(jnp.asarray(far(weights), weights.dtype))
+    at = jnp.abs(jax.lax.stop_gradient(f(most))) * mass
+    small = (mass <= SHARE * jnp.sum(weights)) & (at <= SHARE * jnp.sum(jnp.abs(terms)))
+    return jnp.where((mass > 0) & ~small, jnp.nan, 1.0)
 
 
 def log_summed(u: Callable[[Any], Any], x: Any, logs: Any) -> Any:

@@ -81,6 +81,18 @@ def test_compiled_and_in_batches_the_value_is_that_of_the_proof():
     assert float(jax.jit(mean)(0.5)) == pytest.approx(proved.value, rel=1e-5)
 
 
+def test_of_a_tail_too_heavy_for_the_precision_no_number_is_told():
+    """E log X = 1/t of a Pareto law, most of which may lie where float32 ends, and P(X > 1e36) = 10^(-36 t)."""
+
+    def told(t):
+        far = qed.probability(lambda x: x > 1e36, m.Pareto(t, 1.0)).value
+        return qed.expect(jnp.log, m.Pareto(t, 1.0)).value, far
+
+    found = np.array(jax.jit(jax.vmap(told))(jnp.array([0.1, 1.5, 3.0])))
+    assert np.all(np.isnan(found[:, 0]))
+    np.testing.assert_allclose(found[:, 1:], [[2 / 3, 1 / 3], [0, 0]], rtol=1e-4, atol=1e-30)
+
+
 def test_a_vector_of_probabilities_has_the_gradient_of_its_divergence():
     found = jax.grad(lambda p: qed.kl(p, jnp.array([0.5, 0.5])).value)(jnp.array([0.25, 0.75]))
     np.testing.assert_allclose(found, np.log([0.5, 1.5]) + 1, rtol=1e-5)
