@@ -214,7 +214,8 @@ def _compared_as_real(asked: _Question, seed: int) -> tuple[int, str]:
 
 def _listed(asked: _Question, listed: Sequence[tuple[Rewritten, Change, str]]) -> tuple[Rewrite, ...]:
     made: dict[Any, Rewrite] = {}
-    for graph, change, where in listed:
+    seen = [each for each in listed if each[1].before != each[1].after]
+    for graph, change, where in seen or listed:
         key = (change.span, change.before, change.after)
         if key in made:
             continue

@@ -58,7 +58,7 @@ def test_the_normal_distribution_function_alone_is_left_as_it_is():
         assert stable(jnp.float32(x)) == ndtr(jnp.float32(3 * x))
 
 
-def test_steps_far_out_and_powers_and_pairs_whose_parts_are_no_numbers():
+def test_steps_far_out_and_powers_of_numbers_far_apart():
     with jax.enable_x64(True):
         x, e = jnp.float64(1e200), jnp.float64(1e-3)
         for f, slope in ((jnp.sin, jnp.cos(x)), (jnp.cos, -jnp.sin(x)), (jnp.tan, 1 / jnp.cos(x) ** 2)):
@@ -68,11 +68,32 @@ def test_steps_far_out_and_powers_and_pairs_whose_parts_are_no_numbers():
         found, slopes = jax.value_and_grad(apart, argnums=(0, 1))(jnp.float64(1e-80), jnp.float64(1e20))
         assert float(found) == pytest.approx(80 * np.log(10) * 1e-20, rel=1e-14)
         assert [float(each) for each in slopes] == pytest.approx([-1e60, -80 * np.log(10) * 1e-40], rel=1e-12)
-        pair = qed.stabilize(
-            lambda a, b, e: e * (jnp.exp((a + b) * e) - 1) / ((jnp.exp(a * e) - 1) * (jnp.exp(b * e) - 1))
-        )
-        for a, b, e, value in ((900, 800, 2, 2.0), (900, -1, 2, -2 / np.expm1(2.0)), (-900, -700, 2, -2.0)):
-            assert float(pair(*map(jnp.float64, (a, b, e)))) == pytest.approx(value, rel=1e-12)
+        apart = jax.grad(qed.stabilize(lambda x, y, k: x**k - y**k), argnums=1)
+        assert float(apart(*map(jnp.float64, (1 + 1e-7, 1e20, 1e-8)))) == pytest.approx(-1e-28, rel=1e-6)
+
+
+@pytest.mark.parametrize("point", [(-np.inf, 3, 1), (-104, 1, 88), (88, 1e-8, -1e20), (2, 3, 1), (1e-12, 2e-12, 1e-3)])
+def test_pairs_of_exponentials_stay_as_written_where_they_are_large(point):
+    def pair(a, b, e):
+        return e * jnp.expm1((a + b) * e) / (jnp.expm1(a * e) * jnp.expm1(b * e))
+
+    x = [jnp.float32(each) for each in point]
+    small = abs(point[0]) < 1
+    found, slope = jax.value_and_grad(PAIR, argnums=1)(*x)
+    assert float(found) == pytest.approx(1.5e12 if small else float(pair(*x)), rel=1e-6)
+    expected = -0.25e24 if small else float(jax.grad(pair, argnums=1)(*x))
+    assert float(slope) == pytest.approx(expected, rel=1e-5, abs=1e-30)
+
+
+PAIR = qed.stabilize(lambda a, b, e: e * jnp.expm1((a + b) * e) / (jnp.expm1(a * e) * jnp.expm1(b * e)))
+
+
+def test_what_stands_over_exponentials_less_one_is_not_multiplied_by_what_is_too_small():
+    f = qed.stabilize(lambda a, b: (jnp.exp(a + b) - 1) / ((jnp.exp(a) - 1) * (jnp.exp(b) - 1)))
+    for a, b, value in ((0.5, 88, 2.541494), (44, 44, 1.0)):
+        assert float(f(jnp.float32(a), jnp.float32(b))) == pytest.approx(value, rel=1e-6)
+    told = f.rewrites(jnp.float32(0.5), jnp.float32(2.0)).value.rewrites
+    assert told and all(each.before != each.after for each in told)
 
 
 def test_a_series_of_a_difference_of_inputs():

@@ -71,6 +71,26 @@ def _bose_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 @jax.custom_jvp
+def over_bose(above: Any, beside: Any, v: Any) -> Any:
+    """above / (beside (e^v - 1)), formed as that: the distribution may be too small a number where this is none.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> print(f"{over_bose(jnp.float32(1e30), jnp.float32(1.0), jnp.float32(88.0)):.4g}")
+        6.055e-09
+    """
+    return above / (beside * jnp.expm1(v))
+
+
+@over_bose.defjvp
+def _over_bose_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    above, beside, v = primals
+    value = over_bose(above, beside, v)
+    along = tangents[0] / (beside * jnp.expm1(v)) - (value / beside) * tangents[1]
+    return value, along + (value * bose(-v)) * tangents[2]
+
+
+@jax.custom_jvp
 def bernoulli(v: Any) -> Any:
     """v / (e^v - 1), 1 at 0.
 
@@ -114,5 +134,6 @@ def _einstein_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 BOSE = Operation("bose", bose, whole=True)
+OVER_BOSE = Operation("over_bose", over_bose, whole=True)
 BERNOULLI = Operation("bernoulli", bernoulli, whole=True)
 EINSTEIN = Operation("einstein", einstein, whole=True)

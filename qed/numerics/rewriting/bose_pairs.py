@@ -1,75 +1,70 @@
-"""Pairs in Bose's statistics, (e^(u + v) - 1) / ((e^u - 1)(e^v - 1)), which neither over- nor underflow.
+"""Pairs in Bose's statistics, (e^(u + v) - 1) / ((e^u - 1)(e^v - 1)), and other quotients whose exponentials cancel.
 
-With n(u) = 1/(e^u - 1), B(u) = u n(u) and S(x) = sinh(x)/x,
+With S(x) = sinh(x)/x, even in x, and u = a c, v = b c,
 
-    n(u) n(v) / n(u + v) = 1 + n(u) + n(v)
-    K(u, v) = S((u + v)/2) / (S(u/2) S(v/2)) = (u v / (u + v)) (1 + n(u) + n(v)) = K(-u, -v)
+    c (e^(u + v) - 1) / ((e^u - 1)(e^v - 1)) = ((a + b)/(a b)) S((u + v)/2) / (S(u/2) S(v/2))
 
-The quotient is as it stands where its parts are moderate. For t the larger of both in size, taken positive,
-s the other one, a = |s| and r = s/t::
+from which c is gone. The derivative of the right side is a sum of two terms that cancel to e^-|u| of each, its parts
+overflow, and a or b may be no number. So the right side is taken where all arguments are small; elsewhere, where
+e^u - 1 and its derivative keep their digits, the quotient stays as written. Each side sees ordinary numbers where the
+other one is taken.
 
-    K = (B(a) + a (1 + n(t))) / (1 + r)   for s >= 0,        K = (B(a) - a n(t)) / (1 + r)   for s < 0
-
-where 1 + r >= 1/t, as u + v is not small there.
-
-Reference: Landau and Lifshitz, *Statistical Physics, Part 1*, 1980, section 54 (the distribution n).
+Reference: Landau and Lifshitz, *Statistical Physics, Part 1*, 1980, section 54 (the distribution 1/(e^u - 1)).
 """
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import jax
 import jax.numpy as jnp
 
-from qed.graph.build import Node, Operation
-from qed.numerics.rewriting.bose import bernoulli, bose
-from qed.numerics.rewriting.difference_series import remainder
-from qed.numerics.rewriting.difference_terms import plus
+from qed.graph.build import Node, Operation, reachable
 
 if TYPE_CHECKING:
     from qed.numerics.rewriting.difference_recursion import Difference
 
-LARGE = 15.0
-"""From which argument on the quotient is not formed."""
+SMALL = 0.5
+"""Up to which half argument of an exponential the factors are cancelled."""
+
+ORDINARY = (1.0, 0.7, 0.45, 0.3)
+"""What the numbers are taken for, in turn, on the side that is not taken."""
 
 
-def bose_pair(w: Any, u: Any, v: Any) -> Any:
-    """S(w) / (S(u) S(v)) for w = u + v, S(x) = sinh(x)/x.
+def or_as_written(difference: Difference, node: Node, new: Node, halves: Sequence[Node]) -> Node | None:
+    """A quotient of exponentials with its common factors cancelled where that is safe; None where nobody can tell.
 
-    Example:
-        >>> import jax.numpy as jnp
-        >>> u, v = jnp.float32(150.0), jnp.float32(-1.0)
-        >>> print(f"{bose_pair(u + v, u, v):.5f} {bose_pair(-u - v, -u, -v):.5f} {150 / 149 * bernoulli(-2 * v):.5f}")
-        0.31514 0.31514 0.31514
+    Args:
+        difference: what reads the quotient.
+        node: the quotient as written.
+        new: the quotient with its common factors cancelled.
+        halves: half of the arguments of its exponentials.
     """
-    far = (jnp.maximum(jnp.abs(u), jnp.abs(v)) > LARGE) & (jnp.abs(w) > 1)
-    first = jnp.abs(u) >= jnp.abs(v)
-    larger, other = jnp.where(first, u, v), jnp.where(first, v, u)
-    t = 2 * jnp.where(far, jnp.abs(larger), LARGE)
-    s = 2 * jnp.where(far, jnp.sign(larger) * other, 1)
-    a, rest = jnp.abs(s), bose(t)
-    beyond = (bernoulli(a) + jnp.where(s < 0, -a * rest, a * (1 + rest))) / (1 + s / t)
-    above, *below = (remainder("sinh", 1)(jnp.where(far, 1, each).astype(u.dtype)) for each in (w, u, v))
-    return jnp.where(far, beyond, above / below[0] / below[1]).astype(u.dtype)
+    read = [difference.terms(each) for each in (node, *halves)]
+    numbers = {number for polynomial in read[1:] for monomial in polynomial for number, _ in monomial}
+    numbers |= {n for m in read[0] for n, _ in m if difference.known(difference.node(n)).operation != "expm1"}
+    leaves = [difference.node(number) for number in sorted(numbers)]
+    within = reachable([node, new, *halves], leaves)
+    given = {each.number for each in leaves}
+    if any(each.operation == "input" and each.number not in given for each in within):
+        return None
+    if any(each.shape != node.shape or each.dtype != node.dtype for each in (*leaves, new)):
+        return None
+    builder = difference.builder
+    written, cancelled = (builder.function([each], leaves, effects=False) for each in (node, new))
+    small = builder.function(halves, leaves, effects=False)
+
+    def chosen(*values: Any, quotient: int) -> Any:
+        del quotient  # it tells the operations of two quotients apart
+        still = [jax.lax.stop_gradient(value) for value in values]
+        taken = jnp.stack([jnp.abs(half) <= SMALL for half in small(*still)]).all(0)
+        ordinary = [jnp.asarray(ORDINARY[i % len(ORDINARY)], value.dtype) for i, value in enumerate(values)]
+        inside = cancelled(*(jnp.where(taken, v, o) for v, o in zip(values, ordinary, strict=True)))[0]
+        outside = written(*(jnp.where(taken, o, v) for v, o in zip(values, ordinary, strict=True)))[0]
+        return jnp.where(taken, inside, outside)
+
+    return difference.emit(Operation("exponential_pair", chosen, whole=True), *leaves, quotient=node.number)
 
 
-BOSE_PAIR = Operation("bose_pair", bose_pair, whole=True)
-
-
-def paired(difference: Difference, factors: list[tuple[Node, int]]) -> list[tuple[Node, int]]:
-    """Factors with their powers, S(u + v) / (S(u) S(v)) among them made one."""
-    sines = [each for each in factors if each[0].operation == "remainder" and each[0].params["f"] == "sinh"]
-    sines = [each for each in sines if each[0].params["k"] == 1]
-    for node in (each for each, power in sines if power == 1):
-        total = difference.terms(node.children[0])
-        for one, other in combinations([each for each, power in sines if power == -1], 2):
-            u, v = one.children[0], other.children[0]
-            gap = plus(total, plus(difference.terms(u), difference.terms(v)), -1)
-            if u.shape == v.shape and not difference.multiplied(gap):
-                left = [(each, power) for each, power in factors if each not in (node, one, other)]
-                return [*left, (difference.emit(BOSE_PAIR, node.children[0], u, v), 1)]
-    return factors
-
-
-__all__ = ["BOSE_PAIR", "bose_pair", "paired"]
+__all__ = ["or_as_written"]

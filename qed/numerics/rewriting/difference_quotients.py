@@ -24,8 +24,8 @@ import jax.numpy as jnp
 from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
-from qed.numerics.rewriting.bose import BERNOULLI, BOSE, EINSTEIN
-from qed.numerics.rewriting.bose_pairs import paired
+from qed.numerics.rewriting.bose import BERNOULLI, BOSE, EINSTEIN, OVER_BOSE
+from qed.numerics.rewriting.bose_pairs import or_as_written
 from qed.numerics.rewriting.difference_fractions import fractions
 from qed.numerics.rewriting.difference_growth import grown
 from qed.numerics.rewriting.difference_logs import LOG_OVER
@@ -164,11 +164,17 @@ def removed(difference: Difference, monomial: Monomial, coefficient: Fraction, l
         return None
     whole = Zero(*fractions(difference, whole.coefficient, whole.monomial, whole.rests))
     used = any(_exponential_rest(rest) and power < 0 for rest, power in whole.rests)
-    return _emitted(difference, whole, like), (laws.REMAINDER, laws.CANCEL, *((laws.BOSE,) if used else ()))
+    even = _symmetric(difference, whole)
+    value: Node | None = None
+    if even is whole:
+        value = _emitted(difference, whole, like)
+    elif not difference.builder.derivative and difference.terms(like) == {monomial: coefficient}:
+        halves = [rest.children[0] for rest, _ in even.rests if rest.operation == "remainder"]
+        value = or_as_written(difference, like, _emitted(difference, even, like), halves)
+    return None if value is None else (value, (laws.REMAINDER, laws.CANCEL, *((laws.BOSE,) if used else ())))
 
 
 def _emitted(difference: Difference, whole: Zero, like: Node) -> Node:
-    whole = _symmetric(difference, whole)
     rests, monomial = list(whole.rests), whole.monomial
     if not difference.builder.derivative:
         rests, monomial = _bose(difference, rests, monomial)
@@ -227,7 +233,7 @@ def _bose(
         for operation, argument, count, used in _pairs(difference, v, -power, monomial):
             found.append((difference.emit(operation, argument), count))
             monomial = times(monomial, used)
-    return paired(difference, found), monomial
+    return found, monomial
 
 
 def _pairs(
@@ -249,22 +255,37 @@ def _is_exp(node: Node, v: Node) -> bool:
 
 
 def _over_bose(difference: Difference, monomial: Monomial, coefficient: Fraction, like: Node) -> Found | None:
-    """Something that does not vanish with u, over e^u - 1."""
+    """Something that does not vanish with u, over e^u - 1, or over a product of that and another factor."""
     if difference.builder.derivative:
         return None
-    for number, power in monomial:
-        node = difference.node(number)
-        if power != -1 or node.operation != "expm1" or node.shape != like.shape:
+    above, below = like.children
+    for node, beside in _factors(difference, below):
+        if node.shape != like.shape or dict(monomial).get(node.number) != -1:
             continue
-        u = node.children[0]
-        rest = times(monomial, ((number, 1),))
+        u = difference.known(node).children[0]
+        rest = times(monomial, ((node.number, 1),))
         exp = next((n for n, p in rest if p == 1 and _is_exp(difference.node(n), u)), None)
-        value = difference.emit(BOSE, u if exp is None else difference.algebra.negative(u))
         if exp is not None:
-            rest, coefficient = times(rest, ((exp, -1),)), -coefficient
-        found = difference.by((value, ()), rest, like) if rest != ONE else (value, ())
-        return difference.algebra.times(float(coefficient), found[0]), (laws.BOSE,)
+            u, rest, coefficient = difference.algebra.negative(u), times(rest, ((exp, -1),)), -coefficient
+        if rest == ONE:
+            return difference.algebra.times(float(coefficient), difference.emit(BOSE, u)), (laws.BOSE,)
+        one = difference.algebra.number(1.0, like)
+        upper = difference.terms(above) if exp is not None else {}
+        if len(upper) == 1:
+            left = difference.plain(scaled(upper, Fraction(-1), ((exp, -1),)), like) if exp is not None else above
+            value = difference.emit(OVER_BOSE, difference.algebra.filled(left, like.shape), one, u)
+            return (value if beside is None else difference.emit(stable.DIV, value, beside)), (laws.BOSE,)
+        if exp is None:
+            parts = (difference.algebra.filled(each, like.shape) for each in (above, beside or one))
+            return difference.emit(OVER_BOSE, *parts, u), (laws.BOSE,)
     return None
+
+
+def _factors(difference: Difference, below: Node) -> list[tuple[Node, Node | None]]:
+    """The factors e^u - 1 of what is divided by, each with the other factor."""
+    two = below.children if below.operation == "mul" else ()
+    pairs = [(below, None), *([(two[0], two[1]), (two[1], two[0])] if two else [])]
+    return [(node, beside) for node, beside in pairs if node.operation == "expm1"]
 
 
 def _generator(difference: Difference, node: Node, beside: set[int]) -> Zero:

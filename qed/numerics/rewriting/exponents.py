@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 APART = Law("a**k - b**k = b**k expm1(k log1p((a - b)/b))", "a, b > 0; elsewhere as it is")
 GROWN = Law("(1 + v)**k = exp(k v (log1p(v)/v))", "1 + v > 0; where |v| is not small it stays")
 
+ALIKE = 0.4
+"""Up to which |(k - 1) log(x/y)| the slopes k x^(k-1) and k y^(k-1) are so alike that their difference is formed."""
+
 
 def _near(x: Any, y: Any, d: Any, k: Any) -> tuple[Any, Any, Any]:
     """Whether x^k and y^k are near each other; then y and log(x/y), else 1 and 0."""
@@ -73,8 +76,10 @@ def _powers_apart_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     inner = value * jnp.log(jnp.where(near, x, 1)) + below**k * log
     high, low = jnp.where(near, 1, x), jnp.where(near, 1, y)
     outer = _times_log(high, k) - _times_log(low, k)
-    steep = jnp.where(near, k * powers_apart(x, y, d, k - 1), -at_y)
-    tangent = at_x * jnp.where(near, along_d, along_x) + steep * along_y + jnp.where(near, inner, outer) * along_k
+    steps = near & jnp.isfinite(at_x) & jnp.isfinite(at_y)
+    steps &= (jnp.abs(d) <= 0.5 * y) & (jnp.abs((k - 1) * log) <= ALIKE)
+    steep = jnp.where(steps, k * powers_apart(x, y, d, k - 1), -at_y)
+    tangent = at_x * jnp.where(steps, along_d, along_x) + steep * along_y + jnp.where(near, inner, outer) * along_k
     return value, tangent.astype(value.dtype)
 
 
