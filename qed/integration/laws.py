@@ -75,8 +75,9 @@ def densities_of(law: Measure, label: str) -> tuple[Density, ...]:
         because = "a divergence compares probabilities"
         raise QedError("QED601", f"{label} = {law} is no probability", because, "give a measure of mass 1")
     if any(part.of is not None for part in law.parts):
-        because = "its density is not known: p and q are not seen to be images under one map that is one to one"
-        raise QedError("QED007", f"{label} = {law} is compared", because, "give its log-density to from_log_density")
+        what = f"the density of {label} = {law} is not known"
+        because = "it is an image; without one, only KL of two images under one map is known"
+        raise QedError("QED007", what, because, "give its log-density to from_log_density")
     return tuple(_density(part, label) for part in law.densities if part.weight > 0)
 
 
