@@ -36,6 +36,8 @@ from qed.graph.trace import Traced
 
 POINTS = 3
 """At how many points the term is compared with the program."""
+CHOICES, ASIDE = 4, (2.0**-4, 2.0**-12)
+"""Of how many conditions points on either side are compared too, and how far from where they turn."""
 BITS = 200
 
 
@@ -133,24 +135,54 @@ def same_values(traced: Traced, algebra: Algebra, form: Form, lower: Any, upper:
     Raises CertificateError where they differ.
     """
     random = np.random.default_rng(0)
-    for _ in range(POINTS):
-        point = [inside(random, a, b) for a, b in zip(lower, upper, strict=True)]
+    points = [[inside(random, a, b) for a, b in zip(lower, upper, strict=True)] for _ in range(POINTS)]
+    points += beside_choices(algebra, points[0], lower, upper)
+    for point in points:
+        with precision(BITS) as flint:
+            numbers = [float(x) for leaf in point for x in leaf.ravel()]
+            places = {int(str(v.data)[1:]): v for v in algebra.variables}
+            try:
+                found = BallValues({v: flint.arb(numbers[k]) for k, v in places.items()}).of(form)
+            except NoValue:
+                continue
         try:
             value = value_at(traced, point, BITS)
         except OfAnotherFunction:
             raise
         except CertificateError:
             continue
-        with precision(BITS) as flint:
-            numbers = [float(x) for leaf in point for x in leaf.ravel()]
-            places = {int(str(v.data)[1:]): v for v in algebra.variables}
-            at = {v: flint.arb(numbers[k]) for k, v in places.items()}
-            try:
-                found = BallValues(at).of(form)
-            except NoValue:
-                return
-            if not found.overlaps(value):
-                raise CertificateError("function", f"the term is {found.str(12)} where the program is {value.str(12)}")
+        if not found.overlaps(value):
+            raise CertificateError("function", f"the term is {found.str(12)} where the program is {value.str(12)}")
+
+
+def beside_choices(algebra: Algebra, point: list[np.ndarray], lower: Any, upper: Any) -> list[list[np.ndarray]]:
+    """Points of the box on both sides of where a choice of the program turns, so that small pieces are compared too.
+
+    The conditions that are affine are moved to a little above and below 0, along the variable with the largest factor.
+    """
+    flat = np.concatenate([leaf.ravel() for leaf in point])
+    low, high = (np.concatenate([np.ravel(leaf) for leaf in side]) for side in (lower, upper))
+    cuts = np.cumsum([leaf.size for leaf in point])[:-1]
+    found = []
+    for u in conditions_of(algebra)[:CHOICES]:
+        factors = {int(str(atom.data)[1:]): float(c) for atom, c in u.terms}
+        at = sum((c * flat[k] for k, c in factors.items()), float(u.constant))
+        k = max(factors, key=lambda j: abs(factors[j]))
+        turn = flat[k] - at / factors[k]
+        for away in (*ASIDE, *(-step for step in ASIDE)):
+            moved = flat.copy()
+            moved[k] = np.clip(turn + away * max(abs(turn), 1.0), low[k], high[k])
+            found.append([part.reshape(leaf.shape) for part, leaf in zip(np.split(moved, cuts), point, strict=True)])
+    return found
+
+
+def conditions_of(algebra: Algebra) -> list[Form]:
+    """The affine combinations of variables whose signs a program asks for, each once."""
+    found: dict[Form, None] = {}
+    for atom in algebra.atoms():
+        if atom.kind == "compare" or atom.name == "abs":
+            found |= {u: None for u in atom.args if u.terms and all(part.kind == "variable" for part, _ in u.terms)}
+    return list(found)
 
 
 def inside(random: np.random.Generator, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:

@@ -295,7 +295,8 @@ class Algebra(Terms):
                 if c != d or first.data != second.data or other is not modulus or k + m != 0:
                     continue
                 half, middle = self.scale(modulus.args[0], k), self.combine(((u, self.q(1, 2)), (v, self.q(1, 2))))
-                if self.subtract(u, self.combine(((middle, self.one), (self.of(modulus), k)))).terms:
+                left = self.subtract(u, self.combine(((middle, self.one), (self.of(modulus), k))))
+                if left.terms or left.constant != 0:
                     continue
                 made = [self.image(first.data, each(middle, half)) for each in (self.add, self.subtract)]
                 rest = [(self.of(atom), -c) for atom in (first, second)]

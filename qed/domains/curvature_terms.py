@@ -85,6 +85,10 @@ class Terms:
             found = self._forms[key] = Form(terms, constant)
         return found
 
+    def atoms(self) -> list[Atom]:
+        """All atoms of the program so far, also those that no form holds any more, as they were made."""
+        return list(self._atoms.values())
+
     def of(self, atom: Atom) -> Form:
         """The form that is one atom."""
         return self.form(((atom, self.one),), self.zero)

@@ -3,14 +3,18 @@
 import json
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import qed
 from qed.certificates.certificate import Certificate
+from qed.certificates.convexity import beside_choices
+from qed.certificates.convexity_terms import terms_of
 from qed.certificates.convexity_witness import ConvexityWitness
 from qed.errors import CertificateError
+from qed.graph.trace import trace
 
 BOX = (np.full(2, -2.0), np.full(2, 2.0))
 
@@ -152,3 +156,35 @@ def test_second_derivatives_that_are_not_those_of_the_form_are_noticed(monkeypat
     monkeypatch.setattr(curvature_jets.Jets, "of", wrong)
     with pytest.raises(CertificateError, match="second difference"):
         certificate.verify()
+
+
+def _from_the_last_piece(x):
+    return x - (1 - 2.0**-11)
+
+
+JUMPS = {
+    "exponentials": lambda d: (jnp.exp(4 * d - 0.5) + jnp.exp(2 * d - 0.5),
+                               jnp.exp(3 * d + abs(d) - 1) + jnp.exp(3 * d - abs(d))),
+    "squares": lambda d: ((4 * d - 0.5) ** 2 + (2 * d - 0.5) ** 2, (3 * d + abs(d) - 1) ** 2 + (3 * d - abs(d)) ** 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", JUMPS)
+def test_two_values_in_no_order_are_one_pair_only_if_they_lie_about_one_middle(name):
+    """f(w + k|d| + s) + f(w - k|d|) is no f(w + s/2 + k d) + f(w + s/2 - k d): these functions jump near 1."""
+
+    def f(x):
+        d = _from_the_last_piece(x)
+        return jnp.where(x < 1 - 2.0**-10, *JUMPS[name](d))
+
+    with jax.enable_x64(True):
+        assert not qed.convexity(f, (0.0, 1.0)).proved
+        assert qed.convexity(lambda x: jnp.exp(3 * x + abs(x)) + jnp.exp(3 * x - abs(x)), (-1.0, 1.0)).proved
+
+
+def test_pieces_of_a_choice_are_compared_however_small():
+    traced = trace(lambda x: jnp.where(x < 1 - 2.0**-10, x, 2 * x), jnp.float32(0.5))
+    ends = [np.array(0.0)], [np.array(1.0)]
+    algebra, _ = terms_of(traced, *ends)
+    points = beside_choices(algebra, [np.array(0.25)], *ends)
+    assert {bool(point[0] > 1 - 2.0**-10) for point in points} == {True, False}
