@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from qed.certificates.certificate import placed
-from qed.certificates.convexity import POINTS, inside
+from qed.certificates.convexity import POINTS, beside_choices, inside
 from qed.certificates.convexity_forms import squares_are_sums
 from qed.certificates.convexity_matrices import matrices_are_definite
 from qed.certificates.convexity_rules import Check, Row, check
@@ -100,8 +100,8 @@ def _same_values(
 ) -> None:
     """Compare the terms with the program at points of the box, in balls; raises CertificateError where they differ."""
     random, domain = np.random.default_rng(0), Ball(bits=200)
-    for _ in range(POINTS):
-        point = [inside(random, a, b) for a, b in zip(lower, upper, strict=True)]
+    points = [[inside(random, a, b) for a, b in zip(lower, upper, strict=True)] for _ in range(POINTS)]
+    for point in (*points, *beside_choices(algebra, points[0], lower, upper)):
         (cell, *_) = Walker([domain]).run(traced.graph, placed(traced, point))
         if isinstance(cell.values[0], Unknown):
             raise CertificateError("function", f"no value in balls: {cell.values[0]}")
