@@ -4,8 +4,8 @@ Four tables judged in balls (tests/numerics/scoring.py) at points that qed did n
 
 hamming   the 28 FPCores of FPBench's hamming-ch3 in float64: Herbie's measure, the average over inputs drawn uniformly
           from the floating-point numbers that meet the precondition, of log2(1 + ulps between result and truth), at
-          most 64; and the seconds from the function to its rewritten graph. Published, from the logs of Herbie's
-          repository of 2017: 37.7 -> 2.4 bits on average, 16 to 234 s a case.
+          most 64; and the processor seconds from the function to its rewritten graph. Published, from the logs of
+          Herbie's repository of 2017: 37.7 -> 2.4 bits on average, 16 to 234 s a case.
 pytensor  one expression for each entry of PyTensor's stabilising rewritings and six beside it, in float32: bits lost
           at the worst point, in value and gradient, by JAX eager, by XLA (jit), by PyTensor (fast_run, value and
           gradient each alone, where installed) and by qed.
@@ -99,7 +99,7 @@ def bits_of_error(found: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 
 def hamming(cores: Sequence[Core] = HAMMING, count: int = POINTS) -> list[dict[str, Any]]:
-    """Average bits of error of each case as written and as rewritten, and the seconds that rewriting took."""
+    """Average bits of error of each case as written and as rewritten, and the processor seconds of rewriting."""
     rows = []
     with jax.enable_x64(True):
         for core in cores:
@@ -107,10 +107,10 @@ def hamming(cores: Sequence[Core] = HAMMING, count: int = POINTS) -> list[dict[s
             true = exact(core, points)
             known = ~np.isnan(true)
             columns = [jnp.asarray(column) for column in np.array(points)[known].T]
-            start = time.perf_counter()
+            start = time.process_time()
             stable = qed.stabilize(core.fun)
             jax.make_jaxpr(stable)(*(column[0] for column in columns))
-            seconds = time.perf_counter() - start
+            seconds = time.process_time() - start
             row = {"name": core.name, "points": int(known.sum()), "seconds": seconds}
             for name, fun in (("before", core.fun), ("after", stable)):
                 found = np.asarray(jax.jit(jax.vmap(fun))(*columns))
