@@ -19,6 +19,8 @@ from qed.integration.traced.switches import switches
 
 COUNTED = 2**12
 """How many whole numbers of an infinite law are added up."""
+ENDED = 20.0
+"""By how much the logarithm of the last mass has to lie below the largest one."""
 Difference = Callable[[Any], Any]
 
 
@@ -89,4 +91,8 @@ def _counted(part: Part) -> tuple[Any, Any]:
     inside = k <= part.upper
     kept = jnp.where(inside, k, part.lower)
     logs = jnp.zeros_like(k) if part.family not in COUNTS else COUNTS[part.family].log_mass(kept, *part.parameters)
-    return kept, jnp.where(inside, logs, -math.inf)
+    logs = jnp.where(inside, logs, -math.inf)
+    if part.upper - part.lower < COUNTED:
+        return kept, logs
+    unseen = logs[-1] > jnp.max(logs) - ENDED  # NaN, and no number that lacks what lies beyond
+    return kept, jnp.where(unseen, math.nan, logs)

@@ -69,7 +69,12 @@ def summed(f: Callable[[Any], Any], x: Any, logs: Any) -> Any:
     inner = jnp.where(jnp.isfinite(x), x, 0.0)[jnp.argmax(jnp.where(used, logs, -jnp.inf))]
     values = jax.vmap(f)(jnp.where(used, x, jax.lax.stop_gradient(inner)))
     terms = jnp.where(used, values, 0.0) * weights
-    return jnp.sum(terms) * _whole(f, terms, weights, lost)
+    return jnp.sum(terms) * _whole(f, terms, weights, lost) + _known(logs)
+
+
+def _known(logs: Any) -> Any:
+    """0, or NaN where the weights are: the points do not hold the measure."""
+    return jnp.where(jnp.any(jnp.isnan(logs)), jnp.nan, 0.0)
 
 
 def _whole(f: Callable[[Any], Any], terms: Any, weights: Any, lost: Any) -> Any:
@@ -91,4 +96,4 @@ def log_summed(u: Callable[[Any], Any], x: Any, logs: Any) -> Any:
     used &= ~(sizes < jnp.max(sizes) - DEEP)  # what overflows there has no derivative
     values = jax.vmap(u)(jnp.where(used, x, safe[jnp.argmax(sizes)]))
     terms = jnp.where(used, values + logs, -jnp.inf)
-    return jax.scipy.special.logsumexp(terms)
+    return jax.scipy.special.logsumexp(terms) + _known(logs)

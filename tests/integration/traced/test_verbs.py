@@ -71,6 +71,12 @@ def test_the_derivative_of_the_integral_is_the_true_one(name):
     assert float(found) == pytest.approx(true, rel=2e-4, abs=2e-5)
 
 
+def test_counts_beyond_those_that_are_added_up_are_no_number():
+    """Of a law of whole numbers the first 4096 are added up: what has its mass beyond is NaN, and not 0."""
+    mean = jax.jit(lambda t: qed.expect(lambda k: k, m.Poisson(t)).value)
+    assert np.isnan(mean(5100.0)) and mean(3.0) == pytest.approx(3, rel=1e-5)
+
+
 def test_compiled_and_in_batches_the_value_is_that_of_the_proof():
     def mean(scale):
         return qed.expect(jnp.cos, m.Normal(0.0, scale)).value
