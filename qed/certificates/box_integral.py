@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qed.certificates.bounded import surely_within
 from qed.certificates.certificate import Boxed, placed
 from qed.certificates.integral_parts import weight_of
 from qed.domains.ball import Ball
@@ -97,11 +98,8 @@ class BoxIntegral(Boxed):
             traced = exponential(traced, self.shift)
         elif self.shift:
             raise CertificateError("shift", "it is taken off a logarithm only")
-        with precision(BITS) as library:
-            total = self._enclosed(traced, low, high)
-            if not (total >= library.arb(self.lower) and total <= library.arb(self.upper)):
-                why = f"it is {total.str(12)}, not surely in [{self.lower!r}, {self.upper!r}]"
-                raise CertificateError("lower", why)
+        with precision(BITS):
+            surely_within(self._enclosed(traced, low, high), self.lower, self.upper)
 
     def enclosed(self, traced: Traced) -> tuple[float, float]:
         """The bounds that verification finds for the number that the claim is about; raises as `prove` does."""

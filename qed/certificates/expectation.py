@@ -25,6 +25,7 @@ import jax
 import numpy as np
 
 from qed.certificates import relative
+from qed.certificates.bounded import surely_within
 from qed.certificates.certificate import Certificate, Subject
 from qed.certificates.found import Undefined
 from qed.certificates.integral_parts import BITS, Part, value_on, weight_of
@@ -98,15 +99,8 @@ class Expectation(Certificate):
         if not self.lower <= self.upper:
             raise CertificateError("lower", f"[{self.lower!r}, {self.upper!r}] is no interval")
         total, _ = self.enclosed(traced)
-        with precision(BITS) as library:
-            if np.isinf(self.lower) and self.lower == self.upper:
-                proved = total == (library.arb.pos_inf() if self.lower > 0 else library.arb.neg_inf())
-            else:
-                proved = bool(total >= library.arb(self.lower) and total <= library.arb(self.upper))
-            if not proved:
-                raise CertificateError(
-                    "lower", f"it is {total.str(12)}, not surely in [{self.lower!r}, {self.upper!r}]"
-                )
+        with precision(BITS):
+            surely_within(total, self.lower, self.upper)
 
     def enclosed(self, traced: Traced, room: float | None = None) -> tuple[Any, list[list[float]]]:
         """A ball of the integral, about as narrow as `room` or the bounds ask for, and the cells of each part."""

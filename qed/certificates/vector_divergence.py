@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
+from qed.certificates.bounded import surely_within
 from qed.certificates.certificate import Certificate
 from qed.domains.precision import precision
 from qed.domains.vector_laws import Rows, cross_entropy, fault
@@ -39,10 +40,8 @@ class VectorDivergence(Certificate):
     def prove(self, traced: Traced) -> None:
         """Prove the claim, or raise CertificateError."""
         found = self.enclosed()
-        with precision(BITS) as library:
-            if not (found >= library.arb(self.lower) and found <= library.arb(self.upper)):
-                says = f"it is {found.str(12)}, not surely in [{self.lower!r}, {self.upper!r}]"
-                raise CertificateError("lower", says)
+        with precision(BITS):
+            surely_within(found, self.lower, self.upper)
 
     def enclosed(self) -> Any:
         """A ball of the number."""

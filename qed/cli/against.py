@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from qed.cli.measure import measure_of
-from qed.cli.question import find_arguments
+from qed.cli.question import Args, AsJson, Budget, Strict, Target, Unfold, ask, find_arguments
 from qed.cli.target import find, load, split_target
 from qed.errors import QedError
 
@@ -34,3 +34,28 @@ def find_integral(
     fun = find(module, source, name, "the function")
     against = None if measure is None else measure_of(module, source, measure, option)
     return fun, against, find_arguments(module, source, args)
+
+
+def integral_command(verb: str, question: str) -> Callable[..., None]:
+    """The command of a verb of the library, verb(fun, measure, *args, tol, budget), with its question as the help."""
+
+    def command(
+        target: Target,
+        measure: Against = None,
+        args: Args = None,
+        tol: Tol = None,
+        budget: Budget = "20s",
+        as_json: AsJson = False,
+        unfold: Unfold = False,
+        strict: Strict = False,
+    ) -> None:
+        from qed.cli.output import seconds
+
+        fun, against, given = find_integral(target, measure, args)
+        limit = seconds(budget)
+        import qed
+
+        ask(lambda: getattr(qed, verb)(fun, against, *given, tol=tol, budget=limit), as_json, unfold, strict)
+
+    command.__doc__ = question
+    return command

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
 from qed.cli.measure import measure_of
+from qed.cli.question import AsJson, Budget, Strict, Unfold, ask
 from qed.cli.target import load, split_target
 from qed.errors import QedError
 
-File = Annotated[str | None, typer.Argument(metavar="[FILE.py]", help="The file, or the module, that makes the laws.")]
+File = Annotated[str | None, typer.Argument(metavar="FILE.py", help="The file, or the module, that makes the laws.")]
 First = Annotated[str | None, typer.Option("--p", metavar="LAW", help="Under which the mean is taken: 'Normal(0, 1)'.")]
 Second = Annotated[str | None, typer.Option("--q", metavar="LAW", help="With which it is compared.")]
 
@@ -29,3 +31,26 @@ def find_laws(target: str | None, **named: str | None) -> tuple[Any, ...]:
         raise QedError("QED007", f"no {laws} named", because, f"write {example}")
     module = load(source) if source else None
     return tuple(measure_of(module, source, text, f"--{key}") for key, text in named.items() if text is not None)
+
+
+def pair_command(verb: str, question: str) -> Callable[..., None]:
+    """The command of a verb of the library about two laws, verb(p, q, budget), with its question as the help."""
+
+    def command(
+        target: File = None,
+        p: First = None,
+        q: Second = None,
+        budget: Budget = "20s",
+        as_json: AsJson = False,
+        unfold: Unfold = False,
+        strict: Strict = False,
+    ) -> None:
+        from qed.cli.output import seconds
+
+        laws, limit = find_laws(target, p=p, q=q), seconds(budget)
+        import qed
+
+        ask(lambda: getattr(qed, verb)(*laws, budget=limit), as_json, unfold, strict)
+
+    command.__doc__ = question
+    return command
