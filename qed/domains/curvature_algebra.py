@@ -46,12 +46,16 @@ class Algebra(Terms):
     # --- definedness ---
 
     def lose(self, form: Form, place: Place | None = None) -> Form:
-        """The form, which may be undefined at this place."""
-        for atom, _ in form.terms:
-            if atom.lost is None:
-                atom.lost = place or self.place
-            return form
-        self.drop(place or self.place)
+        """The form, which may be undefined at this place.
+
+        The doubt is noted at an atom of which nothing was made yet: what will be made of it has the doubt too. Where
+        there is no such atom, it is a doubt about the whole.
+        """
+        atom = form.terms[0][0] if form.terms else None
+        if atom is None or (atom.lost is None and atom.held):
+            self.drop(place or self.place)
+        elif atom.lost is None:
+            atom.lost = place or self.place
         return form
 
     def _guarded(self, result: Form, safe: bool) -> Form:

@@ -27,7 +27,7 @@ class Place:
 class Atom:
     """A variable, or an operation on forms; made by `Terms.atom` only, where equal ones are one object."""
 
-    __slots__ = ("args", "data", "direct", "free", "index", "kind", "lost", "lower", "place", "upper")
+    __slots__ = ("args", "data", "direct", "free", "held", "index", "kind", "lost", "lower", "place", "upper")
 
     def __init__(self, kind: str, data: Any, args: tuple[Form, ...], index: int, place: Place) -> None:
         self.kind, self.data, self.args, self.index, self.place = kind, data, args, index, place
@@ -35,6 +35,11 @@ class Atom:
         self.lost: Place | None = next((form.lost for form in args if form.lost is not None), None)
         self.free = kind in ("variable", "opaque") or any(form.free for form in args)
         self.direct = False
+        self.held = False
+        """Whether an operation on it was made already, which would not know of a doubt that is noted later."""
+        for form in args:
+            for atom, _ in form.terms:
+                atom.held = True
 
     @property
     def affine(self) -> bool:

@@ -236,6 +236,11 @@ SOMEWHERE_UNDEFINED = {
     "logarithm_times_zero": (lambda x: 0 * jnp.log(x) + x**2, (-1.0, 2.0), False),
     "logarithm_in_a_maximum": (lambda x: jnp.maximum(jnp.log(x), x**2 + 3), (-1.0, 2.0), False),
     "quotient_that_cancels": (lambda x: x / x + x**2, (-1.0, 2.0), False),
+    "quotient_that_cancels_in_one_of_two_exponentials": (
+        lambda x: jnp.exp(x) + jnp.exp((x * (x - 0.5)) / (x - 0.5)),
+        (0.0, 1.0),
+        False,
+    ),
     "pole_of_lgamma": (jax.scipy.special.gammaln, (-0.5, 2.0), True),
     "arcsine": (jnp.arcsin, (0.0, 2.0), True),
     "logarithm_of_a_norm": (lambda x: jnp.log(x @ x), over(-1.0, 1.0, 2), True),
