@@ -66,3 +66,23 @@ def test_a_second_derivative_is_that_of_the_function():
     g = rewritten(f, jnp.float32(2.0))
     second = jax.grad(jax.grad(g))(jnp.float32(2.0))
     assert abs(second - jax.grad(jax.grad(f))(jnp.float32(2.0))) < 1e-6
+
+
+def test_zero_is_on_both_sides():
+    """f(x) - f(y) and its slopes where x or y is 0, of either sign, and where one is on the other side of it."""
+    functions = (
+        *(jnp.exp, jnp.expm1, jnp.sin, jnp.cos, jnp.tan, jnp.sinh, jnp.cosh, jnp.tanh),
+        *(jnp.arctan, jnp.arctanh, jnp.arcsin, jnp.arcsinh, jax.scipy.special.erf, jax.nn.silu),
+        *(jax.nn.sigmoid, jax.nn.softplus, lambda x: jnp.log(jnp.cosh(x)), lambda x: x**3, lambda x: jnp.tanh(x) ** 2),
+    )
+
+    def differences(v):
+        return jnp.stack([f(v[0]) - f(v[1]) for f in functions])
+
+    sides = np.array([-0.5, -0.25, -3e-4, -1e-30, -0.0, 0.0, 1e-30, 3e-4, 0.25, 0.5])
+    with jax.enable_x64(True):
+        pairs = jnp.array([(x, y) for x in sides for y in sides])
+        there = rewritten(differences, pairs[0])
+        for value in (differences, jax.jacfwd(differences)):
+            found = jax.jit(jax.vmap(there if value is differences else jax.jacfwd(there)))(pairs)
+            np.testing.assert_allclose(found, jax.vmap(value)(pairs), rtol=1e-9, atol=1e-15)

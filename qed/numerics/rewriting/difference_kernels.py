@@ -218,8 +218,8 @@ log1p = kernel(
 
 
 def _tanh_value(x: Any, y: Any, d: Any) -> Any:
-    a, b, sign = jnp.abs(x), jnp.abs(y), jnp.sign(y)
-    same = (x > 0) == (y > 0)
+    a, b, sign = jnp.abs(x), jnp.abs(y), jnp.where((x < 0) | (y < 0), -1.0, 1.0)
+    same = ((x >= 0) & (y >= 0)) | ((x <= 0) & (y <= 0))  # 0 is on both sides
     scale = 2 / ((1 + jnp.exp(-2 * a)) * (1 + jnp.exp(-2 * b)))
     far = -jnp.sign(d) * jnp.expm1(-2 * jnp.abs(d)) * jnp.exp(jnp.where(same, -2 * jnp.minimum(a, b), 0.0))
     near = -sign * jnp.exp(-2 * b) * jnp.expm1(-2 * sign * d)
