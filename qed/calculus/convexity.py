@@ -174,7 +174,8 @@ class _Question:
     def _deeper(self, form: Form, against: dict[int, Any]) -> tuple[Step | None, Step | None]:
         """Proofs in pieces and by second derivatives, of what is not refuted."""
         self.told("second derivatives on pieces of the box", 0, 0)
-        deep = Rules(self.term.algebra, deep=True, deadline=self.deadline)
+        seconds = max(0.0, self.deadline - time.monotonic())
+        deep = Rules(self.term.algebra, deep=True, deadline=time.thread_time() + seconds)
         found: dict[int, Step | None] = {1: None, -1: None}
         for sign in (1, -1):
             if against[sign] is None:

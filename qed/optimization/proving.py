@@ -158,7 +158,7 @@ def _bends_down(case: Judged) -> bool:
 
 def _deeply(algebra: Algebra, form: Form) -> Step | None:
     """A proof by cutting lines and boxes, in the seconds that there are for it."""
-    rules = Rules(algebra, deep=True, deadline=time.monotonic() + SECONDS)
+    rules = Rules(algebra, deep=True, deadline=time.thread_time() + SECONDS)
     rules.top = form
     return rules.convex(form)
 

@@ -153,7 +153,7 @@ def smooth(rules: Rules, parts: Terms, steps: Known) -> Groups:
     if all(steps.get(atom.index) is not None for atom, _ in kept):
         return []
     group = rules.a.form(kept, rules.a.zero)
-    step = second_derivatives(rules.a, group, min(rules.deadline, time.monotonic() + 4.0))
+    step = second_derivatives(rules.a, group, min(rules.deadline, time.thread_time() + 4.0))
     return [] if step is None else [(group, step)]
 
 

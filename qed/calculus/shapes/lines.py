@@ -46,7 +46,7 @@ def along(a: Algebra, form: Form, direction: Direction, convex: Callable[[Algebr
     for one in pieces:
         inner = one.line.algebra
         step = convex(inner, one.form) or rational(inner, one.form)
-        step = step or second_derivatives(inner, one.form, time.monotonic() + 1.0)
+        step = step or second_derivatives(inner, one.form, time.thread_time() + 1.0)
         if step is None:
             return None
         steps.append(step)
@@ -67,7 +67,7 @@ def second_derivatives(a: Algebra, form: Form, deadline: float) -> Found:
     waiting: list[tuple[int, np.ndarray]] = [(0, root)]
     total = 1
     while waiting:
-        if time.monotonic() > deadline:
+        if time.thread_time() > deadline:
             return None
         ends = np.array([box for _, box in waiting])
         try:

@@ -36,6 +36,8 @@ Terms = Sequence[tuple[Atom, Any]]
 class Rules:
     """Looks for proofs in one algebra; what was tried is remembered.
 
+    Deep rules, which cut the box, begin before a deadline (time.thread_time(): other programs take nothing away).
+
     >>> from qed.calculus.shapes.rules import Rules
     >>> from qed.domains.curvature_algebra import Algebra
     >>> a = Algebra()
@@ -97,7 +99,7 @@ class Rules:
         """A sum whose terms are not all convex by themselves: what some of them are together."""
         looks = [of_spectrum, dealt, shifted, entropies, log_partitions, ordered, spectral, fractions, quadratics]
         looks += [polynomials, perspectives]
-        deep = self.deep and time.monotonic() < self.deadline
+        deep = self.deep and time.thread_time() < self.deadline
         last = [shared, smooth] * (deep and form is self.top)
         found = self._by_looks(form, parts, steps, looks + [lines] * deep + last)
         if found is None and deep and form is self.top and self._took:  # a line may have taken what the others need

@@ -67,7 +67,7 @@ def _of_second_derivatives(rules: Rules, form: Form, least: float) -> tuple[floa
     for m in (bound * share for share in SHARES[2:]):
         if not m > max(least, 1e-12 * (1.0 + abs(bound))) * (1 + 1e-6):
             break
-        deep = Rules(a, deep=True, deadline=time.monotonic() + SECONDS)
+        deep = Rules(a, deep=True, deadline=time.thread_time() + SECONDS)
         deep.top = less_a_square(a, form, m)
         step = deep.convex(deep.top)
         if step is not None:

@@ -69,7 +69,7 @@ def proof_of(quick: Rules, form: Form) -> tuple[Row, ...] | None:
     """The rows of a proof that a term is convex, by rules, else by cutting the box; None where none was found."""
     step = quick.convex(form)
     if step is None:
-        deep = Rules(quick.a, deep=True, deadline=time.monotonic() + SECONDS)
+        deep = Rules(quick.a, deep=True, deadline=time.thread_time() + SECONDS)
         deep.top = form
         step = deep.convex(form)
     return None if step is None else rows_of(step)
