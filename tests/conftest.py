@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Read when JAX is first imported, after this file.  What XLA compiled is kept between runs, in a
-# folder for each parallel worker, so that none reads what another has half written.
+# Read when JAX is first imported, after this file.  What XLA compiled is kept between runs and shared by parallel
+# workers: without its own caches, XLA's key of a program does not depend on the folder.  Where one worker reads what
+# another has half written, JAX warns (pyproject.toml ignores that) and compiles.
 _CACHE = Path(__file__).resolve().parents[1] / ".pytest_cache" / "jax"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # JAX_PLATFORMS=cuda runs them on a GPU
-os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE / os.environ.get("PYTEST_XDIST_WORKER", "main"))
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE)
+os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
