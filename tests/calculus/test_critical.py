@@ -85,6 +85,32 @@ def test_degenerate_points_of_one_variable_are_decided_by_the_next_derivative():
             assert any("second-derivative test: f'' = 0" in reason.text for reason in answer.reasons)
 
 
+@pytest.mark.parametrize(
+    ("fun", "x", "nature"),
+    [
+        (lambda x: x[0] ** 4 - 1e-10 * x[0] ** 3 + x[1] ** 2, np.zeros(2), "neither"),
+        (lambda x: (1e5 * x[0]) ** 4 - 1e-4 * (1e5 * x[0]) ** 3 + x[1] ** 2, np.zeros(2), "neither"),
+        (lambda x: 1e12 * x**6 - x**4, np.zeros(()), "maximum"),
+        (lambda x: x**4 - 1e11 * x**5, np.zeros(()), "minimum"),
+        (lambda x: jnp.expm1(1000 * x) - 1000 * x - (1000 * x) ** 2 / 2, np.zeros(()), "neither"),
+        (lambda x: (3 * x - 1) ** 4, np.float64(1) / 3, "minimum"),
+        (lambda x: (x @ jnp.array([1.0, 2.0, 3.0])) ** 4 + (x @ jnp.array([1.0, 2.0, 3.0])) ** 2, np.zeros(3), ""),
+    ],
+    ids=[
+        "small cubic",
+        "small cubic, other units",
+        "large sextic",
+        "large quintic",
+        "steep",
+        "rounded",
+        "two are flat",
+    ],
+)
+def test_the_next_derivative_does_not_depend_on_units(fun, x, nature):
+    with jax.enable_x64(True):
+        assert qed.critical_point(fun, x).value.nature == nature
+
+
 def test_the_claim_names_the_true_point_and_its_distance():
     answer = qed.critical_point(jnp.cos, float32(np.pi)[0])
     off = abs(float(np.float32(np.pi)) - np.pi)

@@ -50,7 +50,9 @@ def degenerate(case: Case, center: Array, at: Local, common: dict[str, Any]) -> 
     basis = vectors[:, flat]
     motions = symmetries(case, center, basis)
     try:
-        found = Higher("") if kind is Kind.SADDLE else _higher(case, center, basis, vectors[:, ~flat], values[~flat])
+        found = Higher("")
+        if kind is not Kind.SADDLE:
+            found = _higher(case, center, basis, vectors[:, ~flat], values[~flat], common["rounding"])
     except NotSmooth:
         found = Higher("")
     ways = _ways(case, basis, motions, found)
@@ -82,10 +84,10 @@ def _still(at: Local, center: Array) -> float:
     return 4 * (width + moved)
 
 
-def _higher(case: Case, center: Array, flat: Array, others: Array, curvatures: Array) -> Higher:
+def _higher(case: Case, center: Array, flat: Array, others: Array, curvatures: Array, rounding: float) -> Higher:
     if case.function.size == 1:
-        return in_one_variable(case, center)
-    return in_several(case, center, flat, others, curvatures)
+        return in_one_variable(case, center, rounding)
+    return in_several(case, center, flat, others, curvatures, rounding)
 
 
 def _ways(case: Case, basis: Array, motions: list[Motion], found: Higher) -> tuple[Direction, ...]:

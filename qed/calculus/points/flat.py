@@ -11,11 +11,17 @@ With c_3 not zero f takes both signs along v: neither. Otherwise on the curve s_
 q = c_4 - sum_k B_k^2 / (2 l_k), which decides where it is not zero and v is the only flat direction (the splitting
 lemma: Poston and Stewart, *Catastrophe Theory and its Applications*, 1978, section 4.5). The fourth derivative along v
 by itself does not: (y - x^2)^2 is zero on a parabola.
+
+A derivative is compared with others of its own order, or after a change of units the answer would be another one. It is
+zero where it may be: its ball holds 0, or it is no more than what the distance to the critical point that was meant,
+d <= eps |x| and f' along the way <= the rounding of the gradient, makes of the higher ones: sum_j>k binom(j, k) |c_j|
+d^(j-k); in several variables also where it is a small part of the derivatives in other directions, since v is rounded.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +31,15 @@ import numpy as np
 from qed.calculus.gradient.kept import in_float64
 from qed.calculus.points.case import Case
 from qed.certificates.flat_direction import HIGHEST
+from qed.graph.dtypes import unit_roundoff
 
 Array = np.ndarray
 MOST = 4
 """How many flat directions are looked at."""
 ZERO = 1e-9
-"""Which part of the largest coefficient is taken for zero."""
+"""Which part of the largest coefficient of the same order is taken for zero."""
+ROUNDINGS = 16
+"""How many roundings of a coordinate the point may be off by."""
 BALLS = 20_000
 """How many numbers the mixed third derivatives may take for balls; beyond they are taken from products in float64."""
 
@@ -55,8 +64,8 @@ class Higher:
     fourth: tuple[float, ...] = ()
 
 
-def in_one_variable(case: Case, point: Array, highest: int = HIGHEST) -> Higher:
-    """The first derivative from the second on that is not zero, in balls of 100 bits.
+def in_one_variable(case: Case, point: Array, rounding: float = 0.0, highest: int = HIGHEST) -> Higher:
+    """The first derivative from the second on that is not zero, in balls of 100 bits, given the gradient's rounding.
 
     >>> import jax.numpy as jnp
     >>> from qed.calculus.points.case import Case
@@ -68,16 +77,18 @@ def in_one_variable(case: Case, point: Array, highest: int = HIGHEST) -> Higher:
     neither 3 1.0
     minimum 4 0.0417
     """
-    line = _series(case, point, np.ones((1, 1)), highest)[0]
-    room = ZERO * max(map(abs, line[1:]), default=0.0)
-    order = next((k for k in range(2, highest + 1) if abs(line[k]) > room), 0)
+    lines, rooms = _series(case, point, np.ones((1, 1)), highest, rounding)
+    line, room = lines[0].tolist(), rooms[0]
+    order = next((k for k in range(2, highest + 1) if abs(line[k]) > room[k]), 0)
     if not order:
         return Higher("", third=(6 * line[3],), fourth=(24 * line[4],))
     nature = "neither" if order % 2 else "minimum" if line[order] > 0 else "maximum"
     return Higher(nature, order, line[order], np.ones(1), (6 * line[3],), (24 * line[4],))
 
 
-def in_several(case: Case, point: Array, flat: Array, others: Array, curvatures: Array) -> Higher:
+def in_several(
+    case: Case, point: Array, flat: Array, others: Array, curvatures: Array, rounding: float = 0.0
+) -> Higher:
     """The third and the corrected fourth derivative along flat directions.
 
     Args:
@@ -86,6 +97,7 @@ def in_several(case: Case, point: Array, flat: Array, others: Array, curvatures:
         flat: flat directions, orthonormal columns.
         others: the other eigenvectors, as columns.
         curvatures: their eigenvalues.
+        rounding: how long the gradient could be by rounding alone.
 
     >>> from qed.calculus.points.case import Case
     >>> from qed.graph.function import read
@@ -102,16 +114,19 @@ def in_several(case: Case, point: Array, flat: Array, others: Array, curvatures:
     mixed = [signs for signs in itertools.product((0, 1, -1), repeat=count) if sum(map(abs, signs)) > 1]
     sums = [looked @ np.array(signs, float) for signs in mixed if next(s for s in signs if s) > 0]
     lines = np.array([*looked.T, *(s / np.linalg.norm(s) for s in sums)])
-    found = np.array(_series(case, point, lines, 4))
+    found, rooms = _series(case, point, np.concatenate([lines, _across(others)]), 4, rounding)
     third, fourth = tuple(6 * found[:count, 3]), tuple(24 * found[:count, 4])
-    size = max(float(np.max(np.abs(found[:, 2:]), initial=0.0)), float(np.max(np.abs(curvatures), initial=0.0)))
-    k = int(np.argmax(np.abs(found[:, 3])))
-    if abs(found[k, 3]) > ZERO * size:
+    rooms = np.maximum(rooms, ZERO * np.max(np.abs(found), axis=0))[: len(lines)]
+    found = found[: len(lines)]
+    k = int(np.argmax(np.abs(found[:, 3]) - rooms[:, 3]))
+    if abs(found[k, 3]) > rooms[k, 3]:
         return Higher("neither", 3, float(found[k, 3]), lines[k], third, fourth)
-    quartic = found[:, 4]
+    quartic, room = found[:, 4], rooms[:, 4]
     if len(curvatures):
-        quartic = quartic - np.sum(_mixed(case, point, lines, others) ** 2 / (2 * curvatures), axis=1)
-    low, high = quartic.min() < -ZERO * size, quartic.max() > ZERO * size
+        taken = _mixed(case, point, lines, others) ** 2 / (2 * curvatures)
+        quartic = quartic - np.sum(taken, axis=1)
+        room = np.maximum(room, ZERO * np.sum(np.abs(taken), axis=1))
+    low, high = bool(np.any(quartic < -room)), bool(np.any(quartic > room))
     down, up = bool(np.any(curvatures < 0)), bool(np.any(curvatures > 0))
     if (low and (up or high)) or (high and down):
         k = int(np.argmin(quartic)) if low and (up or high) else int(np.argmax(quartic))
@@ -130,7 +145,7 @@ def _mixed(case: Case, point: Array, lines: Array, others: Array) -> Array:
             pass
     w, rows = others.T, []
     for v in lines:
-        found = np.array(_series(case, point, np.concatenate([v + w, v - w, w]), 3))
+        found, _ = _series(case, point, np.concatenate([v + w, v - w, w]), 3)
         plus, minus, alone = np.split(found[:, 3], 3)
         rows.append((plus - minus) / 2 - alone)
     return np.array(rows)
@@ -151,7 +166,25 @@ def _by_products(case: Case, point: Array, lines: Array) -> Array:
         return np.array([np.asarray(run(point, np.asarray(v, np.float64))) for v in lines])
 
 
-def _series(case: Case, point: Array, lines: Array, order: int) -> list[list[float]]:
-    """The coefficients of t -> f(point + t d), for each row d."""
+def _across(others: Array) -> Array:
+    """Two directions in which all of the eigenvectors with curvature take part, whose signs a seed draws."""
+    size = others.shape[1]
+    if not size:
+        return np.zeros((0, len(others)))
+    signs = np.where(np.random.default_rng(0).random((2, size)) < 0.5, -1.0, 1.0)
+    return signs @ others.T / np.sqrt(size)
+
+
+def _series(case: Case, point: Array, lines: Array, order: int, rounding: float = 0.0) -> tuple[Array, Array]:
+    """The coefficients of t -> f(point + t d), for each row d, and what each may be although it is meant to be 0."""
     _, rows = case.balls.series(point, point, lines, order)
-    return [[float(term.mid()) for term in row] for row in rows]
+    found = np.array([[float(term.mid()) for term in row] for row in rows])
+    room = np.array([[float(term.rad()) for term in row] for row in rows])
+    units = np.concatenate([np.full(p.size, unit_roundoff(p.dtype)) for p in case.function.parameters])
+    far = ROUNDINGS * float(np.max(units * np.abs(point), initial=0.0))
+    for line, most in zip(np.abs(found), room, strict=True):
+        slopes = [(rounding / (k * line[k])) ** (1 / (k - 1)) for k in range(2, order + 1) if line[k] > 0]
+        off = max(far, min(slopes, default=0.0))
+        for k in range(order):
+            most[k] += sum(math.comb(j, k) * line[j] * off ** (j - k) for j in range(k + 1, order + 1))
+    return found, room
