@@ -35,6 +35,9 @@ def test_the_kind_of_a_known_point(known):
     assert answer.value.kind == known.kind
     assert answer.value.nature in ("", known.nature)
     assert answer.check()
+    if known in ONE and known.degenerate:
+        assert answer.value.nature == known.nature
+        assert any("second-derivative test: f'' = 0" in reason.text for reason in answer.reasons)
     if known.kind in ("minimum", "maximum", "saddle") and not answer.value.flat:
         assert answer.proved
         assert answer.value.negative + answer.value.positive == len(answer.value.curvatures)
@@ -77,14 +80,6 @@ def test_the_kinds_of_points_held_out():
         assert answer.unknown or answer.check(), known.name
 
 
-def test_degenerate_points_of_one_variable_are_decided_by_the_next_derivative():
-    for known in ONE:
-        if known.degenerate:
-            answer = ask(known)
-            assert answer.value.nature == known.nature
-            assert any("second-derivative test: f'' = 0" in reason.text for reason in answer.reasons)
-
-
 @pytest.mark.parametrize(
     ("fun", "x", "nature"),
     [
@@ -94,6 +89,10 @@ def test_degenerate_points_of_one_variable_are_decided_by_the_next_derivative():
         (lambda x: x**4 - 1e11 * x**5, np.zeros(()), "minimum"),
         (lambda x: jnp.expm1(1000 * x) - 1000 * x - (1000 * x) ** 2 / 2, np.zeros(()), "neither"),
         (lambda x: (3 * x - 1) ** 4, np.float64(1) / 3, "minimum"),
+        (lambda x: x[0] ** 4 + 1e-10 * x[0] ** 3 + 1e5 * x[1] ** 3 + x[1] ** 2, np.zeros(2), "neither"),
+        (lambda x: 1e-9 * x[0] ** 4 + x[1] ** 2 + (10 * x[1]) ** 4, np.zeros(2), "minimum"),
+        (lambda x: (3 * x - 1) ** 4, np.float32(1) / 3, "minimum"),
+        (lambda x: 0.1 * x**3 + 0.2 * x**3 - 0.3 * x**3 + x**4, np.zeros(()), ""),
         (lambda x: (x @ jnp.array([1.0, 2.0, 3.0])) ** 4 + (x @ jnp.array([1.0, 2.0, 3.0])) ** 2, np.zeros(3), ""),
     ],
     ids=[
@@ -103,6 +102,10 @@ def test_degenerate_points_of_one_variable_are_decided_by_the_next_derivative():
         "large quintic",
         "steep",
         "rounded",
+        "large cubic beside",
+        "large quartic beside",
+        "rounded to float32",
+        "lost digits",
         "two are flat",
     ],
 )

@@ -50,9 +50,7 @@ def degenerate(case: Case, center: Array, at: Local, common: dict[str, Any]) -> 
     basis = vectors[:, flat]
     motions = symmetries(case, center, basis)
     try:
-        found = Higher("")
-        if kind is not Kind.SADDLE:
-            found = _higher(case, center, basis, vectors[:, ~flat], values[~flat], common["rounding"])
+        found = Higher("") if kind is Kind.SADDLE else _higher(case, center, vectors, values, room)
     except NotSmooth:
         found = Higher("")
     ways = _ways(case, basis, motions, found)
@@ -84,10 +82,11 @@ def _still(at: Local, center: Array) -> float:
     return 4 * (width + moved)
 
 
-def _higher(case: Case, center: Array, flat: Array, others: Array, curvatures: Array, rounding: float) -> Higher:
+def _higher(case: Case, center: Array, vectors: Array, values: Array, room: float) -> Higher:
     if case.function.size == 1:
-        return in_one_variable(case, center, rounding)
-    return in_several(case, center, flat, others, curvatures, rounding)
+        return in_one_variable(case, center)
+    flat = np.abs(values) <= room
+    return in_several(case, center, vectors[:, flat], vectors[:, ~flat], values[~flat], room)
 
 
 def _ways(case: Case, basis: Array, motions: list[Motion], found: Higher) -> tuple[Direction, ...]:

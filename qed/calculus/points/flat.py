@@ -12,10 +12,9 @@ q = c_4 - sum_k B_k^2 / (2 l_k), which decides where it is not zero and v is the
 lemma: Poston and Stewart, *Catastrophe Theory and its Applications*, 1978, section 4.5). The fourth derivative along v
 by itself does not: (y - x^2)^2 is zero on a parabola.
 
-A derivative is compared with others of its own order, or after a change of units the answer would be another one. It is
-zero where it may be: its ball holds 0, or it is no more than what the distance to the critical point that was meant,
-d <= eps |x| and f' along the way <= the rounding of the gradient, makes of the higher ones: sum_j>k binom(j, k) |c_j|
-d^(j-k); in several variables also where it is a small part of the derivatives in other directions, since v is rounded.
+Which coefficients are zero is decided line by line, so that no unit of x or of f matters. At the point itself they are
+balls of 100 bits. Where c_2 is not zero but rounding, the flat point is another one, up to s away: what c_m gives to
+c_k over such a distance says nothing of c_k, and neither does what is lost in the digits of the program.
 """
 
 from __future__ import annotations
@@ -31,15 +30,18 @@ import numpy as np
 from qed.calculus.gradient.kept import in_float64
 from qed.calculus.points.case import Case
 from qed.certificates.flat_direction import HIGHEST
-from qed.graph.dtypes import unit_roundoff
+from qed.domains.ball_boxes import BallBoxes, NotSmooth
+from qed.domains.precision import precision
 
 Array = np.ndarray
 MOST = 4
 """How many flat directions are looked at."""
 ZERO = 1e-9
-"""Which part of the largest coefficient of the same order is taken for zero."""
-ROUNDINGS = 16
-"""How many roundings of a coordinate the point may be off by."""
+"""Which part of the two terms of q is taken for zero in it."""
+SAFETY = 4.0
+"""By how much what a coefficient may be by the place of the point is multiplied."""
+LOST = 16.0
+"""How many times as large as its radius in the program's digits a coefficient must be."""
 BALLS = 20_000
 """How many numbers the mixed third derivatives may take for balls; beyond they are taken from products in float64."""
 
@@ -64,8 +66,8 @@ class Higher:
     fourth: tuple[float, ...] = ()
 
 
-def in_one_variable(case: Case, point: Array, rounding: float = 0.0, highest: int = HIGHEST) -> Higher:
-    """The first derivative from the second on that is not zero, in balls of 100 bits, given the gradient's rounding.
+def in_one_variable(case: Case, point: Array, highest: int = HIGHEST) -> Higher:
+    """The first derivative from the second on that is not zero, in balls of 100 bits.
 
     >>> import jax.numpy as jnp
     >>> from qed.calculus.points.case import Case
@@ -77,18 +79,21 @@ def in_one_variable(case: Case, point: Array, rounding: float = 0.0, highest: in
     neither 3 1.0
     minimum 4 0.0417
     """
-    lines, rooms = _series(case, point, np.ones((1, 1)), highest, rounding)
-    line, room = lines[0].tolist(), rooms[0]
-    order = next((k for k in range(2, highest + 1) if abs(line[k]) > room[k]), 0)
-    if not order:
-        return Higher("", third=(6 * line[3],), fourth=(24 * line[4],))
-    nature = "neither" if order % 2 else "minimum" if line[order] > 0 else "maximum"
-    return Higher(nature, order, line[order], np.ones(1), (6 * line[3],), (24 * line[4],))
+    line = _series(case, point, np.ones((1, 1)), highest)[0]
+    third, fourth = (6 * line.middle[3],), (24 * line.middle[4],)
+    for order in range(2, highest + 1):
+        sure = line.nonzero(order)
+        if sure and _is_lost(case, point, line, order):
+            sure = None
+        if sure is None and order > 2:
+            break
+        if sure:
+            nature = "neither" if order % 2 else "minimum" if line.middle[order] > 0 else "maximum"
+            return Higher(nature, order, line.middle[order], np.ones(1), third, fourth)
+    return Higher("", third=third, fourth=fourth)
 
 
-def in_several(
-    case: Case, point: Array, flat: Array, others: Array, curvatures: Array, rounding: float = 0.0
-) -> Higher:
+def in_several(case: Case, point: Array, flat: Array, others: Array, curvatures: Array, room: float = 0.0) -> Higher:
     """The third and the corrected fourth derivative along flat directions.
 
     Args:
@@ -97,7 +102,7 @@ def in_several(
         flat: flat directions, orthonormal columns.
         others: the other eigenvectors, as columns.
         curvatures: their eigenvalues.
-        rounding: how long the gradient could be by rounding alone.
+        room: how far these may be off.
 
     >>> from qed.calculus.points.case import Case
     >>> from qed.graph.function import read
@@ -114,26 +119,97 @@ def in_several(
     mixed = [signs for signs in itertools.product((0, 1, -1), repeat=count) if sum(map(abs, signs)) > 1]
     sums = [looked @ np.array(signs, float) for signs in mixed if next(s for s in signs if s) > 0]
     lines = np.array([*looked.T, *(s / np.linalg.norm(s) for s in sums)])
-    found, rooms = _series(case, point, np.concatenate([lines, _across(others)]), 4, rounding)
-    third, fourth = tuple(6 * found[:count, 3]), tuple(24 * found[:count, 4])
-    rooms = np.maximum(rooms, ZERO * np.max(np.abs(found), axis=0))[: len(lines)]
-    found = found[: len(lines)]
-    k = int(np.argmax(np.abs(found[:, 3]) - rooms[:, 3]))
-    if abs(found[k, 3]) > rooms[k, 3]:
-        return Higher("neither", 3, float(found[k, 3]), lines[k], third, fourth)
-    quartic, room = found[:, 4], rooms[:, 4]
+    found = _series(case, point, lines, 4)
+    third = tuple(6 * line.middle[3] for line in found[:count])
+    fourth = tuple(24 * line.middle[4] for line in found[:count])
+    cubic = [_third(case, point, line, others, curvatures) for line in found]
+    k = max(range(len(found)), key=lambda i: (cubic[i] is True, abs(found[i].middle[3])))
+    if cubic[k]:
+        return Higher("neither", 3, found[k].middle[3], lines[k], third, fourth)
+    untold = Higher("", third=third, fourth=fourth)
+    if None in cubic:
+        return untold
+    quartic = np.array([line.middle[4] for line in found])
+    doubt = ZERO * np.abs(quartic) + np.array([line.radius[4] for line in found])
     if len(curvatures):
-        taken = _mixed(case, point, lines, others) ** 2 / (2 * curvatures)
-        quartic = quartic - np.sum(taken, axis=1)
-        room = np.maximum(room, ZERO * np.sum(np.abs(taken), axis=1))
-    low, high = bool(np.any(quartic < -room)), bool(np.any(quartic > room))
+        parts = _mixed(case, point, lines, others) ** 2 / (2 * curvatures)
+        quartic = quartic - np.sum(parts, axis=1)
+        doubt = doubt + np.sum(np.abs(parts) * (ZERO + room / np.abs(curvatures)), axis=1)
+    low, high = bool(np.any(quartic < -doubt)), bool(np.any(quartic > doubt))
     down, up = bool(np.any(curvatures < 0)), bool(np.any(curvatures > 0))
-    if (low and (up or high)) or (high and down):
-        k = int(np.argmin(quartic)) if low and (up or high) else int(np.argmax(quartic))
-        return Higher("neither", 4, float(quartic[k]), lines[k], third, fourth)
-    if count == 1 == flat.shape[1] and (low or high):
-        return Higher("minimum" if high else "maximum", 4, float(quartic[0]), lines[0], third, fourth)
-    return Higher("", third=third, fourth=fourth)
+    neither = (low and (up or high)) or (high and down)
+    k = int(np.argmin(quartic)) if low and (up or high) else int(np.argmax(quartic))
+    if not (neither or (count == 1 == flat.shape[1] and (low or high))) or not _fourth(case, point, found[k]):
+        return untold
+    nature = "neither" if neither else "minimum" if high else "maximum"
+    return Higher(nature, 4, float(quartic[k]), lines[k], third, fourth)
+
+
+def _third(case: Case, point: Array, line: Line, others: Array, curvatures: Array) -> bool | None:
+    """Whether the third derivative along a line is not zero; None where that is not known."""
+    sure = line.nonzero(3)
+    if not sure:
+        return sure
+    if line.second and len(curvatures):  # the direction may be off by sqrt(2 c_2 / l), which brings B_k into c_3
+        turned = np.sqrt(2 * line.second / np.min(np.abs(curvatures)))
+        brought = SAFETY * turned * np.linalg.norm(_mixed(case, point, line.direction[None], others))
+        if abs(line.middle[3]) <= brought:
+            return False
+    return None if _is_lost(case, point, line, 3) else True
+
+
+def _fourth(case: Case, point: Array, line: Line) -> bool:
+    """Whether neither the place of the point nor the digits of the program make the fourth derivative along a line."""
+    longer = _series(case, point, line.direction[None], 6)[0] if line.second else line
+    tiny = line.middle[4] == 0.0 or not line.nonzero(4)  # then q is made of the others
+    return bool(tiny or (longer.nonzero(4) and not _is_lost(case, point, line, 4)))
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """The coefficients of t -> f(point + t direction).
+
+    Args:
+        direction: of the line.
+        middle, radius: of their balls.
+    """
+
+    direction: Array
+    middle: tuple[float, ...]
+    radius: tuple[float, ...]
+
+    @property
+    def second(self) -> float:
+        """How large c_2 may be, which is zero up to rounding."""
+        return abs(self.middle[2]) + self.radius[2]
+
+    def nonzero(self, order: int) -> bool | None:
+        """Whether the function has that derivative where it is flat: False where it may be none, None if unknown."""
+        size = abs(self.middle[order])
+        if size <= self.radius[order]:
+            return False
+        if order == 2 or size > SAFETY * self._shifted(order):
+            return True
+        return False if abs(self.middle[2]) > self.radius[2] else None
+
+    def _shifted(self, order: int) -> float:
+        """What c_m, m > order, give to c_order at a point of the line so far from the flat one that c_2 is what it is.
+
+        At a distance s of the flat point c_2 is the sum of m (m - 1) / 2 c_m s^(m - 2).
+        """
+        later = [(m, abs(c)) for m, c in enumerate(self.middle) if m > order and abs(c) > self.radius[m]]
+        s = min(((self.second / (math.comb(m, 2) * c)) ** (1 / (m - 2)) for m, c in later), default=0.0)
+        return sum(math.comb(m, order) * c * s ** (m - order) for m, c in later)
+
+
+def _is_lost(case: Case, point: Array, line: Line, order: int) -> bool:
+    """Whether a coefficient may be what the digits of the program leave of a difference."""
+    bits = 53 if "64" in case.function.dtype else 24
+    try:
+        _, rows = BallBoxes(case.function.traced, bits=bits).series(point, point, line.direction[None], order)
+    except NotSmooth:
+        return True
+    return abs(line.middle[order]) <= LOST * float(rows[0][order].rad())
 
 
 def _mixed(case: Case, point: Array, lines: Array, others: Array) -> Array:
@@ -145,8 +221,8 @@ def _mixed(case: Case, point: Array, lines: Array, others: Array) -> Array:
             pass
     w, rows = others.T, []
     for v in lines:
-        found, _ = _series(case, point, np.concatenate([v + w, v - w, w]), 3)
-        plus, minus, alone = np.split(found[:, 3], 3)
+        found = np.array([line.middle[3] for line in _series(case, point, np.concatenate([v + w, v - w, w]), 3)])
+        plus, minus, alone = np.split(found, 3)
         rows.append((plus - minus) / 2 - alone)
     return np.array(rows)
 
@@ -166,25 +242,11 @@ def _by_products(case: Case, point: Array, lines: Array) -> Array:
         return np.array([np.asarray(run(point, np.asarray(v, np.float64))) for v in lines])
 
 
-def _across(others: Array) -> Array:
-    """Two directions in which all of the eigenvectors with curvature take part, whose signs a seed draws."""
-    size = others.shape[1]
-    if not size:
-        return np.zeros((0, len(others)))
-    signs = np.where(np.random.default_rng(0).random((2, size)) < 0.5, -1.0, 1.0)
-    return signs @ others.T / np.sqrt(size)
-
-
-def _series(case: Case, point: Array, lines: Array, order: int, rounding: float = 0.0) -> tuple[Array, Array]:
-    """The coefficients of t -> f(point + t d), for each row d, and what each may be although it is meant to be 0."""
+def _series(case: Case, point: Array, lines: Array, order: int) -> list[Line]:
+    """The coefficients of t -> f(point + t d), for each row d."""
     _, rows = case.balls.series(point, point, lines, order)
-    found = np.array([[float(term.mid()) for term in row] for row in rows])
-    room = np.array([[float(term.rad()) for term in row] for row in rows])
-    units = np.concatenate([np.full(p.size, unit_roundoff(p.dtype)) for p in case.function.parameters])
-    far = ROUNDINGS * float(np.max(units * np.abs(point), initial=0.0))
-    for line, most in zip(np.abs(found), room, strict=True):
-        slopes = [(rounding / (k * line[k])) ** (1 / (k - 1)) for k in range(2, order + 1) if line[k] > 0]
-        off = max(far, min(slopes, default=0.0))
-        for k in range(order):
-            most[k] += sum(math.comb(j, k) * line[j] * off ** (j - k) for j in range(k + 1, order + 1))
-    return found, room
+    with precision(case.balls.bits):
+        return [
+            Line(d, tuple(float(c.mid()) for c in row), tuple(float(c.rad()) for c in row))
+            for d, row in zip(lines, rows, strict=True)
+        ]

@@ -21,7 +21,7 @@ from qed.domains.intervals import Intervals
 from qed.domains.jet import Jet, full
 
 Array = np.ndarray
-STEPS = 40
+STEPS = 80
 NOTHING = 1e-11
 """Which part of the largest curvature is taken for none in a step."""
 RADII = tuple(10.0**-k for k in range(14, 3, -1))
