@@ -230,8 +230,8 @@ def largest(u: Any, axes: tuple[int, ...]) -> Any:
 
 
 def relative(u: Any, shift: Any) -> Any:
-    """u - shift; where the shift is infinite, 0 for the elements that reach it and -inf for the others."""
-    finite = jnp.isfinite(shift)
+    """u - shift; where the shift is infinite, 0 for the elements that reach it, else -inf. What is NaN stays NaN."""
+    finite = ~jnp.isinf(shift)
     return jnp.where(finite, u - shift, jnp.where(u == shift, 0.0, -jnp.inf).astype(u.dtype))
 
 

@@ -95,6 +95,27 @@ def test_at_the_edges(function, arguments, expected):
     assert found == pytest.approx(expected, rel=1e-6, nan_ok=True)
 
 
+def test_what_is_no_number_is_hidden_nowhere():
+    nan = jnp.float32(jnp.nan)
+    signs = jnp.array([1.0, -1.0])
+    sums = {
+        "logsumexp": logspace.logsumexp,
+        "logmeanexp": logspace.logmeanexp,
+        "signed": lambda u: logspace.signed_logsumexp(u, signs)[0],
+        "logprod": lambda u: logspace.logprod(u)[0],
+        "logaddexp": lambda u: logspace.logaddexp(u[0], u[1]),
+        "logdiffexp": lambda u: logspace.logdiffexp(u[0], u[1]),
+        "log1mexp": lambda u: logspace.log1mexp(u[0]) + logspace.log1mexp(u[1]),
+        "a maximum": qed.stabilize(lambda u: jnp.log(jnp.exp(u[0]) + jnp.exp(u[1])) - jnp.maximum(u[0], u[1])),
+    }
+    for name, function in sums.items():
+        u = jnp.array([[nan, -1.0], [-1.0, nan], [-INF, nan], [nan, nan]])
+        values, slopes = jax.jit(jax.vmap(jax.value_and_grad(function)))(u)
+        assert np.isnan(values).all(), name
+        assert np.isnan(slopes[jnp.isnan(u)]).all(), name
+    assert np.isnan(logspace.signed_logsumexp(jnp.array([nan, 1.0]), signs)[1])
+
+
 def test_a_term_of_weight_zero_does_not_count():
     u = jnp.array([INF, 1.0])
     size, sign = logspace.signed_logsumexp(u, jnp.array([0.0, -2.0]))

@@ -1,5 +1,6 @@
 """Longer numbers: where they are used, under which transformations, and where they are not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -9,9 +10,11 @@ import pytest
 
 import qed
 from qed.graph.trace import trace
+from qed.numerics.longer.judged import worse
 from qed.numerics.longer.lengthened import lengthened
 from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.longer.probes import probes
+from qed.numerics.rewriting.session import rewrite
 from tests.numerics import scoring
 from tests.numerics.corpus_stability_fifth import FIFTH
 from tests.numerics.corpus_stability_seventh import SEVENTH, SEVENTH_CONTROLS
@@ -215,3 +218,51 @@ def test_the_last_three_sets_are_mended_in_float64():
     judged(
         [*list(FIFTH.items())[1::6], *list(SIXTH.items())[::6], *list(SEVENTH.items())[::6]], "float64", OPEN_IN_FLOAT64
     )
+
+
+def filtered(p, r):
+    """Variances of a state after each of some measurements: v - v^2 / (v + r)."""
+    return jax.lax.scan(lambda v, _: (v - v * v / (v + r), None), p, None, length=5)[0]
+
+
+def penalty(g):
+    """Where the norm of a gradient is to be 1."""
+    return (jnp.sqrt(jnp.sum(g * g)) - 1) ** 2
+
+
+def growth(f, p):
+    """What a bet of a share f brings in the long run, f and p in (0, 1)."""
+    return p * jnp.log(1 + f) + (1 - p) * jnp.log(1 - f)
+
+
+@pytest.mark.parametrize(
+    ("fun", "point"),
+    [
+        (filtered, (1.0, 1e-4)),
+        (penalty, ([0.6000001, 0.8],)),
+        (growth, (1e-3, 0.55)),
+    ],
+)
+def test_loops_unit_vectors_and_small_domains_are_probed(fun, point):
+    case = scoring.Stability(fun.__name__, "longer", fun, (point,))
+    verdict = scoring.verdict(case, "float64", qed.stabilize(fun), scoring.truths(case, "float64"))
+    assert verdict.before.worst("value") > 6 or verdict.before.worst("gradient") > 6
+    assert verdict.fixed("value") and verdict.fixed("gradient"), verdict
+
+
+def test_a_layer_is_not_a_small_matrix():
+    square = jnp.array([[0.5, 1.0], [2.0, 0.25]])
+    assert lengthened(trace(lambda x: jnp.exp(x @ square), jnp.ones(2)).graph) is not None
+    assert lengthened(trace(lambda w, x: jnp.exp(x @ w), square, jnp.ones(2)).graph) is None
+    assert lengthened(trace(lambda x: jnp.exp(x @ jnp.ones((2, 3))), jnp.ones(2)).graph) is None
+
+
+def test_what_a_rewriting_makes_worse_is_counted():
+    graph = trace(lambda x: jnp.exp(x) - 1, jnp.float32(1)).graph
+    points = [np.linspace(0.5, 8.0, 100, dtype=np.float32)]
+    exact = lambda points: [np.expm1(points[0].astype(np.float64))]  # noqa: E731
+    right, wrong = (lambda x, m=m: [jnp.exp(x) - 1 + m * jnp.exp(x)] for m in (0.0, 1e-4))
+    plain = rewrite(graph, rewritings=())
+    assert worse(plain, right, exact, points, 1) == (0.0, 0.0)
+    assert worse(replace(plain, function=wrong), right, exact, points, 1) == (100.0, 100.0)
+    assert worse(plain, wrong, exact, points, 1) == (0.0, 0.0)

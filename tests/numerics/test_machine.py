@@ -27,6 +27,7 @@ BALLS = {
     "atan": lambda x: x.atan(),
     "atanh": lambda x: x.atanh(),
     "bessel_i0e": lambda x: x.bessel_i(0) * (-abs(x)).exp(),
+    "bessel_i1e": lambda x: x.bessel_i(1) * (-abs(x)).exp(),
     "cbrt": lambda x: abs(x).root(3) * (1 if x > 0 else -1),
     "cos": lambda x: x.cos(),
     "cosh": lambda x: x.cosh(),
@@ -86,6 +87,26 @@ def test_numbers_are_exact_and_bounds_hold():
     found, bound = of(lambda x, y: (x + y) - x).at_points(np.array([[1.0, 1e-40], [1.0, 1e-300]]))
     assert found[0, 0] == 1e-40 and bound[0, 0] < 2.0**-54
     assert not bound[1, 0] < 1  # lost, and told so
+
+
+def test_a_function_of_what_may_be_0_is_unknown():
+    table = of(lambda x, y: [1 / ((x + y) - x), jnp.log((x + y) - x), y / jnp.sqrt((x + y) - x), jnp.exp((x + y) - x)])
+    _, bound = table.at_points(np.array([[1.0, 1e-300], [1.0, 0.5]]))
+    assert (bound < 1).tolist() == [[False, False, False, True], [True] * 4]
+
+
+def test_a_result_known_to_be_small_is_not_what_rounding_makes_of_it():
+    def spread(x):
+        return 1 - jnp.sqrt(jnp.mean(jnp.cos(x)) ** 2 + jnp.mean(jnp.sin(x)) ** 2)
+
+    def loading(k, t):
+        g = jnp.sqrt(k * k + 0.02)
+        return 2 * (jnp.exp(g * t) - 1) / ((g + k) * (jnp.exp(g * t) - 1) + 2 * g)
+
+    with jax.enable_x64(True):
+        slope = jax.jit(jax.grad(qed.stabilize(spread)))(jnp.array([0.25, 0.25 + 2.0**-24, 0.25 - 2.0**-24]))
+        assert abs(slope[0]) < 2.0**-53 * abs(slope[1]) and float(slope[1]) == pytest.approx(2.0**-24 / 3, rel=1e-15)
+        assert jax.jit(jax.grad(qed.stabilize(loading), 1))(0.3, 3000.0) == 0  # 1e-400, and NaN as written
 
 
 def test_what_is_no_number_is_unknown():

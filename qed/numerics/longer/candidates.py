@@ -5,8 +5,9 @@ A difference a - b loses log2(max(|a|, |b|) / |a - b|) bits of what was rounded 
 - where neither is rounded by more than sums and scalings of inputs (``x - mean(x)``): such sums are written on purpose;
 - where both have one sign and are added, or their ranges lie apart, |a| and |b| within 4/3 of each other nowhere.
 
-A function that is steep beside a regular point, such as the logarithm near 1 (`STEEP`), does the same to a rounded
-operand. Ranges are those of fact cards and of interval arithmetic, the inputs being anything.
+What a loop adds may cancel in any step: the whole loop is named. A function that is steep beside a regular point, such
+as the logarithm near 1 (`STEEP`), does the same to a rounded operand. Ranges are those of fact cards and of interval
+arithmetic, the inputs being anything.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from qed import facts
 from qed.graph.build import Node, reachable
+from qed.graph.calls import Scan
 from qed.graph.dtypes import is_real
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.signs import MOVES
@@ -59,6 +61,10 @@ def candidates(outputs: Sequence[Node]) -> list[Node]:
     for node in reachable(outputs):
         if not is_real(node.dtype):
             continue
+        call = node.equation.call if node.equation is not None else None
+        if isinstance(call, Scan):
+            found += [node] if _sums_inside(call) else []
+            continue
         if len(node.children) == STEEP.get(node.operation) and rounded(node.children[0]) > Rounded.NOT:
             found.append(node)
         if node.operation not in SUMS or len(node.children) != 2:
@@ -69,6 +75,11 @@ def candidates(outputs: Sequence[Node]) -> list[Node]:
         if not _apart(a, b if node.operation == "sub" else _negated(b)):
             found.append(node)
     return found
+
+
+def _sums_inside(loop: Scan) -> bool:
+    """Whether a loop adds or subtracts real numbers, which may be rounded in the steps before."""
+    return any(e.primitive in SUMS and is_real(e.outputs[0].dtype) for e in loop.body.walk())
 
 
 class Walk:

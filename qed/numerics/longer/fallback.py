@@ -5,7 +5,9 @@ float32, bfloat16 or float16 is computed in float64 (`qed.numerics.longer.in_flo
 288 bits (`qed.numerics.longer.on_machine`). That takes the place of the rewritten graph where the latter
 
 - has differences that can cancel, as its operations tell (`candidates`), and
-- loses digits at points of all magnitudes (`judged`), or at the user's own points where they are given.
+- loses digits at points of all magnitudes (`judged`), or at the user's own points where they are given;
+
+and where a rewritten graph loses more than the function as written at some of the points.
 
 A function whose value keeps its digits may need longer numbers in its derivative alone.
 
@@ -17,26 +19,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import jax
 import numpy as np
 
+from qed.graph import jaxpr
 from qed.graph.build import Node
+from qed.graph.dtypes import as_wide, is_real
 from qed.graph.graph import Graph
 from qed.numerics.longer.candidates import candidates
 from qed.numerics.longer.in_float64 import Function, Pair, in_float64
-from qed.numerics.longer.judged import judged
+from qed.numerics.longer.judged import Limits, judged, worse
+from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.longer.on_machine import on_machine
-from qed.numerics.longer.probes import SEED, probes
+from qed.numerics.longer.probes import SEED, probes, where_defined
 from qed.numerics.rewriting.change import Only
-from qed.numerics.rewriting.session import Rewritten
+from qed.numerics.rewriting.differentiated import forward_graph, reverse_graph
+from qed.numerics.rewriting.session import Rewritten, rewrite
 from qed.span import Span
 
 T = TypeVar("T")
 _X64 = "jax_enable_x64"
+WORSE = 3.0
+"""At how many probes a rewritten result may lose more than as written, and less than that is chance."""
 SAME = 2.0
 """Bits that a result may lose at the user's own points and counts as right."""
 
@@ -48,13 +56,8 @@ class Wider(Protocol):
     """Whether its results need no others beside them."""
 
     @property
-    def bits(self) -> tuple[float, float]:
-        """How many bits a result must lose at a probe to count, and how many a difference."""
-        ...
-
-    @property
-    def least(self) -> float:
-        """How many probes must count."""
+    def limits(self) -> Limits:
+        """How many bits a result must lose at how many probes."""
         ...
 
     def truth(self, moving: Sequence[int] | None, points: Sequence[np.ndarray]) -> list[np.ndarray] | None:
@@ -85,6 +88,9 @@ class Longer:
     make: Callable[[Graph], Function]
     only: Only | None = None
     into: Any = None
+    _changed: bool = field(init=False, default=False)
+    _doubtful: bool = field(init=False, default=False)
+    _known: dict[tuple[int, ...], Sequence[Node] | None] = field(init=False, default_factory=dict)
 
     @cached_property
     def wider(self) -> Wider | None:
@@ -96,9 +102,20 @@ class Longer:
         """Whether the derivative in longer numbers needs none in the program's dtype beside it."""
         return self.wider is not None and self.wider.alone
 
-    def value(self, short: Rewritten) -> Rewritten | None:
-        """The value in longer numbers, where it is needed."""
+    def value(self, short: Rewritten, pair: Callable[[tuple[int, ...]], Pair]) -> Rewritten | None:
+        """The value in longer numbers, where it is needed.
+
+        A value that was rewritten and loses digits at few points takes them where its derivative does: what cancels in
+        one cancels in the other.
+
+        Args:
+            short: the graph of the value in the program's dtype.
+            pair: the graphs of its derivative in some inputs.
+        """
         blamed = self._blamed(short, None, len(short.outputs))
+        if blamed is None and self._doubtful:
+            moving = tuple(i for i, v in enumerate(self.graph.inputs) if is_real(v.dtype))
+            blamed = self._blamed_in(moving, pair(moving)) if _is_number(self.graph) else None
         return None if blamed is None or self.wider is None else self.wider.value(short, blamed)
 
     def needed(self, pair: Pair, moving: Sequence[int]) -> Pair | None:
@@ -108,9 +125,14 @@ class Longer:
             pair: these graphs in the program's dtype.
             moving: positions of the inputs that it is taken in.
         """
-        short = next(each for each in pair if each is not None)
-        blamed = self._blamed(short, moving, len(self.graph.outputs))
+        blamed = self._blamed_in(tuple(moving), pair)
         return None if blamed is None else self.derivative(moving, pair, blamed)
+
+    def _blamed_in(self, moving: tuple[int, ...], pair: Pair) -> Sequence[Node] | None:
+        if moving not in self._known:
+            short = next(each for each in pair if each is not None)
+            self._known[moving] = self._blamed(short, moving, len(self.graph.outputs))
+        return self._known[moving]
 
     def derivative(self, moving: Sequence[int], pair: Pair, blamed: Sequence[Node] = ()) -> Pair:
         """The reverse and the forward graph of the derivative in longer numbers."""
@@ -134,7 +156,7 @@ class Longer:
                 continue
             rows = [np.stack([np.asarray(point[i]) for point in points]) for i in range(len(points[0]))]
             truth = partial(self.wider.truth, None if k == 0 else tuple(moving))
-            seen = judged(each, truth, found, rows, len(self.graph.outputs), (SAME, SAME))
+            seen = judged(each, truth, found, rows, len(self.graph.outputs), ((SAME, 0.0),), SAME)
             if seen.points:
                 blamed |= {span for node in seen.blamed or found for span in node.spans or [node.span]}
         return blamed
@@ -147,19 +169,62 @@ class Longer:
 
     def _blamed(self, short: Rewritten, moving: Sequence[int] | None, normwise: int) -> Sequence[Node] | None:
         """The differences that lose digits; None where longer numbers are not needed, or not for this function."""
-        found = self._suspects(short)
-        if not found or self.wider is None:
+        self._changed |= bool(short.changes) and not short.builder.effects
+        found, changed = self._suspects(short), self._changed
+        if not (found or (changed and self.only is None)) or self.wider is None:
             return None
         if self.only is not None:
             return found
-        points = probes(self.graph)
-        rng = np.random.default_rng(SEED)
-        for node in short.inputs[len(points) :]:  # tangents
-            points.append(rng.standard_normal((len(points[0]), *node.shape)).astype(node.dtype))
-        truth = partial(self.wider.truth, None if moving is None else tuple(moving))
         wider = self.wider
-        judgement = untraced(lambda: judged(short, truth, found, points, normwise, wider.bits))
-        return judgement.blamed or found[:1] if judgement.points >= wider.least else None
+        truth = partial(wider.truth, None if moving is None else tuple(moving))
+
+        def measured() -> Sequence[Node] | None:
+            points = self._points(short)
+            if found:
+                judgement = judged(short, truth, found, points, normwise, wider.limits)
+                if judgement.needed:
+                    return judgement.blamed or found[:1]
+                self._doubtful |= moving is None and judgement.points > 1
+            written = self._written(moving, len(short.inputs)) if changed else None
+            more, lost = (0.0, 0.0) if written is None else worse(short, written, truth, points, normwise)
+            self._doubtful |= moving is None and lost > 0
+            if more < WORSE:
+                return None
+            return found[:1] or [change.new for change in short.changes if change.new is not None][:1] or None
+
+        return untraced(measured)
+
+    def _points(self, short: Rewritten) -> list[np.ndarray]:
+        """Where a graph is tried: its inputs, and tangents."""
+
+        def defined(points: Sequence[np.ndarray]) -> np.ndarray:
+            real = [x for x in in_numpy(self._evaluated, points) if is_real(x.dtype)]
+            return np.all([np.all(np.isfinite(as_wide(x)).reshape(len(x), -1), axis=1) for x in real], axis=0)
+
+        points = where_defined(self.graph, probes(self.graph), defined)
+        rng = np.random.default_rng(SEED)
+        for node in short.inputs[len(points) :]:
+            points.append(rng.standard_normal((len(points[0]), *node.shape)).astype(node.dtype))
+        return points
+
+    @cached_property
+    def _evaluated(self) -> Callable[..., list[Any]]:
+        """The function as written."""
+        return rewrite(self.graph, rewritings=()).function
+
+    def _written(self, moving: Sequence[int] | None, inputs: int) -> Callable[..., Sequence[Any]] | None:
+        """The function as written, or the graph of its derivative."""
+        if moving is None:
+            return self._evaluated
+        make = reverse_graph if inputs == len(self.graph.inputs) else forward_graph
+        graph = make(self._evaluated, self.graph, moving)
+        return None if graph is None else lambda *xs: list(jaxpr.evaluate(graph, xs))
+
+
+def _is_number(graph: Graph) -> bool:
+    """Whether a function returns one real number and nothing else."""
+    (first, *others) = graph.outputs
+    return not others and first.shape == () and is_real(first.dtype)
 
 
 def untraced(compute: Callable[[], T]) -> T:

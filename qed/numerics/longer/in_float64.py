@@ -21,13 +21,15 @@ from qed.domains.widened import widen
 from qed.graph.build import Node
 from qed.graph.dtypes import as_wide, is_real
 from qed.graph.graph import Graph
-from qed.numerics.longer.judged import CANCELLED, LEAST, LOST
+from qed.numerics.longer.judged import Limits
 from qed.numerics.longer.lengthened import lengthened
 from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.rewriting.change import Change
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.session import Rewritten
 
+LIMITS: Limits = ((12.0, 4.0), (8.0, 16.0))
+"""How many bits a result must lose at how many probes."""
 Pair = tuple[Rewritten | None, Rewritten | None]
 """A reverse and a forward graph of a derivative."""
 
@@ -74,14 +76,9 @@ class InFloat64:
     alone: ClassVar[bool] = True
 
     @property
-    def bits(self) -> tuple[float, float]:
-        """How many bits a result must lose at a probe to count, and how many a difference."""
-        return LOST, CANCELLED
-
-    @property
-    def least(self) -> float:
-        """How many probes must count."""
-        return LEAST
+    def limits(self) -> Limits:
+        """How many bits a result must lose at how many probes."""
+        return LIMITS
 
     def truth(self, moving: Sequence[int] | None, points: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs in float64 at some points, or those of the derivative's graph."""

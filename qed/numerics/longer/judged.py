@@ -1,7 +1,7 @@
 """What a rewritten graph still loses at points of all magnitudes, beside the same graph in longer numbers.
 
-At each point (`probes`) both are evaluated. The point counts against the graph where at least `LOST` bits of a result
-are wrong and either
+At each point (`probes`) both are evaluated. The point counts against the graph where so many bits of a result are wrong
+(`Limits`) and either
 
 - a difference that can cancel did (`candidates`): |a - b| is at most 2^-CANCELLED of the larger of both; or
 - a function with a steep slope met a rounded number: |x f'(x) / f(x)| is at least 2^CANCELLED, as for the logarithm
@@ -9,7 +9,10 @@ are wrong and either
 - it overflowed: the result is no number or infinite, and is a number of the dtype in truth, where the function is.
 
 A single zero of a smooth function is met by chance: it costs k bits at about one point in 2^k. So some points count
-for nothing, and `LEAST` of `probes.COUNT` are asked for.
+for nothing, and the fewer bits are lost, the more points are asked for.
+
+A rewriting is right at most points where the original is not, and may round more often where it is: `worse` counts the
+points at which it loses over `MORE` bits more than the function as written.
 """
 
 from __future__ import annotations
@@ -24,25 +27,41 @@ import numpy as np
 from qed import facts
 from qed.graph.build import Node
 from qed.graph.dtypes import as_wide, is_real, unit_roundoff
-from qed.numerics.longer.candidates import STEEP
+from qed.numerics.longer.candidates import STEEP, SUMS
 from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.rewriting.session import Rewritten
 
-LOST = 12.0
 KEPT = 4.0
 """A result that has no more bits than these right has lost too many, whatever its dtype."""
 CANCELLED = 6.0
-LEAST = 4
+WRONG, MORE = 3.0, 1.0
+"""Bits that a rewritten result must have lost, and lost more than as written, to be worse."""
+DOUBTFUL = 6.0
+"""Bits that a rewritten value may lose nowhere if longer numbers in its derivative are no reason for them in it."""
 MOST = 64
 """At so many points, evenly chosen among those where something can be lost, the truth is computed."""
 
 
+Limits = tuple[tuple[float, float], ...]
+"""Pairs: how many bits a result must have lost to count, and how many points must count; one pair is enough."""
+
+
 @dataclass(frozen=True)
 class Judgement:
-    """At how many points a graph lost digits to some nodes or overflowed, an array counting by its share of numbers."""
+    """What a graph lost at some points to some nodes or by overflow.
+
+    Args:
+        points: at how many points, an array counting by its share of numbers, by the first of the limits.
+        needed: whether there were enough points.
+        blamed: the nodes.
+    """
 
     points: float
+    needed: bool
     blamed: tuple[Node, ...]
+
+
+NOTHING = Judgement(0.0, False, ())
 
 
 def judged(
@@ -51,7 +70,8 @@ def judged(
     nodes: Sequence[Node],
     points: Sequence[np.ndarray],
     normwise: int,
-    bits: tuple[float, float] = (LOST, CANCELLED),
+    limits: Limits,
+    cancelled: float = CANCELLED,
 ) -> Judgement:
     """Compare a graph with its evaluation in longer numbers, at those points where one of the three can be.
 
@@ -61,7 +81,8 @@ def judged(
         nodes: what may have lost digits.
         points: one array an input, points along its first axis.
         normwise: from which output on an array is judged by its largest element (gradients are).
-        bits: how many a result must have lost, and how many a node.
+        limits: how many bits at how many points are enough.
+        cancelled: how many bits a node must have lost.
     """
     count = len(short.outputs)
     operands = [child for node in nodes for child in node.children]
@@ -69,20 +90,72 @@ def judged(
     found = in_numpy(function, points)
     real = [i for i in range(count) if is_real(found[i].dtype)]
     rest = iter(found[count:])
-    causes = [_cause(node, [as_wide(next(rest)) for _ in node.children], bits[1]) for node in nodes]
+    causes = [_cause(node, [as_wide(next(rest)) for _ in node.children], cancelled) for node in nodes]
     infinite = [~np.all(np.isfinite(_flat(found[i])), axis=1) for i in real]
-    suspected = np.flatnonzero(np.any([*causes, *infinite], axis=0)) if real else np.zeros(0, int)
-    chosen = suspected[np.unique(np.linspace(0, len(suspected) - 1, min(MOST, len(suspected))).astype(int))]
+    if not real:
+        return NOTHING
+    undefined = np.any(infinite, axis=0)  # most of these points are outside of the function's domain
+    groups = [np.flatnonzero(np.any(causes, axis=0) & ~undefined), np.flatnonzero(undefined)]
+    parts = [_some(group) for group in groups]
+    weights = np.concatenate([np.full(len(p), len(g) / max(1, len(p))) for g, p in zip(groups, parts, strict=True)])
+    chosen = np.concatenate(parts)
     true = truth([x[chosen] for x in points]) if len(chosen) else None
     if true is None:
-        return Judgement(0, ())
-    pairs = [(found[i][chosen], true[i]) for i in real]
-    lost = np.max([_lost(*pair, i >= normwise, bits[0]) for i, pair in zip(real, pairs, strict=True)], axis=0)
+        return NOTHING
+    lost = [_bits(found[i][chosen], true[i], i >= normwise) for i in real]
     defined = [np.all(np.isfinite(_flat(true[i])), axis=1) for i in real if i < normwise]
-    burst = np.max([_burst(*pair) for pair in pairs], axis=0) * np.all(defined, axis=0)
-    guilty = [lost * cause[chosen] for cause in causes]
-    harmed = np.max([burst, *guilty], axis=0).sum() * len(suspected) / len(chosen)
-    return Judgement(float(harmed), tuple(n for n, g in zip(nodes, guilty, strict=True) if g.any()))
+    burst = np.max([_burst(found[i][chosen], true[i]) for i in real], axis=0) * np.all(defined, axis=0)
+    digits = -np.log2(unit_roundoff(found[real[0]].dtype)) - KEPT
+    counts, blamed = list[float](), dict[Node, None]()
+    for bits, _ in limits:
+        share = np.max([_share(each >= min(bits, digits)) for each in lost], axis=0)
+        guilty = [share * cause[chosen] for cause in causes]
+        counts.append(float(np.sum(np.max([burst, *guilty], axis=0) * weights)))
+        blamed |= {node: None for node, each in zip(nodes, guilty, strict=True) if each.any()}
+    needed = any(count >= least for count, (_, least) in zip(counts, limits, strict=True))
+    return Judgement(counts[0], needed, tuple(blamed))
+
+
+def worse(
+    short: Rewritten,
+    written: Callable[..., Sequence[Any]],
+    truth: Callable[[list[np.ndarray]], list[np.ndarray] | None],
+    points: Sequence[np.ndarray],
+    normwise: int,
+) -> tuple[float, float]:
+    """At how many points a graph loses more bits than the function as written, and at how many over `DOUBTFUL` bits.
+
+    An array counts by its share of numbers. The points are those at which both differ.
+
+    Args:
+        short: the rewritten graph in the program's dtype.
+        written: the function as written, or its derivative, with the outputs of the graph.
+        truth: the same in longer numbers.
+        points: one array an input.
+        normwise: from which output on an array is judged by its largest element.
+    """
+    found, others = (in_numpy(function, points) for function in (short.function, written))
+    real = [i for i, x in enumerate(found) if is_real(x.dtype)]
+    if not real:
+        return 0.0, 0.0
+    apart = [np.any(_bits(found[i], others[i], i >= normwise) > WRONG, axis=1) for i in real]
+    suspected = np.flatnonzero(np.any(apart, axis=0))
+    chosen = _some(suspected)
+    true = truth([x[chosen] for x in points]) if len(chosen) else None
+    if true is None:
+        return 0.0, 0.0
+    more, lost = [], []
+    for i in real:
+        ours, theirs = (_bits(x[i][chosen], true[i], i >= normwise) for x in (found, others))
+        more.append(_share((ours > WRONG) & (ours > theirs + MORE)))
+        lost.append(_share(ours > DOUBTFUL))
+    first, second = (float(np.max(s, axis=0).sum() * len(suspected) / len(chosen)) for s in (more, lost))
+    return first, second
+
+
+def _some(places: np.ndarray) -> np.ndarray:
+    """At most `MOST` of some places, evenly chosen."""
+    return places[np.unique(np.linspace(0, len(places) - 1, min(MOST, len(places))).astype(int))]
 
 
 def _flat(array: Any) -> np.ndarray:
@@ -90,15 +163,15 @@ def _flat(array: Any) -> np.ndarray:
     return found.reshape(len(found), -1)
 
 
-def _lost(found: Any, truth: Any, normwise: bool, bits: float) -> np.ndarray:
-    """The share of the numbers of a result that have lost digits, at each point."""
+def _bits(found: Any, truth: Any, normwise: bool) -> np.ndarray:
+    """The bits that every number has lost, at each point; 0 where it is not finite, or the truth is not known."""
     a, b, unit = _flat(found), _flat(truth), unit_roundoff(found.dtype)
     info = jnp.finfo(found.dtype)
     size = np.maximum(np.abs(b), float(info.tiny))
     with np.errstate(all="ignore"):
         size = np.maximum(size, size.max(axis=1, keepdims=True, initial=0.0)) if normwise else size
-        wrong = np.abs(a - b) >= (2.0 ** min(bits, -np.log2(unit) - KEPT) - 1) * unit * size
-    return _share(wrong & np.isfinite(a) & (np.abs(b) <= float(info.max)))
+        lost = np.log2(1 + np.abs(a - b) / (unit * size))
+    return np.where(np.isfinite(a) & (np.abs(b) <= float(info.max)) & ~np.isnan(lost), lost, 0.0)
 
 
 def _burst(found: Any, truth: Any) -> np.ndarray:
@@ -113,6 +186,8 @@ def _share(mask: np.ndarray) -> np.ndarray:
 
 def _cause(node: Node, operands: Sequence[np.ndarray], least: float) -> np.ndarray:
     """At which points a node may have multiplied the errors of its operands."""
+    if node.operation not in STEEP and node.operation not in SUMS:  # a loop
+        return np.ones(len(operands[0]), bool)
     rank = max(a.ndim for a in operands)
     a, *others = (x.reshape(x.shape[0], *(1,) * (rank - x.ndim), *x.shape[1:]) for x in operands)
     with np.errstate(all="ignore"):
@@ -144,4 +219,4 @@ def condition(name: str, x: np.ndarray, *others: np.ndarray) -> np.ndarray:
     return x * card.derivative.evaluate(arithmetic=facts.NUMPY, x=x, y=value) / value
 
 
-__all__ = ["Judgement", "condition", "judged"]
+__all__ = ["Judgement", "condition", "judged", "worse"]

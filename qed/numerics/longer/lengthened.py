@@ -40,6 +40,8 @@ JACOBIAN = 4096
 SHORT = frozenset(["float32", "float16", "bfloat16"])
 TERMS = 64
 """The longest sum of products."""
+ROWS = 4
+"""The largest square matrix."""
 
 _INLINED = ("jit", "closed_call", "core_call", "named_call", "remat")
 _MOVED = frozenset([facts.Class.LINEAR, facts.Class.SELECT, facts.Class.COMPARE, facts.Class.ZERO_DERIVATIVE])
@@ -102,7 +104,8 @@ def _variables(graph: Graph) -> list[Atom]:
 def _elementary(graph: Graph, short: bool, trusted: bool) -> bool:
     """Whether a graph is arithmetic on few numbers."""
     small = all(math.prod(v.shape) <= ELEMENTS for g in _graphs(graph) for v in _variables(g))
-    return small and all(_allowed(equation, short, trusted) for equation in graph.walk())
+    allowed = small and all(_allowed(equation, short, trusted) for equation in graph.walk())
+    return allowed and _short_products(graph, [False] * len(graph.inputs))
 
 
 def _allowed(equation: Equation, short: bool, trusted: bool) -> bool:
@@ -118,15 +121,40 @@ def _allowed(equation: Equation, short: bool, trusted: bool) -> bool:
         return False
     if name in BY_PYTHON:
         return not short
-    if name == "dot_general":
-        return _short_product(equation)
-    return facts.classify(name) in _KINDS
+    return name == "dot_general" or facts.classify(name) in _KINDS
 
 
-def _short_product(equation: Equation) -> bool:
-    """Whether a product is of two vectors, or of short ones in a row: no matrix that something is multiplied with."""
+def _short_products(graph: Graph, fixed: Sequence[bool]) -> bool:
+    """Whether products are of two vectors, or by a small square matrix that no input decides: none is a layer.
+
+    Args:
+        graph: a graph.
+        fixed: which of its inputs depend on nothing.
+    """
+    known = {v for v, constant in zip(graph.inputs, fixed, strict=True) if constant} | {v for v, _ in graph.constants}
+
+    def constant(atom: Atom) -> bool:
+        return isinstance(atom, Literal) or atom in known
+
+    for equation in graph.equations:
+        given = list(map(constant, equation.inputs))
+        known.update(equation.outputs if all(given) else ())
+        if isinstance(equation.call, Inline) and not _short_products(equation.call.graph, given):
+            return False
+        if isinstance(equation.call, Scan) and not _short_products(equation.call.body, [False] * len(given)):
+            return False
+        if equation.primitive == "dot_general" and not _short_product(equation, given):
+            return False
+    return True
+
+
+def _short_product(equation: Equation, fixed: Sequence[bool]) -> bool:
     ((left, _), _) = equation.params["dimension_numbers"]
-    return not equation.outputs[0].shape and math.prod(equation.inputs[0].shape[i] for i in left) <= TERMS
+    x = equation.inputs[0]
+    if not equation.outputs[0].shape:
+        return math.prod(x.shape[i] for i in left) <= TERMS
+    sizes = {size for each in equation.inputs for size in each.shape}
+    return any(fixed) and len(sizes) == 1 and max(sizes) <= ROWS
 
 
 class _Longer:

@@ -12,10 +12,11 @@ a, b, c, extra) and makes one number:
 
 Bounds of relative errors go along, to first order::
 
-    rho(a b + c) = (|a b| (rho(a) + rho(b)) + |c| rho(c)) / |a b + c| + EPS
+    rho(a b + c) = (|a b| (rho(a) + rho(b) + rho(a) rho(b)) + |c| rho(c)) / |a b + c| + EPS
 
 where EPS is left out if nothing was cut off. A sum that is 0 and need not be becomes a number as small as its error,
-with a bound above 1: what is added to it keeps its digits, and its sign decides nothing. The loop's body is one
+with a bound above 1: what is added to it keeps its digits, and its sign decides nothing. Of a function whose argument
+is so uncertain that |c| rho(b) is 1/2 or more nothing is known, since it may have a pole there. The loop's body is one
 straight piece of integer arithmetic for all operations, so that XLA compiles a few dozen array operations for any
 program; and as the table is data, equal sizes share one executable.
 
@@ -58,6 +59,8 @@ LANES = 8
 FIELDS = 5
 LENGTH = 2 * DIGITS + 2
 """Places in which a product and a sum are formed."""
+FIRST_ORDER = 0.5
+"""Up to which relative error a function is taken as linear."""
 LARGEST = 2.0**50
 """What is rounded to an integer must be smaller."""
 
@@ -170,13 +173,15 @@ def _instruction(operation: Any, extra: Any, operands: Any) -> Any:
     lost = ((down > 3) & xp.any(product != 0, -1)) | ((aside > LENGTH - DIGITS - 1) & xp.any(term != 0, -1))
     sizes = xp.abs(mantissa(digits))
     size = xp.abs(mantissa(found)) * _scale(-lead)
-    error = _weighed(sizes[0] * sizes[1], ra + rb) * _scale(-down) + _weighed(sizes[2], rc) * _scale(-aside - 1)
+    error = _weighed(sizes[0] * sizes[1], ra + rb + _weighed(ra, rb)) * _scale(-down)
+    error = error + _weighed(sizes[2], rc) * _scale(-aside - 1)
     error = error + xp.where(lost, float(BASE) ** (3 - LENGTH), 0.0)
     summed = xp.where(error == 0, 0.0, error / size) + xp.where(behind, EPS, 0.0)
     certain = (ra < 1) & ((ra == 0) | (sign != 0))
     picked = xp.where(certain, xp.where(chosen, rb, rc), xp.inf)
     vanished = (da[..., 0] == 0) & (rb != 0)
-    bound = xp.where(vanished, xp.inf, ra + _weighed(xp.abs(to_floats(dc, ec)), rb))
+    through = _weighed(xp.abs(to_floats(dc, ec)), rb)
+    bound = xp.where(vanished | (through >= FIRST_ORDER), xp.inf, ra + through)
     began = xp.where(known & (ra < 1), 0.0, xp.inf)
     kept = xp.where(operation == Operation.PLAIN, 0.0, xp.where(operation == Operation.BOUND, bound, ra))
     rho = xp.where(fused, summed, xp.where(choose, picked, xp.where(starts, began, kept)))

@@ -31,7 +31,7 @@ from qed.graph.build import Node
 from qed.graph.dtypes import is_real, unit_roundoff
 from qed.graph.graph import Graph
 from qed.numerics.longer.in_float64 import Pair, longer_changes
-from qed.numerics.longer.judged import CANCELLED
+from qed.numerics.longer.judged import Limits
 from qed.numerics.longer.lengthened import is_small_arithmetic
 from qed.numerics.longer.program import Unsupported, constants, program
 from qed.numerics.longer.schedule import Table
@@ -41,8 +41,12 @@ from qed.numerics.rewriting.session import Rewritten
 
 KNOWN = 2.0**-54
 """The largest relative error of what is rounded."""
-LEAST, LEAST_IN_SHORT = 10.0, 32.0
-"""How many probes must lose digits: of a function of float64; in float64 of one whose results are shorter."""
+NOTHING = 2.0**-200
+"""A bound of an error below which a result is as good as known."""
+LIMITS: Limits = ((9.0, 10.0), (7.0, 32.0))
+"""How many bits a result must lose at how many probes."""
+LEAST_IN_SHORT = 32.0
+"""At how many probes one whose results are shorter must lose in float64 what they have."""
 IDENTITY = "the same operations on numbers of 288 bits, rounded at the end; it takes longer, too"
 Key = tuple[tuple[int, ...], bool]
 
@@ -79,16 +83,11 @@ class OnMachine:
     _derivatives: dict[Key, tuple[Graph, Table] | None] = field(init=False, default_factory=dict)
 
     @property
-    def bits(self) -> tuple[float, float]:
-        """How many bits a result must lose at a probe to count, and how many a difference."""
+    def limits(self) -> Limits:
+        """How many bits a result must lose at how many probes."""
         if self.into is None:
-            return 9.0, CANCELLED
-        return float(np.log2(unit_roundoff(self.into) / unit_roundoff("float64"))), CANCELLED
-
-    @property
-    def least(self) -> float:
-        """How many probes must count."""
-        return LEAST if self.into is None else LEAST_IN_SHORT
+            return LIMITS
+        return ((float(np.log2(unit_roundoff(self.into) / unit_roundoff("float64"))), LEAST_IN_SHORT),)
 
     def truth(self, moving: Sequence[int] | None, points: Sequence[np.ndarray]) -> list[np.ndarray] | None:
         """The outputs at some points, or those of the derivative's graph; NaN where they are not known."""
@@ -176,9 +175,16 @@ def _beside(short: Rewritten, table: Table, blamed: Sequence[Node]) -> Rewritten
 
 
 def _known(other: Any, found: Any, error: Any) -> Any:
-    """The machine's result where it is known; a zero keeps the sign that it has in float64."""
+    """The machine's result where it is known; a zero keeps the sign that it has in float64.
+
+    A result that is known to be small beside others of its array, and no more of it, is that of float64 so far as it
+    lies within the machine's bound, and 0 or the nearest number within the bound else.
+    """
     found, error = found.reshape(other.shape), error.reshape(other.shape)
-    return jnp.where((error < KNOWN) & ~((found == 0) & (other == 0)), found, other)
+    bound = jnp.abs(found) * error
+    small = bound <= jnp.maximum(KNOWN * jnp.max(jnp.where(error < KNOWN, jnp.abs(found), 0), initial=0), NOTHING)
+    within = jnp.clip(jnp.where(jnp.isnan(other), 0, other), found - bound, found + bound)
+    return jnp.where((error < KNOWN) & ~((found == 0) & (other == 0)), found, jnp.where(small, within, other))
 
 
 __all__ = ["OnMachine", "on_machine"]

@@ -12,7 +12,11 @@ large, arguments are near each other, or one is near a number like 1 or pi. Each
     in (0, 1)      near 0, near 1 (10^-U(0, 8) from it), or anywhere, by argument
     shares         arrays whose sum is 1: nearly equal ones or not, two arrays near each other or not; numbers by
                    themselves beside them near 1 or anywhere
+    directions     arrays whose norm is 1 or near it; numbers by themselves as beside shares
     mixed          each argument by one of these
+
+Many functions are defined on a part of the line only: probabilities, positive scales. Where a function is no number at
+more than half of the points, others are drawn until there are enough at which it is one (`where_defined`).
 """
 
 from __future__ import annotations
@@ -28,6 +32,8 @@ from qed.graph.graph import Graph
 
 COUNT = 512
 SEED = 0
+ROUNDS = 4
+"""How often points are drawn again at most."""
 BESIDE = (1.0, 0.0, -1.0, 2.0, np.pi / 2, np.pi)
 
 
@@ -38,7 +44,7 @@ def probes(graph: Graph, count: int = COUNT, seed: int = SEED) -> list[np.ndarra
         >>> import jax.numpy as jnp
         >>> from qed.graph.trace import trace
         >>> [x.shape for x in probes(trace(lambda x, n: x * n, jnp.zeros(3, "float32"), jnp.int32(2)).graph)]
-        [(568, 3), (568,)]
+        [(596, 3), (596,)]
     """
     rng = np.random.default_rng(seed)
     shapes = [v.shape for v in graph.inputs if is_real(v.dtype)]
@@ -46,6 +52,7 @@ def probes(graph: Graph, count: int = COUNT, seed: int = SEED) -> list[np.ndarra
     if any(math.prod(shape) > 1 for shape in shapes):
         aside = np.random.default_rng([seed, 1])
         rows += [_shares(aside, shapes) for _ in range(count // len(KINDS))]
+        rows += [_directions(aside, shapes) for _ in range(count // (2 * len(KINDS)))]
     reals = iter(zip(*rows, strict=True))
     found = []
     for variable in graph.inputs:
@@ -55,6 +62,37 @@ def probes(graph: Graph, count: int = COUNT, seed: int = SEED) -> list[np.ndarra
         else:
             whole = rng.integers(0, 2, (len(rows), *variable.shape))
             found.append(whole.astype(variable.dtype))
+    return found
+
+
+def where_defined(
+    graph: Graph, points: Sequence[np.ndarray], defined: Callable[[Sequence[np.ndarray]], np.ndarray]
+) -> list[np.ndarray]:
+    """Points, and others where a function is no number at more than half of them.
+
+    Args:
+        graph: the function, of whose inputs they are.
+        points: those that were drawn already.
+        defined: at which points it is a number.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.trace import trace
+        >>> graph = trace(lambda x: jnp.log(x) + jnp.log(1 - x), jnp.float32(1)).graph
+        >>> inside = lambda points: (points[0] > 0) & (points[0] < 1)
+        >>> found = where_defined(graph, probes(graph), inside)
+        >>> int(inside(probes(graph)).sum()), int(inside(found).sum())
+        (244, 256)
+    """
+    wanted = len(points[0]) // 2 - int(np.count_nonzero(defined(points)))
+    found = list(points)
+    for k in range(ROUNDS):
+        if wanted <= 0:
+            break
+        others = probes(graph, seed=SEED + 1 + k)
+        chosen = np.flatnonzero(defined(others))[:wanted]
+        found = [np.concatenate([x, y[chosen]]) for x, y in zip(found, others, strict=True)]
+        wanted -= len(chosen)
     return found
 
 
@@ -120,6 +158,19 @@ def _shares(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
     return found
 
 
+def _directions(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    """As unit vectors are, and what is near them."""
+    near = 10 ** -rng.uniform(1, 8)
+    found = []
+    for shape in shapes:
+        if not math.prod(shape) > 1:
+            found.append(1 + near * rng.standard_normal(shape) if rng.random() < 0.5 else 3 * rng.random(shape))
+            continue
+        arrows = rng.standard_normal(shape)
+        found.append(arrows / np.sqrt(np.sum(arrows**2, -1, keepdims=True)) * (1 + near * rng.standard_normal()))
+    return found
+
+
 def _mixed(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
     return [PURE[rng.integers(len(PURE))](rng, [shape])[0] for shape in shapes]
 
@@ -131,4 +182,4 @@ KINDS = (*PURE, _scattered, _mixed)
 """By which rule each point in turn is drawn."""
 
 
-__all__ = ["COUNT", "SEED", "probes"]
+__all__ = ["COUNT", "SEED", "probes", "where_defined"]

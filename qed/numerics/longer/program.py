@@ -104,6 +104,9 @@ class _Reader:
             return [np.asarray(found) for found in evaluated(equation, values)]
         if name == "stack":
             return [np.stack(list(map(self.terms, values)), params["axis"])]
+        if name == "unstack":
+            rows = np.moveaxis(self.terms(values[0]), params["axis"], 0)
+            return [rows[k, ...] for k in range(len(rows))]
         moved = rearranged(name, params, values if concrete else list(map(self.terms, values)))
         if moved is not None:
             return moved

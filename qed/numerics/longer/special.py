@@ -5,13 +5,14 @@
     erf x      2/sqrt(pi) e^-x^2 sum_n 2^n x^(2n+1) / (2n+1)!!                                             |x| < 3
     erfc x     h x e^-x^2 / pi sum_k e^-k^2 h^2 / (x^2 + k^2 h^2) - (2 / (e^(2 pi x / h) - 1) if x < pi / h)      x >= 3
     log G(x)   (z - 1/2) log z - z + log(2 pi)/2 + sum_k B_2k / (2k (2k-1) z^(2k-1)) - log (x ... (x+39)),  z = x + 40
-    I_n(x)     (x/2)^n sum_k (x/2)^2k / (k! (k+n)!)                                                        |x| < 40
+    I_n(x)     (x/2)^n sum_k (x/2)^2k / (k! (k+n)!)                                                        |x| < 90
+               e^x / sqrt(2 pi x) sum_k (-1)^k (4n^2 - 1) ... (4n^2 - (2k-1)^2) / (k! (8x)^k)              x >= 90
 
 With h = 0.3, the error of the second is about e^-(pi/h)^2 = 2^-158. The derivatives of log G are by the same sums.
 Errors of the argument go through the operations; what a series leaves out is part of the bound.
 
 References: Matta and Reichel, *Uniform computation of the error function and other related functions*, 1971; Abramowitz
-and Stegun, *Handbook of Mathematical Functions*, 6.1.40, 6.3.18, 6.4.11, 7.1.6, 9.6.10.
+and Stegun, *Handbook of Mathematical Functions*, 6.1.40, 6.3.18, 6.4.11, 7.1.6, 9.6.10, 9.7.1.
 """
 
 from __future__ import annotations
@@ -185,15 +186,29 @@ def _any_polygamma(w: Writer, order: Term, x: Term) -> Term:
 # --- modified Bessel functions ---------------------------------------------------------------------------------
 
 
+_NEAR = 90
+"""From where on Bessel functions are computed by their asymptotic series, whose error is e^-2x there: 2^-259."""
+
+
 def _bessel(order: int) -> Callable[[Writer, Term], Term]:
-    """e^-|x| I_n(x)."""
+    """e^-|x| I_n(x), n = 0 or 1 (Abramowitz and Stegun, 9.6.10 and 9.7.1)."""
 
     def function(w: Writer, x: Term) -> Term:
-        size, half = w.absolute(x), w.multiply(w.constant(Fraction(1, 2)), x)
-        series = [Fraction(1, math.factorial(k) * math.factorial(k + order)) for k in range(130)]
+        size = w.absolute(x)
+        near = w.subtract(size, w.constant(_NEAR))
+        close = w.choose(near, NEGATIVE, x, w.one)
+        half = w.multiply(w.constant(Fraction(1, 2)), close)
+        series = [Fraction(1, math.factorial(k) * math.factorial(k + order)) for k in range(210)]
         total = w.polynomial(series, w.multiply(half, half))
-        value = w.multiply(exp(w, w.negative(size)), w.multiply(total, w.power(half, order)))
-        return w.choose(w.subtract(size, w.constant(SHIFT)), NEGATIVE, value, w.unknown)
+        value = w.multiply(exp(w, w.negative(w.absolute(close))), w.multiply(total, w.power(half, order)))
+        far = w.choose(near, NEGATIVE, w.constant(_NEAR), size)
+        terms = [Fraction(1)]
+        for k in range(1, 110):
+            terms.append(terms[-1] * -(4 * order * order - (2 * k - 1) ** 2) / (8 * k))
+        beyond = w.within(w.polynomial(terms, w.reciprocal(far)), 240)
+        beyond = w.divide(beyond, w.root(w.multiply(w.constant(2 * PI), far)))
+        beyond = beyond if order == 0 else w.choose(x, NEGATIVE, w.negative(beyond), beyond)
+        return w.choose(near, NEGATIVE, value, beyond)
 
     return function
 

@@ -67,7 +67,7 @@ class Stable:
         self.short = self.value = rewrite(self.graph, self.only, everywhere=self.everywhere)
         self.fallback = Longer(self.graph, self._without_fallback, self.only and (self.lengthened or self.only))
         if self.longer:
-            self.value = self.fallback.value(self.value) or self.value
+            self.value = self.fallback.value(self.value, self.short_pair) or self.value
         self._function = self._attached()
 
     def __call__(self, *inputs: Any) -> list[Any]:
@@ -94,7 +94,7 @@ class Stable:
             return self
         found = copy(self)
         found.longer, found.fallback = True, Longer(self.graph, self._without_fallback, into=into)
-        found.value = found.fallback.value(self.short) or self.short
+        found.value = found.fallback.value(self.short, self.short_pair) or self.short
         found._derivatives, found._function = {}, found._attached()
         return found
 
