@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import qed
 from qed.graph.trace import trace
 from qed.numerics.rewriting.difference import rewrite
 from tests.numerics.cancellations import CLASSICS, CONTROLS
@@ -86,3 +87,21 @@ def test_zero_is_on_both_sides():
         for value in (differences, jax.jacfwd(differences)):
             found = jax.jit(jax.vmap(there if value is differences else jax.jacfwd(there)))(pairs)
             np.testing.assert_allclose(found, jax.vmap(value)(pairs), rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "value"),
+    [
+        (lambda v: jnp.arccos(v[:2] @ v[2:] / jnp.sqrt((v[:2] @ v[:2]) * (v[2:] @ v[2:]))), [1, 2, -1, -2], np.pi),
+        (lambda v: jnp.sum(jnp.sqrt(1 + v**2) - 1), [np.inf, 1], np.inf),
+        (lambda v: (jnp.exp(v) - 1) / v, -np.inf, 0.0),
+        (
+            lambda v: (2 * v[0] * v[1] - jnp.sqrt(v[0] * v[1])) - (2 * (v[0] - v[1]) - jnp.sqrt(v[0] - v[1])),
+            [1e-7, 1e-7],
+            -1e-7,
+        ),
+    ],
+    ids=["opposite vectors", "an infinite root", "an infinite rate", "where nothing cancels"],
+)
+def test_no_rewriting_is_worse_at_the_ends(function, x, value):
+    np.testing.assert_allclose(qed.stabilize(function)(jnp.array(x, np.float32)), value, rtol=1e-6, atol=1e-13)

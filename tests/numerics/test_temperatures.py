@@ -167,3 +167,21 @@ def test_growth_over_its_rate_keeps_its_derivatives_far_out_and_near_zero():
     verdict = scoring.verdict(case, "float32", qed.stabilize(growth), scoring.truths(case, "float32"))
     assert verdict.broken("value") and verdict.fixed("value") and verdict.fixed("gradient"), verdict
     assert qed.stabilize(growth).rewrites(jnp.float32(2.0), jnp.float32(0.5)).proved
+
+
+def test_an_entry_far_below_the_others_leaves_these_alone():
+    """Masked logits: what s_j - s_0 rounds off is larger than the differences of the others."""
+    functions = (
+        lambda z: 1 - jax.nn.softmax(z)[0],
+        lambda z: jnp.log1p(-jax.nn.softmax(z)[0]),
+        lambda z: jnp.log(jax.nn.softmax(z)[0]),
+        lambda z: jnp.log(jnp.sum(jnp.exp(z))) - z[0],
+    )
+    stable = jax.jit(lambda z: [jax.value_and_grad(qed.stabilize(f))(z) for f in functions])
+    p = np.exp([0.0, 1.0, 2.0]) / np.sum(np.exp([0.0, 1.0, 2.0]))
+    for mask in (-1e4, -1e8, -1e9, -1e30, float(np.finfo(np.float32).min), -np.inf):
+        rest, log_of_rest, log, minus = stable(jnp.array([mask, 0.0, 1.0, 2.0], np.float32))
+        assert rest[0] == 1 and log_of_rest[0] == 0 and log[0] == -minus[0]
+        np.testing.assert_allclose(log[0], mask, rtol=1e-3)
+        np.testing.assert_array_equal([rest[1], log_of_rest[1]], np.zeros((2, 4)))
+        np.testing.assert_allclose([log[1], -minus[1]], [[1, *-p]] * 2, rtol=1e-6)

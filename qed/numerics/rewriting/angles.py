@@ -44,10 +44,10 @@ def arccosine(difference: Difference, node: Node, cosine: Node | None = None) ->
     if len(polynomial) == 1 and child.operation != "cosine":
         return None
     if child.operation == "cosine":
-        low = (difference.emit(COSINE_DISTANCE_OF, *child.children, axes=child.params["axes"],
-                                    shape=child.shape), (COSINE_DISTANCE,))  # fmt: skip
-        minus = difference.emit(stable.ADD, child, difference.algebra.number(1.0, child))
-        return difference.emit(HALF_ANGLE, low[0], minus), (ARCCOSINE, *low[1])
+        (x, y), axes = child.children, child.params["axes"]
+        turned = difference.algebra.times(-1.0, y)  # 1 + c of x and y is 1 - c of x and -y
+        low, high = (difference.emit(COSINE_DISTANCE_OF, x, v, axes=axes, shape=child.shape) for v in (y, turned))
+        return difference.emit(HALF_ANGLE, low, high), (ARCCOSINE, COSINE_DISTANCE)
     low = difference.sharp(plus(one, polynomial, -1), child)
     high = difference.sharp(plus(one, polynomial), child)
     if low is None or high is None:

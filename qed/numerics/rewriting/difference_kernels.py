@@ -44,6 +44,11 @@ from qed.numerics.rewriting.smooth import sech2
 # --- powers ---
 
 
+def _sqrt_value(x: Any, y: Any, d: Any) -> Any:
+    a, b = jnp.sqrt(x), jnp.sqrt(y)
+    return jnp.where(jnp.isinf(d), a - b, over(d, a + b))
+
+
 def _sqrt_slopes(x: Any, y: Any, d: Any) -> Any:
     return -0.5 * over(sqrt(x, y, d), jnp.sqrt(x)) / jnp.sqrt(y)
 
@@ -75,14 +80,14 @@ def _rsqrt_slopes(x: Any, y: Any, d: Any) -> Any:
 
 sqrt = kernel(
     "sqrt_difference",
-    lambda x, y, d: over(d, jnp.sqrt(x) + jnp.sqrt(y)),
+    _sqrt_value,
     lambda x: 0.5 / jnp.sqrt(x),
     within,
     _sqrt_slopes,
 )
 norms = kernel(
     "norm_difference",
-    lambda x, y, d: over(d, jnp.sqrt(x) + jnp.sqrt(y)),
+    _sqrt_value,
     lambda x: over(0.5, jnp.sqrt(x)),
     within,
     lambda x, y, d: -0.5 * over(over(sqrt(x, y, d), jnp.sqrt(x)), jnp.sqrt(y)),

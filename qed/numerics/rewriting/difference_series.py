@@ -233,7 +233,9 @@ def _taylor(name: str, k: int, order: int, v: Any) -> Any:
     values = [float(value) for value in SERIES[name].coefficients(k)]
     if order:
         values = [j * values[j] for j in range(1, k)]
-    polynomial = jnp.zeros_like(v)
+    while values and not values[-1]:  # 0 times an infinite v
+        values.pop()
+    polynomial = jnp.full_like(v, values.pop() if values else 0)
     for value in values[::-1]:
         polynomial = polynomial * v + value
     return polynomial

@@ -7,7 +7,8 @@
 
 p_i - 1, which the derivative of the left side has at i, is 0 where p_i rounds to 1; the sum of the other p_j is not.
 u = c s for a number c, as of a temperature: the differences are those of s, and what c (s_j - s_i) rounds off is put
-back into the exponential, where it counts |u_j - u_i| times.
+back into the exponential, where it counts |u_j - u_i| times. Far below the others, at -10^9 as a masked entry is, more
+is rounded off than the others differ by; at -inf the differences are those to the largest.
 
 Reference: Blanchard, Higham and Higham, *Accurately computing the log-sum-exp and softmax functions*, 2021.
 """
@@ -22,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.graph.build import Node, Operation
+from qed.numerics.logspace import one_of_largest
 from qed.numerics.rewriting.difference_factory import exact_product
 from qed.numerics.rewriting.free_energy import TEMPERED_LOG_SOFTMAX
 from qed.numerics.rewriting.laws import Law
@@ -36,13 +38,20 @@ if TYPE_CHECKING:
 LOG_SOFTMAX = Law("a_i - logsumexp(a) = -log1p(sum(exp(a_j - a_i)) over j != i)", "always")
 
 
-def _gaps(s: Any, index: int, factor: float, divides: bool) -> tuple[Any, Any]:
-    """c (s_j - s_i) as numbers, and what they round off; c is the factor, or its inverse."""
-    at = s[index]
+def _gaps(s: Any, index: int, factor: float, divides: bool) -> tuple[Any, Any, Any]:
+    """u_j - u_i as numbers, c being the factor, or its inverse; what they round off; and whether u_i is -inf.
+
+    Where it is, the differences are those to the largest.
+    """
+    s = jnp.asarray(s)
+    number = jnp.full_like(s, factor)
+    u = s / number if divides else s * number
+    hidden = u[index] == -jnp.inf
+    highest = jnp.sum(jnp.where(one_of_largest(u, (0,)), s, 0))
+    at = jnp.where(hidden, highest, s[index])
     d = s - at
     of_at = d - s
     more = (s - (d - of_at)) - (at + of_at)
-    number = jnp.full_like(d, factor)
     if divides:
         q = d / number
         product, low = exact_product(q, number)
@@ -50,16 +59,20 @@ def _gaps(s: Any, index: int, factor: float, divides: bool) -> tuple[Any, Any]:
     else:
         q, low = exact_product(d, number) if factor != 1 else (d, jnp.zeros_like(d))
         rest = low + more * number
-    return q, jnp.where(jnp.isfinite(q) & jnp.isfinite(rest), rest, 0).astype(s.dtype)
+    return q, jnp.where(jnp.isfinite(q) & jnp.isfinite(rest), rest, 0).astype(s.dtype), hidden
 
 
 def _weights(s: Any, index: int, factor: float, divides: bool) -> tuple[Any, Any, Any]:
     """The largest exponent M >= 0, exp(u_j - u_i - M) with 0 at i, and exp(-M) + their sum."""
-    q, rest = _gaps(s, index, factor, divides)
-    shift = jnp.maximum(jnp.max(q), 0)
-    power = jnp.exp(q - jnp.where(jnp.isfinite(shift), shift, 0))
-    power = jnp.where(rest == 0, power, power + power * rest)
+    q, rest, hidden = _gaps(s, index, factor, divides)
+    largest = jnp.max(q)
+    of_largest = jnp.max(jnp.where(q == largest, rest, -jnp.inf))
+    largest, of_largest = jnp.where(jnp.isfinite(largest), largest, 0), jnp.where(jnp.isfinite(largest), of_largest, 0)
+    q, rest = q - largest, rest - of_largest
+    small = jnp.abs(rest) < 1
+    power = jnp.exp(jnp.where(small, q, q + rest)) * jnp.exp(jnp.where(small, rest, 0))
     terms = jnp.where(jnp.arange(s.shape[0], dtype=np.int32) == index, 0, power).astype(s.dtype)
+    shift = jnp.where(hidden, jnp.inf, largest + of_largest).astype(s.dtype)
     return shift, terms, jnp.exp(-shift) + jnp.sum(terms)
 
 
