@@ -33,6 +33,7 @@ from qed.errors import QedError
 from qed.graph.function import read
 from qed.optimization.bounds import bounds_of, spread
 from qed.optimization.contraction import contraction, seen_factor
+from qed.optimization.convergence import factor, left_flat, order, rounding
 from qed.optimization.cycles import refuted
 from qed.optimization.iterates import at, constants, descended, fixed, limit_of, minimum_within, newton, polished
 from qed.optimization.objective import Wide
@@ -47,9 +48,9 @@ LARGEST = 200
 ZERO = 1e-9
 """Which part of the largest curvature seen is taken for zero."""
 FLOOR = 1e-13
-"""Below which part of its first value an error is taken for rounding."""
-QUADRATIC = 1.5
-"""From which order seen on convergence is called quadratic; its limit is 2, which few iterates in float64 show."""
+"""Below which part of its first value an error of a method with a factor is taken for rounding."""
+SMALL = 0.01
+"""Which part of f - f* may be left along directions without curvature where the others are to predict a factor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +59,12 @@ class Rate:
 
     Args:
         method: its name.
-        kind: 'linear', 'sublinear', 'superlinear', 'quadratic', or 'none' where it did not converge.
+        kind: 'linear', 'sublinear', 'superlinear', 'quadratic', 'finite' where Newton's method is at the limit, up to
+            rounding, before three errors show an order, or 'none' where the last steps came no nearer.
         predicted: the factor a step by the curvatures at the limit; for Newton's method the order 2; None where the
             curvatures do not predict one.
         observed: the factor a step of the iterates; for 'superlinear' and 'quadratic' the order; for 'sublinear' the
-            power p of f - f* ~ k^-p.
+            power p of f - f* ~ k^-p; for 'finite' the number of steps.
         step, momentum: that were used; None for Newton's method.
         condition: the largest over the smallest curvature (above zero) at the limit; inf where there is none.
         errors: (steps + 1,) distances from the limit.
@@ -111,7 +113,8 @@ def rate(
             method; that the heavy ball's constants do for all such functions may be REFUTED.
 
     Returns:
-        An answer whose value is a `Rate`, MEASURED. UNKNOWN where the run does not end near a point without slope.
+        An answer whose value is a `Rate`, MEASURED. UNKNOWN where the run does not end near a point without slope, and
+        where it starts there.
 
     Raises:
         QedError: as `qed.graph.function.read` does; QED007 for a method or a number of steps that is none, and for
@@ -177,13 +180,19 @@ def _measured(wide: Wide, name: str, steps: int) -> Answer[Rate]:
         rule, step = constants(name, positive, scale)
         path = fixed(wide, start, rule, step, steps)
         away = not np.all(np.isfinite(path[-1])) or np.linalg.norm(path[-1] - limit) > np.linalg.norm(start - limit)
-        if away and name == "gradient":
+        if (away or _cycling(wide, path)) and name == "gradient":
             rule, step = StepRule("sgd"), 1.0 / scale
             path = fixed(wide, start, rule, step, steps)
     own = limit_of(wide, path[-1], steps) if np.all(np.isfinite(path[-1])) else None
     if own is None:
         return _unknown(Missing(f"{name} does not converge from this start", "a start nearer to the minimum"))
-    return _told(wide, name, rule, step, positive, path, own)
+    return _told(wide, name, rule, step, scale, path, own)
+
+
+def _cycling(wide: Wide, path: list[Array]) -> bool:
+    """Whether the iterates of a run still move at its end, and lie no lower than halfway."""
+    moves = float(np.linalg.norm(path[-1] - path[-2])) > ZERO * float(np.linalg.norm(path[1] - path[0]))
+    return moves and not at(wide, path[-1])[0] < at(wide, path[len(path) // 2])[0]
 
 
 def _slopes(wide: Wide, limit: Array, f: float, g: Array) -> bool:
@@ -200,21 +209,35 @@ def _unknown(missing: Missing) -> Answer[Rate]:
 
 
 def _told(
-    wide: Wide, name: str, rule: StepRule | None, step: float | None, positive: Array, path: list[Array], limit: Array
+    wide: Wide, name: str, rule: StepRule | None, step: float | None, scale: float, path: list[Array], limit: Array
 ) -> Answer[Rate]:
-    least = at(wide, limit)[0]
+    least, matrix = at(wide, limit)[0], wide.matrix(limit)
     errors = np.array([np.linalg.norm(x - limit) for x in path])
     gaps = np.array([at(wide, x)[0] - least for x in path])
+    if errors[0] <= rounding(errors, limit):
+        return _unknown(Missing("the start is the limit, up to rounding: no step shows a rate", "a start farther away"))
+    curvatures = np.linalg.eigvalsh(matrix)
+    if curvatures[0] < -ZERO * scale:
+        return _unknown(Missing(f"the limit is no minimum: a curvature there is {curvatures[0]:.4g}", "another start"))
+    positive = curvatures[curvatures > ZERO * scale]
     condition = float(positive[-1] / positive[0]) if positive.size else math.inf
-    momentum = None if rule is None else rule.momentum
     if rule is None:
-        kind, observed = _order(errors)
-        predicted = 2.0 if positive.size else None
+        regular = positive.size == len(curvatures)  # else a limit is not known along what is singular, and steps tell
+        moves = errors if regular else np.linalg.norm(np.diff(np.array(path), axis=0), axis=1)
+        kind, observed = order(moves, rounding(errors, limit))
+        predicted = 2.0 if regular and kind != "finite" else None
     else:
-        kind, observed = _factor(errors, gaps)
-        known = positive.size and kind != "sublinear"
+        floor = rounding(errors, limit, FLOOR)
+        kind, observed, power = factor(errors, gaps, floor)
+        last = int(np.flatnonzero(errors > floor)[-1])
+        left = left_flat(wide, limit, matrix, ZERO * scale, path[last])
+        if power is not None and left.unexplained > 0.5:
+            kind, observed = "sublinear", power
+        known = positive.size and kind != "sublinear" and left.whole < SMALL
         predicted = max(rule.growth(float(c), step) for c in positive) if known else None
-    value = Rate(name, kind, predicted, observed, step, momentum, condition, errors, gaps)
+    value = Rate(
+        name, kind, predicted, observed, step, None if rule is None else rule.momentum, condition, errors, gaps
+    )
     text = _sentence(value)
     reasons = [_main_reason(value)]
     if kind == "sublinear" and step is not None:
@@ -237,55 +260,11 @@ def _again(wide: Wide, rule: StepRule | None, step: float | None, path: list[Arr
     return bool(np.allclose(other[-1], path[-1], rtol=1e-6, atol=1e-12))
 
 
-def _factor(errors: Array, gaps: Array) -> tuple[str, float]:
-    """The factor a step over the second half of what is not rounding; or the power of k where that fits better."""
-    usable = np.flatnonzero(errors > FLOOR * max(errors[0], 1e-300))
-    last = int(usable[-1]) if usable.size else 0
-    if usable.size <= 3:  # at the limit at once
-        return "linear", 0.0 if last == 0 else float((errors[last] / errors[0]) ** (1 / last))
-    k = np.arange(max(1, last // 2), last + 1)
-    k = k[errors[k] > 0]
-    slope, line = _fit(k, np.log(errors[k]))
-    if slope >= 0:
-        return "none", math.exp(slope)
-    positive = k[gaps[k] > 0]
-    if last == len(errors) - 1 and positive.size > 3:
-        _, curve = _fit(np.log(k), np.log(errors[k]))
-        if curve < line and math.exp(slope) > 0.9:
-            return "sublinear", -_fit(np.log(positive), np.log(gaps[positive]))[0]
-    return "linear", math.exp(slope)
-
-
-def _fit(x: Array, y: Array) -> tuple[float, float]:
-    """The slope of a straight line through points, and the sum of squares that it leaves."""
-    if len(x) < 2:
-        return 0.0, 0.0
-    coefficients, rest, *_ = np.polyfit(x, y, 1, full=True)
-    return float(coefficients[0]), float(rest[0]) if len(rest) else 0.0
-
-
-def _order(errors: Array) -> tuple[str, float]:
-    """The order of convergence from the last three errors that are not rounding, or the factor where it is one."""
-    floor = 1e-14 * max(errors[0], 1.0)
-    usable = [e for e in errors if e > floor]
-    if not usable or not np.all(np.isfinite(errors)):
-        return ("quadratic", 2.0) if np.all(np.isfinite(errors)) else ("none", math.nan)
-    if len(usable) < len(errors):
-        usable = usable[: int(np.argmax(np.array(errors) <= floor))]
-    if len(usable) < 3:
-        return "quadratic", 2.0
-    a, b, c = usable[-3:]
-    if not a > b > c > 0:
-        return "none", math.nan
-    order = math.log(c / b) / math.log(b / a)
-    if order < 1.2:
-        return "linear", float(c / b)
-    return ("quadratic" if order > QUADRATIC else "superlinear"), order
-
-
 def _sentence(value: Rate) -> str:
-    if value.kind == "none":
-        return f"{value.method} does not converge from this start"
+    steps = len(value.errors) - 1
+    if value.kind == "finite":
+        after = "1 step" if value.observed == 1 else f"{value.observed:.0f} steps"
+        return f"{value.method} is at the limit, up to rounding, after {after}: too few to show an order"
     if value.kind == "sublinear":
         return (
             f"{value.method} converges without a factor a step: f - f* falls like k^-{value.observed:.3g}, "
@@ -293,12 +272,25 @@ def _sentence(value: Rate) -> str:
         )
     if value.kind in ("superlinear", "quadratic"):
         return f"{value.method} converges with the order {value.observed:.3g}: the digits that are right multiply"
-    told = f"{value.method} multiplies the error by {value.observed:.6g} a step"
-    if value.predicted is not None and value.method != "newton":
-        told += f"; the curvatures at the limit (condition {value.condition:.4g}) predict {value.predicted:.6g}"
-    elif value.method == "newton":
-        told += ": the Hessian at the limit is singular, so that the order 2 is lost"
-    return told
+    slow = 1 - value.observed
+    seen = f"1 - {slow:.2g}" if 0 < slow < 1e-5 else f"{value.observed:.6g}"
+    told = f"{value.method} multiplies the error by {seen} a step"
+    if value.kind == "none":
+        told = f"the last of {steps} steps of {value.method} come no nearer to the limit"
+    if value.method == "newton":
+        lost = "the Hessian at the limit is singular, so that the order 2 is lost"
+        return f"{told}: " + (lost if value.predicted is None else "the order 2 shows nearer to it")
+    if value.predicted is None:
+        return f"{told} so far; f still rises along directions whose curvature at the limit is zero or nearly so"
+    told += f"; the curvatures at the limit (condition {value.condition:.4g}) predict {value.predicted:.6g}"
+    return f"{told}, which {steps} steps are too few to show" if _early(value, steps) else told
+
+
+def _early(value: Rate, steps: int) -> bool:
+    """Whether the slowest error has not yet shrunk by e, and what was seen is another factor than its own."""
+    assert value.predicted is not None
+    slow, seen = -math.log(max(value.predicted, 1e-300)), -math.log(max(value.observed, 1e-300))
+    return 0 < slow * steps < 1 and abs(seen - slow) > 0.1 * slow
 
 
 def _main_reason(value: Rate) -> Reason:
@@ -311,7 +303,9 @@ def _main_reason(value: Rate) -> Reason:
         f"condition {value.condition:.6g}",
         predicted=value.predicted,
         observed=value.observed,
-        unpredicted="a curvature at the limit is zero",
+        unpredicted="an order takes three errors"
+        if value.kind == "finite"
+        else "a curvature at the limit is zero or nearly so",
         standing=Standing.MEASURED,
         text=f"distances from the limit: {shown}, ... {value.errors[-1]:.3g} after {len(value.errors) - 1} steps",
     )

@@ -21,9 +21,7 @@ def logistic(w):
     return jnp.mean(jax.nn.softplus(-SIGNS * (X @ w))) + 0.05 * w @ w
 
 
-@pytest.mark.parametrize(
-    ("method", "predicted"), [("gradient", 99 / 101), ("heavy ball", 9 / 11), ("nesterov", 0.9), ("heavy-ball", 9 / 11)]
-)
+@pytest.mark.parametrize(("method", "predicted"), [("gradient", 99 / 101), ("heavy-ball", 9 / 11), ("nesterov", 0.9)])
 def test_the_factor_of_a_narrow_valley(method, predicted):
     answer = qed.rate(valley, jnp.ones(2), method=method, steps=150)
     assert answer.kind == "linear"
@@ -35,34 +33,35 @@ def test_the_factor_of_a_narrow_valley(method, predicted):
 
 @pytest.mark.parametrize("method", ["gradient", "nesterov"])
 def test_a_loss_that_is_no_quadratic_keeps_to_the_curvatures_at_its_minimum(method):
-    answer = qed.rate(logistic, jnp.zeros(3), method=method, steps=60)
+    answer = qed.rate(logistic, jnp.zeros(3), method=method, steps=40)
     assert answer.observed == pytest.approx(answer.predicted, abs=0.03)
     assert answer.errors[-1] < 1e-8
 
 
-def test_newton_multiplies_its_digits_and_loses_that_where_the_hessian_is_singular():
+def test_newton_multiplies_its_digits():
     regular = qed.rate(logistic, jnp.zeros(3), method="newton", steps=8)
     assert regular.kind == "quadratic"
     assert regular.predicted == 2.0
     assert regular.observed == pytest.approx(2.0, abs=0.3)
-    singular = qed.rate(lambda x: x**4, jnp.asarray(1.0), method="newton", steps=20)
-    assert singular.kind == "linear"
-    assert singular.observed == pytest.approx(2 / 3, rel=1e-6)
+
+
+def quartic(x):
+    return x**4
 
 
 def test_without_curvature_there_is_no_factor():
-    answer = qed.rate(lambda x: x**4, jnp.asarray(1.0), method="gradient", steps=400)
+    answer = qed.rate(quartic, jnp.asarray(1.0), method="gradient", steps=200)
     assert answer.kind == "sublinear"
     assert answer.predicted is None
     assert answer.observed == pytest.approx(2.0, abs=0.1)  # x' = -4 x^3: x ~ k^(-1/2)
     bound = answer.reasons[1]
     assert 0 < bound.observed <= 1
-    assert qed.rate(lambda x: x**4, jnp.asarray(1.0), method="nesterov", steps=50).unknown
+    assert qed.rate(quartic, jnp.asarray(1.0), method="nesterov", steps=50).unknown
 
 
 def test_a_flat_valley_counts_the_curvatures_above_zero():
     rows = jnp.array([[1.0, 2.0, 3.0], [0.0, 1.0, 1.0]])
-    answer = qed.rate(lambda w: jnp.sum((rows @ w - 1) ** 2), jnp.ones(3), method="gradient", steps=400)
+    answer = qed.rate(lambda w: jnp.sum((rows @ w - 1) ** 2), jnp.ones(3), method="gradient", steps=100)
     assert answer.kind == "linear"
     assert answer.observed == pytest.approx(answer.predicted, rel=1e-3)
 
@@ -75,6 +74,44 @@ def test_constants_on_a_region_prove_a_factor():
     assert all(each.check() for each in answer.answers)
     curved = qed.rate(logistic, jnp.zeros(3), steps=30, region=(jnp.full(3, -jnp.inf), jnp.full(3, jnp.inf)))
     assert curved.observed < curved.bound < 1
+
+
+def mixed(w):
+    return w[0] ** 4 + w[1] ** 2
+
+
+def test_a_power_is_told_only_where_something_other_than_curvature_is_left():
+    """13 curvatures from 1e-6 to 1: a power fits a hundred steps better than a factor; in x^4 + y^2 x^4 is left."""
+    sizes = 10.0 ** jnp.linspace(-6, 0, 13)
+    for method, slowest in (("gradient", (1e6 - 1) / (1e6 + 1)), ("nesterov", 0.999)):
+        answer = qed.rate(lambda w: jnp.sum(sizes * w[:13] ** 2) / 2, jnp.ones(14), method=method)
+        assert answer.kind == "linear" and answer.predicted == pytest.approx(slowest, rel=1e-9)
+        assert "too few" in answer.headline and "zero" not in answer.headline
+    power = qed.rate(mixed, jnp.ones(2))
+    assert power.kind == "sublinear" and power.predicted is None
+    tiny = qed.rate(lambda w: 1e-10 * w[0] ** 2 + w[1] ** 2, jnp.ones(2), steps=20)
+    assert tiny.kind == "linear" and tiny.predicted is None and "nearly" in tiny.headline
+
+
+@pytest.mark.parametrize(
+    ("fun", "start", "kind", "observed"),
+    [
+        (mixed, [0.0, 1.0], "finite", 1),
+        (mixed, [1.0, 1.0], "linear", 2 / 3),
+        (lambda w: w @ w, [1.0, 1.0], "finite", 1),
+    ],
+)
+def test_an_order_of_newton_is_told_only_where_three_errors_show_it(fun, start, kind, observed):
+    answer = qed.rate(fun, jnp.array(start), method="newton")
+    assert (answer.kind, answer.predicted) == (kind, None)
+    assert answer.observed == pytest.approx(observed, rel=1e-6)
+
+
+def test_a_start_at_the_limit_shows_no_rate_and_a_start_far_away_no_order():
+    assert qed.rate(jnp.cosh, jnp.asarray(0.0), method="newton").unknown
+    assert qed.rate(jnp.cosh, jnp.asarray(0.0)).unknown
+    far = qed.rate(lambda w: jnp.exp(w) - w, jnp.asarray(9.0), method="newton", steps=5)  # about one a step
+    assert far.kind == "linear" and "nearer" in far.headline and "singular" not in far.headline
 
 
 @pytest.mark.parametrize(
@@ -110,7 +147,7 @@ def test_a_region_of_one_number_a_side_is_that_of_all_parameters():
     def f(x):
         return jnp.sum(x) ** 2 + jnp.sum(x**2)
 
-    answer = qed.rate(f, jnp.array([1.0, 2.0]), method="gradient", region=(-jnp.inf, jnp.inf))
+    answer = qed.rate(f, jnp.array([1.0, 2.0]), method="gradient", steps=5, region=(-jnp.inf, jnp.inf))
     assert any("constant 6.0000" in str(part.claim) for part in answer.answers)
     assert not any("4.0000" in str(part.claim) for part in answer.answers)
 
@@ -121,5 +158,5 @@ def test_constants_of_a_region_say_nothing_of_a_minimum_outside():
     def f(x):
         return x**2 / 2 + 10 * jnp.sqrt(x**2 + 0.01)
 
-    answer = qed.rate(f, jnp.asarray(2.5), method="gradient", steps=2000, region=(2.0, 3.0))
+    answer = qed.rate(f, jnp.asarray(2.5), method="gradient", steps=400, region=(2.0, 3.0))
     assert answer.value.bound is None and any("not in the region" in each.what for each in answer.missing)
