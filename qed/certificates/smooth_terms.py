@@ -73,7 +73,7 @@ class SmoothTerm:
         n, domain = len(lower), BallEnds(BITS)
         try:
             with precision(BITS):
-                jet = DenseJets(domain, self.algebra.variables, lower, upper).of(self.form)
+                jet = DenseJets(domain, self.algebra.variables, lower, upper).whole(self.form)
         except Rough as error:
             message = f"no derivative of {error}"
             raise NotSmooth(message) from None

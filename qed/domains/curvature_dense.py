@@ -1,8 +1,9 @@
 """Jets of terms on one box with slopes as a vector and second derivatives as a matrix: for many variables at once.
 
 The chain rule of `qed.domains.curvature_jets`, entry by entry in arrays. A sum over rows of data costs as many matrices
-as there are rows. What stands in a term is smooth although the program chooses there: log(e^a + e^b), which every
-stable spelling computes with a maximum, is one atom of `qed.domains.curvature_identities`.
+as there are rows; second derivatives with few entries are dictionaries until they meet a matrix. What stands in a term
+is smooth although the program chooses there: log(e^a + e^b), which every stable spelling computes with a maximum, is
+one atom of `qed.domains.curvature_identities`.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ from typing import Any
 import numpy as np
 
 from qed.domains.curvature_jets import Jet, Jets, Rough
-from qed.domains.curvature_terms import Atom, ends
+from qed.domains.curvature_terms import Atom, Form, ends
+from qed.domains.intervals import combined
 
 Array = np.ndarray
+FEW = 4
+"""Of how many slopes that are not zero a product is a dictionary."""
 
 
 class DenseJets(Jets):
     """Jets of forms in a domain of enclosures on one box, given by ends for all variables.
 
-    A jet is a value (1,), its slopes (n,) and second derivatives (n, n); None for zero.
+    A jet is a value (1,), its slopes (n,) and second derivatives, of `whole` (n, n); None for zero.
 
     >>> import numpy as np
     >>> from qed.domains.curvature_algebra import Algebra
@@ -29,7 +33,7 @@ class DenseJets(Jets):
     >>> from qed.domains.interval import Interval
     >>> a = Algebra()
     >>> x, y = a.variable(0, "x", (0.0, 2.0)), a.variable(1, "y", (0.0, 2.0))
-    >>> jet = DenseJets(Interval(), a.variables, np.zeros(2), np.ones(2)).of(a.multiply(x, y))
+    >>> jet = DenseJets(Interval(), a.variables, np.zeros(2), np.ones(2)).whole(a.multiply(x, y))
     >>> print(jet.slope, jet.second)
     [[0.0, 1.0], [0.0, 1.0]] [[[0.0, 0.0], [1.0, 1.0]], [[1.0, 1.0], [0.0, 0.0]]]
     """
@@ -39,6 +43,33 @@ class DenseJets(Jets):
         self.n = len(variables)
         self.place = {atom: k for k, atom in enumerate(variables)}
         self.box = [self.numbers.between(lower[k : k + 1], upper[k : k + 1]) for k in range(self.n)]
+
+    def whole(self, form: Form) -> Jet:
+        """The jet of a form, with its second derivatives as a matrix.
+
+        Raises Rough where it holds a choice.
+        """
+        found = self.of(form)
+        return Jet(found.value, found.slope, self._whole(found.second))
+
+    def _whole(self, second: Any) -> Any:
+        """A dictionary as a matrix."""
+        if not isinstance(second, dict):
+            return second
+        places, values = list(second), list(second.values())
+        return self._placed(np.array(places), combined(lambda *parts: np.concatenate(parts), *values))
+
+    def _placed(self, places: Array, values: Any) -> Any:
+        """The symmetric matrix with the values (count,) at the places (count, 2), and zeros."""
+        if values.doubt:
+            where = "second derivatives"
+            raise Rough(where)
+        ends = []
+        for zero, part in zip(self._number(0.0).parts, values.parts, strict=True):
+            end = np.full((self.n, self.n), zero[0], zero.dtype)
+            end[places[:, 0], places[:, 1]] = end[places[:, 1], places[:, 0]] = part
+            ends.append(end)
+        return self.numbers.of(tuple(ends))
 
     def _computed(self, atom: Atom) -> Jet:
         if atom.lost is not None:
@@ -62,24 +93,84 @@ class DenseJets(Jets):
         return total, {atom: c for atom, c in terms.items() if atom not in self.place}
 
     def _sum(self, x: Any, y: Any) -> Any:
-        return y if x is None else x if y is None else self._add(x, y)
+        if x is None or y is None:
+            return dict(y) if isinstance(y, dict) else x if y is None else y
+        if isinstance(x, dict) and isinstance(y, dict):
+            return self._gather(x, y)
+        return self._add(self._whole(x), self._whole(y))
 
     def _apart(self, x: Any, y: Any) -> Any:
+        x, y = self._whole(x), self._whole(y)
         if x is None or y is None:
             return x if y is None else self._times(self._number(-1.0), y)
         return self._sub(x, y)
 
     def _times(self, k: Any, x: Any) -> Any:
-        return None if x is None else self._mul(k, x)
+        return super()._times(k, x) if isinstance(x, dict) else None if x is None else self._mul(k, x)
 
     def _square(self, g: Any) -> Any:
-        return None if g is None else self._outer(g, g)
+        if g is None:
+            return None
+        places = self._places(g)
+        return self._outer(g, g) if len(places) > FEW else super()._square(self._at(g, places))
+
+    def _spread(self, second: Any, shares: Sequence[Any], slopes: Sequence[Any]) -> Any:
+        """All pairs at once, where slopes have few entries: a pair has those of both."""
+        known = [np.zeros(0, int) if g is None else self._places(g) for g in slopes]
+        if len(slopes) < 2 or not any(map(len, known)) or 2 * max(map(len, known)) > FEW:
+            return super()._spread(second, shares, slopes)
+        zeros = self.numbers.point(np.zeros(self.n + 1))
+        padded = [zeros if g is None else combined(lambda a, z: np.append(a, z[:1]), g, zeros) for g in slopes]
+        rows = combined(lambda *parts: np.stack(parts), *padded)
+        first, last = np.tril_indices(len(slopes), -1)
+        places = np.full((len(first), FEW), self.n)
+        for p, (k, m) in enumerate(zip(first, last, strict=True)):
+            both = np.union1d(known[k], known[m])
+            places[p, : len(both)] = both
+        one, two = (rows.map(lambda a, k=k: a[k[:, None], places]) for k in (first, last))
+        apart = self._sub(one, two)
+        square = self._mul(apart.map(lambda a: a[:, :, None]), apart.map(lambda a: a[:, None, :]))
+        weights = combined(lambda *parts: np.concatenate(parts), *shares)
+        pairs = self._mul(weights.map(lambda a: a[first]), weights.map(lambda a: a[last]))
+        parts = self._mul(pairs.map(lambda a: a[:, None, None]), square).map(np.ravel)
+        i, j = (np.broadcast_to(a, (len(first), FEW, FEW)).ravel() for a in (places[:, :, None], places[:, None, :]))
+        return self._sum(second, self._placed(*self._added(i, j, parts)))
+
+    def _added(self, i: Array, j: Array, parts: Any) -> tuple[Array, Any]:
+        """The places i <= j of entries (count,), each once, and the sums of the entries there."""
+        chosen = np.flatnonzero((i <= j) & (j < self.n))
+        keys, where, counts = np.unique(i[chosen] * self.n + j[chosen], return_inverse=True, return_counts=True)
+        order = np.argsort(where, kind="stable")
+        start = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        sums = []
+        for alone in (True, False):  # few places have most of the entries
+            rows = np.flatnonzero((counts == 1) == alone)
+            if len(rows):
+                table = np.full((len(rows), int(counts[rows].max())), len(i))  # the last number is a zero
+                for r, k in enumerate(rows):
+                    table[r, : counts[k]] = chosen[order[start[k] : start[k] + counts[k]]]
+                padded = combined(lambda a, z: np.append(a, z), parts, self._number(0.0))
+                sums.append((rows, padded.map(lambda a, table=table: a[table]).sum(1)))
+        turned = np.argsort(np.concatenate([rows for rows, _ in sums]))
+        total = combined(lambda *a: np.concatenate(a)[turned], *(values for _, values in sums))
+        return np.stack([keys // self.n, keys % self.n], axis=1), total
 
     def _cross(self, g: Any, f: Any) -> Any:
         if g is None or f is None:
             return None
+        one, two = self._places(g), self._places(f)
+        if max(len(one), len(two)) <= FEW:
+            return super()._cross(self._at(g, one), self._at(f, two))
         cross = self._outer(g, f)
         return self._add(cross, cross.map(np.transpose))
+
+    def _places(self, g: Any) -> Array:
+        """Where slopes are not surely zero."""
+        low, high = g.bounds
+        return np.flatnonzero((low != 0) | (high != 0))
+
+    def _at(self, g: Any, places: Array) -> dict[int, Any]:
+        return {int(k): g.map(lambda a, k=k: a[k : k + 1]) for k in places}
 
     def _outer(self, x: Any, y: Any) -> Any:
         return self._mul(x.map(lambda a: np.reshape(a, (-1, 1))), y.map(lambda a: np.reshape(a, (1, -1))))

@@ -17,7 +17,8 @@ import numpy as np
 
 from qed import facts
 from qed.domains.curvature_terms import Atom, Form, ends
-from qed.domains.formulas import Formulas
+from qed.domains.intervals import combined
+from qed.domains.operators import Formulary, Operators
 
 Pair = tuple[int, int]
 
@@ -29,52 +30,6 @@ class Jet:
     value: Any
     slope: Any
     second: Any
-
-
-class Operators:
-    """Enclosures of any domain with Python's operators; the formulas of cards are evaluated in them."""
-
-    def __init__(self, domain: Any, value: Any) -> None:
-        self.domain, self.value = domain, value
-
-    def _with(self, name: str, other: Operators) -> Operators:
-        return Operators(self.domain, self.domain.combine(name, [self.value, other.value]))
-
-    def __add__(self, other: Operators) -> Operators:
-        return self._with("add", other)
-
-    def __sub__(self, other: Operators) -> Operators:
-        return self._with("sub", other)
-
-    def __mul__(self, other: Operators) -> Operators:
-        return self._with("mul", other)
-
-    def __truediv__(self, other: Operators) -> Operators:
-        return self._with("div", other)
-
-    def __neg__(self) -> Operators:
-        zero = self.domain.numbers.point(np.zeros(1))
-        return Operators(self.domain, self.domain.combine("sub", [zero, self.value]))
-
-
-class Formulary:
-    """The arithmetic of formulas over a domain, on enclosures with operators."""
-
-    def __init__(self, domain: Any) -> None:
-        self.domain, self.formulas = domain, Formulas(domain)
-
-    def constant(self, value: float) -> Operators:
-        """The number itself."""
-        return Operators(self.domain, self.domain.numbers.point(np.array([value], np.float64)))
-
-    def call(self, name: str, *operands: Operators, **parameters: Any) -> Operators:
-        """An enclosure of a function of the tables."""
-        return Operators(self.domain, self.formulas.call(name, *(x.value for x in operands), **parameters))
-
-    def select(self, comparison: str, left: Any, right: Any, then: Any, otherwise: Any) -> Operators:
-        """The branch that is certain, or the hull of both."""
-        parts = (x.value for x in (left, right, then, otherwise))
-        return Operators(self.domain, self.formulas.select(comparison, *parts))
 
 
 PAIRS = 1 << 14
@@ -196,19 +151,8 @@ class Jets:
         self._pairs += len(jets) ** 2
         if self._pairs > PAIRS:
             raise Rough(atom.kind)
-        shares, first = [], base or 0
-        sums = {}
-        for k, one in enumerate(jets):  # 1 / sum of (w_l / w_k) exp(a_l - a_k)
-            total = self._number(1.0)
-            for m, other in enumerate(jets):
-                if m != k:
-                    weight = self._rational(atom.data[m] / atom.data[k])
-                    part = self.domain.image(_card("exp"), self._sub(other.value, one.value))
-                    total = self._add(total, self._mul(weight, part))
-            sums[k] = total
-            shares.append(self.domain.image(_card("reciprocal"), total))
-        value = self.domain.image(_card("log"), self._mul(self._rational(atom.data[first]), sums[first]))
-        found = self._fixed(value if base is not None else self._add(jets[first].value, value))
+        shares, value = self._shares(atom, [jet.value for jet in jets], base or 0)
+        found = self._fixed(value if base is not None else self._add(jets[0].value, value))
         for k, jet in enumerate(jets):
             if base is None:
                 slope, second = jet.slope, jet.second
@@ -217,11 +161,34 @@ class Jets:
             if k != base:
                 found.slope = self._sum(found.slope, self._times(shares[k], slope))
                 found.second = self._sum(found.second, self._times(shares[k], second))
-        for k, one in enumerate(jets):
-            for m in range(k):  # p_k p_l (a_k,i - a_l,i)(a_k,j - a_l,j)
-                apart = self._square(self._apart(one.slope, jets[m].slope))
-                found.second = self._sum(found.second, self._times(self._mul(shares[k], shares[m]), apart))
+        found.second = self._spread(found.second, shares, [jet.slope for jet in jets])
         return found
+
+    def _shares(self, atom: Atom, values: Sequence[Any], first: int) -> tuple[list[Any], Any]:
+        """The shares p_k, 1 / sum of (w_l / w_k) exp(a_l - a_k), and the logarithm of the sum relative to a_first."""
+        count = len(values)
+        one = self._number(1.0)
+        if count == 1:
+            return [one], self.domain.image(_card("log"), self._rational(atom.data[0]))
+        every = combined(lambda *parts: np.stack(np.broadcast_arrays(*parts)), *values)
+        shares, sums = [], []
+        for k in range(count):
+            others = [m for m in range(count) if m != k]
+            apart = self._sub(every.map(lambda a, others=others: a[others]), values[k])
+            weights = [ends(atom.data[m] / atom.data[k]) for m in others]
+            low, high = (np.array(side)[:, None] for side in zip(*weights, strict=True))
+            parts = self._mul(self.numbers.between(low, high), self.domain.image(_card("exp"), apart))
+            sums.append(self._add(one, parts.sum(0)))
+            shares.append(self.domain.image(_card("reciprocal"), sums[k]))
+        return shares, self.domain.image(_card("log"), self._mul(self._rational(atom.data[first]), sums[first]))
+
+    def _spread(self, second: Any, shares: Sequence[Any], slopes: Sequence[Any]) -> Any:
+        """Second derivatives and the sum of p_k p_l (a_k,i - a_l,i)(a_k,j - a_l,j) over pairs."""
+        for k, one in enumerate(slopes):
+            for m in range(k):
+                both = self._mul(shares[k], shares[m])
+                second = self._sum(second, self._times(both, self._square(self._apart(one, slopes[m]))))
+        return second
 
     # --- arithmetic of enclosures ---
 

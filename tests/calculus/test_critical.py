@@ -114,6 +114,11 @@ def test_the_next_derivative_does_not_depend_on_units(fun, x, nature):
         assert qed.critical_point(fun, x).value.nature == nature
 
 
+def test_a_minimum_is_proved_where_forty_numbers_are_all_the_largest():
+    answer = qed.critical_point(lambda x: jax.nn.logsumexp(x) + x @ x / 2, jnp.full(40, -1 / 40, jnp.float32))
+    assert answer.proved and answer.kind == "minimum"
+
+
 def test_the_claim_names_the_true_point_and_its_distance():
     answer = qed.critical_point(jnp.cos, float32(np.pi)[0])
     off = abs(float(np.float32(np.pi)) - np.pi)

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from qed.calculus.bounding.boxes import OnBoxes
+from qed.calculus.bounding.by_terms import OnTerms
 from qed.domains.jet import full, pairs, spectral_bound
 from qed.domains.jets import jets_on
 from qed.graph.trace import trace
@@ -145,3 +147,22 @@ def test_norm_of_an_interval_matrix_bounds_every_matrix_in_it():
     for t in rng.random((30, *lower.shape)):
         norms = np.linalg.norm(full(lower + t * (upper - lower), 4), 2, axis=(1, 2))
         assert np.all(norms <= bound * (1 + 1e-12))
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: jax.nn.logsumexp(x) + jnp.sum(x * x) / 2 - x[0] * x[1],
+        lambda x: jax.nn.logsumexp(jnp.concatenate([x, x[:3] - 2 * x[3:6], jnp.ones(2)])) + jnp.exp(x[0] * x[2]),
+        lambda x: jax.nn.logsumexp(jnp.arange(24.0).reshape(4, 6) @ x / 9 - 1) * jnp.cosh(x[5]) + jnp.sum(x[::2] ** 3),
+    ],
+    ids=["one number each", "differences", "rows of data"],
+)
+def test_second_derivatives_of_terms_on_a_box_are_those_of_the_program(fun):
+    x = np.linspace(-0.25, 0.5, 6)
+    jet = OnTerms.near(OnBoxes.of(trace(fun, x)), x)(x[None], x[None])
+    with jax.enable_x64(True):
+        slope, second = np.asarray(jax.grad(fun)(x)), np.asarray(jax.hessian(fun)(x))[np.triu_indices(6)]
+    for ends, true in ((jet.slope, slope), (jet.hessian, second)):
+        assert np.all(ends.lower - 1e-13 <= true) and np.all(true <= ends.upper + 1e-13)
+        assert np.max(ends.upper - ends.lower) < 1e-11

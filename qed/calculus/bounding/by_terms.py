@@ -16,13 +16,14 @@ from qed.calculus.shapes.found import Term, term
 from qed.domains.curvature_dense import DenseJets
 from qed.domains.curvature_jets import Rough
 from qed.domains.curvature_line import atoms
+from qed.domains.curvature_terms import Atom
 from qed.domains.interval import Interval
 from qed.domains.intervals import Intervals
 from qed.domains.jet import Jet
 
 Array = np.ndarray
 ENTRIES = 1 << 16
-"""How many entries the matrices of all atoms may have together."""
+"""How many second derivatives all atoms may have together."""
 NEAR = 2.0**-6
 """How large the box about a point is on which the term is made."""
 
@@ -52,8 +53,9 @@ class OnTerms:
         found = term(boxes.traced, lower, upper)
         if found.form is None or found.doubtful is not None or len(found.algebra.variables) != boxes.size:
             return None
-        count = sum(1 for _ in atoms(found.form, set()))
-        return cls(boxes, found) if count * boxes.size**2 <= ENTRIES else None
+        known: dict[int, frozenset[int]] = {}
+        count = sum(len(_variables(atom, known)) ** 2 for atom in atoms(found.form, set()))
+        return cls(boxes, found) if count <= ENTRIES else None
 
     @property
     def size(self) -> int:
@@ -69,7 +71,7 @@ class OnTerms:
         if inside:
             try:
                 with np.errstate(all="ignore"):
-                    jet = DenseJets(Interval(), self.term.algebra.variables, lower[0], upper[0]).of(form)
+                    jet = DenseJets(Interval(), self.term.algebra.variables, lower[0], upper[0]).whole(form)
             except Rough:
                 inside = False
             else:
@@ -80,3 +82,13 @@ class OnTerms:
                 return Jet(jet.value, slope.map(lambda a: a[None]), upper_part)
         ends = np.full((1, n), np.inf), np.full((1, n * (n + 1) // 2), np.inf)
         return Jet(Intervals([-np.inf], [np.inf]), Intervals(-ends[0], ends[0]), Intervals(-ends[1], ends[1]))
+
+
+def _variables(atom: Atom, known: dict[int, frozenset[int]]) -> frozenset[int]:
+    """The variables of an atom, by their numbers; of what has been asked they are known."""
+    if atom.index not in known:
+        inner = [_variables(other, known) for form in atom.args for other, _ in form.terms]
+        known[atom.index] = (
+            frozenset([atom.index]).union(*inner) if atom.kind == "variable" else frozenset().union(*inner)
+        )
+    return known[atom.index]
