@@ -195,29 +195,30 @@ def _known(case: Judged, of: Answer[Any], kind: Ending) -> Answer[Verdict]:
 def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     point: Any = part.value
     assert point is not None
+    nature = "" if point.moving else point.nature
     flats = [flatten([leaf for leaf in jax.tree.leaves(d.vector) if is_float(leaf)]) for d in point.directions]
-    if point.nature != "minimum" or not part.proved:
+    if nature != "minimum" or not part.proved:
         found = fall_for_ever(case, case.here, [sign * v for v in flats for sign in (1.0, -1.0)])
         found = fall_for_ever(case, case.here, ways(case, None)) if found is None else found
         if found is not None:
             return found
-    if point.nature == "neither" or (point.nature != "maximum" and falls(case, flats)):
+    if nature == "neither" or (nature != "maximum" and falls(case, flats)):
         steps = in_steps(case, flats)
         if steps is not None:
             return steps
         text = f"Not a minimum: {len(flats)} directions do not bend, and along one of them f falls."
         return case.says(Ending.SADDLE, text, parts=(part,), direction=point.directions[0].vector if flats else None)
-    if point.nature == "maximum":
+    if nature == "maximum":
         return case.says(Ending.MAXIMUM, "A maximum, by derivatives of higher order.", parts=(part,))
     names = "; ".join(d.named() for d in point.directions[:3])
-    if point.nature != "minimum":
+    if nature != "minimum":
         away = falls_in_float64(case, flats)
         away = saturated(case, flats) if away is None else away
         away = jumped(case, 0.0, {}) if away is None else away
         if away is not None:
             return away
-    if point.nature == "minimum" or not point.negative:
-        sure = "" if point.nature == "minimum" else " as far as was looked"
+    if nature == "minimum" or not point.negative:
+        sure = "" if nature == "minimum" else " as far as was looked"
         text = f"A flat minimum{sure}: f is determined and x is not, f does not bend along {names or 'some direction'}."
         return case.says(Ending.FLAT_MINIMUM, text, parts=(part,))
     return case.unknown(Ending.UNDECIDED, "Undecided: some curvatures are zero up to rounding.", "higher derivatives")

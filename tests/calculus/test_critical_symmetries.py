@@ -56,3 +56,15 @@ def test_units_that_can_be_exchanged_are_counted_and_others_are_not():
     assert len(plain) == 1 and "exchanging the 3 units between w['a'] and w['b']" in plain[0] and "3! = 6" in plain[0]
     unequal = jnp.array([1.0, 2.0, 3.0])
     assert not sentences(lambda w: jnp.sum((jnp.tanh(POSITIVE @ w["a"] + w["c"]) * unequal @ w["b"]) ** 2))
+
+
+def test_a_point_that_only_symmetries_move_is_a_minimum():
+    ring = lambda t: -jnp.sum(jnp.cos(jnp.roll(t, -1) - t))  # noqa: E731
+    for turns, nature in ((1, "minimum"), (3, "maximum")):
+        answer = qed.critical_point(ring, jnp.asarray(2 * np.pi * turns * np.arange(10) / 10, jnp.float32))
+        assert answer.kind == "degenerate" and answer.nature == nature and answer.check()
+        assert any("Morse-Bott" in reason.text for reason in answer.reasons) and "not a strict one" in answer.headline
+    broken = lambda t: (t[0] - t[1]) ** 2 - 1e-15 * (t[0] + t[1] - 2) ** 6  # noqa: E731
+    along = lambda t: t[2] ** 2 - (t[0] * t[1]) ** 2  # noqa: E731 - each of two ways changes nothing, both together do
+    for fun, at in ((broken, np.ones(2)), (along, np.zeros(3))):
+        assert qed.critical_point(fun, at).nature == ""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Answer, Reason
-from qed.calculus.points import words
+from qed.calculus.points import orbits, words
 from qed.calculus.points.case import Case
 from qed.calculus.points.flat import Higher, in_one_variable, in_several
 from qed.calculus.points.located import Local
@@ -53,12 +53,16 @@ def degenerate(case: Case, center: Array, at: Local, common: dict[str, Any]) -> 
         found = Higher("") if kind is Kind.SADDLE else _higher(case, center, vectors, values, room)
     except NotSmooth:
         found = Higher("")
+    orbit = ""
+    if kind is Kind.DEGENERATE and not found.nature:
+        orbit = orbits.nature(case, center, at, motions, (negative, positive, int(flat.sum())))
     ways = _ways(case, basis, motions, found)
     falls = (case.direction(vectors[:, 0], float(values[0])),) if negative else ()
     distance = float(np.linalg.norm(center - case.point))
     value = CriticalPoint(
-        kind, found.nature if kind is Kind.DEGENERATE else "", case.tree(center), distance, negative=negative,
-        positive=positive, flat=int(flat.sum()), curvatures=values, directions=(*falls, *ways), **common,
+        kind, (found.nature or orbit) if kind is Kind.DEGENERATE else "", case.tree(center), distance,
+        negative=negative, positive=positive, flat=int(flat.sum()), curvatures=values, directions=(*falls, *ways),
+        moving=bool(orbit), **common,
     )  # fmt: skip
     if not _stands_still(case, center, at):
         certificate = None
@@ -193,7 +197,7 @@ def _answer(
         reasons=(
             *((_told(value.directions[0], proof is not None),) if saddle else ()),
             _counted(value, room, isinstance(proof, FlatDirection)),
-            *(() if saddle else (test,)),
+            *(() if saddle else (orbits.told(value.nature),) if value.moving else (test,)),
             *_named(value, motions),
             words.rounding(value.gradient, value.rounding),
             *words.exchanged(exchanges(case, case.vector(value.point))),
@@ -274,6 +278,11 @@ def _headline(value: CriticalPoint, motions: list[Motion], n: int) -> str:
     which = "f'' is zero" if n == 1 else f"{value.flat} of {n} curvatures {'is' if value.flat == 1 else 'are'} zero"
     told = f"; higher derivatives: {words.NATURES[value.nature]}" if value.nature else ", and cannot tell"
     why = ""
+    if value.moving:
+        many = (
+            "A symmetry of the function explains it" if value.flat == 1 else "Symmetries of the function explain them"
+        )
+        return f"Degenerate: {which}. {many}, and the point is a {value.nature}, not a strict one."
     if motions:
         count = "all" if len(motions) >= value.flat else f"{len(motions)}"
         why = f" Symmetries of the function explain {count} of them." if value.flat > 1 else " A symmetry explains it."

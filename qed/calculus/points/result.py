@@ -69,6 +69,7 @@ class CriticalPoint:
     Args:
         kind: see `Kind`.
         nature: of a degenerate point, what derivatives of higher order say: 'minimum', 'maximum', 'neither', or ''.
+        moving: the nature is told by motions of the point that leave f as it is: other points there are like it.
         point: the middle of the enclosure of the critical point, a tree like the argument, in float64; None if unknown.
         distance: the critical point is within this distance of the given one (Euclidean); inf if unknown.
         gradient: |grad f| at the given point.
@@ -89,3 +90,4 @@ class CriticalPoint:
     flat: int = 0
     curvatures: np.ndarray | None = None
     directions: tuple[Direction, ...] = ()
+    moving: bool = False
