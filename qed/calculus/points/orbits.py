@@ -51,7 +51,11 @@ def nature(case: Case, center: Array, at: Local, motions: Sequence[Motion], sign
     ''
     """
     negative, positive, flat = signs
-    if len(motions) != flat or bool(negative) == bool(positive) or not all(_moves_many(m) for m in motions):
+    if (
+        len(motions) != flat
+        or bool(negative) == bool(positive)
+        or not all(m.everywhere and not m.single for m in motions)
+    ):
         return ""
     try:
         if not all(_same(case, center, at, motion) for motion in motions):
@@ -59,10 +63,6 @@ def nature(case: Case, center: Array, at: Local, motions: Sequence[Motion], sign
     except NotSmooth:
         return ""
     return "minimum" if positive else "maximum"
-
-
-def _moves_many(motion: Motion) -> bool:
-    return motion.everywhere and int(np.count_nonzero(motion.generator)) > 1
 
 
 def _same(case: Case, center: Array, at: Local, motion: Motion) -> bool:

@@ -38,13 +38,14 @@ MOVES = (0.4, -0.3)
 class Motion:
     """A motion: what it is called, its generator at the point, and where it takes a point in a time t.
 
-    `everywhere` is False where it leaves the function as it is from this point on only.
+    `everywhere` is False where it leaves the function as it is from this point on only; `single`: of one coordinate.
     """
 
     name: str
     generator: Array
     move: Callable[[Array, float], Array]
     everywhere: bool = True
+    single: bool = False
 
 
 def symmetries(case: Case, point: Array, flat: Array) -> list[Motion]:
@@ -125,7 +126,7 @@ def _single(point: Array, index: Sequence[Array], names: Sequence[str]) -> Itera
 def _shift(point: Array, places: Array, name: str) -> Motion:
     generator = np.zeros(len(point))
     generator[places.ravel()] = 1.0
-    return Motion(name, generator, lambda at, t: at + t * generator)
+    return Motion(name, generator, lambda at, t: at + t * generator, single=places.size == 1)
 
 
 def _shifts(point: Array, index: Sequence[Array], names: Sequence[str]) -> Iterator[Motion]:
