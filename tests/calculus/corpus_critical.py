@@ -142,7 +142,8 @@ SEVERAL = [
 ]  # fmt: skip
 
 NETWORKS = [
-    Known("a b", two_layers, {"a": float32(1.0)[0], "b": float32(2.0)[0]}, "degenerate", "a b is all it sees"),
+    Known("a b", two_layers, {"a": float32(1.0)[0], "b": float32(2.0)[0]}, "degenerate", "a b is all it sees",
+          "minimum"),
     Known("a b at 0", two_layers, {"a": float32(0.0)[0], "b": float32(0.0)[0]}, "saddle", "Baldi and Hornik 1989"),
     Known("a b c at 0", deep, {k: float32(0.0)[0] for k in "abc"}, "degenerate", "H = 0, cubic: -2 a b c", "neither"),
     Known("tanh at 0", hidden, {"into": jnp.zeros((3, 2)), "out": jnp.zeros(2)}, "saddle",
