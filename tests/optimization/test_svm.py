@@ -130,6 +130,23 @@ def test_sparse_rows_and_more_features_than_rows():
     assert np.allclose(thin.coef_, thick.coef_, atol=1e-3)
 
 
+@pytest.mark.parametrize("rare", [False, True], ids=["two like classes", "four rows of one class"])
+def test_many_rows_start_where_a_sample_ends_and_reach_the_gap_whatever_was_drawn(monkeypatch, rare):
+    rng = np.random.default_rng(5)
+    rows = rng.normal(size=(4000, 5)) * 10.0 ** np.arange(-2, 3)
+    score = rows @ (rng.normal(size=5) / 10.0 ** np.arange(-2, 3))
+    labels = score >= np.sort(score)[-4] if rare else score + rng.normal(size=4000) > 0
+    z, prices = np.where(labels, 1.0, -1.0)[:, None] * rows, np.full(4000, 10.0)
+    warm = linear.solve(z, prices, 1e-6, 100)
+    assert np.any(linear.started(z, prices, 100).weights)
+    monkeypatch.setattr(linear, "FEWEST", len(rows))
+    cold = linear.solve(z, prices, 1e-6, 100)
+    assert not np.any(linear.started(z, prices, 100).weights)
+    assert max(cold.bracket.relative, warm.bracket.relative) <= 1e-6
+    assert max(cold.bracket.dual, warm.bracket.dual) <= min(cold.bracket.primal, warm.bracket.primal)
+    assert rare or warm.newton_steps < cold.newton_steps
+
+
 def test_conjugate_gradients_take_over_where_nothing_is_small(monkeypatch):
     monkeypatch.setattr(linear, "DENSE", 5)
     rows, labels = breast_cancer()

@@ -30,11 +30,10 @@ def test_every_gap_is_reached_and_told():
 def test_the_ratios_are_told():
     cases, readme = told()
     linear = {key: case for key, case in cases.items() if key[0] == "linear"}
-    assert svm.ratio(cases["linear", "made 100000 x 50", 1.0], 1e-3) >= 20
     for (_, data, price), case in linear.items():
         times = svm.ratio(case, 1e-3)
         if data.startswith("made") and price == 1.0:
-            assert times is not None and f"{times:.1f} times" in readme, data
+            assert times is not None and times >= 20 and f"{times:.1f} times" in readme, data
         if data.startswith("text"):
             assert times is not None and f"{times:.2f} (C = {price:g})" in readme, data
     for data in svm.KERNEL:
