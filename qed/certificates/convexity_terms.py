@@ -45,7 +45,7 @@ def terms_of(
         raise CertificateError("function", "it returns no real number")
     lost = curvature.algebra.lost
     if lost is not None:
-        raise CertificateError("box_lower", f"somewhere on the box undefined: {lost}")
+        raise CertificateError("box_lower", f"{lost} may be undefined somewhere on the box")
     return curvature.algebra, form
 
 

@@ -68,7 +68,7 @@ def defined(algebra: Algebra, forms: Sequence[Form]) -> None:
     """Raise CertificateError where terms, or something that vanished from them, may be undefined on the box."""
     lost = algebra.lost or next((form.lost for form in forms if form.lost is not None), None)
     if lost is not None:
-        raise CertificateError("box_lower", f"somewhere on the box undefined: {lost}")
+        raise CertificateError("box_lower", f"{lost} may be undefined somewhere on the box")
 
 
 def convex(algebra: Algebra, form: Form, rows: tuple[Row, ...], name: str) -> None:

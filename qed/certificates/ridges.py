@@ -99,7 +99,7 @@ class Ridges(Boxed):
         size = sum(side.size for side in lower)
         algebra, form = terms_of(traced, lower, upper)
         if form.lost is not None:
-            raise CertificateError("box_lower", f"somewhere on the box undefined: {form.lost}")
+            raise CertificateError("box_lower", f"{form.lost} may be undefined somewhere on the box")
         same_values(traced, algebra, form, lower, upper)
         try:
             parts = summed(algebra, form)

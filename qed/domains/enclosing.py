@@ -196,7 +196,7 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
         """The value, this equation written down where the value is undefined and its operands were not."""
         if isinstance(value, Known | Unknown) or value.doubt.undefined is None or value.doubt.place is not None:
             return value
-        place = Unknown(self.name, equation.primitive, context.span, "somewhere on the box undefined:")
+        place = Unknown(self.name, equation.primitive, context.span, "{} may be undefined somewhere on the box")
         return replace(value, doubt=replace(value.doubt, place=place))
 
     def aligned(self, inputs: Sequence[Any], context: Context) -> list[Any]:

@@ -20,6 +20,8 @@ from qed.span import Span
 class Unknown:
     """A value that a domain cannot follow, and the first equation where it lost the thread.
 
+    `why` is a sentence with {} for the primitive, or what is missing for it in the domain.
+
     Example:
         >>> str(Unknown("interval", "fft", Span("train.py", 8)))
         'no rule for fft in the domain interval at train.py:8'
@@ -32,6 +34,8 @@ class Unknown:
 
     def __str__(self) -> str:
         where = f" at {self.span}" if self.span else ""
+        if "{" in self.why:
+            return self.why.format(self.primitive) + where
         return f"{self.why} {self.primitive} in the domain {self.domain}{where}"
 
 

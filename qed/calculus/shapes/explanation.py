@@ -123,7 +123,7 @@ def death(term: Term, rules: Rules, problem: str | None) -> Missing:
         primitive = getattr(term.gap, "primitive", None)
         return Missing(str(term.gap), "a smaller program", "QED020", primitive, getattr(term.gap, "span", None))
     if term.doubtful is not None:
-        what = f"somewhere on the box {term.doubtful.primitive} may be undefined"
+        what = f"{term.doubtful.primitive} may be undefined somewhere on the box"
         return Missing(what, "a box on which it is defined", "QED020", term.doubtful.primitive, term.doubtful.span)
     assert term.form is not None
     if problem is not None and rules.convex(term.form) is not None:

@@ -104,7 +104,7 @@ def _wide(value: Balls, form: Format) -> str:
     if value.doubt:
         place = value.doubt.place
         return (
-            str(place).replace("somewhere on the box undefined:", "undefined at this point:")
+            str(place).replace("somewhere on the box", "at this point")
             if place
             else ("the value may be infinite")
         )
