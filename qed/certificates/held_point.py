@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from qed.certificates.certificate import Pointed
+from qed.certificates.certificate import Pointed, given, vector
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
 
@@ -90,8 +90,16 @@ class HeldPoint(Pointed):
             raise CertificateError("at_lower", "they are no numbers of the argument, each once")
         return Active(rows, low, high, np.setdiff1d(np.arange(n), held))
 
-    def placed_within(self, active: Active, center: Array, radius: Array, n: int) -> None:
-        """The box lies where the bounds and the signs of multipliers have it."""
+    def placed(self, traced: Traced) -> tuple[Active, Array, Array, Array]:
+        """What holds, the point, and the box, which lies where the bounds and the signs of multipliers have it."""
+        n = len(given(traced))
+        active = self.active(n, count_rows(traced))
+        point = vector(self.point, n, "point")
+        center, radius = (vector(getattr(self, name), n + len(active.rows), name) for name in ("center", "radius"))
+        self._placed_within(active, center, radius, n)
+        return active, point, center, radius
+
+    def _placed_within(self, active: Active, center: Array, radius: Array, n: int) -> None:
         lower, upper = np.array(self.lower, np.float64), np.array(self.upper, np.float64)
         if lower.shape != (n,) or upper.shape != (n,) or not np.all(lower <= upper):
             raise CertificateError("lower", "they are no bounds of the argument")

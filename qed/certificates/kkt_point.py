@@ -26,9 +26,9 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.boxes import krawczyk
-from qed.certificates.certificate import Subject, given, vector
+from qed.certificates.certificate import Subject
 from qed.certificates.critical_point import inertia, within
-from qed.certificates.held_point import Active, HeldPoint, count_rows
+from qed.certificates.held_point import Active, HeldPoint
 from qed.certificates.lagrangian import Enclosed, Encloses, by_balls, by_padded
 from qed.domains.ball_boxes import BITS, NotSmooth
 from qed.domains.balls import between
@@ -70,11 +70,8 @@ class KKTPoint(HeldPoint):
 
     def prove(self, traced: Traced) -> None:
         """Prove that there is one such pair, the signs, how far it is, and the value."""
-        n, count = len(given(traced)), count_rows(traced)
-        active = self.active(n, count)
-        point = vector(self.point, n, "point")
-        center, radius = (vector(getattr(self, name), n + len(active.rows), name) for name in ("center", "radius"))
-        self.placed_within(active, center, radius, n)
+        active, point, center, radius = self.placed(traced)
+        n = len(point)
         try:
             self._enclosed(by_padded(traced, active.rows, active.free), active, center, radius)
         except CertificateError as error:

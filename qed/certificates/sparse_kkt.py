@@ -20,10 +20,10 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from qed.certificates.certificate import Subject, given, vector
+from qed.certificates.certificate import Subject
 from qed.certificates.convexity_forms import squares_are_sums
 from qed.certificates.critical_point import within
-from qed.certificates.held_point import Active, HeldPoint, count_rows
+from qed.certificates.held_point import Active, HeldPoint
 from qed.certificates.problem_terms import defined, problem_terms
 from qed.certificates.sparse_critical import least_size, size_of
 from qed.certificates.sparse_jets import compared
@@ -79,11 +79,8 @@ class SparseKKT(HeldPoint):
 
     def prove(self, traced: Traced) -> None:
         """Prove that there is one such pair, the signs, how far it is, and the value."""
-        n, count = len(given(traced)), count_rows(traced)
-        active = self.active(n, count)
-        point = vector(self.point, n, "point")
-        center, radius = (vector(getattr(self, name), n + len(active.rows), name) for name in ("center", "radius"))
-        self.placed_within(active, center, radius, n)
+        active, point, center, radius = self.placed(traced)
+        n = len(point)
         if len(set(radius[radius > 0].tolist())) != 1:
             raise CertificateError("radius", "the half-widths of what varies are not one number")
         low, high = self.box(center, radius)
