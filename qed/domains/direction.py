@@ -21,12 +21,12 @@ from qed.domains.hull import STEPS
 from qed.domains.known import Known
 from qed.domains.one_number import SAME, OneNumber, Undecided
 from qed.domains.precision import flint, precision
+from qed.facts.structure import COMPARED
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Equation
 from qed.graph.walk import Context
 
 BITS = 128
-COMPARED = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "eq_to", "le_to", "lt_to"})
 LOGIC = {"and": all, "or": any}
 CHOICES = frozenset({*COMPARED, *LOGIC, "not", "select_n"})
 """What has truth values, which are decided or unknown."""

@@ -124,6 +124,9 @@ CLASSES: Mapping[str, Class] = MappingProxyType(
 )
 """Every primitive in scope (and qed's own `power`, `psi`, `reciprocal`), with its class."""
 
+COMPARED = frozenset("eq eq_to ge gt le le_to lt lt_to ne".split())
+"""The primitives that compare two numbers."""
+
 OUT_OF_SCOPE: Mapping[str, str] = MappingProxyType(
     {name: reason for reason, names in _OUT_OF_SCOPE.items() for name in names.split()}
 )

@@ -25,6 +25,7 @@ from qed.domains.known import Known
 from qed.domains.precision import flint, precision
 from qed.domains.widened import largest_rounding, rounding_of
 from qed.errors import CertificateError
+from qed.facts.structure import COMPARED
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Atom
 from qed.graph.trace import Traced
@@ -32,7 +33,7 @@ from qed.graph.walk import Entry, Unknown, Walker
 from qed.integration.measure import Part
 
 BITS = 128
-JUMPS = frozenset("eq ne lt le gt ge eq_to le_to lt_to sign floor ceil round rem argmax argmin".split())
+JUMPS = COMPARED.union("sign floor ceil round rem argmax argmin".split())
 """The primitives that jump."""
 WALKS = 4000
 """How many ranges are looked at."""

@@ -16,6 +16,7 @@ import numpy as np
 from qed import facts
 from qed.domains.backward import record
 from qed.facts.points import Point
+from qed.facts.structure import COMPARED
 from qed.graph.dtypes import as_wide, is_real
 from qed.graph.graph import Graph
 from qed.graph.walk import Entry, TooLong
@@ -52,7 +53,6 @@ def _at(array: Any, points: facts.Points, x: Any) -> Any:
     return found
 
 
-COMPARISONS = frozenset({"gt", "ge", "lt", "le", "eq", "ne", "eq_to", "le_to", "lt_to"})
 _CHOICES: dict[str, Callable[..., Any]] = {
     "reduce_max": lambda array, params, x: _top(array, x, params["axes"], "max"),
     "reduce_min": lambda array, params, x: _top(array, x, params["axes"], "min"),
@@ -61,7 +61,7 @@ _CHOICES: dict[str, Callable[..., Any]] = {
     "sort": lambda array, params, x, *rest: _neighbours(array, x, params["dimension"]),
     "top_k": lambda array, params, x: _neighbours(array, x, params.get("axis", -1)),
     "approx_top_k": lambda array, params, x: _neighbours(array, x, params["reduction_dimension"]),
-    **dict.fromkeys(COMPARISONS, lambda array, params, a, b: a == b),
+    **dict.fromkeys(COMPARED, lambda array, params, a, b: a == b),
 }
 
 
