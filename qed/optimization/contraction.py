@@ -22,9 +22,9 @@ from qed.calculus.expanding.words import outward
 from qed.certificates.contraction import Contraction
 from qed.certificates.convexity import Convexity
 from qed.certificates.performance import SMOOTH
-from qed.errors import CertificateError
 from qed.optimization.iterates import at, limit_of
 from qed.optimization.objective import Wide
+from qed.optimization.promised import promised
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -65,10 +65,6 @@ def contraction(shape: Answer[Any], constant: Answer[Any], method: str) -> Answe
     if share <= 0:
         return None
     certificate = Contraction.of(convex, smooth, method, share)
-    try:
-        certificate.verify()
-    except CertificateError:
-        return None
     value = float(np.nextafter(float(1 - share), 1.0))
     constants = f"m = {convex.strong!r}, L = {smooth.bound!r}"
     if method == "gradient":
@@ -84,19 +80,10 @@ def contraction(shape: Answer[Any], constant: Answer[Any], method: str) -> Answe
             f"z = x + (x - y)/s, by at most {value!r}"
         )
         formula, text = "V' <= (1 - s) V", "f - f* + s^2 L |z - x*|^2/2"
-    reason = Reason(
-        "a potential that falls at every step",
-        formula,
-        f"{constants}: {outward(value, 1, 6)}",
-        premises=(*shape.reasons[:1], *constant.reasons[:1]),
-        role="worst",
-        standing=Standing.PROVED,
-        text=f"no start does worse: each step multiplies {text} by {outward(value, 1, 6)} at most",
-    )
-    return Answer(
-        claim, Standing.PROVED, value, arithmetic="reals", reasons=(reason,), certificate=certificate,
-        headline=claim[0].upper() + claim[1:] + ".",
-    )  # fmt: skip
+    slowest = outward(value, 1, 6)
+    text = f"no start does worse: each step multiplies {text} by {slowest} at most"
+    why = "a potential that falls at every step", formula, f"{constants}: {slowest}", text
+    return promised(certificate, value, claim, why, (shape, constant))
 
 
 def seen_factor(wide: Wide, proved: Answer[float], m: float, high: float, steps: int) -> list[Reason]:

@@ -103,11 +103,7 @@ def _wide(value: Balls, form: Format) -> str:
     """Why an enclosure is not narrow; '' where it is."""
     if value.doubt:
         place = value.doubt.place
-        return (
-            str(place).replace("somewhere on the box", "at this point")
-            if place
-            else ("the value may be infinite")
-        )
+        return str(place).replace("somewhere on the box", "at this point") if place else ("the value may be infinite")
     for ball in value.array.ravel():
         size = max(float(abs(ball).lower()), form.tiny)
         if not float(ball.rad()) <= size * form.unit * 2.0**-GUARD and not _accurate(ball, form):
