@@ -36,7 +36,9 @@ from qed.optimization.point import (
     falls,
     falls_in_float64,
     jumped,
+    runs_off,
     singular,
+    turned,
     units,
     ways,
 )
@@ -72,7 +74,7 @@ def judged(
     """
     rough = objective.noise(here.f) if np.isfinite(here.f) else float("nan")
     case = Judged(objective, here, bounds, asked, ended, start, rough)
-    if bottomless(case) or (ended is not None and ended.how == "away"):
+    if (bottomless(case) or (ended is not None and ended.how == "away")) and not turned(case):
         return _fell(case)
     if not here.finite:
         return _not_finite(case)
@@ -269,7 +271,8 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
                 f"by {case.noise:.2g}; the gradient is {size:.2g} long."
             )
             return case.says(Ending.NOISE_FLOOR, text, parts=(part,), **dict[str, Any](ends))
-        if gain <= 5e-7 * max(1.0, abs(case.here.f)) and length > NEAR * (1 + float(np.linalg.norm(case.here.x))):
+        determined = gain <= 5e-7 * max(1.0, abs(case.here.f)) and length > NEAR * near
+        if determined and not runs_off(case, -move):
             text = (
                 f"Flat: by the quadratic model f falls by no more than {gain:.2g} while x still moves by {length:.2g}: "
                 "f is determined and x is not."

@@ -98,6 +98,16 @@ def bottomless(case: Judged) -> bool:
     return bool(np.isneginf(case.here.f) or begun)
 
 
+def turned(case: Judged) -> bool:
+    """Whether a run that fell this far is at rest, and f is higher farther along its way: its fall has an end."""
+    if case.start is None or not case.here.finite:
+        return False
+    way = case.here.x - case.start.x
+    still = float(np.linalg.norm(case.here.g)) * float(np.linalg.norm(way)) <= 1e-6 * abs(case.here.f)
+    beyond = (case.objective.at(case.bounds.project(case.here.x + t * way)).f for t in (0.5, 1.0))
+    return still and all(np.isfinite(f) and f > case.here.f for f in beyond)
+
+
 def fallen(case: Judged) -> Answer[Verdict]:
     """The answer about a run that left, along whose way no ray was found."""
     if case.start is not None and np.isfinite(case.here.f) and bottomless(case):
@@ -138,6 +148,21 @@ def explained(case: Judged, found: Slope, unit: Array) -> bool:
     noise = wide.noise(max(abs(here.f), 1.0 if small else 0.0))
     again = slope(wide, here, unit, noise) if here.finite else None
     return again is not None and not replace(again, promised=found.promised).disagrees
+
+
+def runs_off(case: Judged, move: Array) -> bool:
+    """Whether a second step of Newton's method is no shorter than the first, as far out on x^-p or exp(-x).
+
+    Towards a minimum of order p each is (p - 2) / (p - 1) of the one before.
+    """
+    length = float(np.linalg.norm(move))
+    there = case.objective.at(case.bounds.project(case.here.x + move))
+    found = curvatures(case.objective, there, case.bounds) if there.finite and length > 0 else None
+    if found is None:
+        return False
+    along, unit = found[1].T @ (move / length), move / length
+    slope, bend = float(there.g @ unit), float(found[0] @ along**2)
+    return slope < 0 and -slope >= 0.99 * bend * length
 
 
 def bends_beyond(case: Judged, move: Array, lowest: float) -> bool:

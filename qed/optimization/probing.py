@@ -93,8 +93,9 @@ def slope(objective: Objective, here: Seen, direction: Array, noise: float) -> S
     )
 
 
-FEW, DOUBLINGS = 4, 20
-"""At how many doubling distances floats show a fall at least where balls are asked farther on; how many there are."""
+FEW, DOUBLINGS, FARTHER = 4, 20, 64
+"""At how many doubling distances floats show a fall at least where balls are asked farther on; how many there are; and
+how many where f falls between all of those by less and less, as a power of the distance does."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +119,17 @@ def ray(
 
     'unbounded': f falls between all of twenty doubling distances, and in the second half by no less than in the first.
     'infimum': f falls by less and less, from its largest fall in the first half on, its slope there fading until
-    neither is resolved by its dtype; where it breaks off before, as that of a hinge does, nothing is told.
+    neither is resolved by its dtype, which a power of the distance does only farther on; where it breaks off before, as
+    that of a hinge does, nothing is told.
     'unbounded' with `broken`, after a run that fell as long as it was let, too: f falls at half its first slope at
     least between all of the doubling distances, at the first few in floats, and where those are not finite in balls, in
     which no number overflows or underflows. Where balls are not finite either, as beyond a barrier, nothing is told.
     """
     t = max(1.0, float(np.linalg.norm(here.x))) / (64 if broken else 8)
     values, slopes, distances = [here.f], [], [0.0]
-    for _ in range(DOUBLINGS):
+    for k in range(FARTHER):
+        if k == DOUBLINGS and not _fading(values, slopes):
+            break
         point = here.x + t * direction
         if not np.allclose(bounds.project(point), point, rtol=1e-12, atol=0):
             return None
@@ -148,14 +152,23 @@ def ray(
             return Ray("unbounded", distances[-1], values[-1], falls)
     first = next((i for i, fall in enumerate(falls) if fall <= 0), len(falls))
     largest = int(np.argmax(falls[:first])) if first else 0
-    shrinking = largest < len(falls) // 2 and all(b <= a for a, b in pairwise(falls[max(largest, 1) : first]))
-    if len(falls) == DOUBLINGS and first >= 4 and all(s < 0 for s in slopes[: first - 1]) and shrinking:
+    blur = 4 * noise if len(falls) > DOUBLINGS else 0.0  # so far out falls and slopes are rounding in the end
+    shrinking = largest < len(falls) // 2 and all(b <= a + blur for a, b in pairwise(falls[max(largest, 1) : first]))
+    downhill = [s < 0 or s <= blur / t for s, t in zip(slopes, distances[1:], strict=True)]
+    if len(falls) >= DOUBLINGS and first >= 4 and all(downhill[: first - 1]) and shrinking:
         last = max((i for i, s in enumerate(slopes) if s < 0), default=0)
         gone = abs(slopes[last]) <= max(objective.eps * abs(slopes[0]), 4 * noise / distances[last + 1])
-        gone = gone and all(s <= 0 for s in slopes[first:])
+        gone = gone and all(downhill[first:])
         if gone:
             return Ray("infimum", distances[-1], values[-1], falls[:first])
     return None
+
+
+def _fading(values: list[float], slopes: list[float]) -> bool:
+    """Whether f fell between all points, downhill at each, by at most 0.9 of the fall before between the later ones."""
+    falls = [a - b for a, b in pairwise(values)]
+    later = falls[len(falls) // 2 :]
+    return min(falls) > 0 and max(slopes) < 0 and all(b <= 0.9 * a for a, b in pairwise(later))
 
 
 def _as_fast(

@@ -15,8 +15,11 @@ import qed
         (lambda x: x[0] + jnp.where(x[0] > 0, 0.0, jnp.inf), [1.0], "nonfinite", "its value is inf"),
         (lambda x: jnp.sum((jnp.round(x * 100) / 100 - 1) ** 2), [0.3, 0.2], "stop_gradient", "passes round"),
         (lambda p: 0.5 * ((0.7 - p[0]) / jnp.exp(p[1])) ** 2 + p[1], [0.0, 0.0], "unbounded_below", "Unbounded"),
+        (lambda x: -(x[0] ** 3) + 1e-20 * x[0] ** 4 + x[1] ** 2, [1.0, 1.0], "minimum", "minimum"),
+        (lambda x: -x[0] / (1 + x[0]), [0.5], "infimum_not_attained", "towards -1"),
+        (lambda x: x[0] ** 20, [2.0], "flat_minimum", "still moves"),
     ],
-    ids=["where", "open edge", "round", "collapse"],
+    ids=["where", "open edge", "round", "collapse", "deep", "tail", "high order"],
 )
 def test_the_cause_is_named(fun, start, kind, words):
     with jax.enable_x64(True):
