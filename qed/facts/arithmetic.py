@@ -103,8 +103,8 @@ TABLE = (
     entry("igamma", ("igamma_grad_a(x, y)", _GAMMA_DENSITY), domain="x > 0 and y >= 0", numpy="scipy.special.gammainc", jax="jax.scipy.special.gammainc", flint="qed.facts.balls.igamma", tex="P({x}, {y})"),
     entry("igamma_grad_a", (None, None), domain="x > 0 and y >= 0", numpy="", jax="jax.lax.igamma_grad_a", tex=r"\partial_{{x}} P({x}, {y})"),
     entry("igammac", ("-igamma_grad_a(x, y)", f"-{_GAMMA_DENSITY}"), domain="x > 0 and y >= 0", numpy="scipy.special.gammaincc", jax="jax.scipy.special.gammaincc", flint="qed.facts.balls.igammac", tex="Q({x}, {y})"),
-    entry("polygamma", (None, "polygamma(x + 1, y)"), domain="x >= 0 and x == floor(x) and y > 0", numpy="scipy.special.polygamma", jax="jax.scipy.special.polygamma", flint="qed.facts.balls.polygamma", tex=r"\psi^{({x})}({y})"),
-    entry("zeta", (None, "-x*zeta(x + 1, y)"), domain="x > 1 and y > 0", numpy="scipy.special.zeta", jax="jax.scipy.special.zeta", flint="zeta", tex=r"\zeta({x}, {y})"),
+    entry("polygamma", (None, "polygamma(x + 1, y)"), domain="x >= 0 and x == floor(x) and y > 0", numpy="qed.facts.polygammas.polygamma", jax="jax.scipy.special.polygamma", flint="qed.facts.balls.polygamma", tex=r"\psi^{({x})}({y})"),
+    entry("zeta", (None, "-x*zeta(x + 1, y)"), domain="x > 1 and y > 0", numpy="qed.facts.polygammas.zeta", jax="jax.scipy.special.zeta", flint="zeta", tex=r"\zeta({x}, {y})"),
     entry("regularized_incomplete_beta", (None, None, _BETA_DENSITY), arguments="a, b, x", domain="a > 0 and b > 0 and x >= 0 and x <= 1", numpy="scipy.special.betainc", jax="jax.scipy.special.betainc", flint="qed.facts.balls.incomplete_beta", tex="I_{{x}}({a}, {b})"),
 )  # fmt: skip
 

@@ -50,7 +50,7 @@ def psi(m: int) -> Card:
         at_poles="inf, inf" if odd else "inf, -inf",
         shape_on="(0, inf)",
         log="convex" if odd else "none",
-        numpy="scipy.special.polygamma", jax="jax.scipy.special.polygamma", flint="qed.facts.balls.psi",
+        numpy="qed.facts.polygammas.polygamma", jax="jax.scipy.special.polygamma", flint="qed.facts.balls.psi",
         arguments="m, x",
         parameters={"m": Fraction(m)},
         tex=rf"\psi^{{({m})}}({{x}})",

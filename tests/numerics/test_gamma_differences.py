@@ -1,5 +1,7 @@
 """Differences of log-gamma and digamma functions, and binomial coefficients: the digits kept, judged in balls."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -55,10 +57,11 @@ def test_the_new_function_is_the_old_one_in_balls(name):
     assert all(map(agree, before, after))
 
 
-def test_below_zero_the_functions_stay_as_they_are():
-    fun = jax.jit(CASES["rising factorial"][0])
-    for point in ((-2.5, 0.25), (-0.5, 3.0), (-30.3, 1.1)):
-        assert jax.jit(qed.stabilize(fun))(*point) == fun(*point)
+def test_below_zero_the_functions_are_no_worse():
+    fun = CASES["rising factorial"][0]
+    for x, a in np.float32([(-2.5, 0.25), (-0.5, 3.0), (-30.3, 1.1)]):
+        truth = math.lgamma(float(x) + float(a)) - math.lgamma(float(x))
+        assert abs(jax.jit(qed.stabilize(fun))(x, a) - truth) <= abs(jax.jit(fun)(x, a) - truth)
 
 
 def test_a_gamma_function_alone_is_left_alone():
