@@ -56,6 +56,11 @@ class Format:
         return cls(str(kind), unit_roundoff(kind), float(info.tiny), float(info.max))
 
     @property
+    def least(self) -> float:
+        """Below which size 0 is the right result: compiled code flushes subnormal numbers, but not those of float16."""
+        return self.tiny * self.unit if self.name == "float16" else self.tiny
+
+    @property
     def digits(self) -> float:
         """How many bits it has: all that can be lost."""
         return float(-np.log2(self.unit))
@@ -87,7 +92,7 @@ def bits_lost(result: Any, truth: Any, form: Format, scale: Any = 0.0) -> np.nda
     right = beyond & np.isinf(r) & (np.sign(r) == np.sign(t))
     found = np.where(np.isfinite(r) & np.isfinite(t), found, form.digits)
     found = np.where(beyond & np.isfinite(r) & np.isinf(t), form.digits, found)
-    right |= (r == 0) & (np.abs(t) < form.tiny)
+    right |= (r == 0) & (np.abs(t) < form.least)
     return np.where(np.isnan(t), np.nan, np.where(right, 0.0, found))
 
 
@@ -109,7 +114,7 @@ def bits_in_balls(result: float, truth: Any, form: Format, scale: Any = 0.0) -> 
         if unsure or not truth.is_finite():
             return 0.0, form.digits
         return (0.0, 0.0) if right else (form.digits, form.digits)
-    if result == 0 and abs(truth) < form.tiny:
+    if result == 0 and abs(truth) < form.least:
         return 0.0, 0.0
     size = abs(truth).max(arb(form.tiny)).max(arb(scale))
     error = abs(truth - arb(result)) / (size * arb(form.unit))

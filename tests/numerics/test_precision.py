@@ -104,6 +104,13 @@ def test_a_sum_of_many_terms():
     assert any(blame.primitive == "reduce_sum" and blame.terms == 300 for blame in answer.equations)
 
 
+def test_a_zero_is_wrong_where_the_format_keeps_small_numbers():
+    """float16 keeps numbers below its smallest normal one, so a total cancellation there is one."""
+    x = jnp.array([1, 1.01, 1, 1.01], jnp.float16)
+    answer = qed.precision(lambda x: jnp.mean(x**2) - jnp.mean(x) ** 2, x)
+    assert answer.refuted and answer.check()
+
+
 @pytest.mark.parametrize(("dtype", "digits"), [("float16", 11), ("bfloat16", 8), ("float32", 24), ("float64", 53)])
 def test_each_format_has_its_own_unit(dtype, digits):
     with jax.enable_x64(dtype == "float64"):
