@@ -7,6 +7,7 @@ Reported for each problem: variables, entries, entries too many, products (colou
 own pattern, where it is installed (it does not import beside JAX 0.12) and its pattern found within its means.
 
     python -m benchmarks.sparsity                  prints the table and writes benchmarks/results/sparsity.json
+    python -m benchmarks.sparsity --minutes 10     as many as 10 minutes of processor time do, in an order by chance
     python -m benchmarks.sparsity --only ROSENBR   the problems named, nothing written
 
 The promise: no entry is missing on any problem; at least 19 of 20 patterns are exact; the products are never more than
@@ -21,6 +22,7 @@ import importlib.util
 import json
 import platform
 import sys
+import time
 import types
 import warnings
 import zlib
@@ -137,10 +139,12 @@ def beside(problem: Any) -> dict[str, Any]:
     return {"asdex_products": int(found.num_colors), "asdex_entries": int(found.sparsity.nnz)}
 
 
-def run(only: tuple[str, ...] = (), largest: int = LARGEST) -> dict[str, Any]:
-    """All rows, by problem."""
+def run(only: tuple[str, ...] = (), largest: int = LARGEST, minutes: float | None = None) -> dict[str, Any]:
+    """All rows, by problem; with `minutes` of processor time those of a sample."""
     rows: dict[str, Any] = {}
-    for name, problem in problems(only):
+    for name, problem in problems(only, mixed=minutes is not None):
+        if minutes is not None and time.process_time() > 60 * minutes:
+            break
         size = sum(int(np.size(leaf)) for leaf in jax.tree.leaves(problem.y0))
         if not 2 <= size <= largest:
             continue
@@ -185,15 +189,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--largest", type=int, default=LARGEST)
+    parser.add_argument("--minutes", type=float)
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
-    rows = run(tuple(options.only), options.largest)
+    rows = run(tuple(options.only), options.largest, options.minutes)
     figures = summary(rows)
     print(json.dumps(figures, indent=1))
     if options.only or options.largest != LARGEST:
         return
     versions = {name: _version(name) for name in ("jax", "numpy", "scipy", "sif2jax", "asdex")}
-    found = {"python": platform.python_version(), "versions": versions, "seed": SEED, "summary": figures, "rows": rows}
+    found = {"python": platform.python_version(), "versions": versions, "seed": SEED, "minutes": options.minutes}
+    found |= {"summary": figures, "rows": rows}
     RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
