@@ -10,7 +10,7 @@ import pytest
 
 import qed
 from qed.graph.trace import trace
-from qed.numerics.longer.judged import worse
+from qed.numerics.longer.judged import left
 from qed.numerics.longer.lengthened import lengthened
 from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.longer.probes import probes
@@ -257,12 +257,12 @@ def test_a_layer_is_not_a_small_matrix():
     assert lengthened(trace(lambda x: jnp.exp(x @ jnp.ones((2, 3))), jnp.ones(2)).graph) is None
 
 
-def test_what_a_rewriting_makes_worse_is_counted():
+def test_what_a_rewriting_leaves_is_counted():
     graph = trace(lambda x: jnp.exp(x) - 1, jnp.float32(1)).graph
     points = [np.linspace(0.5, 8.0, 100, dtype=np.float32)]
     exact = lambda points: [np.expm1(points[0].astype(np.float64))]  # noqa: E731
     right, wrong = (lambda x, m=m: [jnp.exp(x) - 1 + m * jnp.exp(x)] for m in (0.0, 1e-4))
     plain = rewrite(graph, rewritings=())
-    assert worse(plain, right, exact, points, 1) == (0.0, 0.0)
-    assert worse(replace(plain, function=wrong), right, exact, points, 1) == (100.0, 100.0)
-    assert worse(plain, wrong, exact, points, 1) == (0.0, 0.0)
+    assert left(plain, right, exact, points, 1) == 0
+    assert left(replace(plain, function=wrong), right, exact, points, 1) == 100
+    assert left(plain, wrong, exact, points, 1) == 0

@@ -32,10 +32,10 @@ from qed.graph.dtypes import as_wide, is_real
 from qed.graph.graph import Graph
 from qed.numerics.longer.candidates import candidates
 from qed.numerics.longer.in_float64 import Function, Pair, in_float64
-from qed.numerics.longer.judged import Limits, judged, worse
+from qed.numerics.longer.judged import Limits, judged, left
 from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.longer.on_machine import on_machine
-from qed.numerics.longer.probes import SEED, probes, where_defined
+from qed.numerics.longer.probes import SEED, probes, tens, where_defined
 from qed.numerics.rewriting.change import Only
 from qed.numerics.rewriting.differentiated import forward_graph, reverse_graph
 from qed.numerics.rewriting.session import Rewritten, rewrite
@@ -43,8 +43,8 @@ from qed.span import Span
 
 T = TypeVar("T")
 _X64 = "jax_enable_x64"
-WORSE = 3.0
-"""At how many probes a rewritten result may lose more than as written, and less than that is chance."""
+WRONG = 3.0
+"""At how many probes a rewritten result that is another than as written may lose over 3 bits; fewer are chance."""
 SAME = 2.0
 """Bits that a result may lose at the user's own points and counts as right."""
 
@@ -179,33 +179,26 @@ class Longer:
         truth = partial(wider.truth, None if moving is None else tuple(moving))
 
         def measured() -> Sequence[Node] | None:
-            points = self._points(short)
+            points = where_defined(self.graph, probes(self.graph), self._defined)
             if found:
-                judgement = judged(short, truth, found, points, normwise, wider.limits)
+                judgement = judged(short, truth, found, _with_tangents(points, short), normwise, wider.limits)
                 if judgement.needed:
                     return judgement.blamed or found[:1]
                 self._doubtful |= moving is None and judgement.points > 1
-            written = self._written(moving, len(short.inputs)) if changed else None
-            more, lost = (0.0, 0.0) if written is None else worse(short, written, truth, points, normwise)
-            self._doubtful |= moving is None and lost > 0
-            if more < WORSE:
+            written = self._written(moving, len(short.inputs)) if changed and self.into is None else None
+            points = _with_tangents(_both(points, tens(self.graph)), short)
+            wrong = 0.0 if written is None else left(short, written, truth, points, normwise)
+            self._doubtful |= moving is None and wrong > 0
+            if wrong < WRONG:
                 return None
             return found[:1] or [change.new for change in short.changes if change.new is not None][:1] or None
 
         return untraced(measured)
 
-    def _points(self, short: Rewritten) -> list[np.ndarray]:
-        """Where a graph is tried: its inputs, and tangents."""
-
-        def defined(points: Sequence[np.ndarray]) -> np.ndarray:
-            real = [x for x in in_numpy(self._evaluated, points) if is_real(x.dtype)]
-            return np.all([np.all(np.isfinite(as_wide(x)).reshape(len(x), -1), axis=1) for x in real], axis=0)
-
-        points = where_defined(self.graph, probes(self.graph), defined)
-        rng = np.random.default_rng(SEED)
-        for node in short.inputs[len(points) :]:
-            points.append(rng.standard_normal((len(points[0]), *node.shape)).astype(node.dtype))
-        return points
+    def _defined(self, points: Sequence[np.ndarray]) -> np.ndarray:
+        """At which points the function as written is a number."""
+        real = [x for x in in_numpy(self._evaluated, points) if is_real(x.dtype)]
+        return np.all([np.all(np.isfinite(as_wide(x)).reshape(len(x), -1), axis=1) for x in real], axis=0)
 
     @cached_property
     def _evaluated(self) -> Callable[..., list[Any]]:
@@ -219,6 +212,18 @@ class Longer:
         make = reverse_graph if inputs == len(self.graph.inputs) else forward_graph
         graph = make(self._evaluated, self.graph, moving)
         return None if graph is None else lambda *xs: list(jaxpr.evaluate(graph, xs))
+
+
+def _both(points: Sequence[np.ndarray], more: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [np.concatenate(pair) for pair in zip(points, more, strict=True)]
+
+
+def _with_tangents(points: Sequence[np.ndarray], short: Rewritten) -> list[np.ndarray]:
+    """Points for all inputs of a graph, of which the last may be tangents."""
+    found, rng = list(points), np.random.default_rng(SEED)
+    for node in short.inputs[len(points) :]:
+        found.append(rng.standard_normal((len(points[0]), *node.shape)).astype(node.dtype))
+    return found
 
 
 def _is_number(graph: Graph) -> bool:

@@ -11,8 +11,8 @@ At each point (`probes`) both are evaluated. The point counts against the graph 
 A single zero of a smooth function is met by chance: it costs k bits at about one point in 2^k. So some points count
 for nothing, and the fewer bits are lost, the more points are asked for.
 
-A rewriting is right at most points where the original is not, and may round more often where it is: `worse` counts the
-points at which it loses over `MORE` bits more than the function as written.
+A rewriting is right at most points where the original is not, and may round more often where it is, or leave some of
+what was lost: `left` counts among the points at which both differ.
 """
 
 from __future__ import annotations
@@ -34,10 +34,8 @@ from qed.numerics.rewriting.session import Rewritten
 KEPT = 4.0
 """A result that has no more bits than these right has lost too many, whatever its dtype."""
 CANCELLED = 6.0
-WRONG, MORE = 3.0, 1.0
-"""Bits that a rewritten result must have lost, and lost more than as written, to be worse."""
-DOUBTFUL = 6.0
-"""Bits that a rewritten value may lose nowhere if longer numbers in its derivative are no reason for them in it."""
+WRONG = 3.0
+"""Bits that a rewritten result may lose."""
 MOST = 64
 """At so many points, evenly chosen among those where something can be lost, the truth is computed."""
 
@@ -116,16 +114,14 @@ def judged(
     return Judgement(counts[0], needed, tuple(blamed))
 
 
-def worse(
+def left(
     short: Rewritten,
     written: Callable[..., Sequence[Any]],
     truth: Callable[[list[np.ndarray]], list[np.ndarray] | None],
     points: Sequence[np.ndarray],
     normwise: int,
-) -> tuple[float, float]:
-    """At how many points a graph loses more bits than the function as written, and at how many over `DOUBTFUL` bits.
-
-    An array counts by its share of numbers. The points are those at which both differ.
+) -> float:
+    """At how many points a graph loses over `WRONG` bits where it is not what was written, an array by its share.
 
     Args:
         short: the rewritten graph in the program's dtype.
@@ -137,20 +133,18 @@ def worse(
     found, others = (in_numpy(function, points) for function in (short.function, written))
     real = [i for i, x in enumerate(found) if is_real(x.dtype)]
     if not real:
-        return 0.0, 0.0
+        return 0.0
+    mended = [np.any(np.isfinite(_flat(found[i])) & ~np.isfinite(_flat(others[i])), axis=1) for i in real]
     apart = [np.any(_bits(found[i], others[i], i >= normwise) > WRONG, axis=1) for i in real]
-    suspected = np.flatnonzero(np.any(apart, axis=0))
+    suspected = np.flatnonzero(np.any([*mended, *apart], axis=0))
     chosen = _some(suspected)
     true = truth([x[chosen] for x in points]) if len(chosen) else None
     if true is None:
-        return 0.0, 0.0
-    more, lost = [], []
+        return 0.0
+    counts = []
     for i in real:
-        ours, theirs = (_bits(x[i][chosen], true[i], i >= normwise) for x in (found, others))
-        more.append(_share((ours > WRONG) & (ours > theirs + MORE)))
-        lost.append(_share(ours > DOUBTFUL))
-    first, second = (float(np.max(s, axis=0).sum() * len(suspected) / len(chosen)) for s in (more, lost))
-    return first, second
+        counts.append(_share(_bits(found[i][chosen], true[i], i >= normwise) > WRONG))
+    return float(np.max(counts, axis=0).sum() * len(suspected) / len(chosen))
 
 
 def _some(places: np.ndarray) -> np.ndarray:
@@ -219,4 +213,4 @@ def condition(name: str, x: np.ndarray, *others: np.ndarray) -> np.ndarray:
     return x * card.derivative.evaluate(arithmetic=facts.NUMPY, x=x, y=value) / value
 
 
-__all__ = ["Judgement", "condition", "judged", "worse"]
+__all__ = ["Judgement", "Limits", "condition", "judged", "left"]

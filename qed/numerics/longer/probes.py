@@ -38,7 +38,7 @@ BESIDE = (1.0, 0.0, -1.0, 2.0, np.pi / 2, np.pi)
 
 
 def probes(graph: Graph, count: int = COUNT, seed: int = SEED) -> list[np.ndarray]:
-    """One array an input of a graph, with `count` points along its first axis, and some more for arrays.
+    """One array an input of a graph, with `count` points along its first axis, and some more.
 
     Example:
         >>> import jax.numpy as jnp
@@ -53,6 +53,21 @@ def probes(graph: Graph, count: int = COUNT, seed: int = SEED) -> list[np.ndarra
         aside = np.random.default_rng([seed, 1])
         rows += [_shares(aside, shapes) for _ in range(count // len(KINDS))]
         rows += [_directions(aside, shapes) for _ in range(count // (2 * len(KINDS)))]
+    return _of_dtypes(graph, rows, rng)
+
+
+def tens(graph: Graph) -> list[np.ndarray]:
+    """Some more points s_ij 10^U(0, 2), all signs or only +: where exponentials and error functions are small or large.
+
+    A function of JAX's own may lose digits there; a rewritten one should not.
+    """
+    rng = np.random.default_rng([SEED, 2])
+    shapes = [v.shape for v in graph.inputs if is_real(v.dtype)]
+    return _of_dtypes(graph, [_tens(rng, shapes) for _ in range(COUNT // len(KINDS))], rng)
+
+
+def _of_dtypes(graph: Graph, rows: Sequence[Sequence[Any]], rng: Any) -> list[np.ndarray]:
+    """Points as arrays, in the dtypes of a graph's inputs; integers are 0 or 1."""
     reals = iter(zip(*rows, strict=True))
     found = []
     for variable in graph.inputs:
@@ -126,6 +141,12 @@ def _apart(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
     return [size if positive else size * rng.choice([-1, 1], size.shape) for size in sizes]
 
 
+def _tens(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    positive = rng.random() < 0.5
+    sizes = [10 ** rng.uniform(0, 2, shape) for shape in shapes]
+    return [size if positive else size * rng.choice([-1, 1], size.shape) for size in sizes]
+
+
 def _led(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
     found = []
     for shape in shapes:
@@ -182,4 +203,4 @@ KINDS = (*PURE, _scattered, _mixed)
 """By which rule each point in turn is drawn."""
 
 
-__all__ = ["COUNT", "SEED", "probes", "where_defined"]
+__all__ = ["COUNT", "SEED", "probes", "tens", "where_defined"]
