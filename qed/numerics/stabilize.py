@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+Places = tuple[Only, Only, Only]
+"""Which nodes are rewritten, which take longer numbers, and which the longest."""
 KEPT = 64
 """How many traces of one function are kept, one for each set of shapes, dtypes and static arguments."""
 
@@ -126,7 +128,7 @@ class Stabilized(Generic[P, R]):
     def __init__(self, fun: Callable[P, R], options: Options) -> None:
         self.fun = fun
         self.options = options
-        self._places: tuple[Only, Only] | None = None
+        self._places: Places | None = None
         self._own: OrderedDict[Hashable, Plan] = OrderedDict()
         functools.update_wrapper(self, fun, updated=())
 
@@ -185,20 +187,20 @@ class Stabilized(Generic[P, R]):
     def _made(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Plan:
         traced = _traced(self.fun, args, kwargs)
         lifted, count = _lifted(traced, self.fun)
-        only, lengthened = self._only()
-        stable = Stable(lifted.graph, only, self.options.everywhere, lengthened=lengthened)
+        only, lengthened, longest = self._only()
+        stable = Stable(lifted.graph, only, self.options.everywhere, lengthened=lengthened, longest_at=longest)
         changed = bool(stable.value.changes) or _derivative_changes(stable, lifted)
         closed_over = lifted.leaves[len(lifted.leaves) - count :]
         return Plan(traced.out_tree, stable, tuple(closed_over), changed, tuple(lifted.free))
 
-    def _only(self) -> tuple[Only | None, Only | None]:
+    def _only(self) -> Places | tuple[None, None, None]:
         """Which places are rewritten, and which take longer numbers; found once, at the points of the options."""
         if self.options.at is None and self.options.box is None:
-            return None, None
+            return None, None, None
         if self._places is None:
             with jax.ensure_compile_time_eval():  # the call may be traced, the points are numbers
                 found = _places(self.fun, self.options)
-                self._places = at_places(found.rewritten), at_places(found.longer)
+                self._places = at_places(found.rewritten), at_places(found.longer), at_places(found.longest)
         return self._places
 
 

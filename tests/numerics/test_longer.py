@@ -124,6 +124,13 @@ def test_at_a_point_only_what_is_lost_there():
     assert float(qed.stabilize(moments, at=(A, B))(A, B)) == pytest.approx(gram(A, B)[0], rel=2e-7)
 
 
+def test_at_a_point_of_float32_float64_may_not_do():
+    case = SIXTH["commutator_of_rotations"]
+    point = case.at("float32")[0]
+    loss = scoring.losses(qed.stabilize(case.fun, at=point), case, "float32", scoring.truths(case, "float32"))
+    assert loss.value[0] < 3  # 9 bits in float64
+
+
 def network(w, x, y):
     hidden = jnp.tanh(x @ w["first"])
     return jnp.mean((hidden @ w["second"] - y) ** 2)

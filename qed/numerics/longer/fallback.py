@@ -7,7 +7,7 @@ float32, bfloat16 or float16 is computed in float64 (`qed.numerics.longer.in_flo
 - has differences that can cancel, as its operations tell (`candidates`), and
 - loses digits at points of all magnitudes (`judged`), or at the user's own points where they are given;
 
-and where a rewritten graph loses more than the function as written at some of the points.
+and where a rewritten graph leaves what is lost as written, or loses more, at some of the points.
 
 A function whose value keeps its digits may need longer numbers in its derivative alone.
 
@@ -31,7 +31,7 @@ from qed.graph.build import Node
 from qed.graph.dtypes import as_wide, is_real
 from qed.graph.graph import Graph
 from qed.numerics.longer.candidates import candidates
-from qed.numerics.longer.in_float64 import Function, Pair, in_float64
+from qed.numerics.longer.in_float64 import Function, InFloat64, Pair, in_float64
 from qed.numerics.longer.judged import Limits, judged, left
 from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.longer.on_machine import on_machine
@@ -156,10 +156,17 @@ class Longer:
                 continue
             rows = [np.stack([np.asarray(point[i]) for point in points]) for i in range(len(points[0]))]
             truth = partial(self.wider.truth, None if k == 0 else tuple(moving))
-            seen = judged(each, truth, found, rows, len(self.graph.outputs), ((SAME, 0.0),), SAME)
+            bits = SAME if self.into is None else self.wider.limits[0][0]
+            seen = judged(each, truth, found, rows, len(self.graph.outputs), ((bits, 0.0),), SAME)
             if seen.points:
                 blamed |= {span for node in seen.blamed or found for span in node.spans or [node.span]}
         return blamed
+
+    def places_in_float64(self, moving: Sequence[int], points: Sequence[Sequence[Any]]) -> set[Span | None]:
+        """Where the function in float64, in place of a shorter dtype, loses more at these points than that has."""
+        if not isinstance(self.wider, InFloat64):
+            return set()
+        return self.wider.places(moving, points)
 
     def _suspects(self, short: Rewritten) -> list[Node]:
         if short.builder.effects:

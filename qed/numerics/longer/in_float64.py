@@ -27,6 +27,7 @@ from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.rewriting.change import Change
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.session import Rewritten
+from qed.span import Span
 
 LIMITS: Limits = ((12.0, 4.0), (8.0, 16.0))
 """How many bits a result must lose at how many probes."""
@@ -45,6 +46,10 @@ class Function(Protocol):
 
     def longest(self, into: Any) -> Function:
         """The same in longer numbers, where results that are rounded to a dtype in the end need them."""
+        ...
+
+    def places(self, moving: Sequence[int], points: Sequence[Sequence[Any]], into: Any) -> set[Span | None]:
+        """Where it loses at some points, inputs in longer numbers, what a dtype sees, and longer numbers do not."""
         ...
 
 
@@ -87,6 +92,12 @@ class InFloat64:
             if moving is not None:
                 wide = next(each for each in self.function.graphs(moving) if each is not None)
             return in_numpy(wide.function, [as_wide(x) if is_real(x.dtype) else x for x in points])
+
+    def places(self, moving: Sequence[int], points: Sequence[Sequence[Any]]) -> set[Span | None]:
+        """Where it loses so much at some points that the program's dtype sees it, and longer numbers do not."""
+        with jax.enable_x64(True):
+            wide = [[as_wide(x) if is_real(np.asarray(x).dtype) else x for x in point] for point in points]
+            return self.function.places(moving, wide, self._dtype)
 
     def value(self, short: Rewritten, blamed: Sequence[Node]) -> Rewritten:
         """The graph in float64 in place of a short one."""

@@ -12,7 +12,7 @@ A single zero of a smooth function is met by chance: it costs k bits at about on
 for nothing, and the fewer bits are lost, the more points are asked for.
 
 A rewriting is right at most points where the original is not, and may round more often where it is, or leave some of
-what was lost: `left` counts among the points at which both differ.
+what was lost: `left` counts among the points at which both differ. Beside a zero of the function it counts nothing.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ from qed.numerics.rewriting.session import Rewritten
 KEPT = 4.0
 """A result that has no more bits than these right has lost too many, whatever its dtype."""
 CANCELLED = 6.0
-WRONG = 3.0
-"""Bits that a rewritten result may lose."""
+BROKEN, WRONG, MORE = 6.0, 3.0, 1.0
+"""Bits that are lost where something is broken; that a rewritten result may lose; that it may lose more than before."""
+STEP = 1 / 8
+"""By how much of themselves inputs move where it is seen whether a result is beside a zero."""
 MOST = 64
 """At so many points, evenly chosen among those where something can be lost, the truth is computed."""
 
@@ -121,7 +123,7 @@ def left(
     points: Sequence[np.ndarray],
     normwise: int,
 ) -> float:
-    """At how many points a graph loses over `WRONG` bits where it is not what was written, an array by its share.
+    """At how many points a graph loses over `WRONG` bits, and what was written over `BROKEN` or fewer than the graph.
 
     Args:
         short: the rewritten graph in the program's dtype.
@@ -141,10 +143,29 @@ def left(
     true = truth([x[chosen] for x in points]) if len(chosen) else None
     if true is None:
         return 0.0
+    chance = _beside_zeros(short.function, [x[chosen] for x in points], [found[i][chosen] for i in real], real)
     counts = []
-    for i in real:
-        counts.append(_share(_bits(found[i][chosen], true[i], i >= normwise) > WRONG))
+    for i, beside in zip(real, chance, strict=True):
+        ours, theirs = (_bits(x[i][chosen], true[i], i >= normwise) for x in (found, others))
+        broken = (theirs > BROKEN) | ~np.isfinite(_flat(others[i][chosen]))
+        counts.append(_share((ours > WRONG) & (broken | (ours > theirs + MORE)) & ~beside))
     return float(np.max(counts, axis=0).sum() * len(suspected) / len(chosen))
+
+
+def _beside_zeros(
+    function: Callable[..., Sequence[Any]], points: Sequence[np.ndarray], found: Sequence[np.ndarray], real: list[int]
+) -> list[np.ndarray]:
+    """Which numbers of some results change their sign when the inputs move by `STEP` of themselves."""
+    rng, beside = np.random.default_rng(0), [np.zeros(_flat(x).shape, bool) for x in found]
+    for sign in (1, -1, 0, 0):
+        moved = [
+            (x * (1 + STEP * (sign or rng.choice([-1, 1], x.shape)))).astype(x.dtype) if is_real(x.dtype) else x
+            for x in points
+        ]
+        others = in_numpy(function, moved)
+        for k, i in enumerate(real):
+            beside[k] |= _flat(others[i]) * np.sign(_flat(found[k])) < 0
+    return beside
 
 
 def _some(places: np.ndarray) -> np.ndarray:

@@ -61,6 +61,8 @@ LENGTH = 2 * DIGITS + 2
 """Places in which a product and a sum are formed."""
 FIRST_ORDER = 0.5
 """Up to which relative error a function is taken as linear."""
+ANYTHING = 1e150
+"""The relative error of a number of which nothing is known but that it is one: 0 times it is 0."""
 LARGEST = 2.0**50
 """What is rounded to an integer must be smaller."""
 
@@ -173,15 +175,16 @@ def _instruction(operation: Any, extra: Any, operands: Any) -> Any:
     lost = ((down > 3) & xp.any(product != 0, -1)) | ((aside > LENGTH - DIGITS - 1) & xp.any(term != 0, -1))
     sizes = xp.abs(mantissa(digits))
     size = xp.abs(mantissa(found)) * _scale(-lead)
-    error = _weighed(sizes[0] * sizes[1], ra + rb + _weighed(ra, rb)) * _scale(-down)
+    error = _weighed(sizes[0] * sizes[1], ra + rb + xp.minimum(_weighed(ra, rb), ANYTHING)) * _scale(-down)
     error = error + _weighed(sizes[2], rc) * _scale(-aside - 1)
     error = error + xp.where(lost, float(BASE) ** (3 - LENGTH), 0.0)
-    summed = xp.where(error == 0, 0.0, error / size) + xp.where(behind, EPS, 0.0)
+    summed = xp.where(error == 0, 0.0, xp.where(error < xp.inf, xp.minimum(error / size, ANYTHING), error))
+    summed = summed + xp.where(behind, EPS, 0.0)
     certain = (ra < 1) & ((ra == 0) | (sign != 0))
     picked = xp.where(certain, xp.where(chosen, rb, rc), xp.inf)
     vanished = (da[..., 0] == 0) & (rb != 0)
     through = _weighed(xp.abs(to_floats(dc, ec)), rb)
-    bound = xp.where(vanished | (through >= FIRST_ORDER), xp.inf, ra + through)
+    bound = xp.where(vanished, xp.inf, ra + xp.where(through >= FIRST_ORDER, xp.maximum(through, ANYTHING), through))
     began = xp.where(known & (ra < 1), 0.0, xp.inf)
     kept = xp.where(operation == Operation.PLAIN, 0.0, xp.where(operation == Operation.BOUND, bound, ra))
     rho = xp.where(fused, summed, xp.where(choose, picked, xp.where(starts, began, kept)))

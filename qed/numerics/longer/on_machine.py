@@ -33,6 +33,7 @@ from qed.graph.graph import Graph
 from qed.numerics.longer.in_float64 import Pair, longer_changes
 from qed.numerics.longer.judged import Limits
 from qed.numerics.longer.lengthened import is_small_arithmetic
+from qed.numerics.longer.machine import ANYTHING
 from qed.numerics.longer.program import Unsupported, constants, program
 from qed.numerics.longer.schedule import Table
 from qed.numerics.longer.special import SLOPES
@@ -182,7 +183,8 @@ def _known(other: Any, found: Any, error: Any) -> Any:
     """
     found, error = found.reshape(other.shape), error.reshape(other.shape)
     bound = jnp.abs(found) * error
-    small = bound <= jnp.maximum(KNOWN * jnp.max(jnp.where(error < KNOWN, jnp.abs(found), 0), initial=0), NOTHING)
+    largest = jnp.max(jnp.where(error < KNOWN, jnp.abs(found), 0), initial=0)
+    small = (error < ANYTHING) & (bound <= jnp.maximum(KNOWN * largest, NOTHING))
     within = jnp.clip(jnp.where(jnp.isnan(other), 0, other), found - bound, found + bound)
     return jnp.where((error < KNOWN) & ~((found == 0) & (other == 0)), found, jnp.where(small, within, other))
 

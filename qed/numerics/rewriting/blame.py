@@ -33,10 +33,12 @@ class Blamed:
     Args:
         rewritten: where a rewriting makes a difference.
         longer: where digits are lost in the rewritten function still, and longer numbers keep them.
+        longest: where float64 in place of a shorter dtype does not do.
     """
 
     rewritten: frozenset[Span | None]
     longer: frozenset[Span | None]
+    longest: frozenset[Span | None] = frozenset()
 
 
 def blamed(stable: Stable, moving: Sequence[int], points: Sequence[Sequence[Any]]) -> Blamed:
@@ -60,7 +62,8 @@ def blamed(stable: Stable, moving: Sequence[int], points: Sequence[Sequence[Any]
         if inner and any(_whole(stable, point) for point in points):
             found |= {span for c in inner for span in _spans(c)}
     longer = frozenset(stable.fallback.places(_graphs(stable, moving), moving, points))
-    return Blamed(frozenset(found) | longer, longer)
+    longest = frozenset(stable.fallback.places_in_float64(moving, points)) if longer else longer
+    return Blamed(frozenset(found) | longer | longest, longer | longest, longest)
 
 
 def at_places(places: frozenset[Span | None]) -> Only:

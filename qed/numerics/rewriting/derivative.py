@@ -31,6 +31,7 @@ from qed.numerics.longer.in_float64 import Pair
 from qed.numerics.rewriting.change import Only
 from qed.numerics.rewriting.differentiated import forward_graph, no_tangent, of_moving, reverse_graph
 from qed.numerics.rewriting.session import Rewritten, rewrite
+from qed.span import Span
 
 Flat = Callable[..., list[Any]]
 
@@ -43,6 +44,7 @@ class Stable:
         graph: the graph of the function as written; all arrays are its inputs.
         only: which nodes may be rewritten; default all.
         lengthened: where `only` is given, which of them may be the reason for longer numbers.
+        longest_at: which of them may be a reason for more than float64 in place of a shorter dtype.
         everywhere: whether to rewrite also what keeps its digits.
         longer: whether it may be computed in longer numbers where rewriting is at its end.
 
@@ -56,6 +58,7 @@ class Stable:
     everywhere: bool = False
     longer: bool = True
     lengthened: Only | None = None
+    longest_at: Only | None = None
     value: Rewritten = field(init=False)
     short: Rewritten = field(init=False)
     fallback: Longer = field(init=False)
@@ -90,13 +93,18 @@ class Stable:
 
     def longest(self, into: Any) -> Stable:
         """The same function in longer numbers, where results that are rounded to a dtype in the end need them."""
-        if self.only is not None:
+        if self.only is not None and self.longest_at is None:
             return self
         found = copy(self)
-        found.longer, found.fallback = True, Longer(self.graph, self._without_fallback, into=into)
+        found.longer, found.fallback = True, Longer(self.graph, self._without_fallback, self.longest_at, into)
         found.value = found.fallback.value(self.short, self.short_pair) or self.short
         found._derivatives, found._function = {}, found._attached()
         return found
+
+    def places(self, moving: Sequence[int], points: Sequence[Sequence[Any]], into: Any) -> set[Span | None]:
+        """Where it loses at some points what a dtype sees that results are rounded to, and longer numbers do not."""
+        graphs = [self.short, *(each for each in self.short_pair(tuple(moving))[:1] if each is not None)]
+        return Longer(self.graph, self._without_fallback, into=into).places(graphs, moving, points)
 
     def short_pair(self, moving: tuple[int, ...]) -> Pair:
         """The reverse and the forward graph of its derivative in the program's own numbers."""
@@ -106,7 +114,7 @@ class Stable:
         return self._pairs[moving]
 
     def _without_fallback(self, graph: Graph) -> Stable:
-        return Stable(graph, self.only, self.everywhere, longer=False)
+        return Stable(graph, self.only, self.everywhere, longer=False, longest_at=self.longest_at)
 
     def _attached(self) -> Callable[..., Any]:
         @jax.custom_jvp
