@@ -1,4 +1,9 @@
-"""Forty more unstable functions and ten stable ones, as textbooks have them, written before one of them was tried."""
+"""Forty more unstable functions and ten stable ones, as textbooks have them, written before one of them was tried.
+
+First judged: in float64 36 of 38 broken values and 32 of 34 broken gradients lose at most 3 bits, in float32 35 of 38
+and 33 of 34, and none is worse than before by over a bit. Of the stable ones one changed in its value, in float64: the
+cross-entropy with the library's softmax, which loses all digits at one of its points.
+"""
 
 import jax
 import jax.numpy as jnp

@@ -16,8 +16,9 @@ from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.longer.probes import probes
 from qed.numerics.rewriting.session import rewrite
 from tests.numerics import scoring
+from tests.numerics.corpus_stability_eighth import EIGHTH, EIGHTH_CONTROLS
 from tests.numerics.corpus_stability_fifth import FIFTH
-from tests.numerics.corpus_stability_seventh import SEVENTH, SEVENTH_CONTROLS
+from tests.numerics.corpus_stability_seventh import SEVENTH
 from tests.numerics.corpus_stability_sixth import SIXTH
 
 
@@ -207,24 +208,23 @@ def judged(cases, dtype, open_):
 
 
 @pytest.mark.slow
-def test_the_fifth_and_seventh_sets_are_mended_in_float32():
-    assert len(FIFTH) >= 40 <= len(SEVENTH) and not set(SEVENTH) & (set(FIFTH) | set(SIXTH))
-    judged([*list(FIFTH.items())[::4], *list(SEVENTH.items())[::4]], "float32", OPEN)
+def test_the_last_sets_are_mended_in_float32():
+    assert len(FIFTH) >= 40 <= len(SEVENTH) and not set(SEVENTH) & (set(FIFTH) | set(SIXTH) | set(EIGHTH))
+    judged([*list(FIFTH.items())[::8], *list(SEVENTH.items())[::8], *list(EIGHTH.items())[::5]], "float32", OPEN)
 
 
 @pytest.mark.slow
-def test_controls_of_the_seventh_set_are_left_alone():
-    for k, case in enumerate(SEVENTH_CONTROLS.values()):
+def test_controls_of_the_eighth_set_are_left_alone():
+    for k, case in enumerate(EIGHTH_CONTROLS.values()):
         dtype = ("float32", "float64")[k % 2]
         assert scoring.same_bits(case, dtype, qed.stabilize(case.fun))[0], case.name
 
 
 @pytest.mark.slow
-def test_the_last_three_sets_are_mended_in_float64():
-    assert len(SIXTH) >= 40 and not set(SIXTH) & set(FIFTH)
-    judged(
-        [*list(FIFTH.items())[1::6], *list(SIXTH.items())[::6], *list(SEVENTH.items())[::6]], "float64", OPEN_IN_FLOAT64
-    )
+def test_the_last_four_sets_are_mended_in_float64():
+    assert len(SIXTH) >= 40 <= len(EIGHTH) and not set(SIXTH) & (set(FIFTH) | set(EIGHTH))
+    chosen = (list(cases.items())[k::10] for k, cases in enumerate((FIFTH, SIXTH, SEVENTH, EIGHTH)))
+    judged([case for cases in chosen for case in cases], "float64", OPEN_IN_FLOAT64)
 
 
 def filtered(p, r):
