@@ -191,12 +191,12 @@ OPEN = {
     "value": {"index_of_theil", "spherical_excess"},
     "gradient": {"spherical_excess", "uncertainty_of_the_best_class"},
 }
-"""Of the fifth and seventh set, what loses over 6 bits in float32 as written and over 3 rewritten."""
+"""Of the fifth, seventh and eighth set, what loses over 6 bits in float32 as written and over 3 rewritten."""
 OPEN_IN_FLOAT64 = {
-    "value": {"index_of_theil", "kepler_near_a_parabola"},
+    "value": {"index_of_theil", "inverse_of_softplus", "kepler_near_a_parabola", "occupation_of_holes"},
     "gradient": {"jensen_gap_of_exp", "kepler_near_a_parabola", "uncertainty_of_the_best_class"},
 }
-"""Of the fifth, sixth and seventh set, the same in float64."""
+"""Of the fifth to the eighth set, the same in float64."""
 
 
 def judged(cases, dtype, open_):
@@ -270,6 +270,6 @@ def test_what_a_rewriting_leaves_is_counted():
     exact = lambda points: [np.expm1(points[0].astype(np.float64))]  # noqa: E731
     right, wrong = (lambda x, m=m: [jnp.exp(x) - 1 + m * jnp.exp(x)] for m in (0.0, 1e-4))
     plain = rewrite(graph, rewritings=())
-    assert left(plain, right, exact, points, 1) == 0
-    assert left(replace(plain, function=wrong), right, exact, points, 1) == 100
-    assert left(plain, wrong, exact, points, 1) == 0
+    assert left(plain, right, exact, points, 1) == (0, 0)
+    assert left(replace(plain, function=wrong), right, exact, points, 1) == (100, 100)
+    assert left(plain, wrong, exact, points, 1) == (0, 0)

@@ -194,8 +194,8 @@ class Longer:
                 self._doubtful |= moving is None and judgement.points > 1
             written = self._written(moving, len(short.inputs)) if changed and self.into is None else None
             points = _with_tangents(_both(points, tens(self.graph)), short)
-            wrong = 0.0 if written is None else left(short, written, truth, points, normwise)
-            self._doubtful |= moving is None and wrong > 0
+            wrong, doubtful = (0.0, 0.0) if written is None else left(short, written, truth, points, normwise)
+            self._doubtful |= moving is None and doubtful > 0
             if wrong < WRONG:
                 return None
             return found[:1] or [change.new for change in short.changes if change.new is not None][:1] or None

@@ -122,8 +122,10 @@ def left(
     truth: Callable[[list[np.ndarray]], list[np.ndarray] | None],
     points: Sequence[np.ndarray],
     normwise: int,
-) -> float:
+) -> tuple[float, float]:
     """At how many points a graph loses over `WRONG` bits, and what was written over `BROKEN` or fewer than the graph.
+
+    The second count is with those beside a zero of the function.
 
     Args:
         short: the rewritten graph in the program's dtype.
@@ -135,21 +137,23 @@ def left(
     found, others = (in_numpy(function, points) for function in (short.function, written))
     real = [i for i, x in enumerate(found) if is_real(x.dtype)]
     if not real:
-        return 0.0
+        return 0.0, 0.0
     mended = [np.any(np.isfinite(_flat(found[i])) & ~np.isfinite(_flat(others[i])), axis=1) for i in real]
     apart = [np.any(_bits(found[i], others[i], i >= normwise) > WRONG, axis=1) for i in real]
     suspected = np.flatnonzero(np.any([*mended, *apart], axis=0))
     chosen = _some(suspected)
     true = truth([x[chosen] for x in points]) if len(chosen) else None
     if true is None:
-        return 0.0
+        return 0.0, 0.0
     chance = _beside_zeros(short.function, [x[chosen] for x in points], [found[i][chosen] for i in real], real)
     counts = []
     for i, beside in zip(real, chance, strict=True):
         ours, theirs = (_bits(x[i][chosen], true[i], i >= normwise) for x in (found, others))
         broken = (theirs > BROKEN) | ~np.isfinite(_flat(others[i][chosen]))
-        counts.append(_share((ours > WRONG) & (broken | (ours > theirs + MORE)) & ~beside))
-    return float(np.max(counts, axis=0).sum() * len(suspected) / len(chosen))
+        lost = (ours > WRONG) & (broken | (ours > theirs + MORE))
+        counts.append([_share(lost & ~beside), _share(lost)])
+    first, second = (np.max(counts, axis=0).sum(-1) * len(suspected) / len(chosen)).tolist()
+    return first, second
 
 
 def _beside_zeros(
