@@ -1,5 +1,7 @@
 """Sparse Hessians and Jacobians: equal to the dense ones, from few products, traced once."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -204,3 +206,13 @@ def test_short_floats_come_back_as_float32(dtype):
     found = sparse_hessian(function)(function.parameters)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found.toarray(), np.eye(5, k=1) + np.eye(5, k=-1))
+
+
+def test_the_committed_benchmark_keeps_its_promise_on_patterns_of_cutest():
+    from benchmarks import sparsity
+
+    record = json.loads(sparsity.RESULT.read_text(encoding="utf-8"))
+    found = sparsity.summary(record["rows"])
+    assert found == record["summary"] and found["judged"] >= 90
+    assert found["missing"] == 0 and found["exact"] >= 0.95 * found["judged"]
+    assert found["products"] <= 1.1 * found["asdex_products"]
