@@ -26,6 +26,8 @@ from qed.graph.trace import Traced, trace
 KINDS: dict[str, type[Certificate]] = {}
 """The kinds of certificates by name."""
 _X64 = "jax_enable_x64"
+MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What Python raises where fields of the right types hold what no proof holds: infinity as a count, text as a rule."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,11 @@ class Certificate(ABC):
 
         Raises QedError (QED007) for data that is no certificate of a known kind.
         """
-        content = dict(json.loads(data) if isinstance(data, str) else data)
-        cls = KINDS.get(content.pop("certificate", ""))
+        try:
+            content = dict(json.loads(data) if isinstance(data, str) else data)
+            cls = KINDS.get(content.pop("certificate", ""))
+        except (RecursionError, TypeError, ValueError):  # no JSON, no mapping, or its kind no text
+            content, cls = {}, None
         if cls is None or {f.name for f in fields(cls) if f.name != "subject"} != set(content):
             because = f"the kinds are {', '.join(sorted(KINDS))}, each with its own fields"
             raise QedError("QED007", "this is no certificate", because, "read what Certificate.to_json wrote")
@@ -134,7 +139,10 @@ class Certificate(ABC):
         if fingerprint(traced.graph) != self.function:
             raise CertificateError("function", "it was made for another function or other shapes")
         with jax.enable_x64(self.x64):
-            self.prove(traced)
+            try:
+                self.prove(traced)
+            except MALFORMED as error:
+                raise CertificateError(self.kind, f"a field is malformed: {type(error).__name__}, {error}") from error
         return True
 
     def whole(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from qed.certificates.certificate import MALFORMED
 from qed.certificates.convexity_forms import squares_are_sums
 from qed.certificates.convexity_groups import GROUPS
 from qed.certificates.convexity_logarithms import LOGARITHMIC
@@ -110,7 +111,7 @@ def check(step: Check) -> None:
     step.require(rule == "pieces" or all(atom.lost is None for atom in whole), "it may be undefined somewhere")
     try:
         table[rule](step)
-    except (IndexError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         step.fail(f"the row is malformed: {error}")
 
 

@@ -21,7 +21,7 @@ from qed.certificates.divergence import Divergence
 from qed.certificates.fingerprint import fingerprint
 from qed.domains.direction import Direction, Directions
 from qed.domains.known import Known
-from qed.errors import CertificateError
+from qed.errors import CertificateError, QedError
 from qed.graph.trace import Traced
 from qed.graph.walk import Walker
 
@@ -48,7 +48,7 @@ class ImageDivergence(Certificate):
         """Prove the claim, or raise CertificateError."""
         try:
             base = Certificate.from_json(json.loads(self.base))
-        except (ValueError, TypeError) as error:
+        except (QedError, ValueError, TypeError) as error:
             raise CertificateError("base", "it is no certificate") from error
         if not isinstance(base, Divergence) or not base.ratio or base.p_atoms or base.p_sums:
             raise CertificateError("base", "it is no divergence of two laws with densities")

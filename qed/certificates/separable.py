@@ -26,7 +26,7 @@ from qed.certificates.expectation import Expectation, LogMass
 from qed.domains.ends import floats
 from qed.domains.precision import flint, precision
 from qed.domains.separated import One, Sum, TooWide, by_coordinate, separated
-from qed.errors import CertificateError
+from qed.errors import CertificateError, QedError
 from qed.graph.trace import Traced
 
 BITS = 128
@@ -121,7 +121,10 @@ class Separable(Certificate):
             name = f"pieces[{k}]"
             if text not in expressions or not 0 <= i < len(self.measures):
                 raise CertificateError(name, "the function has no such factor")
-            piece = Certificate.from_json(data)
+            try:
+                piece = Certificate.from_json(data)
+            except QedError as error:
+                raise CertificateError(name, "it is no certificate") from error
             if not isinstance(piece, LogMass if self.logarithm else Expectation):
                 raise CertificateError(name, "it is a certificate of another kind")
             if measure_of(piece) != self.measures[i]:

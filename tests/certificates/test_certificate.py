@@ -11,6 +11,8 @@ import pytest
 
 import qed
 from qed.certificates.certificate import Certificate
+from qed.certificates.separable import Separable
+from qed.domains.separated import Sum
 from qed.errors import CertificateError, QedError
 
 CENTRE = jnp.asarray(np.float32([1, 2]))
@@ -55,6 +57,21 @@ def test_junk_in_a_field_is_refused_with_a_code(name):
         believed.append((field, junk))
     weaker = {("lower", -1), ("x64", True)}  # true as well: a smaller lower bound; float32 whatever is enabled
     assert set(believed) <= weaker, believed
+
+
+@pytest.mark.parametrize("data", ["x", "3", "[]", "{}", '{"certificate": []}', "[" * 9999])
+def test_text_that_is_no_certificate_is_refused_with_a_code(data):
+    with pytest.raises(QedError) as told:
+        Certificate.from_json(data)
+    assert told.value.code == "QED007"
+
+
+def test_a_part_that_is_no_certificate_is_named():
+    part = Separable(
+        function="", x64=False, measures=((),), pieces=((0, "1.0", "x"),), logarithm=False, lower=0, upper=1
+    )
+    with pytest.raises(CertificateError, match="pieces"):
+        part._held(Sum(()), False)
 
 
 def test_a_function_that_cannot_be_called_at_the_point_is_refused():
