@@ -243,6 +243,12 @@ def _in_conflict(problem: Constrained, best: Solved) -> Told:
         if other.violation <= SOLVED:
             text = "Undecided: a point that satisfies the constraints was found, but not from where the run began."
             return Told(Ending.UNDECIDED, text, "the point that satisfies the constraints as start", near=other)
+    if _plateau(problem, found):
+        text = (
+            f"Undecided: no solver found a point that satisfies the constraints; where they are violated least so far "
+            f"({named}) they neither slope nor bend, and nothing tells where they hold."
+        )
+        return Told(Ending.UNDECIDED, text, "a start from where the constraints slope", near=found)
     text = (
         f"Infeasible as far as was looked: where the constraints are violated least, by {found.violation:.3g}, no "
         f"direction lowers the violation; in conflict there: {named}."
@@ -252,6 +258,21 @@ def _in_conflict(problem: Constrained, best: Solved) -> Told:
         unpredicted="it was observed", text=f"the violation is stationary to {found.stationary:.1e}, relative",
     )  # fmt: skip
     return Told(Ending.INFEASIBLE, text, reasons=(reason,), near=found)
+
+
+def _plateau(problem: Constrained, found: Restored) -> bool:
+    """Whether all that is violated most neither slopes there nor changes a tenth of |x| away, as far out on exp(-x^2).
+
+    Where rows push against each other, or one has its least violation, some value changes.
+    """
+    rows, x = np.abs(found.weights) > 0.1, found.x
+    here, size, rng = problem.at(x), 1 + np.abs(x), np.random.default_rng(0)
+    slope, most = abs(here.J) @ size, 1e-8 * np.abs(here.c)
+    if np.any(slope[rows] > most[rows]):
+        return False
+    moves = [0.1 * sign * size * rng.standard_normal(problem.n) for sign in (1.0, -1.0, 1.0, -1.0)]
+    near = [problem.values(problem.bounds.project(x + move))[1] for move in moves]
+    return all(bool(np.all(np.abs(c - here.c)[rows] <= most[rows])) for c in near)
 
 
 def _others(problem: Constrained) -> Iterator[Restored]:
