@@ -31,6 +31,14 @@ def test_the_committed_result_is_told():
     assert f"{ours['median calls']:g} evaluations in the median" in readme
 
 
+def test_the_sparse_route_is_told():
+    told = json.loads(RESULT.read_text(encoding="utf-8"))["sparse"]["1000"]
+    readme = " ".join((RESULT.parents[1] / "README.md").read_text(encoding="utf-8").split())
+    assert told["dense / sparse"] >= 16 and told["sparse"]["preparation"] < 3
+    assert f"{told['dense / sparse']} times as long with dense matrices" in readme
+    assert f"{told['sparse']['preparation']} s of preparation" in readme
+
+
 def row(f, residual=0.0, bought=0.0, claims=True):
     return {"f": f, "residual": residual, "bought": bought, "claims": claims, "calls": 1, "seconds": 0.1}
 
