@@ -53,9 +53,11 @@ class DenseJets(Jets):
         return Jet(found.value, found.slope, self._whole(found.second))
 
     def _whole(self, second: Any) -> Any:
-        """A dictionary as a matrix."""
+        """A dictionary as a matrix; an empty one is zero."""
         if not isinstance(second, dict):
             return second
+        if not second:
+            return None
         places, values = list(second), list(second.values())
         return self._placed(np.array(places), combined(lambda *parts: np.concatenate(parts), *values))
 
@@ -93,6 +95,7 @@ class DenseJets(Jets):
         return total, {atom: c for atom, c in terms.items() if atom not in self.place}
 
     def _sum(self, x: Any, y: Any) -> Any:
+        x, y = (None if isinstance(part, dict) and not part else part for part in (x, y))
         if x is None or y is None:
             return dict(y) if isinstance(y, dict) else x if y is None else y
         if isinstance(x, dict) and isinstance(y, dict):
