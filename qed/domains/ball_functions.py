@@ -120,6 +120,29 @@ def _solved(s: Any, start: Any, slope: Callable[[Any], Any]) -> Any:
     return y
 
 
+def _bessel_scaled(s: Any, order: int) -> Any:
+    """exp(-|s|) I_n(s) for n = 0 or 1 and s of one sign.
+
+    I_n(s) = (s/2)^n F_n(s^2 / 4) with the derivatives F_n^(k)(z) = 0F1(; n + k + 1; z) / (n + k)!, which for z >= 0 all
+    grow with z (DLMF 10.39.9, 16.3.1).
+    """
+    library = flint()
+    arb, series = library.arb, library.arb_series
+    if not (s[0] > 0 or s[0] < 0):
+        return series([arb.nan()])
+    z = s * s / 4
+    ends = [end if end > 0 else arb(0) for end in (z[0].lower(), z[0].upper())]
+    outer, factorial = [], arb(1)
+    for k in range(library.ctx.cap):
+        factorial = factorial * k if k else factorial
+        low, high = (end.hypgeom_0f1(arb(order + k + 1), regularized=True) for end in ends)
+        outer.append(low.union(high) / factorial)
+    inner = series([0, *z.coeffs()[1:]])
+    found = series(outer)(inner) if inner.length() else series([outer[0]])
+    size = s if s[0] > 0 else -s
+    return found * (-size).exp() * (s / 2 if order else 1)
+
+
 def _odd(s: Any, positive: Callable[[Any], Any]) -> Any:
     return -positive(-s) if s[0] < 0 else positive(s)
 
@@ -127,6 +150,8 @@ def _odd(s: Any, positive: Callable[[Any], Any]) -> Any:
 _SPECIAL: Mapping[str, Callable[[Any], Any]] = {
     "abs": lambda s: -s if s[0] < 0 else s,
     "asinh": lambda s: _odd(s, lambda u: (u + (u * u + 1).sqrt()).log()),
+    "bessel_i0e": lambda s: _bessel_scaled(s, 0),
+    "bessel_i1e": lambda s: _bessel_scaled(s, 1),
     "cbrt": lambda s: _odd(s, lambda u: u ** (flint().arb(1) / 3)),
     "ceil": lambda s: flint().arb_series([s[0].ceil()]),
     "floor": lambda s: flint().arb_series([s[0].floor()]),

@@ -120,7 +120,7 @@ class BallSeries(Enclosing):
     name = "ball series"
     numbers: ClassVar[type] = SeriesOfBalls
     gaps: ClassVar[frozenset[str]] = Enclosing.gaps | {
-        *"igamma igammac polygamma regularized_incomplete_beta zeta atan2 rem bessel_i0e bessel_i1e erf_inv".split()
+        *"igamma igammac polygamma regularized_incomplete_beta zeta atan2 erf_inv".split()
     }
 
     def __init__(self, order: int, bits: int = 200, batch: int = 0) -> None:
@@ -202,6 +202,8 @@ class BallSeries(Enclosing):
             return self.power(*xs)
         if name in ("max", "min"):
             return self.larger(name == "max", *xs)
+        if name == "rem":
+            return self.remainder(*xs)
         rule = _OPERATORS.get(name)
         if rule is None:
             return None
@@ -225,6 +227,17 @@ class BallSeries(Enclosing):
             marked(lambda a, b: a[0] > b[0], x.array, y.array),
         )
         return self.chosen(less, more, x, y) if largest else self.chosen(more, less, x, y)
+
+    def remainder(self, x: SeriesOfBalls, y: SeriesOfBalls) -> SeriesOfBalls:
+        """x - n y, where it is strictly decided which whole number n the quotient x / y has before its point."""
+        wholes = each(_before_the_point, x.array, y.array)
+        bad: Any = marked(lambda n: n.is_nan(), wholes)
+        for value in (x, y):
+            bad = bad | (False if value.doubt.infinite is None else value.doubt.infinite)
+        found = each(lambda a, b, n: a - b * n, x.array, y.array, wholes)
+        lost = either(x.doubt.undefined, y.doubt.undefined)
+        place = x.doubt.place if x.doubt.place is not None else y.doubt.place
+        return SeriesOfBalls(found, Doubt(lost, None, place)).lost(bad)
 
     def power(self, x: SeriesOfBalls, y: SeriesOfBalls) -> SeriesOfBalls | None:
         """A constant power; of a positive number also a power that moves, exp(y log x)."""
@@ -277,6 +290,20 @@ class BallSeries(Enclosing):
     def anyone(self, x: Any, shape: tuple[int, ...]) -> Any:
         """An undecided element is not smooth."""
         return self.lift(np.zeros(shape)).lost()
+
+
+def _before_the_point(x: Any, y: Any) -> Any:
+    """x / y rounded towards 0, if that is one number on the whole piece; else NaN."""
+    arb = flint().arb
+    if y[0].contains(0) or not (x[0].is_finite() and y[0].is_finite()):
+        return arb.nan()
+    size = abs(x[0] / y[0])
+    if size < 1:
+        return arb(0)
+    low, high = size.abs_lower().floor(), size.upper().floor()
+    if not (low == high and low < size):
+        return arb.nan()
+    return low if x[0] / y[0] > 0 else -low
 
 
 def _cut(series: Any, pair: tuple[Any, Any]) -> Any:

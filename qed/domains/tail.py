@@ -24,6 +24,7 @@ from qed.domains.one_number import SAME
 from qed.domains.precision import flint, precision
 from qed.domains.tail_arithmetic import Arithmetic
 from qed.domains.tail_arrays import FOLDS, LARGEST, Forms, applied, entries, packed
+from qed.domains.tail_bessel import BESSEL, far_bessel
 from qed.domains.tail_forms import (
     Logarithm,
     Near,
@@ -156,7 +157,7 @@ class Tail(Arithmetic, Forward):
                 return self.fixed(indicator(xs[0]))
             kind = np.dtype(equation.outputs[0].dtype) if not is_real(equation.outputs[0].dtype) else None
             if kind is not None and not isinstance(xs[0], Truth):
-                raise NoOrder
+                return self._whole(kind, xs[0]) if name == "convert_element_type" else xs[0]
             if kind is not None and kind.kind in "iu" and xs[0].holds is not None:
                 return Known(np.asarray(xs[0].holds, kind))
             return xs[0]
@@ -242,11 +243,13 @@ class Tail(Arithmetic, Forward):
         if name == "abs":
             return self._size(x)
         if name == "sign":
-            return self.fixed(flint().arb(self.sign(x)))
+            return self._sign(x)
         if name in ROUNDED:
             return self._rounded(name, x)
-        if name in ("logistic", "tanh") or name in GAMMA:
+        if name in ("logistic", "tanh") or name in GAMMA or name in BESSEL:
             try:
+                if name in BESSEL:
+                    return far_bessel(self, name, x)
                 return far_gamma(self, name, x) if name in GAMMA else self._sigmoid(name, x)
             except NoOrder:
                 pass
@@ -272,6 +275,29 @@ class Tail(Arithmetic, Forward):
                 return self.fixed(ends[0])
         off = {"floor": (-1, 0), "ceil": (0, 1), "round": (-1, 1)}[name]
         return self.add(x, self.fixed(arb(off[0]).union(arb(off[1]))))
+
+    def _sign(self, x: Any) -> Term:
+        """-1, 0 or 1; any of them where the sign is not known."""
+        try:
+            return self.fixed(flint().arb(self.sign(x)))
+        except NoOrder:
+            if not self.real(x):
+                raise
+            return self.fixed(flint().arb(-1).union(flint().arb(1)))
+
+    def _whole(self, kind: np.dtype, x: Any) -> Any:
+        """A number made an integer: what is before its point, or, where that has too many bits, some integer."""
+        if kind.kind not in "iu" or not self.real(x):
+            raise NoOrder
+        arb, most = flint().arb, np.iinfo(kind)
+        try:
+            ball = self.ball(x)
+            if abs(ball).upper() < 1:
+                return self.fixed(arb(0))
+        except NoOrder:
+            pass
+        cut = self.add(x, self.fixed(arb(-1).union(arb(1))))
+        return self._hull(cut, self.fixed(arb(int(most.min)).union(arb(int(most.max)))))
 
     def _size(self, x: Any) -> Any:
         """The absolute value."""

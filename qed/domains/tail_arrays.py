@@ -19,7 +19,7 @@ import numpy as np
 
 from qed.domains.known import Known
 from qed.domains.moving import routed
-from qed.domains.tail_forms import MOVES, NoOrder
+from qed.domains.tail_forms import MOVES, NoOrder, Truth
 from qed.graph.graph import Equation
 
 LARGEST = 2**12
@@ -70,8 +70,12 @@ def entries(value: Any, scalar: Callable[[Known], Any]) -> np.ndarray:
 
 
 def packed(array: np.ndarray) -> Any:
-    """The array as a value: its only entry where it has no axis."""
-    return array.item() if array.ndim == 0 else Forms(array)
+    """The array as a value: its only entry where it has no axis; truth values that are all decided are known."""
+    if array.ndim == 0:
+        return array.item()
+    if array.size and all(isinstance(x, Truth) and x.holds is not None for x in array.flat):
+        return Known(np.array([x.holds for x in array.flat]).reshape(array.shape))
+    return Forms(array)
 
 
 def applied(

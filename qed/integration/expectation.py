@@ -45,6 +45,7 @@ from qed.integration.proposals import (
     singular_near,
     total_of,
     undefined_at,
+    with_breaks,
 )
 from qed.integration.quadrature import vectorised
 from qed.integration.sums import summed
@@ -235,7 +236,9 @@ class _Question:
                 u = vectorised(NAMED[part.family].traced(part.parameters), 0)
             else:
                 u, following = vectorised(traced, following), following + 1
-            cuts = cuts_of(part, u if part.probability else logarithm_of(f), more)
+            v = u if part.probability else logarithm_of(f)
+            cuts = cuts_of(part, v, more)
+            cuts = with_breaks(cuts, traced, v, f)
             found.append(Share(part, f, u, cuts, proposal_of(part, f, u, cuts)))
         return found
 

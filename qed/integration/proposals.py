@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from qed.graph.trace import Traced
+from qed.integration.breaks import beside, breaks
 from qed.integration.measure import Part
 from qed.integration.quadrature import Measurement, ends_in_float64, measured, unmeasured, where_mass_is
 
@@ -157,6 +159,17 @@ def cuts_of(part: Part, u: Callable[[Any], Any], more: tuple[float, ...]) -> tup
     if not kept and not np.isfinite(part.lower) and not np.isfinite(part.upper):
         kept = {0.0}
     return (part.lower, *sorted(kept), part.upper)
+
+
+def with_breaks(
+    cuts: tuple[float, ...], traced: Traced, u: Callable[[Any], Any], f: Callable[[Any], Any]
+) -> tuple[float, ...]:
+    """The cuts, and more on both sides of where the program jumps or has a corner, f a number on both."""
+    inner = [c for c in cuts if np.isfinite(c)]
+    places = breaks(traced, u, inner)
+    around = np.reshape(beside(places, inner), (len(places), -1)) if places else np.zeros((0, 1))
+    more = around[np.all(np.isfinite(f(around)), axis=1)].ravel().tolist() if places else []
+    return tuple(sorted({*cuts, *(c for c in more if cuts[0] < c < cuts[-1])}))
 
 
 def proposal_of(part: Part, f: Any, u: Any, cuts: Sequence[float]) -> Proposal | None:

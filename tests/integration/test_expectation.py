@@ -196,7 +196,10 @@ def test_a_needle_is_not_lost_where_the_tails_are_not_enclosed():
 
 
 def test_where_no_ball_can_look_nothing_is_measured():
-    answer = qed.expect(lambda x: special.gammainc(2.0, jnp.abs(x)) + jnp.where(abs(x - 0.7) < 1e-7, 1e7, 0), NORMAL)
+    def fun(x):
+        return special.gammainc(2.0, jnp.abs(x)) + 1e7 * jnp.exp(-(((x - 0.7) * 2.0**30) ** 2))
+
+    answer = qed.expect(fun, NORMAL)
     assert answer.unknown and "no ball looks" in answer.missing[0].what
 
 
