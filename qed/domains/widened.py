@@ -14,7 +14,7 @@ numbers is `narrow`: it is no more accurate than the program.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, final
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -86,7 +86,6 @@ def is_narrow(graph: Graph) -> bool:
     )
 
 
-@final
 class Widened(Replay):
     """A graph in float64.
 
