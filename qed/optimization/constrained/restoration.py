@@ -72,10 +72,11 @@ def restored(problem: Constrained, start: Array, only: Sequence[int] | None = No
     fixed = box.lower == box.upper
     low, high = np.where(fixed, box.lower - 1e-13, box.lower), np.where(fixed, box.upper + 1e-13, box.upper)
     try:
-        found = least_squares(
-            violation, np.clip(start, low, high), slopes, bounds=(low, high), xtol=1e-15, ftol=1e-15, gtol=1e-12,
-            max_nfev=most,
-        )  # fmt: skip
+        with np.errstate(invalid="ignore", divide="ignore"):  # SciPy divides 0 by 0 where no row has a slope
+            found = least_squares(
+                violation, np.clip(start, low, high), slopes, bounds=(low, high), xtol=1e-15, ftol=1e-15, gtol=1e-12,
+                max_nfev=most,
+            )  # fmt: skip
     except (ValueError, np.linalg.LinAlgError):
         return None
     x = box.project(found.x)

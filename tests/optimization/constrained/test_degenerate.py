@@ -256,3 +256,11 @@ def test_along_a_curved_boundary_f_may_fall_by_the_fourth_power(bend, kind):
         lambda x: x[1] - x[0] ** 2, jnp.zeros(2), inequality=lambda x: x[1] - x[0] ** 2 + bend * x[0] ** 4
     )
     assert answer.value.kind == kind and answer.standing == "MEASURED"
+
+
+def test_a_disc_and_a_plane_beyond_it_are_in_conflict_without_a_warning():
+    def disc(x):
+        return 1 - x @ x
+
+    answer = qed.minimize(lambda x: x[0], jnp.zeros(2), equality=lambda x: x[0] - 3, inequality=disc)
+    assert str(answer.reason) == "infeasible" and answer.proved and answer.check()
