@@ -190,6 +190,8 @@ def _around(problem: Constrained, best: Solved, counts: dict[str, int], runs: li
         text += f", at values from {values[0]:.6g} to {values[-1]:.6g}" if values else ""
         found.append(Reason("starts", text=text, role="starts"))
     text = f"{counts['steps']} steps, {counts['values']} evaluations, {counts['hessians']} Hessians"
+    if (more := problem.counts["values"] - counts["values"]) > 0:
+        text += f"; {more} evaluations more judge the point"
     if best.escapes:
         text += "; a saddle was left along the direction in which the Lagrangian bends down"
     found.append(Reason("counts", text=f"{text}; {problem.derivatives.why}", role="cost"))
