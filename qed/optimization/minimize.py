@@ -32,6 +32,10 @@ from qed.optimization.solution import Ending, Multipliers, Solution, Verdict, pl
 from qed.optimization.updates import Updates, run_updates, updates_of
 
 Array = np.ndarray
+SAME = 1e-3
+"""Runs that end closer to each other than this part of x and f have found one place."""
+PLACES = 8
+"""How many places that several starts found are told."""
 HIGH = 1e-8
 """Above which part of the value at the start a flat point may be a plateau, beside which f is lower."""
 
@@ -288,13 +292,29 @@ def _multipliers(objective: Objective, x0: Any, here: Seen, box: Bounds) -> Mult
 
 
 def _spread_of(runs: list[Ended]) -> tuple[Reason, ...]:
+    """Where several starts ended: the values, how many starts came to each place, and how far it is from the lowest."""
     if len(runs) == 1:
         return ()
-    values = sorted(each.here.f for each in runs)
-    text = f"{len(runs)} starts (seed 0) ended at values from {values[0]:.6g} to {values[-1]:.6g}: " + ", ".join(
-        f"{v:.6g}" for v in values[:10]
-    )
-    return (Reason("starts", text=text, role="starts"),)
+    places: list[tuple[Seen, int]] = []
+    for here in sorted((each.here for each in runs), key=lambda here: here.f):
+        known = next((k for k, (other, _) in enumerate(places) if _same_place(here, other)), None)
+        if known is None:
+            places.append((here, 1))
+        else:
+            places[known] = places[known][0], places[known][1] + 1
+    best = places[0][0]
+    told = [f"{places[0][1]} of them at {best.f:.6g}"]
+    for here, count in places[1:PLACES]:
+        told.append(f"{count} at {here.f:.6g}, |x - x of the lowest| = {np.linalg.norm(here.x - best.x):.3g}")
+    more = f"; and {len(places) - PLACES} places more" if len(places) > PLACES else ""
+    where = "one place" if len(places) == 1 else f"{len(places)} places"
+    text = f"{len(runs)} starts (seed 0) ended at {where}, at values from {best.f:.6g} to {places[-1][0].f:.6g}: "
+    return (Reason("starts", text=text + "; ".join(told) + more, role="starts"),)
+
+
+def _same_place(here: Seen, other: Seen) -> bool:
+    near = SAME * (1 + float(np.linalg.norm(other.x)))
+    return abs(here.f - other.f) <= SAME * max(1.0, abs(other.f)) and float(np.linalg.norm(here.x - other.x)) <= near
 
 
 def _beside_noise(verdict: Verdict) -> tuple[Reason, ...]:

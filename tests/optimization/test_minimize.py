@@ -148,10 +148,11 @@ def test_a_start_where_nothing_is_finite_says_where():
         assert error.value.code == code
 
 
-def test_several_starts_show_the_values_they_end_at():
+def test_several_starts_show_the_places_they_end_at_and_how_far_apart_these_are():
     answer = qed.minimize(lambda x: (x**2 - 1) ** 2 + 0.3 * x, 1.0, starts=4)
     assert answer.fun < -0.29
-    assert any("4 starts" in (reason.text or "") for reason in answer.reasons)
+    (told,) = [reason.text for reason in answer.reasons if "4 starts" in (reason.text or "")]
+    assert "ended at 2 places" in told and "1 of them at -0.305429; 3 at 0.294146, |x - x of the lowest| = 2" in told
 
 
 def test_a_run_that_meets_its_tolerance_is_not_said_to_have_failed():
