@@ -186,21 +186,26 @@ class Longer:
         truth = partial(wider.truth, None if moving is None else tuple(moving))
 
         def measured() -> Sequence[Node] | None:
-            points = where_defined(self.graph, probes(self.graph), self._defined)
+            points = self._points
             if found:
                 judgement = judged(short, truth, found, _with_tangents(points, short), normwise, wider.limits)
                 if judgement.needed:
                     return judgement.blamed or found[:1]
                 self._doubtful |= moving is None and judgement.points > 1
             written = self._written(moving, len(short.inputs)) if changed and self.into is None else None
-            points = _with_tangents(_both(points, tens(self.graph)), short)
-            wrong, doubtful = (0.0, 0.0) if written is None else left(short, written, truth, points, normwise)
+            more = _with_tangents(_both(points, tens(self.graph)), short)
+            wrong, doubtful = (0.0, 0.0) if written is None else left(short, written, truth, more, normwise)
             self._doubtful |= moving is None and doubtful > 0
             if wrong < WRONG:
                 return None
             return found[:1] or [change.new for change in short.changes if change.new is not None][:1] or None
 
         return untraced(measured)
+
+    @cached_property
+    def _points(self) -> list[np.ndarray]:
+        """Where the function is tried."""
+        return where_defined(self.graph, probes(self.graph), self._defined)
 
     def _defined(self, points: Sequence[np.ndarray]) -> np.ndarray:
         """At which points the function as written is a number."""

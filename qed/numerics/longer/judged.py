@@ -145,13 +145,15 @@ def left(
     true = truth([x[chosen] for x in points]) if len(chosen) else None
     if true is None:
         return 0.0, 0.0
-    chance = _beside_zeros(short.function, [x[chosen] for x in points], [found[i][chosen] for i in real], real)
-    counts = []
-    for i, beside in zip(real, chance, strict=True):
+    lost = []
+    for i in real:
         ours, theirs = (_bits(x[i][chosen], true[i], i >= normwise) for x in (found, others))
         broken = (theirs > BROKEN) | ~np.isfinite(_flat(others[i][chosen]))
-        lost = (ours > WRONG) & (broken | (ours > theirs + MORE))
-        counts.append([_share(lost & ~beside), _share(lost)])
+        lost.append((ours > WRONG) & (broken | (ours > theirs + MORE)))
+    if not any(map(np.any, lost)):
+        return 0.0, 0.0
+    chance = _beside_zeros(short.function, [x[chosen] for x in points], [found[i][chosen] for i in real], real)
+    counts = [[_share(each & ~beside), _share(each)] for each, beside in zip(lost, chance, strict=True)]
     first, second = (np.max(counts, axis=0).sum(-1) * len(suspected) / len(chosen)).tolist()
     return first, second
 
@@ -160,16 +162,14 @@ def _beside_zeros(
     function: Callable[..., Sequence[Any]], points: Sequence[np.ndarray], found: Sequence[np.ndarray], real: list[int]
 ) -> list[np.ndarray]:
     """Which numbers of some results change their sign when the inputs move by `STEP` of themselves."""
-    rng, beside = np.random.default_rng(0), [np.zeros(_flat(x).shape, bool) for x in found]
-    for sign in (1, -1, 0, 0):
-        moved = [
-            (x * (1 + STEP * (sign or rng.choice([-1, 1], x.shape)))).astype(x.dtype) if is_real(x.dtype) else x
-            for x in points
-        ]
-        others = in_numpy(function, moved)
-        for k, i in enumerate(real):
-            beside[k] |= _flat(others[i]) * np.sign(_flat(found[k])) < 0
-    return beside
+    rng, count = np.random.default_rng(0), len(found[0])
+    moved = []
+    for x in points:
+        signs = [1, -1, *(rng.choice([-1, 1], x.shape) for _ in range(2))]
+        each = [(x * (1 + STEP * sign)).astype(x.dtype) if is_real(x.dtype) else x for sign in signs]
+        moved.append(np.concatenate(each))
+    others = [_flat(each).reshape(4, count, -1) for each in in_numpy(function, moved)]
+    return [np.any(others[i] * np.sign(_flat(x)) < 0, axis=0) for i, x in zip(real, found, strict=True)]
 
 
 def _some(places: np.ndarray) -> np.ndarray:

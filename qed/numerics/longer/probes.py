@@ -32,7 +32,7 @@ from qed.graph.graph import Graph
 
 COUNT = 512
 SEED = 0
-ROUNDS = 4
+ROUNDS = 2
 """How often points are drawn again at most."""
 BESIDE = (1.0, 0.0, -1.0, 2.0, np.pi / 2, np.pi)
 
