@@ -265,6 +265,32 @@ def test_a_stop_gradient_is_judged_by_what_it_takes_away(at):
     assert qed.check_gradient(lambda w: jax.nn.logsumexp(w) + jax.nn.softmax(w)[0], at).verdict == "agrees"
 
 
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "agrees"), (1.5, "disagrees")])
+def test_a_body_that_holds_constant_what_its_rule_says_is_judged_by_its_values(factor, verdict):
+    def root(x):
+        return lax.stop_gradient(lax.fori_loop(0, 8, lambda _, y: 0.5 * (y + x / y), x))
+
+    f = rule_vjp(root, lambda x: 0.5 * factor / jnp.sqrt(x))
+    answer = qed.check_gradient(lambda x: f(x) ** 3, 2.0)
+    assert answer.verdict == verdict
+    assert answer.check()
+    assert "delete" not in str(answer)
+
+
+def test_a_rule_that_is_the_derivative_of_half_its_body_is_wrong():
+    f = rule_jvp(lambda x: x * lax.stop_gradient(jnp.tanh(x)), jnp.tanh)
+    assert qed.check_gradient(f, 0.4).culprits[0].expected == pytest.approx(0.7222045, rel=1e-6)
+
+
+@pytest.mark.parametrize(("power", "verdict"), [(1, "latent"), (2, "disagrees")])
+def test_a_rule_that_returns_another_value(power, verdict):
+    f = jax.custom_vjp(lambda x: x**3)
+    f.defvjp(lambda x: (1.01 * x**3, x), lambda x, c: (3 * x**2 * c,))
+    answer = qed.check_gradient(lambda x: f(x) ** power, 0.7)
+    assert answer.verdict == verdict
+    assert "cotangent of zero" not in str(answer)
+
+
 def test_a_marked_stop_gradient_is_a_surrogate(at):
     @qed.surrogate
     def quantize(x):
@@ -347,7 +373,9 @@ def test_a_solve_that_is_given_a_wrong_transpose():
         )
 
     assert qed.check_gradient(lambda w: jnp.sum(solve(w, matrix.T) ** 2), jnp.ones(2)).verdict == "agrees"
-    assert qed.check_gradient(lambda w: jnp.sum(solve(w, matrix) ** 2), jnp.ones(2)).verdict == "disagrees"
+    answer = qed.check_gradient(lambda w: jnp.sum(solve(w, matrix) ** 2), jnp.ones(2))
+    assert answer.verdict == "disagrees"
+    assert answer.check()
 
 
 def test_rules_of_jax_and_its_special_functions_are_not_blamed():

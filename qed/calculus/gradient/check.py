@@ -27,7 +27,7 @@ from qed.calculus.gradient.end_to_end import (
     unexplained,
     untransposed,
 )
-from qed.calculus.gradient.judge import judge
+from qed.calculus.gradient.judge import VALUE, judge
 from qed.calculus.gradient.kept import Kept
 from qed.calculus.gradient.local import Local, local, reversible
 from qed.calculus.gradient.sites import Site, find_sites, reaches, second_site, unverified
@@ -180,6 +180,8 @@ def _judged(function: Function, records: Sequence[Record], kept: Kept, seed: int
             continue
         if culprit.verdict is GradientVerdict.DISAGREES and not passes(function, record, kept, seed):
             why = "its error meets a cotangent of zero: nothing of it reaches this gradient"
+            if VALUE in culprit.why:
+                why = f"{culprit.why}, but its derivative here is that of the function"
             culprit = replace(culprit, verdict=GradientVerdict.LATENT, why=why)
         if culprit.verdict in (GradientVerdict.DISAGREES, GradientVerdict.LATENT):
             wrong.add(site.number)

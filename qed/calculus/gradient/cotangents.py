@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.calculus.gradient.kept import Kept
+from qed.calculus.gradient.sites import opened
 from qed.calculus.gradient.survey import Record
 from qed.domains.widened import Widened, compiled, widen
 from qed.graph.function import Function
@@ -40,7 +41,7 @@ def cotangents(function: Function, record: Record, kept: Kept) -> list[np.ndarra
 
             return shifted
 
-        return Widened(keep)(function.graph, arrays)[0]
+        return Widened(keep, opened)(function.graph, arrays)[0]
 
     zeros = [np.zeros(shape) for shape in record.local.shapes[1]]
     arrays = list(function.traced.leaves)

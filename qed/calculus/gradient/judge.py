@@ -43,6 +43,9 @@ LOOSE_VALUE = 1e-4
 WIDE_BAR = 1e-3
 """Relative: a bar wider than this decides nothing."""
 
+VALUE = "its rule returns the value"
+"""How the sentence about a rule begins that returns another value than its function."""
+
 _STAIRS = frozenset({"floor", "ceil", "round", "sign"})
 
 
@@ -122,7 +125,7 @@ def _value_differs(case: Case, values: np.ndarray, body: np.ndarray) -> Finding 
     bound = noise(lambda *xs: vector(local.values(xs))[element], inputs)
     if gap[element] <= bound or (local.constants and gap[element] <= LOOSE_VALUE * abs(body[element])):
         return None
-    why = f"its rule returns the value {values[element]:.6g}, the function {body[element]:.6g}"
+    why = f"{VALUE} {values[element]:.6g}, the function {body[element]:.6g}"
     return Finding(GradientVerdict.DISAGREES, 0, why, None, bound)
 
 

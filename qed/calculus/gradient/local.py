@@ -4,7 +4,8 @@ For a call y = f(x) with a rule of the user's, c a cotangent and v a tangent,
 
     found      the user's own functions (jvp; or fwd, then bwd), traced by JAX in the program's dtypes, and that graph
                evaluated in float64;
-    expected   J^T c or J v, J the derivative of f's own body by the chain rule, every rule inside stripped.
+    expected   J^T c or J v, J the derivative of f's own body by the chain rule, every rule inside stripped and every
+               stop_gradient inside open: the derivative of the values.
 
 No step size enters, and both are compared element by element. A body that can only be differentiated forward (a
 `while` inside) is compared through <J^T c, v> = <c, J v>. A body that cannot be differentiated at all (a callback,
@@ -26,15 +27,16 @@ import jax.numpy as jnp
 
 from qed.calculus.gradient.differences import BARS, richardson
 from qed.calculus.gradient.directions import directions
-from qed.calculus.gradient.sites import Site
+from qed.calculus.gradient.sites import Site, opened
 from qed.calculus.gradient.solves import composed
 from qed.calculus.gradient.surrogate import is_marked
 from qed.domains.widened import Widened, is_narrow, largest_rounding, widen
 from qed.errors import QedError
 from qed.graph import jaxpr
 from qed.graph.calls import Inline
-from qed.graph.graph import Graph
+from qed.graph.graph import Equation, Graph
 from qed.graph.jaxpr import Reader
+from qed.graph.replay import Place
 
 TOLERANCE = 1e-9
 """Relative: what float64 rounding is taken to explain of one element, before it is looked at closely."""
@@ -155,10 +157,14 @@ class Local:
             given = list(full)
             for position, x in zip(self.site.active, active, strict=True):
                 given[position] = x
-            outs = Widened(self.keep, extra=extra, rounded=rounded)(self.site.body, given)
+            outs = Widened(self.keep, self._open, extra, rounded)(self.site.body, given)
             return [outs[j] for j in self.site.outputs]
 
         return value
+
+    def _open(self, equation: Equation, place: Place) -> Any:
+        """The derivative is that of the values: what a body holds constant moves; not what `implicit` holds."""
+        return jnp.ones(()) if self.site.implicit is None else opened(equation, place)
 
     def active(self, inputs: Sequence[Any]) -> list[Any]:
         """The active inputs in float64."""

@@ -27,6 +27,8 @@ def replayed(checked: Checked, culprit: Culprit | None = None) -> bool:
 def _confirmed(checked: Checked, culprit: Culprit) -> bool:
     for record in checked.records:
         site = record.local.site
+        if site.name != culprit.name:  # as of a transposed solve beside its solve
+            continue
         same = site.span == culprit.span and site.path(record.steps) == culprit.path and record.local.order == 1
         if not same or culprit.found is None or culprit.expected is None:
             continue

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jax.numpy as jnp
+
 from qed.calculus.gradient.implicit import implicit_body
 from qed.calculus.gradient.solves import judged, parts, product
 from qed.calculus.gradient.surrogate import is_marked
@@ -290,6 +292,20 @@ class _Search:
         if note:
             self.walk(body, [*fixed, *state, *rows], inner, marked, outer)
         return [*state, *outs[carry:]]
+
+
+def opened(equation: Equation, place: Place) -> Any:
+    """The share of the derivative that a stop_gradient lets through where rules are stripped: all inside of a rule.
+
+    A rule stands for the derivative of the values that its body computes. What the body holds constant is never used
+    while the rule is there (often it is held constant because the rule says its derivative), and is no part of a value.
+    """
+    frame: Frame | None = place.frame
+    while frame is not None:
+        if frame.equation is not None and frame.equation.primitive in RULES:
+            return jnp.ones(())
+        frame = frame.parent
+    return None
 
 
 def prefixes(sites: Sequence[Site]) -> set[Any]:

@@ -22,7 +22,7 @@ from jax import lax
 
 from qed.calculus.gradient.directions import direction, directions
 from qed.calculus.gradient.kept import Kept
-from qed.calculus.gradient.sites import Site
+from qed.calculus.gradient.sites import Site, opened
 from qed.domains.widened import Widened, compiled, widen
 from qed.errors import QedError
 from qed.graph.dtypes import is_inexact
@@ -141,7 +141,7 @@ class Whole:
 
     def _share(self, equation: Equation, place: Place, shares: Any) -> Any:
         number = self.stops.get(place.at(equation))
-        return None if number is None else shares[number]
+        return opened(equation, place) if number is None else shares[number]
 
     def _evaluate(self, parameters: Any, data: Any, shares: Any) -> Any:
         wide = [widen(p) for p in parameters]

@@ -8,6 +8,8 @@ from typing import Any
 
 from qed.answer import Answer, Finding, Missing, Reason, Standing
 from qed.calculus.gradient.check import Checked
+from qed.calculus.gradient.judge import VALUE
+from qed.calculus.gradient.local import reversible
 from qed.calculus.gradient.replayed import replayed
 from qed.calculus.gradient.verdict import Culprit, GradientCheck, GradientVerdict
 from qed.findings import Level
@@ -295,7 +297,7 @@ def _reasons(checked: Checked, culprit: Culprit) -> list[Reason]:
         and culprit.why not in (reasons[0].text or "")
     ):
         reasons.append(Reason("what else is known", role="also", text=culprit.why))
-    advice = _advice(culprit)
+    advice = _advice(checked, culprit)
     if advice:
         reasons.append(Reason("what to do", role="so", text=advice))
     return reasons
@@ -308,7 +310,7 @@ def _measured(rule: str, text: str, expected: Any, found: Any, culprit: Culprit)
     return Reason(rule, text=text, span=culprit.span, standing=Standing.MEASURED, **pair)
 
 
-def _advice(culprit: Culprit) -> str:
+def _advice(checked: Checked, culprit: Culprit) -> str:
     if culprit.verdict is V.DISAGREES and culprit.primitive == "stop_gradient":
         return "take the stop_gradient away, or mark the function around it with qed.surrogate if it is meant"
     if culprit.verdict in (V.DISAGREES, V.LATENT) and culprit.name == "custom_root":
@@ -316,10 +318,18 @@ def _advice(culprit: Culprit) -> str:
     if culprit.verdict in (V.DISAGREES, V.LATENT) and _is_solve(culprit):
         return "let solve(matvec, b) return the x with matvec(x) = b"
     if culprit.verdict in (V.DISAGREES, V.LATENT) and culprit.primitive:
-        return "correct the rule, or delete it: JAX differentiates the body itself"
+        more = ", or delete it: JAX differentiates the body itself" if _deletable(checked, culprit) else ""
+        return f"correct the rule{more}"
     if culprit.verdict is V.UNDECIDED:
         return "ask again at a point where the function keeps its digits"
     return ""
+
+
+def _deletable(checked: Checked, culprit: Culprit) -> bool:
+    """Whether JAX has the derivative of the body without the rule: it can be walked back, nothing is held constant."""
+    found = [r.local for r in checked.records if (r.local.site.name, r.local.site.span) == (culprit.name, culprit.span)]
+    held = (e.primitive == "stop_gradient" for one in found for e in one.site.body.walk())
+    return bool(found) and VALUE not in culprit.why and all(map(reversible, found)) and not any(held)
 
 
 # --- what agrees ----------------------------------------------------------------------------------------------
