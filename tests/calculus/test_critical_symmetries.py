@@ -5,6 +5,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import qed
 from qed.calculus.points.case import Case
@@ -68,3 +69,39 @@ def test_a_point_that_only_symmetries_move_is_a_minimum():
     along = lambda t: t[2] ** 2 - (t[0] * t[1]) ** 2  # noqa: E731 - each of two ways changes nothing, both together do
     assert qed.critical_point(broken, np.ones(2)).nature == ""
     assert qed.critical_point(along, np.zeros(3)).nature == "neither"
+
+
+@pytest.mark.parametrize(
+    ("fun", "at", "nature", "said"),
+    [
+        (lambda x: (x @ x - 1) ** 2, jnp.array([0.6, 0.8, 0.0]), "minimum", "turning x[0] and x[1] into each other"),
+        (lambda x: -((x @ x - 1) ** 2), jnp.array([1.0, 0.0]), "maximum", "turning x[0] and x[1] into each other"),
+        (lambda u: jnp.sum((u @ u.T - jnp.eye(2)) ** 2), jnp.eye(2), "minimum", "turning u[0, :] and u[1, :]"),
+        (
+            lambda p: jnp.sum((p["u"] @ p["v"] - jnp.diag(jnp.array([2.0, 1.0]))) ** 2),
+            {"u": jnp.eye(2), "v": jnp.diag(jnp.array([2.0, 1.0]))},
+            "minimum",
+            "adding unit 0 to unit 1",
+        ),
+        (
+            lambda p: jnp.sum((p["u"] @ p["v"] - jnp.ones((3, 3))) ** 2),  # a zero where more is flat than is moved
+            {"u": jnp.eye(2)[jnp.zeros(3, int)], "v": jnp.eye(2)[:, jnp.zeros(3, int)]},
+            "",
+            "adding unit 0 to unit 1",
+        ),
+        (lambda x: (x[0] - x[1]) ** 2 - jnp.sin(5 * jnp.pi * (x[0] + x[1])) ** 6, jnp.zeros(2), "", ""),
+        (
+            lambda w: (w[0, 0] - w[0, 1]) ** 2 + (w[1, 0] - w[1, 1]) ** 2 - (jnp.sum(w[0]) * jnp.sum(w[1])) ** 6,
+            jnp.zeros((2, 2)),
+            "",
+            "are zero",
+        ),
+        (lambda x: (x @ x - 1) ** 2 + 1e-3 * (x[0] - 1) ** 4, jnp.array([1.0, 0.0]), "", ""),
+    ],
+    ids=["sphere", "maximum", "rows", "product", "rank one of two", "period", "one by one", "broken"],
+)
+def test_what_is_turned_and_mixed_is_no_strict_extremum(fun, at, nature, said):
+    answer = qed.critical_point(fun, at)
+    assert str(answer.value.kind) == "degenerate" and answer.value.nature == nature
+    assert any(said in (reason.text or "") for reason in answer.reasons)
+    assert said or not any("changes nothing" in (reason.text or "") for reason in answer.reasons)

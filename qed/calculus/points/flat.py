@@ -132,9 +132,12 @@ def in_several(case: Case, point: Array, flat: Array, others: Array, curvatures:
     quartic = np.array([line.middle[4] for line in found])
     doubt = ZERO * np.abs(quartic) + np.array([line.radius[4] for line in found])
     if len(curvatures):
-        parts = _mixed(case, point, lines, others) ** 2 / (2 * curvatures)
+        mixed, rounded = _mixed(case, point, lines, others)
+        parts = mixed**2 / (2 * curvatures)
         quartic = quartic - np.sum(parts, axis=1)
         doubt = doubt + np.sum(np.abs(parts) * (ZERO + room / np.abs(curvatures)), axis=1)
+        doubt = doubt + np.sum((2 * np.abs(mixed) + rounded) * rounded / (2 * np.abs(curvatures)), axis=1)
+        doubt = doubt + np.array([_turned(line, curvatures) for line in found]) * _across(case, point, others)
     low, high = bool(np.any(quartic < -doubt)), bool(np.any(quartic > doubt))
     down, up = bool(np.any(curvatures < 0)), bool(np.any(curvatures > 0))
     neither = (low and (up or high)) or (high and down)
@@ -151,11 +154,22 @@ def _third(case: Case, point: Array, line: Line, others: Array, curvatures: Arra
     if not sure:
         return sure
     if line.second and len(curvatures):  # the direction may be off by sqrt(2 c_2 / l), which brings B_k into c_3
-        turned = np.sqrt(2 * line.second / np.min(np.abs(curvatures)))
-        brought = SAFETY * turned * np.linalg.norm(_mixed(case, point, line.direction[None], others))
+        brought = _turned(line, curvatures) * np.linalg.norm(_mixed(case, point, line.direction[None], others)[0])
         if abs(line.middle[3]) <= brought:
             return False
     return None if _is_lost(case, point, line, 3) else True
+
+
+def _turned(line: Line, curvatures: Array) -> float:
+    """How far the direction of a line may be off, several times: so that c_2 is what it is."""
+    return SAFETY * float(np.sqrt(2 * line.second / np.min(np.abs(curvatures))))
+
+
+def _across(case: Case, point: Array, others: Array) -> float:
+    """The fourth derivative, divided by 4!, along two directions in which all of the other eigenvectors take part."""
+    signs = np.where(np.random.default_rng(0).random((2, others.shape[1])) < 0.5, -1.0, 1.0)
+    found = _series(case, point, signs @ others.T / np.sqrt(others.shape[1]), 4)
+    return max(abs(line.middle[4]) for line in found)
 
 
 def _fourth(case: Case, point: Array, line: Line) -> bool:
@@ -212,19 +226,23 @@ def _is_lost(case: Case, point: Array, line: Line, order: int) -> bool:
     return abs(line.middle[order]) <= LOST * float(rows[0][order].rad())
 
 
-def _mixed(case: Case, point: Array, lines: Array, others: Array) -> Array:
-    """B_k of the module's first paragraph: a row for each line v, a column for each of the other eigenvectors."""
+def _mixed(case: Case, point: Array, lines: Array, others: Array) -> tuple[Array, Array]:
+    """B_k of the module's first paragraph and its rounding: a row for each line v, a column for each eigenvector."""
+    eps = float(np.finfo(float).eps)
     if len(lines) * others.shape[1] * case.weight > BALLS:
         try:
-            return _by_products(case, point, lines) @ others
+            found = _by_products(case, point, lines) @ others
         except NotImplementedError:  # where a rule is missing
             pass
-    w, rows = others.T, []
+        else:
+            return found, np.full_like(found, 64 * eps * np.max(np.abs(found), initial=0.0))
+    w, rows, rounded = others.T, [], []
     for v in lines:
         found = np.array([line.middle[3] for line in _series(case, point, np.concatenate([v + w, v - w, w]), 3)])
         plus, minus, alone = np.split(found, 3)
         rows.append((plus - minus) / 2 - alone)
-    return np.array(rows)
+        rounded.append(2 * eps * (np.abs(plus) + np.abs(minus) + np.abs(alone)))
+    return np.array(rows), np.array(rounded)
 
 
 def _by_products(case: Case, point: Array, lines: Array) -> Array:

@@ -4,13 +4,14 @@ Let motions g_t leave f as it is, with generators at a critical point p that are
 the Hessian. They move p over a surface M of critical points with that tangent space, on which f is f(p), and across M
 the Hessian is regular: near p f is f(p) plus a quadratic form with the signs of the other curvatures (the Morse-Bott
 lemma: Banyaga and Hurtubise, *A proof of the Morse-Bott lemma*, Expo. Math. 22, 2004). Where all of these are positive
-p is a minimum, not a strict one. That f is the same along M is looked at in balls, which hold what it differs by to 30
-digits. Motions of single coordinates are left out: of a function that is saturated it looks as if they moved nothing.
+p is a minimum, not a strict one. That f is the same on M is looked at in balls, which hold what it differs by to 30
+digits, at points that all motions together lead to. Motions of single coordinates are left out: of a function that is
+saturated it looks as if they moved nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -25,6 +26,8 @@ from qed.standing import Standing
 Array = np.ndarray
 ROUNDINGS = 1e3
 """How many times the square of a rounding f may change along an orbit of points that are rounded."""
+REACHES = (1.0, 1.0, 0.5, 0.5, 0.1, 0.1)
+"""How long all motions together are followed."""
 EXACT = 2.0**-95
 """How exact values in balls are taken to be, in relation to their size."""
 
@@ -58,20 +61,19 @@ def nature(case: Case, center: Array, at: Local, motions: Sequence[Motion], sign
     ):
         return ""
     try:
-        if not all(_same(case, center, at, motion) for motion in motions):
+        if not _same(case, center, at, motions):
             return ""
     except NotSmooth:
         return ""
     return "minimum" if positive else "maximum"
 
 
-def _same(case: Case, center: Array, at: Local, motion: Motion) -> bool:
-    """Whether f is the same along a motion from the point, but for what the rounding of points makes of it."""
+def _same(case: Case, center: Array, at: Local, motions: Sequence[Motion]) -> bool:
+    """Whether f is the same where all motions lead from the point, but for what the rounding of points makes of it."""
     steep = float(np.max(np.abs(np.linalg.eigvalsh(at.matrix))))
     slope = float(np.linalg.norm(np.maximum(np.abs(at.slope.lower), np.abs(at.slope.upper))))
     low, high = case.balls.range(center, center)
-    for t in MOVES:
-        moved = motion.move(center, t)
+    for moved in _orbit(center, motions):
         below, above = case.balls.range(moved, moved)
         off = float(np.finfo(float).eps) * float(np.linalg.norm(moved))
         with precision(case.balls.bits):
@@ -79,6 +81,18 @@ def _same(case: Case, center: Array, at: Local, motion: Motion) -> bool:
         if not most <= ROUNDINGS * (off * (steep * off + slope) + EXACT * float(abs(high).upper())):
             return False
     return True
+
+
+def _orbit(center: Array, motions: Sequence[Motion]) -> Iterator[Array]:
+    """Points of the surface that the point is moved over: by each motion alone, and by all, for drawn times."""
+    for motion in motions:
+        yield from (motion.move(center, t) for t in MOVES)
+    random = np.random.default_rng(0)
+    for reach in REACHES * (len(motions) > 1):
+        moved = center
+        for motion in motions:
+            moved = motion.move(moved, reach * random.uniform(-1.0, 1.0))
+        yield moved
 
 
 def told(found: str) -> Reason:

@@ -1,12 +1,14 @@
 """Motions of the parameters that leave a function as it is, and the flat directions they explain.
 
 Where f(g_t(w)) = f(w) for a motion g_t with generator A, H A w + A' grad f = 0, so that at a critical point the Hessian
-is zero along A w: the direction is flat because of what the function is, and not because of where the point lies. Three
+is zero along A w: the direction is flat because of what the function is, and not because of where the point lies. Five
 kinds of such motion are looked for: a coordinate that f does not depend on nearby; a shift of all entries of an array,
-of a row or a column by one number (softmax does not see it); and scaling, of an array that is normalised later, or of
+of a row or a column by one number (softmax does not see it); scaling, of an array that is normalised later, or of
 what goes into a unit by c and what comes out of it by 1/c (Dinh, Pascanu, Bengio and Bengio, *Sharp minima can
-generalize for deep nets*, ICML 2017). Two more depend on the point: where two units take in the same numbers, what
-leaves one may leave the other; and what enters a unit does not matter while it is dead. Each is checked by moving.
+generalize for deep nets*, ICML 2017); turning two entries, rows or columns into each other, which a length does not
+see; and adding a unit to another where the layers between are linear, U (1 + t E) (1 - t E) V = U V. Two more depend
+on the point: where two units take in the same numbers, what leaves one may leave the other; and what enters a unit does
+not matter while it is dead. Each is checked by moving.
 
 Exchanging two hidden units changes nothing either (Hecht-Nielsen, *On the algebraic structure of feedforward network
 weight spaces*, 1990), but no path leads there: it makes no direction flat, and says how many such points there are.
@@ -30,8 +32,8 @@ SAME = 1e-9
 """How much f may change in relation to its size, in float64."""
 BESIDE = 0.03
 """How far from the point, in relation to it, the motions are tried too."""
-MOVES = (0.4, -0.3)
-"""How far along a motion f is looked at."""
+MOVES = (math.sqrt(2) - 1, -1 / math.pi, 1 / 37)
+"""How far along a motion f is looked at; a function with a period is not looked at in multiples of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,8 @@ def symmetries(case: Case, point: Array, flat: Array) -> list[Motion]:
     return found
 
 
+TURNED = 12
+"""How many entries, rows, columns or units of an array are tried in pairs."""
 TRIED, FOUND = 400, 8
 """Of a large function: how many motions are looked at, and how many are enough."""
 
@@ -114,6 +118,8 @@ def motions(case: Case, point: Array, single: bool = True) -> Iterator[Motion]:
     yield from _shifts(point, index, names)
     yield from _scalings(point, index, names)
     yield from _here(point, index, names)
+    yield from _turns(point, index, names)
+    yield from _mixtures(point, index, names)
 
 
 def _single(point: Array, index: Sequence[Array], names: Sequence[str]) -> Iterator[Motion]:
@@ -174,6 +180,53 @@ def _products(point: Array, places: Array, name: str) -> Iterator[Motion]:
         for j in range(i + 1, min(len(places), 12)):
             text = f"scaling {name}[{i}] by c and {name}[{j}] by 1/c changes nothing"
             yield _scaling(point, [places[i : i + 1]], [places[j : j + 1]], text)
+
+
+def _turns(point: Array, index: Sequence[Array], names: Sequence[str]) -> Iterator[Motion]:
+    """Two entries of a vector, or of the numbers by themselves, two rows and two columns of a matrix."""
+    alone = [(name, places.reshape(1)) for name, places in zip(names, index, strict=True) if not places.ndim]
+    groups = [alone]
+    for name, places in zip(names, index, strict=True):
+        if places.ndim == 1:
+            groups.append([(f"{name}[{i}]", places[i : i + 1]) for i in range(len(places))])
+        if places.ndim == 2:
+            groups.append([(f"{name}[{i}, :]", places[i]) for i in range(places.shape[0])])
+            groups.append([(f"{name}[:, {j}]", places[:, j]) for j in range(places.shape[1])])
+    for group in groups:
+        for (one, a), (other, b) in itertools.combinations(group[:TURNED], 2):
+            yield _turn(point, a, b, f"turning {one} and {other} into each other changes nothing")
+
+
+def _turn(point: Array, a: Array, b: Array, name: str) -> Motion:
+    def move(at: Array, t: float) -> Array:
+        moved = np.array(at, float)
+        moved[a], moved[b] = math.cos(t) * at[a] - math.sin(t) * at[b], math.sin(t) * at[a] + math.cos(t) * at[b]
+        return moved
+
+    generator = np.zeros(len(point))
+    generator[a], generator[b] = -point[b], point[a]
+    return Motion(name, generator, move)
+
+
+def _mixtures(point: Array, index: Sequence[Array], names: Sequence[str]) -> Iterator[Motion]:
+    """One unit between two arrays added to another, and taken away behind it."""
+    for a, b, axis in _pairs(index):
+        one, other = index[a], np.moveaxis(index[b], axis, 0)
+        for i, j in itertools.permutations(range(min(one.shape[-1], TURNED)), 2):
+            text = f"adding unit {i} to unit {j} ({names[a]}) and taking it away behind ({names[b]}) changes nothing"
+            yield _mixture(
+                point, (one[..., i].ravel(), one[..., j].ravel()), (other[i].ravel(), other[j].ravel()), text
+            )
+
+
+def _mixture(point: Array, into: tuple[Array, Array], out: tuple[Array, Array], name: str) -> Motion:
+    def move(at: Array, t: float) -> Array:
+        moved = np.array(at, float)
+        moved[into[1]] += t * at[into[0]]
+        moved[out[0]] -= t * at[out[1]]
+        return moved
+
+    return Motion(name, move(point, 1.0) - point, move)
 
 
 def _units(point: Array, index: Sequence[Array], names: Sequence[str], pair: tuple[int, int, int]) -> Iterator[Motion]:
