@@ -272,8 +272,7 @@ def _sentence(value: Rate) -> str:
         )
     if value.kind in ("superlinear", "quadratic"):
         return f"{value.method} converges with the order {value.observed:.3g}: the digits that are right multiply"
-    slow = 1 - value.observed
-    seen = f"1 - {slow:.2g}" if 0 < slow < 1e-5 else f"{value.observed:.6g}"
+    seen = _near_one(value.observed)
     told = f"{value.method} multiplies the error by {seen} a step"
     if value.kind == "none":
         told = f"the last of {steps} steps of {value.method} come no nearer to the limit"
@@ -282,8 +281,13 @@ def _sentence(value: Rate) -> str:
         return f"{told}: " + (lost if value.predicted is None else "the order 2 shows nearer to it")
     if value.predicted is None:
         return f"{told} so far; f still rises along directions whose curvature at the limit is zero or nearly so"
-    told += f"; the curvatures at the limit (condition {value.condition:.4g}) predict {value.predicted:.6g}"
+    told += f"; the curvatures at the limit (condition {value.condition:.4g}) predict {_near_one(value.predicted)}"
     return f"{told}, which {steps} steps are too few to show" if _early(value, steps) else told
+
+
+def _near_one(factor: float) -> str:
+    """A factor, by what is missing to 1 where six digits do not show that."""
+    return f"1 - {1 - factor:.2g}" if 0 < 1 - factor < 1e-5 else f"{factor:.6g}"
 
 
 def _early(value: Rate, steps: int) -> bool:

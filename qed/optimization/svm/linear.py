@@ -150,7 +150,7 @@ def finished(problem: Rows, prices: Array, fitted: Fitted) -> Fitted:
 def started(rows: Any, prices: Array, max_iter: int) -> Start:
     """Where a sample of the rows ends, drawn with the seed 0; without weights, and a first penalty, for few rows."""
     n, d = rows.shape
-    part = min(PART, n // (ROWS * d))
+    part = min(PART, n // (ROWS * max(d, 1)))
     if part < FEWEST:
         return Start(np.zeros(d), min(float(np.max(prices)), FIRST / max(float(np.mean(squares(rows))), 1e-300)))
     drawn = np.sort(np.random.default_rng(0).integers(n, size=n // part))
