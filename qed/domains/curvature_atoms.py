@@ -102,3 +102,26 @@ class Form:
         if self.constant != 0 or not parts:
             parts.append(str(self.constant))
         return " + ".join(parts)
+
+
+def variables_of(atom: Atom, known: dict[int, frozenset[int]]) -> frozenset[int]:
+    """The variables of an atom, by their numbers; what is known already is not looked at again.
+
+    >>> from qed.domains.curvature_algebra import Algebra
+    >>> a = Algebra()
+    >>> x, y = a.variable(0, "x", (0.0, 1.0)), a.variable(1, "y", (0.0, 1.0))
+    >>> sorted(variables_of(a.multiply(x, a.unary("exp", y)).terms[0][0], {}))
+    [0, 1]
+    """
+    found: dict[int, Atom] = {}
+    waiting = [atom]
+    while waiting:
+        one = waiting.pop()
+        if one.index not in known and one.index not in found:
+            found[one.index] = one
+            waiting += [inner for form in one.args for inner, _ in form.terms]
+    for index in sorted(found):  # operands are made before what is made of them
+        one = found[index]
+        own = [index] if one.kind == "variable" else []
+        known[index] = frozenset(own).union(*(known[inner.index] for form in one.args for inner, _ in form.terms))
+    return known[atom.index]

@@ -13,10 +13,10 @@ import numpy as np
 
 from qed.calculus.bounding.boxes import OnBoxes
 from qed.calculus.shapes.found import Term, term
+from qed.domains.curvature_atoms import variables_of
 from qed.domains.curvature_dense import DenseJets
 from qed.domains.curvature_jets import Rough
 from qed.domains.curvature_line import atoms
-from qed.domains.curvature_terms import Atom
 from qed.domains.interval import Interval
 from qed.domains.intervals import Intervals
 from qed.domains.jet import Jet
@@ -54,7 +54,7 @@ class OnTerms:
         if found.form is None or found.doubtful is not None or len(found.algebra.variables) != boxes.size:
             return None
         known: dict[int, frozenset[int]] = {}
-        count = sum(len(_variables(atom, known)) ** 2 for atom in atoms(found.form, set()))
+        count = sum(len(variables_of(atom, known)) ** 2 for atom in atoms(found.form, set()))
         return cls(boxes, found) if count <= ENTRIES else None
 
     @property
@@ -82,13 +82,3 @@ class OnTerms:
                 return Jet(jet.value, slope.map(lambda a: a[None]), upper_part)
         ends = np.full((1, n), np.inf), np.full((1, n * (n + 1) // 2), np.inf)
         return Jet(Intervals([-np.inf], [np.inf]), Intervals(-ends[0], ends[0]), Intervals(-ends[1], ends[1]))
-
-
-def _variables(atom: Atom, known: dict[int, frozenset[int]]) -> frozenset[int]:
-    """The variables of an atom, by their numbers; of what has been asked they are known."""
-    if atom.index not in known:
-        inner = [_variables(other, known) for form in atom.args for other, _ in form.terms]
-        known[atom.index] = (
-            frozenset([atom.index]).union(*inner) if atom.kind == "variable" else frozenset().union(*inner)
-        )
-    return known[atom.index]

@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from qed.domains.curvature_algebra import Algebra
+from qed.domains.curvature_atoms import variables_of
 from qed.domains.curvature_proof import Step
 from qed.domains.curvature_terms import Atom, Form
 from qed.domains.precision import flint, precision
@@ -196,7 +197,7 @@ def second_derivatives_by_variable(a: Algebra, form: Form) -> list[tuple[Atom, A
     mixed: set[int] = set()
     for atom, c in form.terms:
         whole = polynomial(a, a.of(atom))
-        names = sorted({v for m in whole for v, _ in m} if whole is not None else _variables_in(atom))
+        names = sorted({v for m in whole for v, _ in m} if whole is not None else variables_of(atom, {}))
         if whole is None or len(names) > 1:
             mixed.update(names)
             continue
@@ -210,18 +211,6 @@ def second_derivatives_by_variable(a: Algebra, form: Form) -> list[tuple[Atom, A
         if variable.index not in mixed and max(powers, default=0) >= 2:
             second = [powers.get(k + 2, a.zero) * (k + 2) * (k + 1) for k in range(max(powers) - 1)]
             found.append((variable, flint().fmpq_poly(second)))
-    return found
-
-
-def _variables_in(atom: Atom) -> set[int]:
-    found, waiting, seen = set(), [atom], {atom}
-    while waiting:
-        one = waiting.pop()
-        if one.kind == "variable":
-            found.add(one.index)
-        inner = {t for arg in one.args for t, _ in arg.terms} - seen
-        seen |= inner
-        waiting += inner
     return found
 
 
