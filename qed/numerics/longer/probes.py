@@ -63,7 +63,7 @@ def tens(graph: Graph) -> list[np.ndarray]:
     """
     rng = np.random.default_rng([SEED, 2])
     shapes = [v.shape for v in graph.inputs if is_real(v.dtype)]
-    return _of_dtypes(graph, [_tens(rng, shapes) for _ in range(COUNT // len(KINDS))], rng)
+    return _of_dtypes(graph, [_apart(rng, shapes, 0.0, 2.0) for _ in range(COUNT // len(KINDS))], rng)
 
 
 def _of_dtypes(graph: Graph, rows: Sequence[Sequence[Any]], rng: Any) -> list[np.ndarray]:
@@ -135,15 +135,9 @@ def _beside(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
     return [rng.choice(BESIDE) + e * rng.standard_normal(shape) for e, shape in zip(near, shapes, strict=True)]
 
 
-def _apart(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+def _apart(rng: Any, shapes: Sequence[tuple[int, ...]], low: float = -6.0, high: float = 6.0) -> list[Any]:
     positive = rng.random() < 0.5
-    sizes = [10 ** rng.uniform(-6, 6, shape) for shape in shapes]
-    return [size if positive else size * rng.choice([-1, 1], size.shape) for size in sizes]
-
-
-def _tens(rng: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
-    positive = rng.random() < 0.5
-    sizes = [10 ** rng.uniform(0, 2, shape) for shape in shapes]
+    sizes = [10 ** rng.uniform(low, high, shape) for shape in shapes]
     return [size if positive else size * rng.choice([-1, 1], size.shape) for size in sizes]
 
 
