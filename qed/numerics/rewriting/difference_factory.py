@@ -62,6 +62,11 @@ def short(x: Any, y: Any, d: Any) -> Any:
     return jnp.abs(d) <= 0.5
 
 
+def of_one_size(x: Any, y: Any) -> Any:
+    """Whether positive numbers are within a factor 2 of each other, so that their difference cancels."""
+    return (y > 0.5 * x) & (y < 2 * x)
+
+
 def over(a: Any, b: Any) -> Any:
     """a / b; 0 where b is 0, which is where a is 0 too."""
     return jnp.where(b == 0, 0.0, a / jnp.where(b == 0, 1.0, b)).astype(jnp.result_type(a, b))

@@ -26,6 +26,7 @@ from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.bose import BERNOULLI, BOSE, EINSTEIN, OVER_BOSE
 from qed.numerics.rewriting.bose_pairs import or_as_written
+from qed.numerics.rewriting.difference_factory import of_one_size
 from qed.numerics.rewriting.difference_fractions import fractions
 from qed.numerics.rewriting.difference_growth import grown
 from qed.numerics.rewriting.difference_logs import LOG_OVER
@@ -45,7 +46,8 @@ POW = Operation("pow", jnp.power)
 
 
 def _sqrt_minus_over(s: jax.Array, b: jax.Array, q: jax.Array, a: jax.Array) -> jax.Array:
-    return jnp.where(b > 0, q / jnp.where(b > 0, s + b, 1), (s - b) / a).astype(s.dtype)
+    near = of_one_size(s, b)  # elsewhere nothing cancels, but in q
+    return jnp.where(near, q / jnp.where(near, s + b, 1), (s - b) / jnp.where(near, 1, a)).astype(s.dtype)
 
 
 ROOT_OVER = Operation("sqrt_minus_over", _sqrt_minus_over, whole=True)

@@ -20,6 +20,7 @@ from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_kernels as kernels
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.difference_factory import of_one_size
 from qed.numerics.rewriting.difference_powers import POWER
 from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus
 from qed.numerics.rewriting.difference_turns import BESIDE_QUARTER, TURNED
@@ -42,7 +43,7 @@ INTEGER_POW = Operation("integer_pow", lambda x, y: jax.lax.integer_pow(x, y))
 
 
 def _sqrt_minus(s: jax.Array, b: jax.Array, d: jax.Array) -> jax.Array:
-    near = (b > 0.5 * s) & (b < 2 * s)  # elsewhere nothing cancels, but in d
+    near = of_one_size(s, b)  # elsewhere nothing cancels, but in d
     return jnp.where(near, d / jnp.where(near, s + b, 1), s - b).astype(s.dtype)
 
 
