@@ -34,8 +34,8 @@ class Unknown:
 
     def __str__(self) -> str:
         where = f" at {self.span}" if self.span else ""
-        if "{" in self.why:
-            return self.why.format(self.primitive) + where
+        if "{}" in self.why:
+            return self.why.replace("{}", self.primitive) + where
         return f"{self.why} {self.primitive} in the domain {self.domain}{where}"
 
 
