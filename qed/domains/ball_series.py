@@ -300,9 +300,14 @@ def _before_the_point(x: Any, y: Any) -> Any:
     size = abs(x[0] / y[0])
     if size < 1:
         return arb(0)
-    low, high = size.abs_lower().floor(), size.upper().floor()
-    if not (low == high and low < size):
-        return arb.nan()
+    nearest = (size.mid() + 0.5).floor()
+    still = all(len(s.coeffs()) <= 1 and s[0].is_exact() for s in (x, y))  # as floor(x) between two of its jumps
+    if still and abs(x[0]) == nearest * abs(y[0]):
+        low = nearest
+    else:
+        low, high = size.abs_lower().floor(), size.upper().floor()
+        if not (low == high and low < size):
+            return arb.nan()
     return low if x[0] / y[0] > 0 else -low
 
 

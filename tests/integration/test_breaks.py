@@ -23,7 +23,7 @@ from qed.integration.breaks import breaks
 E = math.e
 ASKED = {
     "x mod 1": (lambda x: x % 1.0, m.Exponential(1.0), 1 - 1 / (E - 1)),
-    "whole part": (lambda x: x.astype(int).astype(float), m.Exponential(1.0), 1 / (E - 1)),
+    "whole part and parity": (lambda x: x.astype(int) + jnp.floor(x) % 2, m.Exponential(1.0), 2 * E / (E * E - 1)),
     "square wave": (lambda x: jnp.sign(jnp.sin(3 * x)), m.Exponential(1.0), math.tanh(math.pi / 6)),
     "i0e": (special.i0e, m.Exponential(1.0), 1 / math.sqrt(3)),
 }
