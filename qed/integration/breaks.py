@@ -126,7 +126,11 @@ def breaks(traced: Traced, u: Callable[[Any], Any], ends: Sequence[float]) -> li
         found += [float(b) for b in high]
         more = np.any(signature(high) != right, axis=1) & (high > first) & (high < last)
         low, high = high[more], last[more]
-    return sorted(set(found))[: 2 * MOST]
+    places: list[float] = []
+    for b in sorted(found):  # a sign is 0 between two jumps, which are one
+        if not places or b - places[-1] > 2 * APART[1] * _size(b, ends):
+            places.append(b)
+    return places[: 2 * MOST]
 
 
 def beside(places: Sequence[float], ends: Sequence[float]) -> list[float]:
@@ -136,9 +140,12 @@ def beside(places: Sequence[float], ends: Sequence[float]) -> list[float]:
     >>> [round((cut - 1.0) * 2.0**44) for cut in beside([1.0], (0.0, 2.0))]
     [-262144, -1, 1, 262144]
     """
-    scale = (ends[-1] - ends[0]) / 64
-    sizes = [max(abs(b), min(scale, 1.0)) for b in places]
-    return [b + sign * part * size for b, size in zip(places, sizes, strict=True) for sign, part in _STEPS]
+    return [b + sign * part * _size(b, ends) for b in places for sign, part in _STEPS]
+
+
+def _size(b: float, ends: Sequence[float]) -> float:
+    """Of what the distances of cuts are parts."""
+    return max(abs(b), min((ends[-1] - ends[0]) / 64, 1.0))
 
 
 _STEPS = [(sign, part) for sign, parts in ((-1, APART), (1, APART[::-1])) for part in parts]
