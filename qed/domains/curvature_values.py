@@ -112,7 +112,8 @@ def _pivot(data: Any, xs: Sequence[Any]) -> Any:
     n = data[0]
     matrices = np.stack(np.broadcast_arrays(*xs), -1)
     matrices = matrices.reshape((*matrices.shape[:-1], n, n))
-    return np.linalg.det(matrices) / np.linalg.det(matrices[..., : n - 1, : n - 1])
+    with np.errstate(all="ignore"):  # determinants of huge or tiny entries leave the range: no value then
+        return np.linalg.det(matrices) / np.linalg.det(matrices[..., : n - 1, : n - 1])
 
 
 _COMPARE = {"lt": np.less, "le": np.less_equal, "eq": np.equal}

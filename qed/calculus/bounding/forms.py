@@ -81,7 +81,7 @@ def definite(entries: Intervals, size: int, free: Array) -> Array:
     if not np.any(good):
         return found
     matrix = matrix.map(lambda a: a[good])
-    _, vectors = np.linalg.eigh((matrix.lower + matrix.upper) / 2)
+    _, vectors = np.linalg.eigh(matrix.lower / 2 + matrix.upper / 2)
     turned = product(product(Intervals.point(np.swapaxes(vectors, 1, 2)), matrix), Intervals.point(vectors))
     sizes = np.maximum(np.abs(turned.lower), np.abs(turned.upper))
     index = np.arange(size)
@@ -114,9 +114,10 @@ def krawczyk(point: Array, radius: Array, slope: Intervals, entries: Intervals, 
     """
     size = point.shape[1]
     matrix, good = restricted(entries, size, free)
-    middle = (matrix.lower + matrix.upper) / 2
-    good &= np.abs(np.linalg.det(middle)) > 0
-    inverse = np.linalg.inv(np.where(good[:, None, None], middle, np.eye(size)))
+    middle = matrix.lower / 2 + matrix.upper / 2
+    with np.errstate(all="ignore"):  # a midpoint of huge entries overflows; what has no inverse proves nothing
+        good &= np.abs(np.linalg.slogdet(middle)[0]) > 0
+        inverse = np.linalg.inv(np.where(good[:, None, None], middle, np.eye(size)))
     y = Intervals.point(np.where(np.isfinite(inverse), inverse, 0.0))
     g = Intervals(np.where(free, slope.lower, 0.0), np.where(free, slope.upper, 0.0))
     newton = (y * g.map(lambda a: a[:, None, :])).sum(-1)
