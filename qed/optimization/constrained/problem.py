@@ -76,7 +76,7 @@ class Constrained:
         derivatives: the compiled functions of float64 vectors.
         counts: of evaluations and Hessians.
         recent: what is known at the last few points.
-        looked: what looks around points found.
+        looked: what looks around points found, and what is proved of all others from there.
 
     Example:
         >>> import jax.numpy as jnp
@@ -94,7 +94,7 @@ class Constrained:
     derivatives: Derivatives
     counts: dict[str, int]
     recent: dict[bytes, dict[str, Any]] = field(init=False, default_factory=dict)
-    looked: dict[Any, tuple[Array, float] | None] = field(init=False, default_factory=dict)
+    looked: dict[Any, Any] = field(init=False, default_factory=dict)
 
     @property
     def n(self) -> int:
