@@ -36,7 +36,7 @@ from qed.standing import Standing
 
 Array = np.ndarray
 SHORT = 20
-"""With up to so many parameters multipliers are tried as short fractions first; with more, where nothing proves else."""
+"""With up to so many parameters multipliers are tried as short fractions, too; with more, at last."""
 CLOSE, NOTHING = 1e-6, 1e-8
 """A bound that is farther below f, relative, is not told; with one this close no lower point is looked for."""
 
@@ -159,7 +159,9 @@ def _open_way(apart: Parts, seen: Seen) -> Array | None:
 
 
 def least_value(problem: Constrained, kkt: KKT) -> Answer[float] | None:
-    """What `bounded_below` answers, asked once for a point; None, too, where the program is beyond its means."""
+    """What `bounded_below` answers, asked once for a point; None where the program is beyond its means or was moved."""
+    if problem.moved:
+        return None
     key = ("least value", kkt.seen.x.tobytes(), kkt.multipliers.y.tobytes())
     if key not in problem.looked:
         try:
@@ -172,7 +174,7 @@ def least_value(problem: Constrained, kkt: KKT) -> Answer[float] | None:
 def nowhere_lower(problem: Constrained, kkt: KKT) -> float | None:
     """By how much f may be lower somewhere under the constraints, where that is proved to be next to nothing."""
     found = least_value(problem, kkt)
-    gap = np.inf if found is None else max(kkt.seen.f - found.value, 0.0)
+    gap = np.inf if found is None else abs(kkt.seen.f - found.value)
     return gap if gap <= NOTHING * max(1.0, abs(kkt.seen.f)) else None
 
 

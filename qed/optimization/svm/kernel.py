@@ -277,6 +277,6 @@ def bordered(block: Array, right: Array, last: float) -> Array | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LinAlgWarning)  # the gap judges, not the condition number
             found = solve(system, np.append(right, last), assume_a="sym")
-    except LinAlgError:
+    except (LinAlgError, ValueError):
         return None
     return found if np.all(np.isfinite(found)) else None
