@@ -339,3 +339,11 @@ def test_a_kernel_with_a_negative_diagonal_is_refused():
         qed.SVC(kernel=lambda a, b: -(a @ b.T)).fit(rows, labels)
     with pytest.warns(UserWarning, match="every row is answered alike"):
         assert qed.SVC(kernel=lambda a, b: np.zeros((len(a), len(b)))).fit(rows, labels).relative_gap_ <= 1e-6
+    with pytest.raises(ValueError, match=r"not symmetric: of rows \d and \d"):
+        qed.SVC(kernel=lambda a, b: a @ b.T + np.outer(a[:, 0], b[:, 1])).fit(rows, labels)
+
+
+def test_a_kernel_of_rank_two_is_polished_too():
+    labels = np.arange(60) % 2
+    rows = np.random.default_rng(1).normal(size=(60, 2)) + 4.0 * labels[:, None]
+    assert qed.SVC(kernel="linear", C=1e3, tol=1e-7).fit(rows, labels).relative_gap_ <= 1e-7

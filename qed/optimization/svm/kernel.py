@@ -39,6 +39,8 @@ RIDGE = 1e-11
 """What is added to the diagonal, in parts of its mean: the step stays defined where kernel rows are dependent."""
 FEW = 8
 """Of so many columns at hand less than one is used: then it is picked out."""
+EXACT = 1e-10
+"""How far the equations of a step may be off, relative, if they were solved by Cholesky factors."""
 KEPT = 2**25
 """Numbers of kernel columns that are kept between steps, at most (256 MB)."""
 BLOCK = 2**22
@@ -265,9 +267,10 @@ def bordered(block: Array, right: Array, last: float) -> Array | None:
     try:
         both = cho_solve(cho_factor(matrix, lower=True, check_finite=False), np.column_stack([right, np.ones(size)]))
         level = (float(both[:, 0].sum()) - last) / float(both[:, 1].sum())
-        found = np.append(both[:, 0] - level * both[:, 1], level)
-        if np.all(np.isfinite(found)):
-            return found
+        moves = both[:, 0] - level * both[:, 1]  # cancels where K is nearly singular
+        off = np.abs(matrix @ moves + level - right).max(), abs(float(moves.sum()) - last)
+        if off[0] <= EXACT * (1.0 + np.abs(right).max()) and off[1] <= EXACT * (1.0 + np.abs(moves).sum()):
+            return np.append(moves, level)
     except (LinAlgError, ValueError, ZeroDivisionError):
         pass
     system = np.ones((size + 1, size + 1))

@@ -124,6 +124,8 @@ class SVC(Machine):
     def _near(self, kernel: kernels.Kernel, rows: Any, signs: Array, prices: Array) -> tuple[Any, int]:
         """The machine that libsvm and the polish give, at the first of its tolerances that reaches the gap."""
         whole = kernel.whole()
+        if callable(self.kernel) and whole is not None:
+            _symmetric(whole)
         best, steps = None, 0
         for attempt in range(int(self.max_iter)):
             tolerance = ACCURACY[self.tol < LOOSE] * 100.0**-attempt
@@ -186,3 +188,12 @@ class SVC(Machine):
             sums[:, high] += score
             sums[:, low] -= score
         return votes + sums / (3.0 * (np.abs(sums) + 1.0))
+
+
+def _symmetric(matrix: Array) -> None:
+    """Raise ValueError where the matrix of a kernel is not symmetric but for rounding."""
+    off = np.abs(matrix - matrix.T)
+    i, j = np.unravel_index(int(np.argmax(off)), off.shape)
+    if off[i, j] > 1e-8 * float(np.abs(matrix).max()):
+        msg = f"the kernel is not symmetric: of rows {i} and {j} it is {matrix[i, j]:.6g}, turned {matrix[j, i]:.6g}"
+        raise ValueError(msg)
