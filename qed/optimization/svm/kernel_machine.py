@@ -16,9 +16,9 @@ from qed.optimization.svm.grams import KERNELS, Gram, variance
 from qed.optimization.svm.machine import Fit, Machine, check_is_fitted, validate_data
 
 Array = np.ndarray
-LOOSE, ACCURACY = 1e-4, (1e-4, 1e-3)
-"""libsvm's own tolerance before the first polish: for gaps of 1e-4 and more, which it reaches itself for the most part,
-and for smaller ones, which are left to Newton's method. The next ones are a hundredth of it each."""
+ACCURACY, LOOSE, DEAR = 1e-3, 1e-4, 10.0
+"""libsvm's own tolerance before the first polish; the next ones are a hundredth of it each. The gap left grows
+with C K_kk: where that is `DEAR` a tenth of the tolerance leaves a gap of `LOOSE` or more without Newton's method."""
 TRIES = 3
 
 
@@ -127,8 +127,9 @@ class SVC(Machine):
         if callable(self.kernel) and whole is not None:
             _symmetric(whole)
         best, steps = None, 0
+        dear = self.tol >= LOOSE and float(np.mean(prices)) * kernel.mean_diagonal > DEAR
         for attempt in range(int(self.max_iter)):
-            tolerance = ACCURACY[self.tol < LOOSE] * 100.0**-attempt
+            tolerance = ACCURACY * (0.1 if dear else 1.0) * 100.0**-attempt
             if whole is None:
                 numbers = {**self._numbers, "kernel": self.kernel}
                 start = by_estimator(rows, signs, prices, tolerance, self.cache_size, **numbers)
