@@ -174,7 +174,7 @@ def least_value(problem: Constrained, kkt: KKT) -> Answer[float] | None:
 def nowhere_lower(problem: Constrained, kkt: KKT) -> float | None:
     """By how much f may be lower somewhere under the constraints, where that is proved to be next to nothing."""
     found = least_value(problem, kkt)
-    gap = np.inf if found is None else abs(kkt.seen.f - found.value)
+    gap = np.inf if found is None or found.value is None else abs(kkt.seen.f - found.value)
     return gap if gap <= NOTHING * max(1.0, abs(kkt.seen.f)) else None
 
 
