@@ -141,7 +141,7 @@ def _truth(traced: Any, point: Sequence[np.ndarray], limit: bool, gradients: boo
             if not gradients:
                 return Truth(found, None)
             value, gradient = found, _gradient(traced, arrays, bits)
-            if gradient is not None and all(_array_known(g) for g in gradient):
+            if gradient is not None and all(_array_known(g) and _above_the_step(g, bits) for g in gradient):
                 return Truth(value, gradient)
     return Truth(value, None)
 
@@ -153,6 +153,12 @@ def _known(ball: Any) -> bool:
 def _array_known(balls: Any) -> bool:
     sizes = [ball.abs_lower() for ball in balls.ravel()]
     return all(_known(b) or any(b.rad() < size * 2.0**-90 for size in sizes) for b in balls.ravel())
+
+
+def _above_the_step(balls: Any, bits: int) -> bool:
+    """Whether slopes are larger than what a central difference leaves of a slope that is 0, or as good as 0."""
+    least = 2.0 ** -(bits // 4) if bits < 4000 else 0.0
+    return all(b.abs_upper() < SMALLEST or abs(b.mid()) > least for b in balls.ravel())
 
 
 def _exact(array: np.ndarray) -> Any:

@@ -110,9 +110,9 @@ def test_sign_of_a_product():
 
 def test_a_sum_in_a_loop_is_left_alone():
     for fun in (
-        lambda p: jnp.log(scan(lambda c, v: c + v, 1.0, p)),
+        lambda p: scan(lambda c, v: c + v, 1.0, p),
         lambda p: scan(lambda c, v: c * v, 1.0, p),
-        lambda p: jnp.log(scan(lambda c, v: c + v * v, 1.0, p)),
+        lambda p: scan(lambda c, v: c + v * v, 1.0, p),
     ):
         assert str(jax.make_jaxpr(qed.stabilize(fun))(SMALL)) == str(jax.make_jaxpr(fun)(SMALL))
 

@@ -89,3 +89,18 @@ def test_options_that_do_not_fit(options, code):
     with pytest.raises(qed.QedError) as caught:
         qed.stabilize(two, **options)(jnp.float32(1.0), jnp.float32(1.0))
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: jnp.sqrt(jnp.maximum(x, 0.0)),
+        lambda x: jnp.maximum(0.0, x) ** 0.3,
+        lambda x: jnp.sqrt(jnp.maximum(x, 0)) ** 2,
+    ],
+)
+def test_a_root_of_what_is_cut_off_has_slope_0_there(fun):
+    assert np.isnan(jax.grad(fun)(-1.0))
+    stable = qed.stabilize(fun)
+    assert stable(-1.0) == 0 == jax.grad(stable)(-1.0)
+    assert jax.grad(stable)(4.0) == pytest.approx(float(jax.grad(fun)(4.0)), rel=1e-6)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from qed import facts
-from qed.graph.build import Node, reachable
+from qed.graph.build import Builder, Node, reachable
 from qed.graph.calls import Scan
 from qed.graph.dtypes import is_real
 from qed.numerics.rewriting.scales import constant_of
@@ -61,25 +61,45 @@ def candidates(outputs: Sequence[Node]) -> list[Node]:
     for node in reachable(outputs):
         if not is_real(node.dtype):
             continue
-        call = node.equation.call if node.equation is not None else None
-        if isinstance(call, Scan):
-            found += [node] if _sums_inside(call) else []
-            continue
-        if len(node.children) == STEEP.get(node.operation) and rounded(node.children[0]) > Rounded.NOT:
-            found.append(node)
-        if node.operation not in SUMS or len(node.children) != 2:
-            continue
-        if max(map(rounded, node.children)) < Rounded.COMPUTED:
-            continue
-        a, b = map(ranges, node.children)
-        if not _apart(a, b if node.operation == "sub" else _negated(b)):
+        steep = len(node.children) == STEEP.get(node.operation) and rounded(node.children[0]) > Rounded.NOT
+        if steep or _cancels(node, rounded, ranges):
             found.append(node)
     return found
 
 
-def _sums_inside(loop: Scan) -> bool:
-    """Whether a loop adds or subtracts real numbers, which may be rounded in the steps before."""
-    return any(e.primitive in SUMS and is_real(e.outputs[0].dtype) for e in loop.body.walk())
+def _sums_inside(node: Node, loop: Scan, ranges: Walk) -> bool:
+    """Whether a loop adds numbers that were rounded in its steps, and that may cancel.
+
+    A carry that begins at 0 or above and stays there, is not negative.
+    """
+    builder = Builder()
+    given = builder.inputs(loop.body)
+    outputs = builder.inline(loop.body, given)
+    carried, after = given[loop.constants : loop.constants + loop.carry], outputs[: loop.carry]
+    starts = [ranges(child)[0] >= 0 for child in node.children[loop.constants : loop.constants + loop.carry]]
+    inside, rounded = Walk(_range), Walk(_rounded)
+    for _ in range(len(starts) + 1):
+        inside = Walk(_range)
+        inside.known |= {v.number: (0.0, math.inf) for v, positive in zip(carried, starts, strict=True) if positive}
+        stays = [positive and inside(v)[0] >= 0 for v, positive in zip(after, starts, strict=True)]
+        if stays == starts:
+            break
+        starts = stays
+    if any(rounded(v) is Rounded.COMPUTED for v in after):
+        rounded = Walk(_rounded)
+        rounded.known |= {v.number: Rounded.COMPUTED for v in carried}
+    return any(_cancels(each, rounded, inside) for each in reachable(outputs) if is_real(each.dtype))
+
+
+def _cancels(node: Node, rounded: Walk, ranges: Walk) -> bool:
+    """Whether a node is a sum or difference of rounded numbers that may cancel, or a loop in which they may."""
+    call = node.equation.call if node.equation is not None else None
+    if isinstance(call, Scan):
+        return _sums_inside(node, call, ranges)
+    if node.operation not in SUMS or len(node.children) != 2 or max(map(rounded, node.children)) < Rounded.COMPUTED:
+        return False
+    a, b = map(ranges, node.children)
+    return not _apart(a, b if node.operation == "sub" else _negated(b))
 
 
 class Walk:

@@ -9,6 +9,9 @@ float32, bfloat16 or float16 is computed in float64 (`qed.numerics.longer.in_flo
 
 and where a rewritten graph leaves what is lost as written, or loses more, at some of the points.
 
+Where it loses more at more points than it mends, the function as written is kept; and so it is where the two agree at
+all points, and what was rewritten is nothing but differences: it can lose no digits.
+
 A function whose value keeps its digits may need longer numbers in its derivative alone.
 
 Reference: Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, section 1.18 (computing in twice the
@@ -19,32 +22,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from qed.graph import jaxpr
 from qed.graph.build import Node
 from qed.graph.dtypes import as_wide, is_real
 from qed.graph.graph import Graph
+from qed.numerics.longer.affordable import affordable
 from qed.numerics.longer.candidates import candidates
 from qed.numerics.longer.in_float64 import Function, InFloat64, Pair, in_float64
-from qed.numerics.longer.judged import Limits, judged, left
+from qed.numerics.longer.judged import FEW, MOST, Limits, judged, left
 from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.longer.on_machine import on_machine
 from qed.numerics.longer.probes import SEED, probes, tens, where_defined
-from qed.numerics.rewriting.change import Only
+from qed.numerics.longer.truth import in_balls
+from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.differentiated import forward_graph, reverse_graph
 from qed.numerics.rewriting.session import Rewritten, rewrite
 from qed.span import Span
 
 T = TypeVar("T")
 _X64 = "jax_enable_x64"
-WRONG = 3.0
-"""At how many probes a rewritten result that is another than as written may lose over 3 bits; fewer are chance."""
+ALIKE = frozenset(["difference", "near one", "substitutions"])
+"""The rewritings that mend what is lost beside a point, too, and not at it alone."""
+SCALED = frozenset(["unit_vector", "norm", "root_of_squares"])
+"""What is put in place of roots of squares that overflow where no probe is."""
 SAME = 2.0
 """Bits that a result may lose at the user's own points and counts as right."""
 
@@ -60,10 +68,6 @@ class Wider(Protocol):
         """How many bits a result must lose at how many probes."""
         ...
 
-    def truth(self, moving: Sequence[int] | None, points: Sequence[np.ndarray]) -> list[np.ndarray] | None:
-        """Its outputs at some points, or those of its derivative's graph; NaN where they are not known."""
-        ...
-
     def value(self, short: Rewritten, blamed: Sequence[Node]) -> Rewritten:
         """What takes the place of a graph."""
         ...
@@ -73,6 +77,24 @@ class Wider(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Found:
+    """What is to be done with a graph.
+
+    Args:
+        blamed: the differences for which longer numbers are needed; None where they are not, or not for this function.
+        doubtful: whether something is lost at points too few to need them.
+        keeps: whether the function as written takes the graph's place.
+    """
+
+    blamed: Sequence[Node] | None = None
+    doubtful: bool = False
+    keeps: bool = False
+
+
+NOTHING = Found()
+
+
 @dataclass(eq=False)
 class Longer:
     """The function of a graph in longer numbers.
@@ -80,17 +102,18 @@ class Longer:
     Args:
         graph: the function as written.
         make: its rewritten form, of the graph in float64.
+        by: the names of the rewritings that changed the value.
         only: which nodes lose digits at the user's own points: where it is given, nothing is probed.
         into: the dtype to which results are rounded in the end, where that is shorter than the graph's.
     """
 
     graph: Graph
     make: Callable[[Graph], Function]
+    by: frozenset[str] = frozenset()
     only: Only | None = None
     into: Any = None
-    _changed: bool = field(init=False, default=False)
-    _doubtful: bool = field(init=False, default=False)
-    _known: dict[tuple[int, ...], Sequence[Node] | None] = field(init=False, default_factory=dict)
+    _known: dict[tuple[int, ...], Found] = field(init=False, default_factory=dict)
+    _graphs: dict[tuple[tuple[int, ...], bool], Graph | None] = field(init=False, default_factory=dict)
 
     @cached_property
     def wider(self) -> Wider | None:
@@ -102,8 +125,8 @@ class Longer:
         """Whether the derivative in longer numbers needs none in the program's dtype beside it."""
         return self.wider is not None and self.wider.alone
 
-    def value(self, short: Rewritten, pair: Callable[[tuple[int, ...]], Pair]) -> Rewritten | None:
-        """The value in longer numbers, where it is needed.
+    def value(self, short: Rewritten, pair: Callable[[tuple[int, ...]], Pair]) -> Rewritten:
+        """What is evaluated: the rewritten graph, the value in longer numbers, or the function as written.
 
         A value that was rewritten and loses digits at few points takes them where its derivative does: what cancels in
         one cancels in the other.
@@ -112,27 +135,40 @@ class Longer:
             short: the graph of the value in the program's dtype.
             pair: the graphs of its derivative in some inputs.
         """
-        blamed = self._blamed(short, None, len(short.outputs))
-        if blamed is None and self._doubtful:
+        found = self._found(short, None, len(short.outputs))
+        if found.keeps:
+            return self._kept(None, len(short.inputs))
+        blamed = found.blamed
+        if blamed is None and found.doubtful and _is_number(self.graph):
             moving = tuple(i for i, v in enumerate(self.graph.inputs) if is_real(v.dtype))
-            blamed = self._blamed_in(moving, pair(moving)) if _is_number(self.graph) else None
-        return None if blamed is None or self.wider is None else self.wider.value(short, blamed)
+            blamed = self._found_in(moving, _first(pair(moving))).blamed
+        return short if blamed is None or self.wider is None else self.wider.value(short, blamed)
 
-    def needed(self, pair: Pair, moving: Sequence[int]) -> Pair | None:
-        """The reverse and the forward graph of the derivative in longer numbers, where they are needed.
+    def needed(self, pair: Pair, moving: Sequence[int]) -> Pair:
+        """The reverse and the forward graph of the derivative: as they are, in longer numbers, or as JAX makes them.
 
         Args:
             pair: these graphs in the program's dtype.
             moving: positions of the inputs that it is taken in.
         """
-        blamed = self._blamed_in(tuple(moving), pair)
-        return None if blamed is None else self.derivative(moving, pair, blamed)
+        found = self._found_in(tuple(moving), _first(pair))
+        if found.blamed is not None:
+            return self.derivative(moving, pair, found.blamed)
+        if not found.keeps:
+            return pair
+        reverse, forward = (each and self._kept(tuple(moving), len(each.inputs)) for each in pair)
+        return reverse, forward
 
-    def _blamed_in(self, moving: tuple[int, ...], pair: Pair) -> Sequence[Node] | None:
+    def _found_in(self, moving: tuple[int, ...], short: Rewritten) -> Found:
         if moving not in self._known:
-            short = next(each for each in pair if each is not None)
-            self._known[moving] = self._blamed(short, moving, len(self.graph.outputs))
+            self._known[moving] = self._found(short, moving, len(self.graph.outputs))
         return self._known[moving]
+
+    def _kept(self, moving: tuple[int, ...] | None, inputs: int) -> Rewritten:
+        """The function as written, or its derivative."""
+        graph = self.graph if moving is None else self._graphs[moving, inputs == len(self.graph.inputs)]
+        assert graph is not None
+        return replace(rewrite(graph, rewritings=()), kept=True)
 
     def derivative(self, moving: Sequence[int], pair: Pair, blamed: Sequence[Node] = ()) -> Pair:
         """The reverse and the forward graph of the derivative in longer numbers."""
@@ -155,7 +191,7 @@ class Longer:
             if not found or self.wider is None or len(each.inputs) != len(points[0]):
                 continue
             rows = [np.stack([np.asarray(point[i]) for point in points]) for i in range(len(points[0]))]
-            truth = partial(self.wider.truth, None if k == 0 else tuple(moving))
+            truth = self._truth(None if k == 0 else tuple(moving), len(each.inputs))
             bits = SAME if self.into is None else self.wider.limits[0][0]
             seen = judged(each, truth, found, rows, len(self.graph.outputs), ((bits, 0.0),), SAME)
             if seen.points:
@@ -174,33 +210,60 @@ class Longer:
         found = candidates(short.outputs)
         return found if self.only is None else [node for node in found if self.only(node)]
 
-    def _blamed(self, short: Rewritten, moving: Sequence[int] | None, normwise: int) -> Sequence[Node] | None:
-        """The differences that lose digits; None where longer numbers are not needed, or not for this function."""
-        self._changed |= bool(short.changes) and not short.builder.effects
-        found, changed = self._suspects(short), self._changed
-        if not (found or (changed and self.only is None)) or self.wider is None:
-            return None
+    def _found(self, short: Rewritten, moving: tuple[int, ...] | None, normwise: int) -> Found:
+        """What a graph loses at the probes, or which of its differences the user's own points blame."""
+        by = frozenset() if short.builder.effects else self.by | names(short.changes)
+        suspects = self._suspects(short)
         if self.only is not None:
-            return found
-        wider = self.wider
-        truth = partial(wider.truth, None if moving is None else tuple(moving))
+            return Found(suspects if suspects and self.wider is not None else None)
+        most = MOST if self.wider is not None else affordable(self.graph) if by else 0
+        if not most or not (suspects or by):
+            return NOTHING
+        return untraced(lambda: self._measured(short, moving, normwise, suspects, by, most))
 
-        def measured() -> Sequence[Node] | None:
-            points = self._points
-            if found:
-                judgement = judged(short, truth, found, _with_tangents(points, short), normwise, wider.limits)
-                if judgement.needed:
-                    return judgement.blamed or found[:1]
-                self._doubtful |= moving is None and judgement.points > 1
-            written = self._written(moving, len(short.inputs)) if changed and self.into is None else None
-            more = _with_tangents(_both(points, tens(self.graph)), short)
-            wrong, doubtful = (0.0, 0.0) if written is None else left(short, written, truth, more, normwise)
-            self._doubtful |= moving is None and doubtful > 0
-            if wrong < WRONG:
-                return None
-            return found[:1] or [change.new for change in short.changes if change.new is not None][:1] or None
+    def _measured(
+        self,
+        short: Rewritten,
+        moving: tuple[int, ...] | None,
+        normwise: int,
+        suspects: list[Node],
+        by: frozenset[str],
+        most: int,
+    ) -> Found:
+        points, truth, doubtful = self._points, self._truth(moving, len(short.inputs)), False
+        if suspects and self.wider is not None:
+            judgement = judged(short, truth, suspects, _with_tangents(points, short), normwise, self.wider.limits)
+            if judgement.needed:
+                return Found(judgement.blamed or suspects[:1])
+            doubtful = judgement.points > 1
+        written = self._written(moving, len(short.inputs)) if by and self.into is None else None
+        if written is None:
+            return Found(doubtful=doubtful)
+        more = _with_tangents(_both(points, tens(self.graph)), short)
+        rest = left(short, written, truth, more, normwise, most)
+        doubtful = doubtful or rest.beside > 0
+        if rest.keeps or (by <= ALIKE and not rest.apart):
+            return Found(doubtful=doubtful, keeps=True)
+        if rest.wrong < FEW or self.wider is None:
+            return Found(doubtful=doubtful)
+        new = [change.new for change in short.changes if change.new is not None]
+        return Found(suspects[:1] or new[:1] or None)
 
-        return untraced(measured)
+    def _truth(self, moving: tuple[int, ...] | None, inputs: int) -> Callable[..., list[np.ndarray] | None]:
+        """The outputs at some points, or those of the derivative's graph; NaN where they are not known.
+
+        Nor are they where the dtype that results are rounded to has no digits for them.
+        """
+
+        def truth(points: Sequence[np.ndarray]) -> list[np.ndarray] | None:
+            function = self._written(moving, inputs)
+            found = None if function is None else in_balls(function, points)
+            if found is None or self.into is None:
+                return found
+            info = jnp.finfo(self.into)
+            return [np.where((abs(x) >= float(info.tiny)) & (abs(x) <= float(info.max)), x, np.nan) for x in found]
+
+        return truth
 
     @cached_property
     def _points(self) -> list[np.ndarray]:
@@ -217,12 +280,14 @@ class Longer:
         """The function as written."""
         return rewrite(self.graph, rewritings=()).function
 
-    def _written(self, moving: Sequence[int] | None, inputs: int) -> Callable[..., Sequence[Any]] | None:
+    def _written(self, moving: tuple[int, ...] | None, inputs: int) -> Callable[..., Sequence[Any]] | None:
         """The function as written, or the graph of its derivative."""
         if moving is None:
             return self._evaluated
-        make = reverse_graph if inputs == len(self.graph.inputs) else forward_graph
-        graph = make(self._evaluated, self.graph, moving)
+        key = moving, inputs == len(self.graph.inputs)
+        if key not in self._graphs:
+            self._graphs[key] = (reverse_graph if key[1] else forward_graph)(self._evaluated, self.graph, moving)
+        graph = self._graphs[key]
         return None if graph is None else lambda *xs: list(jaxpr.evaluate(graph, xs))
 
 
@@ -236,6 +301,16 @@ def _with_tangents(points: Sequence[np.ndarray], short: Rewritten) -> list[np.nd
     for node in short.inputs[len(points) :]:
         found.append(rng.standard_normal((len(points[0]), *node.shape)).astype(node.dtype))
     return found
+
+
+def names(changes: Sequence[Change]) -> frozenset[str]:
+    """Which rewritings made some changes; "scaled" is what keeps squares from overflowing, far from all probes."""
+    scaled = {"scaled" for change in changes if change.new is not None and change.new.operation in SCALED}
+    return frozenset(change.rewriting for change in changes) | scaled
+
+
+def _first(pair: Pair) -> Rewritten:
+    return next(each for each in pair if each is not None)
 
 
 def _is_number(graph: Graph) -> bool:
@@ -256,4 +331,4 @@ def untraced(compute: Callable[[], T]) -> T:
         return pool.submit(run).result()
 
 
-__all__ = ["Longer"]
+__all__ = ["Longer", "names"]

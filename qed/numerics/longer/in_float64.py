@@ -23,7 +23,6 @@ from qed.graph.dtypes import as_wide, is_real
 from qed.graph.graph import Graph
 from qed.numerics.longer.judged import Limits
 from qed.numerics.longer.lengthened import lengthened
-from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.rewriting.change import Change
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.session import Rewritten
@@ -63,8 +62,7 @@ def in_float64(graph: Graph, make: Callable[[Graph], Function]) -> InFloat64 | N
     wider = lengthened(graph)
     if wider is None:
         return None
-    with jax.enable_x64(True):
-        return InFloat64(graph, make(wider))
+    return InFloat64(graph, wider, make)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +71,13 @@ class InFloat64:
 
     Args:
         graph: the function as written.
-        function: its rewritten form in float64.
+        wider: its graph in float64.
+        make: its rewritten form, of that graph.
     """
 
     graph: Graph
-    function: Function
+    wider: Graph
+    make: Callable[[Graph], Function]
     alone: ClassVar[bool] = True
 
     @property
@@ -85,13 +85,11 @@ class InFloat64:
         """How many bits a result must lose at how many probes."""
         return LIMITS
 
-    def truth(self, moving: Sequence[int] | None, points: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The outputs in float64 at some points, or those of the derivative's graph."""
+    @cached_property
+    def function(self) -> Function:
+        """The function in float64, rewritten."""
         with jax.enable_x64(True):
-            wide = self.function.value
-            if moving is not None:
-                wide = next(each for each in self.function.graphs(moving) if each is not None)
-            return in_numpy(wide.function, [as_wide(x) if is_real(x.dtype) else x for x in points])
+            return self.make(self.wider)
 
     def places(self, moving: Sequence[int], points: Sequence[Sequence[Any]]) -> set[Span | None]:
         """Where it loses so much at some points that the program's dtype sees it, and longer numbers do not."""

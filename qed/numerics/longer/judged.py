@@ -36,6 +36,8 @@ KEPT = 4.0
 CANCELLED = 6.0
 BROKEN, WRONG, MORE = 6.0, 3.0, 1.0
 """Bits that are lost where something is broken; that a rewritten result may lose; that it may lose more than before."""
+FEW = 3.0
+"""At how many probes a rewritten result may lose over 3 bits; fewer are chance."""
 STEP = 1 / 8
 """By how much of themselves inputs move where it is seen whether a result is beside a zero."""
 MOST = 64
@@ -116,16 +118,39 @@ def judged(
     return Judgement(counts[0], needed, tuple(blamed))
 
 
+@dataclass(frozen=True)
+class Left:
+    """What a graph leaves of what was lost, beside the function as written: at how many points, by shares of numbers.
+
+    Args:
+        wrong: it loses over `WRONG` bits, and the function over `BROKEN` or fewer than the graph; beside no zero.
+        beside: the same, beside zeros too.
+        worse: it loses over `WRONG` bits, and the function fewer by over `MORE`; beside no zero.
+        mended: the function loses over `BROKEN` bits or is no number, and the graph at most `WRONG`.
+        apart: at how many points they differ by over `WRONG` bits, or one is no number.
+    """
+
+    wrong: float = 0.0
+    beside: float = 0.0
+    worse: float = 0.0
+    mended: float = 0.0
+    apart: int = 0
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the function as written loses less than the graph does, as far as these points show."""
+        return self.worse >= FEW and self.worse > self.mended and self.wrong - self.worse < FEW
+
+
 def left(
     short: Rewritten,
     written: Callable[..., Sequence[Any]],
     truth: Callable[[list[np.ndarray]], list[np.ndarray] | None],
     points: Sequence[np.ndarray],
     normwise: int,
-) -> tuple[float, float]:
-    """At how many points a graph loses over `WRONG` bits, and what was written over `BROKEN` or fewer than the graph.
-
-    The second count is with those beside a zero of the function.
+    most: int = MOST,
+) -> Left:
+    """Compare a graph with the function as written at those points where they differ.
 
     Args:
         short: the rewritten graph in the program's dtype.
@@ -133,29 +158,48 @@ def left(
         truth: the same in longer numbers.
         points: one array an input.
         normwise: from which output on an array is judged by its largest element.
+        most: at how many points the truth is computed.
     """
     found, others = (in_numpy(function, points) for function in (short.function, written))
     real = [i for i, x in enumerate(found) if is_real(x.dtype)]
     if not real:
-        return 0.0, 0.0
-    mended = [np.any(np.isfinite(_flat(found[i])) & ~np.isfinite(_flat(others[i])), axis=1) for i in real]
-    apart = [np.any(_bits(found[i], others[i], i >= normwise) > WRONG, axis=1) for i in real]
-    suspected = np.flatnonzero(np.any([*mended, *apart], axis=0))
-    chosen = _some(suspected)
+        return Left()
+    suspected = _apart(found, others, normwise)
+    chosen = _some(suspected, most)
     true = truth([x[chosen] for x in points]) if len(chosen) else None
     if true is None:
-        return 0.0, 0.0
-    lost = []
+        return Left(apart=len(suspected))
+    wrong, worse, better = [], [], []
     for i in real:
         ours, theirs = (_bits(x[i][chosen], true[i], i >= normwise) for x in (found, others))
+        known = np.isfinite(_flat(true[i]))
+        lost, burst = (known & ~np.isfinite(_flat(x[i][chosen])) for x in (found, others))
         broken = (theirs > BROKEN) | ~np.isfinite(_flat(others[i][chosen]))
-        lost.append((ours > WRONG) & (broken | (ours > theirs + MORE)))
-    if not any(map(np.any, lost)):
-        return 0.0, 0.0
+        wrong.append((ours > WRONG) & (broken | (ours > theirs + MORE)))
+        worse.append(~burst & (lost | ((ours > WRONG) & (ours > theirs + MORE))))
+        better.append(known & ~lost & broken & (ours <= WRONG))
+    weight = len(suspected) / len(chosen)
+    if not any(map(np.any, [*wrong, *worse])):
+        return Left(mended=_most(better) * weight, apart=len(suspected))
     chance = _beside_zeros(short.function, [x[chosen] for x in points], [found[i][chosen] for i in real], real)
-    counts = [[_share(each & ~beside), _share(each)] for each, beside in zip(lost, chance, strict=True)]
-    first, second = (np.max(counts, axis=0).sum(-1) * len(suspected) / len(chosen)).tolist()
-    return first, second
+    apart_from_zeros = [[each & ~beside for each, beside in zip(kind, chance, strict=True)] for kind in (wrong, worse)]
+    first, second, third, fourth = (
+        _most(kind) * weight for kind in (apart_from_zeros[0], wrong, apart_from_zeros[1], better)
+    )
+    return Left(first, second, third, fourth, len(suspected))
+
+
+def _apart(found: Sequence[Any], others: Sequence[Any], normwise: int) -> np.ndarray:
+    """At which points some results differ by over `WRONG` bits, or one of two is no number."""
+    real = [i for i, x in enumerate(found) if is_real(x.dtype)]
+    bursts = [np.any(np.isfinite(_flat(found[i])) != np.isfinite(_flat(others[i])), axis=1) for i in real]
+    differ = [np.any(_bits(found[i], others[i], i >= normwise) > WRONG, axis=1) for i in real]
+    return np.flatnonzero(np.any([*bursts, *differ], axis=0))
+
+
+def _most(masks: Sequence[np.ndarray]) -> float:
+    """The number of points, by the result that has the most of them."""
+    return max(float(_share(mask).sum()) for mask in masks)
 
 
 def _beside_zeros(
@@ -166,15 +210,16 @@ def _beside_zeros(
     moved = []
     for x in points:
         signs = [1, -1, *(rng.choice([-1, 1], x.shape) for _ in range(2))]
-        each = [(x * (1 + STEP * sign)).astype(x.dtype) if is_real(x.dtype) else x for sign in signs]
+        with np.errstate(over="ignore"):
+            each = [(x * (1 + STEP * sign)).astype(x.dtype) if is_real(x.dtype) else x for sign in signs]
         moved.append(np.concatenate(each))
     others = [_flat(each).reshape(4, count, -1) for each in in_numpy(function, moved)]
-    return [np.any(others[i] * np.sign(_flat(x)) < 0, axis=0) for i, x in zip(real, found, strict=True)]
+    return [np.any(np.sign(others[i]) * np.sign(_flat(x)) < 0, axis=0) for i, x in zip(real, found, strict=True)]
 
 
-def _some(places: np.ndarray) -> np.ndarray:
-    """At most `MOST` of some places, evenly chosen."""
-    return places[np.unique(np.linspace(0, len(places) - 1, min(MOST, len(places))).astype(int))]
+def _some(places: np.ndarray, most: int = MOST) -> np.ndarray:
+    """At most so many of some places, evenly chosen."""
+    return places[np.unique(np.linspace(0, len(places) - 1, min(most, len(places))).astype(int))]
 
 
 def _flat(array: Any) -> np.ndarray:
@@ -238,4 +283,4 @@ def condition(name: str, x: np.ndarray, *others: np.ndarray) -> np.ndarray:
     return x * card.derivative.evaluate(arithmetic=facts.NUMPY, x=x, y=value) / value
 
 
-__all__ = ["Judgement", "Limits", "condition", "judged", "left"]
+__all__ = ["Judgement", "Left", "Limits", "condition", "judged", "left"]

@@ -7,7 +7,7 @@ float64.
 
 Not every graph has one (`lengthened` gives None): not where the program asks for its own rounding (several real dtypes,
 `reduce_precision`, bits), where it holds a derivative rule of the user's, or anything that is no arithmetic on few
-numbers: loops, products of matrices, decompositions, random numbers.
+numbers: loops without a known length, products of matrices, decompositions, random numbers.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import lax
 
 from qed import facts
 from qed.calculus.gradient.kept import Kept
 from qed.domains.shadow import widened_native
 from qed.domains.widened import Widened, own_dtype
 from qed.graph import jaxpr
+from qed.graph.build import Builder
 from qed.graph.calls import Inline, Scan
 from qed.graph.dtypes import as_wide, is_inexact, is_real, wide
 from qed.graph.graph import Atom, Equation, Graph, Literal, Variable
@@ -42,6 +44,8 @@ TERMS = 64
 """The longest sum of products."""
 ROWS = 4
 """The largest square matrix."""
+PRODUCTS = 32
+"""How many multiplications any other product of matrices may take."""
 
 _INLINED = ("jit", "closed_call", "core_call", "named_call", "remat")
 _MOVED = frozenset([facts.Class.LINEAR, facts.Class.SELECT, facts.Class.COMPARE, facts.Class.ZERO_DERIVATIVE])
@@ -109,14 +113,14 @@ def _elementary(graph: Graph, short: bool, trusted: bool) -> bool:
 
 
 def _allowed(equation: Equation, short: bool, trusted: bool) -> bool:
-    """Whether an equation is one of those that are done in longer numbers; short loops are in float64."""
+    """Whether an equation is one of those that are done in longer numbers."""
     name, call = equation.primitive, equation.call
     if equation.native is None:
         return False
     if isinstance(call, Inline):
         return name in _INLINED or (name == "custom_jvp_call" and (trusted or jaxpr.library_rule(equation.native)))
     if isinstance(call, Scan):
-        return not short and call.length * call.body.count() <= EQUATIONS
+        return not call.body.constants and call.length * call.body.count() <= EQUATIONS
     if call is not None or own_dtype(equation) or name in ("reduce_precision", "custom_linear_solve"):
         return False
     if name in BY_PYTHON:
@@ -125,7 +129,7 @@ def _allowed(equation: Equation, short: bool, trusted: bool) -> bool:
 
 
 def _short_products(graph: Graph, fixed: Sequence[bool]) -> bool:
-    """Whether products are of two vectors, or by a small square matrix that no input decides: none is a layer.
+    """Whether products are of two vectors, by a small square matrix that no input decides, or tiny: none is a layer.
 
     Args:
         graph: a graph.
@@ -153,6 +157,8 @@ def _short_product(equation: Equation, fixed: Sequence[bool]) -> bool:
     x = equation.inputs[0]
     if not equation.outputs[0].shape:
         return math.prod(x.shape[i] for i in left) <= TERMS
+    if math.prod(x.shape[i] for i in left) * math.prod(equation.outputs[0].shape) <= PRODUCTS:
+        return True
     sizes = {size for each in equation.inputs for size in each.shape}
     return any(fixed) and len(sizes) == 1 and max(sizes) <= ROWS
 
@@ -207,6 +213,10 @@ class _Longer:
                 native = self._with_rule(equation, graph)
             if native is None or name == "remat":
                 name, native = "named_call", equation.native
+        elif isinstance(call, Scan):
+            call = replace(call, body=self.graph(call.body))
+            native = _looped(call, inputs, native)
+            params |= native.params
         else:
             native = widened_native(native)
             params = {key: native.params.get(key, value) for key, value in params.items()}
@@ -228,6 +238,25 @@ class _Longer:
         if list(found[0].outvars) != list(traced.jaxpr.outvars):
             return None
         return found[0].replace(source_info=equation.native.source_info)
+
+
+def _looped(call: Scan, inputs: Sequence[Atom], native: Any) -> Any:
+    """The loop of JAX that runs a body in float64."""
+    split, builder = call.constants + call.carry, Builder()
+    given = builder.inputs(call.body)
+    step = builder.function(builder.inline(call.body, given), given)
+
+    def run(*values: Any) -> Any:
+        def body(carry: Any, rows: Any) -> Any:
+            outs = step(*values[: call.constants], *carry, *rows)
+            outs = [lax.convert_element_type(x, v.dtype) for x, v in zip(outs, call.body.outputs, strict=True)]
+            return outs[: call.carry], outs[call.carry :]
+
+        return lax.scan(body, list(values[call.constants : split]), list(values[split:]), call.length, call.reverse)
+
+    traced = jax.make_jaxpr(run)(*(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in inputs))
+    (loop,) = traced.eqns
+    return loop.replace(source_info=native.source_info)
 
 
 __all__ = ["is_small_arithmetic", "lengthened"]

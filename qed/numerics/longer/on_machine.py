@@ -16,7 +16,6 @@ is the rewritten graph's.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -46,7 +45,7 @@ NOTHING = 2.0**-200
 """A bound of an error below which a result is as good as known."""
 LIMITS: Limits = ((9.0, 10.0), (7.0, 32.0))
 """How many bits a result must lose at how many probes."""
-LEAST_IN_SHORT = 32.0
+LEAST_IN_SHORT = 12.0
 """At how many probes one whose results are shorter must lose in float64 what they have."""
 IDENTITY = "the same operations on numbers of 288 bits, rounded at the end; it takes longer, too"
 Key = tuple[tuple[int, ...], bool]
@@ -90,21 +89,6 @@ class OnMachine:
             return LIMITS
         return ((float(np.log2(unit_roundoff(self.into) / unit_roundoff("float64"))), LEAST_IN_SHORT),)
 
-    def truth(self, moving: Sequence[int] | None, points: Sequence[np.ndarray]) -> list[np.ndarray] | None:
-        """The outputs at some points, or those of the derivative's graph; NaN where they are not known."""
-        if moving is None:
-            return self._told(at_points(self.table, self.graph, points))
-        found = self._differentiated(moving, reverse=len(points) == len(self.graph.inputs))
-        return None if found is None else self._told(at_points(found[1], found[0], points))
-
-    def _told(self, results: list[np.ndarray]) -> list[np.ndarray]:
-        """Results, NaN where the dtype that they are rounded to has no digits for them."""
-        if self.into is None:
-            return results
-        info = jnp.finfo(self.into)
-        inside = [(np.abs(x) >= float(info.tiny)) & (np.abs(x) <= float(info.max)) for x in results]
-        return [np.where(within, x, np.nan) for within, x in zip(inside, results, strict=True)]
-
     def value(self, short: Rewritten, blamed: Sequence[Node]) -> Rewritten:
         """The machine's results in place of a graph's, where it knows them."""
         return _beside(short, self.table, blamed)
@@ -144,16 +128,6 @@ class OnMachine:
         names = {equation.primitive for equation in self.graph.walk()}
         values = [sign * SLOPES[name]() for name in names & set(SLOPES) for sign in (1, -1)]
         return {float(value): value for value in values if float(value) not in own}
-
-
-def at_points(table: Table, graph: Graph, points: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The outputs of a graph at points, by its program and in NumPy; NaN where they are not known."""
-    count = len(points[0])
-    found, error = table.at_points(np.concatenate([np.reshape(x, (count, -1)).astype(np.float64) for x in points], 1))
-    known = np.where(error < KNOWN, found, np.nan)
-    sizes = [math.prod(v.shape) for v in graph.outputs]
-    parts = np.split(known, np.cumsum(sizes)[:-1], 1)
-    return [part.reshape(count, *v.shape) for part, v in zip(parts, graph.outputs, strict=True)]
 
 
 def _beside(short: Rewritten, table: Table, blamed: Sequence[Node]) -> Rewritten:

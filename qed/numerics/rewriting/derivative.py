@@ -26,7 +26,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.graph import Graph
-from qed.numerics.longer.fallback import Longer
+from qed.numerics.longer.fallback import Longer, names
 from qed.numerics.longer.in_float64 import Pair
 from qed.numerics.rewriting.change import Only
 from qed.numerics.rewriting.differentiated import forward_graph, no_tangent, of_moving, reverse_graph
@@ -68,9 +68,9 @@ class Stable:
 
     def __post_init__(self) -> None:
         self.short = self.value = rewrite(self.graph, self.only, everywhere=self.everywhere)
-        self.fallback = Longer(self.graph, self._without_fallback, self.only and (self.lengthened or self.only))
+        self.fallback = self._longer(self.only and (self.lengthened or self.only))
         if self.longer:
-            self.value = self.fallback.value(self.value, self.short_pair) or self.value
+            self.value = self.fallback.value(self.short, self.short_pair)
         self._function = self._attached()
 
     def __call__(self, *inputs: Any) -> list[Any]:
@@ -96,15 +96,15 @@ class Stable:
         if self.only is not None and self.longest_at is None:
             return self
         found = copy(self)
-        found.longer, found.fallback = True, Longer(self.graph, self._without_fallback, self.longest_at, into)
-        found.value = found.fallback.value(self.short, self.short_pair) or self.short
+        found.longer, found.fallback = True, self._longer(self.longest_at, into)
+        found.value = found.fallback.value(self.short, self.short_pair)
         found._derivatives, found._function = {}, found._attached()
         return found
 
     def places(self, moving: Sequence[int], points: Sequence[Sequence[Any]], into: Any) -> set[Span | None]:
         """Where it loses at some points what a dtype sees that results are rounded to, and longer numbers do not."""
         graphs = [self.short, *(each for each in self.short_pair(tuple(moving))[:1] if each is not None)]
-        return Longer(self.graph, self._without_fallback, into=into).places(graphs, moving, points)
+        return self._longer(None, into).places(graphs, moving, points)
 
     def short_pair(self, moving: tuple[int, ...]) -> Pair:
         """The reverse and the forward graph of its derivative in the program's own numbers."""
@@ -112,6 +112,9 @@ class Stable:
             reverse = _reversed(self, moving) if _has_gradient(self.graph, moving) else None
             self._pairs[moving] = reverse, None if reverse is not None else _forward(self, moving)
         return self._pairs[moving]
+
+    def _longer(self, only: Only | None, into: Any = None) -> Longer:
+        return Longer(self.graph, self._without_fallback, names(self.short.changes), only, into)
 
     def _without_fallback(self, graph: Graph) -> Stable:
         return Stable(graph, self.only, self.everywhere, longer=False, longest_at=self.longest_at)
@@ -155,7 +158,7 @@ class Derivative:
         if stable.value.longer:
             pair = stable.fallback.derivative(moving, pair)
         elif stable.longer:
-            pair = stable.fallback.needed(pair, moving) or pair
+            pair = stable.fallback.needed(pair, moving)
         return cls(stable, moving, *pair)
 
     @property
@@ -173,9 +176,9 @@ class Derivative:
     def __call__(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """The outputs and their tangents."""
         outputs = self.stable.graph.outputs
-        if self.reverse is not None and (self.reverse.changes or self.reverse.longer):
+        if self.reverse is not None and self._counts(self.reverse):
             found = self.reverse.function(*primals)
-            outs, gradients = found[: len(outputs)], found[len(outputs) :]
+            outs, gradients = self._outputs(found, primals), found[len(outputs) :]
             dtype = outputs[0].dtype
             parts = [jnp.sum((g * t).astype(dtype)) for g, t in zip(gradients, tangents, strict=True)]
             total = parts[0] if parts else jnp.zeros((), dtype)
@@ -184,11 +187,20 @@ class Derivative:
             return outs, [total, *(no_tangent(out.shape) for out in outputs[1:])]
         if self.forward is not None and self.forward.longer:
             return self._by_columns(self.forward.function, primals, tangents)
-        if self.forward is not None and self.forward.changes:
+        if self.forward is not None and self._counts(self.forward):
             found = self.forward.function(*primals, *tangents)
-            outs, slopes = found[: len(outputs)], iter(found[len(outputs) :])
+            outs, slopes = self._outputs(found, primals), iter(found[len(outputs) :])
             return outs, [next(slopes) if is_inexact(out.dtype) else no_tangent(out.shape) for out in outputs]
         return self._plain(primals, tangents)
+
+    def _counts(self, graph: Rewritten) -> bool:
+        """Whether a graph is another than JAX's own derivative of the value."""
+        return bool(graph.changes) or graph.longer or graph.kept
+
+    def _outputs(self, found: list[Any], primals: Sequence[Any]) -> list[Any]:
+        """The outputs, which a derivative's graph has too; those of the function as written where that is kept."""
+        value = self.stable.value
+        return value.function(*primals) if value.kept else found[: len(self.stable.graph.outputs)]
 
     def _by_columns(
         self, function: Flat, primals: Sequence[Any], tangents: Sequence[Any]

@@ -4,6 +4,7 @@
 
     sqrt(x^2) = |x|                          sqrt(x^2 + y^2) = s sqrt((x/s)^2 + (y/s)^2), s = max(|x|, |y|)
     sqrt(sum x_i^2)                          the same where the plain sum overflows or vanishes; derivative x / |x|
+    max(x, 0)^p, 0 < p < 1                   the same, its derivative 0 where x <= 0
     where(c, f(x), b)                        where(c, f(where(c, x, 1)), b): f has a derivative at 1
     u log v                                  0 where u = 0
 
@@ -32,6 +33,7 @@ from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.lengths import angle, hypot, norm, slope_angle
 from qed.numerics.rewriting.lengths_of_order import root_of_powers
+from qed.numerics.rewriting.rectified import AT_THE_CUT, RECTIFIED
 from qed.numerics.rewriting.scales import constant_of, source_of
 from qed.numerics.rewriting.signs import MOVES, Sign
 from qed.numerics.rewriting.table import Replacement, Table
@@ -43,6 +45,8 @@ NORM = Law("sqrt(sum(a**2)) = s sqrt(sum((a/s)**2))", "s > 0")
 HYPOT = Law("sqrt(a**2 + b) = s sqrt((a/s)**2 + b/s**2)", "s > 0")
 WHERE = Law("where(c, f(a), b) = where(c, f(where(c, a, 1)), b)", "always")
 XLOGY = Law("u log(v) = u log(v)", "u != 0; 0 where u = 0")
+SQUARE = Law("sqrt(a)**2 = a", "a >= 0")
+CUT = Law("max(a, 0)**p = where(a > 0, a**p, 0)", "0 < p < 1")
 ANGLE = Law("atan2(a, b), its derivative without a**2 + b**2", "always")
 
 
@@ -108,8 +112,10 @@ class Guards(Table):
         """The table."""
         return {
             "sqrt": self._sqrt,
-            "pow": self._order,
+            "pow": lambda node: self._order(node) or self._cut(node),
             "cbrt": self._order,
+            "integer_pow": self._square,
+            "square": self._square,
             "select_n": self._where,
             "mul": self._xlog,
             "atan2": self._angle,
@@ -125,7 +131,7 @@ class Guards(Table):
         if len(polynomial) == 1:
             if squares:
                 return self._absolute(squares, node)
-            return self._norm(polynomial, node)
+            return self._norm(polynomial, node) or self._cut(node)
         others: Polynomial = {m: c for m, c in polynomial.items() if m not in squares}
         if not squares or any(not self._plain(m) for m in polynomial):
             return None
@@ -133,6 +139,30 @@ class Guards(Table):
         convention = None if others else NORM_AT_ZERO
         rest = self.difference.plain(others, node) if others else self.difference.algebra.number(0.0, node)
         return self.difference.emit(ROOT_OF, child, rest, *parts), (HYPOT,), convention
+
+    def _cut(self, node: Node) -> Replacement | None:
+        """A root of max(x, 0), or a power below 1."""
+        base, p = node.children[0], 0.5 if node.operation == "sqrt" else constant_of(node.children[1])
+        if base.operation != "max" or base.equation is None or p is None or not 0 < p < 1:
+            return None
+        for x, bound in (base.children, base.children[::-1]):
+            if x.shape == node.shape and constant_of(bound) == 0 and self.difference.sign.varies(x):
+                return self.difference.emit(RECTIFIED, x, p=p), (CUT,), AT_THE_CUT
+        return None
+
+    def _square(self, node: Node) -> Replacement | None:
+        """The square of a root."""
+        root = node.children[0]
+        if root.operation == "rectified_power" and root.params["p"] == 0.5 and node.params.get("y", 2) == 2:
+            return (
+                self.difference.emit(stable.MAX, root.children[0], self.difference.algebra.number(0.0, node)),
+                (SQUARE,),
+                None,
+            )
+        if root.operation != "sqrt" or node.params.get("y", 2) != 2 or root.children[0].shape != node.shape:
+            return None
+        v = root.children[0]
+        return (v, (SQUARE,), None) if self.difference.sign(v) >= Sign.NONNEGATIVE else None
 
     def _read(self, child: Node) -> Polynomial:
         """What a root is taken of: sums of centred squares as they are, all else as it was written."""

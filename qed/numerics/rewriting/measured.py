@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from qed.domains.ball import Ball
@@ -54,7 +55,8 @@ def truth(graph: Graph, arrays: Sequence[Any]) -> list[Any] | str:
     problem = ""
     for bits in PRECISIONS:
         try:
-            cells = Walker([Ball(bits)], limit=200_000).run(graph, arrays)
+            with jax.enable_x64(True):  # integers of longer numbers have 64 bits
+                cells = Walker([Ball(bits)], limit=200_000).run(graph, arrays)
         except (QedError, TooLong) as error:
             return str(error)
         found: list[Any] = []

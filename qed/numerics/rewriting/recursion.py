@@ -24,6 +24,8 @@ RULES: Mapping[str, Callable[[Logarithm, Node], Form | None]] = {
     **dict.fromkeys(LOOPS, carries.logarithm),
 }
 
+_EMITTED = ("item", "erfc", "logistic")
+"""What a rule reads although a rewriting emitted it: erfc is what a choice is read as."""
 _ENDS = frozenset(["exp", "exp2", "logistic", "expm1", "cosh", "erfc"])
 
 
@@ -91,7 +93,7 @@ class Logarithm:
         if node.operation == "constant":
             return products.constant(self, node)
         rule = RULES.get(node.operation)
-        made = node.equation is not None or node.operation in ("item", "erfc")  # erfc: what a choice is read as
+        made = node.equation is not None or node.operation in _EMITTED
         return rule(self, node) if rule is not None and made else None
 
     # --- what the rules ask ---

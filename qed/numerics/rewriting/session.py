@@ -49,6 +49,7 @@ class Rewritten:
         builder, inputs, outputs: the nodes themselves.
         passes: how many passes were made.
         longer: whether the nodes are of float64, and the function rounds to the program's dtype.
+        kept: whether it is the original one because rewriting left more than it mended.
     """
 
     function: Callable[..., list[Any]] = field(repr=False)
@@ -58,6 +59,7 @@ class Rewritten:
     outputs: tuple[Node, ...] = field(repr=False)
     passes: int = 1
     longer: bool = False
+    kept: bool = False
 
     def evaluated(self, nodes: Sequence[Node]) -> Callable[..., list[Any]]:
         """(the graph's inputs) -> the values of some of its nodes, in their own dtypes."""

@@ -94,7 +94,7 @@ class Signs:
 
     def _rule(self, node: Node) -> Sign:
         if node.ghost is not None:
-            return self(node.ghost)
+            return max(self(node.ghost), self._of_emitted(node))
         if node.operation == "constant":
             return _of_constant(node.value)
         name, signs = node.operation, [self._known[child.number] for child in node.children]
@@ -117,6 +117,15 @@ class Signs:
         if name == "iota" or _counting(node.dtype):
             return Sign.NONNEGATIVE
         return self._of_card(name, signs, node)
+
+    def _of_emitted(self, node: Node) -> Sign:
+        """The sign of what was put in place of something else: it is the same number."""
+        if node.equation is not None or len(node.children) != 1:
+            return Sign.UNKNOWN
+        inner = self._known[node.children[0].number]
+        if node.operation in MOVES:
+            return inner
+        return self._of_card(node.operation, [inner], node) if node.operation in facts.CARDS else Sign.UNKNOWN
 
     def _of_card(self, name: str, signs: list[Sign], node: Node) -> Sign:
         if name == "integer_pow":
@@ -164,7 +173,10 @@ def _of_constant(value: Any) -> Sign:
     dtype = getattr(value, "dtype", None)
     if array_size == 0 or array_size > _LARGE or (dtype is not None and not _number(dtype)):
         return Sign.UNKNOWN
-    lowest = np.asarray(value).min()
+    with np.errstate(invalid="ignore"):
+        lowest = np.asarray(value).min()
+    if array_size == 1 and lowest != lowest:  # NaN: nothing is said of where there is no number
+        return Sign.BOUNDED
     if not lowest >= 0:
         return Sign.UNKNOWN
     return Sign.BOUNDED if lowest > 0 else Sign.NONNEGATIVE
@@ -189,6 +201,8 @@ def _of_arithmetic(name: str, signs: list[Sign], node: Node) -> Sign:
             return low
         case "clamp":
             return max(signs[0], min(signs[1:]))
+        case "sub":
+            return _of_numbers(node)
         case "mul" if node.children[0] is node.children[1]:
             return max(low, Sign.NONNEGATIVE)
         case "mul":
@@ -198,6 +212,18 @@ def _of_arithmetic(name: str, signs: list[Sign], node: Node) -> Sign:
         case "pow":
             return Sign.POSITIVE if signs[0] >= Sign.POSITIVE else Sign.UNKNOWN
     return Sign.UNKNOWN
+
+
+def _of_numbers(node: Node) -> Sign:
+    """The sign of a difference of two constant numbers, as of a count of elements less the degrees of freedom."""
+    numbers = []
+    for child in node.children:
+        while child.operation == "convert_element_type" or child.operation in MOVES:
+            child = child.children[0]
+        if child.operation != "constant" or np.size(child.value) != 1:
+            return Sign.UNKNOWN
+        numbers.append(np.asarray(child.value).reshape(()))
+    return _of_constant(np.subtract(*numbers, dtype=np.float64))
 
 
 def _of_power(sign: Sign, exponent: int) -> Sign:
