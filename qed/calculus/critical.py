@@ -45,6 +45,8 @@ from qed.standing import Standing
 Array = np.ndarray
 LARGEST = 100
 """How many variables there may be for a proof: n (n + 1) / 2 second derivatives are enclosed."""
+SECOND = 4
+"""How many second derivatives balls enclose in the time of a first one that `work` counts, at most."""
 INTERVALS = 40
 """How many times as long as balls an enclosure in intervals of float64 is let be."""
 MOST = 2**21
@@ -81,21 +83,25 @@ def critical_point(fun: Callable[..., Any], x: Any, *args: Any) -> Answer[Critic
     return critical_within(fun, x, args, math.inf)
 
 
-def critical_within(fun: Callable[..., Any], x: Any, args: tuple[Any, ...], work: float) -> Answer[CriticalPoint]:
+def critical_within(
+    fun: Callable[..., Any], x: Any, args: tuple[Any, ...], work: float, value: float | None = None
+) -> Answer[CriticalPoint]:
     """The same; no certificate where the numbers of a run times the variables are more than `work`, too long for balls.
 
     Where the numbers times the second derivatives are more than `INTERVALS` times that, intervals are not asked either.
+    With the value of f at x, and a critical point proved near x, that is the answer, and whether the gradient at x is
+    but rounding is not asked.
     """
     started = time.perf_counter()
     function = read(fun, x, *args)
     case = Case(fun, x, args, function)
     meta = {"dtype": function.dtype}
-    answer = replace(_judged(case, work), subject=function.title())
+    answer = replace(_judged(case, work, value), subject=function.title())
     return replace(answer, meta={**meta, "seconds": time.perf_counter() - started})
 
 
-def _judged(case: Case, work: float) -> Answer[CriticalPoint]:
-    value = _value(case.function)
+def _judged(case: Case, work: float, value: float | None) -> Answer[CriticalPoint]:
+    nearest, value = value is not None, _value(case.function) if value is None else value
     if not np.isfinite(value):
         what = f"the value at the point is {value}"
         return undecided(Missing(what, "a point where the function is finite", "QED210"), "QED210")
@@ -107,7 +113,8 @@ def _judged(case: Case, work: float) -> Answer[CriticalPoint]:
         here = local(case.boxes, case.point, case.point)
         smooth = here.smooth and local(case.boxes, *around(case.point)).smooth
         short = numbers * n <= work
-        return _at(case, here, flat=short, certify=short) if smooth else _rough(case)
+        balls = short and numbers * second <= SECOND * work
+        return _at(case, here, flat=short, certify=balls, nearest=nearest) if smooth else _rough(case)
     except Gap as gap:
         lost = gap.unknown
         return undecided(Missing(str(lost), "a rule", "QED020", lost.primitive, lost.span))
@@ -189,23 +196,32 @@ def _by_terms(case: Case) -> Answer[CriticalPoint] | None:
     return None if answer.unknown else answer
 
 
-def _at(case: Case, here: Local, flat: bool = True, certify: bool = True) -> Answer[CriticalPoint]:
-    """The answer at a point where f is smooth; `flat`: derivatives of higher order may be asked; `certify`: balls."""
+def _at(
+    case: Case, here: Local, flat: bool = True, certify: bool = True, nearest: bool = False
+) -> Answer[CriticalPoint]:
+    """The answer at a point where f is smooth.
+
+    `flat`: derivatives of higher order may be asked; `certify`: balls; `nearest`: a critical point that is near is it.
+    """
     point, n = case.point, case.function.size
     gradient = float(np.linalg.norm(here.gradient))
+    center, at = refined(case.boxes, point)
+    found = located(case.boxes, center, at)
+    if nearest and found is not None:
+        near = _near(case, found, at, {"gradient": gradient}, certify)
+        if near is not None:
+            return near
     bound = 0.0
     if gradient > 0:
         unit = here.gradient / gradient
         bound = explained(case.function, unit, here.matrix @ unit, point)
-    center, at = refined(case.boxes, point)
-    found = located(case.boxes, center, at)
     surely = np.maximum(np.maximum(here.slope.lower, -here.slope.upper), 0.0)
     common: dict[str, Any] = {"gradient": gradient, "rounding": bound}
-    nearest = None if found is None else _near(case, found, at, common, certify)
+    beside = None if found is None else _near(case, found, at, common, certify)
     if float(np.linalg.norm(surely)) > bound and np.any(surely > 0):
-        return _not_critical(case, surely, nearest, common)
-    if nearest is not None:
-        return nearest
+        return _not_critical(case, surely, beside, common)
+    if beside is not None:
+        return beside
     answer = degenerate(case, center, at, common) if flat else None
     if answer is not None:
         return answer
@@ -247,7 +263,7 @@ def _near(case: Case, found: Located, at: Local, common: dict[str, Any], certify
         words.tested(kind, found, len(values), standing),
         words.krawczyk(distance, standing),
         *(words.fall(d) for d in falls if kind is Kind.SADDLE),
-        words.rounding(common["gradient"], common["rounding"]),
+        words.rounding(common["gradient"], common.get("rounding", math.nan)),
         *words.exchanged(exchanges(case, found.center)),
     )
     proved = standing is Standing.PROVED
@@ -310,7 +326,7 @@ def _not_critical(
         arithmetic="reals",
         certificate=certificate if proved else None,
         missing=missing,
-        reasons=(words.rounding(common["gradient"], common["rounding"]),),
+        reasons=(words.rounding(common["gradient"], common.get("rounding", math.nan)),),
         headline=text,
         answers=() if nearest is None else (replace(nearest, findings=()),),
         recheck=None if proved else lambda: float(np.max(surely)) > 0,

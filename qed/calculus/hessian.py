@@ -15,6 +15,7 @@ gradient is *linearized* at the point instead: a list of linear equations, appli
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -91,7 +92,7 @@ def linearized(loss: Callable[..., Any]) -> Callable[..., Any]:
 
 def flatten(arrays: Sequence[Any], dtype: type = np.float64) -> np.ndarray:
     """Arrays as one vector on the host, of float64 unless said otherwise."""
-    found = np.empty(sum(int(np.prod(np.shape(a), dtype=np.int64)) for a in arrays), dtype)
+    found = np.empty(sum(math.prod(np.shape(a)) for a in arrays), dtype)
     start = 0
     for array in arrays:
         part = np.asarray(array).ravel()
@@ -100,13 +101,18 @@ def flatten(arrays: Sequence[Any], dtype: type = np.float64) -> np.ndarray:
     return found
 
 
-def unflatten(vector: np.ndarray, like: Sequence[Any]) -> tuple[Any, ...]:
-    """A vector cut into arrays of the given shapes and dtypes."""
+def cut(vector: np.ndarray, like: Sequence[Any]) -> tuple[np.ndarray, ...]:
+    """A vector cut into arrays of NumPy of the given shapes and dtypes."""
     parts, start = [], 0
     for array in like:
-        size = int(np.prod(array.shape, dtype=np.int64))
+        size = math.prod(array.shape)
         part = vector[start : start + size].reshape(array.shape)
         with np.errstate(over="ignore"):  # what a smaller dtype does not hold is infinite there
-            parts.append(jnp.asarray(np.asarray(part).astype(array.dtype)))
+            parts.append(part.astype(array.dtype))
         start += size
     return tuple(parts)
+
+
+def unflatten(vector: np.ndarray, like: Sequence[Any]) -> tuple[Any, ...]:
+    """The same as arrays of JAX."""
+    return tuple(jnp.asarray(part) for part in cut(vector, like))

@@ -47,6 +47,8 @@ TOGETHER = 32
 """How many products are computed in one compiled call at most."""
 NUMBERS = 1 << 22
 """How many numbers the results of one call hold at most (where one product has fewer)."""
+WIDE = 1 << 18
+"""From how many numbers of the program on its products are computed one after the other."""
 FEW, LONGEST = 2, 4000
 """At how many points a long function is linearized before its products are compiled; equations that are never."""
 
@@ -123,7 +125,11 @@ class SparseHessian(_Products):
             An n x n matrix, both triangles stored, the columns of each row in order. The parameters are numbered
             array by array, each in C order. Where an entry is infinite or NaN, others of its colour may be spoilt too.
         """
-        values = self.colouring.read(self._compressed(parameters, data))
+        return self.read(self._compressed(parameters, data))
+
+    def read(self, products: Array) -> scipy.sparse.csr_array:
+        """The matrix from its products with the sums of the unit vectors of each colour, a row each."""
+        values = self.colouring.read(products if products.dtype == np.float64 else products.astype(np.float32))
         rows = self.pattern.rows
         return scipy.sparse.csr_array((values, rows.members, rows.starts), shape=self.pattern.shape)
 
@@ -221,17 +227,40 @@ def _prepared(
     def by(used: Callable[..., Any]) -> Callable[..., Any]:
         def run(parameters: Any, data: Any, colours: Any, first: Any, *, together: int) -> Any:
             def one(colour: Any) -> Any:
-                return _end_to_end(used(parameters, data, _cut(colours == colour, parameters)))
+                return end_to_end(used(parameters, data, _cut(colours == colour, parameters)))
 
             return jax.vmap(one)(first + jnp.arange(together, dtype=np.int32))
 
         return run
 
+    if symmetric and function.graph.numbers() > WIDE and not _loops(function.graph):
+        return SparseHessian(function, pattern, colouring, _one_by_one(function), varying, symmetric)
     compiled = quickly(by(product), count, static_argnames="together")
     if symmetric and count > MANY:
         slowly = by(linearized(lambda p, d: function.value(p, d)))
         compiled = slowly if count > LONGEST or not known() else _after_few(slowly, compiled)
     return SparseHessian(function, pattern, colouring, compiled, varying, symmetric)
+
+
+def _loops(graph: Graph) -> bool:
+    return any(equation.primitive == "while" for equation in graph.walk())
+
+
+def _one_by_one(function: Function) -> Callable[..., Any]:
+    """The products of a function of large arrays: linearized once, then applied to one direction after the other.
+
+    What the directions share is computed once, and what one of them needs stays in the processor's cache.
+    """
+
+    def run(parameters: Any, data: Any, colours: Any, first: Any, *, together: int) -> Any:
+        _, push = jax.linearize(lambda p: jax.grad(function.value)(p, data), parameters)
+
+        def one(colour: Any) -> Any:
+            return end_to_end(push(_cut(colours == colour, parameters)))
+
+        return jax.lax.map(one, first + jnp.arange(together, dtype=np.int32))
+
+    return quickly(run, function.graph.count(), static_argnames="together")
 
 
 def _after_few(first: Callable[..., Any], then: Callable[..., Any]) -> Callable[..., Any]:
@@ -285,7 +314,7 @@ def sparse_jacobian(function: Function, *, varying: bool = False) -> SparseJacob
     @partial(jax.jit, static_argnames="together")
     def run(parameters: Any, data: Any, colours: Any, first: Any, *, together: int) -> Any:
         def one(colour: Any) -> Any:
-            return _end_to_end(product(_cut(colours == colour, like), parameters, data))
+            return end_to_end(product(_cut(colours == colour, like), parameters, data))
 
         return jax.vmap(one)(first + jnp.arange(together, dtype=np.int32))
 
@@ -343,6 +372,6 @@ def _cut(marks: Any, like: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(parts)
 
 
-def _end_to_end(arrays: Sequence[Any]) -> Any:
+def end_to_end(arrays: Sequence[Any]) -> Any:
     """Arrays as one vector."""
     return jnp.concatenate([array.ravel() for array in arrays])

@@ -198,7 +198,7 @@ def _answer(case: Case, krylov: Krylov, products: Products, k: int, which: str, 
     )
     return Answer(
         f"the Hessian has an eigenvalue within {errors[0]:.2g} of {values[0]:.6g}"
-        + (f", and within its error of each of {len(values) - 1} more numbers" if len(values) > 1 else ""),
+        + (", and one within its error of each other number told" if len(values) > 1 else ""),
         Standing.MEASURED,
         value,
         arithmetic=products.arithmetic,

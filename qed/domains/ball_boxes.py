@@ -33,8 +33,8 @@ class NotSmooth(Exception):
 class BallBoxes:
     """A traced function of one value on boxes, given by vectors: the arrays of its argument laid end to end.
 
-    Of a function that returns an array, one component is looked at, counted in row-major order. Series are computed
-    with `bits`.
+    Of a function that returns an array, one component is looked at, counted in row-major order. Values and series are
+    computed with `bits`.
 
     >>> import jax.numpy as jnp
     >>> import numpy as np
@@ -72,11 +72,11 @@ class BallBoxes:
         Raises:
             NotSmooth: where the function may be undefined.
         """
-        domain = BallEnds(BITS)
-        with precision(BITS):
+        domain = BallEnds(self.bits)
+        with precision(self.bits):
             box = [Ends.between(a, b) for a, b in zip(self._pieces(lower), self._pieces(upper), strict=True)]
         value = self._walked(domain, box)
-        with precision(BITS):
+        with precision(self.bits):
             value = self._one(domain.number(value))
         if value.doubt:
             raise NotSmooth(str(value.doubt.place or "the value may be infinite"))

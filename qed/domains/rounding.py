@@ -155,7 +155,8 @@ def entry_error(entry: Entry, totals: Mapping[Cell, Any]) -> float | None:
 def _product(weight: Any, size: Any) -> float:
     """<|weight|, size>, where an element of weight zero counts nothing, even if it is not finite."""
     weight = np.abs(as_wide(weight))
-    return float(np.sum(np.where(weight == 0, 0.0, weight) * np.where(weight == 0, 0.0, size)))
+    with np.errstate(invalid="ignore"):  # inf times 0 leaves the bound unknown
+        return float(np.sum(np.where(weight == 0, 0.0, weight) * np.where(weight == 0, 0.0, size)))
 
 
 def _of_inputs(entry: Entry, totals: Mapping[Cell, Any]) -> float | None:

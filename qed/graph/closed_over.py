@@ -24,7 +24,7 @@ from qed.graph.trace import Traced
 def lift(traced: Traced, loss: Any) -> tuple[Traced, int]:
     """Turn the graph's constants into inputs with the names that the user gave them."""
     graph = splice(traced.graph) if closes_over_arrays(traced.graph) else traced.graph
-    values = [jnp.asarray(value) if isinstance(value, np.ndarray) else value for _, value in graph.constants]
+    values = [jax.device_put(value) if isinstance(value, np.ndarray) else value for _, value in graph.constants]
     known = closed_over_names(loss)
     paths = [_name_of(value, known) or f"constant {i}" for i, value in enumerate(values)]
     lifted = _as_inputs(graph, paths)

@@ -21,8 +21,10 @@ from qed.calculus.gradient.check import check_gradient
 from qed.calculus.hessian import flatten
 from qed.errors import QedError
 from qed.graph.trace import is_float
+from qed.optimization.bottom import at_the_bottom
 from qed.optimization.bounds import Bounds
 from qed.optimization.edges import among, at_an_edge, in_steps, kink_nearby
+from qed.optimization.gain import near_by
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.own_rules import culprit, noted
 from qed.optimization.point import (
@@ -92,7 +94,7 @@ def _minimum_all_the_same(case: Judged) -> Answer[Verdict] | None:
     if case.left > 1e-6 * began:
         return None
     fun, x, args = case.asked
-    part = critical_within(fun, x, args, WORK)
+    part = critical_within(fun, x, args, WORK, case.here.f)
     if part.value is not None and part.value.kind == "not_critical" and part.answers:
         part = part.answers[0]
     if part.value is None or part.value.kind != "minimum" or not part.proved:
@@ -160,7 +162,7 @@ def _stopped(part: Answer[Any]) -> bool:
 
 def _in_the_open(case: Judged) -> Answer[Verdict]:
     fun, x, args = case.asked
-    part = critical_within(fun, x, args, WORK)
+    part = critical_within(fun, x, args, WORK, case.here.f)
     point: Any = part.value
     assert point is not None
     kind, of = str(point.kind), part
@@ -278,9 +280,15 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
                 "f is determined and x is not."
             )
             return case.says(Ending.FLAT_MINIMUM, text, **dict[str, Any](ends))
+    scaled = near_by(case, ends)
+    if scaled is not None:
+        return scaled
     flat = singular(case, values, vectors)
     if flat is not None:
         return case.says(Ending.FLAT_MINIMUM, flat, **dict[str, Any](ends))
+    bottom = at_the_bottom(case)
+    if bottom is not None:
+        return bottom
     if kappa > 1e10 and values[0] > 0:
         text = (
             f"Ill-conditioned: curvatures from {values[0]:.3g} to {values[-1]:.3g}, a ratio of k = {kappa:.2g}. "
@@ -298,10 +306,14 @@ def _stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
             f"gradient is {case.left:.3g}; qed.step_size says which steps are stable."
         )
         return case.says(Ending.NOT_STATIONARY, text, **dict[str, Any](ends))
+    bottom = at_the_bottom(case)
+    if bottom is not None:
+        return bottom
     if (case.ended is None or case.ended.how != "stationary") and (edge := at_an_edge(case)) is not None:
         return edge
     if case.ended is not None and case.ended.how == "budget":
-        text = f"The budget is spent: after {case.ended.steps} steps the gradient is {case.left:.3g}."
+        left = f", and by the quadratic model f can fall by {ends['decrease']:.2g}" if "decrease" in ends else ""
+        text = f"The budget is spent: after {case.ended.steps} steps the gradient is {case.left:.3g}{left}."
         return case.says(Ending.BUDGET_SPENT, text, **dict[str, Any](ends))
     near = kink_nearby(case)
     if near is not None:
@@ -350,7 +362,7 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
             if (jump := jumped(case, 0.0, ends)) is not None:
                 return jump
             if np.all((here.x > box.lower) & (here.x < box.upper)):
-                part: Any = critical_within(*case.asked, WORK)
+                part: Any = critical_within(*case.asked, WORK, here.f)
                 if part.value is not None and part.value.kind == "degenerate":
                     return _degenerate(case, part)
             text = (

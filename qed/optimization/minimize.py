@@ -106,8 +106,10 @@ def minimize(
     check_repeatable(function, (fun, x0, args))
     box = bounds_of(bounds, x0)
     objective = Objective(function)
-    start, notes = _start(objective, box, (fun, x0, args))
     updates = updates_of(method)
+    if updates is None and method in (None, "newton") and not compiled:
+        objective.foresee()
+    start, notes = _start(objective, box, (fun, x0, args))
     chosen, why = _chosen(objective, box, method) if updates is None else _of_optax(updates)
     if compiled:
         chosen, why = "l-bfgs", Reason("method", text="l-bfgs of optax, compiled as one program", role="method")

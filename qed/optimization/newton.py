@@ -20,7 +20,19 @@ Array = np.ndarray
 ROUNDS = 8
 
 
-def step(objective: Objective, here: Seen, radius: float, matrix: Any, bounds: Bounds) -> tuple[Array, float, bool]:
+def scales(matrix: Any, before: Array | None) -> Array:
+    """The lengths of the columns of J where the matrix is J'J, never less than before: the units of a ball.
+
+    Reference: Moré, *The Levenberg-Marquardt algorithm: implementation and theory*, 1978, section 6.
+    """
+    sizes = np.sqrt(np.maximum(matrix.diagonal(), 0.0))
+    sizes = np.where(sizes > 0, sizes, 1.0) if before is None else sizes
+    return sizes if before is None else np.maximum(sizes, before)
+
+
+def step(
+    objective: Objective, here: Seen, radius: float, matrix: Any, bounds: Bounds, scale: Array | None = None
+) -> tuple[Array, float, bool]:
     """The step, the decrease that the model promises, and whether it ends inside the ball.
 
     Args:
@@ -29,7 +41,11 @@ def step(objective: Objective, here: Seen, radius: float, matrix: Any, bounds: B
         radius: of the ball.
         matrix: the Hessian there; None where it is known by products only.
         bounds: the box.
+        scale: the ball is |scale * p| <= radius; by default it is round.
     """
+    if scale is not None and bounds.open:
+        found = exact_step(matrix / np.outer(scale, scale), here.g / scale, radius)
+        return found.step / scale, found.predicted, found.inside
     if bounds.open or matrix is None:
         found = objective.curvature.step(objective.arrays(here.x), here.g, radius, matrix=matrix)
         objective.counts["products"] += found.work if objective.curvature.kind == "products" else 0

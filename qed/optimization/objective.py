@@ -19,14 +19,19 @@ from qed import facts
 from qed.calculus.compiling import quickly
 from qed.calculus.gradient.either import value_and_gradient
 from qed.calculus.gradient.kept import in_float64
-from qed.calculus.hessian import flatten, hessian_product, unflatten
+from qed.calculus.hessian import cut, flatten, hessian_product, unflatten
 from qed.domains.widened import is_narrow
 from qed.graph.function import Function
 from qed.graph.trace import is_float
 from qed.graph.untraceable import not_differentiable
-from qed.optimization.second_order import SecondOrder, second_order
+from qed.optimization.differences import mended
+from qed.optimization.least_squares import SumOfSquares, sum_of_squares
+from qed.optimization.second_order import SMALL, SecondOrder, second_order
+from qed.optimization.together import NUMBERS, Together, together
 
 Array = np.ndarray
+SCATTER = 1000.0
+"""Up to how many times its last digits a value is believed to scatter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +51,17 @@ class Seen:
 class Objective:
     """A function that was read, to be evaluated at vectors; counts what it is asked for.
 
-    `sizes` are those of the gradient along a run, a number a step.
+    `sizes` are those of the gradient along a run, a number a step; `scatter` is the relative noise of values where a
+    search found it to be more than a few roundings.
     """
 
     def __init__(self, function: Function) -> None:
         self.function = function
         self.counts = {"values": 0, "hessians": 0, "products": 0}
         self.sizes: list[float] = []
+        self.scatter = 0.0
+        self.together: Together | None = None
+        self._products: tuple[Array, Array] = (np.zeros(0), np.zeros((0, 0)))
         both = value_and_gradient(lambda p, d: function.value(p, d))
         self._compiled = quickly(both, function.graph.count())
 
@@ -92,17 +101,41 @@ class Objective:
 
     def rounded(self, x: Array) -> Array:
         """The vector as the parameters' dtypes hold it."""
-        return flatten(self.arrays(x))
+        return flatten(cut(x, self.function.parameters))
 
     def at(self, x: Array) -> Seen:
         """Value and gradient at a vector, rounded to the dtypes of the parameters."""
         self.counts["values"] += 1
-        arrays = self.arrays(x)
+        arrays = cut(x, self.function.parameters)
+        if self.together is not None:
+            found = self._together(arrays)
+            if found is not None:
+                return found
         try:
             f, g = self._compiled(arrays, self.function.data)
         except (TypeError, ValueError, NotImplementedError) as error:  # what JAX raises where a rule is missing
             raise not_differentiable(error, self.function.name, self.function.span) from error
         return Seen(flatten(arrays), float(f), flatten(g))
+
+    def foresee(self) -> None:
+        """Compute the Hessian with each value from now on, where one program for all is the cheapest to have."""
+        try:
+            self.together = together(self.function, self.curvature.hessian)
+        except NotImplementedError:  # the gradient has no derivative
+            self.together = None
+
+    def _together(self, arrays: tuple[Array, ...]) -> Seen | None:
+        """Value and gradient from the program for all, whose products are kept; None where it cannot be had."""
+        assert self.together is not None
+        try:
+            f, g, products = self.together(arrays, self.function.data)
+        except (TypeError, ValueError, NotImplementedError):
+            self.together = None
+            return None
+        self.counts["hessians"] += 1
+        x = flatten(arrays)
+        self._products = (x, products)
+        return Seen(x, float(f), flatten(g))
 
     @cached_property
     def curvature(self) -> SecondOrder:
@@ -111,8 +144,45 @@ class Objective:
 
     def matrix(self, x: Array) -> Any:
         """The Hessian, dense or sparse."""
+        found = self._known(x)
+        if found is None:
+            self.counts["hessians"] += 1
+            found = self.curvature.matrix(cut(x, self.function.parameters))
+        if not isinstance(found, np.ndarray) or len(x) > SMALL:
+            return found
+        return mended(found, x, lambda at: self.at(at).g, self.eps)
+
+    @cached_property
+    def squares(self) -> SumOfSquares | None:
+        """The sum of squares that the function is, where a Gauss-Newton matrix is much cheaper than the Hessian."""
+        hessian = self.curvature.hessian
+        if self.curvature.kind != "dense" or hessian is None or not hessian.symmetric:
+            return None
+        dear = hessian.products * self.function.graph.numbers() > NUMBERS
+        return sum_of_squares(self.function) if dear else None
+
+    def first_order(self, x: Array) -> Array:
+        """The Gauss-Newton matrix of a sum of squares; it counts as a Hessian."""
+        assert self.squares is not None
         self.counts["hessians"] += 1
-        return self.curvature.matrix(self.arrays(x))
+        return self.squares.matrix(x)
+
+    def _known(self, x: Array) -> Any:
+        """The matrix from the products that come with a value, computed if need be; None if they are asked apart."""
+        if self.together is None:
+            return None
+        arrays = cut(x, self.function.parameters)
+        if not np.array_equal(self._products[0], flatten(arrays)) and self._together(arrays) is None:
+            return None
+        hessian = self.curvature.hessian
+        assert hessian is not None
+        return self.curvature.held(hessian.read(self._products[1]))
+
+    def computes(self, x: Array) -> bool:
+        """Whether the second derivatives that the program computes are finite, so that no differences were taken."""
+        found: Any = self._known(x)
+        found = self.curvature.matrix(cut(x, self.function.parameters)) if found is None else found
+        return bool(np.all(np.isfinite(found.data if hasattr(found, "nnz") else found)))
 
     @cached_property
     def _product(self) -> Any:
@@ -121,11 +191,18 @@ class Objective:
     def product(self, x: Array, direction: Array) -> Array:
         """The Hessian times a vector."""
         self.counts["products"] += 1
-        return flatten(self._product(self.arrays(x), self.function.data, self.arrays(direction)))
+        at, along = (cut(vector, self.function.parameters) for vector in (x, direction))
+        return flatten(self._product(at, self.function.data, along))
 
     def noise(self, f: float) -> float:
         """How much of a value is rounding at least."""
-        return 4 * self.eps * max(abs(f), 1e-300)
+        return max(4 * self.eps, self.scatter) * max(abs(f), 1e-300)
+
+    def look_for_noise(self, seen: Seen) -> None:
+        """Measure the noise at a point where a search found no sense in the values; at most `SCATTER` roundings."""
+        if not self.scatter:
+            found = self.measured_noise(seen) / max(abs(seen.f), 1e-300)
+            self.scatter = min(found, 4 * SCATTER * self.eps)
 
     def measured_noise(self, seen: Seen) -> float:
         """The scatter of values at points that differ from x in their last digits, less what the gradient explains."""

@@ -45,6 +45,7 @@ class InUnits(Objective):
     def __init__(self, other: Objective, units: Array) -> None:
         self.other, self.units = other, units
         self.function, self.counts, self.sizes = other.function, other.counts, []
+        self.scatter, self.together, self.squares = other.scatter, None, None
         self.curvature = other.curvature
 
     def at(self, x: Array) -> Seen:
@@ -107,11 +108,17 @@ def elsewhere(
 
 
 def farther(objective: Objective, first: Ended, bounds: Bounds, tol: float) -> tuple[Ended, tuple[Reason, ...]] | None:
-    """Where Newton's method leads from a point within the tolerance, with a finer one; None where it is not lower."""
+    """Where Newton's method leads from a point within the tolerance, with a finer one; None where it is not lower.
+
+    Where it left the point for a lower place, it goes on there as far as the tolerance asks.
+    """
     if objective.curvature.kind == "products":
         return None
     finer = FINER * tol
     end = run(objective, first.here, bounds, "newton", finer, FURTHER)
+    if end.here.f < first.here.f - LOWER * abs(first.here.f) and end.how == "budget":
+        on = run(objective, end.here, bounds, "newton", tol, CHEAP * FEW)
+        end = replace(on, steps=end.steps + on.steps)
     if not (end.here.finite and end.here.f < first.here.f and small(objective, bounds, end.here, tol)):
         return None
     text = (

@@ -21,13 +21,17 @@ import scipy.linalg
 from qed.optimization import momentum, newton, search
 from qed.optimization.bounds import Bounds
 from qed.optimization.hidden import hidden_gradient
+from qed.optimization.least_squares import Slow
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.quasi_newton import FullMemory, Gradient, LimitedMemory
+from qed.optimization.stalling import Stall
 
 Array = np.ndarray
 MEMORIES = {"gradient": Gradient, "l-bfgs": LimitedMemory, "bfgs": FullMemory}
 AWAY = 1e150
 """A run whose point or value is larger ends: nothing is computed there that could be believed."""
+LONG = 30
+"""After a search of more trials the noise of the values is measured."""
 DENSE = 1000
 """Up to so many free parameters the lowest curvature is asked."""
 
@@ -90,24 +94,31 @@ def _by_newton(
 
 def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most: int) -> tuple[Seen, str, int]:
     """Steps of Newton's method in a ball: where they end, how, and how many they are."""
+    scale: Any = None
     radius = max(1.0, 0.1 * float(np.linalg.norm(here.x)))
     held = objective.curvature.kind != "products"
-    matrix = None
+    matrix, stall, slow, squares = None, Stall(), Slow(), held and objective.squares is not None
     for taken in range(most):
         if small(objective, bounds, here, tol):
             return here, "stationary", taken
+        if stall.halted(here.f, objective.sizes[-1], objective.noise(here.f)):
+            return here, "stuck", taken
         if held and matrix is None:
-            matrix = objective.matrix(here.x)
+            squares = squares and not slow.halted(here.f)
+            matrix = objective.first_order(here.x) if squares else objective.matrix(here.x)
             if not np.all(np.isfinite(matrix.data if hasattr(matrix, "nnz") else matrix)):
                 return _by_search(objective, here, bounds, "l-bfgs", tol, most - taken)
-        move, predicted, inside = newton.step(objective, here, radius, matrix, bounds)
+        if squares and bounds.open:
+            before, scale = scale, newton.scales(matrix, scale)
+            radius = max(1.0, float(np.linalg.norm(scale * here.x))) if before is None else radius
+        move, predicted, inside = newton.step(objective, here, radius, matrix, bounds, scale)
         trial = objective.at(bounds.project(here.x + move))
         if np.isneginf(trial.f):
             return trial, "away", taken
         if np.array_equal(trial.x, here.x):
             return here, "stuck", taken
         ratio = _ratio(objective, here, trial, predicted, bounds)
-        length = float(np.linalg.norm(move))
+        length = float(np.linalg.norm(move if scale is None else scale * move))
         if ratio < 0.25:
             radius = 0.25 * min(radius, length) if np.isfinite(ratio) else 0.1 * min(radius, length)
         elif ratio > 0.75 and not inside:
@@ -116,7 +127,8 @@ def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most:
             here, matrix = trial, None
         if _far(here):
             return here, "away", taken
-        if radius <= 1e-3 * objective.eps * max(float(np.linalg.norm(here.x)), 1e-300):
+        far = float(np.linalg.norm(here.x if scale is None else scale * here.x))
+        if radius <= 1e-3 * objective.eps * max(far, 1e-300):
             return here, "stuck", taken
     return here, "stationary" if small(objective, bounds, here, tol) else "budget", most
 
@@ -136,11 +148,13 @@ def _ratio(objective: Objective, here: Seen, trial: Seen, predicted: float, boun
 def _by_search(
     objective: Objective, here: Seen, bounds: Bounds, method: str, tol: float, most: int
 ) -> tuple[Seen, str, int]:
-    memory = MEMORIES[method]()
+    memory, stall = MEMORIES[method](), Stall()
     fresh = True
     for taken in range(most):
         if small(objective, bounds, here, tol):
             return here, "stationary", taken
+        if stall.halted(here.f, objective.sizes[-1], objective.noise(here.f)):
+            return here, "stuck", taken
         gradient = np.where(bounds.held(here.x, here.g), 0.0, here.g)
         direction = -memory.apply(gradient)
         direction = np.where(gradient == 0, 0.0, direction) if not bounds.open else direction
@@ -150,10 +164,13 @@ def _by_search(
         if not np.any(direction):
             return here, "stuck", taken
         first = min(1.0, max(1.0, float(np.linalg.norm(here.x))) / float(np.linalg.norm(direction))) if fresh else 1.0
+        before = objective.counts["values"]
         if bounds.open:
             new = search.along(objective, here, direction, first)
         else:
             new = search.projected(objective, here, direction, first, bounds)
+        if objective.counts["values"] - before > LONG:
+            objective.look_for_noise(here)
         if new is None and fresh:
             return here, "stuck", taken
         if new is None:

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from qed.answer import Answer, Reason
+from qed.optimization.bottom import at_the_bottom
 from qed.optimization.hidden import Fine, fine_gradient, hidden_gradient, looks, slope_sign
 from qed.optimization.point import Judged, as_tree
 from qed.optimization.running import lower_along
@@ -71,6 +72,9 @@ def _lower(case: Judged, fine: Fine) -> Answer[Verdict] | None:
     there = lower_along(case.objective, case.here, -fine.unit, case.bounds, case.noise)
     if there is None:
         return None
+    bottom = at_the_bottom(case)
+    if bottom is not None:
+        return bottom
     move = there.x - case.here.x
     for share in (0.125, 0.25, 0.5):
         told = slope_sign(case.objective, case.here.x + share * move, -fine.unit)

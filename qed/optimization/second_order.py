@@ -64,7 +64,12 @@ class SecondOrder:
         if self.hessian is None:
             message = "the matrix is known by its products only"
             raise ValueError(message)
-        found = self.hessian(parameters).astype(np.float64)
+        return self.held(self.hessian(parameters))
+
+    def held(self, matrix: scipy.sparse.csr_array) -> Matrix:
+        """The matrix in the form in which it is held, symmetric, in float64."""
+        assert self.hessian is not None
+        found: Any = matrix.astype(np.float64)
         if not self.hessian.symmetric:
             found = (found + found.T) / 2
         return found.toarray() if self.kind == "dense" else scipy.sparse.csr_array(found)

@@ -95,14 +95,14 @@ class _Moved:
                 return f, c - unit
 
             shifted = Derivatives(values, own.first, own.second, own.sparse, own.why)
-            return replace(self.problem, derivatives=shifted)
+            return replace(self.problem, derivatives=shifted, moved=True)
         bounds = self.problem.bounds
         ends = {"lower": bounds.lower.copy(), "upper": bounds.upper.copy()}
         ends[self.kind][self.index] += b
         if ends["lower"][self.index] > ends["upper"][self.index]:
             message = "the bounds cross"
             raise ValueError(message)
-        return replace(self.problem, bounds=Bounds(ends["lower"], ends["upper"]))
+        return replace(self.problem, bounds=Bounds(ends["lower"], ends["upper"]), moved=True)
 
 
 def sensitivity(problem: Constrained, best: Solved) -> Answer[Sensitivity]:

@@ -72,6 +72,7 @@ def verdict(
     check_repeatable(function, (fun, x, args))
     box = bounds_of(bounds, x)
     objective = Objective(function)
+    objective.foresee()
     if not box.open and (abs(box.project(objective.start) - objective.start) > 1e-9 * (1 + abs(objective.start))).any():
         raise QedError("QED007", "the point lies outside the bounds", "it is none of those asked about", "project it")
     here = objective.at(box.project(objective.start))

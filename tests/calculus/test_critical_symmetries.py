@@ -9,7 +9,7 @@ import pytest
 
 import qed
 from qed.calculus.points.case import Case
-from qed.calculus.points.symmetries import _starts, _unmoved, exchanges, motions
+from qed.calculus.points.symmetries import _unmoved, exchanges, motions, starts
 from qed.graph.function import read
 
 DRAW = np.random.default_rng(4)
@@ -35,8 +35,8 @@ def test_a_dead_unit_is_named_and_living_ones_are_not():
     target = net(w)
     fun = lambda w: jnp.sum((net(w) - target) ** 2)  # noqa: E731
     case = Case(fun, w, (), read(fun, w))
-    starts = _starts(case, case.point)
-    found = [m.name for m in motions(case, case.point, single=False) if _unmoved(case, m, starts)]
+    places = starts(case, case.point)
+    found = [m.name for m in motions(case, case.point, single=False) if _unmoved(case, m, places)]
     assert [name.split(" is")[0] for name in found if "is dead" in name] == ["unit 1"]
     answer = qed.critical_point(fun, w)
     assert answer.kind == "degenerate" and any("nothing depends on w['a'][0, 1]" in text for text in told(answer))
@@ -105,3 +105,11 @@ def test_what_is_turned_and_mixed_is_no_strict_extremum(fun, at, nature, said):
     assert str(answer.value.kind) == "degenerate" and answer.value.nature == nature
     assert any(said in (reason.text or "") for reason in answer.reasons)
     assert said or not any("changes nothing" in (reason.text or "") for reason in answer.reasons)
+
+
+def test_what_is_only_saturated_is_no_symmetry():
+    """Slopes of e^-200 are 0 in float32: to add a number to all logits changes nothing, to add it to one does."""
+    for fun, flat in ((lambda w: jnp.tanh(w[0]) * w[2] - w[2], ()), (lambda w: -jax.nn.log_softmax(w)[0], ("adding",))):
+        answer = qed.critical_point(fun, np.array([150.0, -50.0, 0.0], np.float32))
+        names = [way.why for way in answer.value.directions if way.why]
+        assert [name.split()[0] for name in names if "w[1] nearby" not in name] == list(flat), answer

@@ -82,6 +82,7 @@ KNOWN = {
     "one far below": diagonal([*np.linspace(0, 1, 300), -40.0]),
     "pairs": diagonal(np.repeat([1.0, -2.0, 5.0], 4)),
     "zero": diagonal(np.zeros(6)),
+    "zero of many": diagonal(np.zeros(20_001)),
     "tiny": diagonal(1e-20 * np.arange(1, 9)),
     "huge": diagonal(1e20 * np.arange(1, 9)),
     "spiked": diagonal([*DRAW.uniform(0, 1e-3, 1500), 1.0, 2.0, 3.0]),
@@ -148,6 +149,16 @@ def test_the_trace_of_few_parameters_is_exact():
     fun, at, truth = KNOWN["chain of 50"]
     trace = qed.spectrum(fun, at, k=1).trace
     assert trace.measured and abs(trace.value - truth.sum()) < 1e-9 and trace.check()
+    cancelling = lambda x: 1e12 * (jnp.exp(x[0]) - jnp.exp(x[1]) * jnp.exp(x[1]) / 4) + x[2] ** 2  # noqa: E731
+    trace = qed.spectrum(cancelling, np.array([0.5, 0.25, 0.1]), k=1).trace
+    assert 0 < abs(trace.value - 2.0) <= trace.error.error and trace.check()
+
+
+def test_what_has_few_entries_is_read_and_not_drawn():
+    weights = np.arange(2000) / 512
+    found = qed.spectrum(lambda x: jnp.sum(weights * x**2) / 2 + x[0] * x[1], np.ones(2000), k=1)
+    assert abs(found.trace.value - weights.sum()) <= found.trace.error.error < 1e-6 and found.trace.check()
+    assert np.all(np.abs(found.diagonal.value - weights) <= found.diagonal.error.error) and found.diagonal.check()
 
 
 @pytest.mark.slow

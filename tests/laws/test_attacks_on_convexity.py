@@ -98,7 +98,7 @@ def test_random_compositions(law_examples):
 
 @pytest.mark.slow
 def test_many_random_compositions(law_examples):
-    found = examine(law_examples(600), first=1000)
+    found = examine(law_examples(360), first=1000)
     assert found["UNKNOWN"] < 0.4 * sum(found.values())
 
 

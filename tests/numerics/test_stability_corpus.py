@@ -216,9 +216,9 @@ def test_the_third_set_is_of_others():
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_how_many_of_the_third_set_are_mended(dtype):
-    worse, broken, fixed = scored(THIRD, dtype)
+    worse, broken, fixed = scored(dict(list(THIRD.items())[dtype == "float32" :: 2]), dtype)  # by turns
     assert worse <= THIRD_WORSE
-    assert min(broken.values()) >= 55
+    assert min(broken.values()) >= 27
     for what in ("value", "gradient"):
         assert fixed[what] >= THIRD_MENDED[dtype, what] * broken[what], (fixed, broken)
 

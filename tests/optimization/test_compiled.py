@@ -56,4 +56,4 @@ def test_the_step_on_the_host_is_compiled_once_for_a_run():
     TRACED.clear()
     long = qed.minimize(bowl, start, jnp.ones(3), method="gradient", max_steps=40)
     assert long.counts["steps"] > short.counts["steps"]
-    assert len(TRACED) <= few + 4
+    assert len(TRACED) <= few + 8  # the verdict on a minimum asks more; a step that is traced anew would add 38

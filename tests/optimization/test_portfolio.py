@@ -83,3 +83,8 @@ def test_from_a_plateau_of_which_no_test_tells_what_it_is_another_method_goes():
         first = run(objective, begun, box, "newton", 1e-8, 1000)
         lower, _ = elsewhere(objective, begun, first, box, 1e-8)
         assert first.how == "stationary" and lower.here.f < 1e-12 < first.here.f
+
+
+def test_a_sum_of_squares_that_reached_its_least_possible_value_is_decided():
+    answer = qed.minimize(lambda x: (x[0] - 5.0) ** 2 + x[1] ** 2 * x[2] ** 2 + x[1] ** 6, jnp.array([2.0, 5.0, 1.0]))
+    assert str(answer.reason) in ("minimum", "flat_minimum") and answer.fun < 1e-8

@@ -13,7 +13,7 @@ import qed
 from qed.certificates.certificate import Certificate
 from qed.certificates.duality_gap import DualityGap, Sample, products, split_products
 from qed.errors import CertificateError, QedError
-from qed.optimization.svm import kernel, linear, problem
+from qed.optimization.svm import decomposition, kernel, linear, problem
 from qed.optimization.svm.grams import Gram
 
 sklearn = pytest.importorskip("sklearn")
@@ -182,6 +182,29 @@ def test_kernels_larger_than_what_is_kept(monkeypatch):
         assert np.allclose(part.decision_function(rows), whole.decision_function(rows), atol=1e-5)
 
 
+def test_blocks_of_a_kernel_are_the_entries_of_its_matrix_however_they_are_laid_out():
+    rows = np.random.default_rng(0).normal(size=(150, 7))
+    distances = ((rows[:, None] - rows) ** 2).sum(axis=2)
+    gram = Gram("rbf", gamma=0.3)
+    whole = gram(rows, rows)
+    assert np.allclose(whole, np.exp(-0.3 * distances), rtol=1e-13, atol=0)
+    for few in (rows[:5], rows[:5].copy(order="F"), sparse.csr_array(rows[:5])):
+        all_rows = sparse.csr_array(rows) if sparse.issparse(few) else rows
+        assert np.allclose(gram(all_rows, few), whole[:, :5], rtol=1e-13) and gram(all_rows, few).shape == (150, 5)
+
+
+def test_libsvm_is_asked_alike_by_matrix_and_by_rows_and_newton_falls_back_without_cholesky():
+    rows, labels = breast_cancer()
+    signs, prices = 2.0 * labels - 1.0, np.full(len(labels), 3.0)
+    machine = qed.SVC(C=3.0).fit(rows, labels)
+    by_rows = decomposition.by_estimator(rows, signs, prices, 1e-6, 50.0, **machine._numbers, kernel="rbf")
+    by_matrix = decomposition.by_matrix(machine._gram(rows, rows), signs, prices, 1e-6, 50.0)
+    assert np.allclose(by_rows, by_matrix, atol=1e-3) and np.allclose(by_matrix, machine.multipliers_, atol=1e-3)
+    indefinite = np.array([[1.0, 2.0], [2.0, 1.0]])
+    assert np.allclose(kernel.bordered(indefinite, np.array([1.0, 3.0]), 0.0), [1.0, -1.0, 2.0])
+    assert kernel.bordered(np.full((2, 2), np.nan), np.ones(2), 0.0) is None
+
+
 def test_three_classes_have_a_gap_each():
     rows, labels = load_digits(return_X_y=True)
     rows, labels = rows[labels < 3][:300], labels[labels < 3][:300]
@@ -316,3 +339,11 @@ def test_a_kernel_with_a_negative_diagonal_is_refused():
         qed.SVC(kernel=lambda a, b: -(a @ b.T)).fit(rows, labels)
     with pytest.warns(UserWarning, match="every row is answered alike"):
         assert qed.SVC(kernel=lambda a, b: np.zeros((len(a), len(b)))).fit(rows, labels).relative_gap_ <= 1e-6
+    with pytest.raises(ValueError, match=r"not symmetric: of rows \d and \d"):
+        qed.SVC(kernel=lambda a, b: a @ b.T + np.outer(a[:, 0], b[:, 1])).fit(rows, labels)
+
+
+def test_a_kernel_of_rank_two_is_polished_too():
+    labels = np.arange(60) % 2
+    rows = np.random.default_rng(1).normal(size=(60, 2)) + 4.0 * labels[:, None]
+    assert qed.SVC(kernel="linear", C=1e3, tol=1e-7).fit(rows, labels).relative_gap_ <= 1e-7

@@ -136,7 +136,8 @@ def _apart(derivative: Callable[[list[Array]], Array], point: list[Array]) -> tu
     for distance in DISTANCES:
         moves = [perturbed(point, sign * distance, AROUND + k) for k in range(AROUND) for sign in (1.0, -1.0)]
         rows = np.stack([derivative(moved) for moved in moves])
-        away.append(np.max(np.abs(rows - here), axis=0))
+        with np.errstate(invalid="ignore"):  # derivatives that overflow are compared with nothing
+            away.append(np.max(np.abs(rows - here), axis=0))
         size = np.maximum(size, np.max(np.abs(rows), axis=0))
     near, far = away
     with np.errstate(all="ignore"):

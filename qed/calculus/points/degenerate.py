@@ -18,7 +18,8 @@ from qed.calculus.points.case import Case
 from qed.calculus.points.flat import Higher, in_one_variable, in_several
 from qed.calculus.points.located import Local
 from qed.calculus.points.result import CriticalPoint, Direction, Kind
-from qed.calculus.points.symmetries import Motion, exchanges, symmetries
+from qed.calculus.points.symmetries import Motion, exchanges
+from qed.calculus.points.unmoved import seen
 from qed.certificates.flat_direction import FlatDirection
 from qed.certificates.saddle import Saddle
 from qed.domains.ball_boxes import NotSmooth
@@ -48,7 +49,7 @@ def degenerate(case: Case, center: Array, at: Local, common: dict[str, Any]) -> 
         return None
     kind = Kind.SADDLE if negative and positive else Kind.DEGENERATE
     basis = vectors[:, flat]
-    motions = symmetries(case, center, basis)
+    motions = seen(case, center, basis)
     try:
         found = Higher("") if kind is Kind.SADDLE else _higher(case, center, vectors, values, room)
     except NotSmooth:
@@ -276,7 +277,11 @@ def _headline(value: CriticalPoint, motions: list[Motion], n: int) -> str:
         rest = f"{value.positive} positive, and {value.flat} zero up to rounding"
         return f"A saddle: of {n} curvatures {value.negative} {are} negative, {rest}."
     which = "f'' is zero" if n == 1 else f"{value.flat} of {n} curvatures {'is' if value.flat == 1 else 'are'} zero"
-    told = f"; higher derivatives: {words.NATURES[value.nature]}" if value.nature else ", and cannot tell"
+    told = (
+        f"; higher derivatives: {words.NATURES[value.nature]}"
+        if value.nature
+        else ", so the second derivatives cannot tell what it is"
+    )
     why = ""
     if value.moving:
         many = (

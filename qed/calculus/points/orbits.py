@@ -5,8 +5,8 @@ the Hessian. They move p over a surface M of critical points with that tangent s
 the Hessian is regular: near p f is f(p) plus a quadratic form with the signs of the other curvatures (the Morse-Bott
 lemma: Banyaga and Hurtubise, *A proof of the Morse-Bott lemma*, Expo. Math. 22, 2004). Where all of these are positive
 p is a minimum, not a strict one. That f is the same on M is looked at in balls, which hold what it differs by to 30
-digits, at points that all motions together lead to. Motions of single coordinates are left out: of a function that is
-saturated it looks as if they moved nothing.
+digits, at points that all motions together lead to. Motions of single coordinates are left out: what a saturated
+function does not show to 180 digits (`unmoved`) may still be there.
 """
 
 from __future__ import annotations

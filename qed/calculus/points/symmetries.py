@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,14 +50,21 @@ class Motion:
     single: bool = False
 
 
-def symmetries(case: Case, point: Array, flat: Array) -> list[Motion]:
-    """The motions whose generators lie in the span of flat directions (columns) and that leave f as it is."""
-    starts = _starts(case, point)
+def symmetries(case: Case, point: Array, flat: Array, but: Collection[str] = ()) -> list[Motion]:
+    """The motions whose generators lie in the span of flat directions (columns) and that leave f as it is.
+
+    Args:
+        case: the function.
+        point: where it is looked at.
+        flat: orthonormal columns.
+        but: names of motions that are left out, since closer looks showed that f is not the same.
+    """
+    places = starts(case, point)
     found: list[Motion] = []
     explained = np.zeros((len(point), 0))
     for motion in motions(case, point):
         size = float(np.linalg.norm(motion.generator))
-        if size == 0 or explained.shape[1] == flat.shape[1]:
+        if size == 0 or explained.shape[1] == flat.shape[1] or motion.name in but:
             continue
         unit = motion.generator / size
         if np.linalg.norm(unit - flat @ (flat.T @ unit)) > FLAT:
@@ -65,7 +72,7 @@ def symmetries(case: Case, point: Array, flat: Array) -> list[Motion]:
         rest = unit - explained @ (explained.T @ unit)
         if np.linalg.norm(rest) < 1e-6:
             continue
-        if _unmoved(case, motion, starts):
+        if _unmoved(case, motion, places):
             found.append(motion)
             explained = np.column_stack([explained, rest / np.linalg.norm(rest)])
     return found
@@ -80,26 +87,26 @@ TRIED, FOUND = 400, 8
 def seen_by_products(case: Case, product: Callable[[Array], Array], scale: float) -> list[Motion]:
     """The motions of a large function along which a Hessian product vanishes, and that leave it as it is."""
     point = case.point
-    starts = _starts(case, point)
+    places = starts(case, point)
     found: list[Motion] = []
     for motion in itertools.islice(motions(case, point, single=False), TRIED):
         size = float(np.linalg.norm(motion.generator))
-        if size == 0 or len(found) >= FOUND or not _unmoved(case, motion, starts):
+        if size == 0 or len(found) >= FOUND or not _unmoved(case, motion, places):
             continue
         if np.linalg.norm(product(motion.generator / size)) <= FLAT * abs(scale):
             found.append(motion)
     return found
 
 
-def _starts(case: Case, point: Array) -> list[tuple[Array, float]]:
+def starts(case: Case, point: Array) -> list[tuple[Array, float]]:
     """The point and two beside it, with their values."""
     rng = np.random.default_rng(0)
     beside = [BESIDE * (np.abs(point) + 0.1) * rng.standard_normal(len(point)) for _ in range(2)]
     return [(at, case.value(at)) for at in (point, *(point + away for away in beside))]
 
 
-def _unmoved(case: Case, motion: Motion, starts: Sequence[tuple[Array, float]]) -> bool:
-    tried = starts if motion.everywhere else starts[:1]
+def _unmoved(case: Case, motion: Motion, places: Sequence[tuple[Array, float]]) -> bool:
+    tried = places if motion.everywhere else places[:1]
     return all(_same(case.value(motion.move(at, t)), value) for at, value in tried for t in MOVES)
 
 
@@ -288,19 +295,19 @@ def exchanges(case: Case, point: Array) -> list[str]:
     pieces = case.pieces(point)
     ends = np.cumsum([0, *(piece.size for piece in pieces)])
     index = [start + np.arange(piece.size).reshape(piece.shape) for start, piece in zip(ends, pieces, strict=False)]
-    names, found, starts, tried = case.function.paths, [], None, 0
+    names, found, places, tried = case.function.paths, [], None, 0
     for a, b, axis in _pairs(index):
         count = index[a].shape[-1]
         offsets = [k for k, part in enumerate(index) if part.shape == (count,)]
         swap, turn = np.arange(count), np.roll(np.arange(count), 1)
         swap[:2] = 1, 0
-        starts = starts or _starts(case, point)
+        places = places or starts(case, point)
         for extra in dict.fromkeys([(), *((k,) for k in offsets), tuple(offsets)]):
             tried += 1
             if tried > EXCHANGES:
                 return found
             moves = [_exchange(index, ((a, -1), (b, axis), *((k, 0) for k in extra)), order) for order in (swap, turn)]
-            if all(_same(case.value(at[move]), value) for move in moves for at, value in starts):
+            if all(_same(case.value(at[move]), value) for move in moves for at, value in places):
                 many = f"{count}! = {math.factorial(count):,}" if count <= 9 else f"{count}!"
                 found.append(
                     f"exchanging the {count} units between {names[a]} and {names[b]} changes nothing: {many} points "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -106,6 +107,9 @@ def rounding(gradient: float, bound: float) -> Reason:
     """The gradient at the point beside its rounding."""
     if gradient == 0:
         return Reason("the gradient", with_numbers="0", role="checked", text="the gradient at the point is 0")
+    if math.isnan(bound):
+        text = f"the gradient at the point is {gradient:.3g} long"
+        return Reason("the gradient", with_numbers=f"{gradient:.3g}", role="checked", text=text)
     text = f"the gradient at the point is {gradient:.3g} long; rounding explains up to {bound:.3g}"
     return Reason(
         "rounding of the gradient", with_numbers=f"{gradient:.3g} against {bound:.3g}", role="checked", text=text

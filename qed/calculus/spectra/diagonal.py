@@ -38,15 +38,12 @@ class Diagonal:
 
 
 def diagonal(product: Callable[[Array], Array], size: int, most: int = 120, seed: int = 0) -> Diagonal:
-    """The diagonal, from `most` products; exactly where it has no more entries.
+    """The diagonal, from `most` products.
 
-    >>> found = diagonal(lambda v: np.arange(4.0) * v, 4)
-    >>> found.values.tolist(), found.errors.tolist(), found.products
-    ([0.0, 1.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0], 4)
+    >>> found = diagonal(lambda v: np.arange(200.0) * v, 200)
+    >>> bool(np.mean(np.abs(found.values - np.arange(200)) <= found.errors + 1e-9) > 0.95), found.products
+    (True, 120)
     """
-    if size <= most:
-        values = np.array([product(unit)[i] for i, unit in enumerate(np.eye(size))], float)
-        return Diagonal(values, np.zeros(size), size)
     rng = np.random.default_rng(seed)
     rank = max(2, most // 4)
     image = np.array([product(rng.standard_normal(size)) for _ in range(rank)])

@@ -119,7 +119,7 @@ def measured(krylov: Krylov, products: Products, chosen: list[int]) -> tuple[Arr
         _shorten(krylov, len(chosen))
         return _afresh(krylov.basis, products)
     beside = np.array(krylov.basis[len(chosen)])
-    beside /= max(length(beside), 1e-300)
+    beside /= length(beside) or 1.0
     _shorten(krylov, len(chosen))
     return _of_the_recurrence(krylov.basis, products, values[chosen], steps, beside)
 

@@ -62,7 +62,8 @@ def sparse_eigenvalues(case: Case, k: int, which: str, seed: int) -> Proved | No
     below = int(np.sum(values < 0)) if which == "magnitude" else k if which == "smallest" else 0
     ranks = {int(i): p if p < below else n - k + p for p, i in enumerate(order)}
     wanted = {"magnitude": -np.abs(values), "largest": -values, "smallest": values}[which]
-    chosen = [int(i) for i in np.argsort(wanted, kind="stable")]
+    from_its_end = [ranks[i] if values[i] < 0 or which == "smallest" else -ranks[i] for i in range(k)]
+    chosen = [int(i) for i in np.lexsort((from_its_end, np.round(wanted / (size or 1.0), 12)))]
     errors = []
     for i in chosen:
         tried = (share * size for share in ERRORS)

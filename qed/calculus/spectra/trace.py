@@ -43,13 +43,10 @@ def trace(
 ) -> Trace:
     """The trace, to a relative half-width `tolerance` or with `most` products.
 
-    >>> found = trace(lambda v: np.arange(50.0) * v, 50, seed=3)
-    >>> found.value, found.error, found.products
-    (1225.0, 0.0, 50)
+    >>> found = trace(lambda v: np.arange(200.0) * v, 200, seed=3)
+    >>> bool(abs(found.value - 19900) <= found.error), found.products
+    (True, 120)
     """
-    if size <= most:
-        total = sum(float(product(unit)[i]) for i, unit in enumerate(np.eye(size)))
-        return Trace(total, 0.0, size)
     rng = np.random.default_rng(seed)
     rank = max(2, most // 4)
     image = np.array([product(rng.standard_normal(size)) for _ in range(rank)])

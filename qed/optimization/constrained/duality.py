@@ -27,7 +27,8 @@ from qed.certificates.stacked import stacked
 from qed.certificates.weak_duality import WeakDuality, combined
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_terms import Form
-from qed.errors import CertificateError
+from qed.errors import CertificateError, QedError
+from qed.graph.walk import TooLong
 from qed.optimization.constrained.convexity import OPERATIONS, proof_of, sides
 from qed.optimization.constrained.polish import KKT
 from qed.optimization.constrained.problem import Constrained, Seen
@@ -35,9 +36,9 @@ from qed.standing import Standing
 
 Array = np.ndarray
 SHORT = 20
-"""With up to so many parameters multipliers are tried as short fractions, too."""
-CLOSE = 1e-6
-"""A bound that is farther below f, relative, is not told."""
+"""With up to so many parameters multipliers are tried as short fractions, too; with more, at last."""
+CLOSE, NOTHING = 1e-6, 1e-8
+"""A bound that is farther below f, relative, is not told; with one this close no lower point is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +158,26 @@ def _open_way(apart: Parts, seen: Seen) -> Array | None:
     return found.x if found.status == 0 and found.fun < -1e-9 else None
 
 
+def least_value(problem: Constrained, kkt: KKT) -> Answer[float] | None:
+    """What `bounded_below` answers, asked once for a point; None where the program is beyond its means or was moved."""
+    if problem.moved:
+        return None
+    key = ("least value", kkt.seen.x.tobytes(), kkt.multipliers.y.tobytes())
+    if key not in problem.looked:
+        try:
+            problem.looked[key] = bounded_below(problem, kkt)
+        except (TypeError, ValueError, TooLong, QedError, MemoryError, np.linalg.LinAlgError):
+            problem.looked[key] = None
+    return problem.looked[key]
+
+
+def nowhere_lower(problem: Constrained, kkt: KKT) -> float | None:
+    """By how much f may be lower somewhere under the constraints, where that is proved to be next to nothing."""
+    found = least_value(problem, kkt)
+    gap = np.inf if found is None or found.value is None else abs(kkt.seen.f - found.value)
+    return gap if gap <= NOTHING * max(1.0, abs(kkt.seen.f)) else None
+
+
 def bounded_below(problem: Constrained, kkt: KKT) -> Answer[float] | None:
     """The answer that f is nowhere under the constraints lower than a bound close to its value at a KKT point.
 
@@ -172,7 +193,9 @@ def bounded_below(problem: Constrained, kkt: KKT) -> Answer[float] | None:
     if apart is None:
         return None
     f, best = kkt.seen.f, None
-    for digits in (12, 1000, 2**53) if problem.n <= SHORT else (2**53,):
+    for digits in (12, 1000, 2**53) if problem.n <= SHORT else (2**53, 1000):
+        if problem.n > SHORT and best is not None:
+            break
         made = apart.bound([Fraction(float(v)).limit_denominator(digits) for v in y], 1, kkt.seen.x)
         if made is not None and (best is None or made.bound > best.bound):
             best = made

@@ -9,6 +9,7 @@ import numpy as np
 from qed.answer import Reason
 from qed.optimization.bounds import drawn
 from qed.optimization.constrained.curvature import rises
+from qed.optimization.constrained.duality import nowhere_lower
 from qed.optimization.constrained.engine import Said
 from qed.optimization.constrained.fritz_john import FritzJohn, balance, fritz_john
 from qed.optimization.constrained.limits import limit
@@ -201,7 +202,8 @@ def _kkt_point(problem: Constrained, best: Solved) -> Told:
             f"Lagrangian bends by {bend.strict:.3g}."
         )
         return Told(Ending.UNDECIDED, text, "whether f falls along directions that leave the weakly active constraints")
-    lower = lower_nearby(problem, best.kkt, bend.vector)
+    gap = nowhere_lower(problem, best.kkt)
+    lower = lower_nearby(problem, best.kkt, bend.vector) if gap is None else None
     if lower is not None:
         text = f"Not a minimum: {held}, but nearby a feasible point is {best.kkt.seen.f - lower[1]:.3g} lower."
         return Told(Ending.SADDLE, text, direction=bend.vector)
@@ -212,7 +214,9 @@ def _kkt_point(problem: Constrained, best: Solved) -> Told:
             f"Lagrangian does not bend, and at the feasible points nearest to it f is higher, by {rise:.3g} at least."
         )
         return Told(Ending.MINIMUM, text)
-    text = f"A flat minimum as far as was looked: {held}; along some direction the Lagrangian does not bend."
+    far = "A flat minimum as far as was looked" if gap is None else "A flat minimum"
+    text = f"{far}: {held}; along some direction the Lagrangian does not bend"
+    text += "." if gap is None else f", and nowhere under the constraints is f lower by more than {gap:.1e}."
     return Told(Ending.FLAT_MINIMUM, text, direction=bend.vector)
 
 

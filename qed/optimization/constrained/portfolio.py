@@ -15,6 +15,7 @@ import numpy as np
 
 from qed.optimization.constrained import scipy_engines, uno
 from qed.optimization.constrained.curvature import Curvature, curvature
+from qed.optimization.constrained.duality import nowhere_lower
 from qed.optimization.constrained.engine import Outcome, Said
 from qed.optimization.constrained.nearby import lower_nearby
 from qed.optimization.constrained.polish import KKT, judged, polished
@@ -95,14 +96,17 @@ def run(problem: Constrained, start: Array, most: int, chosen: Sequence[str], to
         found = _asked(problem, start, share, engine, tol, outcomes)
         if found.held and bends_down(found):
             found = _escaped(problem, found, left - outcomes[-1].steps, outcomes, tol)
-        if best is None or _rank(found) < _rank(best):
+        if best is None or (_rank(found) < _rank(best) and not _tied(found, best)):
             best = found
         if best.held and not bends_down(best) and not _open(best):
             assert best.curvature is not None
             flat = best.curvature.strict <= best.curvature.zero
-            lower = lower_nearby(problem, best.kkt, best.curvature.vector) if flat else None
-            if lower is None:
+            sure = flat and nowhere_lower(problem, best.kkt) is not None
+            lower = lower_nearby(problem, best.kkt, best.curvature.vector) if flat and not sure else None
+            if lower is None and (not flat or sure or problem.sparse or engine != chosen[0]):
                 break
+            if lower is None:
+                continue  # a flat place may be far from the lowest: the next solver is asked, too
             start = lower[0]  # the next solver begins there
         away = [outcome for outcome in outcomes if outcome.said is Said.UNBOUNDED or ran_off(problem, outcome.x)]
         ray = ray_of(problem, away[-1], start) if away else None
@@ -178,6 +182,12 @@ def _rank(found: Solved) -> tuple[bool, bool, float, float]:
     if found.held:
         return (False, bends_down(found), found.kkt.seen.f, largest)
     return (True, False, max(infeasible, 1e-9), largest)
+
+
+def _tied(found: Solved, best: Solved) -> bool:
+    """Whether two KKT points have the same value but for rounding: then the first stays."""
+    both = found.held and best.held and bends_down(found) == bends_down(best)
+    return both and best.kkt.seen.f - found.kkt.seen.f <= 1e-9 * max(1.0, abs(best.kkt.seen.f))
 
 
 def _escaped(problem: Constrained, found: Solved, most: int, outcomes: list[Outcome], tol: float) -> Solved:

@@ -75,8 +75,9 @@ class Constrained:
         asked: (fun, x0, args, equality, inequality, bounds) as they were given.
         derivatives: the compiled functions of float64 vectors.
         counts: of evaluations and Hessians.
+        moved: whether a constraint or a bound was moved, so that the functions `asked` are others.
         recent: what is known at the last few points.
-        looked: what looks around points found.
+        looked: what looks around points found, and what is proved of all others from there.
 
     Example:
         >>> import jax.numpy as jnp
@@ -93,8 +94,9 @@ class Constrained:
     asked: tuple[Any, ...]
     derivatives: Derivatives
     counts: dict[str, int]
+    moved: bool = False
     recent: dict[bytes, dict[str, Any]] = field(init=False, default_factory=dict)
-    looked: dict[Any, tuple[Array, float] | None] = field(init=False, default_factory=dict)
+    looked: dict[Any, Any] = field(init=False, default_factory=dict)
 
     @property
     def n(self) -> int:

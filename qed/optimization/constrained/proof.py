@@ -27,7 +27,7 @@ from qed.graph.walk import TooLong
 from qed.optimization.constrained.convexity import globally
 from qed.optimization.constrained.curvature import Curvature
 from qed.optimization.constrained.degeneracy import Named, complementarities, degeneracies
-from qed.optimization.constrained.duality import bounded_below, endless
+from qed.optimization.constrained.duality import endless, least_value
 from qed.optimization.constrained.nearby import falls_on, lower_nearby
 from qed.optimization.constrained.polish import KKT, Active, active_set
 from qed.optimization.constrained.problem import Constrained
@@ -270,10 +270,7 @@ def onward(problem: Constrained, kkt: KKT, words: Told, said: Said) -> tuple[Tol
 
 def _below(problem: Constrained, kkt: KKT) -> tuple[Answer[Any], ...]:
     """What is proved of the least value where nothing is proved of the point."""
-    try:
-        found = bounded_below(problem, kkt)
-    except (TypeError, ValueError, TooLong, QedError, MemoryError, np.linalg.LinAlgError):
-        return ()
+    found = least_value(problem, kkt)
     return () if found is None else (found,)
 
 

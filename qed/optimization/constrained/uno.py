@@ -7,6 +7,7 @@ set to ours, L = f - y'c; the multiplier of an upper bound, which it gives as a 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 from typing import Any
@@ -22,6 +23,8 @@ NONE = 1e20
 """What is no bound to Uno."""
 FINE, COARSE = 1e-9, 1e-6
 """Tolerances: without more ado, and where Newton's method goes on from the point (`...polish`)."""
+MOST, LEFT = 1e3, 1 / 3
+"""Multipliers at the start that are larger, or leave a larger part of the slope of f, are not taken."""
 PRESETS = {"uno-sqp": "filtersqp", "uno-ipm": "ipopt"}
 
 
@@ -46,6 +49,8 @@ def solve(
     unopy = importlib.import_module("unopy")
     asked = Callbacks(problem)
     model = _model(unopy, problem, asked, start)
+    if engine == "uno-sqp" and problem.equalities and not problem.sparse:
+        model.set_initial_dual_iterate(start_multipliers(problem, start).tolist())
     solver = unopy.UnoSolver()
     solver.set_preset(PRESETS[engine])
     solver.set_option("logger", "SILENT")
@@ -76,6 +81,35 @@ def _said(words: str) -> Said:
     if "LIMIT" in words:
         return Said.LIMIT
     return Said.CONVERGED if "KKT" in words else Said.FAILED
+
+
+def start_multipliers(problem: Constrained, start: Array) -> Array:
+    """Multipliers of the equalities that balance the slope at the start, those of the other rows 0; or all 0.
+
+    The first step of sequential quadratic programming takes the Hessian of L = f - y'c; with y = 0 it does not see how
+    the constraints bend. The least-squares solution of grad f = J'y, in the numbers that lie off their bounds, tells
+    where the start is near a KKT point: where it leaves no more than `LEFT` of the slope (Waechter and Biegler,
+    Mathematical Programming 106, 2006, section 3.6; Nocedal and Wright, 2006, section 18.3).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.optimization.constrained.problem import constrained
+        >>> problem = constrained(lambda x: x @ x, jnp.array([1.0, 1.0]), (), lambda x: x[0] + x[1] - 2, None, None)
+        >>> start_multipliers(problem, problem.start).round(9).tolist()
+        [2.0]
+    """
+    g, J = problem.first(start)
+    rows, found = np.arange(problem.equalities), np.zeros(problem.rows)
+    off = (start > problem.bounds.lower) & (start < problem.bounds.upper)
+    across, slope = J[np.ix_(rows, np.flatnonzero(off))].T, g[off]
+    if not (np.all(np.isfinite(slope)) and np.all(np.isfinite(across))):
+        return found
+    with contextlib.suppress(np.linalg.LinAlgError):
+        fit = np.linalg.lstsq(across, slope)[0]
+        left = float(np.linalg.norm(slope - across @ fit))
+        if np.abs(fit).max(initial=0.0) <= MOST and left <= LEFT * float(np.linalg.norm(slope)):
+            found[rows] = fit
+    return found
 
 
 def _model(unopy: Any, problem: Constrained, asked: Callbacks, start: Array) -> Any:

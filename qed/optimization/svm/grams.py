@@ -10,6 +10,8 @@ import numpy as np
 from scipy import sparse
 
 Array = np.ndarray
+AT_A_TIME = 64
+"""Rows whose products with all others are computed together."""
 KERNELS = ("linear", "poly", "rbf")
 
 
@@ -43,7 +45,10 @@ class Gram:
                 msg = "the kernel gave NaN or infinity"
                 raise ValueError(msg)
             return found
-        found = dense(rows @ others.T)
+        tall = rows.shape[0] > others.shape[0]  # columns are laid out one after the other then
+        if self.kernel == "rbf" and not sparse.issparse(rows):
+            return gaussian(others, rows, self.gamma).T if tall else gaussian(rows, others, self.gamma)
+        found = dense(others @ rows.T).T if tall else dense(rows @ others.T)
         if self.kernel == "poly":
             found *= self.gamma
             found += self.coef0
@@ -64,6 +69,31 @@ class Gram:
             return np.ones(rows.shape[0])
         found = squares(rows)
         return (self.gamma * found + self.coef0) ** self.degree if self.kernel == "poly" else found
+
+
+def gaussian(rows: Array, others: Array, gamma: float) -> Array:
+    """exp(-gamma |x - z|^2), from one product of the rows (2 gamma x, -gamma |x|^2, 1) and (z, 1, -gamma |z|^2).
+
+    A few rows at a time stay in the processor's cache; of the matrix of rows with themselves half is computed.
+
+    >>> gaussian(np.array([[0.0], [1.0]]), np.array([[1.0]]), 2.0).round(4).tolist()
+    [[0.1353], [1.0]]
+    """
+    n, m = len(rows), len(others)
+    square = rows is others
+    first = -gamma * squares(rows)
+    last = first if square else -gamma * squares(others)
+    left = np.column_stack([2.0 * gamma * rows, first, np.ones(n)])
+    right = np.column_stack([others, np.ones(m), last]).T
+    found = np.empty((n, m))
+    for at in range(0, n, AT_A_TIME):
+        to, begin = at + AT_A_TIME, at if square else 0
+        part = left[at:to] @ right[:, begin:]
+        np.minimum(part, 0.0, out=part)
+        np.exp(part, out=found[at:to, begin:])
+        if square:
+            found[to:, at:to] = found[at:to, to:].T
+    return found
 
 
 def squares(rows: Any) -> Array:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import LinAlgError, LinAlgWarning, solve
+from scipy.linalg import LinAlgError, LinAlgWarning, cho_factor, cho_solve, solve
 
 from qed.optimization.svm.problem import Bracket, Machine, with_kernel
 
@@ -33,12 +33,14 @@ STEPS = 20
 """Newton steps from one start at most."""
 PATIENCE = 6
 """Newton steps in a row that may fail to lower the gap."""
-SMALL = 100
-"""With so few rows a step costs so little that it goes on until the gap no longer falls."""
 LARGEST = 4000
 """Rows on the margin up to which the system is factored."""
 RIDGE = 1e-11
 """What is added to the diagonal, in parts of its mean: the step stays defined where kernel rows are dependent."""
+FEW = 8
+"""Of so many columns at hand less than one is used: then it is picked out."""
+EXACT = 1e-10
+"""How far the equations of a step may be off, relative, if they were solved by Cholesky factors."""
 KEPT = 2**25
 """Numbers of kernel columns that are kept between steps, at most (256 MB)."""
 BLOCK = 2**22
@@ -77,7 +79,7 @@ class Kernel:
             return None
         if self._kept.shape[1] < self.size:
             everything = np.arange(self.size)
-            self._kept, self._slots = self.block(everything, everything).T, everything
+            self._kept, self._slots = self.block(everything, everything), everything
         return self._kept
 
     def square(self, indices: Array) -> Array:
@@ -120,6 +122,8 @@ class Kernel:
         """K forces, of shape (n,), or |K| |forces|."""
         held = np.flatnonzero(forces)
         if self.keep(held):
+            if not absolute and FEW * len(held) < self._kept.shape[1]:
+                return self._kept[:, self._slots[held]] @ forces[held]
             spread_out = np.zeros(self._kept.shape[1])
             spread_out[self._slots[held]] = np.abs(forces[held]) if absolute else forces[held]
             used = self._kept[:, : len(spread_out)]
@@ -216,14 +220,15 @@ def polish(kernel: Kernel, signs: Array, prices: Array, multipliers: Array, tol:
     best = judged(kernel, signs, prices, balanced(multipliers, signs, prices))
     raw, level, values, since = best.machine.multipliers, best.machine.offset, best.machine.values, 0
     for step in range(1, STEPS + 1):
-        if (best.relative <= tol and (since or np.count_nonzero(raw) > SMALL)) or since >= PATIENCE:
+        if best.relative <= tol or since >= PATIENCE:
             break
         stepped = newton(kernel, signs, prices, raw, values, level)
         if stepped is None:
             break
         raw, level = stepped
         at = judged(kernel, signs, prices, balanced(raw, signs, prices), step)
-        values = kernel.apply(signs * raw)
+        same = np.array_equal(raw, at.machine.multipliers)
+        values = at.machine.values if same else kernel.apply(signs * raw)
         best, since = (at, 0) if at.relative < best.relative else (best, since + 1)
     return best
 
@@ -239,20 +244,42 @@ def newton(
     moved = np.where(wanted >= prices, prices, 0.0)
     moved[inside] = multipliers[inside]
     shift = kernel.apply(signs * (moved - multipliers))
-    block = kernel.square(inside)
+    right = signs[inside] - values[inside] - shift[inside]
+    found = bordered(kernel.square(inside), right, -float(signs @ moved))
+    if found is None:
+        return None
     size = len(inside)
-    system = np.zeros((size + 1, size + 1))
-    system[:size, :size] = 0.5 * (block + block.T)
-    system.flat[: size * (size + 1) : size + 2] += RIDGE * float(np.mean(np.diag(block)))
-    system[size, :size] = system[:size, size] = 1.0
-    right = np.append(signs[inside] - values[inside] - shift[inside], -float(signs @ moved))
+    moved[inside] += signs[inside] * found[:size]
+    return moved, float(found[size])
+
+
+def bordered(block: Array, right: Array, last: float) -> Array | None:
+    """The solution (d, b) of K d + b 1 = right, 1'd = last, with a ridge on K; None where there is none.
+
+    By Cholesky factors of K, which is positive semidefinite, where they exist: d = K^-1 right - b K^-1 1.
+
+    >>> bordered(np.eye(2), np.array([1.0, 3.0]), 0.0).round(6).tolist()
+    [-1.0, 1.0, 2.0]
+    """
+    size = len(block)
+    matrix = 0.5 * (block + block.T)
+    matrix.flat[:: size + 1] += RIDGE * float(np.mean(np.diag(block)))
+    try:
+        both = cho_solve(cho_factor(matrix, lower=True, check_finite=False), np.column_stack([right, np.ones(size)]))
+        level = (float(both[:, 0].sum()) - last) / float(both[:, 1].sum())
+        moves = both[:, 0] - level * both[:, 1]  # cancels where K is nearly singular
+        off = np.abs(matrix @ moves + level - right).max(), abs(float(moves.sum()) - last)
+        if off[0] <= EXACT * (1.0 + np.abs(right).max()) and off[1] <= EXACT * (1.0 + np.abs(moves).sum()):
+            return np.append(moves, level)
+    except (LinAlgError, ValueError, ZeroDivisionError):
+        pass
+    system = np.ones((size + 1, size + 1))
+    system[:size, :size] = matrix
+    system[size, size] = 0.0
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LinAlgWarning)  # the gap judges, not the condition number
-            found = solve(system, right, assume_a="sym")
-    except LinAlgError:
+            found = solve(system, np.append(right, last), assume_a="sym")
+    except (LinAlgError, ValueError):
         return None
-    if not np.all(np.isfinite(found)):
-        return None
-    moved[inside] += signs[inside] * found[:size]
-    return moved, float(found[size])
+    return found if np.all(np.isfinite(found)) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any, final
 
@@ -11,22 +11,15 @@ import numpy as np
 
 from qed.certificates.duality_gap import DualityGap, Sample
 from qed.optimization.svm import kernel as kernels
-from qed.optimization.svm.grams import KERNELS, Gram, dense, variance
-from qed.optimization.svm.machine import (
-    ConvergenceWarning,
-    Fit,
-    Machine,
-    check_is_fitted,
-    validate_data,
-)
+from qed.optimization.svm.decomposition import by_estimator, by_matrix
+from qed.optimization.svm.grams import KERNELS, Gram, variance
+from qed.optimization.svm.machine import Fit, Machine, check_is_fitted, validate_data
 
 Array = np.ndarray
-ACCURACY = 1e-2
-"""libsvm's own tolerance before the first polish; the next ones are a hundredth of it each."""
-DIRECT = 3000
-"""With up to so many rows libsvm computes the few columns that it asks for sooner than the whole matrix is made."""
+ACCURACY, LOOSE, DEAR = 1e-3, 1e-4, 10.0
+"""libsvm's own tolerance before the first polish; the next ones are a hundredth of it each. The gap left grows
+with C K_kk: where that is `DEAR` a tenth of the tolerance leaves a gap of `LOOSE` or more without Newton's method."""
 TRIES = 3
-PRECOMPUTED: dict[str, Any] = {"kernel": "precomputed"}
 
 
 @final
@@ -109,7 +102,7 @@ class SVC(Machine):
         used = np.flatnonzero(prices > 0)
         rows = X[index[used]]
         diagonals = self._gram.diagonals(rows)
-        kernel = kernels.Kernel(lambda at, others: self._gram(rows[at], rows[others]), len(used), diagonals)
+        kernel = kernels.Kernel(self._block_of(rows), len(used), diagonals)
         found, steps = self._near(kernel, rows, signs[used], prices[used])
         bracket = kernels.proved(kernel, signs[used], prices[used], found, float(self.tol))
         multipliers = np.zeros(len(index))
@@ -119,21 +112,30 @@ class SVC(Machine):
         )  # fmt: skip
         return Fit(index, signs, prices, np.zeros(0), multipliers, found.offset, values, bracket, steps)
 
+    def _block_of(self, rows: Any) -> Callable[[Array, Array], Array]:
+        """The block of the kernel matrix of two vectors of indices; of one with itself half is computed."""
+
+        def block(at: Array, others: Array) -> Array:
+            first = rows[at]
+            return self._gram(first, first if others is at else rows[others])
+
+        return block
+
     def _near(self, kernel: kernels.Kernel, rows: Any, signs: Array, prices: Array) -> tuple[Any, int]:
         """The machine that libsvm and the polish give, at the first of its tolerances that reaches the gap."""
-        from sklearn.svm import SVC as Decomposition
-
-        whole = kernel.whole() if callable(self.kernel) or len(signs) > DIRECT else None
-        data, named = (rows, {**self._numbers, "kernel": self.kernel}) if whole is None else (whole, PRECOMPUTED)
+        whole = kernel.whole()
+        if callable(self.kernel) and whole is not None:
+            _symmetric(whole)
         best, steps = None, 0
+        dear = self.tol >= LOOSE and float(np.mean(prices)) * kernel.mean_diagonal > DEAR
         for attempt in range(int(self.max_iter)):
-            near: Any = Decomposition(tol=ACCURACY * 100.0**-attempt, cache_size=int(self.cache_size), **named)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                near.fit(data, signs, sample_weight=prices)
-            start = np.zeros(len(signs))
-            start[near.support_] = np.abs(dense(near.dual_coef_)[0])
-            found = kernels.polish(kernel, signs, prices, start, 0.5 * float(self.tol))
+            tolerance = ACCURACY * (0.1 if dear else 1.0) * 100.0**-attempt
+            if whole is None:
+                numbers = {**self._numbers, "kernel": self.kernel}
+                start = by_estimator(rows, signs, prices, tolerance, self.cache_size, **numbers)
+            else:
+                start = by_matrix(whole, signs, prices, tolerance, self.cache_size)
+            found = kernels.polish(kernel, signs, prices, start, 0.9 * float(self.tol))
             steps += found.newton_steps
             best = found if best is None or found.relative < best.relative else best
             if best.relative <= 0.9 * float(self.tol):
@@ -187,3 +189,12 @@ class SVC(Machine):
             sums[:, high] += score
             sums[:, low] -= score
         return votes + sums / (3.0 * (np.abs(sums) + 1.0))
+
+
+def _symmetric(matrix: Array) -> None:
+    """Raise ValueError where the matrix of a kernel is not symmetric but for rounding."""
+    off = np.abs(matrix - matrix.T)
+    i, j = np.unravel_index(int(np.argmax(off)), off.shape)
+    if off[i, j] > 1e-8 * float(np.abs(matrix).max()):
+        msg = f"the kernel is not symmetric: of rows {i} and {j} it is {matrix[i, j]:.6g}, turned {matrix[j, i]:.6g}"
+        raise ValueError(msg)

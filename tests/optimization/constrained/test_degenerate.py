@@ -10,6 +10,9 @@ import qed
 from qed.certificates.stacked import stacked
 from qed.certificates.weak_duality import WeakDuality
 from qed.errors import CertificateError
+from qed.optimization.constrained import portfolio
+from qed.optimization.constrained.engine import Outcome, Said
+from qed.optimization.constrained.problem import constrained
 
 
 def square(x):
@@ -203,6 +206,24 @@ def test_a_ridge_is_a_flat_minimum():
         lambda x: -x[2], jnp.array([0.1, 0.2, 0.0]), inequality=lambda x: jnp.stack([1 - x[2] - x[0], 1 - x[2] + x[0]])
     )
     assert str(answer.reason) == "flat_minimum"
+    assert "nowhere under the constraints is f lower" in answer.headline and answer.counts["values"] <= 8
+    assert [part.standing for part in answer.answers] == ["PROVED"]
+
+
+def test_where_the_first_solver_ends_at_a_flat_place_the_next_is_asked_too(monkeypatch):
+    """The valleys of x0^2 ((x0 - 6)^2 + 1) lie at 0 and beside 6, whatever x1 is; the first is the lower one."""
+    ends = {"uno-sqp": [(18 + 28**0.5) / 4, 0.5], "slsqp": [0.0, 0.5]}
+
+    def ask(problem, start, most, engine, tolerance=0.0):
+        return Outcome(engine, np.array(ends[engine]), None, Said.CONVERGED, "", 1)
+
+    monkeypatch.setattr(portfolio, "ask", ask)
+    problem = constrained(
+        lambda x: x[0] ** 2 * ((x[0] - 6) ** 2 + 1), jnp.array([7.0, 0.5]), (), None, lambda x: x + 9, None
+    )
+    found = portfolio.run(problem, problem.start, 100, ("uno-sqp", "slsqp"))
+    assert found.engine == "slsqp" and found.kkt.seen.f == 0.0
+    assert [outcome.engine for outcome in found.outcomes] == ["uno-sqp", "slsqp"]
 
 
 def test_where_a_single_parameter_leads_down_multipliers_are_not_said_to_be_missing():

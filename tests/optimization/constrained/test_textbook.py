@@ -375,6 +375,13 @@ def test_inequalities_and_bounds_of_a_sparse_problem_hold_with_force_in_its_proo
     assert made.at_lower == (0,) and 0 < len(made.rows) < n // 2
 
 
+@pytest.mark.skipif(not uno.available(), reason="the count is Uno's")
+def test_beside_the_solution_the_first_step_sees_how_the_constraint_bends():
+    """Maratos: the slope at the start is almost the constraint's, and so the multiplier is known there."""
+    answer = qed.minimize(lambda x: 10 * (x @ x - 1) - x[0], jnp.array([1.1, 0.1]), equality=lambda x: x @ x - 1)
+    assert answer.proved and answer.counts["values"] <= 7
+
+
 def test_a_flat_kkt_point_that_is_no_minimum_is_left():
     """HS41: at x = 0 every first and second derivative says nothing, and f falls to third order."""
     answer = qed.minimize(

@@ -1,0 +1,44 @@
+"""Whether a run has nothing left to fall by: f nowhere lies below a bound, and the point is as good as at it.
+
+A sum of squares is nowhere negative, which the ranges of its equations tell over all points of the box at once (Moore,
+*Interval Analysis*, 1966). Where a run has done all but a part `LEFT` of the fall from its start to such a bound, no
+derivative needs to tell what the point is: f is determined, whether x is or not.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qed.answer import Answer
+from qed.calculus.bounding.boxes import Gap, OnBoxes
+from qed.calculus.bounding.ranging import natural
+from qed.graph.walk import TooLong
+from qed.optimization.point import Judged
+from qed.optimization.solution import Ending, Verdict
+
+LEFT = 1e-12
+"""Which part of the whole fall may be left."""
+
+
+def at_the_bottom(case: Judged) -> Answer[Verdict] | None:
+    """The answer at a point at which a run ended with next to nothing left to fall by; None elsewhere."""
+    if case.start is None or not np.isfinite(case.here.f):
+        return None
+    bound = _bound(case)
+    left, began = case.here.f - bound, case.start.f - bound
+    if not (np.isfinite(left) and left <= LEFT * began):
+        return None
+    text = (
+        f"A flat minimum: f is nowhere{'' if case.bounds.open else ' in the box'} below {bound:.6g}, here it is "
+        f"{left:.2g} above, {began:.2g} at the start: no more is to be gained, and x may not be determined."
+    )
+    return case.says(Ending.FLAT_MINIMUM, text, decrease=left)
+
+
+def _bound(case: Judged) -> float:
+    """A number below which f is nowhere in the box, by ranges; -inf where none is known."""
+    try:
+        function = OnBoxes.of(case.objective.function.traced)
+        return float(natural(function, case.bounds.lower[None], case.bounds.upper[None]).lower[0])
+    except (Gap, TooLong, NotImplementedError, ValueError, MemoryError):
+        return -np.inf

@@ -1,0 +1,100 @@
+"""What f can still fall by, where parameters are of so different units that no eigenvalue of H itself tells.
+
+Whether H is positive definite does not depend on units: by Sylvester's law of inertia it is if and only if
+
+    C = D H D,   D = diag(H_ii)^(-1/2),
+
+is, whose diagonal is 1 and whose entries keep the relative accuracy of those of H. Among matrices scaled by a diagonal
+C has a condition number within a factor n of the least (van der Sluis, *Condition numbers and equilibration of
+matrices*, Numer. Math. 14, 1969). The quadratic model then lets f fall by g'H^-1 g / 2 = (Dg)' C^-1 (Dg) / 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qed.answer import Answer, Reason
+from qed.optimization.point import Judged, jumped
+from qed.optimization.solution import Ending, Verdict
+from qed.standing import Standing
+
+Array = np.ndarray
+NEAR = 1e-3
+"""How far away, relative to 1 + |x|, the least point of the model may be."""
+ROUGH = 1e-6
+"""Above which the least eigenvalue of C is no rounding, where H was had by differences of gradients."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gain:
+    """The step to the least point of the quadratic model, -H^-1 g.
+
+    Args:
+        move: the step.
+        fall: by how much the model is lower there.
+        least: the least eigenvalue of C, positive.
+    """
+
+    move: Array
+    fall: float
+    least: float
+
+
+def near_by(case: Judged, ends: dict[str, Any]) -> Answer[Verdict] | None:
+    """The answer at a point beside which the scaled model has its least point: a minimum, or only its value is known.
+
+    None where the model is not definite, or where what it lets f fall by is above the noise and a step does not
+    confirm it.
+    """
+    gain = scaled_gain(case)
+    if gain is None:
+        return None
+    length, near = float(np.linalg.norm(gain.move)), 1 + float(np.linalg.norm(case.here.x))
+    surely = (
+        f"in units in which each parameter bends by 1 all {len(gain.move)} curvatures are at least {gain.least:.2g}"
+    )
+    model = f"by the quadratic model f can fall by {gain.fall:.2g}, and its values are rounded by {case.noise:.2g}"
+    if gain.fall <= case.noise and length > 1e-5 * near:
+        text = f"The noise floor: {surely}; {model}, while x may still move by {length:.2g}."
+        return case.says(Ending.NOISE_FLOOR, text, **dict[str, Any](ends | {"decrease": gain.fall}))
+    there = arrives(case, gain) if gain.fall > case.noise else gain.fall
+    if length > NEAR * near or there is None:
+        return None
+    if (jump := jumped(case, gain.fall, ends)) is not None:
+        return jump
+    more = ()
+    if gain.fall > case.noise:
+        text = f"a step of the model lowers f by {there:.3g}, and the slope is gone"
+        more = (Reason("the model's step", "g'H^-1 g/2", text=text, predicted=gain.fall, observed=there,
+                       standing=Standing.MEASURED),)  # fmt: skip
+    text = f"A minimum, about {length:.2g} away: {surely}; {model}."
+    return case.says(Ending.MINIMUM, text, *more, **dict[str, Any](ends | {"decrease": gain.fall}))
+
+
+def scaled_gain(case: Judged) -> Gain | None:
+    """What the model lets f fall by, without bounds; None where C is not positive definite beyond its rounding."""
+    matrix = case.objective.matrix(case.here.x)
+    matrix = matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
+    diagonal = matrix.diagonal()
+    if not np.all(np.isfinite(matrix)) or not np.all(diagonal > 0):
+        return None
+    units = 1 / np.sqrt(diagonal)
+    values, vectors = np.linalg.eigh(matrix * units[:, None] * units[None, :])
+    surely = case.rounding(len(values)) if case.objective.computes(case.here.x) else ROUGH
+    if not values[0] > surely * values[-1]:
+        return None
+    move = -units * (vectors @ ((vectors.T @ (units * case.here.g)) / values))
+    return Gain(move, -0.5 * float(case.here.g @ move), float(values[0]))
+
+
+def arrives(case: Judged, gain: Gain) -> float | None:
+    """By how much f falls along the model's step; None if not by what it says, to a tenth, or if a slope is left."""
+    there = case.objective.at(case.bounds.project(case.here.x + gain.move))
+    if not there.finite:
+        return None
+    fell = case.here.f - there.f
+    right = abs(fell - gain.fall) <= 0.1 * gain.fall + 2 * case.noise
+    return fell if right and float(np.linalg.norm(there.g)) <= 0.1 * float(np.linalg.norm(case.here.g)) else None

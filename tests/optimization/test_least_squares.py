@@ -1,0 +1,80 @@
+"""Sums of squares are read from the graph, and their Gauss-Newton matrix is what it should be."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed.graph.function import read
+from qed.optimization.bounds import bounds_of
+from qed.optimization.least_squares import sum_of_squares
+from qed.optimization.objective import Objective
+from qed.optimization.running import by_model
+
+T = jnp.linspace(0.0, 2.0, 7)
+
+
+def residual(x):
+    return x[0] * jnp.exp(-x[1] * T) - jnp.cos(T)
+
+
+def product(x):
+    r = residual(x)
+    return jnp.sum(r * r) / 4.0
+
+
+def inner(x):
+    r = residual(x)
+    return 0.5 * jnp.dot(r, r)
+
+
+SUMS = {
+    "integer power": (lambda x: jnp.sum(residual(x) ** 2), 1.0),
+    "square, scaled": (lambda x: 3.0 * jnp.sum(jnp.square(residual(x))), 3.0),
+    "product": (product, 0.25),
+    "mean": (lambda x: jnp.mean(residual(x) ** 2), 1 / 7),
+    "inner product": (inner, 0.5),
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_the_matrix_is_that_of_first_derivatives(name):
+    fun, factor = SUMS[name]
+    x = jnp.array([0.7, 0.9])
+    squares = sum_of_squares(read(fun, x))
+    rows = jax.jacobian(residual)(x)
+    assert squares.factor == pytest.approx(factor)
+    np.testing.assert_allclose(squares.matrix(np.array(x)), 2 * factor * rows.T @ rows, rtol=2e-5)
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: jnp.sum(residual(x) ** 3),
+        lambda x: jnp.sum(residual(x) ** 2) + x[0],
+        lambda x: -jnp.sum(residual(x) ** 2),
+        lambda x: jnp.dot(residual(x), T),
+        lambda x: jnp.sum(residual(x) ** 2) * x[0],
+        lambda x: x[0],
+    ],
+)
+def test_what_is_no_sum_of_squares_is_none(fun):
+    assert sum_of_squares(read(fun, jnp.ones(2))) is None
+
+
+def test_steps_of_first_derivatives_reach_the_minimum_that_newton_reaches():
+    weights = jnp.linspace(0.5, 1.5, 3000)
+
+    def misfit(x):
+        return jnp.sum((x[0] * jnp.exp(-1e-2 * x[1] * weights) - jnp.exp(-weights) - 0.1 * jnp.sin(9 * weights)) ** 2)
+
+    start = jnp.array([5.0, 700.0])
+    with jax.enable_x64(True):
+        objective = Objective(read(misfit, jnp.asarray(start, jnp.float64)))
+        assert objective.squares is not None
+        here = objective.at(np.asarray(start, np.float64))
+        end, how, _ = by_model(objective, here, bounds_of(None, start), 1e-8, 100)
+        whole = jax.grad(misfit)(jnp.asarray(end.x))
+    assert how == "stationary" and np.abs(whole).max() < 1e-7 and objective.counts["hessians"] < 40
+    assert str(qed.minimize(misfit, start, tol=1e-3).reason) == "minimum"
