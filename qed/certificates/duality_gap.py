@@ -151,6 +151,8 @@ class DualityGap(Certificate):
         values, off = products(sample, forces)
         square, square_off = total(forces, values)
         square_off = _up(square_off + float(np.abs(forces) @ off) * (1 + 1e-9))
+        if square < -square_off:
+            raise CertificateError("function", f"the kernel is not positive semidefinite: v'Kv = {square} at v = y a")
         margin_off = off + 2.0**-51 * (np.abs(values) + abs(self.offset))
         primal = _up(0.5 * (square + square_off)) + _losses(sample, sample.signs * (values + self.offset) - margin_off)
         dual = _difference(math.fsum(multipliers), 0.5 * (square + square_off))

@@ -21,7 +21,7 @@ from qed.errors import QedError
 from qed.graph.closed_over import lift
 from qed.graph.dtypes import is_extended, is_real
 from qed.graph.graph import Graph
-from qed.graph.jaxpr import evaluate
+from qed.graph.jaxpr import concrete, evaluate
 from qed.graph.trace import NotNumeric, Traced, is_array, is_float, parameter_names, path_name, trace
 from qed.graph.untraceable import definition, name_of, why_not_traceable
 from qed.span import Span
@@ -305,7 +305,28 @@ def _check_floats(traced: Traced, fun: Any) -> None:
     )
 
 
+def confirm_known(function: Function) -> None:
+    """Raise QED010 where a number that the function was given, or closes over, is that of a program being made.
+
+    Under jit, grad and vmap numbers are not known while the program is made, and nothing can be said of them.
+    """
+    _check_known(function.traced)
+
+
+def _check_known(traced: Traced) -> None:
+    if all(map(concrete, traced.leaves)):
+        return
+    raise QedError(
+        "QED010",
+        "the question is asked under jit, grad or vmap",
+        "the numbers are not known while the program is made (traced), and an answer is about numbers",
+        "ask outside of the transformation; qed.minimize(fun, x0, compiled=True) gives its value under one",
+    )
+
+
 def _check_finite(traced: Traced) -> None:
+    if not all(map(concrete, traced.parameters)):
+        _check_known(traced)
     for path, value in zip(traced.parameter_paths, traced.parameters, strict=True):
         wrong = ~np.isfinite(np.asarray(value).astype(np.float64))
         if wrong.any():

@@ -16,7 +16,7 @@ import numpy as np
 from qed.answer import Answer, Reason
 from qed.calculus.hessian import flatten
 from qed.errors import QedError
-from qed.graph.function import read
+from qed.graph.function import confirm_known, read
 from qed.graph.trace import is_float
 from qed.optimization.bounds import Bounds, bounds_of, drawn
 from qed.optimization.compiled import descend, is_traced, under_a_trace
@@ -93,8 +93,9 @@ def minimize(
     _options(tol, max_steps, starts)
     if compiled:
         _compilable(method, bounds, constrained)
-        if is_traced(x0, args):
-            return under_a_trace(fun, x0, args, tol, 1000 if max_steps is None else max_steps)
+    plain = method is None and bounds is None and not constrained and starts == 1
+    if (compiled or plain) and is_traced(x0, args):
+        return under_a_trace(fun, x0, args, tol, 1000 if max_steps is None else max_steps)
     if constrained:
         return minimize_constrained(
             fun, x0, args, equality=equality, inequality=inequality, bounds=bounds, method=method, tol=tol,
@@ -103,6 +104,7 @@ def minimize(
     if method is not None and updates_of(method) is None:
         method = named(method)
     function = read(fun, x0, *args)
+    confirm_known(function)
     check_repeatable(function, (fun, x0, args))
     box = bounds_of(bounds, x0)
     objective = Objective(function)

@@ -14,7 +14,7 @@ from typing import Any
 
 from qed.answer import Answer
 from qed.errors import QedError
-from qed.graph.function import read
+from qed.graph.function import confirm_known, read
 from qed.optimization.bounds import bounds_of
 from qed.optimization.constrained.verdict_at import verdict_at
 from qed.optimization.judging import judged
@@ -69,6 +69,7 @@ def verdict(
         because = "the multipliers of bounds follow from the gradient"
         raise QedError("QED007", "multipliers= without constraints", because, "leave it out, or give equality=")
     function = read(fun, x, *args)
+    confirm_known(function)
     check_repeatable(function, (fun, x, args))
     box = bounds_of(bounds, x)
     objective = Objective(function)

@@ -115,7 +115,7 @@ def test_a_linear_machine_reaches_its_gap_and_recomputes_it(data, price):
     primal = 0.5 * w @ w + price * np.maximum(0, 1 - z @ w).sum()
     dual = a.sum() - 0.5 * np.sum((z.T @ a) ** 2)
     assert primal - dual <= machine.dual_gap_ * (1 + 1e-6) + 1e-9 * primal
-    assert machine.margin_ == pytest.approx(1 / np.linalg.norm(w))
+    assert machine.margin_ == pytest.approx(1 / np.linalg.norm(machine.coef_))
     assert np.array_equal(machine.support_, np.flatnonzero(a))
 
 
@@ -341,6 +341,29 @@ def test_a_kernel_with_a_negative_diagonal_is_refused():
         assert qed.SVC(kernel=lambda a, b: np.zeros((len(a), len(b)))).fit(rows, labels).relative_gap_ <= 1e-6
     with pytest.raises(ValueError, match=r"not symmetric: of rows \d and \d"):
         qed.SVC(kernel=lambda a, b: a @ b.T + np.outer(a[:, 0], b[:, 1])).fit(rows, labels)
+
+
+def test_an_indefinite_kernel_is_refused_with_its_witness_whole_or_in_part(monkeypatch):
+    rows, labels = make_classification(40, 4, random_state=0)
+    monkeypatch.setattr(kernel, "KEPT", 10)  # at first it is larger than what is kept
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"not positive semidefinite: v'Kv = -\d.* for v = .* on row \d+"):
+            qed.SVC(kernel=lambda a, b: ((a[:, None] - b) ** 2).sum(axis=2)).fit(rows, labels)
+        monkeypatch.undo()
+    single = qed.SVC(kernel=lambda a, b: (a[:, :1] @ b[:, :1].T).astype(np.float32)).fit(rows, labels)
+    assert single.relative_gap_ <= 1e-6  # of rank one, and rounded to float32
+
+
+def test_the_margin_of_a_linear_machine_is_the_distance_of_the_rows_that_hold_it():
+    machine = qed.LinearSVC(C=1e6).fit([[100.0], [102.0], [104.0]], [-1, 1, 1])
+    assert machine.margin_ == pytest.approx(1.0, abs=1e-6)
+    answer = machine.explain()
+    assert "with a margin of 1." in answer.headline and answer.check()
+    assert any("the objective holds b^2 / (2 s^2) besides |w|^2 / 2" in str(reason.text) for reason in answer.reasons)
+    flat = qed.SVC(kernel="linear").fit([[0.0, 1.0], [1.0, 1.0], [3.0, 1.0], [4.0, 0.0]], [0, 0, 1, 2])
+    assert flat.coef_.shape == (3, 2) and "plane 1 of 3, one for each pair" in str(flat.explain(1).reasons[-1].text)
+    with pytest.raises(AttributeError, match="linear"):
+        _ = qed.SVC().fit([[0.0], [1.0]], [0, 1]).coef_
 
 
 def test_a_kernel_of_rank_two_is_polished_too():

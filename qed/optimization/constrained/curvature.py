@@ -70,6 +70,30 @@ def curvature(problem: Constrained, kkt: KKT) -> Curvature:
     return Curvature(lowest, strict, vector, size, dimension)
 
 
+def falls(problem: Constrained, kkt: KKT) -> float | None:
+    """The largest curvature along all that the constraints allow, where it is negative: a strict local maximum.
+
+    No inequality and no bound may push: along a step that leaves it f rises. Those that hold the point with no force
+    are left out, so that the Lagrangian is f - y'h, and bends down on the null space of all rows of h.
+    """
+    active, y = active_set(problem, kkt), kkt.multipliers
+    fixed = np.flatnonzero(problem.bounds.lower == problem.bounds.upper)
+    rows, weak = active.rows[active.rows < problem.equalities], 1e-7 * max(1.0, float(np.abs(kkt.seen.g).max()))
+    pushing = (
+        y.y[active.rows[active.rows >= problem.equalities]], y.lower[np.setdiff1d(active.lower, fixed)],
+        y.upper[np.setdiff1d(active.upper, fixed)],
+    )  # fmt: skip
+    if any((np.abs(part) > weak).any() for part in pushing):
+        return None
+    H, free = -problem.hessian(kkt.seen.x, y.y), np.setdiff1d(np.arange(problem.n), fixed)
+    if problem.sparse:
+        found = _sparse(problem, kkt, rows, free, H)
+    else:
+        lowest, vector, dimension = _least(H, kkt.seen.J[rows], free)
+        found = Curvature(lowest, lowest, vector, float(np.abs(H).max(initial=0.0)), dimension)
+    return -found.lowest if found.zero < found.lowest < np.inf else None
+
+
 def rises(problem: Constrained, kkt: KKT) -> bool:
     """Whether f rises to first order along every direction but 0 that the active constraints allow to first order.
 

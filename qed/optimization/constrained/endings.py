@@ -8,7 +8,7 @@ import numpy as np
 
 from qed.answer import Reason
 from qed.optimization.bounds import drawn
-from qed.optimization.constrained.curvature import rises
+from qed.optimization.constrained.curvature import falls, rises
 from qed.optimization.constrained.duality import nowhere_lower
 from qed.optimization.constrained.engine import Said
 from qed.optimization.constrained.fritz_john import FritzJohn, balance, fritz_john
@@ -183,6 +183,13 @@ def _kkt_point(problem: Constrained, best: Solved) -> Told:
         text = f"A KKT point: {held}; how the Lagrangian bends along the constraints was not found."
         return Told(Ending.UNDECIDED, text, "the least curvature on the null space of the active constraints")
     if bends_down(best):
+        highest = falls(problem, best.kkt)
+        if highest is not None:
+            text = (
+                f"A maximum under the constraints: to first order no step that they allow changes f ({size}), and the "
+                f"Lagrangian bends down, by {-highest:.3g} at least, along all that they leave free."
+            )
+            return Told(Ending.MAXIMUM, text, direction=bend.vector)
         text = f"Not a minimum: {held}, but the Lagrangian bends down ({bend.lowest:.3g}) along one left free."
         return Told(Ending.SADDLE, text, direction=bend.vector)
     if bend.dimension == 0 and bend.strict == np.inf:

@@ -26,7 +26,7 @@ from qed.domains.patterns import TooDense, jacobian_pattern
 from qed.domains.widened import is_narrow
 from qed.errors import QedError
 from qed.graph.dtypes import is_real
-from qed.graph.function import Function, read
+from qed.graph.function import Function, confirm_known, read
 from qed.graph.trace import is_float
 from qed.optimization.bounds import Bounds, bounds_of
 from qed.optimization.constrained.derivatives import Derivatives, derivatives_of
@@ -231,6 +231,7 @@ def constrained(
             constraint returns truth values or integers; QED007 for bounds that do not fit.
     """
     objective = read(fun, x0, *args)
+    confirm_known(objective)
     box = bounds_of(bounds, x0)
     parts = [_rows(given, name, x0, args) for given, name in ((equality, "equality"), (inequality, "inequality"))]
     asked = (fun, x0, args, equality, inequality, bounds)
@@ -251,6 +252,7 @@ def _rows(given: Any, name: str, x0: Any, args: tuple[Any, ...]) -> Rows | None:
         raise QedError("QED007", f"{name}= is no function", because, f"give {name}=lambda x: ...")
     try:
         function = read(given, x0, *args, scalar=False)
+        confirm_known(function)
     except QedError as error:
         what, because, instead = f"{name}: {error.what}", error.because, error.instead
         if error.code == "QED002" and "size 0" in error.what:

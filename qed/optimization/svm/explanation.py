@@ -40,8 +40,8 @@ class Tried:
 class Held:
     """What holds the plane.
 
-    `margin` is 1 / |w|; `on_margin` and `beyond` are the training rows with 0 < a < C and with a = C, strongest first;
-    `misclassified` those on the wrong side; `objective` is P, `dual_gap` the proved gap.
+    `margin` is 1 / |w|, infinite where w is 0; `on_margin` and `beyond` are the training rows with 0 < a < C and with
+    a = C, strongest first; `misclassified` those on the wrong side; `objective` is P, `dual_gap` the proved gap.
     """
 
     margin: float
@@ -54,7 +54,7 @@ class Held:
 
 def explained(
     fit: Any, names: Sequence[str], classes: tuple[str, str], certificate: DualityGap, tried: Sequence[Tried],
-    assumed: str | None,
+    assumed: str | None, remarks: Sequence[Reason] = (),
 ) -> Answer[Held]:  # fmt: skip
     """The answer for one problem.
 
@@ -65,6 +65,7 @@ def explained(
         certificate: of the gap.
         tried: fits at other prices.
         assumed: what the proof assumes besides the data.
+        remarks: what else is to be said of the problem, at the end.
     """
     held = held_by(fit)
     bracket = fit.bracket
@@ -76,7 +77,7 @@ def explained(
     touching = len(held.on_margin) + len(held.beyond)
     headline = (
         f"The plane between {classes[0]} and {classes[1]} is optimal to {bracket.relative:.1g} of its objective; "
-        f"{touching} of {len(fit.signs)} rows hold it, with a margin of {held.margin:.4g}."
+        f"{touching} of {len(fit.signs)} rows hold it, with {_told(held.margin)}."
     )
     if tells_nothing(fit):
         headline = (
@@ -88,9 +89,10 @@ def explained(
         return Answer(claim, Standing.UNKNOWN, held, arithmetic="reals", headline=headline, missing=(missing,))
     reasons = (
         Reason("weak duality", "D(a) <= P* <= P(w)", f"{bracket.dual:.9g} <= P* <= {bracket.primal:.9g}"),
-        Reason("margin", "1 / |w|", f"1 / {fit.length:.4g} = {held.margin:.4g}", role="margin"),
+        _margin(fit),
         *_forces(fit, held, names),
         *(_trade(fit, each) for each in tried),
+        *remarks,
     )
     return Answer(
         claim,
@@ -117,8 +119,28 @@ def held_by(fit: Any) -> Held:
     on = tuple(int(fit.index[k]) for k in order if 0 < force[k] < price[k])
     beyond = tuple(int(fit.index[k]) for k in order if 0 < force[k] == price[k])
     wrong = tuple(int(k) for k in fit.index[fit.signs * (fit.values + fit.offset) <= 0])
-    margin = 1.0 / fit.length if fit.length > 0 else np.inf
-    return Held(float(margin), float(fit.bracket.primal), float(fit.bracket.gap), on, beyond, wrong)
+    return Held(fit.margin, float(fit.bracket.primal), float(fit.bracket.gap), on, beyond, wrong)
+
+
+def _told(margin: float) -> str:
+    return f"a margin of {margin:.4g}" if np.isfinite(margin) else "no margin, since w is 0"
+
+
+def _margin(fit: Any) -> Reason:
+    if not fit.length > 0:
+        return Reason("margin", "1 / |w|", text="w is 0: there is no plane, and no margin", role="margin")
+    return Reason("margin", "1 / |w|", f"1 / {fit.length:.4g} = {fit.margin:.4g}", role="margin")
+
+
+def offset_is_shrunk(fit: Any) -> Reason:
+    """That the objective draws the offset towards 0, and how much of it that is."""
+    share = 0.5 * (fit.square - fit.length**2)
+    text = (
+        f"the objective holds b^2 / (2 s^2) besides |w|^2 / 2, s = intercept_scaling: {share:.4g} beside "
+        f"{0.5 * fit.length**2:.4g}; so the offset is drawn towards 0 like a weight, less so with a larger s or with "
+        "features of mean 0"
+    )
+    return Reason("offset", "P = |w|^2 / 2 + b^2 / (2 s^2) + sum C_i hinge_i", text=text, role="where")
 
 
 def _forces(fit: Any, held: Held, names: Sequence[str]) -> list[Reason]:
@@ -126,9 +148,9 @@ def _forces(fit: Any, held: Held, names: Sequence[str]) -> list[Reason]:
     found = [
         Reason(
             "balance of forces",
-            "|w|^2 = sum a_i y_i f_i",
-            f"{fit.length**2:.6g} = {total:.6g}",
-            predicted=float(fit.length**2),
+            "|w|^2 + b^2 / s^2 = sum a_i y_i f_i" if fit.shrunk else "|w|^2 = sum a_i y_i f_i",
+            f"{fit.square:.6g} = {total:.6g}",
+            predicted=float(fit.square),
             observed=total,
             standing=Standing.MEASURED,
             role="held by",
@@ -165,6 +187,6 @@ def _trade(fit: Any, tried: Tried) -> Reason:
         observed=tried.fit.bracket.dual,
         standing=Standing.MEASURED,
         role="tried",
-        text=f"C = {tried.price:.4g}: margin {other.margin:.4g} instead of {here.margin:.4g}, "
+        text=f"C = {tried.price:.4g}: {_told(other.margin)} instead of {_told(here.margin)}, "
         f"{len(other.misclassified)} rows on the wrong side instead of {len(here.misclassified)}",
     )

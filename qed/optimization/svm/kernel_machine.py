@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import combinations
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from qed.optimization.svm import kernel as kernels
 from qed.optimization.svm.decomposition import by_estimator, by_matrix
 from qed.optimization.svm.grams import KERNELS, Gram, variance
 from qed.optimization.svm.machine import Fit, Machine, check_is_fitted, validate_data
+from qed.optimization.svm.semidefinite import ROWS, confirm_kernel
 
 Array = np.ndarray
 ACCURACY, LOOSE, DEAR = 1e-3, 1e-4, 10.0
@@ -33,7 +34,7 @@ class SVC(Machine):
     Args:
         C: the price of a unit of hinge loss.
         kernel: 'rbf', 'linear', 'poly', or a callable that takes two matrices of rows and gives the matrix of products,
-            which must be positive semidefinite.
+            which must be symmetric and positive semidefinite; a matrix that is seen not to be is refused.
         degree, gamma, coef0: the numbers of the kernel; gamma 'scale' is 1 / (d var X), 'auto' 1 / d.
         tol: the duality gap at which it stops, in parts of the objective.
         class_weight: by which C is multiplied for each class; a mapping, 'balanced', or None.
@@ -48,6 +49,7 @@ class SVC(Machine):
         margin_: 1 / |w|, the distance in the space of phi between the plane and the rows that hold it.
         support_, support_vectors_: the rows with a_i > 0.
         intercept_: b, one for each pair.
+        coef_: w, of shape (pairs, d); of the linear kernel only.
         n_iter_: Newton steps.
 
     Reference: Chang and Lin, "LIBSVM", 2011; Hintermueller, Ito and Kunisch, SIAM J. Optimization 13, 2003.
@@ -58,6 +60,8 @@ class SVC(Machine):
     >>> machine.predict([[0.0, 0.5], [0.0, 4.0]]), bool(machine.relative_gap_ <= 1e-6)
     (array([0, 1]), True)
     """
+
+    _scheme: ClassVar[str] = "one for each pair of classes"
 
     def __init__(
         self, C: float = 1.0, *, kernel: Any = "rbf", degree: int = 3, gamma: Any = "scale",
@@ -90,6 +94,7 @@ class SVC(Machine):
             raise ValueError(msg)
         self._numbers = {"gamma": float(gamma), "degree": int(self.degree), "coef0": float(self.coef0)}
         self._gram = Gram(self.kernel, **self._numbers)
+        self._confirmed: set[bytes] = set()
 
     def _problems(self, code: Array) -> list[tuple[Array, Array]]:
         found = []
@@ -103,6 +108,8 @@ class SVC(Machine):
         rows = X[index[used]]
         diagonals = self._gram.diagonals(rows)
         kernel = kernels.Kernel(self._block_of(rows), len(used), diagonals)
+        if callable(self.kernel):
+            self._confirm(kernel, index[used])
         found, steps = self._near(kernel, rows, signs[used], prices[used])
         bracket = kernels.proved(kernel, signs[used], prices[used], found, float(self.tol))
         multipliers = np.zeros(len(index))
@@ -121,11 +128,22 @@ class SVC(Machine):
 
         return block
 
+    def _confirm(self, kernel: kernels.Kernel, index: Array) -> None:
+        """Refuse a callable whose matrix is not that of a kernel."""
+        if index.tobytes() in self._confirmed:
+            return
+        self._confirmed.add(index.tobytes())
+        assert kernel.diagonals is not None  # refuses a negative one
+        whole = kernel.whole()
+        if whole is not None:
+            confirm_kernel(whole, index)
+            return
+        some = np.unique(np.linspace(0, len(index) - 1, ROWS).astype(int))
+        confirm_kernel(kernel.block(some, some), index[some])
+
     def _near(self, kernel: kernels.Kernel, rows: Any, signs: Array, prices: Array) -> tuple[Any, int]:
         """The machine that libsvm and the polish give, at the first of its tolerances that reaches the gap."""
         whole = kernel.whole()
-        if callable(self.kernel) and whole is not None:
-            _symmetric(whole)
         best, steps = None, 0
         dear = self.tol >= LOOSE and float(np.mean(prices)) * kernel.mean_diagonal > DEAR
         for attempt in range(int(self.max_iter)):
@@ -147,6 +165,15 @@ class SVC(Machine):
         super()._publish(n)
         self.intercept_ = np.array([fit.offset for fit in self._fits])
         self.support_vectors_ = self._sample[self.support_]
+
+    @property
+    def coef_(self) -> Array:
+        """The weights w of the features, of shape (pairs, d): f(x) + b = w . x + b. There are none but linear ones."""
+        if self.kernel != "linear":
+            msg = f"coef_ belongs to kernel='linear', and the kernel is {self.kernel!r}"
+            raise AttributeError(msg)
+        check_is_fitted(self)
+        return np.stack([self._sample[fit.index].T @ (fit.signs * fit.multipliers) for fit in self._fits])
 
     def _assumed(self) -> str | None:
         return "the kernel's matrix has the entries that were computed, and is positive semidefinite"
@@ -189,12 +216,3 @@ class SVC(Machine):
             sums[:, high] += score
             sums[:, low] -= score
         return votes + sums / (3.0 * (np.abs(sums) + 1.0))
-
-
-def _symmetric(matrix: Array) -> None:
-    """Raise ValueError where the matrix of a kernel is not symmetric but for rounding."""
-    off = np.abs(matrix - matrix.T)
-    i, j = np.unravel_index(int(np.argmax(off)), off.shape)
-    if off[i, j] > 1e-8 * float(np.abs(matrix).max()):
-        msg = f"the kernel is not symmetric: of rows {i} and {j} it is {matrix[i, j]:.6g}, turned {matrix[j, i]:.6g}"
-        raise ValueError(msg)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from scipy import sparse
@@ -38,7 +38,7 @@ class LinearSVC(Machine):
         dual_gap_: P(w, b) is at most so much above the least value: proved, in units of P; k numbers for k > 2.
         relative_gap_: the greatest of the gaps in parts of P.
         multipliers_: the force a_i in [0, C_i] with which each row holds the plane, of shape (n,) or (k, n).
-        margin_: 1 / |w|, the distance between the plane and the rows that hold it; with the offset in |w|.
+        margin_: 1 / |w|, the distance between the plane and the rows on the margin.
         support_: the rows with a_i > 0.
         n_iter_: Newton steps.
 
@@ -49,6 +49,8 @@ class LinearSVC(Machine):
     >>> machine.predict([[1.5, 0.0], [2.5, 0.0]]), bool(machine.relative_gap_ <= 1e-6)
     (array([0, 1]), True)
     """
+
+    _scheme: ClassVar[str] = "one for each class against the rest"
 
     def __init__(
         self, C: float = 1.0, *, tol: float = 1e-6, fit_intercept: bool = True,
@@ -80,7 +82,8 @@ class LinearSVC(Machine):
         multipliers[used] = found.multipliers
         values = signs * (signed @ found.weights) if whole else self._rows(X) @ found.weights
         return Fit(
-            index, signs, prices, found.weights, multipliers, 0.0, values, found.bracket, found.newton_steps
+            index, signs, prices, found.weights, multipliers, 0.0, values, found.bracket, found.newton_steps,
+            shrunk=bool(self.fit_intercept),
         )  # fmt: skip
 
     def _signed(self, X: Any, signs: Array) -> Any:

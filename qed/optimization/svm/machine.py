@@ -11,13 +11,14 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from qed.answer import Reason
 from qed.certificates.duality_gap import DualityGap
 from qed.errors import QedError
-from qed.optimization.svm.explanation import Held, Tried, explained, tells_nothing
+from qed.optimization.svm.explanation import Held, Tried, explained, offset_is_shrunk, tells_nothing
 from qed.optimization.svm.problem import Bracket
 
 try:
@@ -53,13 +54,27 @@ class Fit:
     values: Array
     bracket: Bracket
     steps: int
+    shrunk: bool = False
+    """Whether the last weight is b / s, that of a constant feature s: the objective holds its square, too."""
 
     @property
     def length(self) -> float:
         """|w|, in the space where the plane is a plane."""
         if len(self.weights):
-            return float(np.linalg.norm(self.weights))
-        return math.sqrt(max(float((self.signs * self.multipliers) @ self.values), 0.0))
+            return float(np.linalg.norm(self.weights[:-1] if self.shrunk else self.weights))
+        return math.sqrt(max(self.square, 0.0))
+
+    @property
+    def margin(self) -> float:
+        """1 / |w|, how far from the plane the rows are that lie on the margin; infinite where w is 0."""
+        return 1.0 / self.length if self.length > 0 else math.inf
+
+    @property
+    def square(self) -> float:
+        """Twice what the objective holds besides the hinges: |w|^2, with (b / s)^2 where the offset is shrunk."""
+        if len(self.weights):
+            return float(self.weights @ self.weights)
+        return float((self.signs * self.multipliers) @ self.values)
 
 
 class Machine(ClassifierMixin, BaseEstimator):
@@ -69,6 +84,7 @@ class Machine(ClassifierMixin, BaseEstimator):
     tol: float
     class_weight: Any
     max_iter: int
+    _scheme: ClassVar[str]
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the machine.
@@ -152,8 +168,7 @@ class Machine(ClassifierMixin, BaseEstimator):
         self.multipliers_ = multipliers[0] if one else multipliers
         self.support_ = np.flatnonzero(multipliers.any(axis=0))
         self.n_iter_ = max(fit.steps for fit in fits)
-        gaps, lengths = [fit.bracket.gap for fit in fits], [fit.length for fit in fits]
-        margins = [1.0 / length if length > 0 else math.inf for length in lengths]
+        gaps, margins = [fit.bracket.gap for fit in fits], [fit.margin for fit in fits]
         self.dual_gap_ = gaps[0] if one else np.array(gaps)
         self.margin_ = margins[0] if one else np.array(margins)
         self.relative_gap_ = max(fit.bracket.relative for fit in fits)
@@ -192,7 +207,16 @@ class Machine(ClassifierMixin, BaseEstimator):
         called = [str(names[k]) if names is not None else f"row {k}" for k in fit.index]
         tried = [self._tried(fit, factor) for factor in (0.1, 10.0)]
         classes = self._classes_of(problem)
-        return explained(fit, called, classes, self._certificate(fit), tried, self._assumed())
+        remarks = (*((offset_is_shrunk(fit),) if fit.shrunk else ()), *self._one_of_many(problem))
+        return explained(fit, called, classes, self._certificate(fit), tried, self._assumed(), remarks)
+
+    def _one_of_many(self, problem: int) -> tuple[Reason, ...]:
+        """That there are more planes than the one that is explained."""
+        count = len(self._fits)
+        if count == 1:
+            return ()
+        text = f"this is plane {problem} of {count}, {self._scheme}; explain(problem=k), k < {count}, tells of each"
+        return (Reason("more classes", text=text, role="where"),)
 
     def _tried(self, fit: Fit, factor: float) -> Tried:
         again = self._solved(self._sample, fit.index, fit.signs, factor * fit.prices)

@@ -141,3 +141,30 @@ def test_multipliers_of_another_convention_are_named():
             multipliers={"equality": [given]},
         )  # fmt: skip
         assert answer.kind == "not_stationary" and says in answer.headline and "judged by its own" in answer.headline
+
+
+@pytest.mark.parametrize(
+    ("fun", "at", "options", "kind"),
+    [
+        (lambda x: x[0], [1.0, 0.0], {"equality": lambda x: x @ x - 1}, "maximum"),
+        (lambda x: -(x @ x), [0.0, 0.0], {"inequality": lambda x: x[0]}, "maximum"),  # held with no force
+        (lambda x: x[0] - x @ x, [0.0, 0.0], {"inequality": lambda x: x[0]}, "saddle"),  # f rises off the plane
+    ],
+)
+def test_where_all_free_directions_bend_down_it_is_a_maximum(fun, at, options, kind):
+    answer = qed.verdict(fun, jnp.array(at), **options)
+    assert answer.kind == kind and [one.code for one in answer.findings] == (["QED303"] if kind == "saddle" else [])
+
+
+def test_under_a_transformation_it_is_said_that_numbers_are_not_known():
+    above, start = {"inequality": lambda x: x[0] - 1}, jnp.zeros(2)
+    for ask in (
+        lambda x: qed.minimize(f, x, **above).x,
+        lambda x: qed.verdict(f, x, **above).fun,
+        lambda x: qed.verdict(f, x).fun,
+        lambda y: qed.minimize(lambda x: f(x - y), np.zeros(2), **above).x,
+        lambda y: qed.minimize(f, np.zeros(2), inequality=lambda x: x - y).x,
+    ):
+        with pytest.raises(QedError, match="traced") as caught:
+            jax.eval_shape(ask, start)
+        assert caught.value.code == "QED010"
