@@ -91,7 +91,7 @@ def _cut(case: Judged, answer: Answer[Verdict]) -> Answer[Verdict]:
     """The answer, unless a stop_gradient cuts off slopes a little aside, and with them curvatures here."""
     stops = any(equation.primitive == "stop_gradient" for equation in case.objective.function.graph.walk())
     settled = answer.value is not None and answer.value.kind in (Ending.MINIMUM, Ending.FLAT_MINIMUM, Ending.SADDLE)
-    if answer.proved or not stops or not settled:
+    if not stops or not settled:
         return answer
     random, n = np.random.default_rng(0), len(case.here.x)
     there = case.objective.at(
@@ -102,8 +102,14 @@ def _cut(case: Judged, answer: Answer[Verdict]) -> Answer[Verdict]:
     found = slope(case.objective, there, unit, case.objective.noise(there.f)) if there.finite else None
     if found is None or found.kinked or not found.disagrees or explained(replace(case, here=there), found, unit):
         return answer
-    text = (
-        f"A stop_gradient is in the way: a little aside the values have slope {found.observed:.6g} along a direction, "
-        f"the gradient says {found.promised:.6g}. By slopes and curvatures: {answer.headline}"
+    aside = (
+        f"a little aside the values have slope {found.observed:.6g} along a direction, the gradient says "
+        f"{found.promised:.6g}"
     )
+    if answer.proved:
+        headline = f"{str(answer.headline).rstrip('.')}. But a stop_gradient is in the way: {aside}."
+        part = check_gradient(case.asked[0], as_tree(case, there.x), *case.asked[2])
+        findings = (*answer.findings, *part.findings)
+        return replace(answer, headline=headline, findings=findings, answers=(*answer.answers, part))
+    text = f"A stop_gradient is in the way: {aside}. By slopes and curvatures: {answer.headline}"
     return case.says(Ending.STOP_GRADIENT, text)

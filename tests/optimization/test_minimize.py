@@ -173,3 +173,11 @@ def test_a_run_that_falls_without_end_is_told_by_how_far_it_fell():
     for f, told, kind in ((-1e31, True, "unbounded_below"), (-1e29, False, "undecided")):
         case = Judged(objective, Seen(x, f, x), bounds_of(None, x), (None, x, ()), None, start, 0.0)
         assert (bottomless(case), str(fallen(case).kind)) == (told, kind)
+
+
+def test_a_stop_gradient_is_told_beside_a_minimum_that_is_proved():
+    def valley(x):
+        return 10 * (x[1] - jax.lax.stop_gradient(x[0]) ** 2) ** 2 + (1 - x[0]) ** 2
+
+    answer = qed.verdict(valley, jnp.ones(2))
+    assert answer.kind == "stop_gradient" or (answer.proved and "stop_gradient is in the way" in answer.headline)
