@@ -7,6 +7,7 @@ unique multipliers and no strict complementarity: it proves how low f can be whe
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -37,6 +38,8 @@ from qed.standing import Standing
 Array = np.ndarray
 SHORT = 20
 """With up to so many parameters multipliers are tried as short fractions, too; with more, at last."""
+LONGEST = 4.0
+"""Seconds of processor time after which no other multipliers are tried."""
 CLOSE, NOTHING = 1e-6, 1e-8
 """A bound that is farther below f, relative, is not told; with one this close no lower point is looked for."""
 
@@ -192,9 +195,9 @@ def bounded_below(problem: Constrained, kkt: KKT) -> Answer[float] | None:
     apart = parts(problem)
     if apart is None:
         return None
-    f, best = kkt.seen.f, None
+    f, best, began = kkt.seen.f, None, time.thread_time()
     for digits in (12, 1000, 2**53) if problem.n <= SHORT else (2**53, 1000):
-        if problem.n > SHORT and best is not None:
+        if (problem.n > SHORT and best is not None) or time.thread_time() - began > LONGEST:
             break
         made = apart.bound([Fraction(float(v)).limit_denominator(digits) for v in y], 1, kkt.seen.x)
         if made is not None and (best is None or made.bound > best.bound):

@@ -262,19 +262,22 @@ def bordered(block: Array, right: Array, last: float) -> Array | None:
     [-1.0, 1.0, 2.0]
     """
     size = len(block)
-    matrix = 0.5 * (block + block.T)
-    matrix.flat[:: size + 1] += RIDGE * float(np.mean(np.diag(block)))
-    try:
-        both = cho_solve(cho_factor(matrix, lower=True, check_finite=False), np.column_stack([right, np.ones(size)]))
+    matrix, ridge = np.array(block, order="C"), RIDGE * float(np.mean(np.diag(block)))
+    matrix.flat[:: size + 1] += ridge
+    try:  # of the transpose, which is laid out as LAPACK wants it
+        factor = cho_factor(matrix.T, lower=True, overwrite_a=True, check_finite=False)
+        both = cho_solve(factor, np.column_stack([right, np.ones(size)]))
         level = (float(both[:, 0].sum()) - last) / float(both[:, 1].sum())
         moves = both[:, 0] - level * both[:, 1]  # cancels where K is nearly singular
-        off = np.abs(matrix @ moves + level - right).max(), abs(float(moves.sum()) - last)
-        if off[0] <= EXACT * (1.0 + np.abs(right).max()) and off[1] <= EXACT * (1.0 + np.abs(moves).sum()):
+        off = np.abs(block @ moves + ridge * moves + level - right).max(), abs(float(moves.sum()) - last)
+        if off[0] <= EXACT * (1.0 + np.abs(right).max() + np.abs(moves).max()) and off[1] <= EXACT * (
+            1.0 + np.abs(moves).sum()
+        ):
             return np.append(moves, level)
     except (LinAlgError, ValueError, ZeroDivisionError):
         pass
     system = np.ones((size + 1, size + 1))
-    system[:size, :size] = matrix
+    system[:size, :size] = 0.5 * (block + block.T) + ridge * np.eye(size)
     system[size, size] = 0.0
     try:
         with warnings.catch_warnings():
