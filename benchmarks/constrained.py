@@ -20,8 +20,8 @@ is stopped goes on where it was; a solver that does not stop by itself ends its 
     python -m benchmarks.constrained --sparse 1000      the sparse beside the dense route, kept beside the table
 
 The promise: at least 95 % of the verified problems are solved by qed, no false success, its own multipliers at all that
-it solves, at least 70 % of them PROVED; at most 8 evaluations in the median (not reached), and sparse problems of
-1,000 variables at least 16 times as fast as by dense matrices in the same run.
+it solves, at least 70 % of them PROVED; at most 8 evaluations in the median, and sparse problems of 1,000 variables at
+least 16 times as fast as by dense matrices in the same run.
 """
 
 from __future__ import annotations
