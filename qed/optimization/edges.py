@@ -140,7 +140,7 @@ def is_step(equation: Equation) -> bool:
 def among(case: Judged) -> str:
     """Whether f is lower at one of some points around, in words."""
     n = len(case.here.x)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(case.seed)
     tried = [*np.eye(n)[:20], *rng.standard_normal((20, n))]
     size, count = max(1.0, float(np.linalg.norm(case.here.x))), 0
     for direction in tried:

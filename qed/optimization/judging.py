@@ -49,10 +49,14 @@ from qed.optimization.proving import WORK, proved
 from qed.optimization.running import Ended, curvatures, lower_along
 from qed.optimization.saturation import saturated
 from qed.optimization.solution import Ending, Verdict
+from qed.optimization.valleys import without_end
 
 Array = np.ndarray
 NEAR = 1e-3
 """A critical point is called the one of x within this distance, relative to 1 + |x|."""
+
+UNSETTLED = (Ending.FLAT_MINIMUM, Ending.SADDLE, Ending.ILL_CONDITIONED, Ending.UNDECIDED)
+"""What a run along a valley without an end looks like where it halts."""
 
 
 def judged(
@@ -64,7 +68,7 @@ def judged(
     ended: Ended | None = None,
     start: Seen | None = None,
 ) -> Answer[Verdict]:
-    """The verdict on a point.
+    """The verdict on a point; what is measured can be repeated, along other random directions.
 
     Args:
         objective: the loss.
@@ -74,8 +78,29 @@ def judged(
         ended: the run that ended there, if there was one.
         start: where it began.
     """
+    answer = _judged(objective, here, bounds, asked, ended, start, 0)
+    if not answer.measured or answer.recheck is not None or answer.value is None:
+        return answer
+    kind = answer.value.kind
+
+    def again() -> bool:
+        other = _judged(Objective(objective.function), here, bounds, asked, ended, start, 1)
+        return other.value is not None and other.value.kind is kind
+
+    return replace(answer, recheck=again)
+
+
+def _judged(
+    objective: Objective,
+    here: Seen,
+    bounds: Bounds,
+    asked: tuple[Any, Any, tuple[Any, ...]],
+    ended: Ended | None,
+    start: Seen | None,
+    seed: int,
+) -> Answer[Verdict]:
     rough = objective.noise(here.f) if np.isfinite(here.f) else float("nan")
-    case = Judged(objective, here, bounds, asked, ended, start, rough)
+    case = Judged(objective, here, bounds, asked, ended, start, rough, seed)
     if (bottomless(case) or (ended is not None and ended.how == "away")) and not turned(case):
         return _fell(case)
     if not here.finite:
@@ -85,7 +110,11 @@ def judged(
     if wrong is not None:
         proved = _minimum_all_the_same(case) if bounds.open else None
         return wrong if proved is None else proved
-    return noted(case, _in_the_open(case) if bounds.open else _in_the_box(case))
+    answer = noted(case, _in_the_open(case) if bounds.open else _in_the_box(case))
+    if answer.proved or answer.value is None or answer.value.kind not in UNSETTLED:
+        return answer
+    valley = without_end(case)
+    return answer if valley is None else valley
 
 
 def _minimum_all_the_same(case: Judged) -> Answer[Verdict] | None:
@@ -144,6 +173,8 @@ def _wrong_gradient(case: Judged) -> Answer[Verdict] | None:
         if found.disagrees and not explained(case, found, unit):
             fun, x, args = case.asked
             part = check_gradient(fun, x, *args)
+            if str(getattr(part.value, "verdict", "")) == "agrees":  # rounding, or a step across which f turns
+                continue
             kind = Ending.STOP_GRADIENT if _stopped(part) else Ending.GRADIENT_WRONG
             name = "A stop_gradient is in the way" if kind is Ending.STOP_GRADIENT else "The gradient is wrong"
             text = (
@@ -210,7 +241,12 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         steps = in_steps(case, flats)
         if steps is not None:
             return steps
-        text = f"Not a minimum: {len(flats)} directions do not bend, and along one of them f falls."
+        many = (
+            "one direction does not bend, and along it"
+            if len(flats) == 1
+            else (f"{len(flats)} directions do not bend, and along one of them")
+        )
+        text = f"Not a minimum: {many} f falls."
         return case.says(Ending.SADDLE, text, parts=(part,), direction=point.directions[0].vector if flats else None)
     if nature == "maximum":
         return case.says(Ending.MAXIMUM, "A maximum, by derivatives of higher order.", parts=(part,))
@@ -345,7 +381,9 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
         and values[0] < -max(1e-8, case.rounding(len(values))) * max(abs(values[-1]), 1e-300)
         and falls(case, [vectors[:, 0]])
     ):
-        text = f"Not a minimum: {count} parameters are held by bounds, and along one direction of the others f falls."
+        held_ones = "" if not count else f"{count} parameter{'s are' if count > 1 else ' is'} held by bounds, and "
+        way = case.named(vectors[:, 0])
+        text = f"Not a minimum: {held_ones}along {way} f falls, with a curvature of {values[0]:.3g}."
         return case.says(Ending.SADDLE, text, direction=as_tree(case, vectors[:, 0]), **dict[str, Any](ends))
     free = np.where(held, 0.0, box.slope(here.x, here.g))
     gain = 0.0

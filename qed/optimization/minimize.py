@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from qed.errors import QedError
 from qed.graph.function import confirm_known, read
 from qed.graph.trace import is_float
 from qed.optimization.bounds import Bounds, bounds_of, drawn
+from qed.optimization.compass import compass
 from qed.optimization.compiled import descend, is_traced, under_a_trace
 from qed.optimization.constrained.answering import minimize_constrained
 from qed.optimization.judging import judged
@@ -143,15 +145,21 @@ def minimize(
         return answer
 
     answer = ask(best)
+    if own and starts == 1 and answer.value is not None and answer.value.kind is Ending.KINK:
+        lower = compass(objective, best.here, box)
+        if lower is not None:
+            best = replace(best, here=lower)
+            runs, answer = [best], ask(best)
+            sizes.setdefault(id(best), objective.sizes)
     if own and starts == 1 and best.how == "stationary" and _open(answer, best.here, start):
         best, answer, told = _decided(objective, start, box, tol, (best, answer), ask)
         runs, notes = [best], (*notes, *told)
         sizes.setdefault(id(best), objective.sizes)
     counts = {**objective.counts, "steps": best.steps}
-    point = objective.tree(x0, best.here.x)
+    here = best.here if np.isfinite(best.here.f) and np.all(np.isfinite(best.here.x)) else objective.before or best.here
+    point = objective.tree(x0, here.x)
     verdict = answer.value
     assert verdict is not None
-    here = best.here
     value = Solution(
         point, here.f, objective.tree(x0, here.g), _multipliers(objective, x0, here, box), counts, verdict.kind, chosen,
         verdict, None if box.open else lambda: _prices(fun, point, args, bounds),

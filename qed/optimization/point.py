@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Answer, Missing, Reason
+from qed.calculus.shares import shares
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen, Wide
 from qed.optimization.probing import Slope, ray, slope
@@ -31,6 +32,7 @@ class Judged:
     ended: Ended | None
     start: Seen | None
     noise: float
+    seed: int = 0
 
     @property
     def left(self) -> float:
@@ -45,6 +47,14 @@ class Judged:
     def rounding(self, n: int) -> float:
         """Up to which size, relative to the largest, a curvature among n may be rounding."""
         return 8 * n * self.objective.eps
+
+    def named(self, direction: Array) -> str:
+        """Which parameters a direction consists of, in words."""
+        function = self.objective.function
+        found = shares(
+            direction / np.linalg.norm(direction), function.paths, [np.shape(p) for p in function.parameters]
+        )
+        return ", ".join(f"{share:.0%} {name}" for name, share in found if share >= 0.05) or "all parameters alike"
 
     def verdict(self, kind: Ending, **values: Any) -> Verdict:
         """The value of an answer."""
@@ -181,7 +191,7 @@ def jumped(case: Judged, gain: float, ends: dict[str, Any]) -> Answer[Verdict] |
     n, f = len(case.here.x), case.here.f
     noise = min(case.noise, max(4 * case.objective.noise(f), 1e-4 * max(1.0, abs(f))))  # a jump scatters values, too
     size = max(1.0, float(np.linalg.norm(case.here.x)))
-    tried = [*np.eye(n)[:20], *np.random.default_rng(0).standard_normal((8, n))]
+    tried = [*np.eye(n)[:20], *np.random.default_rng(case.seed).standard_normal((8, n))]
     for t in (1e-6, 1e-4):
         for direction in tried:
             for sign in (1.0, -1.0):
@@ -203,7 +213,7 @@ def units(case: Judged) -> list[Array]:
     """Directions in the parameters that no bound holds: down the slope, and one at random."""
     free = ~case.bounds.held(case.here.x, case.here.g)
     free &= (case.here.x > case.bounds.lower) & (case.here.x < case.bounds.upper)
-    random = np.random.default_rng(0).standard_normal(len(free))
+    random = np.random.default_rng(case.seed).standard_normal(len(free))
     found = []
     for v in (np.where(free, -case.here.g, 0.0), np.where(free, random, 0.0)):
         size = float(np.linalg.norm(v))

@@ -114,6 +114,7 @@ def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most:
         move, predicted, inside = newton.step(objective, here, radius, matrix, bounds, scale)
         trial = objective.at(bounds.project(here.x + move))
         if np.isneginf(trial.f):
+            objective.before = here
             return trial, "away", taken
         if np.array_equal(trial.x, here.x):
             return here, "stuck", taken
@@ -178,6 +179,7 @@ def _by_search(
             fresh = True
             continue
         if not new.finite or _far(new):
+            objective.before = here
             return new, "away", taken
         memory.learn(new.x - here.x, new.g - here.g)
         here, fresh = new, False
@@ -195,6 +197,7 @@ def _by_momentum(
         if new is None:
             return state.here, "stuck", taken
         if not new.here.finite or _far(new.here):
+            objective.before = state.here
             return new.here, "away", taken
         state = new
     return state.here, "stationary" if small(objective, bounds, state.here, tol) else "budget", most
@@ -208,7 +211,7 @@ def escape(objective: Objective, here: Seen, bounds: Bounds) -> Seen | None:
     values, vectors = lowest
     if bounds.open and len(values) and abs(values[0]) <= objective.eps * max(1.0, abs(values[-1])):
         fine = hidden_gradient(objective, here)
-        return None if fine is None else lower_along(objective, here, -fine.unit, bounds)
+        return None if fine is None else first_lower(objective, here, -fine.unit, objective.noise(here.f))
     if (
         not len(values)
         or values[0] >= -1e-8 * max(abs(values[-1]), 1e-300)
@@ -234,6 +237,17 @@ def curvatures(objective: Objective, here: Seen, bounds: Bounds) -> tuple[Array,
     vectors = np.zeros((len(here.x), len(free)))
     vectors[free] = part
     return values, vectors
+
+
+LOOKS = 24
+"""At how many distances, up to a little beyond the origin, it is looked where the floats of f begin to fall."""
+
+
+def first_lower(objective: Objective, here: Seen, way: Array, noise: float) -> Seen | None:
+    """The nearest of some points along a direction at which f is lower by more than its noise."""
+    farthest = 1.25 * max(1.0, float(np.linalg.norm(here.x)))
+    tried = (objective.at(here.x + k / LOOKS * farthest * way) for k in range(1, LOOKS + 1))
+    return next((p for p in tried if p.finite and p.f < here.f - 2 * noise), None)
 
 
 def lower_along(

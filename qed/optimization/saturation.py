@@ -14,7 +14,7 @@ from qed.answer import Answer, Reason
 from qed.optimization.bottom import at_the_bottom
 from qed.optimization.hidden import Fine, fine_gradient, hidden_gradient, looks, slope_sign
 from qed.optimization.point import Judged, as_tree
-from qed.optimization.running import lower_along
+from qed.optimization.running import first_lower
 from qed.optimization.solution import Ending, Verdict
 from qed.standing import Standing
 
@@ -69,7 +69,7 @@ def _for_ever(case: Judged, way: Array) -> Answer[Verdict] | None:
 
 
 def _lower(case: Judged, fine: Fine) -> Answer[Verdict] | None:
-    there = lower_along(case.objective, case.here, -fine.unit, case.bounds, case.noise)
+    there = first_lower(case.objective, case.here, -fine.unit, case.noise)
     if there is None:
         return None
     bottom = at_the_bottom(case)

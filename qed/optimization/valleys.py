@@ -1,0 +1,57 @@
+"""Valleys that go on for ever: f falls while one parameter grows, if the others follow.
+
+(x y - 1)^2 + x^2 has the infimum 0 along y = 1/x and no point at which it is taken. Along no ray does it fall for long;
+so the parameter that a run has carried far is held at 4, 16, 64, ... times its value, and f is minimised in the others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qed.answer import Answer
+from qed.optimization.bounds import Bounds
+from qed.optimization.point import Judged, as_tree
+from qed.optimization.running import by_model
+from qed.optimization.solution import Ending, Verdict
+
+Array = np.ndarray
+FAR = 30.0
+"""How many times farther out than where the run began a parameter is to be."""
+FACTOR, LEAST, MOST = 4.0, 3, 6
+"""By how much it is moved at once, how many falls are needed and how many are looked for."""
+STEPS, PARAMETERS = 40, 200
+
+
+def without_end(case: Judged) -> Answer[Verdict] | None:
+    """The answer that f falls on however far one parameter goes; None where that is not seen.
+
+    Args:
+        case: the point where a run ended.
+    """
+    here = case.here
+    if case.start is None or not case.bounds.open or len(here.x) > PARAMETERS or len(here.x) < 2:
+        return None
+    i = int(np.argmax(np.abs(here.x)))
+    if abs(here.x[i]) < FAR * (1 + abs(case.start.x[i])):
+        return None
+    values, at = [here.f], here
+    for k in range(1, MOST + 1):
+        ends = np.full(len(here.x), np.inf)
+        ends[i] = FACTOR**k * here.x[i]
+        box = Bounds(np.where(np.isinf(ends), -np.inf, ends), ends)
+        began = case.objective.at(box.project(at.x))
+        if not began.finite:
+            break
+        there, _, _ = by_model(case.objective, began, box, 0.0, STEPS)
+        if not (there.finite and there.f < values[-1] - 2 * case.objective.noise(values[-1])):
+            break
+        values.append(there.f)
+        at = there
+    if len(values) <= LEAST or values[-1] > values[-2]:
+        return None
+    name = case.named(np.eye(len(here.x))[i])
+    text = (
+        f"No minimum is attained as far as was looked: with {name.split(' ', 1)[-1]} held at {here.x[i]:.3g} and up to "
+        f"{at.x[i]:.3g}, the least value in the others falls on, from {values[0]:.3g} to {values[-1]:.3g}."
+    )
+    return case.says(Ending.INFIMUM_NOT_ATTAINED, text, direction=as_tree(case, at.x - here.x))
