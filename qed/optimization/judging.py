@@ -23,7 +23,7 @@ from qed.errors import QedError
 from qed.graph.trace import is_float
 from qed.optimization.bottom import at_the_bottom
 from qed.optimization.bounds import Bounds
-from qed.optimization.edges import among, at_an_edge, in_steps, kink_nearby
+from qed.optimization.edges import among, in_steps
 from qed.optimization.gain import near_by
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.own_rules import culprit, noted
@@ -46,9 +46,10 @@ from qed.optimization.point import (
 )
 from qed.optimization.probing import slope
 from qed.optimization.proving import WORK, proved
-from qed.optimization.running import Ended, curvatures, lower_along
+from qed.optimization.running import Ended, curvatures
 from qed.optimization.saturation import saturated
 from qed.optimization.solution import Ending, Verdict
+from qed.optimization.stopped import stopped_short
 from qed.optimization.valleys import without_end
 
 Array = np.ndarray
@@ -272,7 +273,7 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     if away is not None:
         return away
     if found is None:
-        return _stopped_short(case, {})
+        return stopped_short(case, {})
     values, vectors = found
     zero = max(1e-10, case.rounding(len(values)))
     if abs(values[0]) <= zero * max(1.0, abs(values[-1])):
@@ -332,37 +333,7 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
             "Newton's method, which no scaling slows down, as many as at k = 1."
         )
         return case.says(Ending.ILL_CONDITIONED, text, **dict[str, Any](ends))
-    return _stopped_short(case, ends)
-
-
-def _stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
-    if case.ended is not None and case.ended.how == "diverged":
-        text = (
-            f"The run diverged: after {case.ended.steps} steps its value is not finite. Where it last was, the "
-            f"gradient is {case.left:.3g}; qed.step_size says which steps are stable."
-        )
-        return case.says(Ending.NOT_STATIONARY, text, **dict[str, Any](ends))
-    bottom = at_the_bottom(case)
-    if bottom is not None:
-        return bottom
-    if (case.ended is None or case.ended.how != "stationary") and (edge := at_an_edge(case)) is not None:
-        return edge
-    if case.ended is not None and case.ended.how == "budget":
-        left = f", and by the quadratic model f can fall by {ends['decrease']:.2g}" if "decrease" in ends else ""
-        text = f"The budget is spent: after {case.ended.steps} steps the gradient is {case.left:.3g}{left}."
-        return case.says(Ending.BUDGET_SPENT, text, **dict[str, Any](ends))
-    near = kink_nearby(case)
-    if near is not None:
-        return near
-    slope_ok = [u for u in units(case)[:1] if float(case.here.g @ u) < 0]
-    if slope_ok and lower_along(case.objective, case.here, slope_ok[0], case.bounds, case.noise) is not None:
-        if case.ended is not None and case.ended.how == "stationary":
-            text = f"Undecided: the gradient, {case.left:.3g}, is within the tolerance, and f still falls along it."
-            return case.unknown(Ending.UNDECIDED, text, "a smaller tolerance", **dict[str, Any](ends))
-        text = f"Not stationary: the gradient is {case.left:.3g}, and f falls along it."
-        return case.says(Ending.NOT_STATIONARY, text, direction=as_tree(case, slope_ok[0]), **dict[str, Any](ends))
-    text = f"Undecided: the gradient is {case.left:.3g}, and no test told what the point is."
-    return case.unknown(Ending.UNDECIDED, text, "a second derivative, or a better scaling", **dict[str, Any](ends))
+    return stopped_short(case, ends)
 
 
 def _in_the_box(case: Judged) -> Answer[Verdict]:
@@ -372,7 +343,7 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
     held = box.held(here.x, here.g)
     found = curvatures(case.objective, here, box)
     if found is None:
-        return _stopped_short(case, {})
+        return stopped_short(case, {})
     values, vectors = found
     ends = {} if not len(values) else {"lowest": float(values[0]), "highest": float(values[-1])}
     count = int(held.sum())
@@ -390,7 +361,7 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
     if len(values) and values[0] > case.rounding(len(values)) * abs(values[-1]):
         gain = 0.5 * float(np.sum((vectors.T @ free) ** 2 / values))
         if not bends_beyond(case, -vectors @ ((vectors.T @ free) / values), float(values[0])):
-            return _stopped_short(case, ends)
+            return stopped_short(case, ends)
     elif len(values):
         if (
             case.left <= 1e-6 * scale
@@ -408,7 +379,7 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
                 "direction of the others f bends by no more than rounding explains."
             )
             return case.says(Ending.FLAT_MINIMUM, text, **dict[str, Any](ends))
-        return _stopped_short(case, ends)
+        return stopped_short(case, ends)
     if (jump := jumped(case, gain, ends)) is not None:
         return jump
     if gain <= max(case.noise, 1e-10 * scale) and case.left <= 1e-4 * scale:
@@ -423,4 +394,4 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
         near = proved(case, case.says(Ending.MINIMUM, text, decrease=gain, **dict[str, Any](ends)), here.x)
         if near.proved:
             return near
-    return _stopped_short(case, ends)
+    return stopped_short(case, ends)

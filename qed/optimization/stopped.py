@@ -1,0 +1,43 @@
+"""Points where a run ended short of a stationary point: what is still to be said of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qed.answer import Answer
+from qed.optimization.bottom import at_the_bottom
+from qed.optimization.edges import at_an_edge, kink_nearby
+from qed.optimization.point import Judged, as_tree, units
+from qed.optimization.running import lower_along
+from qed.optimization.solution import Ending, Verdict
+
+
+def stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
+    """What a run that found no stationary point shows: an edge, a corner, a slope that is left, or nothing."""
+    if case.ended is not None and case.ended.how == "diverged":
+        text = (
+            f"The run diverged: after {case.ended.steps} steps its value is not finite. Where it last was, the "
+            f"gradient is {case.left:.3g}; qed.step_size says which steps are stable."
+        )
+        return case.says(Ending.NOT_STATIONARY, text, **dict[str, Any](ends))
+    bottom = at_the_bottom(case)
+    if bottom is not None:
+        return bottom
+    if (case.ended is None or case.ended.how != "stationary") and (edge := at_an_edge(case)) is not None:
+        return edge
+    if case.ended is not None and case.ended.how == "budget":
+        left = f", and by the quadratic model f can fall by {ends['decrease']:.2g}" if "decrease" in ends else ""
+        text = f"The budget is spent: after {case.ended.steps} steps the gradient is {case.left:.3g}{left}."
+        return case.says(Ending.BUDGET_SPENT, text, **dict[str, Any](ends))
+    near = kink_nearby(case)
+    if near is not None:
+        return near
+    slope_ok = [u for u in units(case)[:1] if float(case.here.g @ u) < 0]
+    if slope_ok and lower_along(case.objective, case.here, slope_ok[0], case.bounds, case.noise) is not None:
+        if case.ended is not None and case.ended.how == "stationary":
+            text = f"Undecided: the gradient, {case.left:.3g}, is within the tolerance, and f still falls along it."
+            return case.unknown(Ending.UNDECIDED, text, "a smaller tolerance", **dict[str, Any](ends))
+        text = f"Not stationary: the gradient is {case.left:.3g}, and f falls along it."
+        return case.says(Ending.NOT_STATIONARY, text, direction=as_tree(case, slope_ok[0]), **dict[str, Any](ends))
+    text = f"Undecided: the gradient is {case.left:.3g}, and no test told what the point is."
+    return case.unknown(Ending.UNDECIDED, text, "a second derivative, or a better scaling", **dict[str, Any](ends))
