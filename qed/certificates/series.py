@@ -23,14 +23,16 @@ from typing import Any
 import numpy as np
 
 from qed.certificates.cells import walked
-from qed.certificates.found import Found
+from qed.certificates.found import Found, infinity
 from qed.certificates.integral_parts import BITS, value_on, weight_of
 from qed.certificates.patience import on_time
 from qed.certificates.series_tails import compared, down, exponential, outgrows, unit, up
 from qed.domains.counts import COUNTS, later
 from qed.domains.exact_growth import AtLeast, ExactGrowth
 from qed.domains.increments import Increments
+from qed.domains.one_number import Undecided
 from qed.domains.precision import flint
+from qed.domains.successive_ratio import LAWS, SuccessiveRatio
 from qed.domains.tail import Tail
 from qed.domains.tail_forms import NoOrder, Term, power_of
 from qed.domains.tail_growth import Above
@@ -257,6 +259,36 @@ class Sum:
 
     def _tail(self, start: int) -> Found:
         """The sums over k = start, start + 1, ...; NoOrder where nothing is proved."""
+        try:
+            return self._by_forms(start)
+        except (NoOrder, CertificateError):
+            found = self._by_ratios(start)
+            if found is None:
+                raise
+            return found
+
+    def _by_ratios(self, start: int) -> Found | None:
+        """The same by the ratios of successive terms; None where they decide nothing."""
+        law = LAWS.get(self.family)
+        if law is None:
+            return None
+        domain = SuccessiveRatio(start, BITS)
+        try:
+            f = domain.ratio(walked(self.f, domain, domain.argument(), 0, self.node))
+        except (CertificateError, Undecided):
+            return None
+        least, most = (f.step * law(*map(Fraction, self.parameters))).between(start)
+        mass = COUNTS[self.family].mass(start, *map(flint().arb, self.parameters))
+        masses = self._geometric(unit(), mass, *later(self.family, start, self.parameters), start)
+        if least >= 1:
+            return Found(infinity(f.sign), masses)
+        if not (f.exact and most < 1):
+            return None
+        rest = self._value(0, start, start) * mass / (1 - most)
+        return Found(flint().arb(0).union(rest), masses) if rest.is_finite() else None
+
+    def _by_forms(self, start: int) -> Found:
+        """The same by the forms of the function."""
         if self._at_the_edge(start):
             mass = COUNTS[self.family].mass(start, *map(flint().arb, self.parameters))
             least, most = later(self.family, start, self.parameters)

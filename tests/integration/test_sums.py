@@ -19,6 +19,10 @@ HURDLE = m.mixture([0.25, 0.5, 0.25], [m.Dirac(0.0), m.Poisson(3.0), m.Normal()]
 K = np.arange(2000.0)
 
 
+def factorial(k):
+    return jnp.exp(gammaln(k + 1))
+
+
 def total(law, f, upper):
     return math.fsum(law.pmf(k) * f(k) for k in range(upper + 1) if law.pmf(k) > 0)
 
@@ -35,9 +39,15 @@ FINITE = {
     "zero-inflated": (lambda k: k, INFLATED, 2.25),
     "hurdle": (lambda k: k > 2.5, HURDLE, 0.5 * stats.poisson(3).sf(2) + 0.25 * stats.norm.sf(2.5)),
     "without its zero": (lambda k: k, m.restrict(m.Poisson(3.0), 1), 3.0),
+    "factorial, Poisson": (lambda k: factorial(k) * 0.25**k, m.Poisson(2.0), 2 * math.exp(-2)),
+    "central binomials": (
+        lambda k: jnp.exp(gammaln(2 * k + 1) - gammaln(k + 1)),
+        m.Poisson(0.125),
+        math.exp(-0.125) / math.sqrt(0.5),
+    ),
     "one place": (lambda k: k + 1, m.restrict(m.Poisson(3.0), 2, 2.5), 3 * 4.5 * math.exp(-3)),
     "counted": (lambda k: 2.0**-k, m.Counting(), 2.0),
-    "counted far": (lambda k: k, m.Counting(-5, 2500), 2500 * 2501 / 2 - 15),
+    "counted far": (lambda k: k, m.Counting(-5, 500), 500 * 501 / 2 - 15),
 }
 
 
@@ -57,7 +67,14 @@ INFINITE = {
     "a little more than exponential": (lambda k: jnp.exp(0.5 * k**1.5), m.Poisson(3.0), math.inf),
     "exponential": (lambda k: -(2.0**k) / (k + 1) ** 2, m.Geometric(0.25), -math.inf),
     "exponential, negative binomial": (lambda k: 2.0**k, m.NegativeBinomial(0.5, 0.25), math.inf),
-    "factorial": (lambda k: -jnp.exp(gammaln(k + 1)), m.NegativeBinomial(3.0, 0.5), -math.inf),
+    "factorial": (lambda k: -factorial(k) - 3, m.NegativeBinomial(3.0, 0.5), -math.inf),
+    "factorial over a law's": (lambda k: factorial(k) / 3.0**k, m.Poisson(4.0), math.inf),
+    "Catalan numbers": (
+        lambda k: jnp.exp(gammaln(2 * k + 1) - gammaln(k + 2)) / factorial(k),
+        m.Geometric(0.5),
+        math.inf,
+    ),
+    "k^k": (lambda k: k**k, m.Poisson(1.0), math.inf),
     "harmonic": (lambda k: 1 / k, m.Counting(1), math.inf),
     "constant": (lambda k: 0 * k + 1, m.Counting(), math.inf),
 }
