@@ -7,6 +7,7 @@ Let v be the first value of the program whose ball on the cell holds 0 and whose
 With t = |v| = 1 / y for the variable the tail domain encloses f exp(u) for all t near 0 at once, while every other
 value is a ball of its values on the cell; v' is one too. Where v changes its sign need not be known: v at the ends of
 the cell says how far t goes, and on which side. An integral that diverges there is proved to, if v surely changes sign.
+In the place of tan w stands sin w / v with v = cos w.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class _Crossing:
 
     def __call__(self, context: Context, inputs: Sequence[Any]) -> Term | None:
         """The term, at v; None elsewhere."""
-        series = _number(context.others.get("ball series:out", ()))
+        given, made = (context.others.get(f"ball series{end}", ()) for end in ("", ":out"))
+        series = _watched(context.equation, given, made)
         if self.series is not None or series is None or not series[0].contains(0):
             return None
         if not (series[1] > 0 or series[1] < 0):
@@ -56,7 +58,10 @@ class _Crossing:
             self.skip -= 1
             return None
         self.series, self.place = series, _activation(context.equation, context.frame)
-        return Term(flint().arb(self.side), Fraction(-1), flint().arb(0))
+        arb = flint().arb
+        if context.equation.primitive == "tan":
+            return Term(self.side * _number(given)[0].sin(), Fraction(1), arb(0))
+        return Term(arb(self.side), Fraction(-1), arb(0))
 
 
 def _activation(equation: Any, frame: Frame | None) -> tuple[Any, ...]:
@@ -66,6 +71,14 @@ def _activation(equation: Any, frame: Frame | None) -> tuple[Any, ...]:
         found.append((id(frame.equation), frame.step, frame.branch))
         frame = frame.parent
     return tuple(found)
+
+
+def _watched(equation: Any, given: Any, made: Any) -> Any:
+    """The series of the value v of an equation: what it makes, or of tan the cosine."""
+    if equation.primitive != "tan":
+        return _number(made)
+    series = _number(given)
+    return None if series is None else series.cos()
 
 
 def _number(values: Any) -> Any:
@@ -163,7 +176,8 @@ def _at_ends(f: Traced, cell: Cell, crossing: _Crossing) -> list[Any]:
         if entry is None:
             raise NoOrder
         with precision(BITS, 2):
-            series = _number([cell.values[0] for cell in entry.outputs])
+            given, made = ([cell.values[0] for cell in cells] for cells in (entry.inputs, entry.outputs))
+            series = _watched(entry.equation, given, made)
         if series is None or not series[0].is_finite():
             raise NoOrder
         found.append(series[0])

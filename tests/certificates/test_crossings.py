@@ -80,3 +80,21 @@ def test_what_diverges():
             found(lambda x: 1 / (x * x - 2.25) ** 2)
         of_one, mass = found(lambda x: 1 + 0 * x, density=lambda x: -1.5 * jnp.log(jnp.abs(x**4 - 4)))
         assert of_one == mass == flint.arb.pos_inf()
+
+
+POLE = Cell(0.0, 1.5625, 1.578125)
+
+
+def test_a_tangent_crosses_where_its_cosine_does():
+    """With opposite signs, with one, and finite: nearly the integral of |pi/2 - x|^(-1/2)."""
+    with precision(128) as flint:
+        assert found(lambda x: jnp.tan(x) ** 2, POLE)[0] == flint.arb.pos_inf()
+        assert found(lambda x: -jnp.abs(jnp.tan(x + jnp.pi)), POLE)[0] == flint.arb.neg_inf()
+        with pytest.raises(Undefined):
+            found(jnp.tan, POLE)
+        with pytest.raises(CertificateError):
+            found(jnp.tan, CELL)  # no pole is there
+        of_f, _ = found(lambda x: jnp.sqrt(jnp.abs(jnp.tan(x))), POLE)
+        half = flint.arb.pi() / 2
+        truth = 2 * (half - flint.arb(POLE.low)).sqrt() + 2 * (flint.arb(POLE.high) - half).sqrt()
+        assert float(abs(of_f - truth).upper()) < 2e-3 * float(truth)
