@@ -13,22 +13,24 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from qed.certificates.cells import BITS, Cell, by_slope
+from qed.certificates.cells import BITS, Cell, by_slope, walked
 from qed.certificates.crossings import across
 from qed.certificates.found import BOTH, Found, Unbounded, Undefined, infinity
 from qed.certificates.patience import on_time
 from qed.certificates.tails import Tails
 from qed.certificates.weights import fraction
 from qed.domains.densities import NAMED
+from qed.domains.one_sided import OneSided, Side
 from qed.domains.precision import flint, precision
 from qed.domains.tail_forms import ball_of
 from qed.errors import CertificateError
+from qed.graph.graph import Equation
 from qed.graph.trace import Traced
 
 ORDER = 15
 """The order of the series on a cell; odd."""
-CELLS = 600
-"""How many cells a part is cut into at most."""
+CELLS, SEARCHED = 600, 64
+"""How many cells a part is cut into at most; and where only a place is looked for at which the integral diverges."""
 TINY = 2.0**-24
 """Cells smaller than this in parts of the place, on which the density is not bounded, are cut no further."""
 SMALL = 2.0**-6
@@ -43,6 +45,12 @@ def weight_of(text: str, node: str) -> Any:
 def value_on(traced: Traced, output: int, lower: float, upper: float, node: str) -> Any:
     """A ball of the values of an output on an interval."""
     return Cell(0.0, float(lower), float(upper)).range_of(traced, output, BITS, node)
+
+
+def _has_poles(equation: Equation) -> bool:
+    """Whether an equation may make an infinity of a number."""
+    negative = equation.primitive == "integer_pow" and equation.params["y"] < 0
+    return negative or equation.primitive in ("div", "pow", "tan")
 
 
 class Part(Tails):
@@ -88,7 +96,12 @@ class Part(Tails):
         if not inner:
             raise CertificateError(self.node, "no cut is finite")
         self._shifted(inner)
-        found, cells = self._tails(inner, room)
+        try:
+            found, cells = self._tails(inner, room)
+        except CertificateError:
+            if (infinite := self._poles(inner)) is None:
+                raise
+            return infinite
         if self.probability and not found.mass.is_finite():
             raise CertificateError(self.node, "the density has infinite mass: it is improper")
         if self.diverging == {1, -1} and self.weight > 0:
@@ -112,6 +125,70 @@ class Part(Tails):
         if not (middle.mass > 0 and middle.mass.is_finite()):
             raise CertificateError(self.node, "the mass is not proved to be positive and finite")
         return self.weight * middle.of_f / middle.mass
+
+    def _poles(self, inner: list[float]) -> Any:
+        """The infinity of a mean that diverges beside a number and is bounded from that side; None where not proved.
+
+        Where it diverges with both signs it is undefined, whatever the function is elsewhere.
+        """
+        if not (self.probability and self.weight > 0 and any(map(_has_poles, self.f.graph.walk()))):
+            return None
+        self.mass_alone = True
+        try:
+            found, cells = self._tails(inner, 1e-3)
+            if not found.mass.is_finite():
+                return None
+            self.outside = found
+            mass = self._searched(cells)
+        except Undefined:
+            raise
+        except CertificateError:
+            return None
+        finally:
+            self.mass_alone = False
+        if self.diverging == {1, -1}:
+            raise Undefined(self.node, BOTH)
+        signs = [sign for sign in self.diverging if mass and self._bounded_from(sign)]
+        return infinity(signs[0]) if signs else None
+
+    def _bounded_from(self, sign: int) -> bool:
+        """Whether sign times the function is bounded from below on the whole support."""
+        try:
+            found = walked(self.f, OneSided(), Side(self.cuts[0], self.cuts[-1]), 0, self.node)
+        except CertificateError:
+            return False
+        return isinstance(found, Side) and (found.lower if sign > 0 else -found.upper) > -np.inf
+
+    def _searched(self, cells: list[Cell]) -> bool:
+        """Halve the cells until the integral diverges on some; whether the mass of all is finite and positive then."""
+        waiting: list[Any] = []
+        for cell in cells:
+            self._push(waiting, cell)
+        for _ in range(SEARCHED):
+            on_time()
+            if self.diverging and self._finite_mass(waiting):
+                return True
+            if not waiting:
+                break
+            *_, cell, _ = heapq.heappop(waiting)
+            if cell.halves is None or cell.tiny(TINY):
+                break
+            for half in cell.halves:
+                self._push(waiting, half)
+        return False
+
+    def _finite_mass(self, waiting: list[Any]) -> bool:
+        """Whether the mass outside and on the cells is finite and positive, as that of a law with a name is."""
+        mass = self.outside.mass
+        for *_, cell, found in waiting:
+            if found.mass.is_finite():
+                mass = mass + found.mass
+                continue
+            try:
+                mass = mass + cell.density_of(self.u, self.output, self.shift, BITS, self.node) * cell.width()
+            except CertificateError:
+                return False
+        return bool(mass.is_finite() and mass > 0)
 
     def between(self, room: float, mean: bool) -> Any:
         """A ball of int f exp(u), or of the mean of f, over finite cuts alone, whose ends are no tails."""

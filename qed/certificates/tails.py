@@ -53,6 +53,7 @@ class Tails:
     shift: Any
     diverging: set[int]
     problems: dict[float, str]
+    mass_alone: bool = False  # whether 1 is taken for the function in the infinite ends
 
     def off(self, found: Found) -> float:
         """How much is not known of two integrals."""
@@ -168,10 +169,11 @@ class Tails:
             x = Near(arb(s), rest) if s else rest
         weight = domain.exp(walked(self.u, domain, x, self.output, self.node))
         jacobian = Term((-self.shift).exp(), Fraction(0 if s is None else -2), arb(0))  # x = s + 1/y, dx = dy / y^2
+        form = partial(domain.fixed, arb(1)) if self.mass_alone and s is None else partial(self.form, domain, x)
         if isinstance(weight, Above):
-            return self.form(domain, x), Above(domain.mul(weight.least, jacobian))
+            return form(), Above(domain.mul(weight.least, jacobian))
         weight = domain.mul(domain.as_term(weight), jacobian)
-        return (weight if weight.b.is_zero() else self.form(domain, x)), weight
+        return (weight if weight.b.is_zero() else form()), weight
 
     def _beyond(self, s: float | None, side: int, start: float, wave: Fraction | None = None) -> Found:
         """The integrals over such a tail."""

@@ -47,6 +47,10 @@ def test_proved_and_within_the_claim(name):
         pytest.param(lambda x: x * x, m.Cauchy(), math.inf, marks=pytest.mark.slow),
         pytest.param(lambda x: -jnp.abs(x), m.Cauchy(1.0, 2.0), -math.inf, marks=pytest.mark.slow),
         (lambda x: 1 / x, m.Lebesgue(1.0, math.inf), math.inf),
+        (lambda x: -1 / jnp.cos(x) ** 2, NORMAL, -math.inf),
+        pytest.param(
+            lambda x: jnp.tan(x) ** 2, m.from_log_density(lambda x: -(x**4)), math.inf, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_infinite_is_proved(fun, measure, truth):
@@ -60,6 +64,14 @@ def test_the_mean_of_cauchy_is_undefined():
     assert (answer.lower, answer.upper) == (-math.inf, math.inf)
     with pytest.raises(CertificateError):
         replace(qed.expect(lambda x: x * x, NORMAL).certificate, lower=math.inf, upper=-math.inf).sealed().verify()
+
+
+def test_poles_of_both_signs_leave_no_mean():
+    """Of the tangent, whatever is known of it in the tails."""
+    answer = qed.expect(jnp.tan, NORMAL)
+    assert answer.proved and math.isnan(answer.value) and answer.check()
+    answer = qed.expect(lambda x: 1 / jnp.cos(x) ** 2 - jnp.exp(x**4), NORMAL)
+    assert answer.unknown  # it is bounded from neither side
 
 
 def test_an_improper_density_has_no_mean():

@@ -1,0 +1,174 @@
+"""Bounds, from one side or both, of a function of one number with poles: 1 / (1 - cos x) is at least 1/2.
+
+Values are intervals with float64 ends, rounded outward. Where the divisor keeps one sign but may be 0, the quotient may
+be infinite, of one sign: intervals that are closed at infinity say so. Whatever could be no number on more than single
+points, inf - inf, 0 times inf or a value outside the domain of a function, is undecided. Reference: Moore, *Interval
+Analysis*, Prentice-Hall 1966, chapter 3.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, final
+
+import numpy as np
+
+from qed import facts
+from qed.domains.known import Known
+from qed.domains.one_number import SAME, OneNumber, Undecided
+from qed.graph.graph import Equation
+
+
+@dataclass(frozen=True)
+class Side:
+    """All numbers from lower to upper; `infinite`: infinities of the unbounded ends too."""
+
+    lower: float
+    upper: float
+    infinite: bool = False
+
+    def __contains__(self, number: float) -> bool:
+        return self.lower <= number <= self.upper
+
+    @property
+    def sign(self) -> int:
+        """1 where nothing is negative, -1 where nothing is positive, else 0."""
+        return 1 if self.lower >= 0 else -1 if self.upper <= 0 else 0
+
+
+@final
+class OneSided(OneNumber):
+    """Functions of one number between two others, which may be infinite.
+
+    >>> import jax.numpy as jnp
+    >>> import numpy as np
+    >>> from qed.certificates.certificate import placed
+    >>> from qed.domains.one_sided import OneSided, Side
+    >>> from qed.graph.trace import trace
+    >>> from qed.graph.walk import Walker
+    >>> traced = trace(lambda x: 3 / (jnp.cos(x) - 1), np.float32(0.5))
+    >>> Walker([OneSided()]).run(traced.graph, placed(traced, [Side(-np.inf, np.inf)]))[0].values[0]
+    Side(lower=-inf, upper=-1.5, infinite=True)
+    """
+
+    name = "one sided"
+    forms = (Side,)
+
+    def one(self, equation: Equation, inputs: Sequence[Any]) -> Side:
+        """The bounds of an equation's output."""
+        name, xs = equation.primitive, [_side(x) for x in inputs]
+        if name in SAME:
+            return xs[0]
+        if name == "neg":
+            return _negated(xs[0])
+        if name == "sub":
+            name, xs = "add", [xs[0], _negated(xs[1])]
+        if name in ("add", "add_any"):
+            return _sum(*xs)
+        if name == "mul":
+            return _square(xs[0]) if inputs[0] is inputs[1] else _product(*xs)
+        if name == "div":
+            return _product(xs[0], _inverse(xs[1]))
+        if name in ("max", "min") and not any(x.infinite for x in xs):
+            pick = max if name == "max" else min
+            return Side(pick(x.lower for x in xs), pick(x.upper for x in xs))
+        if name == "square":
+            return _square(xs[0])
+        if name == "integer_pow":
+            return self._power(xs[0], int(equation.params["y"]))
+        if name == "abs":
+            return _size(xs[0])
+        return _image(equation, xs)
+
+    def _power(self, x: Side, y: int) -> Side:
+        if y < 0:
+            return _inverse(self._power(x, -y))
+        if y == 0 or y > 64:
+            raise Undecided
+        found = x if y % 2 else _square(x)
+        for _ in range((y - 1) // 2):
+            found = _product(found, _square(x))
+        return found
+
+
+def _side(x: Any) -> Side:
+    if not isinstance(x, Known):
+        return x
+    value = float(np.asarray(x.array).astype(np.float64))
+    if not np.isfinite(value):
+        raise Undecided
+    return Side(value, value)
+
+
+def _negated(x: Side) -> Side:
+    return Side(-x.upper, -x.lower, x.infinite)
+
+
+def _sum(x: Side, y: Side) -> Side:
+    if x.infinite and y.infinite and not (x.sign and x.sign == y.sign):
+        raise Undecided
+    lower = _ends(operator.add, (x.lower, y.lower), x.lower + y.lower)[0]
+    upper = _ends(operator.add, (x.upper, y.upper), x.upper + y.upper)[1]
+    return Side(lower, upper, x.infinite or y.infinite)
+
+
+def _product(x: Side, y: Side) -> Side:
+    if (x.infinite and 0 in y) or (y.infinite and 0 in x):
+        raise Undecided
+    found = [
+        _ends(operator.mul, (a, b), 0.0 if 0.0 in (a, b) else a * b)
+        for a in (x.lower, x.upper)
+        for b in (y.lower, y.upper)
+    ]
+    lower, upper = min(low for low, _ in found), max(high for _, high in found)
+    return Side(lower, upper, x.infinite or y.infinite)
+
+
+def _square(x: Side) -> Side:
+    size = _size(x)
+    if x.infinite:
+        return Side(_ends(operator.mul, (size.lower, size.lower), size.lower**2)[0], np.inf, True)
+    return _product(size, size)
+
+
+def _size(x: Side) -> Side:
+    least = max(0.0, x.lower, -x.upper)
+    return Side(least, max(abs(x.lower), abs(x.upper)), x.infinite)
+
+
+def _inverse(x: Side) -> Side:
+    """1 / x: where x may be 0, an infinity of the sign that x has elsewhere."""
+    if x.infinite or not x.sign:
+        raise Undecided
+    if x.sign < 0:
+        return _negated(_inverse(_negated(x)))
+    if x.upper <= 0:  # 0 everywhere
+        raise Undecided
+    upper = _ends(operator.truediv, (1.0, x.lower), 1 / x.lower)[1] if x.lower > 0 else np.inf
+    return Side(_ends(operator.truediv, (1.0, x.upper), 1 / x.upper)[0], upper, x.lower <= 0)
+
+
+def _image(equation: Equation, xs: Sequence[Side]) -> Side:
+    """The range of a function with a card, defined everywhere and without poles, or of exp."""
+    if len(xs) != 1 or xs[0].infinite:
+        raise Undecided
+    name = equation.primitive
+    card = facts.card(name, **equation.params) if name in {*facts.CARDS, *facts.FAMILIES} else None
+    if name == "tan":
+        return Side(-np.inf, np.inf, True)
+    if card is None or card.poles:
+        raise Undecided
+    inside = all(end.infinite for end in (card.domain.lower, card.domain.upper))
+    if not inside and not (name == "sqrt" and xs[0].lower >= 0):
+        raise Undecided
+    return Side(float(card.range.lower.lower), float(card.range.upper.upper))
+
+
+def _ends(exact: Any, numbers: Sequence[float], found: float) -> tuple[float, float]:
+    """Float64 numbers on both sides of an exact operation on numbers: its result, where that is one."""
+    if not np.all(np.isfinite(numbers)) or (np.isfinite(found) and exact(*map(Fraction, numbers)) == Fraction(found)):
+        return found, found
+    return float(np.nextafter(found, -np.inf)), float(np.nextafter(found, np.inf))

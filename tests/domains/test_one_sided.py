@@ -1,0 +1,57 @@
+"""Bounds of functions with poles: they hold the values at many places, and what is unknown stays so."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from qed.certificates.cells import walked
+from qed.domains.one_sided import OneSided, Side
+from qed.errors import CertificateError
+from qed.graph.trace import trace
+
+LINE = Side(-np.inf, np.inf)
+BOUNDED = {
+    "a double pole": (lambda x: 3 / (jnp.cos(x) - 1), LINE, (-np.inf, -1.5)),
+    "a square": (lambda x: jnp.tan(x) ** 2 - 2, LINE, (-2, np.inf)),
+    "a size": (lambda x: 1 + jnp.abs(jnp.tan(x)), LINE, (1, np.inf)),
+    "a power": (lambda x: -(jnp.sin(2 * x) ** -2), LINE, (-np.inf, -1)),
+    "on an interval": (lambda x: (x - 1) / jnp.square(x) + jnp.exp(-x), Side(1, 4), (0, np.inf)),
+    "larger of two": (lambda x: jnp.maximum(x, 2) * jnp.tanh(x), LINE, (-np.inf, np.inf)),
+    "a root": (lambda x: jnp.sqrt(x * x) + 5, LINE, (5, np.inf)),
+}
+
+
+def bounds(fun, support):
+    with jax.enable_x64(True):
+        traced = trace(fun, np.float64(0.5))
+    return walked(traced, OneSided(), support, 0, "f")
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_the_bounds_hold_the_values(name):
+    fun, support, (lower, upper) = BOUNDED[name]
+    found = bounds(fun, support)
+    least, most = max(support.lower, -50), min(support.upper, 50)
+    values = np.asarray(jax.vmap(fun)(np.linspace(least, most, 1000)))  # none is a pole
+    assert all(found.lower - 1e-6 <= v <= found.upper + 1e-6 for v in values)
+    assert lower - 1e-12 <= found.lower <= lower or found.lower == pytest.approx(lower, abs=1e-12)
+    assert found.upper >= upper - 1e-12
+    assert np.isinf(found.upper) == np.isinf(upper) and np.isinf(found.lower) == np.isinf(lower)
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: 1 / jnp.sin(x),
+        lambda x: jnp.tan(x) - jnp.tan(x),
+        lambda x: jnp.log(x),
+        lambda x: jnp.tan(x) * (x - x),
+        lambda x: jnp.sin(1 / x**2),
+        lambda x: 1 / (0 * jnp.cos(x)),
+        lambda x: jnp.where(x > 0, 1.0, -1.0),
+    ],
+)
+def test_what_could_be_no_number_is_undecided(fun):
+    with pytest.raises(CertificateError):
+        bounds(fun, LINE)
