@@ -19,7 +19,7 @@ from qed.domains.tail import NoOrder, Tail, Term
 from qed.errors import CertificateError, QedError
 from qed.integration import measures as m
 
-NORMAL = m.Normal(0.0, 1.0)
+NORMAL, SHARP = m.Normal(0.0, 1.0), m.from_log_density(lambda x: -(x**4))
 FINITE = {
     "second moment": (lambda x: x * x, NORMAL, 1.0),
     "needle": (lambda x: x, m.Normal(1000.0, 0.01), 1000.0),
