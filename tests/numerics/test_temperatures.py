@@ -185,3 +185,22 @@ def test_an_entry_far_below_the_others_leaves_these_alone():
         np.testing.assert_allclose(log[0], mask, rtol=1e-3)
         np.testing.assert_array_equal([rest[1], log_of_rest[1]], np.zeros((2, 4)))
         np.testing.assert_allclose([log[1], -minus[1]], [[1, *-p]] * 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        lambda z, m: jnp.where(m, jnp.exp(z), 0.0),
+        lambda z, m: jnp.exp(jnp.where(m, z, -jnp.inf)),
+        lambda z, m: jnp.exp(z) * m,
+    ],
+)
+def test_shares_of_nothing_stay_no_numbers(weights):
+    def shares(z, m):
+        return weights(z, m) / jnp.sum(weights(z, m), axis=1, keepdims=True)
+
+    z, m = jnp.array([[1.0, 200.0], [3.0, 4.0]]), jnp.array([[True, True], [False, False]])
+    found = qed.stabilize(shares)(z, m)
+    assert found[0].tolist() == [0, 1] and np.all(np.isnan(found[1]))
+    kept = qed.stabilize(lambda z, m: jnp.sum(jnp.where(m, shares(z, m), 0.0) ** 2))
+    assert np.all(np.isfinite(jax.grad(kept)(z, m))) and float(kept(z, m)) == 1

@@ -80,10 +80,15 @@ def _exp_of_sum_derivative(coefficients: tuple[float, ...], primals: Any, tangen
 
 
 def exp_beside(coefficients: tuple[float, ...], factor: Any, *terms: Any) -> Any:
-    """exp_of_sum, used twice beside a factor; 1 where that is 0 and the square of the exponential overflows."""
+    """exp_of_sum, used twice beside a factor; 1 where that is 0 and the square of the exponential overflows.
+
+    NaN where what is divided by is 0: a share of nothing.
+    """
+    below = [t == -jnp.inf for c, t in zip(coefficients, terms, strict=True) if c < 0]
     total = sum((c * t for c, t in zip(coefficients, terms, strict=True)), jnp.zeros_like(factor))
     lost = (factor == 0) & ~(total < math.log(float(jnp.finfo(total.dtype).max)) / 2 - 1)
-    return exp_of_sum(coefficients, *(jnp.where(lost, 0, t).astype(t.dtype) for t in terms))
+    value = exp_of_sum(coefficients, *(jnp.where(lost, 0, t).astype(t.dtype) for t in terms))
+    return jnp.where(functools.reduce(jnp.logical_or, below, False), jnp.nan, value).astype(value.dtype)
 
 
 @jax.custom_jvp
@@ -107,21 +112,31 @@ def _sigmoid_derivative(primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def softmax(u: Any, axes: tuple[int, ...]) -> Any:
-    """exp(u) / sum(exp(u)) along axes."""
+    """exp(u) / sum(exp(u)) along axes; NaN where every exp(u) is 0, and its derivative 0 there.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(softmax(jnp.array([[900.0, 900.0], [-jnp.inf, -jnp.inf]]), (1,)))
+        [[0.5 0.5]
+         [nan nan]]
+    """
     shift = jnp.expand_dims(logspace.largest(u, axes), axes)
     terms = jnp.exp(logspace.relative(u, shift))
-    return terms / jnp.sum(terms, axis=axes, keepdims=True)
+    found = terms / jnp.sum(terms, axis=axes, keepdims=True)
+    return jnp.where(shift == -jnp.inf, jnp.nan, found).astype(u.dtype)
 
 
 @softmax.defjvp
 def _softmax_derivative(axes: tuple[int, ...], primals: Any, tangents: Any) -> tuple[Any, Any]:
     (u,), (t,) = primals, tangents
-    p = softmax(u, axes)
+    value = softmax(u, axes)
+    nothing = jnp.expand_dims(logspace.largest(u, axes), axes) == -jnp.inf
+    p = jnp.where(nothing, 0, value).astype(value.dtype)
     first = (p == jnp.max(p, axis=axes, keepdims=True)).astype(p.dtype)
     largest = jax.lax.stop_gradient(first / jnp.maximum(jnp.sum(first, axis=axes, keepdims=True), 1))
     beside = t - jnp.sum(largest * t, axis=axes, keepdims=True)
     inner = p * (beside - jnp.sum(p * beside, axis=axes, keepdims=True))
-    return p, inner - largest * jnp.sum(inner, axis=axes, keepdims=True)
+    return value, inner - largest * jnp.sum(inner, axis=axes, keepdims=True)
 
 
 def softmax_beside_one(u: Any, axes: tuple[int, ...]) -> Any:
