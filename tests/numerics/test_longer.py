@@ -20,6 +20,7 @@ from qed.numerics.rewriting.session import rewrite
 from tests.numerics import scoring
 from tests.numerics.corpus_stability_eighth import EIGHTH, EIGHTH_CONTROLS
 from tests.numerics.corpus_stability_fifth import FIFTH
+from tests.numerics.corpus_stability_ninth import NINTH, NINTH_CONTROLS
 from tests.numerics.corpus_stability_seventh import SEVENTH
 from tests.numerics.corpus_stability_sixth import SIXTH
 
@@ -191,15 +192,33 @@ def test_integers_are_taken_as_bits():
 
 
 OPEN = {
-    "value": {"index_of_theil", "spherical_excess"},
-    "gradient": {"spherical_excess", "uncertainty_of_the_best_class"},
+    "value": {"index_of_theil", "polynomial_of_rump", "recurrence_of_muller", "series_of_an_exponential"},
+    "gradient": {"series_of_an_exponential", "soft_minimum", "uncertainty_of_the_best_class"},
 }
-"""Of the fifth, seventh and eighth set, what loses over 6 bits in float32 as written and over 3 rewritten."""
+"""Of the fifth, seventh, eighth and ninth set, what loses over 6 bits in float32 as written and over 3 rewritten."""
 OPEN_IN_FLOAT64 = {
-    "value": {"index_of_theil", "inverse_of_softplus", "kepler_near_a_parabola", "occupation_of_holes"},
-    "gradient": {"jensen_gap_of_exp", "kepler_near_a_parabola", "uncertainty_of_the_best_class"},
+    "value": {
+        "dice_loss",
+        "index_of_theil",
+        "information_of_a_nearly_fair_coin",
+        "inverse_of_softplus",
+        "kepler_near_a_parabola",
+        "network_of_a_tree",
+        "occupation_of_holes",
+        "polynomial_of_rump",
+        "recurrence_of_muller",
+        "series_of_an_exponential",
+    },
+    "gradient": {
+        "information_of_a_nearly_fair_coin",
+        "jensen_gap_of_exp",
+        "kepler_near_a_parabola",
+        "series_of_an_exponential",
+        "soft_minimum",
+        "uncertainty_of_the_best_class",
+    },
 }
-"""Of the fifth to the eighth set, the same in float64."""
+"""Of the fifth to the ninth set, the same in float64."""
 
 
 def judged(cases, dtype, open_):
@@ -213,20 +232,21 @@ def judged(cases, dtype, open_):
 @pytest.mark.slow
 def test_the_last_sets_are_mended_in_float32():
     assert len(FIFTH) >= 40 <= len(SEVENTH) and not set(SEVENTH) & (set(FIFTH) | set(SIXTH) | set(EIGHTH))
-    judged([*list(FIFTH.items())[::8], *list(SEVENTH.items())[::8], *list(EIGHTH.items())[::5]], "float32", OPEN)
+    chosen = [*list(FIFTH.items())[::12], *list(SEVENTH.items())[::12], *list(EIGHTH.items())[::8]]
+    judged([*chosen, *list(NINTH.items())[::9]], "float32", OPEN)
 
 
 @pytest.mark.slow
-def test_controls_of_the_eighth_set_are_left_alone():
-    for k, case in enumerate(EIGHTH_CONTROLS.values()):
+def test_controls_of_the_last_sets_are_left_alone():
+    for k, case in enumerate([*list(EIGHTH_CONTROLS.values())[::2], *list(NINTH_CONTROLS.values())[1::4]]):
         dtype = ("float32", "float64")[k % 2]
         assert scoring.same_bits(case, dtype, qed.stabilize(case.fun))[0], case.name
 
 
 @pytest.mark.slow
-def test_the_last_four_sets_are_mended_in_float64():
+def test_the_last_five_sets_are_mended_in_float64():
     assert len(SIXTH) >= 40 <= len(EIGHTH) and not set(SIXTH) & (set(FIFTH) | set(EIGHTH))
-    chosen = (list(cases.items())[k::10] for k, cases in enumerate((FIFTH, SIXTH, SEVENTH, EIGHTH)))
+    chosen = (list(cases.items())[k::12] for k, cases in enumerate((FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH)))
     judged([case for cases in chosen for case in cases], "float64", OPEN_IN_FLOAT64)
 
 
@@ -276,9 +296,9 @@ def test_what_a_rewriting_leaves_is_counted():
     plain = rewrite(graph, rewritings=())
     assert left(plain, right, exact, points, 1) == Left()
     worse = left(replace(plain, function=wrong), right, exact, points, 1)
-    assert worse == Left(100, 100, 100, 0, 100) and worse.keeps
+    assert worse == Left(100, 100, 100, 0, 100) and worse.keeps(True) and worse.keeps(False)
     better = left(plain, wrong, exact, points, 1)
-    assert better == Left(mended=100, apart=100) and not better.keeps
+    assert better == Left(mended=100, apart=100) and not better.keeps(False)
 
 
 def test_what_rewriting_makes_worse_is_kept_as_written():

@@ -9,8 +9,9 @@ float32, bfloat16 or float16 is computed in float64 (`qed.numerics.longer.in_flo
 
 and where a rewritten graph leaves what is lost as written, or loses more, at some of the points.
 
-Where it loses more at more points than it mends, the function as written is kept; and so it is where the two agree at
-all points, and what was rewritten is nothing but differences: it can lose no digits.
+Where it mends nothing and loses more at some of the points, the function as written is kept (where there are no longer
+numbers, where it loses more at more points than it mends); and so it is where the two agree at all points, and what was
+rewritten is nothing but differences: it can lose no digits.
 
 A function whose value keeps its digits may need longer numbers in its derivative alone.
 
@@ -242,7 +243,7 @@ class Longer:
         more = _with_tangents(_both(points, tens(self.graph)), short)
         rest = left(short, written, truth, more, normwise, most)
         doubtful = doubtful or rest.beside > 0
-        if rest.keeps or (by <= ALIKE and not rest.apart):
+        if rest.keeps(self.wider is not None) or (by <= ALIKE and not rest.apart):
             return Found(doubtful=doubtful, keeps=True)
         if rest.wrong < FEW or self.wider is None:
             return Found(doubtful=doubtful)

@@ -136,10 +136,15 @@ class Left:
     mended: float = 0.0
     apart: int = 0
 
-    @property
-    def keeps(self) -> bool:
-        """Whether the function as written loses less than the graph does, as far as these points show."""
-        return self.worse >= FEW and self.worse > self.mended and self.wrong - self.worse < FEW
+    def keeps(self, longer: bool) -> bool:
+        """Whether the function as written loses less than the graph does, as far as these points show.
+
+        Args:
+            longer: whether there are longer numbers, which are better where each of both is right at some points.
+        """
+        if longer:
+            return self.worse >= FEW and not self.mended and self.wrong - self.worse < FEW
+        return self.worse >= FEW and self.worse > self.mended
 
 
 def left(
