@@ -15,6 +15,7 @@ import numpy as np
 
 from qed.answer import Answer, Missing, Reason
 from qed.calculus.hessian import flatten
+from qed.domains.words import plural
 from qed.errors import QedError
 from qed.optimization.bounds import drawn
 from qed.optimization.constrained.born import outside_reason, start_error
@@ -29,7 +30,7 @@ from qed.optimization.constrained.residuals import SOLVED, residuals
 from qed.optimization.constrained.told import Told
 from qed.optimization.constrained.uniqueness import dependent
 from qed.optimization.sensitivity import parallel, sensitivity
-from qed.optimization.solution import Multipliers, Solution, Verdict, placed
+from qed.optimization.solution import Ending, Multipliers, Solution, Verdict, placed
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -101,7 +102,7 @@ def _answer(
     )  # fmt: skip
     at = placed(problem.objective.paths, value.x, seen.f)
     reasons = (
-        at, *said.reasons, *because(problem, best), *words.reasons, *_around(problem, best, counts, runs)
+        at, *said.reasons, *because(problem, best, words), *words.reasons, *_around(problem, best, counts, runs)
     )  # fmt: skip
     dtype = problem.objective.dtype
     if dtype != "float64":
@@ -131,8 +132,8 @@ def verdict_of(problem: Constrained, best: Solved, words: Told) -> Verdict:
     )  # fmt: skip
 
 
-def because(problem: Constrained, best: Solved) -> tuple[Reason, ...]:
-    """The residuals of a point, and what holds it."""
+def because(problem: Constrained, best: Solved, words: Told) -> tuple[Reason, ...]:
+    """The residuals of a point, and what holds it, unless multipliers say nothing there."""
     r = best.kkt.residuals
     numbers = (
         f"stationarity {r.stationarity:.1e}, feasibility {r.feasibility:.1e}, "
@@ -143,7 +144,8 @@ def because(problem: Constrained, best: Solved) -> tuple[Reason, ...]:
         unpredicted="the residuals were recomputed at the point",
         text=f"residuals of the KKT conditions: {numbers}",
     )  # fmt: skip
-    holding = _holding(problem, best) if best.held else ()
+    told = best.held and words.kind not in (Ending.KINK, Ending.STOP_GRADIENT)
+    holding = _holding(problem, best) if told else ()
     return (kkt, *holding)
 
 
@@ -173,7 +175,7 @@ def _holding(problem: Constrained, best: Solved) -> tuple[Reason, ...]:
 def _around(problem: Constrained, best: Solved, counts: dict[str, int], runs: list[Solved]) -> tuple[Reason, ...]:
     """How it was found: the solvers, what was left aside, what they cost."""
     found = []
-    said = "; ".join(f"{one.engine}: {one.words} ({one.steps} steps)" for one in best.outcomes)
+    said = "; ".join(f"{one.engine}: {one.words} ({plural(one.steps, 'step')})" for one in best.outcomes)
     found.append(Reason("solvers", text=f"iterations by {said}", role="method"))
     moved = int(np.sum(problem.start != _given(problem)))
     if moved:
@@ -189,9 +191,10 @@ def _around(problem: Constrained, best: Solved, counts: dict[str, int], runs: li
         text = f"{len(runs)} starts (seed 0), {len(values)} ended at KKT points"
         text += f", at values from {values[0]:.6g} to {values[-1]:.6g}" if values else ""
         found.append(Reason("starts", text=text, role="starts"))
-    text = f"{counts['steps']} steps, {counts['values']} evaluations, {counts['hessians']} Hessians"
+    made = ((counts["steps"], "step"), (counts["values"], "evaluation"), (counts["hessians"], "Hessian"))
+    text = ", ".join(plural(count, noun) for count, noun in made)
     if (more := problem.counts["values"] - counts["values"]) > 0:
-        text += f"; {more} evaluations more judge the point"
+        text += f"; {plural(more, 'evaluation')} more to judge the point"
     if best.escapes:
         text += "; a saddle was left along the direction in which the Lagrangian bends down"
     found.append(Reason("counts", text=f"{text}; {problem.derivatives.why}", role="cost"))

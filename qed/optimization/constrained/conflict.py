@@ -100,7 +100,9 @@ def unsatisfiable(problem: Constrained, words: Told, kkt: KKT) -> tuple[Told, Sa
     total = " + ".join(listed[:6]).replace("+ -", "- ") + (" + ..." if len(listed) > 6 else "")
     least = f"at most {-found.least:.6g}" if found.least else "below 0"
     formula = "sum w_i c_i >= 0 where the constraints hold (w_i >= 0 for g)"
-    because = f"{total}, each as its slack, is {least}{inside or ' everywhere'}, and would be at least 0"
+    if any("bound of" in name for name, _ in found.weights):
+        total += " (a bound stands for its slack)"
+    because = f"{total} is {least}{inside or ' everywhere'}, and would be at least 0 where the constraints held"
     farkas = Reason(
         "Farkas' lemma", formula, least, standing=Standing.PROVED, unpredicted="it is a theorem", text=because
     )
@@ -111,7 +113,7 @@ def unsatisfiable(problem: Constrained, words: Told, kkt: KKT) -> tuple[Told, Sa
             Reason("deletion filter", standing=Standing.MEASURED, unpredicted="points were looked for", text=text_of)
         )
     finding = Finding("QED504", f"nothing satisfies {named}")
-    claim = f"no x satisfies the constraints: {total}, each as its slack, is {least}{inside}"
+    claim = f"no x satisfies the constraints: {total} is {least}{inside or ' everywhere'}"
     said = Said(claim, Standing.PROVED, found.certificate, text, (*reasons,), (finding,))
     return Told(Ending.INFEASIBLE, text, near=words.near), said
 

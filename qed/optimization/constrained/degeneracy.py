@@ -151,11 +151,12 @@ class _Case:
             if rest is None or not (rest >= 0 if one.signed else rest == 0):
                 continue
             used = [(self.members[k].name, w) for k, w in zip(chosen, exact, strict=True) if w]
-            of = ", ".join(name for name, _ in used) or "nothing: it holds whatever x is"
-            total = _told(used)
-            text = f"{one.name} follows from {of}: it can be left out"
-            why = f"{one.name}, as its slack, is {total}" + (f" + {float(rest):.6g}" if rest else "")
-            return _named("QED505", text, "redundant", "c_i = sum w_k c_k + d, d >= 0", f"{why}, whatever x is")
+            of = ", ".join(name for name, _ in used)
+            cause = f"follows from {of}" if used else "holds whatever x is"
+            text = f"{one.name} {cause}: it can be left out"
+            total = _told(used) + (f" + {float(rest):.6g}" if rest else "")
+            why = f"{one.name} = {total if used else f'{float(rest):.6g}'}"
+            return _named("QED505", text, "redundant", "c_i = sum w_k c_k + d, d >= 0", f"{why} for every x")
         return None
 
     def _fitted(self, target: Array, chosen: Sequence[int]) -> Array | None:
@@ -215,7 +216,7 @@ class _Case:
             if rest is not None and rest <= 0 and pushed:
                 told = _told([(self.members[k].name, w) for k, w in zip(kept, exact, strict=True) if w])
                 text = f"{', '.join(used)} can hold as equalities only: no point is strictly inside them"
-                return _named("QED506", text, "no interior", rule, f"{told}, each as its slack, is {float(rest):.6g}")
+                return _named("QED506", text, "no interior", rule, f"{told} = {float(rest):.6g} for every x")
         text = f"no direction from the point leads strictly inside {', '.join(used)}"
         told = f"their gradients add up to 0 with the weights {', '.join(f'{w:.3g}' for w in weights if abs(w) > 1e-6)}"
         return _named("QED506", text, "no interior", "sum w_k grad c_k = 0, w_k >= 0", told)

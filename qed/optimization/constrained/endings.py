@@ -246,7 +246,8 @@ def _in_conflict(problem: Constrained, best: Solved) -> Told:
         text = f"Undecided: a point that {reached} was found, and no solver reached a minimum from there."
         again = "another start, or the point that satisfies the constraints as start"
         return Told(Ending.UNDECIDED, text, again, near=found)
-    named = _weights(problem, found.weights, found.lower, found.upper)
+    parts = (found.weights / found.scales, found.lower, found.upper)  # in units of the rows as they are written
+    named = _weights(problem, *(part / max(float(np.abs(np.concatenate(parts)).max()), 1e-300) for part in parts))
     if found.stationary > 1e-5:
         text = f"Undecided: no solver found a point that satisfies the constraints; least violated so far: {named}."
         return Told(Ending.UNDECIDED, text, "more steps, or another start", near=found)
@@ -260,12 +261,15 @@ def _in_conflict(problem: Constrained, best: Solved) -> Told:
             f"({named}) they neither slope nor bend, and nothing tells where they hold."
         )
         return Told(Ending.UNDECIDED, text, "a start from where the constraints slope", near=found)
+    rows, _ = violations(problem, problem.at(found.x))
+    by = ", ".join(f"{problem.names[i]} by {rows[i]:.3g}" for i in np.argsort(-rows, kind="stable")[:3] if rows[i] > 0)
+    where = ", ".join(f"{v:.6g}" for v in found.x[:4]) + (", ..." if problem.n > 4 else "")
     text = (
-        f"Infeasible as far as was looked: where the constraints are violated least, by {found.violation:.3g}, no "
-        f"direction lowers the violation; in conflict there: {named}."
+        f"Infeasible as far as was looked: where the constraints are violated least, at ({where}), {by}, no direction "
+        f"lowers the violation; in conflict there, as gradients times weights add up to 0: {named}."
     )
     reason = Reason(
-        "least violation", "J'w = push of the bounds, w = violations", standing=Standing.MEASURED,
+        "least violation", "min sum (violation of row i / s_i)^2, s_i = max(1, |grad c_i|)", standing=Standing.MEASURED,
         unpredicted="it was observed", text=f"the violation is stationary to {found.stationary:.1e}, relative",
     )  # fmt: skip
     return Told(Ending.INFEASIBLE, text, reasons=(reason,), near=found)

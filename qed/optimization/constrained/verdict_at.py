@@ -67,7 +67,7 @@ def verdict_at(
     return Answer(
         said.claim, said.standing, verdict_of(problem, found, words),
         arithmetic="float64" if said.certificate is None else "reals", missing=missing,
-        reasons=(*said.reasons, *because(problem, found), *words.reasons), headline=said.headline or words.text,
+        reasons=(*said.reasons, *because(problem, found, words), *words.reasons), headline=said.headline or words.text,
         certificate=said.certificate, answers=said.answers,
         findings=() if words.kind is Ending.INFEASIBLE else said.findings,  # of the point, not of the problem
         subject=problem.objective.title(), meta=meta,

@@ -168,3 +168,20 @@ def test_under_a_transformation_it_is_said_that_numbers_are_not_known():
         with pytest.raises(QedError, match="traced") as caught:
             jax.eval_shape(ask, start)
         assert caught.value.code == "QED010"
+
+
+def test_the_weights_of_a_conflict_balance_the_gradients_as_they_are_written():
+    answer = qed.minimize(
+        lambda x: 0 * x[0], jnp.zeros(2), equality=lambda x: {"circle": x @ x - 1},
+        inequality=lambda x: {"far": x[0] - 2},
+    )  # fmt: skip
+    # at (t, 0), 2 t times the weight of the circle has to be that of the plane
+    t = float(answer.headline.split("at (")[1].split(",")[0])
+    assert f"equality['circle'] by {t * t - 1:.3g}" in answer.headline
+    assert f"equality['circle'] (weight {-1 / (2 * t):.3g})" in answer.headline
+
+
+def test_at_a_kink_no_multipliers_are_told():
+    ridge = {"inequality": lambda x: x[1] - jnp.maximum(x[0], -x[0])}
+    answer = qed.verdict(lambda x: x[1], jnp.zeros(2), **ridge)
+    assert answer.kind == "kink" and not any("held by" in str(reason.text) for reason in answer.reasons)
