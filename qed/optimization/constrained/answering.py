@@ -21,6 +21,7 @@ from qed.optimization.bounds import drawn
 from qed.optimization.constrained.born import outside_reason, start_error
 from qed.optimization.constrained.conflict import unsatisfiable
 from qed.optimization.constrained.endings import told
+from qed.optimization.constrained.gap_told import by_gap
 from qed.optimization.constrained.nearby import NEAR, lower_nearby
 from qed.optimization.constrained.polish import active_set
 from qed.optimization.constrained.portfolio import ENGINES, LARGE, Solved, engines, run, size_of_multipliers
@@ -95,6 +96,7 @@ def _answer(
     else:
         said = proved(problem, best.kkt, best.curvature, seen.x, words)
         words, said = onward(problem, best.kkt, words, said)
+        said = by_gap(problem, best.kkt, seen.x, words, said)
     verdict = verdict_of(problem, best, words)
     value = Solution(
         problem.tree(seen.x), seen.f, problem.tree(seen.g), multipliers, counts, words.kind, best.engine, verdict,

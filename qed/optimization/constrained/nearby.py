@@ -130,8 +130,8 @@ def violated(problem: Constrained, c: Array) -> float:
     return float(np.max(np.concatenate([np.abs(c[:first]), -c[first:]]), initial=0.0))
 
 
-def falls_on(problem: Constrained, kkt: KKT) -> tuple[float, float] | None:
-    """A distance and the value there, if f falls at each of some points of a feasible ray; None where it does not.
+def falls_on(problem: Constrained, kkt: KKT) -> tuple[float, float, Array] | None:
+    """A distance, the value there, and the direction, if f falls at each of some points of a feasible ray; None where it does not.
 
     The ray goes on from the point along the way from the start, or down the slope.
     """
@@ -149,5 +149,23 @@ def falls_on(problem: Constrained, kkt: KKT) -> tuple[float, float] | None:
                 break
             last = f
         else:
-            return float(t), float(last)
+            return float(t), float(last), unit
     return None
+
+
+def fades(problem: Constrained, kkt: KKT, unit: Array, least: float | None) -> bool:
+    """Whether f comes down to a bound along a feasible ray that goes on far, and does not rise again."""
+    here, last = kkt.seen, kkt.seen.f
+    if least is None:
+        return False
+    for t in (1.0 + float(np.abs(here.x).max(initial=0.0))) * 4.0 ** np.arange(21):
+        x = here.x + t * unit
+        f, c = problem.values(x)
+        if (
+            not least <= f <= last
+            or not violated(problem, c) <= 1e-9 * (1 + t)
+            or np.any(problem.bounds.project(x) != x)
+        ):
+            return False
+        last = f
+    return bool(last - least <= 1e-9 * max(here.f - least, 1e-300) or last - least <= 1e-12 * abs(least))

@@ -28,7 +28,7 @@ from qed.optimization.constrained.convexity import globally
 from qed.optimization.constrained.curvature import Curvature
 from qed.optimization.constrained.degeneracy import Named, complementarities, degeneracies
 from qed.optimization.constrained.duality import endless, least_value
-from qed.optimization.constrained.nearby import falls_on, lower_nearby
+from qed.optimization.constrained.nearby import fades, falls_on, lower_nearby
 from qed.optimization.constrained.polish import KKT, Active, active_set
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.residuals import row_scales
@@ -258,6 +258,15 @@ def onward(problem: Constrained, kkt: KKT, words: Told, said: Said) -> tuple[Tol
     lower = lower_nearby(problem, kkt, np.ones(problem.n) / problem.n**0.5) if problem.cornered else None
     if far is None and not ran and lower is None:
         return words, said
+    below = said.answers or _below(problem, kkt)
+    if lower is None and far is not None and below and fades(problem, kkt, far[2], below[0].value):
+        text = (
+            f"No minimum is attained as far as was looked: along a feasible ray f falls on, to {far[1]:.6g} at "
+            f"{far[0]:.3g}, towards {below[0].value:.6g}, below which it is proved not to fall."
+        )
+        return Told(Ending.INFIMUM_NOT_ATTAINED, text, direction=far[2]), Said(
+            text, Standing.MEASURED, reasons=said.reasons, answers=below
+        )
     where = "x ran far out"
     if lower is not None:
         where = f"nearby, perhaps beyond a corner, a feasible point is {kkt.seen.f - lower[1]:.3g} lower"

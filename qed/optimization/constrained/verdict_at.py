@@ -21,6 +21,7 @@ from qed.optimization.constrained.answering import because, verdict_of
 from qed.optimization.constrained.curvature import curvature
 from qed.optimization.constrained.endings import corner_at, cut_off, degenerate, told
 from qed.optimization.constrained.fritz_john import balance
+from qed.optimization.constrained.gap_told import by_gap
 from qed.optimization.constrained.polish import KKT, judged, polished
 from qed.optimization.constrained.portfolio import LARGE, Solved, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained, constrained
@@ -62,6 +63,7 @@ def verdict_at(
 
     said = proved(problem, near if near.residuals.hold(tol) else kkt, found.curvature, point, words)
     words, said = onward(problem, kkt, words, said)
+    said = by_gap(problem, near if near.residuals.hold(tol) else kkt, point, words, said)
     missing = () if words.settle is None else (Missing(words.text, words.settle),)
     meta = {"seconds": time.perf_counter() - began, "dtype": problem.objective.dtype}
     return Answer(

@@ -8,6 +8,7 @@ import pytest
 
 import qed
 from qed.certificates.convex_optimum import ConvexOptimum
+from qed.certificates.feasible_gap import FeasibleGap
 from qed.certificates.kkt_point import KKTPoint
 
 
@@ -55,15 +56,15 @@ def test_a_minimum_of_another_problem_is_proved_to_be_local():
         (lambda x: bowl(x - 2), {"inequality": lambda x: jnp.stack([2 - x[0] - x[1], 4 - 2 * x[0] - 2 * x[1]])},
          "dependent|no force"),
         (lambda x: x[0] ** 2 + x[1] ** 4, {"equality": lambda x: x[0]}, "bend up|singular|not decide"),
+        (bowl, {"equality": lambda x: {"third": 3 * x[0] - 1, "twice": 6 * x[0] - 2, "nothing": 0.0}}, "dependent"),
     ],
-    ids=["weakly active", "weakly active bounds", "written twice", "flat"],
+    ids=["weakly active", "weakly active bounds", "written twice", "flat", "no float meets it"],
 )  # fmt: skip
-def test_what_is_degenerate_stays_measured_and_says_why(f, options, why):
+def test_what_is_degenerate_is_proved_by_a_gap_and_says_what_is_missing_to_be_alone(f, options, why):
     answer = qed.minimize(f, jnp.array([1.5, 1.0]), **options)
-    assert answer.measured and answer.check()
+    assert answer.proved and answer.check() and isinstance(answer.certificate, FeasibleGap)
     if answer.reason == "minimum":
         assert any(re.search(why, reason.text) for reason in answer.reasons)
-    # where the point is not proved, the least value is: these problems are convex
     (below,) = answer.answers
     assert below.proved and below.check() and answer.fun - 1e-6 <= below.value <= answer.fun + 1e-12
 
