@@ -35,8 +35,9 @@ def by_gap(problem: Constrained, kkt: KKT, point: Array, words: Told, said: Said
         f"{made.most:.17g}"
     )
     within = f" to within {gap:.1e}" if gap > 1e-300 else ""
+    kind = "The global minimum" if words.kind is Ending.MINIMUM else "A flat minimum, and the least value"
     text = (
-        f"The global minimum under the constraints{within}: {where} satisfies them exactly, and wherever they hold f "
+        f"{kind} under the constraints{within}: {where} satisfies them exactly, and wherever they hold f "
         f"is at least {least:.10g}."
     )
     duality = Reason(

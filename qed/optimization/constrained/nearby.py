@@ -131,7 +131,7 @@ def violated(problem: Constrained, c: Array) -> float:
 
 
 def falls_on(problem: Constrained, kkt: KKT) -> tuple[float, float, Array] | None:
-    """A distance, the value there, and the direction, if f falls at each of some points of a feasible ray; None where it does not.
+    """A distance, the value there and the direction, if f falls at each of some points of a feasible ray; else None.
 
     The ray goes on from the point along the way from the start, or down the slope.
     """
@@ -161,11 +161,8 @@ def fades(problem: Constrained, kkt: KKT, unit: Array, least: float | None) -> b
     for t in (1.0 + float(np.abs(here.x).max(initial=0.0))) * 4.0 ** np.arange(21):
         x = here.x + t * unit
         f, c = problem.values(x)
-        if (
-            not least <= f <= last
-            or not violated(problem, c) <= 1e-9 * (1 + t)
-            or np.any(problem.bounds.project(x) != x)
-        ):
+        outside = np.any(problem.bounds.project(x) != x) or not violated(problem, c) <= 1e-9 * (1 + t)
+        if outside or not least <= f <= last:
             return False
         last = f
     return bool(last - least <= 1e-9 * max(here.f - least, 1e-300) or last - least <= 1e-12 * abs(least))
