@@ -189,8 +189,9 @@ def test_blocks_of_a_kernel_are_the_entries_of_its_matrix_however_they_are_laid_
     whole = gram(rows, rows)
     assert np.allclose(whole, np.exp(-0.3 * distances), rtol=1e-13, atol=0)
     for few in (rows[:5], rows[:5].copy(order="F"), sparse.csr_array(rows[:5])):
-        all_rows = sparse.csr_array(rows) if sparse.issparse(few) else rows
-        assert np.allclose(gram(all_rows, few), whole[:, :5], rtol=1e-13) and gram(all_rows, few).shape == (150, 5)
+        for many in (rows, sparse.csr_array(rows)):
+            assert np.allclose(gram(many, few), whole[:, :5], rtol=1e-13) and gram(many, few).shape == (150, 5)
+            assert np.allclose(gram(few, many), whole[:5], rtol=1e-13)
 
 
 def test_libsvm_is_asked_alike_by_matrix_and_by_rows_and_newton_falls_back_without_cholesky():

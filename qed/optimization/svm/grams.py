@@ -46,7 +46,7 @@ class Gram:
                 raise ValueError(msg)
             return found
         tall = rows.shape[0] > others.shape[0]  # columns are laid out one after the other then
-        if self.kernel == "rbf" and not sparse.issparse(rows):
+        if self.kernel == "rbf" and not (sparse.issparse(rows) or sparse.issparse(others)):
             return gaussian(others, rows, self.gamma).T if tall else gaussian(rows, others, self.gamma)
         found = dense(others @ rows.T).T if tall else dense(rows @ others.T)
         if self.kernel == "poly":

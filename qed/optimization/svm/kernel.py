@@ -33,6 +33,8 @@ STEPS = 20
 """Newton steps from one start at most."""
 PATIENCE = 6
 """Newton steps in a row that may fail to lower the gap."""
+LOOSE, SMALL = 1e-5, 100
+"""For a gap below the first, and with so few rows, a step costs so little that they go on while they help."""
 LARGEST = 4000
 """Rows on the margin up to which the system is factored."""
 RIDGE = 1e-11
@@ -220,7 +222,8 @@ def polish(kernel: Kernel, signs: Array, prices: Array, multipliers: Array, tol:
     best = judged(kernel, signs, prices, balanced(multipliers, signs, prices))
     raw, level, values, since = best.machine.multipliers, best.machine.offset, best.machine.values, 0
     for step in range(1, STEPS + 1):
-        if best.relative <= tol or since >= PATIENCE:
+        enough = since > 0 or tol > LOOSE or np.count_nonzero(raw) > SMALL
+        if (best.relative <= tol and enough) or since >= PATIENCE:
             break
         stepped = newton(kernel, signs, prices, raw, values, level)
         if stepped is None:
