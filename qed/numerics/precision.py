@@ -47,7 +47,8 @@ def precision(
             gradient is that of the one that loses most.
         x: the point, any pytree with floating-point leaves.
         args: data.
-        box: where to look for the worst point: `qed.Box(lower, upper)` or the pair; x only gives the shapes then.
+        box: where to look for the worst point: `qed.Box(lower, upper)` or the pair; x only gives the shapes then, and
+            where it lies outside of the box the answer says so.
         seed: of the search.
         budget: seconds; larger programs are compared in balls, and the search takes longer.
 
@@ -81,7 +82,13 @@ def precision(
     worst = _worst(function, args, lower, upper, seed, budget)
     at = jax.tree.unflatten(jax.tree.structure(x), [jnp.asarray(a) for a in worst.point])
     found = examine(fun, at, args, budget)
-    return answer(replace(found, point=at, tried=worst.tried, seed=seed))
+    return answer(replace(found, point=at, tried=worst.tried, seed=seed, outside=_outside(x, lower, upper)))
+
+
+def _outside(x: Any, lower: Any, upper: Any) -> int:
+    """How many numbers of a point lie outside of the box."""
+    wide = [np.asarray(jnp.asarray(leaf)).astype(np.float64) for leaf in jax.tree.leaves(x)]
+    return sum(int(np.sum(~((a <= each) & (each <= b)))) for each, a, b in zip(wide, lower, upper, strict=True))
 
 
 def _worst(function: Function, args: tuple[Any, ...], lower: Any, upper: Any, seed: int, budget: float | None) -> Worst:

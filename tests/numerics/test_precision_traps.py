@@ -114,8 +114,51 @@ def test_a_result_at_the_end_of_the_range():
     big = np.float32(3e38)
     answer = qed.precision(lambda x: x * 1.5 / 1.5, jnp.float32(big))
     assert answer.refuted and answer.bits_lost == 24 and answer.equations[0].overflow
-    right = qed.precision(lambda x: x * 1.5, jnp.float32(big))
-    assert right.answers[0].proved and right.bits_lost == 0
+    assert "beyond the range" not in answer.headline
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_inf_for_a_finite_number_is_an_overflow_and_no_digit_is_kept(dtype):
+    with jax.enable_x64(dtype == "float64"):
+        largest = float(jnp.finfo(dtype).max)
+        sums = qed.precision(lambda x: jnp.sum(x), jnp.full(3, largest / 2, dtype))
+        powers = qed.precision(lambda x: jnp.exp(x), jnp.asarray(2 * math.log(largest), dtype))
+    for answer, gradient_too in ((sums, False), (powers, True)):
+        value, gradient = answer.answers
+        assert value.refuted and value.check() and answer.bits_lost == answer.bits
+        assert gradient.refuted if gradient_too else gradient.proved
+        assert {f.code for f in answer.findings} == {"QED201"} and answer.equations[0].overflow
+        assert "overflows" in answer.headline and f"beyond the range of {dtype}" in answer.headline
+
+
+def test_a_quotient_by_what_underflowed_is_not_said_to_be_beyond_the_range():
+    answer = qed.precision(lambda x: x / (x * x), jnp.float32(1e-30))
+    assert answer.answers[0].refuted and "beyond the range" not in answer.headline
+    assert [f.code for f in answer.answers[0].findings] == ["QED202"]
+
+
+def in_a_scan(x):
+    return jax.lax.scan(lambda c, t: (c + t * x, None), x, jnp.full(60, 0.1, x.dtype))[0]
+
+
+def in_python(x):
+    total = 0.0
+    for _ in range(60):
+        total = total + 0.1 * x
+    return total
+
+
+def through_roots(x):
+    small = jax.lax.fori_loop(0, 9, lambda i, c: jnp.sqrt(c), x + 2)
+    return jax.lax.fori_loop(0, 9, lambda i, c: c * c, small)
+
+
+@pytest.mark.parametrize(("fun", "code"), [(in_a_scan, "QED207"), (in_python, "QED207"), (through_roots, "QED208")])
+def test_roundings_that_add_up_are_not_said_to_be_magnified(fun, code):
+    answer = qed.precision(fun, jnp.float16(1.0))
+    value = answer.answers[0]
+    assert value.refuted and [f.code for f in value.findings] == [code]
+    assert any("magnified" in f.message for f in value.findings) == (code == "QED208")
 
 
 def test_subnormal_results_are_judged_against_the_smallest_normal_number():

@@ -71,6 +71,7 @@ class Blame:
         primitive: such as 'exp'.
         span: the user's line.
         share: of the error, between 0 and 1.
+        peak: that of its worst execution alone; None where that is not known.
         bits: how many bits the result would lose by this share of its error alone.
         loop_steps: the steps of the loops around its worst execution, outermost first; () outside loops.
         times: how often it was executed with some share.
@@ -92,6 +93,7 @@ class Blame:
     overflow: bool = False
     terms: int = 1
     uncovered: Uncovering | None = None
+    peak: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +174,7 @@ def _blames(parts: Sequence[_Part], total: float, bits: float, sums: Sequence[tu
     for group in groups.values():
         worst = max(group, key=lambda part: part.contribution)
         size = sum(part.contribution for part in group)
+        peak = None if infinite else worst.contribution / total
         if infinite:
             share = sum(1 for part in group if math.isinf(part.contribution)) / infinite
         else:
@@ -187,6 +190,7 @@ def _blames(parts: Sequence[_Part], total: float, bits: float, sums: Sequence[tu
                 len(group),
                 terms=max(part.terms for part in group),
                 uncovered=max(behind, key=lambda u: u.bits, default=None),
+                peak=peak,
                 **worst.marks,
             )
         )

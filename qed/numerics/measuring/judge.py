@@ -252,6 +252,8 @@ def _leaf_in_float64(name: str, beside: Run, output: int, normwise: bool) -> Lea
     scale, against = scale_of(truth, form, normwise)
     bits, own = bits_lost(numbers, truth, form, scale), bits_lost(numbers, truth, form)
     place, there = worst_place(bits), worst_place(own)
+    if np.isnan(bits[place]):  # inf beside inf: a number beyond float64 perhaps
+        return Leaf(name, None)
     elementwise = (float(own[there]), there)
     return Leaf(name, float(bits[place]), place, float(numbers[place]), float(truth[place]), against, elementwise)
 

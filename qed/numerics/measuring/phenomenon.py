@@ -4,18 +4,21 @@
 QED201   overflow               it returned inf for a finite number
 QED202   underflow              it returned 0 for a number that is not 0, and the result depends on it
 QED206   absorbed-addition      a + b = a although b is not 0, and the result depends on b
-QED207   lost-in-a-sum          a sum of many terms, whose roundings add up
+QED207   lost-in-a-sum          a sum of many terms, or one equation many times, whose roundings add up
 QED203   cancellation           a sum or difference of near numbers uncovers the roundings made before it
 QED208   finite-and-wrong       any other rounding that the result magnifies
 =======  =====================  =======================================================================
 
-The first that applies is named. Overflow is the business of `qed.why` where it makes the loss infinite.
+Roundings add up, and none is magnified, where even the largest of them is a small part of the error: a loop that adds
+a thousand numbers, or a thousand lines that do. The first that applies is named.
+Overflow is the business of `qed.why` where it makes the loss infinite.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from qed.findings import Finding
 from qed.numerics.measuring.blame import Blame
@@ -37,6 +40,8 @@ def code_of(blame: Blame) -> str:
     Example:
         >>> code_of(Blame("add", None, 1.0, 24.0, absorbed=True)), code_of(Blame("exp", None, 1.0, 24.0))
         ('QED206', 'QED208')
+        >>> code_of(Blame("add", None, 1.0, 9.0, times=900, peak=0.002))
+        'QED207'
     """
     if blame.overflow:
         return "QED201"
@@ -46,7 +51,14 @@ def code_of(blame: Blame) -> str:
         return "QED206"
     if blame.terms >= MANY:
         return "QED207"
-    return "QED203" if blame.uncovered is not None else "QED208"
+    if blame.uncovered is not None:
+        return "QED203"
+    return "QED207" if _many_times(blame) else "QED208"
+
+
+def _many_times(blame: Blame) -> bool:
+    """Whether an equation was executed many times, and no execution makes much of its part of the error."""
+    return blame.times >= MANY and blame.peak is not None and MANY * blame.peak <= blame.share
 
 
 def place_of(blame: Blame) -> Span | None:
@@ -72,6 +84,8 @@ def event_of(blame: Blame) -> str:
             return f"{blame.primitive} returns 0 for a number that is not 0{where}"
         case "QED206":
             return f"{blame.primitive} leaves its larger operand as it is, the smaller is lost{where}"
+        case "QED207" if blame.terms < MANY:
+            return f"the roundings of {blame.primitive}, executed {blame.times} times one after another, add up"
         case "QED207":
             return f"{blame.primitive} adds {blame.terms} terms{where}, each rounded"
         case "QED203" if uncovered is not None:
@@ -110,15 +124,35 @@ def shares_of(group: Sequence[Blame], whose: str) -> str:
 def together(equations: Sequence[Blame]) -> list[list[Blame]]:
     """The equations of one event at one place together, the largest share first."""
     groups: dict[tuple[str, str], list[Blame]] = {}
-    for blame in equations:
+    for blame in _at_one_line(equations):
         groups.setdefault((event_of(blame), str(place_of(blame))), []).append(blame)
     return sorted(groups.values(), key=lambda group: -sum(blame.share for blame in group))
+
+
+def _at_one_line(equations: Sequence[Blame]) -> list[Blame]:
+    """The many equations of a line that do the same, a sum written by a Python loop, as one that is executed often."""
+    lines: dict[tuple[str, str], list[Blame]] = {}
+    for blame in equations:
+        if code_of(blame) == "QED208" and blame.peak is not None:
+            lines.setdefault((blame.primitive, str(blame.span)), []).append(blame)
+    found = list(equations)
+    for group in lines.values():
+        peaks, times = [blame.peak or 0.0 for blame in group], sum(blame.times for blame in group)
+        one = replace(group[0], share=sum(b.share for b in group), times=times, peak=max(peaks))
+        if len(group) > 1 and _many_times(one):
+            found = [blame for blame in found if not any(blame is each for each in group)] + [one]
+    return sorted(found, key=lambda blame: -blame.share)
+
+
+def told_of(equations: Sequence[Blame]) -> list[list[Blame]]:
+    """The events that are told of: those with more than `LEAST` of the error, or many as one."""
+    return together([blame for blame in _at_one_line(equations) if blame.share > LEAST])
 
 
 def findings_of(equations: Sequence[Blame], whose: str, bits: float, result: float | None) -> list[Finding]:
     """A finding for each phenomenon with a share of the error that matters."""
     found: dict[str, Finding] = {}
-    for group in together([b for b in equations if b.share > LEAST] or equations):
+    for group in told_of(equations) or together(equations):
         blame, share = group[0], sum(b.share for b in group)
         code = code_of(blame)
         if (share < SHARE and found) or code in found:

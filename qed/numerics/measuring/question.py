@@ -42,7 +42,8 @@ class Question:
         threshold: how many bits may be lost.
         relation: what the gradient's truth is.
         on_purpose: whether the gradient is no derivative, and a stop_gradient or a marked surrogate says so.
-        point: the point as a tree where a box was searched; `tried` how many points were.
+        point: the point as a tree where a box was searched; `tried` how many points were;
+            `outside` how many numbers of the x that was given lie outside of the box.
     """
 
     function: Function
@@ -57,6 +58,7 @@ class Question:
     point: Any = None
     tried: int = 1
     seed: int = 0
+    outside: int = 0
 
 
 def compared(question: Question) -> Question:

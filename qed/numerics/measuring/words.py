@@ -18,7 +18,7 @@ from qed.findings import Finding
 from qed.graph.dtypes import as_wide
 from qed.numerics.measuring.blame import Blame
 from qed.numerics.measuring.judge import Judged, judge
-from qed.numerics.measuring.phenomenon import LEAST, event_of, findings_of, number, place_of, shares_of, together
+from qed.numerics.measuring.phenomenon import event_of, findings_of, number, place_of, shares_of, told_of
 from qed.numerics.measuring.question import Question, Relation, compared
 from qed.numerics.measuring.result import Against, Leaf, Precision
 from qed.standing import combine
@@ -53,6 +53,7 @@ def answer(question: Question) -> Answer[Precision]:
         headline=_headline(question, found),
         subject=question.function.title(),
         meta={"run": _where(), "jit": False, "seed": question.seed, "tried": question.tried},
+        reasons=(_elsewhere(question),) if question.outside else (),
         answers=tuple(parts),
         recheck=lambda: all(part.check() for part in parts if not part.unknown),
     )
@@ -91,6 +92,11 @@ def _inherent(found: Judged | None) -> float | None:
 def _headline(question: Question, found: Precision) -> str:
     name = question.function.name
     where = "at this point" if question.point is None else f"at the worst of {question.tried} points of the box"
+    judged = (("value", question.value), ("gradient", question.gradient))
+    over = [f"its {whose}" for whose, part in judged if part is not None and _beyond(question, part)]
+    if over:
+        are = "is" if len(over) == 1 else "are"
+        return f"{name} overflows {where}: {' and '.join(over)} {are} beyond the range of {found.dtype}."
     value = _lost(found.bits_lost, found.bits)
     if question.gradient is None:
         return f"{name} loses {value} of its value {where}."
@@ -98,6 +104,11 @@ def _headline(question: Question, found: Precision) -> str:
     if value == gradient:
         return f"{name} loses {value} of its value and of its gradient {where}."
     return f"{name} loses {value} of its value and {gradient} of its gradient {where}."
+
+
+def _beyond(question: Question, found: Judged) -> bool:
+    """Whether its worst number overflows."""
+    return found.worst is not None and _overflows(found.leaves[found.worst], _form(question, found))
 
 
 def _lost(bits: float | None, of: int) -> str:
@@ -270,8 +281,11 @@ def comparison(leaf: Leaf, found: Judged, form: Format, whose: str) -> Reason:
     against = "" if leaf.against is Against.ITSELF else f", against {leaf.against}"
     assert leaf.result is not None
     assert leaf.truth is not None
-    text = f"{name}{form.name} gives {number(leaf.result)}, {told} {number(leaf.truth)}{against}"
+    truth = "a finite number beyond float64" if math.isinf(leaf.truth) else number(leaf.truth)
+    text = f"{name}{form.name} gives {number(leaf.result)}, {told} {truth}{against}"
     text += f"; {_lost(leaf.bits_lost, int(form.digits))} lost" + _ulps(leaf, form)
+    if _overflows(leaf, form):
+        text += f": an overflow, the largest number of {form.name} is {form.largest:.3g}"
     return Reason(
         f"the run beside {found.reference}",
         formula="log2(1 + |result - truth| / (u |truth|))",
@@ -280,6 +294,11 @@ def comparison(leaf: Leaf, found: Judged, form: Format, whose: str) -> Reason:
         observed=leaf.result,
         role="gradient" if whose == "the gradient" else "value",
     )
+
+
+def _overflows(leaf: Leaf, form: Format) -> bool:
+    """Whether the result is infinite, and the truth a finite number beyond the format (balls enclose only such)."""
+    return leaf.result is not None and math.isinf(leaf.result) and abs(leaf.truth or 0.0) > form.largest
 
 
 def _ulps(leaf: Leaf, form: Format) -> str:
@@ -303,7 +322,7 @@ def because(blamed: Sequence[Blame], whose: str, findings: Sequence[Finding], mo
     """
     shown = findings[0] if findings and findings[0].span is not None else None
     reasons = []
-    for group in together([b for b in blamed if b.share > LEAST])[:most]:
+    for group in told_of(blamed)[:most]:
         event, place, text = event_of(group[0]), place_of(group[0]), shares_of(group, whose)
         if shown is None or (shown.witness or {}).get("note") != event or str(shown.span) != str(place):
             text = f"{event}: {text}" + ("" if place is None else f" ({place})")
@@ -326,6 +345,12 @@ def _ill_conditioned(inherent: float, bits: float) -> Reason:
     if inherent >= bits - 3:
         text += ", and no other formula is expected to do better"
     return Reason("condition number", "sum |x df/dx| / |f|", role="note", text=text, observed=inherent, predicted=bits)
+
+
+def _elsewhere(question: Question) -> Reason:
+    text = f"x lies outside of the box in {question.outside} of its numbers: it gave shapes and dtypes, and no digit "
+    text += "was counted there"
+    return Reason("the box", role="note", text=text, observed=question.outside, unpredicted="x was not asked about")
 
 
 def _small_element(leaf: Leaf) -> Reason:
