@@ -182,7 +182,7 @@ def _rough(case: Case) -> Answer[CriticalPoint]:
         case.balls.series(case.point, case.point, direction(case)[None], 2)
         why = corner
     except NotSmooth as error:
-        why = str(error)
+        why = f"{corner}; " + str(error).replace("may be undefined somewhere on the box", "may have none")
     what = f"f has no second derivative at the point: {why}"
     return undecided(Missing(what, "a point off the corner", "QED104"), "QED104")
 

@@ -181,6 +181,7 @@ def test_a_corner_is_undecided_with_a_code():
         answer = qed.critical_point(fun, at)
         assert answer.unknown and answer.value.kind == "undecided"
         assert [f.code for f in answer.findings] == ["QED104"]
+    assert "jumps there; " in answer.missing[0].what and "the box" not in answer.missing[0].what
 
 
 def test_a_value_that_is_no_number_is_undecided_with_a_code():
