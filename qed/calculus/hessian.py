@@ -101,14 +101,14 @@ def flatten(arrays: Sequence[Any], dtype: type = np.float64) -> np.ndarray:
     return found
 
 
-def cut(vector: np.ndarray, like: Sequence[Any]) -> tuple[np.ndarray, ...]:
-    """A vector cut into arrays of NumPy of the given shapes and dtypes."""
+def cut(vector: np.ndarray, like: Sequence[Any], copy: bool = True) -> tuple[np.ndarray, ...]:
+    """A vector cut into arrays of NumPy of the given shapes and dtypes; without `copy` they may be parts of it."""
     parts, start = [], 0
     for array in like:
         size = math.prod(array.shape)
         part = vector[start : start + size].reshape(array.shape)
         with np.errstate(over="ignore"):  # what a smaller dtype does not hold is infinite there
-            parts.append(part.astype(array.dtype))
+            parts.append(part.astype(array.dtype, copy=copy))
         start += size
     return tuple(parts)
 

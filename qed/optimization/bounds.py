@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -34,14 +35,14 @@ class Bounds:
     lower: Array
     upper: Array
 
-    @property
+    @cached_property
     def open(self) -> bool:
         """Whether nothing is bounded."""
         return bool(np.all(np.isneginf(self.lower)) and np.all(np.isposinf(self.upper)))
 
     def project(self, x: Array) -> Array:
         """The nearest point of the box."""
-        return np.clip(x, self.lower, self.upper)
+        return x if self.open else np.clip(x, self.lower, self.upper)
 
     def slope(self, x: Array, gradient: Array) -> Array:
         """The projected gradient, x - P(x - g)."""
@@ -49,6 +50,8 @@ class Bounds:
 
     def held(self, x: Array, gradient: Array) -> Array:
         """Which parameters stand at a bound that the slope presses against, or have no room at all."""
+        if self.open:
+            return np.zeros(len(x), bool)
         at_lower = (x <= self.lower) & (gradient > 0)
         at_upper = (x >= self.upper) & (gradient < 0)
         return at_lower | at_upper | (self.lower == self.upper)
@@ -63,7 +66,7 @@ def bounds_of(bounds: Any, x: Any) -> Bounds:
     leaves = [leaf for leaf in jax.tree.leaves(x) if is_float(leaf)]
     n = sum(int(np.size(leaf)) for leaf in leaves)
     if bounds is None:
-        return Bounds(np.full(n, -np.inf), np.full(n, np.inf))
+        return Bounds(np.broadcast_to(-np.inf, n), np.broadcast_to(np.inf, n))  # one number each, however many x has
     sides = spread_over(bounds, x)
     keep = [is_float(leaf) for leaf in jax.tree.leaves(x)]
     lower, upper = ([end for end, use in zip(side, keep, strict=True) if use] for side in sides)

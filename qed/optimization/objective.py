@@ -107,7 +107,7 @@ class Objective:
     def at(self, x: Array) -> Seen:
         """Value and gradient at a vector, rounded to the dtypes of the parameters."""
         self.counts["values"] += 1
-        arrays = cut(x, self.function.parameters)
+        arrays = cut(x, self.function.parameters, copy=False)
         if self.together is not None:
             found = self._together(arrays)
             if found is not None:
@@ -192,7 +192,7 @@ class Objective:
     def product(self, x: Array, direction: Array) -> Array:
         """The Hessian times a vector."""
         self.counts["products"] += 1
-        at, along = (cut(vector, self.function.parameters) for vector in (x, direction))
+        at, along = (cut(vector, self.function.parameters, copy=False) for vector in (x, direction))
         return flatten(self._product(at, self.function.data, along))
 
     def noise(self, f: float) -> float:

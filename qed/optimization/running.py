@@ -156,7 +156,7 @@ def _by_search(
             return here, "stationary", taken
         if stall.halted(here.f, objective.sizes[-1], objective.noise(here.f)):
             return here, "stuck", taken
-        gradient = np.where(bounds.held(here.x, here.g), 0.0, here.g)
+        gradient = here.g if bounds.open else np.where(bounds.held(here.x, here.g), 0.0, here.g)
         direction = -memory.apply(gradient)
         direction = np.where(gradient == 0, 0.0, direction) if not bounds.open else direction
         if not float(here.g @ direction) < 0 or not np.all(np.isfinite(direction)):

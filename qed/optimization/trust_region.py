@@ -164,8 +164,7 @@ def conjugate_step(
         ([-1.0, -1.0], True, 2)
     """
     g = np.asarray(gradient, np.float64)
-    p, r = np.zeros_like(g), g.copy()
-    image = np.zeros_like(g)  # H p
+    p, r = np.zeros_like(g), g.copy()  # r = g + H p
     d, rr = -r, float(r @ r)
     goal = tolerance**2 * rr
     work, inside, definite = 0, True, True
@@ -181,9 +180,12 @@ def conjugate_step(
         definite = definite and bend > 0
         if bend <= 0 or np.linalg.norm(p + t * d) >= radius:
             t, inside = _to_the_edge(p, d, radius), False
-            p, image = p + t * d, image + t * hd
+            p += t * d
+            r += t * hd
             break
-        p, image, r = p + t * d, image + t * hd, r + t * hd
+        p += t * d
+        r += t * hd
         rr, before = float(r @ r), rr
-        d = -r + (rr / before) * d
-    return ModelStep(p, -float(g @ p) - 0.5 * float(p @ image), float("nan"), inside, definite, work)
+        d *= rr / before
+        d -= r
+    return ModelStep(p, -0.5 * float(p @ (g + r)), float("nan"), inside, definite, work)
