@@ -104,7 +104,9 @@ class SparseKKT(HeldPoint):
         """Bounds of f on the box, and slack of the rows that do not hold."""
         found = PaddedBoxes(traced).arrays(low, high, 1, np.zeros(0, int))
         if found is None:
-            raise CertificateError("function", "it has no padded intervals")
+            raise CertificateError(
+                "function", "it holds an operation whose second derivatives are not enclosed for sparse problems"
+            )
         least, most = (np.asarray(end)[0] for end in found)
         if not (self.least <= least[0] and most[0] <= self.most):
             raise CertificateError("least", f"f is from {least[0]:.17g} to {most[0]:.17g}")

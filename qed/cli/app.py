@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from qed.cli import (
     backprop,
@@ -41,7 +42,17 @@ from qed.cli.output import finish, seconds
 from qed.cli.question import AsJson, Quiet, Strict, Unfold
 from qed.errors import QedError
 
+
+class Spellings(TyperGroup):
+    """Commands are found with hyphens for underscores, too: step-size is step_size."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a name."""
+        return super().get_command(ctx, cmd_name) or super().get_command(ctx, cmd_name.replace("-", "_"))
+
+
 app = typer.Typer(
+    cls=Spellings,
     add_completion=False,
     no_args_is_help=False,
     pretty_exceptions_enable=False,

@@ -14,7 +14,8 @@ from qed.cli.question import Subject, find_point, find_subject
 from qed.errors import QedError
 
 InBox = Annotated[
-    str | None, typer.Option("--box", metavar="NAME|LOWER,UPPER", help="A box of the file, or its two ends.")
+    str | None,
+    typer.Option("--box", "--bounds", metavar="NAME|LOWER,UPPER", help="A box of the file, or two ends."),
 ]
 Lower = Annotated[str | None, typer.Option("--lower", metavar="NAME", help="The lower ends of the box, or a number.")]
 Upper = Annotated[str | None, typer.Option("--upper", metavar="NAME", help="The upper ends of the box.")]

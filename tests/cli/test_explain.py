@@ -47,6 +47,8 @@ def test_known_without_a_page_is_not_the_same_as_unknown(monkeypatch, tmp_path):
         ("learning rte", "learning-rate"),
         ("overflw", "QED201"),
         ("rate", "learning-rate"),
+        ("minimize", "steepest-ascent"),
+        ("normalizer", "qed explain "),
     ],
 )
 def test_the_unknown_is_an_error_with_the_nearest_names(text, near):

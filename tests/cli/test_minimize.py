@@ -21,6 +21,8 @@ def test_minimize_says_what_the_point_is(write, qed_command):
     data = json.loads(found.out)
     assert found.code == 0
     assert data["value"]["reason"] == "minimum" and data["value"]["x"] == [0.5, 0.5]
+    for words in (("minimize", "--bounds", "0.5,2"), ("step-size",)):  # the keyword of the function; a hyphen
+        assert qed_command(words[0], f"{target}:bowl", "--at", "x0", *words[1:], "--json").code == 0
 
 
 def test_constraints_are_functions_of_the_file(write, qed_command):
