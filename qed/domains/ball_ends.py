@@ -29,6 +29,8 @@ Array = np.ndarray
 Pair = tuple[Any, Any]
 DEPTH = 12
 """How often an interval about a turn is halved."""
+NARROW = 2.0**-40
+"""Pieces so narrow are not halved: of them a ball is as good."""
 
 
 def _pair(lower: Any, upper: Any) -> Pair:
@@ -362,7 +364,7 @@ def _pieces(card: facts.Card, turning: facts.Card, low: Any, high: Any, depth: i
     """The ends of pieces without a turn, and the balls of the last pieces with one."""
     if not poles_meet(turning, floats([low])[0], floats([high])[1])[0]:
         return [_at(card, low), _at(card, high)]
-    if not depth:
+    if not depth or high - low < NARROW:
         value = card.ball(low.union(high))
         return [_pair(value, value)]
     middle = ((low + high) / 2).mid()
