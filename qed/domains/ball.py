@@ -20,6 +20,7 @@ from qed.domains.balls import Balls, each, integer_power, marked, objects
 from qed.domains.doubt import Doubt, either
 from qed.domains.enclosing import Enclosing
 from qed.domains.ends import floats
+from qed.domains.exponent_field import by_exponent
 from qed.domains.hull import poles_meet
 from qed.domains.precision import flint, precision
 from qed.graph.graph import Atom, Equation
@@ -65,6 +66,13 @@ class Ball(Enclosing):
         """The enclosures of an equation's outputs."""
         with precision(self.bits):
             return super().apply(equation, inputs, context)
+
+    def by_bits(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
+        """What is defined by the bits of known integers, or by the exponent of a number."""
+        found = by_exponent(context.equation, inputs)
+        return super().by_bits(inputs, context) if found is None else (found,)
+
+    constant_almost_everywhere = by_bits
 
     def unary(self, card: facts.Card | None, x: Any, context: Context) -> Any:
         """A function with a card."""
