@@ -159,6 +159,8 @@ def rewrites(stabilized: Stabilized[Any, Any], args: Sequence[Any], kwargs: Mapp
     value = _value_bits(asked)
     gradient, derivative = _gradient_bits(asked)
     found = [(asked.stable.value, "value")] if plan.changed else []
+    if plan.changed and plan.stable.value.kept and derivative is not None and not derivative.kept:
+        found += [(plan.stable.short, "gradient")]  # what the value does without, and its derivative does not
     found += [(derivative, "gradient")] if derivative is not None and plan.changed else []
     listed = [(graph, change, where) for graph, where in found for change in graph.changes]
     points, differ = _compared_as_real(asked, SEED) if plan.changed else (0, "")
@@ -255,7 +257,8 @@ def _answer(asked: _Question, found: Rewrites, differ: str) -> Answer[Rewrites]:
     if not asked.changed:
         unchanged = f"stabilize({asked.name}) is {asked.name}: its graph stays as it is"
         return Answer(unchanged, Standing.MEASURED, found, recheck=lambda: not asked.stable.value.changes, **shared)
-    whole = asked.identity(asked.stable.value, None) if not found.conventions else None
+    kept = asked.stable.value.kept  # then the identity has to be that of the derivative
+    whole = asked.identity(asked.stable.value, None) if not (found.conventions or kept) else None
     if whole is not None:
         return Answer(claim, Standing.PROVED, found, certificate=whole, **{**shared, "arithmetic": "reals"})
     if not found.points:

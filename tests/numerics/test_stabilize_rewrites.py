@@ -141,3 +141,11 @@ def test_kernels_are_code_to_paste(text):
     fun, x = CODE[text]
     found = [r.patch.expression for r in qed.stabilize(fun).rewrites(x).rewrites if r.patch is not None]
     assert any(text in each for each in found), found
+
+
+def test_a_value_that_is_kept_leaves_its_derivative_rewritten():
+    for fun, slope in ((lambda x: jnp.sin(x) / x, -1e-3 / 3), (lambda x: jnp.log1p(x) / x, -0.5 + 2e-3 / 3)):
+        stable, x = qed.stabilize(fun), jnp.float32(1e-3)
+        assert float(jax.grad(stable)(x)) == pytest.approx(slope, rel=2e-6)
+        answer = stable.rewrites(x)
+        assert answer.value.rewrites and answer.value.gradient.after < 3 < answer.value.gradient.before

@@ -163,8 +163,9 @@ class Derivative:
 
     @property
     def changed(self) -> bool:
-        """Whether the derivative's graph was rewritten."""
-        return any(graph is not None and bool(graph.changes) for graph in (self.reverse, self.forward))
+        """Whether the derivative is another than that of the value that is evaluated."""
+        graphs = [graph for graph in (self.reverse, self.forward) if graph is not None]
+        return any(bool(graph.changes) or (self.stable.value.kept and not graph.kept) for graph in graphs)
 
     @property
     def rewritten(self) -> Rewritten:
@@ -195,7 +196,7 @@ class Derivative:
 
     def _counts(self, graph: Rewritten) -> bool:
         """Whether a graph is another than JAX's own derivative of the value."""
-        return bool(graph.changes) or graph.longer or graph.kept
+        return bool(graph.changes) or graph.longer or graph.kept or self.stable.value.kept
 
     def _outputs(self, found: list[Any], primals: Sequence[Any]) -> list[Any]:
         """The outputs, which a derivative's graph has too; those of the function as written where that is kept."""
