@@ -43,6 +43,7 @@ from qed.optimization.point import (
     turned,
     units,
     ways,
+    with_code,
 )
 from qed.optimization.probing import slope
 from qed.optimization.proving import WORK, proved
@@ -79,7 +80,7 @@ def judged(
         ended: the run that ended there, if there was one.
         start: where it began.
     """
-    answer = _judged(objective, here, bounds, asked, ended, start, 0)
+    answer = with_code(_judged(objective, here, bounds, asked, ended, start, 0))
     if not answer.measured or answer.recheck is not None or answer.value is None:
         return answer
     kind = answer.value.kind

@@ -9,11 +9,12 @@ import numpy as np
 
 from qed.answer import Answer, Missing, Reason
 from qed.calculus.shares import shares
+from qed.findings import Finding, Level
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen, Wide
 from qed.optimization.probing import Slope, ray, slope
 from qed.optimization.running import Ended, curvatures, lower_along
-from qed.optimization.solution import Ending, Verdict
+from qed.optimization.solution import FOUND, Ending, Verdict
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -261,3 +262,13 @@ def singular(case: Judged, values: Array, vectors: Array) -> str | None:
         f"rounding, f did not fall along them, and in the others the quadratic model lets it fall by {gain:.2g}: "
         "f is determined, x is not."
     )
+
+
+def with_code(answer: Answer[Verdict]) -> Answer[Verdict]:
+    """The answer with the code of what the point is, unless it has that one already."""
+    code = None if answer.value is None else FOUND.get(answer.value.kind)
+    if code is None or any(finding.code == code for each in answer.walk() for finding in each.findings):
+        return answer
+    sentence = str(answer.headline)
+    lowest = "A minimum as far as was looked" in sentence
+    return replace(answer, findings=(*answer.findings, Finding(code, sentence, level=Level.NOTE if lowest else None)))

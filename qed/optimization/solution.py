@@ -42,6 +42,22 @@ class Ending(StrEnum):
     UNDECIDED = "undecided"
 
 
+FOUND = {
+    Ending.INFEASIBLE: "QED504",
+    Ending.NO_KKT_POINT: "QED503",
+    Ending.SADDLE: "QED303",
+    Ending.FLAT_MINIMUM: "QED304",
+    Ending.UNBOUNDED_BELOW: "QED306",
+    Ending.INFIMUM_NOT_ATTAINED: "QED423",
+    Ending.KINK: "QED104",
+    Ending.ILL_CONDITIONED: "QED424",
+    Ending.BUDGET_SPENT: "QED425",
+    Ending.NOT_STATIONARY: "QED425",
+    Ending.NOISE_FLOOR: "QED426",
+}
+"""What is found where a run ended at no strict minimum."""
+
+
 @dataclass(frozen=True, eq=False)
 class Verdict:
     """What a point is.

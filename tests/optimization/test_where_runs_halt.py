@@ -41,3 +41,20 @@ def test_saturated_units_are_left():
 def test_a_saddle_in_a_box_names_its_direction():
     answer = qed.verdict(lambda x: x[0] ** 2 - x[1] ** 2, jnp.zeros(2), bounds=(-1.0, 1.0))
     assert answer.value.kind == "saddle" and "along 100% x[1] f falls" in answer.headline
+
+
+@pytest.mark.parametrize(
+    ("fun", "options", "code", "level"),
+    [
+        (lambda x: jnp.exp(-x[0]) + x[1] ** 2, {}, "QED423", "warning"),
+        (lambda x: x[0] + x[1] ** 2, {}, "QED306", "warning"),
+        (lambda x: (x[0] - 1) ** 2 + 1e12 * (x[1] - 1) ** 2, {"method": "gradient", "max_steps": 30}, "QED424", "warning"),
+        (lambda x: (x[0] - 1) ** 2 + 1e4 * x[1] ** 2, {"method": "gradient", "max_steps": 30}, "QED425", "warning"),
+        (lambda x: jnp.abs(x[0] - 1) + x[1] ** 2, {}, "QED104", "note"),
+    ],
+    ids=["falls on", "unbounded", "scales", "budget", "corner"],
+)
+def test_where_no_minimum_is_there_is_a_code(fun, options, code, level):
+    findings = qed.minimize(fun, jnp.full(2, 3.0), **options).findings
+    assert [(finding.code, str(finding.level)) for finding in findings] == [(code, level)]
+    assert not qed.minimize(lambda x: (x[0] - 1) ** 2 + x[1] ** 2, jnp.full(2, 3.0)).findings

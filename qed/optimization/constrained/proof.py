@@ -36,7 +36,7 @@ from qed.optimization.constrained.sparse_proof import MOST, sparse_proof
 from qed.optimization.constrained.told import Told
 from qed.optimization.constrained.uniqueness import dependent
 from qed.optimization.kkt_box import boxed
-from qed.optimization.solution import Ending
+from qed.optimization.solution import FOUND, Ending
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -44,14 +44,6 @@ NEAR = 1e-3
 """A KKT point is called the one of x within this distance, relative to 1 + |x|."""
 LARGEST = 150
 """How many numbers and active rows there may be for a proof."""
-CODES = {
-    Ending.INFEASIBLE: "QED504",
-    Ending.NO_KKT_POINT: "QED503",
-    Ending.SADDLE: "QED303",
-    Ending.UNBOUNDED_BELOW: "QED306",
-    Ending.KINK: "QED104",
-}
-"""What is found where the point is no minimum."""
 FAR = 1e5
 """How far, relative to where it began, a run may go and still have found a minimum that is not proved."""
 SHARES = (1e-12, 1e-10, 1e-8, 1e-6)
@@ -138,7 +130,7 @@ def proved(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array,
     named = _causes(problem, kkt, words)
     causes, why_so = tuple(one.finding for one in named), tuple(one.reason for one in named)
     if words.kind is not Ending.MINIMUM:
-        code = CODES.get(words.kind)
+        code = FOUND.get(words.kind)
         findings = (*(() if code is None else (Finding(code, words.text),)), *causes)
         standing = Standing.MEASURED if words.settle is None else Standing.UNKNOWN
         below = _below(problem, kkt) if words.kind in (Ending.FLAT_MINIMUM, Ending.INFIMUM_NOT_ATTAINED) else ()
