@@ -43,13 +43,16 @@ def test_a_saddle_in_a_box_names_its_direction():
     assert answer.value.kind == "saddle" and "along 100% x[1] f falls" in answer.headline
 
 
+FEW = {"method": "gradient", "max_steps": 30}
+
+
 @pytest.mark.parametrize(
     ("fun", "options", "code", "level"),
     [
         (lambda x: jnp.exp(-x[0]) + x[1] ** 2, {}, "QED423", "warning"),
         (lambda x: x[0] + x[1] ** 2, {}, "QED306", "warning"),
-        (lambda x: (x[0] - 1) ** 2 + 1e12 * (x[1] - 1) ** 2, {"method": "gradient", "max_steps": 30}, "QED424", "warning"),
-        (lambda x: (x[0] - 1) ** 2 + 1e4 * x[1] ** 2, {"method": "gradient", "max_steps": 30}, "QED425", "warning"),
+        (lambda x: (x[0] - 1) ** 2 + 1e12 * (x[1] - 1) ** 2, FEW, "QED424", "warning"),
+        (lambda x: (x[0] - 1) ** 2 + 1e4 * x[1] ** 2, FEW, "QED425", "warning"),
         (lambda x: jnp.abs(x[0] - 1) + x[1] ** 2, {}, "QED104", "note"),
     ],
     ids=["falls on", "unbounded", "scales", "budget", "corner"],
