@@ -23,6 +23,7 @@ from qed.errors import QedError
 from qed.graph.trace import is_float
 from qed.optimization.bottom import at_the_bottom
 from qed.optimization.bounds import Bounds
+from qed.optimization.boxed_gap import by_duality
 from qed.optimization.edges import among, in_steps
 from qed.optimization.gain import near_by
 from qed.optimization.objective import Objective, Seen
@@ -389,7 +390,8 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
             + (f" (curvatures from {values[0]:.3g})" if len(values) else "")
             + f"; by the quadratic model f falls by no more than {gain:.2g}."
         )
-        return proved(case, case.says(Ending.MINIMUM, text, decrease=gain, **dict[str, Any](ends)), here.x)
+        answer = proved(case, case.says(Ending.MINIMUM, text, decrease=gain, **dict[str, Any](ends)), here.x)
+        return by_duality(case, answer)
     if case.left <= NEAR * scale and gain <= NEAR * scale:
         text = f"A minimum in the box, near the point: by the quadratic model f falls by {gain:.2g} to it."
         near = proved(case, case.says(Ending.MINIMUM, text, decrease=gain, **dict[str, Any](ends)), here.x)
