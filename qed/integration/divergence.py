@@ -39,6 +39,7 @@ from qed.integration.laws import Density, densities_of
 from qed.integration.measure import Measure, seconds_of
 from qed.integration.near_densities import BY_EXCESS, EXCESS, SHARES, mean_and_scale
 from qed.integration.probabilities import as_law, as_pair
+from qed.integration.product_divergence import of_products
 from qed.integration.quadrature import ends_in_float64, measured, vectorised
 from qed.integration.sums import sums_of
 from qed.integration.traced.tracers import measure_is_traced
@@ -59,7 +60,8 @@ def kl(p: Any, q: Any, *, budget: float = 20.0) -> Answer[float]:
     """The Kullback-Leibler divergence KL(p || q): the mean of log p - log q under p, in nats.
 
     Args:
-        p: the law under which the mean is taken: a measure of `qed.measures`, or a vector of probabilities.
+        p: the law under which the mean is taken: a measure of `qed.measures`, a product of such, or a vector of
+            probabilities.
         q: the law that it is compared with.
         budget: seconds that the search for a proof may take.
 
@@ -84,6 +86,8 @@ def kl(p: Any, q: Any, *, budget: float = 20.0) -> Answer[float]:
 
         return compiled(p, q)
     if (found := compared(p, q, True, f"KL({p} || {q})" if isinstance(p, VectorLaw) else "")) is not None:
+        return found
+    if (found := of_products(kl, p, q, budget)) is not None:
         return found
     of_p, of_q = as_pair(p, q)
     with patience(seconds_of(budget)):
@@ -116,6 +120,8 @@ def cross_entropy(p: Any, q: Any, *, budget: float = 20.0) -> Answer[float]:
         return compiled(p, q)
     if (found := compared(p, q, False, "the cross-entropy of q under p")) is not None:
         return found
+    if (found := of_products(cross_entropy, p, q, budget)) is not None:
+        return found
     of_p, of_q = as_pair(p, q)
     with patience(seconds_of(budget)):
         return _Comparison.of(of_p, of_q, False, f"the cross-entropy of {of_q} under {of_p}").answer()
@@ -125,7 +131,7 @@ def entropy(p: Any, *, budget: float = 20.0) -> Answer[float]:
     """The entropy of a law, the mean of -log p under p, in nats; of a density, the differential entropy.
 
     Args:
-        p: a measure of `qed.measures`, or a vector of probabilities.
+        p: a measure of `qed.measures`, a product of such, or a vector of probabilities.
         budget: as of `kl`.
 
     Returns:
@@ -143,6 +149,8 @@ def entropy(p: Any, *, budget: float = 20.0) -> Answer[float]:
 
         return compiled(p, p)
     if (found := compared(p, p, False, f"the entropy of {p}" if isinstance(p, VectorLaw) else "")) is not None:
+        return found
+    if (found := of_products(entropy, p, None, budget)) is not None:
         return found
     law = as_law(p)
     with patience(seconds_of(budget)):
