@@ -61,11 +61,3 @@ def test_where_no_minimum_is_there_is_a_code(fun, options, code, level):
     findings = qed.minimize(fun, jnp.full(2, 3.0), **options).findings
     assert [(finding.code, str(finding.level)) for finding in findings] == [(code, level)]
     assert not qed.minimize(lambda x: (x[0] - 1) ** 2 + x[1] ** 2, jnp.full(2, 3.0)).findings
-
-
-def test_a_bound_that_holds_without_force_is_no_hindrance_to_a_proof():
-    for bounds in ((0.0, 1.0), (0.0, np.inf)):
-        answer = qed.minimize(lambda x: (x[0] - 3) ** 2 + x[1] ** 2, jnp.full(2, 0.5), bounds=bounds)
-        assert answer.proved and "global minimum in the box" in answer.headline and answer.check()
-    bent = qed.minimize(lambda x: jnp.cos(x[0]) + x[1] ** 2, jnp.full(2, 0.5), bounds=(0.0, 1.0))
-    assert "global" not in bent.headline
