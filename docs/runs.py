@@ -9,6 +9,7 @@ Rounding errors differ from machine to machine: outputs agree if their words do 
 import math
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Run:
 
     def printed(self) -> str:
         """Run it in a process of its own, 80 columns wide, and return what is to be shown."""
-        call = [sys.executable, "-m", "qed", *self.command.split()]
+        call = [sys.executable, "-m", "qed", *shlex.split(self.command)]
         done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, env=_ENVIRONMENT, check=False)
         if done.returncode > 1:
             message = f"qed {self.command} ended with {done.returncode}: {done.stderr}"

@@ -16,3 +16,10 @@ def line(w, X, y):
 
 def unit(w, X, y):
     return jnp.mean((w[2] * jnp.tanh(X @ w[:2]) - y) ** 2)
+
+
+def short(w, X, y):
+    return 0.1 - w @ w
+
+
+start = jnp.zeros(2)
