@@ -40,6 +40,9 @@ from qed.why.words import number, plural
 
 FirstVerdict = Callable[[str], None]
 
+SHOWN = 3
+"""So many changes of the stable form are written out."""
+
 
 def why(
     problem: Problem, *, progress: Progress | None = None, first_verdict: FirstVerdict | None = None
@@ -317,9 +320,9 @@ def _with_stable_form(case: Case, cause: Cause, run: Run, stable: Run | None) ->
     """The finiteness answer, with the rewriting beside it where it cures the run."""
     if stable is None or stable.failure is not None:
         return cause.answer
-    patch = (stable_patch(case, cause.birth.span if cause.birth is not None else None) or "").splitlines()
-    first = patch[0] if patch else "the logarithms are rewritten"
-    more = f"  (and {plural(len(patch) - 1, 'more change')})" if len(patch) > 1 else ""
+    patch = (stable_patch(case, run, cause.birth.span if cause.birth is not None else None) or "").splitlines()
+    shown = "; ".join(patch[:SHOWN]) if patch else "the logarithms are rewritten"
+    more = f"  (and {plural(len(patch) - SHOWN, 'more change')})" if len(patch) > SHOWN else ""
     given, form = run.losses[0], stable.losses[0]
     reason = Reason(
         "logarithms rewritten, then tried",
@@ -327,7 +330,7 @@ def _with_stable_form(case: Case, cause: Cause, run: Run, stable: Run | None) ->
         predicted=given,
         observed=form,
         standing=Standing.MEASURED if math.isfinite(given) else None,
-        text=f"{first}{more}",
+        text=f"{shown}{more}",
     )
     return replace(cause.answer, reasons=(*cause.answer.reasons, reason))
 

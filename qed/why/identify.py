@@ -82,8 +82,11 @@ def identify(points: Sequence[Any], gradients: Sequence[Any]) -> Identified:
     if not steps or not all(np.isfinite(x).all() for x in (*steps, *g[: len(steps)])):
         return Identified(None, "the first steps were not seen", float("inf"))
     if not np.linalg.norm(steps[0]):
-        return Identified(None, "the first step does not change the parameters", 0.0)
+        zero = "the gradient is exactly 0 and " if g and not g[0].any() else ""
+        return Identified(None, f"{zero}the first step does not change the parameters", 0.0)
     scale = float(g[0] @ g[0])
+    if not scale and not g[0].any():
+        return Identified(None, "the gradient is exactly 0 at the first step, and the parameters change", 0.0)
     rate = -float(steps[0] @ g[0]) / scale if scale else 0.0
     apart = misfit(steps[0], -rate * g[0], rounded[0])
     if np.linalg.norm(steps[0]) < BEYOND_ROUNDING * rounded[0]:
@@ -168,6 +171,21 @@ def captured(points: Sequence[Any], gradients: Sequence[Any], updates: Sequence[
         return tuple(jax.tree.leaves(change)), state
 
     return Captured(StepRule("optax", transformation=optax.GradientTransformationExtraArgs(init, update)))
+
+
+def in_proportion(update: Any) -> bool:
+    """Whether half the gradient makes half the step, as it does in gradient descent, and does not behind a clipping.
+
+    Args:
+        update: what was seen of an update, with transformation, gradient, state, parameters and change.
+    """
+    half = jax.tree.map(lambda g: g / 2 if is_float(g) else g, update.gradient)
+    try:
+        step, _ = update.transformation.update(half, update.state, update.parameters)
+    except Exception:  # a rule that asks for more than a gradient: it is taken for what its steps show
+        return True
+    whole, other = flat(update.change), flat(step)
+    return whole.shape != other.shape or misfit(whole, 2 * other) <= CLOSE
 
 
 def misfit(seen: np.ndarray, fitted: np.ndarray, rounded: float = 0.0) -> float:

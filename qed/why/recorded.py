@@ -185,9 +185,11 @@ def _growth(recording: Recording) -> Answer[Any] | None:
         if late <= start + RISE * max(abs(start), spread, 1e-12) or not steeper:
             return None
         claim, code = "the loss does not run away", "QED403"
-        message = f"the loss goes from {number(start)} to {number(late)} in {_length(recording)}"
+        message = (
+            f"the loss goes from {number(recording.value[0])} to {number(recording.value[-1])} in {_length(recording)}"
+        )
         texts = [("because", message)]
-        witness = {"start": start, "end": late}
+        witness = {"start": float(recording.value[0]), "end": float(recording.value[-1])}
     else:
         gradient, weight = recording.total("gradient"), recording.total("parameter")
         late, first = float(np.median(gradient[-size:])), float(gradient[:size].max())
@@ -196,9 +198,9 @@ def _growth(recording: Recording) -> Answer[Any] | None:
         if not (grows and heavier and _overshoots(recording, size)):
             return None
         claim, code = "gradient and parameters do not run away", "QED410"
-        message = f"the gradient norm goes from {number(first)} to {number(late)}, and each step overshoots"
+        message = f"the gradient norm goes from {number(float(gradient[0]))} to {number(float(gradient[-1]))}, and each step overshoots"
         texts = [("because", message), ("because", "g+.s > 0: where each step ends the loss rises along it")]
-        witness = {"start": first, "end": late}
+        witness = {"start": float(gradient[0]), "end": float(gradient[-1])}
     middle = rate_times_curvature(recording, size)
     if middle is not None and middle[1] > 2:
         texts.append(("then", f"rate x curvature along the step is {middle[1]:.3g} at the end; the limit is 2"))
@@ -302,13 +304,13 @@ def _course(recording: Recording) -> Answer[Any] | None:
     if len(recording.steps) < FEW:
         return None
     size, norm = _window(recording), recording.total("gradient")
-    begin, end = float(np.median(norm[:size])), float(np.median(norm[-size:]))
-    gradient = f"the gradient norm goes from {number(begin)} to {number(end)}"
+    end, ends = float(np.median(norm[-size:])), f"(median of the last {plural(size, 'step')})"
+    gradient = f"the gradient norm goes from {number(float(norm[0]))} to {number(end)} {ends}"
     if not recording.valued.all():
         return _measured(gradient, recording, "no more than before", end)
     quarters = [float(np.median(part)) for part in np.array_split(recording.value, 4)]
     start, last = float(np.median(recording.value[:size])), float(np.median(recording.value[-size:]))
-    text = f"the loss goes from {number(start)} to {number(last)}"
+    text = f"the loss goes from {number(float(recording.value[0]))} to {number(last)} {ends}"
     fall = start - quarters[3]
     if len(recording.steps) >= 40 and fall > 0 and abs(quarters[2] - quarters[3]) <= 0.01 * fall:
         near = np.flatnonzero(recording.value <= quarters[3] + 0.01 * fall)

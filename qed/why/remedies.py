@@ -18,6 +18,7 @@ from qed.answer import Advice
 from qed.span import Span
 from qed.why.case import STEPS, Case
 from qed.why.columns import Columns, feature_columns, standardised
+from qed.why.pasted import pasted
 from qed.why.stability import SAFETY, Judgement, rises
 from qed.why.trial import Run
 
@@ -53,15 +54,19 @@ class Tried:
         return Advice(what, patch=self.patch, trial=self.run.trial())
 
 
-def stable_patch(case: Case, first: Span | None = None) -> str | None:
-    """The rewriting as text, a line for each change; the change of the expression at `first` comes first."""
+def stable_patch(case: Case, run: Run, first: Span | None = None) -> str | None:
+    """The rewriting as code, a line for each change; the change of the expression at `first` comes first.
+
+    `run` is that of the loss as given: where its loss fails, and not its gradient, lengths overflow or vanish.
+    """
     if case.rewritten is None:
         return None
     lines = []
     for change in sorted(case.rewritten.changes, key=lambda change: change.span != first):
         where = f"line {change.span.line}: " if change.span is not None else ""
         before = change.before if "..." not in change.before else _written(change.span) or change.before
-        line = f"{where}{before}  ->  {change.after}"
+        after = pasted(change.after, change.before, overflow=run.failure is not None and run.failure.where == "loss")
+        line = f"{where}{before}  ->  {after}"
         if line not in lines:
             lines.append(line)
     return "\n".join(lines)
@@ -107,7 +112,7 @@ def _rank(item: Tried) -> tuple[int, float, int]:
 
 def _candidates(case: Case, given: Run, stable: Run | None, step: Judgement | None) -> Iterator[Tried]:
     form = "given" if stable is None else "rewritten"
-    patch = stable_patch(case) if stable is not None else None
+    patch = stable_patch(case, given) if stable is not None else None
     prefix = "stable form" if stable is not None else ""
     rate = case.rule.rate
     keep = f"keep {rate:g}" if rate is not None else "keep the step"

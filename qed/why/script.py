@@ -31,7 +31,7 @@ from qed.why.case import DEFAULT_BUDGET, Progress
 from qed.why.diagnose import why, why_failed
 from qed.why.diagnosis import Diagnosis
 from qed.why.hidden import why_call, why_hidden
-from qed.why.identify import Identified, captured, identify
+from qed.why.identify import Identified, captured, identify, in_proportion
 from qed.why.problem import Problem
 from qed.why.recorder import Recorder, StopTraining
 from qed.why.running import run_here
@@ -217,9 +217,11 @@ def _rule(recorder: Recorder, notes: list[Differentiated]) -> Identified:
         return Identified(None, "of a model of this size only the first and the failing step are kept", math.nan)
     points, gradients = [n.at for n in notes], [n.gradient for n in notes]
     found = identify(points, gradients)
-    if found.rule is not None or not recorder.updates:
+    if not recorder.updates or (found.rule is not None and (found.climbs or in_proportion(recorder.updates[0]))):
         return found
     other = captured(points, gradients, recorder.updates)
+    if found.rule is not None:
+        return found if other.rule is None else replace(found, rule=other.rule)
     return replace(found, rule=other.rule) if other.rule is not None else _because(found, other.words)
 
 

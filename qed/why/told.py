@@ -17,7 +17,7 @@ from qed.answer import Answer, Missing, Reason, Standing
 from qed.findings import Finding, Level
 from qed.why.diagnosis import Diagnosis, Verdict
 from qed.why.headline import worth_knowing
-from qed.why.identify import Identified
+from qed.why.identify import Identified, flat
 from qed.why.mistakes.batch import statistics_of_the_batch
 from qed.why.recorder import Recorder
 from qed.why.seen import Differentiated, exploding
@@ -25,6 +25,9 @@ from qed.why.words import number, plural
 
 if TYPE_CHECKING:
     from qed.why.script import Script
+
+STANDS = 10
+"""At so many steps a loss that is the same number stands."""
 
 
 def told(
@@ -39,7 +42,7 @@ def told(
     recorder = script.recorder
     at = 0 if recorder.failed is None else recorder.failed.step
     at_failure = failing is not None and answer.first_bad_step == 0 and at > 0
-    answers = tuple(_at_step(part, at) if at_failure else part for part in answer.answers)
+    answers = tuple(_at_step(part, at) if at_failure else _of_one_step(part) for part in answer.answers)
     ran = failing is None and recorder.finite
     own = [*applied, *([_ran(script, curve, bool(answer.findings), answer.arithmetic)] if ran else [])]
     own += _evaluated(recorder)
@@ -48,7 +51,7 @@ def told(
     if found.rule is None and recorder.first:
         missing.append(
             Missing(
-                f"the stability limit of the script's step rule: {found.words}",
+                f"the stability limit of the script's step rule: {_unseen(found, curve)}",
                 settle="name the loss and the rule: qed why FILE.py:loss --at NAME --step RULE",
             )
         )
@@ -81,6 +84,15 @@ def with_failure(answer: Answer[Diagnosis], at_failure: Answer[Diagnosis], step:
 def _at_step(part: Answer[Any], step: int) -> Answer[Any]:
     """A claim about the start of the diagnosed run, which is a step of the script."""
     return replace(part, claim=part.claim.replace("at the start", f"at step {step} of the script"))
+
+
+def _of_one_step(part: Answer[Any]) -> Answer[Any]:
+    """The course of the loss, told as what it is beside a script: that of a trial run on the data of one step."""
+    if not part.claim.startswith(("the loss goes from", "the loss stays at")):
+        return part
+    told = f"run again on the data (and key) of step 0 alone, {part.claim}"
+    reasons = tuple(replace(reason, text=told) if reason.text == part.claim else reason for reason in part.reasons)
+    return replace(part, claim=told, reasons=reasons)
 
 
 def _ran(script: Script, curve: list[float], explained: bool, arithmetic: str) -> Answer[Any]:
@@ -117,6 +129,29 @@ def _evaluated(recorder: Recorder) -> list[Answer[Any]]:
 def _rose(curve: list[float]) -> bool:
     """Whether a loss ends clearly above its start; one of two adversaries may."""
     return settled(curve) > curve[0] + 0.1 * abs(curve[0])
+
+
+def _stands(curve: list[float]) -> bool:
+    """Whether a loss is the same number, and not 0, at each of many steps."""
+    return len(curve) >= STANDS and min(curve) == max(curve) != 0
+
+
+def _unseen(found: Identified, curve: list[float]) -> str:
+    """Why the rule is not known."""
+    if _stands(curve) and "exactly 0" not in found.words:
+        return f"the loss is the same at each step, and steps so small tell no rule ({found.words})"
+    return found.words
+
+
+def _pull(recorder: Recorder) -> str:
+    """How large the gradient is where the loss stands."""
+    seen = [note for call in recorder.first for note in call.seen if note.gradient is not None]
+    if not seen:
+        return "its gradient was not kept"
+    length = float(np.linalg.norm(flat(seen[0].gradient)))
+    if not length:
+        return "its gradient is exactly 0: the start is a critical point"
+    return f"its gradient at the first step has the norm {length:.2g}"
 
 
 def settled(curve: list[float]) -> float:
@@ -158,6 +193,11 @@ def _headline(
         return (
             f"Nothing speaks against this script: its steps go along the gradient, and it climbs ({ends}, {every}); "
             f"were this a loss, the sign of the step would be wrong.{known}"
+        )
+    if _stands(curve):
+        return (
+            f"No fault was found in this script ({plural(steps, 'step')}, {every}), but nothing moves its loss: it is "
+            f"{number(curve[0])} at each step; {_pull(script.recorder)}.{known}"
         )
     if curve and _rose(curve):
         found = f"No fault was found in this script ({plural(steps, 'step')}, {every}), but it ends higher: {ends}."

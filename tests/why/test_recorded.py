@@ -53,6 +53,8 @@ POINT = {"a": jnp.ones(2), "b": jnp.ones(3)}
 def test_divergence_without_the_loss_ends_in_overflow(file):
     answer = train(file, bowl, POINT, optax.sgd(0.5), 90, valued=False)
     assert codes(answer)[:2] == ["QED410", "QED210"] and answer.refuted
+    start = float(jnp.sqrt(sum(jnp.sum(g**2) for g in jax.tree.leaves(jax.grad(bowl)(POINT, None)))))
+    assert answer.findings[0].witness["start"] == pytest.approx(start, rel=1e-6)  # the first number, no median
     assert answer.findings[0].witness["rate_times_curvature"] == pytest.approx(5.0, rel=1e-3)
     assert answer.findings[1].witness["leaves"] == ["['a']"]
     assert answer.verdict == "nonfinite" and exit_code(answer) == 1
@@ -61,6 +63,7 @@ def test_divergence_without_the_loss_ends_in_overflow(file):
 def test_divergence_with_the_loss(file):
     answer = train(file, bowl, POINT, optax.sgd(0.25), 60)
     assert codes(answer) == ["QED403"] and answer.verdict == "diverges"
+    assert answer.findings[0].witness["start"] == pytest.approx(float(bowl(POINT, None)), rel=1e-6)
     assert answer.findings[0].witness["rate_times_curvature"] == pytest.approx(2.5, rel=1e-3)
     assert answer.check()
 
@@ -258,6 +261,7 @@ def test_a_plateau_names_the_step_at_which_it_begins(file):
     since = int(course.claim.split("since about step ")[1].split(";")[0])
     assert losses[since] <= 0.01 * losses[0] < losses[since // 3] and not codes(answer)
     assert "the gradient norm goes from" in course.claim
+    assert course.claim.startswith(f"the loss goes from {float(bowl(POINT, None)):.6g} to ")
     file.unlink()
     short = train(file, bowl, POINT, optax.sgd(0.01), 60)
     assert not any("plateau" in a.claim for a in short.answers)

@@ -321,6 +321,29 @@ for k in range(60):
     assert answer.findings == ()
 
 
+def test_a_clipping_behind_steps_of_one_direction_and_a_loss_that_stands_are_said(tmp_path):
+    text = """
+import jax
+import jax.numpy as jnp
+import optax
+
+w, optimizer = jnp.zeros(3), optax.chain(optax.clip_by_global_norm(1e-3), optax.sgd(0.1))
+state = optimizer.init(w)
+for k in range(20):
+    loss, gradient = jax.value_and_grad(lambda w: LOSS)(w)
+    updates, state = optimizer.update(gradient, state)
+    w = optax.apply_updates(w, updates)
+"""
+    clipped = write(tmp_path, text.replace("LOSS", "jnp.sum((w - 1) ** 2)"))
+    _, answer = output_of(lambda: why_script(clipped, budget=10))
+    assert [finding.code for finding in answer.findings] == ["QED414"]
+    (trial,) = [part.claim for part in answer.answers if "the loss goes from" in part.claim]
+    assert trial.startswith("run again on the data (and key) of step 0 alone")
+    _, answer = output_of(lambda: why_script(write(tmp_path, text.replace("LOSS", "jnp.sum(w**2) + 2")), budget=10))
+    assert "nothing moves its loss: it is 2 at each step; its gradient is exactly 0" in answer.headline
+    assert any("the gradient is exactly 0" in missing.what for missing in answer.missing)
+
+
 def test_everything_is_put_back():
     before = (jax.jit, jax.grad, jax.value_and_grad)
     with pytest.raises(StopTraining), Recorder(most=1):
