@@ -185,11 +185,9 @@ def _growth(recording: Recording) -> Answer[Any] | None:
         if late <= start + RISE * max(abs(start), spread, 1e-12) or not steeper:
             return None
         claim, code = "the loss does not run away", "QED403"
-        message = (
-            f"the loss goes from {number(recording.value[0])} to {number(recording.value[-1])} in {_length(recording)}"
-        )
+        begin, end = float(recording.value[0]), float(recording.value[-1])
+        message = f"the loss goes from {number(begin)} to {number(end)} in {_length(recording)}"
         texts = [("because", message)]
-        witness = {"start": float(recording.value[0]), "end": float(recording.value[-1])}
     else:
         gradient, weight = recording.total("gradient"), recording.total("parameter")
         late, first = float(np.median(gradient[-size:])), float(gradient[:size].max())
@@ -198,9 +196,10 @@ def _growth(recording: Recording) -> Answer[Any] | None:
         if not (grows and heavier and _overshoots(recording, size)):
             return None
         claim, code = "gradient and parameters do not run away", "QED410"
-        message = f"the gradient norm goes from {number(float(gradient[0]))} to {number(float(gradient[-1]))}, and each step overshoots"
+        begin, end = float(gradient[0]), float(gradient[-1])
+        message = f"the gradient norm goes from {number(begin)} to {number(end)}, and each step overshoots"
         texts = [("because", message), ("because", "g+.s > 0: where each step ends the loss rises along it")]
-        witness = {"start": float(gradient[0]), "end": float(gradient[-1])}
+    witness = {"start": begin, "end": end}
     middle = rate_times_curvature(recording, size)
     if middle is not None and middle[1] > 2:
         texts.append(("then", f"rate x curvature along the step is {middle[1]:.3g} at the end; the limit is 2"))
