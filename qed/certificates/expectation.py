@@ -185,7 +185,8 @@ class LogMass(Certificate):
         with precision(BITS) as library:
             found = self.enclosed(traced, 1e-3 if infinite else (self.upper - self.lower) / 8)
             if infinite:
-                proved = self.lower > 0 and found == library.arb.pos_inf()
+                end = library.arb.pos_inf() if self.lower > 0 else library.arb.neg_inf()
+                proved = found == end
             else:
                 proved = bool(found >= library.arb(self.lower) and found <= library.arb(self.upper))
             if not proved:
@@ -199,6 +200,8 @@ class LogMass(Certificate):
             mass = part.mean(room)
             if mass == library.arb.pos_inf():
                 return mass
+            if mass.is_zero():
+                return library.arb.neg_inf()
             if not (mass > 0 and mass.is_finite()):
                 return library.arb.nan()
             return mass.log() - (log_mass(self.family, self.parameters) if self.family else 0)

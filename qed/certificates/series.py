@@ -293,7 +293,7 @@ class Sum:
             mass = COUNTS[self.family].mass(start, *map(flint().arb, self.parameters))
             least, most = later(self.family, start, self.parameters)
             return Found(flint().arb.pos_inf(), self._geometric(unit(), mass, least, most, start))
-        domain, zero = Tail(float(start), BITS), flint().arb(0)
+        domain, zero = Tail(float(start), BITS, counting=True), flint().arb(0)
         x = Term(flint().arb(1), Fraction(1), zero)
         form = walked(self.f, domain, x, 0, self.node)
         if isinstance(form, Above):

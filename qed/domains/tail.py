@@ -73,9 +73,10 @@ class Tail(Arithmetic, Forward):
 
     name = "tail"
 
-    def __init__(self, start: float, bits: int = 128, instead: Instead | None = None) -> None:
+    def __init__(self, start: float, bits: int = 128, instead: Instead | None = None, counting: bool = False) -> None:
         super().__init__(start, bits)
         self.instead = instead
+        self.counting = counting  # whether x is a whole number
 
     def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """The forms of an equation's outputs; what stands `instead` of one, if that says so."""
@@ -211,11 +212,25 @@ class Tail(Arithmetic, Forward):
         return self.scaled(x, flint().arb(-1))
 
     def _power(self, x: Any, y: Any) -> Any:
-        """x to the power y: an exact number, or of a positive x by exp(y log x)."""
+        """x to the power y: an exact number, or of a positive x by exp(y log x); of a negative number its size."""
         try:
             return self.power(x, self._exact(y))
         except NoOrder:
+            if isinstance(x, Term) and x.constant and x.b < 0 and self._counts(y):
+                size = self.exp(self.mul(y, self.log(self._negated(x))))
+                return self.mul(self.fixed(flint().arb(0, 1)), size)
             return self.exp(self.mul(y, self.log(x)))
+
+    def _counts(self, y: Any) -> bool:
+        """Whether a form is a whole number for every whole x: m x^p, or n + m x^p, with whole n, m and p > 0."""
+        if isinstance(y, Logarithm) and not y.m:
+            balls, p = (y.b, y.c), y.q
+        elif isinstance(y, Term) and not (y.q or y.k):
+            balls, p = (y.b,), y.p
+        else:
+            return False
+        whole = p > 0 and p.denominator == 1
+        return self.counting and whole and all(one.is_exact() and one.is_integer() for one in balls)
 
     def _unary(self, name: str, x: Any, params: Any) -> Any:
         arb = flint().arb

@@ -51,7 +51,7 @@ from qed.integration.quadrature import vectorised
 from qed.integration.sums import summed
 from qed.integration.tiny import refined
 from qed.integration.traced.tracers import closes_over_tracers, is_traced, measure_is_traced
-from qed.integration.words import RULES, SUMS, as_event, claim, noun, two_rules, within
+from qed.integration.words import RULES, SUMS, as_event, bounded, claim, noun, settle, two_rules, within
 from qed.standing import Standing
 
 WIDTHS = (1e-9, 1e-6, 1e-3)
@@ -114,7 +114,9 @@ def expect(
         return over_vectors(fun, measure, args, tol, budget)
     if not isinstance(measure, Measure):
         because = "it must be made by qed.measures"
-        raise QedError("QED007", f"a {type(measure).__name__} is no measure", because, "give Normal(0.0, 1.0), say")
+        foreign = hasattr(measure, "rvs") or hasattr(measure, "log_prob")
+        instead = "give qed.measures.from_scipy or from_numpyro of it" if foreign else "give Normal(0.0, 1.0), say"
+        raise QedError("QED007", f"a {type(measure).__name__} is no measure", because, instead)
     if tol is not None and not (isinstance(tol, int | float) and 0 < tol < np.inf):
         raise QedError("QED007", f"tol={tol!r} is no tolerance", "it is a positive number", "give tol=1e-6, say")
     function = read(fun, jnp.asarray(0.5), *args)
@@ -336,12 +338,17 @@ class _Question:
         lower, upper = certificate.lower, certificate.upper
         if (lower, upper) == UNDEFINED:
             return self._undefined(certificate)
-        infinite = bool(np.isinf(lower))
+        lower, upper = bounded(self.fun, self.measure.probability, lower, upper)
+        infinite, value = bool(np.isinf(lower)), min(max(value, lower), upper)
         says = f"is {value}" if infinite else f"lies in [{lower!r}, {upper!r}]"
         if self.measure.sums:
             rule = "the terms' sum diverges" if infinite else SUMS
         else:
-            rest = "one of them diverges" if infinite else "series with remainder on the cells between"
+            rest = (
+                "beyond it, at an end or beside a cut it diverges"
+                if infinite
+                else "series with remainder on the cells between"
+            )
             rule = f"tails enclosed beyond a radius; {rest}"
         text = f"{rule}; {ROUNDED}" if not infinite and room_of_constants(traced, abs(value)) > 0 else rule
         reason = Reason(rule, "∫ f dμ = Σ wᵢ f(xᵢ) + Σ ∫ f exp(u) dx", standing=Standing.PROVED, text=text)
@@ -372,6 +379,8 @@ class _Question:
         )
 
     def _measurement(self, known: Proposal, problem: str) -> Answer[float]:
+        least, most = bounded(self.fun, self.measure.probability, -np.inf, np.inf)
+        known = replace(known, value=min(max(known.value, least), most))
         return Answer(
             self._claim(f"is {known.value!r} within {known.error:.3g}"),
             Standing.MEASURED,
@@ -385,7 +394,7 @@ class _Question:
         )
 
     def _unknown(self, problem: str) -> Answer[float]:
-        missing = Missing(problem or "no value was found", "another measure or function", code="QED020")
+        missing = Missing(problem or "no value was found", settle(problem), code="QED020")
         return Answer(
             self._claim("is a number"), Standing.UNKNOWN, None, arithmetic="reals", missing=(missing,),
             headline=f"Nothing is claimed about the {self._noun}.", subject=self.function.title(),

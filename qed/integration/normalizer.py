@@ -36,7 +36,7 @@ from qed.integration.product import Product
 from qed.integration.proposals import Share, singular_near
 from qed.integration.quadrature import ends_in_float64, measured, unmeasured, vectorised, where_mass_is
 from qed.integration.traced.tracers import closes_over_tracers, is_traced, measure_is_traced
-from qed.integration.words import RULES, two_rules, within
+from qed.integration.words import RULES, settle, two_rules, within
 from qed.standing import Standing
 
 HALF_WIDTHS = (1e-9, 1e-6, 1e-3)
@@ -47,6 +47,12 @@ CONFIRMED = 1e-3
 """How narrow a ball is asked to be that is to confirm a measurement."""
 PLACES = 4
 """How many numbers beside which the density is not bounded are looked for."""
+
+
+PLACES_LOOKED_AT = 1022
+"""At how many places a density without an answer is looked at for NaN."""
+FAR = 64.0
+"""How far from 0, where the interval has no end."""
 
 
 def normalizer(
@@ -157,7 +163,9 @@ class _Question:
         least = max(4 * error, room_of_constants(traced, value, logarithm=True))
         tried = [(value - max(h, least), value + max(h, least)) for h in HALF_WIDTHS if math.isfinite(value)]
         law = (self.part.family, self.part.parameters) if self.part.probability else ("", ())
-        problem, waiting = "", [*dict.fromkeys(tried), (math.inf, math.inf)]
+        nothing = not tried and bool(np.all(u(_places(self.part)) == -np.inf))
+        infinite = -math.inf if nothing else math.inf
+        problem, waiting = "", [*dict.fromkeys(tried), (infinite, infinite)]
         while waiting:
             lower, upper = waiting.pop(0)
             certificate = LogMass.made(self._subject(), traced, cuts=cuts, lower=lower, upper=upper, family=law[0],
@@ -208,8 +216,23 @@ class _Question:
             missed = unmeasured(np.ones_like, u, (self.part.lower, self.part.upper), ends)
             missed = missed or self._between(traced, ends, value, error)
             problem, whole = missed or problem, not missed
+        if not whole and (place := _nan_inside(u, self.part)) is not None:
+            problem = f"the log-density is NaN at {place:.6g}, inside the interval"
         error = max(error, room_of_constants(traced, value, logarithm=True))
         return _unproved(self.function, value, error, whole, problem)
+
+
+def _places(part: Part) -> np.ndarray:
+    """Places inside a part."""
+    return np.linspace(max(part.lower, -FAR), min(part.upper, FAR), PLACES_LOOKED_AT + 2)[1:-1]
+
+
+def _nan_inside(u: Any, part: Part) -> float | None:
+    """A place inside a part about which the log-density is NaN in float64, not at one number alone."""
+    x = _places(part)
+    lost = np.isnan(u(x))
+    about = lost & (np.roll(lost, 1) | np.roll(lost, -1))
+    return float(x[np.argmax(about)]) if np.any(about) else None
 
 
 def _enclosed(certificate: LogMass, traced: Traced) -> list[tuple[float, float]]:
@@ -260,14 +283,20 @@ def measured_logarithm(u: Callable[[Any], Any], cuts: tuple[float, ...]) -> tupl
 
 def _proof(function: Any, certificate: LogMass, value: float) -> Answer[float]:
     lower, upper = certificate.lower, certificate.upper
-    improper = math.isinf(lower)
-    rule = "a tail diverges" if improper else "tails enclosed, series with remainder on the cells between"
-    says = "is infinite: the density is improper" if improper else f"has its logarithm in [{lower!r}, {upper!r}]"
-    said = "exp of it has infinite mass: it is improper, and no density." if improper else ""
+    improper, empty = lower == math.inf, upper == -math.inf
+    rule = "tails enclosed, series with remainder on the cells between"
+    says, said = f"has its logarithm in [{lower!r}, {upper!r}]", ""
+    if improper:
+        rule = "it diverges in a tail, at an end or beside a number where the density is not bounded"
+        says = "is infinite: the density is improper"
+        said = "exp of it has infinite mass: it is improper, and no density."
+    elif empty:
+        rule, says = "the density is 0 on every cell", "is 0: there is no mass"
+        said = "The log of the normalising constant is -inf: exp of it has no mass, and is no density."
     return Answer(
         f"the integral of exp({function.name}) {says}",
         Standing.PROVED,
-        math.inf if improper else value,
+        lower if improper or empty else value,
         arithmetic="reals",
         error=Enclosed(lower, upper),
         reasons=(Reason(rule, "log Z = M + log ∫ exp(u - M) dx", standing=Standing.PROVED, text=rule),),
@@ -279,7 +308,7 @@ def _proof(function: Any, certificate: LogMass, value: float) -> Answer[float]:
 
 def _unproved(function: Any, value: float, error: float, whole: bool, problem: str) -> Answer[float]:
     if not whole or not math.isfinite(value):
-        missing = Missing(problem or "no value was found", "another base or log-density", code="QED020")
+        missing = Missing(problem or "no value was found", settle(problem), code="QED020")
         claim = f"the integral of exp({function.name}) has a logarithm"
         headline = "Nothing is claimed about the log of the normalising constant."
         return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), headline=headline, subject=function.title())

@@ -18,7 +18,7 @@ from qed.graph.walk import TooLong
 from qed.integration.constants import room_of_constants
 from qed.integration.measure import Measure
 from qed.integration.sums import ROOM, WIDE
-from qed.integration.words import SUMS, within
+from qed.integration.words import SUMS, settle, within
 from qed.standing import Standing
 
 
@@ -87,6 +87,6 @@ def normalizer_of_sum(log_density: Callable[..., Any], places: tuple[float, floa
 
 
 def _unknown(function: Any, problem: str) -> Answer:
-    missing = Missing(problem, "another base or log-density", code="QED020")
+    missing = Missing(problem, settle(problem), code="QED020")
     claim = f"the sum of exp({function.name}) has a logarithm"
     return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), subject=function.title())

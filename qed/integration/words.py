@@ -38,6 +38,18 @@ def noun(function: Callable[..., Any], probability: bool) -> str:
     return "mean" if probability else "integral"
 
 
+def bounded(function: Callable[..., Any], probability: bool, lower: float, upper: float) -> tuple[float, float]:
+    """Bounds of an integral, and of an event's those that every measure has: 0 and, of a probability, 1.
+
+    >>> from qed.integration.words import as_event, bounded
+    >>> bounded(abs, True, -1e-9, 1e-9), bounded(as_event(lambda x: x > 0), True, -1e-9, 1e-9)
+    ((-1e-09, 1e-09), (0.0, 1e-09))
+    """
+    if not getattr(function, "indicates", False):
+        return lower, upper
+    return max(lower, 0.0), min(upper, 1.0) if probability else upper
+
+
 def claim(noun: str, name: str, measure: Any, says: str) -> str:
     """A sentence about it: `the mean of f under Normal(0, 1) lies in [...]`."""
     return f"the {noun} of {name} {'under' if noun in ('mean', 'probability') else 'against'} {measure} {says}"
@@ -63,3 +75,27 @@ def two_rules(error: float, problem: str) -> Reason:
         unpredicted="no theorem bounds what two rules miss together",
         text=f"{RULES} agree within {error:.2g}; no proof: {problem}",
     )
+
+
+SETTLED = (
+    ("found in time", "a larger budget=, or the integral over parts of the line, qed.measures.restrict(measure, a, b)"),
+    ("no rule for", "the same function written without that operation, or the integral over a bounded part, "
+     "qed.measures.restrict(measure, a, b)"),
+    ("NaN", "a value there: jnp.where(bad, its value, f(jnp.where(bad, 1.0, x)))"),
+    ("no number near", "a value there: jnp.where(bad, its value, f(jnp.where(bad, 1.0, x)))"),
+    ("undefined", "a function that is defined there, or the parts to both sides, qed.measures.restrict(measure, a, b)"),
+    ("not bounded", "the parts to both sides of that number, qed.measures.restrict(measure, a, b)"),
+    ("balls", "a larger budget=, or a wider tol="),
+    ("only known as", "a wider tol="),
+)  # fmt: skip
+"""What is left open, by a part of what it says, and what one can do."""
+
+
+def settle(problem: str) -> str:
+    """What would settle a question that was left open for a reason.
+
+    >>> from qed.integration.words import settle
+    >>> settle("the sum is only known as [2.0 +/- 1]"), settle("no value was found")
+    ('a wider tol=', 'a larger budget=, or the integral over parts of the line, qed.measures.restrict(measure, a, b)')
+    """
+    return next((what for part, what in SETTLED if part in problem), SETTLED[0][1])

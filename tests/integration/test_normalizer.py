@@ -8,6 +8,7 @@ import pytest
 
 import qed
 from qed.errors import CertificateError, QedError
+from qed.integration import measures as m
 
 GAUSS = 0.5 * math.log(2 * math.pi)
 
@@ -84,3 +85,23 @@ def test_what_is_filled_in_is_no_entry_of_an_array(fill):
         return -jnp.stack([t * t, jnp.abs(t)]).at[jnp.array([5])].get(mode="fill", fill_value=fill)[0]
 
     assert qed.normalizer(flat).unknown  # its mass is infinite
+
+
+@pytest.mark.parametrize(
+    ("u", "base"),
+    [
+        (lambda x: jnp.full_like(x, -jnp.inf), m.Normal()),
+        (lambda x: jnp.where(x > 2.0, 0.0, -jnp.inf), m.Lebesgue(0.0, 1.0)),
+    ],
+    ids=["nowhere", "beyond the end"],
+)
+def test_no_mass_has_the_logarithm_of_zero(u, base):
+    answer = qed.normalizer(u, base)
+    assert answer.proved and answer.value == -math.inf and answer.check()
+    assert "no mass" in answer.claim and "improper" not in answer.claim
+
+
+def test_a_density_that_is_nan_inside_is_named():
+    answer = qed.normalizer(lambda x: jnp.log(x), m.Lebesgue(-1.0, 1.0))
+    assert answer.standing == "UNKNOWN" and "the log-density is NaN at -0." in answer.missing[0].what
+    assert "jnp.where" in answer.missing[0].settle

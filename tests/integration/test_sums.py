@@ -267,3 +267,26 @@ def test_what_has_no_answer_is_refused(code, ask):
 def test_the_edge_of_convergence_is_told_by_exact_bases(fun, law, infinite):
     answer = qed.expect(fun, law)
     assert (answer.proved and answer.value == math.inf and answer.check()) if infinite else answer.value != math.inf
+
+
+@pytest.mark.parametrize(
+    ("f", "truth"),
+    [
+        (lambda k: (-0.5) ** k, 2 / 3),
+        (lambda k: (1 + k) * (-0.5) ** k, 4 / 9),
+        (lambda k: (-0.5) ** (k + 1), -1 / 3),
+        (lambda k: (-0.5) ** (k / 2), None),
+        (lambda k: (-2.0) ** k, None),
+    ],
+    ids=["geometric", "moment", "moved", "no real number", "divergent"],
+)
+def test_powers_of_negative_numbers(f, truth):
+    answer = qed.expect(f, m.Counting(0, math.inf))
+    assert answer.proved == (truth is not None)
+    assert truth is None or (answer.value == pytest.approx(truth, abs=1e-12) and answer.check())
+
+
+def test_a_probability_is_told_between_0_and_1():
+    point, line = (qed.probability(event, m.Normal()) for event in (lambda x: x == 0, lambda x: x > -20))
+    assert point.proved and point.lower == point.value == 0.0 and line.upper == line.value == 1.0
+    assert point.check() and line.check()
