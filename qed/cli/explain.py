@@ -125,7 +125,8 @@ def _unknown(text: str) -> QedError:
 
 def _near_names(text: str) -> list[str]:
     """Topics and codes that are spelt alike, then the topics that have the text as a word, or a verb of that name."""
-    names = {slug(code.name): code.code for code in CODES.values()} | {topic: topic for topic in TOPICS}
+    codes = {slug(code.name): code.code for code in CODES.values() if code.code != "QED000"}  # where one is already
+    names = codes | {topic: topic for topic in TOPICS}
     near = difflib.get_close_matches(slug(text), names, n=2, cutoff=0.6)
     near += [topic for topic in TOPICS if slug(text) in topic.split("-")]
     near += [key for key, topic in TOPICS.items() if slug(text) in {slug(verb.split(".")[-1]) for verb in topic.verbs}]

@@ -41,7 +41,7 @@ from qed.why.words import number, plural
 FirstVerdict = Callable[[str], None]
 
 SHOWN = 3
-"""So many changes of the stable form are written out."""
+"""So many changes of the stable form are written out, where they are written without gaps."""
 
 
 def why(
@@ -321,8 +321,10 @@ def _with_stable_form(case: Case, cause: Cause, run: Run, stable: Run | None) ->
     if stable is None or stable.failure is not None:
         return cause.answer
     patch = (stable_patch(case, run, cause.birth.span if cause.birth is not None else None) or "").splitlines()
-    shown = "; ".join(patch[:SHOWN]) if patch else "the logarithms are rewritten"
-    more = f"  (and {plural(len(patch) - SHOWN, 'more change')})" if len(patch) > SHOWN else ""
+    whole = [line for line in patch[1:] if "..." not in line and "in float64" not in line]
+    told = [*patch[:1], *whole[: SHOWN - 1]]
+    shown = "; ".join(told) or "the logarithms are rewritten"
+    more = f"  (and {plural(len(patch) - len(told), 'more change')})" if len(patch) > len(told) else ""
     given, form = run.losses[0], stable.losses[0]
     reason = Reason(
         "logarithms rewritten, then tried",

@@ -44,6 +44,7 @@ def test_known_without_a_page_is_not_the_same_as_unknown(monkeypatch, tmp_path):
         ("QED999", "lists them all"),
         ("299", "QED213"),
         ("zzz", "lists them all"),
+        ("nosuch", "lists them all"),
         ("learning rte", "learning-rate"),
         ("overflw", "QED201"),
         ("rate", "learning-rate"),
