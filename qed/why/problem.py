@@ -82,6 +82,13 @@ class Problem:
                 f"loss is {given}",
                 "give loss=a function of the parameters",
             )
+        elif self.at is None:
+            raise QedError(
+                "QED004",
+                "the problem has no parameters",
+                "at is None: a derivative needs a point",
+                "give at=the parameters, that is what the loss is called with first",
+            )
         if not isinstance(self.args, tuple | list):
             raise QedError(
                 "QED007",

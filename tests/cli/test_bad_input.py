@@ -287,3 +287,9 @@ def test_in_a_process_of_its_own(write):
     assert done.stderr.startswith("QED010")
     assert "\x1b" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_loss_without_a_point_is_told_which_keyword_is_missing():
+    with pytest.raises(qed.QedError, match="no parameters") as caught:
+        qed.Problem(lambda w: jnp.sum(w)).check()
+    assert caught.value.code == "QED004" and caught.value.instead.startswith("give at=")
