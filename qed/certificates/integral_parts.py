@@ -20,7 +20,7 @@ from qed.certificates.patience import on_time
 from qed.certificates.tails import Tails
 from qed.certificates.weights import fraction
 from qed.domains.densities import NAMED
-from qed.domains.one_sided import OneSided, Side
+from qed.domains.one_sided import ANY, OneSided, Side
 from qed.domains.precision import flint, precision
 from qed.domains.tail_forms import ball_of
 from qed.errors import CertificateError
@@ -154,7 +154,7 @@ class Part(Tails):
     def _bounded_from(self, sign: int) -> bool:
         """Whether sign times the function is bounded from below on the whole support."""
         try:
-            found = walked(self.f, OneSided(), Side(self.cuts[0], self.cuts[-1]), 0, self.node)
+            found = walked(self.f, OneSided(), Side(self.cuts[0], self.cuts[-1], thin=ANY), 0, self.node)
         except CertificateError:
             return False
         return isinstance(found, Side) and (found.lower if sign > 0 else -found.upper) > -np.inf

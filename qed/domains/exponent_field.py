@@ -43,7 +43,8 @@ def stored(lower: np.ndarray, upper: np.ndarray, dtype: Any) -> tuple[np.ndarray
         integers = np.asarray(near.view(unsigned)).astype(np.float64)
         inexact = near.astype(np.float64) != end
         step = np.where(inexact, np.sign(outward), 0.0)
-        ends.append(np.where(inexact, np.nextafter(integers + step, outward), integers))
+        rounded = inexact | (kind.itemsize == 8)  # 63 bits are rounded to 53
+        ends.append(np.where(rounded, np.nextafter(integers + step, outward), integers))
     return ends[0], ends[1]
 
 

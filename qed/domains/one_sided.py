@@ -2,15 +2,16 @@
 
 Values are intervals with float64 ends, rounded outward. Where the divisor keeps one sign but may be 0, the quotient may
 be infinite, of one sign: intervals that are closed at infinity say so. Whatever could be no number on more than single
-points, inf - inf, 0 times inf or a value outside the domain of a function, is undecided. Reference: Moore, *Interval
-Analysis*, Prentice-Hall 1966, chapter 3.
+points, inf - inf, 0 times inf or a value outside the domain of a function, is undecided. So is the inverse of what may
+be 0 on more than single points, as max(x, 0) and cos(x)^2 + sin(x)^2 - 1 are: how often a value is taken is followed
+from x, which takes each value once. Reference: Moore, *Interval Analysis*, Prentice-Hall 1966, chapter 3.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, final
 
@@ -21,17 +22,28 @@ from qed.domains.known import Known
 from qed.domains.one_number import SAME, OneNumber, Undecided
 from qed.graph.graph import Equation
 
+ANY, ZERO, NONE = 2, 1, 0
+"""Which values are taken at countably many points at most: each one, 0, or none that is known."""
+COUNTABLE = frozenset("exp exp2 expm1 sin cos tan tanh sinh cosh logistic atan asinh erf sqrt cbrt".split())
+"""Functions, besides powers and sizes, that take each value at countably many points of their domain at most."""
+
 
 @dataclass(frozen=True)
 class Side:
-    """All numbers from lower to upper; `infinite`: infinities of the unbounded ends too."""
+    """All numbers from lower to upper; `infinite`: infinities of the unbounded ends too; `thin`: of ANY, ZERO, NONE."""
 
     lower: float
     upper: float
     infinite: bool = False
+    thin: int = field(default=NONE, repr=False)
 
     def __contains__(self, number: float) -> bool:
         return self.lower <= number <= self.upper
+
+    @property
+    def seldom(self) -> bool:
+        """Whether it is 0 at countably many points at most."""
+        return self.thin >= ZERO or 0 not in self
 
     @property
     def sign(self) -> int:
@@ -46,11 +58,11 @@ class OneSided(OneNumber):
     >>> import jax.numpy as jnp
     >>> import numpy as np
     >>> from qed.certificates.certificate import placed
-    >>> from qed.domains.one_sided import OneSided, Side
+    >>> from qed.domains.one_sided import ANY, OneSided, Side
     >>> from qed.graph.trace import trace
     >>> from qed.graph.walk import Walker
     >>> traced = trace(lambda x: 3 / (jnp.cos(x) - 1), np.float32(0.5))
-    >>> Walker([OneSided()]).run(traced.graph, placed(traced, [Side(-np.inf, np.inf)]))[0].values[0]
+    >>> Walker([OneSided()]).run(traced.graph, placed(traced, [Side(-np.inf, np.inf, thin=ANY)]))[0].values[0]
     Side(lower=-inf, upper=-1.5, infinite=True)
     """
 
@@ -74,7 +86,8 @@ class OneSided(OneNumber):
             return _product(xs[0], _inverse(xs[1]))
         if name in ("max", "min") and not any(x.infinite for x in xs):
             pick = max if name == "max" else min
-            return Side(pick(x.lower for x in xs), pick(x.upper for x in xs))
+            thin = ZERO if all(x.seldom for x in xs) else NONE
+            return Side(pick(x.lower for x in xs), pick(x.upper for x in xs), thin=thin)
         if name == "square":
             return _square(xs[0])
         if name == "integer_pow":
@@ -91,7 +104,7 @@ class OneSided(OneNumber):
         found = x if y % 2 else _square(x)
         for _ in range((y - 1) // 2):
             found = _product(found, _square(x))
-        return found
+        return replace(found, thin=x.thin)
 
 
 def _side(x: Any) -> Side:
@@ -104,7 +117,7 @@ def _side(x: Any) -> Side:
 
 
 def _negated(x: Side) -> Side:
-    return Side(-x.upper, -x.lower, x.infinite)
+    return Side(-x.upper, -x.lower, x.infinite, x.thin)
 
 
 def _sum(x: Side, y: Side) -> Side:
@@ -112,7 +125,16 @@ def _sum(x: Side, y: Side) -> Side:
         raise Undecided
     lower = _ends(operator.add, (x.lower, y.lower), x.lower + y.lower)[0]
     upper = _ends(operator.add, (x.upper, y.upper), x.upper + y.upper)[1]
-    return Side(lower, upper, x.infinite or y.infinite)
+    if _constant(x) or _constant(y):
+        thin = y.thin if _constant(x) and x.lower == 0 else x.thin if _constant(y) and y.lower == 0 else NONE
+        thin = ANY if ANY in (x.thin, y.thin) else thin
+    else:
+        thin = ZERO if x.sign and x.sign == y.sign and (x.seldom or y.seldom) else NONE
+    return Side(lower, upper, x.infinite or y.infinite, thin)
+
+
+def _constant(x: Side) -> bool:
+    return x.lower == x.upper
 
 
 def _product(x: Side, y: Side) -> Side:
@@ -124,31 +146,35 @@ def _product(x: Side, y: Side) -> Side:
         for b in (y.lower, y.upper)
     ]
     lower, upper = min(low for low, _ in found), max(high for _, high in found)
-    return Side(lower, upper, x.infinite or y.infinite)
+    thin = ZERO if x.seldom and y.seldom else NONE
+    for one, other in ((x, y), (y, x)):
+        thin = ANY if _constant(one) and one.lower != 0 and other.thin == ANY else thin
+    return Side(lower, upper, x.infinite or y.infinite, thin)
 
 
 def _square(x: Side) -> Side:
     size = _size(x)
     if x.infinite:
-        return Side(_ends(operator.mul, (size.lower, size.lower), size.lower**2)[0], np.inf, True)
-    return _product(size, size)
+        return Side(_ends(operator.mul, (size.lower, size.lower), size.lower**2)[0], np.inf, True, x.thin)
+    return replace(_product(size, size), thin=x.thin)
 
 
 def _size(x: Side) -> Side:
     least = max(0.0, x.lower, -x.upper)
-    return Side(least, max(abs(x.lower), abs(x.upper)), x.infinite)
+    return Side(least, max(abs(x.lower), abs(x.upper)), x.infinite, x.thin)
 
 
 def _inverse(x: Side) -> Side:
-    """1 / x: where x may be 0, an infinity of the sign that x has elsewhere."""
-    if x.infinite or not x.sign:
+    """1 / x: where x may be 0, at countably many points, an infinity of the sign that x has elsewhere."""
+    if x.infinite or not x.sign or not x.seldom:
         raise Undecided
     if x.sign < 0:
         return _negated(_inverse(_negated(x)))
     if x.upper <= 0:  # 0 everywhere
         raise Undecided
     upper = _ends(operator.truediv, (1.0, x.lower), 1 / x.lower)[1] if x.lower > 0 else np.inf
-    return Side(_ends(operator.truediv, (1.0, x.upper), 1 / x.upper)[0], upper, x.lower <= 0)
+    thin = ANY if x.thin == ANY else ZERO  # it is 0 nowhere
+    return Side(_ends(operator.truediv, (1.0, x.upper), 1 / x.upper)[0], upper, x.lower <= 0, thin)
 
 
 def _image(equation: Equation, xs: Sequence[Side]) -> Side:
@@ -157,14 +183,15 @@ def _image(equation: Equation, xs: Sequence[Side]) -> Side:
         raise Undecided
     name = equation.primitive
     card = facts.card(name, **equation.params) if name in {*facts.CARDS, *facts.FAMILIES} else None
+    thin = ANY if xs[0].thin == ANY and name in COUNTABLE else NONE
     if name == "tan":
-        return Side(-np.inf, np.inf, True)
+        return Side(-np.inf, np.inf, True, thin)
     if card is None or card.poles:
         raise Undecided
     inside = all(end.infinite for end in (card.domain.lower, card.domain.upper))
     if not inside and not (name == "sqrt" and xs[0].lower >= 0):
         raise Undecided
-    return Side(float(card.range.lower.lower), float(card.range.upper.upper))
+    return Side(float(card.range.lower.lower), float(card.range.upper.upper), thin=thin)
 
 
 def _ends(exact: Any, numbers: Sequence[float], found: float) -> tuple[float, float]:

@@ -41,3 +41,9 @@ def test_a_rewritten_length_is_compared_in_balls():
     x = jnp.array([1.0, 2.0, 3.5])
     answer = qed.stabilize(lambda x: x / jnp.maximum(jnp.sqrt(jnp.sum(x * x)), 1e-6)).rewrites(x)
     assert answer.value.rewrites and answer.measured and answer.value.points > 0 and answer.check()
+
+
+def test_integers_of_63_bits_are_not_rounded_inward():
+    """Just below 2 the stored integer is 2^62 - 1, which float64 rounds to 2^62, the integer of 2 itself."""
+    low, high = stored(np.array(2 - 2.0**-52), np.array(2 - 2.0**-52), "float64")
+    assert low < 2**62 < high

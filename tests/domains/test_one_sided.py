@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from qed.certificates.cells import walked
-from qed.domains.one_sided import OneSided, Side
+from qed.domains.one_sided import ANY, OneSided, Side
 from qed.errors import CertificateError
 from qed.graph.trace import trace
 
-LINE = Side(-np.inf, np.inf)
+LINE = Side(-np.inf, np.inf, thin=ANY)
 BOUNDED = {
     "a double pole": (lambda x: 3 / (jnp.cos(x) - 1), LINE, (-np.inf, -1.5)),
     "a square": (lambda x: jnp.tan(x) ** 2 - 2, LINE, (-2, np.inf)),
     "a size": (lambda x: 1 + jnp.abs(jnp.tan(x)), LINE, (1, np.inf)),
     "a power": (lambda x: -(jnp.sin(2 * x) ** -2), LINE, (-np.inf, -1)),
-    "on an interval": (lambda x: (x - 1) / jnp.square(x) + jnp.exp(-x), Side(1, 4), (0, np.inf)),
+    "on an interval": (lambda x: (x - 1) / jnp.square(x) + jnp.exp(-x), Side(1, 4, thin=ANY), (0, np.inf)),
     "larger of two": (lambda x: jnp.maximum(x, 2) * jnp.tanh(x), LINE, (-np.inf, np.inf)),
     "a root": (lambda x: jnp.sqrt(x * x) + 5, LINE, (5, np.inf)),
 }
@@ -50,6 +50,10 @@ def test_the_bounds_hold_the_values(name):
         lambda x: jnp.sin(1 / x**2),
         lambda x: 1 / (0 * jnp.cos(x)),
         lambda x: jnp.where(x > 0, 1.0, -1.0),
+        lambda x: 1 / jnp.minimum(x, 0.0),  # 0 on a half-line
+        lambda x: (x + 1) ** -2 + 1 / jnp.square(jnp.maximum(x, 0.0) * x),
+        lambda x: 1 / jnp.abs(jnp.abs(x) - x),
+        lambda x: 1 / jnp.abs(jnp.cos(x) ** 2 + jnp.sin(x) ** 2 - 1),  # 0 everywhere
     ],
 )
 def test_what_could_be_no_number_is_undecided(fun):
