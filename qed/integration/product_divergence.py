@@ -55,9 +55,7 @@ def of_products(verb: Callable[..., Answer[float]], p: Any, q: Any, budget: Any)
     found: list[tuple[list[int], Answer[float]]] = []
     for k, (laws, places) in enumerate(pairs.items()):
         one = verb(*laws, budget=max((deadline - time.monotonic()) / (len(pairs) - k), LEAST))
-        if ratio and one.proved and one.value == np.inf:
-            return _proved(name, ratio, [(places, one)])  # the others are not negative
-        found.append((places, one))
+        found.append((places, one))  # of an infinite sum too: that the other factors are laws is proved with theirs
     for places, one in found:
         if one.value is None:
             return _unknown(name, f"coordinate {places[0]}: {_why(one)}")
@@ -102,8 +100,8 @@ def _proved(name: str, ratio: bool, found: Sequence[tuple[list[int], Answer[floa
         Reason(reason.rule, reason.formula, standing=reason.standing, text=f"coordinate {places[0]}: {reason.text}")
         for places, one in found for reason in one.reasons[:1]
     )  # fmt: skip
-    first = found[0][1]
-    said = f" by coordinate {found[0][0][0]}: {first.reasons[0].text}" if infinite and first.reasons else ""
+    first = next((each for each in found if each[1].value == lower), found[0]) if infinite else found[0]
+    said = f" by coordinate {first[0][0]}: {first[1].reasons[0].text}" if infinite and first[1].reasons else ""
     return Answer(
         f"{name} {'is infinite' if infinite else f'lies in [{lower!r}, {upper!r}]'}", Standing.PROVED, value,
         arithmetic="reals", error=Enclosed(lower, upper), certificate=certificate, subject=name,

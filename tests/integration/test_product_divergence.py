@@ -71,3 +71,10 @@ def test_a_certificate_is_of_its_pieces_only():
     ):
         with pytest.raises(CertificateError):
             replace(held, **wrong).sealed().verify()
+
+
+def test_an_infinite_factor_says_nothing_beside_one_that_is_no_law():
+    improper = m.from_log_density(lambda x: 0.0 * x)
+    for p, q in (((m.Cauchy(), improper), (m.Normal(),) * 2), ((m.Cauchy(), m.Normal()), (m.Normal(), improper))):
+        answer = qed.kl(m.product(*p), m.product(*q), budget=6.0)
+        assert answer.unknown and "coordinate 1" in str(answer.missing)
