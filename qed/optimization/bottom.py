@@ -16,8 +16,8 @@ from qed.graph.walk import TooLong
 from qed.optimization.point import Judged
 from qed.optimization.solution import Ending, Verdict
 
-LEFT = 1e-12
-"""Which part of the whole fall may be left."""
+LEFT, SMALL = 1e-12, 1e-4
+"""Which part of the whole fall may be left, and of the bound, or of 1: a start of 1e30 makes much of little."""
 
 
 def at_the_bottom(case: Judged) -> Answer[Verdict] | None:
@@ -26,7 +26,7 @@ def at_the_bottom(case: Judged) -> Answer[Verdict] | None:
         return None
     bound = _bound(case)
     left, began = case.here.f - bound, case.start.f - bound
-    if not (np.isfinite(left) and left <= LEFT * began):
+    if not (np.isfinite(began) and left <= LEFT * began and left <= SMALL * max(1.0, abs(bound))):
         return None
     text = (
         f"A flat minimum: f is nowhere{'' if case.bounds.open else ' in the box'} below {bound:.6g}, here it is "
