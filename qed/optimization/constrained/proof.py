@@ -130,7 +130,7 @@ def proved(problem: Constrained, kkt: KKT, bend: Curvature | None, point: Array,
     named = _causes(problem, kkt, words)
     causes, why_so = tuple(one.finding for one in named), tuple(one.reason for one in named)
     if words.kind is not Ending.MINIMUM:
-        code = FOUND.get(words.kind)
+        code = None if causes and words.kind is Ending.FLAT_MINIMUM else FOUND.get(words.kind)
         findings = (*(() if code is None else (Finding(code, words.text),)), *causes)
         standing = Standing.MEASURED if words.settle is None else Standing.UNKNOWN
         below = _below(problem, kkt) if words.kind in (Ending.FLAT_MINIMUM, Ending.INFIMUM_NOT_ATTAINED) else ()
