@@ -110,11 +110,12 @@ THIRD_TOUCHED = {"poisson_likelihood"}
 """Controls that were seen to be rewritten: 0 log 0, which costs this one a bit, 4.4 of 53 lost instead of 3.2."""
 THIRD_MENDED = {
     ("float32", "value"): 0.87,
-    ("float32", "gradient"): 0.89,
+    ("float32", "gradient"): 0.84,
     ("float64", "value"): 0.85,
     ("float64", "gradient"): 0.77,
 }
-"""The shares of the third set, less two of about 70: 90 and 92 per cent in float32, 89 and 81 in float64.
+"""The shares of the third set, less two of the 35 that each dtype judges: 91 and 86 per cent in float32 (of the whole
+set they were 90 and 92), 89 and 81 in float64.
 
 When the set was first judged, by a rewriting whose authors had not seen it, they were 61 and 53, 57 and 43: those are
 the held-out numbers.
