@@ -100,6 +100,8 @@ TOUCHED = {"cross_entropy_of_library"}
 """Controls that are rewritten, since elsewhere they lose digits: logsumexp(x) - x[i] loses all where x[i] leads."""
 FRESH_WORSE = frozenset(["great_circle_by_arccosine"])
 """What becomes worse of the functions written last: 3.1 bits of 24 instead of 1.8, on some processors."""
+FRESH_TOUCHED = {"library_cross_entropy"}
+"""Controls of theirs whose value was seen to change: as TOUCHED, logsumexp(x) - x[i]."""
 MENDED = {"value": 0.9, "gradient": 0.87}
 """The shares of the broken ones among them that are mended at least: what was seen, less one or two of 48."""
 THIRD_WORSE = frozenset(
@@ -202,7 +204,7 @@ def test_controls_written_last_are_left_alone():
         dtype = BOTH[k % 2]
         stable = qed.stabilize(found.fun)
         value, gradient = scoring.same_bits(found, dtype, stable)
-        assert value, name
+        assert value or name in FRESH_TOUCHED, name
         if not gradient:
             verdict = scoring.verdict(found, dtype, stable, scoring.truths(found, dtype))
             assert not verdict.worse("gradient"), name

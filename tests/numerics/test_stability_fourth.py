@@ -56,7 +56,7 @@ OPEN_GRADIENTS = frozenset(
 """The same of their gradients."""
 OPEN_IN_FLOAT64 = {
     "value": frozenset(["growth_of_kelly"]),
-    "gradient": frozenset(["loading_of_cox_ingersoll_and_ross"]),
+    "gradient": frozenset(["loading_of_cox_ingersoll_and_ross", "wrong_answer_despite_guessing"]),
 }
 """The same in float64."""
 WORSE = frozenset(
