@@ -87,7 +87,9 @@ class FeasibleGap(Boxed):
         if len(point) != len(low):
             raise CertificateError("point", f"it has {len(point)} numbers, and x has {len(low)}")
         for p, a, b in zip(point, low.tolist(), high.tolist(), strict=True):
-            if (np.isfinite(a) and p < Fraction(a)) or (np.isfinite(b) and p > Fraction(b)):
+            if not (a == -np.inf or (np.isfinite(a) and p >= Fraction(a))) or not (
+                b == np.inf or (np.isfinite(b) and p <= Fraction(b))
+            ):
                 raise CertificateError("point", "it is outside the bounds")
         algebra, forms = problem_terms(traced, *self.sides(traced))
         defined(algebra, forms)
