@@ -18,6 +18,7 @@ from qed import facts
 from qed.answer import Answer
 from qed.calculus.gradient.check import check_gradient
 from qed.errors import QedError
+from qed.findings import Level
 from qed.graph.graph import Equation
 from qed.optimization.held import held
 from qed.optimization.objective import Seen
@@ -137,20 +138,22 @@ def is_step(equation: Equation) -> bool:
     return card is not None and bool(card.jumps) and str(card.derivative) == "0"
 
 
-def among(case: Judged) -> str:
-    """Whether f is lower at one of some points around, in words."""
+def at_a_kink(case: Judged, told: str, direction: Any = None) -> Answer[Verdict]:
+    """The answer at a corner from which f rises to both sides of a line: is it lower at one of some points around?"""
     n = len(case.here.x)
     rng = np.random.default_rng(case.seed)
     tried = [*np.eye(n)[:20], *rng.standard_normal((20, n))]
     size, count = max(1.0, float(np.linalg.norm(case.here.x))), 0
-    for direction in tried:
+    for way in tried:
         for t in (1e-2, 1e-4, 1e-6):
             for sign in (1.0, -1.0):
-                move = sign * t * size * direction / np.linalg.norm(direction)
+                move = sign * t * size * way / np.linalg.norm(way)
                 count += 1
                 if case.objective.at(case.bounds.project(case.here.x + move)).f < case.here.f - 2 * case.noise:
-                    return f"It is no minimum: {t * size:.2g} away f is lower."
-    return f"A minimum as far as was looked: f is not lower at any of {count} points around."
+                    text = f"{told} It is no minimum: {t * size:.2g} away f is lower."
+                    return case.says(Ending.KINK, text, direction=direction)
+    text = f"{told} A minimum as far as was looked: f is not lower at any of {count} points around."
+    return case.says(Ending.KINK, text, level=Level.NOTE, direction=direction)
 
 
 def kink_nearby(case: Judged) -> Answer[Verdict] | None:
@@ -163,9 +166,9 @@ def kink_nearby(case: Judged) -> Answer[Verdict] | None:
             continue
         left, right = found.sides
         if left < 0 < right:
-            text = (
+            told = (
                 f"A kink: within {found.turn:.2g} of the point, along the gradient, the slope of f jumps "
-                f"from {left:.4g} to {right:.4g}. {among(case)}"
+                f"from {left:.4g} to {right:.4g}."
             )
-            return case.says(Ending.KINK, text, direction=as_tree(case, unit))
+            return at_a_kink(case, told, as_tree(case, unit))
     return None

@@ -23,8 +23,7 @@ from qed.errors import QedError
 from qed.graph.trace import is_float
 from qed.optimization.bottom import at_the_bottom
 from qed.optimization.bounds import Bounds
-from qed.optimization.boxed_gap import by_duality
-from qed.optimization.edges import among, in_steps
+from qed.optimization.edges import at_a_kink, in_steps
 from qed.optimization.gain import near_by
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.own_rules import culprit, noted
@@ -171,7 +170,7 @@ def _wrong_gradient(case: Judged) -> Answer[Verdict] | None:
             left, right = found.observed - found.jump / 2, found.observed + found.jump / 2
             sides = f"slope {left:.4g} on one side and {right:.4g} on the other, at steps of {found.step:.2g}"
             if left <= 0 <= right:
-                return case.says(Ending.KINK, f"A kink: along a direction f has {sides}. {among(case)}")
+                return at_a_kink(case, f"A kink: along a direction f has {sides}.")
             return case.says(Ending.KINK, f"A kink: along a direction f has {sides}.", direction=as_tree(case, unit))
         if found.disagrees and not explained(case, found, unit):
             fun, x, args = case.asked
@@ -244,12 +243,8 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         steps = in_steps(case, flats)
         if steps is not None:
             return steps
-        many = (
-            "one direction does not bend, and along it"
-            if len(flats) == 1
-            else (f"{len(flats)} directions do not bend, and along one of them")
-        )
-        text = f"Not a minimum: {many} f falls."
+        many = f"{len(flats)} directions do not bend, and along one of them"
+        text = f"Not a minimum: {many if len(flats) != 1 else 'one direction does not bend, and along it'} f falls."
         return case.says(Ending.SADDLE, text, parts=(part,), direction=point.directions[0].vector if flats else None)
     if nature == "maximum":
         return case.says(Ending.MAXIMUM, "A maximum, by derivatives of higher order.", parts=(part,))
@@ -390,8 +385,7 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
             + (f" (curvatures from {values[0]:.3g})" if len(values) else "")
             + f"; by the quadratic model f falls by no more than {gain:.2g}."
         )
-        answer = proved(case, case.says(Ending.MINIMUM, text, decrease=gain, **dict[str, Any](ends)), here.x)
-        return by_duality(case, answer)
+        return proved(case, case.says(Ending.MINIMUM, text, decrease=gain, **dict[str, Any](ends)), here.x)
     if case.left <= NEAR * scale and gain <= NEAR * scale:
         text = f"A minimum in the box, near the point: by the quadratic model f falls by {gain:.2g} to it."
         near = proved(case, case.says(Ending.MINIMUM, text, decrease=gain, **dict[str, Any](ends)), here.x)

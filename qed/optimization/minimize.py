@@ -156,7 +156,7 @@ def minimize(
         runs, notes = [best], (*notes, *told)
         sizes.setdefault(id(best), objective.sizes)
     counts = {**objective.counts, "steps": best.steps}
-    here = best.here if np.isfinite(best.here.f) and np.all(np.isfinite(best.here.x)) else objective.before or best.here
+    here = best.here
     point = objective.tree(x0, here.x)
     verdict = answer.value
     assert verdict is not None

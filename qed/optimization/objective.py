@@ -61,7 +61,6 @@ class Objective:
         self.sizes: list[float] = []
         self.scatter = 0.0
         self.together: Together | None = None
-        self.before: Seen | None = None  # the last point of a run that left, before it left
         self._products: tuple[Array, Array] = (np.zeros(0), np.zeros((0, 0)))
         both = value_and_gradient(lambda p, d: function.value(p, d))
         self._compiled = quickly(both, function.graph.count())

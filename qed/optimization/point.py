@@ -49,22 +49,34 @@ class Judged:
         """Up to which size, relative to the largest, a curvature among n may be rounding."""
         return 8 * n * self.objective.eps
 
-    def named(self, direction: Array) -> str:
-        """Which parameters a direction consists of, in words."""
+    def shares(self, direction: Array) -> tuple[tuple[str, float], ...]:
+        """(name, share) of the parameters that a direction consists of."""
         function = self.objective.function
-        found = shares(
-            direction / np.linalg.norm(direction), function.paths, [np.shape(p) for p in function.parameters]
-        )
-        return ", ".join(f"{share:.0%} {name}" for name, share in found if share >= 0.05) or "all parameters alike"
+        unit = direction / np.linalg.norm(direction)
+        return shares(unit, function.paths, [np.shape(p) for p in function.parameters])
+
+    def named(self, direction: Array) -> str:
+        """The same in words."""
+        told = (f"{share:.0%} {name}" for name, share in self.shares(direction) if share >= 0.05)
+        return ", ".join(told) or "all parameters alike"
+
+    def coordinate(self, i: int) -> str:
+        """The name of the i-th number of x."""
+        return self.shares(np.eye(len(self.here.x))[i])[0][0]
 
     def verdict(self, kind: Ending, **values: Any) -> Verdict:
         """The value of an answer."""
         return Verdict(kind, self.here.f, self.left, self.noise, **values)
 
-    def says(self, kind: Ending, text: str, *more: Reason, parts: tuple[Answer[Any], ...] = (), **values: Any) -> Any:
-        """The answer that something was measured."""
+    def says(
+        self, kind: Ending, text: str, *more: Reason, parts: tuple[Answer[Any], ...] = (), level: Level | None = None,
+        **values: Any,
+    ) -> Any:  # fmt: skip
+        """The answer that something was measured; `level` is that of its code, if it is not the usual one."""
         reasons = (Reason(str(kind), text=text, standing=Standing.MEASURED, unpredicted="it was observed"), *more)
         findings = tuple(f for part in parts for f in part.findings)
+        if level is not None:
+            findings = (*findings, Finding(FOUND[kind], text, level=level))
         return Answer(
             text, Standing.MEASURED, self.verdict(kind, **values), arithmetic=self.objective.function.dtype,
             reasons=reasons, headline=text, answers=parts, findings=findings, subject=self.objective.function.title(),
@@ -269,6 +281,4 @@ def with_code(answer: Answer[Verdict]) -> Answer[Verdict]:
     code = None if answer.value is None else FOUND.get(answer.value.kind)
     if code is None or any(finding.code == code for each in answer.walk() for finding in each.findings):
         return answer
-    sentence = str(answer.headline)
-    lowest = "A minimum as far as was looked" in sentence
-    return replace(answer, findings=(*answer.findings, Finding(code, sentence, level=Level.NOTE if lowest else None)))
+    return replace(answer, findings=(*answer.findings, Finding(code, str(answer.headline))))

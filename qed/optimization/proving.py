@@ -30,6 +30,7 @@ from qed.domains.curvature_proof import Step
 from qed.domains.curvature_terms import Form
 from qed.errors import CertificateError, QedError
 from qed.graph.walk import TooLong
+from qed.optimization.boxed_gap import by_duality
 from qed.optimization.kkt_box import boxed
 from qed.optimization.objective import Objective, Wide
 from qed.optimization.point import Judged
@@ -180,7 +181,7 @@ def proved(case: Judged, answer: Answer[Verdict], near: Array) -> Answer[Verdict
     best = None if shown is None else certified(case, near, shown)
     found = certified(case, near) if best is None and not answer.proved else best
     if found is None:
-        return answer
+        return answer if case.bounds.open or shown is None else by_duality(case, answer)
     point = found.inner() if isinstance(found, ConvexOptimum) else found
     where = "at the point itself" if point.distance == 0 else f"within {point.distance:.4g} of the point"
     inside = "" if case.bounds.open else " in the box"

@@ -86,6 +86,11 @@ def _far(here: Seen) -> bool:
     return not np.isfinite(here.f) or here.f < -AWAY or float(np.abs(here.x).max(initial=0.0)) > AWAY
 
 
+def _is_point(here: Seen) -> bool:
+    """Whether point and value are numbers: a run that leaves ends at the last that is one."""
+    return bool(np.isfinite(here.f) and np.all(np.isfinite(here.x)))
+
+
 def _by_newton(
     objective: Objective, here: Seen, bounds: Bounds, _: str, tol: float, most: int
 ) -> tuple[Seen, str, int]:
@@ -114,8 +119,7 @@ def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most:
         move, predicted, inside = newton.step(objective, here, radius, matrix, bounds, scale)
         trial = objective.at(bounds.project(here.x + move))
         if np.isneginf(trial.f):
-            objective.before = here
-            return trial, "away", taken
+            return here, "away", taken
         if np.array_equal(trial.x, here.x):
             return here, "stuck", taken
         ratio = _ratio(objective, here, trial, predicted, bounds)
@@ -179,8 +183,7 @@ def _by_search(
             fresh = True
             continue
         if not new.finite or _far(new):
-            objective.before = here
-            return new, "away", taken
+            return new if _is_point(new) else here, "away", taken
         memory.learn(new.x - here.x, new.g - here.g)
         here, fresh = new, False
     return here, "stationary" if small(objective, bounds, here, tol) else "budget", most
@@ -197,8 +200,7 @@ def _by_momentum(
         if new is None:
             return state.here, "stuck", taken
         if not new.here.finite or _far(new.here):
-            objective.before = state.here
-            return new.here, "away", taken
+            return new.here if _is_point(new.here) else state.here, "away", taken
         state = new
     return state.here, "stationary" if small(objective, bounds, state.here, tol) else "budget", most
 

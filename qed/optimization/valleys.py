@@ -49,9 +49,8 @@ def without_end(case: Judged) -> Answer[Verdict] | None:
         at = there
     if len(values) <= LEAST or values[-1] > values[-2]:
         return None
-    name = case.named(np.eye(len(here.x))[i])
     text = (
-        f"No minimum is attained as far as was looked: with {name.split(' ', 1)[-1]} held at {here.x[i]:.3g} and up to "
+        f"No minimum is attained as far as was looked: with {case.coordinate(i)} held at {here.x[i]:.3g} and up to "
         f"{at.x[i]:.3g}, the least value in the others falls on, from {values[0]:.3g} to {values[-1]:.3g}."
     )
     return case.says(Ending.INFIMUM_NOT_ATTAINED, text, direction=as_tree(case, at.x - here.x))
