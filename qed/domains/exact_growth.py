@@ -13,22 +13,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, final
 
-import numpy as np
-
-from qed.domains.known import Known
+from qed.domains.line import Line, line_of
 from qed.domains.one_number import SAME, OneNumber, Undecided
 from qed.graph.graph import Equation
 
 LARGEST = 64
 """Exponents m in c^(m k) up to this size are computed."""
-
-
-@dataclass(frozen=True, eq=False)
-class Line:
-    """m k + b, exactly."""
-
-    m: Fraction
-    b: Fraction
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +57,7 @@ class ExactGrowth(OneNumber):
 
     def one(self, equation: Equation, inputs: Sequence[Any]) -> Any:
         """The bound of an equation's output."""
-        return self._of(equation, [_line(x) for x in inputs])
+        return self._of(equation, [line_of(x) for x in inputs])
 
     def _of(self, equation: Equation, xs: Sequence[Any]) -> Any:
         name = equation.primitive
@@ -138,16 +128,6 @@ class ExactGrowth(OneNumber):
             raise Undecided
         one = self._least(x)
         return AtLeast(one.r**y, one.s * y)
-
-
-def _line(x: Any) -> Any:
-    """A known number as a constant line."""
-    if not isinstance(x, Known):
-        return x
-    value = float(np.asarray(x.array).astype(np.float64))
-    if not np.isfinite(value):
-        raise Undecided
-    return Line(Fraction(0), Fraction(value))
 
 
 def _times(x: Any, by: Fraction) -> Any:

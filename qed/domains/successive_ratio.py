@@ -18,9 +18,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, final
 
-import numpy as np
-
-from qed.domains.known import Known
+from qed.domains.line import Line, line_of
 from qed.domains.one_number import SAME, OneNumber, Undecided
 from qed.domains.precision import flint, precision
 from qed.domains.tail_forms import ball_of
@@ -28,14 +26,6 @@ from qed.graph.graph import Equation
 
 LARGEST = 16
 """Whole m in Gamma(m k + b), and exponents, up to this size are taken apart."""
-
-
-@dataclass(frozen=True, eq=False)
-class Line:
-    """m k + b, exactly."""
-
-    m: Fraction
-    b: Fraction
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +125,7 @@ class SuccessiveRatio(OneNumber):
     def one(self, equation: Equation, inputs: Sequence[Any]) -> Any:
         """The form of an equation's output."""
         with precision(self.bits):
-            return self._of(equation, [_line(x) for x in inputs])
+            return self._of(equation, [line_of(x) for x in inputs])
 
     def ratio(self, x: Any) -> Ratio:
         """A value of one sign as what is multiplied."""
@@ -301,16 +291,6 @@ def _number(x: Any) -> Any:
     if isinstance(x, Number):
         return x.ball
     return ball_of(x.b) if isinstance(x, Line) and not x.m else None
-
-
-def _line(x: Any) -> Any:
-    """A known number as a constant line."""
-    if not isinstance(x, Known):
-        return x
-    value = float(np.asarray(x.array).astype(np.float64))
-    if not np.isfinite(value):
-        raise Undecided
-    return Line(Fraction(0), Fraction(value))
 
 
 def _poisson(rate: Fraction) -> Factors:
