@@ -32,6 +32,7 @@ from qed.why.diagnose import why, why_failed
 from qed.why.diagnosis import Diagnosis
 from qed.why.hidden import why_call, why_hidden
 from qed.why.identify import Identified, captured, identify, in_proportion
+from qed.why.one_key import Drawn, drawn, one_key, without_fit
 from qed.why.problem import Problem
 from qed.why.recorder import Recorder, StopTraining
 from qed.why.running import run_here
@@ -170,7 +171,14 @@ def why_script(
         words = "a trial run on the data of one step alone does not do what the script does"
         found = replace(found, rule=None, words=words)
         answer = _ask(script, notes[0], failing, found, budget, progress)
-    answer = told(script, answer, found, failing, curve, _applied(recorder, notes, found, failing, budget))
+    compared = len(notes) > 1 and found.rule is not None and not recorder.large
+    draws = drawn([as_problem(note, found.rule, budget) for note in notes]) if compared else None
+    if draws is not None and not draws.same:
+        answer = without_fit(answer)
+    if any(finding.code == "QED611" for finding in answer.findings):
+        draws = None  # it is said already
+    own = _applied(recorder, notes, found, failing, draws, budget)
+    answer = told(script, answer, found, failing, curve, own)
     if found.rule is None or not batches:
         return answer
     other = Missing("the other batches: limit and trial runs are for the data of one step")
@@ -182,6 +190,7 @@ def _applied(
     notes: list[Differentiated],
     found: Identified,
     failing: Differentiated | None,
+    draws: Drawn | None,
     budget: float,
 ) -> list[Answer[Any]]:
     """What the script does with the updates of its optimiser, where that is a mistake."""
@@ -195,6 +204,8 @@ def _applied(
     planned = found.rule is not None and found.rule.transformation is not None and failing is None
     if answer is None and planned:
         answer = plan_is_over(recorder, found, asked(found.rule))
+    if answer is None and draws is not None and failing is None and not found.climbs:
+        answer = one_key(draws, recorder.steps)
     return [] if answer is None else [answer]
 
 
