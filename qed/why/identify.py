@@ -10,7 +10,9 @@ the optax transformation that made the updates was seen, and its updates are wha
 (`captured`). Every other rule is *not identified*: its limit is then unknown, and said to be.
 
 A step is what the parameters were rounded to: d_k is known to half a unit in the last place of w_k, and a misfit of
-that size speaks against nothing. Of a step that is not larger nothing is identified.
+that size speaks against nothing. Where the step is not larger (parameters of 16 bits), each number still confines the
+rate of gradient descent to an interval, s |g_i| = |d_i| up to the roundings; a rate in all of them is told where they
+leave little else, the shortest decimal of them.
 
 A rule is *uphill* where its steps are +s g: it climbs. The multiple is fitted alike.
 
@@ -19,6 +21,7 @@ Reference: Polyak, *Some methods of speeding up the convergence of iteration met
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -36,6 +39,11 @@ CLOSE = 2e-3
 NOISE = 1e-5
 BEYOND_ROUNDING = 4.0
 """How many times as large as its rounding a step is that tells its rule."""
+
+SLACK = 4.0
+"""Units by which a gradient of 16 bits may differ from the one that the loop compiled with what stands around it."""
+WIDE = 1.25
+"""The largest ratio of the ends of an interval that tells a rate."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,9 @@ def identify(points: Sequence[Any], gradients: Sequence[Any]) -> Identified:
     rate = -float(steps[0] @ g[0]) / scale if scale else 0.0
     apart = misfit(steps[0], -rate * g[0], rounded[0])
     if np.linalg.norm(steps[0]) < BEYOND_ROUNDING * rounded[0]:
+        through = _through_rounding(w, g, _epsilons(points[0]))
+        if through is not None:
+            return Identified(StepRule("sgd", through), "gradient descent, as far as the rounding shows", apart)
         return Identified(None, "the first step is lost in the rounding of the parameters", apart)
     if rate < 0 and apart <= CLOSE:
         climb = StepRule("optax", transformation=optax.sgd(_round(rate)))
@@ -192,6 +203,31 @@ def misfit(seen: np.ndarray, fitted: np.ndarray, rounded: float = 0.0) -> float:
     """|seen - fitted| / |seen|, but for what rounding explains."""
     size = float(np.linalg.norm(seen))
     return max(0.0, float(np.linalg.norm(seen - fitted)) - rounded) / size if size else 0.0
+
+
+def _through_rounding(points: Sequence[np.ndarray], gradients: Sequence[np.ndarray], eps: np.ndarray) -> float | None:
+    """The one rate whose steps, rounded, are the steps seen; None where there is none, or many."""
+    low, high = 0.0, math.inf
+    for (before, after), g in zip(pairwise(points), gradients, strict=False):
+        if not before.shape == after.shape == g.shape == eps.shape:
+            return None
+        size = np.abs(g).max(initial=0.0)
+        unsure = SLACK * eps * (np.abs(g) + size * 2.0**-4)  # the loop compiles its gradient otherwise
+        felt = np.abs(g) > 4 * unsure
+        step = (before - after)[felt] * np.sign(g[felt])
+        half = eps[felt] / 2 * np.maximum(np.abs(before), np.abs(after))[felt] + eps[felt] / 2 * np.abs(step)
+        least, most = np.abs(g)[felt] - unsure[felt], np.abs(g)[felt] + unsure[felt]
+        low = max(low, float(np.max((step - half) / most, initial=0.0)))
+        high = min(high, float(np.min((step + half) / least, initial=math.inf)))
+    if not 0 < low <= high <= WIDE * low:
+        return None
+    return next(rate for digits in range(1, 18) if low <= (rate := float(f"{(low + high) / 2:.{digits}g}")) <= high)
+
+
+def _epsilons(point: Any) -> np.ndarray:
+    """The machine epsilon of each number of a point."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(point) if is_float(leaf)]
+    return np.concatenate([np.full(leaf.size, float(jnp.finfo(leaf.dtype).eps)) for leaf in leaves])
 
 
 def rounding(point: Any) -> float:

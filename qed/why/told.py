@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 STANDS = 10
 """At so many steps a loss that is the same number stands."""
 
+_DIGITS = frozenset({"QED202", "QED203", "QED206", "QED207", "QED208"})
+"""Findings of lost digits, which explain at most why a loss stands."""
+
 
 def told(
     script: Script,
@@ -182,7 +185,9 @@ def _headline(
         ends = f"from {number(curve[0])} to {number(curve[-1])} in {plural(steps, 'step')}"
         return f"The loss of this script rises {ends}; its step rule is not one whose limit is known."
     if any(f.level != Level.NOTE for f in answer.findings) or not script.recorder.finite:
-        return answer.headline
+        unmoved = script.recorder.finite and _stands(curve) and all(f.code in _DIGITS for f in answer.findings)
+        stands = f"Nothing moves the loss of this script: it is {number(curve[0])} at each step. " if unmoved else ""
+        return f"{stands}{answer.headline or ''}" or None
     mistake = next((f for part in own for f in part.findings if f.level != Level.NOTE), None)
     if mistake is not None:
         return f"The script runs, but {mistake.message}."

@@ -209,3 +209,39 @@ def test_where_the_growth_on_later_batches_ends_in_a_number_the_step_comes_first
     found, answer = codes_of(tmp_path, SUMMED)
     assert found[0] == "QED401" and "stops being finite at step" in str(answer.headline), str(answer)
     assert any(code.startswith("QED20") for code in found[1:])
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("rate", [0.01, 3e-3, 1e-3])
+def test_a_rate_is_read_through_the_rounding_of_16_bits(dtype, rate):
+    random = np.random.default_rng(0)
+    points, gradients = [[jnp.asarray(random.normal(size=60), dtype), jnp.zeros(8, dtype)]], []
+    for _ in range(3):
+        gradients.append([jnp.asarray(random.normal(size=p.shape), dtype) for p in points[-1]])
+        points.append([(p - rate * g).astype(dtype) for p, g in zip(points[-1], gradients[-1], strict=True)])
+    found = identify(points, gradients)
+    assert found.rule is not None and found.rule.rate == pytest.approx(rate, rel=0.2), found
+
+
+def test_other_steps_within_the_rounding_tell_no_rate():
+    random = np.random.default_rng(1)
+    start = [jnp.asarray(random.normal(size=60), jnp.bfloat16), jnp.zeros(8, jnp.bfloat16)]
+    gradient = [jnp.asarray(random.normal(size=p.shape), jnp.bfloat16) for p in start]
+    signs = [(p - 1e-3 * jnp.sign(g)).astype(p.dtype) for p, g in zip(start, gradient, strict=True)]  # as Adam's
+    assert identify([start, signs], [gradient]).rule is None
+    still = [start[0], start[1] + jnp.asarray(1e-3, jnp.bfloat16)]
+    assert identify([start, still], [gradient]).rule is None
+
+
+def test_a_loss_that_stands_is_told_before_its_digits(tmp_path):
+    text = """
+import jax, jax.numpy as jnp
+X = jax.random.normal(jax.random.key(0), (32, 3)).astype(jnp.float16)
+w = jnp.ones(3, jnp.float16)
+def loss(w): return jnp.mean((X @ w - 0.5) ** 2) * 1e-4
+for _ in range(15):
+    w = w - 1e-3 * jax.grad(loss)(w)
+    jax.jit(jax.value_and_grad(loss))(w)
+"""
+    codes, answer = codes_of(tmp_path, text)
+    assert "Nothing moves the loss" in answer.headline or "nothing moves its loss" in answer.headline, (codes, answer)
