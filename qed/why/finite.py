@@ -25,6 +25,7 @@ from qed.domains.words import because, code_of, count_of, number, operands_of, p
 from qed.errors import QedError
 from qed.graph.size import bytes_of
 from qed.graph.walk import TooLong, Walker
+from qed.why.grown import grown
 from qed.why.prepare import Prepared
 from qed.why.trial import Failure
 
@@ -172,7 +173,8 @@ def forward_answer(
             text=because(birth) + _loop(birth),
         )
     ]
-    wide = _shadow(prepared, failure, birth)
+    growth = grown(prepared.graph, prepared.join(failure.parameters, failure.data), birth) if code == "QED201" else None
+    wide = growth or _shadow(prepared, failure, birth)
     if wide is not None:
         reasons.append(wide)
     chain = _chain(lineage, failure)
