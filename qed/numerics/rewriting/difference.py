@@ -34,7 +34,7 @@ from qed.numerics.rewriting.difference_laws import BOSE, CANCEL, NORM_AT_ZERO, N
 from qed.numerics.rewriting.difference_outer import logarithm
 from qed.numerics.rewriting.difference_quotients import exponentials, quotient, removed
 from qed.numerics.rewriting.difference_recursion import Difference
-from qed.numerics.rewriting.difference_terms import ONE, Polynomial, Terms
+from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, Terms
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.removable import SERIES_AT_ZERO, Removable
 from qed.numerics.rewriting.render import Formula
@@ -121,7 +121,10 @@ class Differences:
         return None
 
     def _named(self, node: Node) -> bool:
-        """Whether a quotient is one of exponentials that has a form of its own, near 0 and far from it."""
+        """Whether a quotient or a sum has a form of its own, near 0 and far from it."""
+        if node.operation in SUMS:
+            polynomial = self.deep.terms(node)
+            return 0 < len(polynomial) and self.deep.adds(polynomial) and bool(self._gone(self.deep, node, polynomial))
         if node.operation != "div":
             return False
         found = quotient(self.difference, node)
@@ -132,12 +135,16 @@ class Differences:
         found = difference(polynomial, node)
         if found is not None or not polynomial:
             return found
-        left, right = (difference.terms(child) for child in node.children)
-        gone = [m for m in left if m in right and 2 * abs(polynomial.get(m, 0)) < max(abs(left[m]), abs(right[m]))]
+        gone = self._gone(difference, node, polynomial)
         if not gone or _compensates(gone, polynomial):
             return None
         sharp = difference.sharp(polynomial, node)
         return (difference.plain(polynomial, node), (CANCEL,)) if sharp is None else (sharp[0], (CANCEL, *sharp[1]))
+
+    def _gone(self, difference: Difference, node: Node, polynomial: Polynomial) -> list[Monomial]:
+        """Which terms of both sides of a sum cancel."""
+        left, right = (difference.terms(child) for child in node.children)
+        return [m for m in left if m in right and 2 * abs(polynomial.get(m, 0)) < max(abs(left[m]), abs(right[m]))]
 
     def replaced(self, old: Node, new: Node, used: tuple[Law, ...]) -> Node:
         """Note that one node takes the place of another."""

@@ -18,6 +18,7 @@ from qed.numerics.rewriting.difference_gamma_logs import with_logarithm
 from qed.numerics.rewriting.difference_gamma_ratios import ratios
 from qed.numerics.rewriting.difference_gammas import three
 from qed.numerics.rewriting.difference_logs import log_rest, log_slope
+from qed.numerics.rewriting.difference_mixtures import of_mixture
 from qed.numerics.rewriting.difference_pairs import two_terms, without_zeros
 from qed.numerics.rewriting.difference_reading import Reading
 from qed.numerics.rewriting.difference_rules import Found
@@ -82,7 +83,8 @@ class Difference(Reading):
         factor = common(polynomial)
         if factor != ONE:
             return self._factored(polynomial, factor, like)
-        special, general = (self._remainder, self._slope, self._gammas, self._two), (self._divided, self._fractions)
+        special = (self._remainder, self._slope, self._gammas, self._two, self._mixture)
+        general = (self._divided, self._fractions)
         for rule in (*special, *general, self._zeros, self._multiplied, self._exact_sum, self._paired):
             found = rule(polynomial, like)
             if found is not None:
@@ -197,6 +199,9 @@ class Difference(Reading):
 
     def _two(self, polynomial: Polynomial, like: Node) -> Found | None:
         return two_terms(self, polynomial, like)
+
+    def _mixture(self, polynomial: Polynomial, like: Node) -> Found | None:
+        return of_mixture(self, polynomial, like)
 
     def _zeros(self, polynomial: Polynomial, like: Node) -> Found | None:
         return zeros(self, polynomial, like)

@@ -45,7 +45,7 @@ from qed.numerics.rewriting.recursion import Logarithm
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.scales import constant_of, root_of, source_of
 from qed.numerics.rewriting.signs import Sign
-from qed.numerics.rewriting.sums import complement, log_softmax, scaled, sum_of
+from qed.numerics.rewriting.sums import complement, limited, log_softmax, scaled, sum_of
 from qed.numerics.rewriting.tempered import Scales, softmax_of
 
 
@@ -314,6 +314,10 @@ class Logarithms:
         mean = expectation(self.log, self.scales, a, below)
         if mean is not None:
             return mean, replace(below, laws=(laws.WEIGHTS, *below.laws)), "mean"
+        if self.log.sign(b) == Sign.BOUNDED and limited(
+            self.log, a
+        ):  # a sum of which this is a term, is one of products
+            return self._over(a, below, node)
         above = self.log(a)
         if above is not None and above.gained and not above.fragile and self.log.sign(a) > Sign.UNKNOWN:
             return self._exponential(linear(node.shape, (1.0, above), (-1.0, below), law=laws.QUOTIENT), node)

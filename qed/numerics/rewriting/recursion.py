@@ -26,6 +26,8 @@ RULES: Mapping[str, Callable[[Logarithm, Node], Form | None]] = {
 
 _EMITTED = ("item", "erfc", "logistic")
 """What a rule reads although a rewriting emitted it: erfc is what a choice is read as."""
+_BECOME = ("mul", "add")
+"""What a difference may become of which the logarithm is better than that of the difference."""
 _ENDS = frozenset(["exp", "exp2", "logistic", "expm1", "cosh", "erfc"])
 
 
@@ -56,6 +58,7 @@ class Logarithm:
         self.gap: Callable[[Node, Node], Node | None] = lambda a, b: None
         self.entry: Callable[[Form], Node | None] = lambda form: None
         self._known: dict[int, Form | None] = {}
+        self._became: set[int] = set()
 
     def minus(self, a: Node, b: Node) -> Node:
         """a - b, without cancellation where `gap` knows such a form."""
@@ -89,12 +92,25 @@ class Logarithm:
         if not floating(node.dtype) or 0 in node.shape:
             return None
         if node.ghost is not None:
-            return self(node.ghost) if readable(node) else None
+            return self._of_ghost(node) if readable(node) else None
         if node.operation == "constant":
             return products.constant(self, node)
         rule = RULES.get(node.operation)
-        made = node.equation is not None or node.operation in _EMITTED
+        made = node.equation is not None or node.operation in _EMITTED or node.number in self._became
         return rule(self, node) if rule is not None and made else None
+
+    def _of_ghost(self, node: Node) -> Form | None:
+        """The logarithm of what a node stands for; of a difference that became a product or a sum, of that."""
+        assert node.ghost is not None
+        found = self(node.ghost)
+        if node.equation is not None or node.operation not in _BECOME:
+            return found
+        known = self.sign(node) > Sign.UNKNOWN == self.sign(node.ghost)
+        if found is not None and not found.fragile and not known:
+            return found
+        self._became.update(each.number for each in _emitted_below(node))
+        became = RULES[node.operation](self, node)
+        return became if became is not None and became.gained and not became.fragile else found
 
     # --- what the rules ask ---
 
@@ -120,6 +136,12 @@ class Logarithm:
         used = together((law,) if law else (), *(form.laws for form in forms))
         fragile = any(form.fragile for form in forms)
         return Form((Term(self.algebra.filled(value, node.shape)),), node.shape, True, fragile, used)
+
+
+def _emitted_below(node: Node) -> list[Node]:
+    """A sum of products that a rewriting emitted: its parts."""
+    parts = [child for child in node.children if child.equation is None and child.operation in _BECOME]
+    return [*parts, *(each for part in parts for each in _emitted_below(part))]
 
 
 def readable(node: Node) -> bool:

@@ -120,7 +120,11 @@ class Signs:
 
     def _of_emitted(self, node: Node) -> Sign:
         """The sign of what was put in place of something else: it is the same number."""
-        if node.equation is not None or len(node.children) != 1:
+        if node.equation is not None:
+            return Sign.UNKNOWN
+        if node.operation in ("mul", "add"):
+            return _of_arithmetic(node.operation, [self._known[child.number] for child in node.children], node)
+        if len(node.children) != 1:
             return Sign.UNKNOWN
         inner = self._known[node.children[0].number]
         if node.operation in MOVES:

@@ -96,7 +96,7 @@ def _weighted_two(log: Logarithm, node: Node, a: Node, b: Node, sign: float) -> 
     first, second = scaled(log, a), scaled(log, b)
     if first is None and second is None:
         return None
-    if not log.builder.everywhere and all(_limited(log, child) for child in (a, b)):
+    if not log.builder.everywhere and all(limited(log, child) for child in (a, b)):
         return None
     parts: list[Node] = []
     used: tuple[laws.Law, ...] = (laws.WEIGHTED,)
@@ -117,10 +117,10 @@ def _may_vanish(log: Logarithm, node: Node) -> bool:
     return log.sign(node) == Sign.NONNEGATIVE and log.sign.varies(node)
 
 
-def _limited(log: Logarithm, node: Node) -> bool:
+def limited(log: Logarithm, node: Node) -> bool:
     """Whether nothing in a sum can overflow that a logarithm would save: sigmoids times anything, no exponentials."""
     if node.operation in ("mul", "neg"):
-        return all(_limited(log, child) for child in node.children)
+        return all(limited(log, child) for child in node.children)
     return node.operation == "logistic" or (node.operation != "div" and log.gained(node) is None)
 
 
