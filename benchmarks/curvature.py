@@ -93,11 +93,9 @@ def product_and_gradient(net: Net, peer: Any) -> dict[str, Any]:
     gradient = jax.jit(jax.grad(net.loss))
     products = Products(read(net.loss, net.weights, *net.data))
     v = np.random.default_rng(0).standard_normal(products.size).astype(np.float32)
-    rows = np.stack([v] * 4)
     found = {
         "gradient": seconds_of(lambda: gradient(net.weights, *net.data), 3),
         "product": seconds_of(lambda: products.own(v), 2),
-        "product, 4 at once": seconds_of(lambda: products.several(rows), 1) / 4,
         "linearised": products.linearized,
         "bytes kept": 0 if products.kept is None else products.kept.kept,
     }

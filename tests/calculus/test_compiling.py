@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.calculus import sparse
-from qed.calculus.compiling import LONG, quickly
+from qed.calculus.compiling import LONG, of_products, quickly
 from qed.calculus.sparse import sparse_hessian
 from qed.graph.function import read
 
@@ -22,6 +22,19 @@ def test_the_option_changes_no_number():
     x = jnp.array([0.3, 0.4, 0.5])
     found = quickly(jax.value_and_grad(long), LONG)(x)
     assert all(np.allclose(a, b, rtol=1e-5) for a, b in zip(found, jax.value_and_grad(long)(x), strict=True))
+
+
+def test_only_products_of_matrices_are_given_to_the_library():
+    """Not the sum between two of them; the numbers are the same."""
+
+    def layers(a, b):
+        h = a @ b
+        return (h - jnp.mean(h, -1, keepdims=True)) @ b
+
+    a, b = jnp.linspace(-1, 1, 2048 * 32).reshape(2048, 32), jnp.linspace(-1, 1, 32 * 32).reshape(32, 32)
+    compiled = of_products(layers).lower(a, b).compile()
+    assert np.allclose(compiled(a, b), jax.jit(layers)(a, b), rtol=1e-5, atol=1e-6)
+    assert compiled.as_text().count("kind=kCustom") <= 2
 
 
 def test_a_long_hessian_is_compiled_once_it_is_asked_at_more_points(monkeypatch):

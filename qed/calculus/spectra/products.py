@@ -39,8 +39,6 @@ WORTH = 3e7
 """From so many operations of a gradient on its derivative is linearised and kept."""
 SHARE = 0.5
 """Which part of the free memory what is kept may take."""
-AT_ONCE = 8
-"""How many products are made in one call at most."""
 
 
 class Products:
@@ -156,17 +154,8 @@ class Products:
         return found[0] if len(found) == 1 else np.mean(found, axis=0)
 
     def several(self, vectors: Array) -> Array:
-        """The products with the rows of (count, size), as rows; of a dense function in few calls."""
-        if self.size <= SMALL or not self.linearized or convolves(self.function.graph) or len(vectors) == 1:
-            return np.array([self(v) for v in vectors], self.dtype)
-        self.count += len(vectors)
-        found = []
-        for start in range(0, len(vectors), AT_ONCE):
-            stacked = _side_by_side(vectors[start : start + AT_ONCE], self.function.parameters)
-            images = [self._own.several(tangent, stacked) for tangent in self._linearized()]
-            own = [_end_to_end(image, self.dtype) for image in images]
-            found.append(own[0] if len(own) == 1 else np.mean(own, axis=0))
-        return found[0] if len(found) == 1 else np.concatenate(found)
+        """The products with the rows of (count, size), as rows."""
+        return np.array([self(v) for v in vectors], self.dtype)
 
     def exact(self, vector: Array) -> Array:
         """The product in float64, where the graph allows it."""
@@ -192,20 +181,6 @@ class Products:
             f"than half of the memory that is free: each product is computed afresh"
         )
         return (Finding("QED703", text),)
-
-
-def _side_by_side(rows: Array, like: Sequence[Any]) -> tuple[Any, ...]:
-    """Vectors in rows as arrays of the given shapes and dtypes, stacked along a first axis."""
-    ends = np.cumsum([int(np.prod(array.shape, dtype=np.int64)) for array in like])
-    return tuple(
-        jnp.asarray(part.reshape(len(rows), *array.shape), array.dtype)
-        for part, array in zip(np.split(rows, ends[:-1], axis=1), like, strict=True)
-    )
-
-
-def _end_to_end(stacked: Sequence[Any], dtype: type) -> Array:
-    """Arrays stacked along a first axis as vectors in rows."""
-    return np.concatenate([np.asarray(array).reshape(len(array), -1) for array in stacked], axis=1, dtype=dtype)
 
 
 def _widened(data: Sequence[Any]) -> tuple[Any, ...]:

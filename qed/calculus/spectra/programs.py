@@ -21,9 +21,9 @@ from types import MethodType
 from typing import Any
 
 import jax
-from jax import lax
 
 from qed import facts
+from qed.calculus.compiling import of_products
 from qed.calculus.hessian import hessian_product
 from qed.calculus.spectra.convolutions import unfolded
 from qed.calculus.spectra.flattened import Flattened, is_stacked
@@ -53,9 +53,18 @@ class Room:
 
 
 class Programs:
-    """Compiled derivatives of value(parameters, data) -> scalar, both tuples of arrays."""
+    """Compiled derivatives of value(parameters, data) -> scalar, both tuples of arrays.
 
-    def __init__(self, value: Callable[[Any, Any], Any], equations: int, unfold: bool = False) -> None:
+    Args:
+        value: the function.
+        equations: how many it has, calls entered.
+        convolutions: whether some of them are convolutions.
+        unfold: whether the linearised product keeps copies for those.
+    """
+
+    def __init__(
+        self, value: Callable[[Any, Any], Any], equations: int, convolutions: bool = False, unfold: bool = False
+    ) -> None:
         gradient = jax.grad(value)
         slopes = unfolded(gradient) if unfold else gradient
         self.gradient = jax.jit(gradient)
@@ -63,8 +72,7 @@ class Programs:
         self.afresh = hessian_product(value, equations=equations)
         self._rooms: dict[Any, Room | None] = {}
         self._linearize = jax.jit(lambda p, d: jax.linearize(lambda q: slopes(q, d), p))
-        self._apply = jax.jit(lambda tangent, v: tangent(v))
-        self._several = jax.jit(lambda tangent, vectors: lax.map(tangent, vectors))
+        self._apply = (jax.jit if convolutions else of_products)(lambda tangent, v: tangent(v))
 
     def room(self, parameters: Any, data: Any) -> Room | None:
         """What a linearised product will take; compiled, not run. None where the compiler does not say."""
@@ -90,10 +98,6 @@ class Programs:
     def apply(self, tangent: Any, vector: Any) -> Any:
         """The product with one direction."""
         return self._apply(tangent, vector)
-
-    def several(self, tangent: Any, vectors: Any) -> Any:
-        """The products with several, stacked along a first axis; for functions without convolutions."""
-        return self._several(tangent, vectors)
 
 
 _PROGRAMS: OrderedDict[Any, tuple[Any, Programs]] = OrderedDict()
@@ -153,7 +157,7 @@ def _made(graph: Graph, free: Sequence[int], wide: bool, unfold: bool) -> Progra
         inputs = [next(first) if i in places else next(second) for i in range(len(graph.inputs))]
         return run(graph, inputs)[0]
 
-    return Programs(value, graph.count(), unfold)
+    return Programs(value, graph.count(), convolves(graph), unfold)
 
 
 def _wide(graph: Graph) -> Callable[[Graph, Sequence[Any]], list[Any]]:
