@@ -7,7 +7,8 @@ Let v be the first value of the program whose ball on the cell holds 0 and whose
 With t = |v| = 1 / y for the variable the tail domain encloses f exp(u) for all t near 0 at once, while every other
 value is a ball of its values on the cell; v' is one too. Where v changes its sign need not be known: v at the ends of
 the cell says how far t goes, and on which side. An integral that diverges there is proved to, if v surely changes sign.
-In the place of tan w stands sin w / v with v = cos w.
+In the place of tan w stands sin w / v with v = cos w. Where sin w or cos w turns, as in 1 / (1 + sin w), v is the other
+of the two, and s (1 - v^2 / (1 + |sin w|)) with s = 1 or -1 stands in its place: 1 + sin w is 0 of the second order.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from qed.domains.ball_series import BallSeries, SeriesOfBalls
 from qed.domains.precision import flint, precision
 from qed.domains.tail import Tail
 from qed.domains.tail_arithmetic import Arithmetic
-from qed.domains.tail_forms import NoOrder, Term
+from qed.domains.tail_forms import Near, NoOrder, Term
 from qed.errors import CertificateError
 from qed.graph.tape import Frame
 from qed.graph.trace import Traced
@@ -45,23 +46,35 @@ class _Crossing:
     side: int
     series: Any = None
     place: tuple[Any, ...] = ()
+    turns: bool = False
 
-    def __call__(self, context: Context, inputs: Sequence[Any]) -> Term | None:
+    def __call__(self, context: Context, inputs: Sequence[Any]) -> Term | Near | None:
         """The term, at v; None elsewhere."""
         given, made = (context.others.get(f"ball series{end}", ()) for end in ("", ":out"))
-        series = _watched(context.equation, given, made)
-        if self.series is not None or series is None or not series[0].contains(0):
+        if self.series is not None:
             return None
-        if not (series[1] > 0 or series[1] < 0):
-            return None
-        if self.skip:
-            self.skip -= 1
-            return None
-        self.series, self.place = series, _activation(context.equation, context.frame)
+        for turns in (False, True):
+            series = _watched(context.equation, given, made, turns)
+            if series is None or not series[0].contains(0) or not (series[1] > 0 or series[1] < 0):
+                continue
+            if self.skip:
+                self.skip -= 1
+                continue
+            self.series, self.turns = series, turns
+            self.place = _activation(context.equation, context.frame)
+            return self._form(context.equation.primitive, given, made)
+        return None
+
+    def _form(self, name: str, given: Any, made: Any) -> Term | Near | None:
+        """What the equation makes, by y."""
         arb = flint().arb
-        if context.equation.primitive == "tan":
+        if name == "tan":
             return Term(self.side * _number(given)[0].sin(), Fraction(1), arb(0))
-        return Term(arb(self.side), Fraction(-1), arb(0))
+        if not self.turns:
+            return Term(arb(self.side), Fraction(-1), arb(0))
+        value = _number(made)[0]
+        sign = arb(1 if value > 0 else -1)
+        return Near(sign, Term(-sign / (1 + abs(value)), Fraction(-2), arb(0)))
 
 
 def _activation(equation: Any, frame: Frame | None) -> tuple[Any, ...]:
@@ -73,9 +86,18 @@ def _activation(equation: Any, frame: Frame | None) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def _watched(equation: Any, given: Any, made: Any) -> Any:
-    """The series of the value v of an equation: what it makes, or of tan the cosine."""
-    if equation.primitive != "tan":
+def _watched(equation: Any, given: Any, made: Any, turns: bool) -> Any:
+    """The series of the value v of an equation: what it makes, of tan the cosine, or where a sine turns the other one.
+
+    None where there is no such value; a sine that may be 0 does not turn.
+    """
+    name = equation.primitive
+    if turns:
+        value, series = _number(made), _number(given)
+        if name not in ("sin", "cos") or series is None or value is None or not (value[0] > 0 or value[0] < 0):
+            return None
+        return series.cos() if name == "sin" else series.sin()
+    if name != "tan":
         return _number(made)
     series = _number(given)
     return None if series is None else series.cos()
@@ -177,7 +199,7 @@ def _at_ends(f: Traced, cell: Cell, crossing: _Crossing) -> list[Any]:
             raise NoOrder
         with precision(BITS, 2):
             given, made = ([cell.values[0] for cell in cells] for cells in (entry.inputs, entry.outputs))
-            series = _watched(entry.equation, given, made)
+            series = _watched(entry.equation, given, made, crossing.turns)
         if series is None or not series[0].is_finite():
             raise NoOrder
         found.append(series[0])

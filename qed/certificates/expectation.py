@@ -27,10 +27,11 @@ import numpy as np
 from qed.certificates import relative
 from qed.certificates.bounded import surely_within
 from qed.certificates.certificate import Certificate, Subject
-from qed.certificates.found import Undefined
+from qed.certificates.found import BOTH, Undefined
 from qed.certificates.integral_parts import BITS, Part, value_on, weight_of
 from qed.certificates.named_laws import checked, output_of
 from qed.certificates.series import Sum, SumData
+from qed.certificates.tilted import mean_of, tilted
 from qed.domains.counts import COUNTS
 from qed.domains.densities import NAMED
 from qed.domains.masses import log_mass
@@ -116,21 +117,35 @@ class Expectation(Certificate):
         share = room / max(1, len(self.parts) + len(self.sums))
         cells = []
         with precision(BITS) as library:
-            total = library.arb(0)
+            shares = []
             for k, (x, weight) in enumerate(self.atoms):
-                total += weight_of(weight, f"atoms[{k}]") * value_on(traced, 0, x, x, f"atoms[{k}]")
+                shares.append(weight_of(weight, f"atoms[{k}]") * value_on(traced, 0, x, x, f"atoms[{k}]"))
             close = self._close() if room > 0 else 0.0
             for k, part in enumerate(self.parts):
                 if close:
-                    total += relative.share(self.seen(traced, k), part, places[k], f"parts[{k}]", close)
+                    shares.append(relative.share(self.seen(traced, k), part, places[k], f"parts[{k}]", close))
                     continue
-                one = Part(self.seen(traced, k), part, places[k], f"parts[{k}]")
-                total += one.mean(share)
-                cells.append(one.cells)
+                found, own = self._of_part(self.seen(traced, k), part, places[k], f"parts[{k}]", share)
+                shares.append(found)
+                cells.append(own)
             for k, data in enumerate(self.sums):
                 seen, place = self.seen(traced, len(self.parts) + k), places[len(self.parts) + k]
-                total += Sum(seen, data, place, f"sums[{k}]").mean(share if share else None)
-        return total, cells
+                shares.append(Sum(seen, data, place, f"sums[{k}]").mean(share if share else None))
+            if library.arb.pos_inf() in shares and library.arb.neg_inf() in shares:
+                raise Undefined("parts", BOTH)
+            return sum(shares, library.arb(0)), cells
+
+    def _of_part(self, traced: Traced, part: Any, output: int, node: str, room: float) -> tuple[Any, list[float]]:
+        """A ball of a part's share, and its cells: exponentials in f and in the density together, or by themselves."""
+        if (together := tilted(traced, part, node)) is not None:
+            try:
+                return mean_of(together, part, room), together.cells
+            except Undefined:
+                raise
+            except CertificateError:
+                pass  # by itself f may be known where the product is not
+        one = Part(traced, part, output, node)
+        return one.mean(room), one.cells
 
     def seen(self, traced: Traced, k: int) -> Traced:
         """The function with what is integrated against the k-th part in the place of f."""

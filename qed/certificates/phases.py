@@ -65,7 +65,7 @@ class Phase:
 
 def _line(x: Any) -> tuple[Fraction, Any] | None:
     """The slope of a value that is a line in x, exactly, and the ball of the rest; None where it is none."""
-    if isinstance(x, Logarithm) and not x.m and x.q == 1:
+    if isinstance(x, Logarithm) and not (x.m or x.k) and x.q == 1:
         slope, rest = x.c, x.b
     elif isinstance(x, Term) and x.p == 1 and not (x.k or x.q):
         slope, rest = x.b, flint().arb(0)

@@ -23,10 +23,12 @@ from typing import Any
 import numpy as np
 
 from qed.certificates.cells import walked
-from qed.certificates.found import Found, infinity
+from qed.certificates.found import BOTH, Found, Undefined, infinity
 from qed.certificates.integral_parts import BITS, value_on, weight_of
 from qed.certificates.patience import on_time
+from qed.certificates.residue_classes import by_classes
 from qed.certificates.series_tails import compared, down, exponential, outgrows, unit, up
+from qed.certificates.waves import never, signs_of
 from qed.domains.counts import COUNTS, later
 from qed.domains.exact_growth import AtLeast, ExactGrowth
 from qed.domains.increments import Increments
@@ -85,6 +87,7 @@ class Sum:
         self._shifted()
         waiting: list[Any] = []
         done, count, problem = self.first, 0, "no place was tried from which the terms fall"
+        best = None
         for start in self._starts():
             tail = Found(flint().arb(0), flint().arb(0))
             if start <= self.last:
@@ -93,6 +96,8 @@ class Sum:
                 except NoOrder:
                     problem = f"neither convergence nor divergence of the sum is proved from {start} on"
                     continue
+                except Undefined:
+                    raise
                 except CertificateError as error:
                     problem = error.why
                     continue
@@ -105,13 +110,16 @@ class Sum:
             total, count = self._halved(waiting, tail, room, count)
             if not tail.of_f.is_finite() and total.of_f == tail.of_f:
                 return self._infinite(total)
+            if total.of_f.is_finite() and (self.family or (total.mass.is_finite() and total.mass > 0)):
+                share = self._share(total)
+                best = share if best is None or share.rad() < best.rad() else best
             if (
                 start > self.last
                 or self._narrow(total, waiting, tail, room, count)
                 or not _wide(total, tail)
                 or count >= CELLS
             ):
-                return self._share(total)
+                return best if best is not None and not total.of_f.is_finite() else self._share(total)
         raise CertificateError(self.node, problem)
 
     def _starts(self) -> list[int]:
@@ -260,12 +268,47 @@ class Sum:
     def _tail(self, start: int) -> Found:
         """The sums over k = start, start + 1, ...; NoOrder where nothing is proved."""
         try:
-            return self._by_forms(start)
+            return self._closer(self._by_forms(start), start)
         except (NoOrder, CertificateError):
-            found = self._by_ratios(start)
-            if found is None:
+            if (found := self._by_ratios(start)) is not None:
+                return found
+            if self.family in LAWS or not self.weight > 0:
                 raise
+            found = by_classes(self._forms, self.f.graph, start, self.node) or self._by_waves(start)
+            if found is None or (self.probability and not found.mass.is_finite()):
+                raise
+            if found.of_f.is_nan():
+                raise Undefined(self.node, BOTH) from None
             return found
+
+    def _closer(self, found: Found, start: int) -> Found:
+        """The tail by residue classes, where the terms change their sign and that says more."""
+        if self.family in LAWS or not (found.of_f.is_finite() and found.of_f.contains(0) and not found.of_f.is_zero()):
+            return found
+        other = by_classes(self._forms, self.f.graph, start, self.node)
+        if other is None or not ((other.of_f.is_finite() and other.mass.is_finite()) or self.family):
+            return found
+        return other if other.of_f.is_finite() and other.of_f.rad() < found.of_f.rad() else found
+
+    def _forms(self, domain: Tail, x: Any) -> tuple[Any, Any]:
+        """The function and the mass of a place x, in a tail domain."""
+        f = walked(self.f, domain, x, 0, self.node)
+        if self.family:
+            return f, domain.fixed(flint().arb(1))
+        u = walked(self.f, domain, x, self.output, self.node)
+        return f, domain.exp(domain.add(domain.as_logarithm(u), domain.as_logarithm(domain.fixed(-self.shift))))
+
+    def _by_waves(self, start: int) -> Found | None:
+        """The sums of what oscillates, where the positive or the negative terms alone have an infinite sum."""
+        x = Term(flint().arb(1), Fraction(1), flint().arb(0))
+        signs, mass, _ = signs_of(lambda domain: self._forms(domain, x), float(start), BITS, whole=True)
+        if not signs:
+            return None
+        mass = flint().arb.pos_inf() if mass is None else mass
+        if len(signs) > 1:
+            return Found(flint().arb.nan(), mass)
+        (sign,) = signs
+        return Found(infinity(sign), mass) if never(-sign, self.f, (start, np.inf), self.node) else None
 
     def _by_ratios(self, start: int) -> Found | None:
         """The same by the ratios of successive terms; None where they decide nothing."""

@@ -17,6 +17,7 @@ from qed.certificates.cells import BITS, Cell, between_cuts, reach, walked
 from qed.certificates.found import Found, infinity
 from qed.certificates.patience import on_time
 from qed.certificates.phases import FARTHEST, FINE, frequency_of, over_phases
+from qed.certificates.waves import never, signs_of
 from qed.domains.precision import flint
 from qed.domains.tail import Tail
 from qed.domains.tail_forms import Near, NoOrder, Term
@@ -69,7 +70,7 @@ class Tails:
         for side in (-1, 1):
             if np.isfinite(self.cuts[0] if side < 0 else self.cuts[-1]):
                 continue
-            start, tail = self._tail(None, side, max(8.0, *map(abs, inner)), enough)
+            start, tail = self._tail_or_waves(None, side, max(8.0, *map(abs, inner)), enough)
             start, tail = self._oscillating(side, max(enough, room / 8), start, tail) or (start, tail)
             found = found + tail
             cuts = [side * start, *(c for c in cuts if side * c < start)]
@@ -109,13 +110,29 @@ class Tails:
         if self._bounded(s, side * gap * BESIDE) or not np.isfinite(start):
             return None, None
         try:
-            start, tail = self._tail(s, side, float(start), enough)
+            start, tail = self._tail_or_waves(s, side, float(start), enough)
         except CertificateError as error:
             if s == 0:
                 raise
             self.problems[s] = error.why
             return None, None
         return 1.0 / start, tail  # start is a power of 2
+
+    def _tail_or_waves(self, s: float | None, side: int, start: float, enough: float) -> tuple[float, Found]:
+        """A tail, or what is proved of one that oscillates: of which signs its parts are infinite."""
+        try:
+            return self._tail(s, side, start, enough)
+        except CertificateError:
+            signs, mass, far = signs_of(partial(self._forms, s, side), start, BITS)
+            if not signs or (self.probability and (mass is None or not mass.is_finite())):
+                raise
+            arb = flint().arb
+            mass = mass if self.probability else arb(0)
+            ends = sorted((side * far, side * np.inf) if s is None else (s, s + side / far))
+            if len(signs) == 1 and not never(-min(signs), self.f, ends, self.node):
+                raise
+        self.diverging |= signs
+        return far, Found(infinity(min(signs)) if len(signs) == 1 else arb(0), mass)
 
     def _bounded(self, s: float, to: float) -> bool:
         cell = Cell(s, min(0.0, to), max(0.0, to))

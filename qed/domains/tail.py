@@ -38,6 +38,7 @@ from qed.domains.tail_forms import (
     holds,
     indicator,
     logic,
+    remainder_of_line,
 )
 from qed.domains.tail_gamma import GAMMA, far_gamma
 from qed.domains.tail_growth import Above, above
@@ -53,7 +54,7 @@ ROUNDED = frozenset({"floor", "ceil", "round"})
 """Operations that give whole numbers."""
 
 
-Instead = Callable[[Context, Sequence[Any]], Term | None]
+Instead = Callable[[Context, Sequence[Any]], Term | Near | None]
 """What stands in the place of an equation's output, by its inputs."""
 
 
@@ -217,13 +218,16 @@ class Tail(Arithmetic, Forward):
             return self.power(x, self._exact(y))
         except NoOrder:
             if isinstance(x, Term) and x.constant and x.b < 0 and self._counts(y):
+                left = remainder_of_line(y, self.fixed(flint().arb(2)))
+                if left is not None and x.b == -1:
+                    return self.fixed(flint().arb(1 - 2 * abs(left)))
                 size = self.exp(self.mul(y, self.log(self._negated(x))))
-                return self.mul(self.fixed(flint().arb(0, 1)), size)
+                return self.mul(self.fixed(flint().arb(0, 1) if left is None else flint().arb(1 - 2 * abs(left))), size)
             return self.exp(self.mul(y, self.log(x)))
 
     def _counts(self, y: Any) -> bool:
         """Whether a form is a whole number for every whole x: m x^p, or n + m x^p, with whole n, m and p > 0."""
-        if isinstance(y, Logarithm) and not y.m:
+        if isinstance(y, Logarithm) and not (y.m or y.k):
             balls, p = (y.b, y.c), y.q
         elif isinstance(y, Term) and not (y.q or y.k):
             balls, p = (y.b,), y.p
@@ -422,6 +426,8 @@ class Tail(Arithmetic, Forward):
         size = abs(self.ball(y))
         if not size > 0:
             raise NoOrder
+        if self.counting and (left := remainder_of_line(x, y)) is not None:
+            return self.fixed(arb(left))
         whole = arb(0).union(size.upper())
         try:
             return self.fixed(whole * self.sign(x))

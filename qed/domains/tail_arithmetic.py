@@ -2,9 +2,9 @@
 
 A value is one of three forms, valid for every x >= R, where b, m and c are balls (a number of the ball, for each x):
 
-    b x^p (log x)^k exp(c x^q)     a term
-    b + m log x + c x^q            a logarithm of terms
-    a + term                       near an exact number a, so that what takes a away again cancels nothing
+    b x^p (log x)^k exp(c x^q)             a term
+    b + m log x + k log log x + c x^q      a logarithm of terms
+    a + term                               near an exact number a, so that what takes a away again cancels nothing
 
 A sum is put under its dominant term: low + high = (b_high + b_low r) high, where the ratio r of the two without their
 balls is enclosed for all x >= R. It falls from R on where p + k / log R + c q R^q < 0; of x^p (log x)^k with p < 0 the
@@ -86,9 +86,17 @@ class Arithmetic:
             raise NoOrder
         zero = flint().arb(0)
         found: Any = self.fixed(x.b)
-        if x.m:
-            found = self.under(Term(ball_of(x.m), ZERO, zero, k=ONE), found)
+        if x.m or x.k:
+            rate = ball_of(x.m) + (ball_of(x.k) * self._twice() if x.k else 0)
+            found = self.under(Term(rate, ZERO, zero, k=ONE), found)
         return self.under(Term(x.c, x.q, zero), found) if x.q else found
+
+    def _twice(self) -> Any:
+        """A ball of log log x / log x for all x >= R: from e on, between 0 and 1 / e, and it falls beyond e^e."""
+        log, arb = self.log_start(), flint().arb
+        if not log > 1:
+            raise NoOrder
+        return arb(0).union(log.log() / log if log.log() >= 1 else arb(-1).exp())
 
     def as_logarithm(self, x: Any) -> Logarithm:
         """A value as b + m log x + c x^q."""
@@ -160,7 +168,7 @@ class Arithmetic:
         except NoOrder:
             return self._ordered(self.as_term(x), self.as_term(y))
         c, q = self._exponents((x.c, x.q), (y.c, y.q))
-        return Logarithm(x.b + y.b, x.m + y.m, c, q)
+        return Logarithm(x.b + y.b, x.m + y.m, c, q, x.k + y.k)
 
     def _power_and_number(self, x: Term, y: Term) -> bool:
         """Whether one term is a growing power and the other stays bounded: kept apart, for an exponential to come."""
@@ -218,9 +226,12 @@ class Arithmetic:
             return replace(x, b=x.b * by)
         if not isinstance(x, Logarithm):
             raise NoOrder
-        if x.m and not by.is_exact():
+        if not x.m and not x.k:
+            return replace(x, b=x.b * by, c=x.c * by)
+        if not by.is_exact():
             return self.scaled(self.as_term(x), by)
-        return Logarithm(x.b * by, x.m * fraction_of(by) if x.m else x.m, x.c * by, x.q)
+        exact = fraction_of(by)
+        return Logarithm(x.b * by, x.m * exact, x.c * by, x.q, x.k * exact)
 
     def mul(self, x: Any, y: Any) -> Any:
         """The product."""
@@ -276,7 +287,7 @@ class Arithmetic:
         if isinstance(x, Term) and (found := steep(self, x)) is not None:
             return found
         x = self.as_logarithm(x)
-        return Term(x.b.exp(), x.m, x.c, x.q)
+        return Term(x.b.exp(), x.m, x.c, x.q, x.k)
 
     def _with_logarithm(self, x: Term) -> Any:
         """exp(b x^p (log x)^k), k > 0: one logarithm stays, or the power, the others are at least log R.
@@ -311,9 +322,9 @@ class Arithmetic:
         if isinstance(x, Near) and x.a == 1 and hull is not None and hull > 0:
             return replace(x.rest, b=x.rest.b / hull)
         x = self.as_term(x)
-        if not x.b > 0 or x.k:
+        if not x.b > 0:
             raise NoOrder
-        return Logarithm(x.b.log(), x.p, x.c, x.q)
+        return Logarithm(x.b.log(), x.p, x.c, x.q, x.k)
 
     # --- order ---
 

@@ -51,12 +51,13 @@ class Near:
 
 @dataclass(frozen=True, eq=False)
 class Logarithm:
-    """b + m log x + c x^q for all x >= R."""
+    """b + m log x + k log log x + c x^q for all x >= R."""
 
     b: Any
     m: Fraction
     c: Any
     q: Fraction
+    k: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,27 @@ def fraction_of(ball: Any) -> Fraction:
         raise NoOrder
     mantissa, exponent = (int(part) for part in ball.man_exp())
     return Fraction(mantissa) * Fraction(2) ** exponent
+
+
+def remainder_of_line(x: Any, y: Any) -> int | None:
+    """The remainder of m x + b for every whole x > 0 by a whole number that divides m; None where it is not known.
+
+    It has the sign of m x + b, which is that of m and b: they must be of one sign.
+    """
+    if isinstance(x, Logarithm) and not (x.m or x.k) and x.q == 1:
+        slope, rest = x.c, x.b
+    elif isinstance(x, Term) and x.p == 1 and not (x.k or x.q):
+        slope, rest = x.b, flint().arb(0)
+    else:
+        return None
+    try:
+        m, b, n = (fraction_of(ball) for ball in (slope, rest, y.b if isinstance(y, Term) and y.constant else None))
+    except (AttributeError, NoOrder):
+        return None
+    if not n or any(number.denominator != 1 for number in (m, b, n)) or m % n or m * b < 0:
+        return None
+    left = int(abs(b) % abs(n))
+    return left if b >= 0 else -left
 
 
 def grown(domain: Any, x: Any, y: Any) -> int:

@@ -273,8 +273,9 @@ class _Comparison:
         except TooLong as lost:
             problem = str(lost)
         else:
-            if not total.is_finite() and total > 0:
-                infinite = replace(certificate, lower=np.inf, upper=np.inf).sealed()
+            if not total.is_finite() and (total > 0 or total < 0):
+                end = np.inf if total > 0 else -np.inf
+                infinite = replace(certificate, lower=end, upper=end).sealed()
                 infinite.verify()
                 return self._infinite(infinite, None, None)
             found = self._claimed(certificate, total, room, BY_CELLS, self._formula())
@@ -380,10 +381,15 @@ class _Comparison:
         elif gap is not None:
             text = f"p has a density on ({gap[0]:g}, {gap[1]:g}), and q has none there"
             finding = (Finding("QED605", text, witness={"lower": gap[0], "upper": gap[1]}),)
-        else:
+        elif certificate.lower < 0:
+            text, finding = "the integrand diverges to -inf: the density grows without end too fast", ()
+        elif self.ratio:
             text, finding = "the tail of the integrand diverges: q falls too fast for p", ()
+        else:
+            text, finding = "the tail of the integrand diverges: too much mass is far out", ()
         reason = Reason(text, self._formula(), standing=Standing.PROVED, text=text)
-        return self._told(certificate, np.inf, (reason,), f"{capital(self.name)} is infinite: {text}.", finding)
+        says = "is infinite" if certificate.lower > 0 else "is -inf"
+        return self._told(certificate, certificate.lower, (reason,), f"{capital(self.name)} {says}: {text}.", finding)
 
     def _measurement(self, value: float, error: float, problem: str) -> Answer[float]:
         return Answer(

@@ -240,7 +240,7 @@ class _Question:
                 u, following = vectorised(traced, following), following + 1
             v = u if part.probability else logarithm_of(f)
             cuts = cuts_of(part, v, more)
-            cuts = with_breaks(cuts, traced, v, f)
+            cuts = with_breaks(cuts, traced, v, f, more)
             found.append(Share(part, f, u, cuts, proposal_of(part, f, u, cuts)))
         return found
 

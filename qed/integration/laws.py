@@ -15,14 +15,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.certificates.certificate import Subject
+from qed.certificates.expectation import LogMass
 from qed.domains.densities import NAMED
 from qed.domains.masses import log_mass
 from qed.domains.precision import precision
-from qed.errors import QedError
+from qed.errors import CertificateError, QedError
 from qed.graph.function import read
+from qed.graph.walk import TooLong
 from qed.integration.measure import Measure, Part
 from qed.integration.normalizer import measured_logarithm
 from qed.integration.quadrature import vectorised, where_mass_is
+
+ROOM = 1e-6
+"""How narrow a ball of a mass is asked to be, of which the middle is taken and believed by nobody."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,20 @@ class Density:
         else:
             assert self.u is not None
             mass, error, whole = measured_logarithm(self.u, self.cuts)
-            mass = mass if whole and error < 1e-3 else math.nan
+            mass = mass if whole and error < 1e-3 else self._enclosed()
         return math.log(float(self.part.weight)) - mass
+
+    def _enclosed(self) -> float:
+        """The middle of a ball of the logarithm of the mass, where the rules find no number; NaN where it has none."""
+        own: Any = self.part.log_density
+        subject = Subject(lambda x: (jnp.ones_like(x), own(x)), np.float64(0.5), x64=True)
+        traced = subject.traced()
+        certificate = LogMass.made(subject, traced, cuts=self.cuts, lower=-math.inf, upper=math.inf)
+        try:
+            ball = certificate.enclosed(traced, ROOM)
+        except (CertificateError, TooLong):
+            return math.nan
+        return float(ball.mid()) if ball.is_finite() else math.nan
 
 
 def densities_of(law: Measure, label: str) -> tuple[Density, ...]:

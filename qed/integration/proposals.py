@@ -100,9 +100,10 @@ def singular_near(place: float, shares: Sequence[Share]) -> float | None:
         inside = candidates[(candidates > share.part.lower) & (candidates < share.part.upper)]
         inside = inside[~np.isin(inside, share.cuts)]
         bad = inside[~(np.isfinite(share.f(inside)) & np.isfinite(share.u(inside)))] if inside.size else inside
-        for found in (bad, inside[inside == 0.0]):
-            if found.size:
-                return float(found[np.argmin(np.abs(found - place))])
+        if np.any(inside == 0.0):
+            return 0.0  # what is not finite nearer to the place may only be rounded to it
+        if bad.size:
+            return float(bad[np.argmin(np.abs(bad - place))])
     return None
 
 
@@ -162,11 +163,18 @@ def cuts_of(part: Part, u: Callable[[Any], Any], more: tuple[float, ...]) -> tup
 
 
 def with_breaks(
-    cuts: tuple[float, ...], traced: Traced, u: Callable[[Any], Any], f: Callable[[Any], Any]
+    cuts: tuple[float, ...],
+    traced: Traced,
+    u: Callable[[Any], Any],
+    f: Callable[[Any], Any],
+    singular: tuple[float, ...] = (),
 ) -> tuple[float, ...]:
-    """The cuts, and more on both sides of where the program jumps or has a corner, f a number on both."""
+    """The cuts, and more on both sides of where the program jumps or has a corner, f a number on both.
+
+    None are put beside the singular ones, about which the cells are told from the number itself.
+    """
     inner = [c for c in cuts if np.isfinite(c)]
-    places = breaks(traced, u, inner)
+    places = [b for b in breaks(traced, u, inner) if all(abs(b - s) > NEAR * max(1.0, abs(s)) for s in singular)]
     around = np.reshape(beside(places, inner), (len(places), -1)) if places else np.zeros((0, 1))
     more = around[np.all(np.isfinite(f(around)), axis=1)].ravel().tolist() if places else []
     return tuple(sorted({*cuts, *(c for c in more if cuts[0] < c < cuts[-1])}))

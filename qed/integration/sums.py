@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from qed.certificates.certificate import Subject
-from qed.certificates.expectation import Expectation
+from qed.certificates.expectation import UNDEFINED, Expectation
 from qed.certificates.found import Undefined
 from qed.certificates.series import SumData
 from qed.errors import CertificateError
@@ -76,8 +76,8 @@ def _bounds(
     """A value and bounds about it, both infinite where that is proved; or why there are none."""
     try:
         ball, _ = certificate.enclosed(traced, room)
-    except Undefined as error:
-        return error.why
+    except Undefined:
+        return np.nan, *UNDEFINED
     except CertificateError as error:
         return f"{error.node}: {error.why}"
     except TooLong as error:

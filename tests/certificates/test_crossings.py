@@ -98,3 +98,21 @@ def test_a_tangent_crosses_where_its_cosine_does():
         half = flint.arb.pi() / 2
         truth = 2 * (half - flint.arb(POLE.low)).sqrt() + 2 * (flint.arb(POLE.high) - half).sqrt()
         assert float(abs(of_f - truth).upper()) < 2e-3 * float(truth)
+
+
+def test_a_sine_turns_where_its_cosine_crosses():
+    """1 - sin x is 0 of the second order at pi/2: infinite, finite, and what is not quite 0 there is not."""
+    with precision(128) as flint:
+        assert found(lambda x: 1 / (1 - jnp.sin(x)), POLE)[0] == flint.arb.pos_inf()
+        assert found(lambda x: -1 / (1 + jnp.cos(2 * x)), POLE)[0] == flint.arb.neg_inf()
+        assert found(lambda x: 1 / jnp.log(jnp.sin(x)), POLE)[0] == flint.arb.neg_inf()
+        assert found(lambda x: 1 / (1.0 + 2.0**-20 - jnp.sin(x)), POLE)[0].is_finite()
+        with pytest.raises(CertificateError):
+            found(lambda x: 1 / (1.0 - 2.0**-20 - jnp.sin(x)), POLE)
+        with pytest.raises(CertificateError):
+            found(lambda x: 1 / (1 - jnp.sin(x)), CELL)  # it does not turn there
+        of_f, _ = found(lambda x: (1 - jnp.sin(x)) ** -0.25, POLE)
+        half = flint.arb.pi() / 2
+        ends = (half - flint.arb(POLE.low)).sqrt() + (flint.arb(POLE.high) - half).sqrt()
+        truth = 2 * flint.arb(2) ** flint.arb(0.25) * ends
+        assert float(abs(of_f - truth).upper()) < 2e-3 * float(truth)
