@@ -1,7 +1,8 @@
 """Rays of feasible points along which f falls for ever: what a solver that diverges has seen.
 
 Along x + t d, f is unbounded below if its falls between distances that grow by one factor grow themselves; that is
-looked at, not proved.
+looked at, not proved. A fall that rounding makes, or a little more violation on the way, is none: f must fall, for each
+unit of the way and in parts of its gradient, by a thousand times what the numbers and the constraints are off by.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from qed.optimization.constrained.residuals import row_scales
 
 Array = np.ndarray
 DISTANCES = 2.0 ** np.arange(3, 31, 3)
+CLEAR = 1e3
+"""A fall is that of f where it is so many times what the numbers and the constraints are off by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,17 +54,23 @@ def ray_down(problem: Constrained, x: Array, direction: Array) -> Ray | None:
 
 
 def _along(problem: Constrained, start: Array, direction: Array) -> Ray | None:
-    scales, values = row_scales(problem.at(start)), []
+    at = problem.at(start)
+    scales, values, doubt = row_scales(at), [], float(np.finfo(np.float64).eps)
     for t in DISTANCES:
         x = start + t * direction
         f, c = problem.values(x)
         off = np.concatenate([np.abs(c[: problem.equalities]), -c[problem.equalities :]]) / scales
         out = np.maximum(problem.bounds.lower - x, x - problem.bounds.upper).max(initial=0.0)
-        if not np.max(off, initial=out) <= 1e-9 * t or not np.isfinite(f):
+        worst = np.max(off, initial=out)
+        if not worst <= 1e-9 * t or not np.isfinite(f):
             return None
+        doubt = max(doubt, float(worst) / t if t == DISTANCES[-1] else 0.0)
         values.append(f)
     falls = -np.diff(values)[-6:]
     if not np.all(falls > 0) or not np.all(np.diff(falls) > 0):
+        return None
+    steep = falls[-1] / (DISTANCES[-1] - DISTANCES[-2])
+    if not steep > CLEAR * doubt * float(np.linalg.norm(at.g)):
         return None
     text = (
         f"Unbounded below as far as was looked: along a ray of feasible points f falls by {falls[0]:.3g} at first and "
