@@ -198,8 +198,14 @@ def test_libsvm_is_asked_alike_by_matrix_and_by_rows_and_newton_falls_back_witho
     rows, labels = breast_cancer()
     signs, prices = 2.0 * labels - 1.0, np.full(len(labels), 3.0)
     machine = qed.SVC(C=3.0).fit(rows, labels)
-    by_rows = decomposition.by_estimator(rows, signs, prices, 1e-6, 50.0, **machine._numbers, kernel="rbf")
-    by_matrix = decomposition.by_matrix(machine._gram(rows, rows), signs, prices, 1e-6, 50.0)
+    by_rows, met = decomposition.by_estimator(rows, signs, prices, 1e-6, 50.0, **machine._numbers, kernel="rbf")
+    by_matrix, met_too = decomposition.by_matrix(machine._gram(rows, rows), signs, prices, 1e-6, 50.0)
+    assert met and met_too
+    for asked in (
+        decomposition.by_matrix(machine._gram(rows, rows), signs, prices, 1e-6, 50.0, 10),
+        decomposition.by_estimator(rows, signs, prices, 1e-6, 50.0, 10, **machine._numbers, kernel="rbf"),
+    ):
+        assert not asked[1] and np.all((asked[0] >= 0) & (asked[0] <= 3.0))
     assert np.allclose(by_rows, by_matrix, atol=1e-3) and np.allclose(by_matrix, machine.multipliers_, atol=1e-3)
     indefinite = np.array([[1.0, 2.0], [2.0, 1.0]])
     assert np.allclose(kernel.bordered(indefinite, np.array([1.0, 3.0]), 0.0), [1.0, -1.0, 2.0])

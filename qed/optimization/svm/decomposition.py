@@ -20,8 +20,10 @@ from qed.optimization.svm.grams import dense
 Array = np.ndarray
 
 
-def by_matrix(matrix: Array, signs: Array, prices: Array, tolerance: float, megabytes: float) -> Array:
-    """Multipliers near the optimum, of shape (n,), from the kernel matrix.
+def by_matrix(
+    matrix: Array, signs: Array, prices: Array, tolerance: float, megabytes: float, limit: int = -1
+) -> tuple[Array, bool]:
+    """Multipliers near the optimum, of shape (n,), from the kernel matrix, and whether the tolerance was met.
 
     Args:
         matrix: K, of shape (n, n), C-contiguous.
@@ -29,28 +31,33 @@ def by_matrix(matrix: Array, signs: Array, prices: Array, tolerance: float, mega
         prices: C_i > 0.
         tolerance: libsvm's, of its own measure, which is no gap.
         megabytes: that it may keep.
+        limit: its iterations at most; -1 where there is no limit.
 
-    >>> by_matrix(np.eye(2), np.array([1.0, -1.0]), np.array([5.0, 5.0]), 1e-3, 10.0).tolist()
-    [1.0, 1.0]
+    >>> found, met = by_matrix(np.eye(2), np.array([1.0, -1.0]), np.array([5.0, 5.0]), 1e-3, 10.0)
+    >>> found.tolist(), met
+    ([1.0, 1.0], True)
     """
     inner: Any = getattr(scikit, "_libsvm", None)
     if inner is None:
-        return by_estimator(matrix, signs, prices, tolerance, megabytes, kernel="precomputed")
+        return by_estimator(matrix, signs, prices, tolerance, megabytes, limit, kernel="precomputed")
     inner.set_verbosity_wrap(0)
     labels = (signs > 0).astype(np.float64)
-    support, _, _, forces, *_ = inner.fit(
-        matrix, labels, kernel="precomputed", sample_weight=prices, tol=tolerance, cache_size=megabytes
+    support, _, _, forces, *_, iterations = inner.fit(
+        matrix, labels, kernel="precomputed", sample_weight=prices, tol=tolerance, cache_size=megabytes, max_iter=limit
     )
-    return _spread_out(len(signs), support, forces)
+    return _spread_out(len(signs), support, forces), limit < 0 or int(iterations[0]) < limit
 
 
-def by_estimator(rows: Any, signs: Array, prices: Array, tolerance: float, megabytes: float, **numbers: Any) -> Array:
+def by_estimator(
+    rows: Any, signs: Array, prices: Array, tolerance: float, megabytes: float, limit: int = -1, **numbers: Any
+) -> tuple[Array, bool]:
     """The same by scikit-learn's estimator, from rows and the numbers of the kernel."""
-    machine: Any = scikit.SVC(tol=tolerance, cache_size=int(megabytes), **numbers)
+    machine: Any = scikit.SVC(tol=tolerance, cache_size=int(megabytes), max_iter=limit, **numbers)
     with warnings.catch_warnings(), config_context(assume_finite=True):
         warnings.simplefilter("ignore", ConvergenceWarning)
         machine.fit(rows, signs, sample_weight=prices)
-    return _spread_out(len(signs), machine.support_, dense(machine.dual_coef_))
+    met = limit < 0 or int(np.max(machine.n_iter_)) < limit
+    return _spread_out(len(signs), machine.support_, dense(machine.dual_coef_)), met
 
 
 def _spread_out(size: int, support: Array, forces: Array) -> Array:

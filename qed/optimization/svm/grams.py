@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 Array = np.ndarray
-AT_A_TIME = 64
+AT_A_TIME = 128
 """Rows whose products with all others are computed together."""
 KERNELS = ("linear", "poly", "rbf")
 
@@ -85,10 +85,11 @@ def gaussian(rows: Array, others: Array, gamma: float) -> Array:
     last = first if square else -gamma * squares(others)
     left = np.column_stack([2.0 * gamma * rows, first, np.ones(n)])
     right = np.column_stack([others, np.ones(m), last]).T
-    found = np.empty((n, m))
+    found, room = np.empty((n, m)), np.empty(min(n, AT_A_TIME) * m)
     for at in range(0, n, AT_A_TIME):
-        to, begin = at + AT_A_TIME, at if square else 0
-        part = left[at:to] @ right[:, begin:]
+        to, begin = min(at + AT_A_TIME, n), at if square else 0
+        part = room[: (to - at) * (m - begin)].reshape(to - at, m - begin)
+        np.matmul(left[at:to], right[:, begin:], out=part)
         np.minimum(part, 0.0, out=part)
         np.exp(part, out=found[at:to, begin:])
         if square:

@@ -26,7 +26,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import LinAlgError, LinAlgWarning, cho_factor, cho_solve, solve
 
-from qed.optimization.svm.problem import Bracket, Machine, with_kernel
+from qed.optimization.svm.problem import Bracket, Machine, doubts, with_kernel
 
 Array = np.ndarray
 STEPS = 20
@@ -35,7 +35,7 @@ PATIENCE = 6
 """Newton steps in a row that may fail to lower the gap."""
 LOOSE, SMALL = 1e-5, 100
 """For a gap below the first, and with so few rows, a step costs so little that they go on while they help."""
-LARGEST = 4000
+LARGEST = 6000
 """Rows on the margin up to which the system is factored."""
 RIDGE = 1e-11
 """What is added to the diagonal, in parts of its mean: the step stays defined where kernel rows are dependent."""
@@ -56,12 +56,20 @@ class Kernel:
         block: gives K[rows, columns] for two vectors of indices.
         size: the number of rows n.
         diagonals: K_kk for all k up to rounding, where they are known without the matrix.
+        symmetric: whether the blocks are those of a matrix that is symmetric to the last bit.
     """
 
-    def __init__(self, block: Callable[[Array, Array], Array], size: int, diagonals: Array | None = None) -> None:
-        self.block, self.size, self._diagonals = block, size, diagonals
+    def __init__(
+        self,
+        block: Callable[[Array, Array], Array],
+        size: int,
+        diagonals: Array | None = None,
+        symmetric: bool = False,
+    ) -> None:
+        self.block, self.size, self._diagonals, self.symmetric = block, size, diagonals, symmetric
         self._slots = np.full(size, -1)
         self._kept = np.zeros((size, 0), order="F")
+        self._whole = False
 
     def keep(self, indices: Array) -> bool:
         """Have K[:, indices] at hand; False where that is too much to keep."""
@@ -81,7 +89,7 @@ class Kernel:
             return None
         if self._kept.shape[1] < self.size:
             everything = np.arange(self.size)
-            self._kept, self._slots = self.block(everything, everything), everything
+            self._kept, self._slots, self._whole = self.block(everything, everything), everything, True
         return self._kept
 
     def square(self, indices: Array) -> Array:
@@ -124,6 +132,9 @@ class Kernel:
         """K forces, of shape (n,), or |K| |forces|."""
         held = np.flatnonzero(forces)
         if self.keep(held):
+            if self._whole and self.symmetric and 2 * len(held) < self.size:  # rows lie together
+                rows = np.take(self._kept, held, axis=0)
+                return np.abs(forces[held]) @ np.abs(rows, out=rows) if absolute else forces[held] @ rows
             if not absolute and FEW * len(held) < self._kept.shape[1]:
                 return self._kept[:, self._slots[held]] @ forces[held]
             spread_out = np.zeros(self._kept.shape[1])
@@ -202,14 +213,18 @@ def judged(kernel: Kernel, signs: Array, prices: Array, multipliers: Array, step
 
 def proved(kernel: Kernel, signs: Array, prices: Array, machine: Machine, tol: float = 0.0) -> Bracket:
     """What is proved of a machine: by the diagonal of the kernel, and by all its entries where that misses tol."""
-    found = with_kernel(signs, prices, machine, kernel.magnitudes(machine.multipliers), kernel.diagonal)
+    off = doubts(kernel.magnitudes(machine.multipliers))
+    found = with_kernel(signs, prices, machine, off, kernel.diagonal)
     if found.relative <= tol:
         return found
-    sizes = kernel.apply(machine.multipliers, absolute=True)
-    return with_kernel(signs, prices, machine, sizes, kernel.diagonal)
+    off = doubts(kernel.apply(machine.multipliers, absolute=True))
+    return with_kernel(signs, prices, machine, off, kernel.diagonal)
 
 
-def polish(kernel: Kernel, signs: Array, prices: Array, multipliers: Array, tol: float) -> Polished:
+def polish(
+    kernel: Kernel, signs: Array, prices: Array, multipliers: Array, tol: float, most: int = STEPS,
+    offset: float | None = None,
+) -> Polished:  # fmt: skip
     """Newton steps from multipliers until the relative gap is at most tol, or they no longer help; the best of them.
 
     Args:
@@ -218,10 +233,14 @@ def polish(kernel: Kernel, signs: Array, prices: Array, multipliers: Array, tol:
         prices: C_i > 0.
         multipliers: where to start, of shape (n,).
         tol: the wanted gap, in parts of the primal value.
+        most: steps at most; none from a start that is far from the optimum.
+        offset: that of the start, where the multipliers fit it better than y'a = 0; None for the best one.
     """
     best = judged(kernel, signs, prices, balanced(multipliers, signs, prices))
     raw, level, values, since = best.machine.multipliers, best.machine.offset, best.machine.values, 0
-    for step in range(1, STEPS + 1):
+    if offset is not None:
+        raw, level, values = multipliers, offset, kernel.apply(signs * multipliers)
+    for step in range(1, most + 1):
         enough = since > 0 or tol > LOOSE or np.count_nonzero(raw) > SMALL
         if (best.relative <= tol and enough) or since >= PATIENCE:
             break

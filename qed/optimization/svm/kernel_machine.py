@@ -8,19 +8,28 @@ from itertools import combinations
 from typing import Any, ClassVar, final
 
 import numpy as np
+from scipy import sparse
 
 from qed.certificates.duality_gap import DualityGap, Sample
+from qed.optimization.svm import careful, factored
 from qed.optimization.svm import kernel as kernels
 from qed.optimization.svm.decomposition import by_estimator, by_matrix
 from qed.optimization.svm.grams import KERNELS, Gram, variance
 from qed.optimization.svm.machine import Fit, Machine, check_is_fitted, validate_data
+from qed.optimization.svm.problem import Bracket
+from qed.optimization.svm.problem import Machine as Solution
 from qed.optimization.svm.semidefinite import ROWS, confirm_kernel
 
 Array = np.ndarray
-ACCURACY, LOOSE, DEAR = 1e-3, 1e-4, 10.0
-"""libsvm's own tolerance before the first polish; the next ones are a hundredth of it each. The gap left grows
-with C K_kk: where that is `DEAR` a tenth of the tolerance leaves a gap of `LOOSE` or more without Newton's method."""
+ACCURACY, SMALLEST, LOOSE, LEFT, CHEAP = 1e-3, 1e-5, 1e-4, 0.3, 2000
+"""libsvm's own tolerance before the first polish at most and at least; the gap from which on it is left to libsvm
+alone, and what it leaves then, in parts of its tolerance and C K_kk; rows up to which Newton's steps are cheap. The
+next tolerances are a hundredth each."""
+FEW, MANY, LEAST = 20, 1000, 1000
+"""libsvm's iterations for each row, at first and later, and those besides; one to four are what it mostly takes."""
 TRIES = 3
+CAREFUL = 10**7
+"""Products that are summed again with their roundings at most."""
 
 
 @final
@@ -107,11 +116,12 @@ class SVC(Machine):
         used = np.flatnonzero(prices > 0)
         rows = X[index[used]]
         diagonals = self._gram.diagonals(rows)
-        kernel = kernels.Kernel(self._block_of(rows), len(used), diagonals)
+        mirrored = self.kernel == "rbf" and not sparse.issparse(rows)
+        kernel = kernels.Kernel(self._block_of(rows), len(used), diagonals, mirrored)
         if callable(self.kernel):
             self._confirm(kernel, index[used])
         found, steps = self._near(kernel, rows, signs[used], prices[used])
-        bracket = kernels.proved(kernel, signs[used], prices[used], found, float(self.tol))
+        found, bracket = self._proved(kernel, rows, signs[used], prices[used], found)
         multipliers = np.zeros(len(index))
         multipliers[used] = found.multipliers
         values = found.values if len(used) == len(index) else self._gram(X[index], rows) @ (
@@ -142,24 +152,72 @@ class SVC(Machine):
         confirm_kernel(kernel.block(some, some), index[some])
 
     def _near(self, kernel: kernels.Kernel, rows: Any, signs: Array, prices: Array) -> tuple[Any, int]:
-        """The machine that libsvm and the polish give, at the first of its tolerances that reaches the gap."""
+        """The first machine that reaches the gap of those that are tried, or the best of them, and its steps.
+
+        They are libsvm's with ever smaller tolerances, polished, and after the first the one by a factor of the matrix.
+        """
+        wanted, steps = 0.9 * float(self.tol), 0
         whole = kernel.whole()
-        best, steps = None, 0
-        dear = self.tol >= LOOSE and float(np.mean(prices)) * kernel.mean_diagonal > DEAR
+        best: kernels.Polished | None = None
         for attempt in range(int(self.max_iter)):
-            tolerance = ACCURACY * (0.1 if dear else 1.0) * 100.0**-attempt
+            tolerance = self._tolerance(len(signs), float(np.mean(prices)) * kernel.mean_diagonal) * 100.0**-attempt
             if whole is None:
                 numbers = {**self._numbers, "kernel": self.kernel}
-                start = by_estimator(rows, signs, prices, tolerance, self.cache_size, **numbers)
+                start, met = by_estimator(rows, signs, prices, tolerance, self.cache_size, **numbers)
             else:
-                start = by_matrix(whole, signs, prices, tolerance, self.cache_size)
-            found = kernels.polish(kernel, signs, prices, start, 0.9 * float(self.tol))
-            steps += found.newton_steps
-            best = found if best is None or found.relative < best.relative else best
-            if best.relative <= 0.9 * float(self.tol):
+                limit = (FEW if attempt == 0 else MANY) * len(signs) + LEAST
+                start, met = by_matrix(whole, signs, prices, tolerance, self.cache_size, limit)
+            most = kernels.STEPS if met else 0
+            best, steps = _better(best, kernels.polish(kernel, signs, prices, start, wanted, most), steps)
+            if best.relative > wanted and attempt == 0:
+                features = self._features(rows, whole)
+                if features is not None:
+                    best, steps = _better(best, factored.solve(kernel, features, signs, prices, wanted), steps)
+                    if not met:
+                        break
+            if best.relative <= wanted:
                 break
         assert best is not None
         return best.machine, steps
+
+    def _proved(
+        self, kernel: kernels.Kernel, rows: Any, signs: Array, prices: Array, machine: Solution
+    ) -> tuple[Solution, Bracket]:
+        """The machine with what is proved of it, where plain sums leave more than `tol` by more careful ones."""
+        best = machine, kernels.proved(kernel, signs, prices, machine, float(self.tol))
+        if best[1].relative <= self.tol:
+            return best
+        other = careful.longer(kernel, signs, prices, machine, float(self.tol))
+        if other is not None and other[1].relative < best[1].relative:
+            best = other
+        if best[1].relative > self.tol and len(signs) * np.count_nonzero(machine.multipliers) <= CAREFUL:
+            blocks = self._sample_of(rows, signs, prices).blocks()
+            other = careful.summed(blocks, kernel, signs, prices, machine)
+            if other is not None and other[1].relative < best[1].relative:
+                best = other
+        return best
+
+    def _sample_of(self, rows: Any, signs: Array, prices: Array) -> Sample:
+        """The rows of the kernel matrix, as the certificate reads them."""
+        return Sample(lambda at: self._gram(rows[at], rows), (len(signs), len(signs)), signs, prices, kernel=True)
+
+    def _tolerance(self, size: int, height: float) -> float:
+        """libsvm's tolerance of the first attempt, for so many rows, where C K_kk is so much.
+
+        The gap that it leaves, in parts of the objective, is some tenths of C K_kk of it. A loose gap is left to it
+        alone, the surer the dearer a step of Newton's method is; to a tight one Newton's method comes from nearly any
+        start.
+        """
+        if self.tol < LOOSE:
+            return ACCURACY
+        left = LEFT if size > CHEAP else LEFT / 3
+        return min(ACCURACY, max(SMALLEST, float(self.tol) / (left * height)))
+
+    def _features(self, rows: Any, whole: Array | None) -> Any:
+        """Rows whose products are the kernel's, few columns of them; None where they are not at hand."""
+        if self.kernel == "linear" and rows.shape[1] <= factored.MOST:
+            return rows
+        return None if whole is None else factored.factor(whole)
 
     def _publish(self, n: int) -> None:
         super()._publish(n)
@@ -183,9 +241,7 @@ class SVC(Machine):
         return str(self.classes_[low]), str(self.classes_[high])
 
     def _certificate(self, fit: Fit) -> DualityGap:
-        rows = self._sample[fit.index]
-        size = len(fit.index)
-        sample = Sample(lambda at: self._gram(rows[at], rows), (size, size), fit.signs, fit.prices, kernel=True)
+        sample = self._sample_of(self._sample[fit.index], fit.signs, fit.prices)
         return DualityGap.of(
             sample, weights=(), multipliers=fit.multipliers, offset=fit.offset,
             primal=fit.bracket.primal, dual=fit.bracket.dual,
@@ -216,3 +272,9 @@ class SVC(Machine):
             sums[:, high] += score
             sums[:, low] -= score
         return votes + sums / (3.0 * (np.abs(sums) + 1.0))
+
+
+def _better(best: kernels.Polished | None, found: kernels.Polished, steps: int) -> tuple[kernels.Polished, int]:
+    """The one with the smaller gap, and the steps with those of what was found."""
+    steps += found.newton_steps
+    return (found if best is None or found.relative < best.relative else best), steps

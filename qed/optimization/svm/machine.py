@@ -106,12 +106,14 @@ class Machine(ClassifierMixin, BaseEstimator):
         """
         self._check_numbers()
         X, y = validate_data(self, X, y, dtype=np.float64, accept_sparse="csr", order="C")
-        check_classification_targets(y)
+        if y.dtype.kind not in "iub":  # integers are classes, whatever they are
+            check_classification_targets(y)
         self.classes_, code = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             msg = f"a classifier needs two classes, and y has 1 class: {self.classes_.tolist()}"
             raise ValueError(msg)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        given = sample_weight is not None
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64) if given else np.ones(len(y))
         prices = self._prices(y, code, weight)
         self._begin(X, weight)
         self._fits = [self._solved(X, index, signs, prices[index]) for index, signs in self._problems(code)]

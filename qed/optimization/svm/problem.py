@@ -147,9 +147,13 @@ class Machine:
     values: Array
 
 
-def with_kernel(
-    signs: Array, prices: Array, machine: Machine, magnitudes: Array, diagonal: Callable[[int], float]
-) -> Bracket:
+def doubts(magnitudes: Array) -> Array:
+    """How far values f_i = sum_j K_ij y_j a_j may be off as plain sums, where magnitudes are sum_j |K_ij| a_j."""
+    n = len(magnitudes)
+    return spread(n) * magnitudes + (n + 1) * TINY
+
+
+def with_kernel(signs: Array, prices: Array, machine: Machine, off: Array, diagonal: Callable[[int], float]) -> Bracket:
     """Bounds for the primal value and the optimum, of a kernel machine with a free offset.
 
     The multipliers are floating-point numbers, and y'a = 0 holds but for a rounding e. The dual point that the proof
@@ -159,7 +163,7 @@ def with_kernel(
         signs: the labels, -1 or 1, of shape (n,).
         prices: C_i, of shape (n,).
         machine: what is judged; its `values` are of shape (n,).
-        magnitudes: sum_j |K_ij| a_j, of shape (n,), from which the error of the values follows.
+        off: how far the values may be off, of shape (n,).
         diagonal: K_kk of one row.
 
     Returns:
@@ -167,7 +171,6 @@ def with_kernel(
     """
     n = len(signs)
     forces = signs * machine.multipliers
-    off = spread(n) * magnitudes + (n + 1) * TINY
     square = float(forces @ machine.values)
     doubt = spread(n) * float(machine.multipliers @ np.abs(machine.values)) + dot_upper(machine.multipliers, off)
     margins = signs * (machine.values + machine.offset)
