@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import lapack
+from scipy.linalg import get_lapack_funcs
 
 from qed.optimization.svm import kernel as kernels
 from qed.optimization.svm import linear
@@ -47,12 +47,13 @@ def factor(matrix: Array, most: int = MOST) -> Array | None:
     ((3, 1), True)
     """
     n = len(matrix)
+    (pivoted,) = get_lapack_funcs(("pstrf",), (matrix,))
     level = LEFT * float(np.mean(np.diag(matrix)))
     if n > most + 1:  # the rank of a block is at most that of the whole
         some = np.linspace(0, n - 1, most + 1).astype(int)
-        if lapack.dpstrf(np.asfortranarray(matrix[np.ix_(some, some)]), lower=1, tol=level)[2] > most:
+        if pivoted(np.asfortranarray(matrix[np.ix_(some, some)]), lower=1, tol=level)[2] > most:
             return None
-    lower, pivots, rank, _ = lapack.dpstrf(np.array(matrix, order="F"), lower=1, tol=level, overwrite_a=True)
+    lower, pivots, rank, _ = pivoted(np.array(matrix, order="F"), lower=1, tol=level, overwrite_a=True)
     if rank > most:
         return None
     found = np.empty((n, rank))
