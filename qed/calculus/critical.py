@@ -35,6 +35,7 @@ from qed.calculus.spectra.products import Products
 from qed.certificates.critical_point import CriticalPoint as Certificate
 from qed.certificates.slope import Slope
 from qed.domains.ball_boxes import NotSmooth
+from qed.domains.cost import count
 from qed.domains.value import Value
 from qed.errors import CertificateError
 from qed.findings import Finding
@@ -49,6 +50,10 @@ SECOND = 4
 """How many second derivatives balls enclose in the time of a first one that `work` counts, at most."""
 INTERVALS = 40
 """How many times as long as balls an enclosure in intervals of float64 is let be."""
+PROOF = 8
+"""How many times the numbers of a program `work` has to be for a proof with its sparse Hessian."""
+SHARE = 0.1
+"""How many numbers of a program an operation counts for, of those inside matrix products too."""
 MOST = 2**21
 """How many numbers an enclosure of all second derivatives may hold at one equation."""
 
@@ -108,7 +113,8 @@ def _judged(case: Case, work: float, value: float | None) -> Answer[CriticalPoin
     n = case.function.size
     numbers, second = case.function.graph.numbers(), n * (n + 1) // 2
     if n > LARGEST or case.weight * second > MOST or numbers * second > INTERVALS * work:
-        return _large(case)
+        most = max(numbers, SHARE * count(case.function.graph, case.function.traced.free).value)
+        return _large(case, certify=most <= work, prove=PROOF * most <= work)
     try:
         here = local(case.boxes, case.point, case.point)
         smooth = here.smooth and local(case.boxes, *around(case.point)).smooth
@@ -130,10 +136,14 @@ def _value(function: Function) -> float:
     return float(np.asarray(cell.values[0]).astype(np.float64))
 
 
-def _large(case: Case, smooth: bool = False) -> Answer[CriticalPoint]:
-    """The answer from products: for a function whose second derivatives are too many to enclose, or not enclosed."""
-    if not smooth and not smooth_along(case, direction(case)):
-        return _rough(case)
+def _large(case: Case, smooth: bool = False, certify: bool = True, prove: bool = True) -> Answer[CriticalPoint]:
+    """The answer from products: for a function whose second derivatives are too many to enclose, or not enclosed.
+
+    `smooth`: nothing jumps at the point; `certify`: intervals and balls may be asked, which take long; `prove`:
+    a sparse Hessian may be enclosed, which takes longer.
+    """
+    if not smooth and not (certify and smooth_along(case, direction(case))):
+        return _rough(case, certify, prove)
     try:
         slope = gradient(case)
     except (NotImplementedError, ValueError, TypeError) as error:  # what JAX raises where a rule is missing
@@ -150,8 +160,8 @@ def _large(case: Case, smooth: bool = False) -> Answer[CriticalPoint]:
             bent = np.zeros(len(unit))
         common["rounding"] = explained(case.function, unit, bent, case.point)
         if size > common["rounding"]:
-            return _not_critical(case, np.abs(slope) * (1 - 1e-9), None, common)
-    proved = sparse_point(case, common)
+            return _not_critical(case, np.abs(slope) * (1 - 1e-9), None, common, certify)
+    proved = sparse_point(case, common) if prove else None
     return judged(case, common, undecided) if proved is None else proved
 
 
@@ -166,9 +176,9 @@ def undecided(missing: Missing, code: str | None = None, **values: Any) -> Answe
     )
 
 
-def _rough(case: Case) -> Answer[CriticalPoint]:
+def _rough(case: Case, certify: bool = True, prove: bool = True) -> Answer[CriticalPoint]:
     """Where intervals do not prove that f is smooth: by its term; at a corner undecided, otherwise by products."""
-    termed = case.by_terms() if case.enclosed is None else None
+    termed = case.by_terms() if certify and case.enclosed is None else None
     answer = None if termed is None else _by_terms(termed)
     if answer is not None:
         return answer
@@ -177,10 +187,11 @@ def _rough(case: Case) -> Answer[CriticalPoint]:
     except (NotImplementedError, ValueError, TypeError):  # what JAX raises where a rule is missing
         corner = "its first or second derivative may jump there"
     if not corner:
-        return _large(case, smooth=True)
+        return _large(case, smooth=True, certify=certify, prove=prove)
+    why = corner
     try:
-        case.balls.series(case.point, case.point, direction(case)[None], 2)
-        why = corner
+        if certify:
+            case.balls.series(case.point, case.point, direction(case)[None], 2)
     except NotSmooth as error:
         why = f"{corner}; " + str(error).replace("may be undefined somewhere on the box", "may have none")
     what = f"f has no second derivative at the point: {why}"
@@ -295,7 +306,7 @@ def _distance(point: Array, found: Located) -> float:
 
 
 def _not_critical(
-    case: Case, surely: Array, nearest: Answer[CriticalPoint] | None, common: dict[str, Any]
+    case: Case, surely: Array, nearest: Answer[CriticalPoint] | None, common: dict[str, Any], certify: bool = True
 ) -> Answer[CriticalPoint]:
     """The answer where the gradient is more than rounding explains."""
     i = int(np.argmax(surely))
@@ -311,12 +322,12 @@ def _not_critical(
     certificate = Slope.about(case.fun, case.x, case.args, index=i, bound=bound)
     standing, missing = Standing.PROVED, ()
     try:
-        if case.weight > BALLS:
+        if case.weight > BALLS or not certify:
             raise CertificateError("function", "its arrays are too large for balls")
         certificate.verify()
     except CertificateError as error:
         standing, missing = Standing.MEASURED, (Missing(f"balls do not confirm it: {error.why}", "a rule", "QED020"),)
-    unit = np.eye(case.function.size)[i]
+    unit = np.eye(1, case.function.size, i)[0]
     name = case.direction(unit, 0.0).shares[0][0]
     proved = standing is Standing.PROVED
     return Answer(

@@ -12,10 +12,13 @@ import numpy as np
 from qed.answer import Answer
 from qed.calculus.bounding.boxes import Gap, OnBoxes
 from qed.calculus.bounding.ranging import natural
+from qed.domains.cost import count
 from qed.graph.walk import TooLong
 from qed.optimization.point import Judged
 from qed.optimization.solution import Ending, Verdict
 
+WORK, SHARE = 100_000, 0.1
+"""How many numbers of a program are enclosed at most, and for how many of them an operation in it counts."""
 LEFT, SMALL = 1e-12, 1e-4
 """Which part of the whole fall may be left, and of the bound, or of 1: a start of 1e30 makes much of little."""
 
@@ -37,8 +40,10 @@ def at_the_bottom(case: Judged) -> Answer[Verdict] | None:
 
 def _bound(case: Judged) -> float:
     """A number below which f is nowhere in the box, by ranges; -inf where none is known."""
+    function = case.objective.function
+    if max(function.graph.numbers(), SHARE * count(function.graph, function.traced.free).value) > WORK:
+        return -np.inf
     try:
-        function = OnBoxes.of(case.objective.function.traced)
-        return float(natural(function, case.bounds.lower[None], case.bounds.upper[None]).lower[0])
+        return float(natural(OnBoxes.of(function.traced), case.bounds.lower[None], case.bounds.upper[None]).lower[0])
     except (Gap, TooLong, NotImplementedError, ValueError, MemoryError):
         return -np.inf

@@ -22,7 +22,7 @@ from qed.findings import Level
 from qed.graph.graph import Equation
 from qed.optimization.held import held
 from qed.optimization.objective import Seen
-from qed.optimization.point import Judged, as_tree, units
+from qed.optimization.point import Judged, around, as_tree, units
 from qed.optimization.probing import slope
 from qed.optimization.running import lower_along
 from qed.optimization.solution import Ending, Verdict
@@ -140,11 +140,8 @@ def is_step(equation: Equation) -> bool:
 
 def at_a_kink(case: Judged, told: str, direction: Any = None) -> Answer[Verdict]:
     """The answer at a corner from which f rises to both sides of a line: is it lower at one of some points around?"""
-    n = len(case.here.x)
-    rng = np.random.default_rng(case.seed)
-    tried = [*np.eye(n)[:20], *rng.standard_normal((20, n))]
     size, count = max(1.0, float(np.linalg.norm(case.here.x))), 0
-    for way in tried:
+    for way in around(len(case.here.x), 20, case.seed):
         for t in (1e-2, 1e-4, 1e-6):
             for sign in (1.0, -1.0):
                 move = sign * t * size * way / np.linalg.norm(way)

@@ -25,6 +25,7 @@ from qed.optimization.bottom import at_the_bottom
 from qed.optimization.bounds import Bounds
 from qed.optimization.edges import at_a_kink, in_steps
 from qed.optimization.gain import near_by
+from qed.optimization.many import among_many
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.own_rules import culprit, noted
 from qed.optimization.point import (
@@ -270,7 +271,8 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     if away is not None:
         return away
     if found is None:
-        return stopped_short(case, {})
+        many = among_many(case)
+        return stopped_short(case, {}) if many is None else many
     values, vectors = found
     zero = max(1e-10, case.rounding(len(values)))
     if abs(values[0]) <= zero * max(1.0, abs(values[-1])):
@@ -340,7 +342,8 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
     held = box.held(here.x, here.g)
     found = curvatures(case.objective, here, box)
     if found is None:
-        return stopped_short(case, {})
+        many = among_many(case)
+        return stopped_short(case, {}) if many is None else many
     values, vectors = found
     ends = {} if not len(values) else {"lowest": float(values[0]), "highest": float(values[-1])}
     count = int(held.sum())

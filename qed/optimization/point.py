@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,7 +63,7 @@ class Judged:
 
     def coordinate(self, i: int) -> str:
         """The name of the i-th number of x."""
-        return self.shares(np.eye(len(self.here.x))[i])[0][0]
+        return self.shares(np.eye(1, len(self.here.x), i)[0])[0][0]
 
     def verdict(self, kind: Ending, **values: Any) -> Verdict:
         """The value of an answer."""
@@ -204,9 +205,8 @@ def jumped(case: Judged, gain: float, ends: dict[str, Any]) -> Answer[Verdict] |
     n, f = len(case.here.x), case.here.f
     noise = min(case.noise, max(4 * case.objective.noise(f), 1e-4 * max(1.0, abs(f))))  # a jump scatters values, too
     size = max(1.0, float(np.linalg.norm(case.here.x)))
-    tried = [*np.eye(n)[:20], *np.random.default_rng(case.seed).standard_normal((8, n))]
     for t in (1e-6, 1e-4):
-        for direction in tried:
+        for direction in around(n, 8, case.seed):
             for sign in (1.0, -1.0):
                 move = sign * t * size * direction / np.linalg.norm(direction)
                 there = case.objective.at(case.bounds.project(case.here.x + move))
@@ -215,6 +215,18 @@ def jumped(case: Judged, gain: float, ends: dict[str, Any]) -> Answer[Verdict] |
                     text = f"No minimum: by slopes and curvatures it would be one, yet {away:.2g} away f is lower."
                     return case.says(Ending.KINK, text, **ends)
     return None
+
+
+def around(n: int, random: int, seed: int) -> Iterator[Array]:
+    """The first 20 axes of n, and so many random directions; one at a time, since n may be large.
+
+    Example:
+        >>> [direction.tolist() for direction in around(2, 0, 0)], len(list(around(1000, 8, 0)))
+        ([[1.0, 0.0], [0.0, 1.0]], 28)
+    """
+    yield from (np.eye(1, n, i)[0] for i in range(min(n, 20)))
+    rng = np.random.default_rng(seed)
+    yield from (rng.standard_normal(n) for _ in range(random))
 
 
 def as_tree(case: Judged, vector: Array) -> Any:

@@ -1,5 +1,6 @@
 """Verdicts on points of many parameters, and on functions that fall for ever."""
 
+import jax
 import jax.numpy as jnp
 import pytest
 
@@ -18,3 +19,36 @@ def test_many_parameters_are_judged_by_a_sparse_hessian_or_by_products():
 def test_a_straight_line_down_is_unbounded(x):
     answer = qed.minimize(lambda x: -jnp.sum(x), x)
     assert str(answer.reason) == "unbounded_below"
+
+
+def test_what_many_parameters_end_at_is_told_though_the_gradient_is_no_rounding_error():
+    n = 1200
+    with jax.enable_x64(True):
+        weights = jnp.linspace(1.0, 100.0, n)
+
+        def coupled(x):
+            return jnp.sum(weights * (x - 1.0) ** 2) + jnp.log(jnp.sum(jnp.cosh(x)))
+
+        def apart(x):
+            return jnp.sum(weights * (x - 1.0) ** 2) + jnp.sum(jnp.log(jnp.cosh(x)))
+
+        dense, sparse = (qed.minimize(fun, jnp.zeros(n)) for fun in (coupled, apart))
+        boxed = qed.minimize(coupled, jnp.zeros(n), bounds=(0.5, 0.999), method="l-bfgs")
+        held = qed.minimize(coupled, jnp.zeros(n), bounds=(None, 0.5))
+        assert dense.check() is True
+        down = qed.verdict(lambda x: coupled(x) - 200.0 * x[3] ** 2 + x[3] ** 4, dense.x.at[3].set(0.0) + 1e-9)
+    assert [str(answer.reason) for answer in (dense, sparse, boxed, held)] == ["minimum"] * 4
+    assert "but for a probability" in dense.headline and "positive pivots" in sparse.headline
+    assert 0 < dense.verdict.lowest and 0 < sparse.verdict.lowest <= 2 + 2
+    assert "in the box" in boxed.headline and "all 1,200 parameters are held" in held.headline
+    assert str(down.kind) != "minimum"
+
+
+def test_a_matrix_of_all_pairs_is_never_made():
+    """Of 100,000 parameters it would take 80 GB."""
+    with jax.enable_x64(True):
+        n, weights = 100_000, jnp.linspace(1.0, 100.0, 100_000)
+        answer = qed.minimize(lambda x: jnp.sum(weights * (x - 1) ** 2), jnp.zeros(n), method="l-bfgs", max_steps=2)
+        corner = qed.verdict(lambda x: jnp.sum(jnp.abs(x)) + jnp.sum(x**2), jnp.full(n, 1e-3))
+    assert str(answer.reason) == "budget_spent"
+    assert str(corner.kind) in ("kink", "not_stationary")
