@@ -72,6 +72,15 @@ class BallBoxes:
         Raises:
             NotSmooth: where the function may be undefined.
         """
+        lowest, highest = self.values(lower, upper)
+        return lowest.item(), highest.item()
+
+    def values(self, lower: Array, upper: Array) -> tuple[Array, Array]:
+        """Exact bounds of the values on a box, of a function that returns an array as arrays of objects.
+
+        Raises:
+            NotSmooth: where the function may be undefined.
+        """
         domain = BallEnds(self.bits)
         with precision(self.bits):
             box = [Ends.between(a, b) for a, b in zip(self._pieces(lower), self._pieces(upper), strict=True)]
@@ -80,7 +89,7 @@ class BallBoxes:
             value = self._one(domain.number(value))
         if value.doubt:
             raise NotSmooth(str(value.doubt.place or "the value may be infinite"))
-        return value.lower.item(), value.upper.item()
+        return value.lower, value.upper
 
     def series(
         self, lower: Array, upper: Array, directions: Array, order: int

@@ -45,8 +45,8 @@ class Bounds:
         return x if self.open else np.clip(x, self.lower, self.upper)
 
     def slope(self, x: Array, gradient: Array) -> Array:
-        """The projected gradient, x - P(x - g)."""
-        return gradient if self.open else x - self.project(x - gradient)
+        """The projected gradient, x - P(x - g), each part no longer than the room; far out x - g itself is rounded."""
+        return gradient if self.open else np.clip(gradient, x - self.upper, x - self.lower)
 
     def held(self, x: Array, gradient: Array) -> Array:
         """Which parameters stand at a bound that the slope presses against, or have no room at all."""

@@ -21,19 +21,19 @@ from qed.calculus.gradient.check import check_gradient
 from qed.calculus.hessian import flatten
 from qed.errors import QedError
 from qed.graph.trace import is_float
+from qed.optimization.beside import beside, placed_from
 from qed.optimization.bottom import at_the_bottom
 from qed.optimization.bounds import Bounds
-from qed.optimization.edges import at_a_kink, in_steps
+from qed.optimization.edges import in_steps
 from qed.optimization.gain import near_by
 from qed.optimization.many import among_many
 from qed.optimization.objective import Objective, Seen
-from qed.optimization.own_rules import culprit, noted
+from qed.optimization.own_rules import noted
 from qed.optimization.point import (
     Judged,
     as_tree,
     bends_beyond,
     bottomless,
-    explained,
     fall_for_ever,
     fallen,
     falls,
@@ -42,17 +42,16 @@ from qed.optimization.point import (
     runs_off,
     singular,
     turned,
-    units,
     ways,
     with_code,
 )
-from qed.optimization.probing import slope
 from qed.optimization.proving import WORK, proved
 from qed.optimization.running import Ended, curvatures
 from qed.optimization.saturation import saturated
 from qed.optimization.solution import Ending, Verdict
 from qed.optimization.stopped import stopped_short
 from qed.optimization.valleys import without_end
+from qed.optimization.wrong import wrong_aside, wrong_gradient
 
 Array = np.ndarray
 NEAR = 1e-3
@@ -109,7 +108,8 @@ def _judged(
     if not here.finite:
         return _not_finite(case)
     case = replace(case, noise=objective.measured_noise(here))
-    wrong = _wrong_gradient(case)
+    wrong = wrong_gradient(case)
+    wrong = wrong_aside(case) if wrong is None else wrong
     if wrong is not None:
         proved = _minimum_all_the_same(case) if bounds.open else None
         return wrong if proved is None else proved
@@ -162,38 +162,6 @@ def _fell(case: Judged) -> Answer[Verdict]:
     return fallen(case)
 
 
-def _wrong_gradient(case: Judged) -> Answer[Verdict] | None:
-    for unit in units(case):
-        found = slope(case.objective, case.here, unit, case.noise)
-        if found is None:
-            continue
-        if found.kinked:
-            left, right = found.observed - found.jump / 2, found.observed + found.jump / 2
-            sides = f"slope {left:.4g} on one side and {right:.4g} on the other, at steps of {found.step:.2g}"
-            if left <= 0 <= right:
-                return at_a_kink(case, f"A kink: along a direction f has {sides}.")
-            return case.says(Ending.KINK, f"A kink: along a direction f has {sides}.", direction=as_tree(case, unit))
-        if found.disagrees and not explained(case, found, unit):
-            fun, x, args = case.asked
-            part = check_gradient(fun, x, *args)
-            if str(getattr(part.value, "verdict", "")) == "agrees":  # rounding, or a step across which f turns
-                continue
-            kind = Ending.STOP_GRADIENT if _stopped(part) else Ending.GRADIENT_WRONG
-            name = "A stop_gradient is in the way" if kind is Ending.STOP_GRADIENT else "The gradient is wrong"
-            text = (
-                f"{name}: along a direction the values have slope {found.observed:.6g} +- {found.error:.1g}, "
-                f"the gradient says {found.promised:.6g}{culprit(part)}."
-            )
-            return case.says(kind, text, parts=(part,), direction=as_tree(case, unit))
-    return None
-
-
-def _stopped(part: Answer[Any]) -> bool:
-    check: Any = part.value
-    others = [c for c in check.culprits if c.primitive != "stop_gradient"]
-    return bool(check.stops) and not others
-
-
 def _in_the_open(case: Judged) -> Answer[Verdict]:
     fun, x, args = case.asked
     part = critical_within(fun, x, args, WORK, case.here.f)
@@ -213,6 +181,14 @@ def _in_the_open(case: Judged) -> Answer[Verdict]:
         return _known(case, of, Ending(kind))
     if kind == "degenerate":
         return _degenerate(case, part)
+    if kind == "not_critical":
+        valley = beside(case)
+        moved = None if valley is None else critical_within(fun, valley.asked[1], args, WORK, valley.here.f)
+        if valley is not None and moved is not None and moved.value is not None and moved.value.kind == "degenerate":
+            answer = _degenerate(valley, moved)
+            told = (UNSETTLED[0], Ending.SADDLE, Ending.MAXIMUM, Ending.UNBOUNDED_BELOW, Ending.INFIMUM_NOT_ATTAINED)
+            if answer.value is not None and answer.value.kind in told:
+                return placed_from(case, valley, answer)
     return _not_shown(case, part)
 
 

@@ -136,6 +136,8 @@ def minimize(
         sizes[id(runs[-1])] = objective.sizes
     if called_back(function.graph):
         check_same(start.f, objective.at(start.x).f, function)
+    if method in ("trust-exact", "trust-krylov"):
+        del objective.curvature  # the verdict holds second derivatives as it needs them, however the run did
     best = min(runs, key=lambda each: each.here.f if not np.isnan(each.here.f) else np.inf)
 
     def ask(end: Ended) -> Answer[Verdict]:

@@ -14,6 +14,7 @@ from qed.findings import Finding, Level
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen, Wide
 from qed.optimization.probing import Slope, ray, slope
+from qed.optimization.roundings import surely_lower
 from qed.optimization.running import Ended, curvatures, lower_along
 from qed.optimization.solution import FOUND, Ending, Verdict
 from qed.standing import Standing
@@ -210,7 +211,7 @@ def jumped(case: Judged, gain: float, ends: dict[str, Any]) -> Answer[Verdict] |
             for sign in (1.0, -1.0):
                 move = sign * t * size * direction / np.linalg.norm(direction)
                 there = case.objective.at(case.bounds.project(case.here.x + move))
-                if there.f < f - 2 * noise - 2 * gain:
+                if surely_lower(case.objective, there, case.here, 2 * noise + 2 * gain):
                     away = float(np.linalg.norm(there.x - case.here.x))
                     text = f"No minimum: by slopes and curvatures it would be one, yet {away:.2g} away f is lower."
                     return case.says(Ending.KINK, text, **ends)
@@ -248,8 +249,9 @@ def units(case: Judged) -> list[Array]:
 
 
 def falls(case: Judged, directions: list[Array]) -> bool:
-    """Whether along one of some directions, to either side, f is lower by more than its noise."""
-    return any(lower_along(case.objective, case.here, d, case.bounds, case.noise) is not None for d in directions)
+    """Whether along one of some directions, to either side, f is lower by more than its noise and its roundings."""
+    found = (lower_along(case.objective, case.here, d, case.bounds, case.noise) for d in directions)
+    return any(p is not None and surely_lower(case.objective, p, case.here, 2 * case.noise) for p in found)
 
 
 def ways(case: Judged, found: tuple[Array, Array] | None) -> list[Array]:

@@ -12,14 +12,18 @@ import numpy as np
 
 from qed.answer import Answer, Reason
 from qed.optimization.bottom import at_the_bottom
-from qed.optimization.hidden import Fine, fine_gradient, hidden_gradient, looks, slope_sign
+from qed.optimization.hidden import ROUNDINGS, Fine, fine_gradient, hidden_gradient, looks, slope_sign
 from qed.optimization.point import Judged, as_tree
-from qed.optimization.running import first_lower
+from qed.optimization.running import curvatures, first_lower
 from qed.optimization.solution import Ending, Verdict
 from qed.standing import Standing
 
 Array = np.ndarray
 DOUBLINGS = 7
+MORE = 3.0
+"""How many digits larger its fall along a ray is to be than what a step across it brings."""
+BENT = 1e-9
+"""Above which part of the largest one a curvature is no rounding."""
 
 
 def saturated(case: Judged, flats: list[Array]) -> Answer[Verdict] | None:
@@ -60,12 +64,36 @@ def _for_ever(case: Judged, way: Array) -> Answer[Verdict] | None:
         t *= 2 if k else 1
     if not logs[-1] + math.log10(distances[-1]) < logs[1] + math.log10(distances[1]) - 0.3:
         return None
+    if not _more_than_bent(case, way, logs, distances):
+        return None
     text = (
         "No minimum is attained as far as was looked: f is saturated. Along a ray it falls on, with a slope of "
         f"-{_power(logs[0])} here and of -{_power(logs[-1])} at a distance of {distances[-1]:.3g}, which values in "
         f"{case.objective.function.dtype} do not show."
     )
     return case.says(Ending.INFIMUM_NOT_ATTAINED, text, _seen(logs[0]), direction=as_tree(case, way))
+
+
+def _more_than_bent(case: Judged, way: Array, logs: list[float], distances: list[float]) -> bool:
+    """Whether f falls along the ray by more than a step towards the point's valley would let it fall.
+
+    Where f does not bend along the ray, and a little is left of the slope across it, the ray may fall by that little
+    alone, as scaling a vector does to a quotient of two squares: its infimum is then taken close by.
+    """
+    found = curvatures(case.objective, case.here, case.bounds)
+    if found is None:
+        return True
+    (values, vectors), across = found, np.linalg.qr(np.column_stack([way, np.eye(len(way))]))[0][:, 1:]
+    bends, turned = np.linalg.eigh(across.T @ (vectors * values) @ vectors.T @ across)
+    size = max(1.0, float(np.linalg.norm(case.here.x)))
+    seen = ROUNDINGS * case.objective.eps * max(1.0, abs(case.here.f)) / size**2
+    bent = np.abs(bends) > max(seen, BENT * float(np.abs(values).max(initial=0.0)))
+    along = turned[:, bent].T @ (across.T @ case.here.g)
+    gain = 0.5 * float(np.sum(along**2 / np.abs(bends[bent])))
+    if gain == 0.0:
+        return True
+    parts = [log + math.log10(b - a) for log, a, b in zip(logs[1:], distances, distances[1:], strict=False)]
+    return max(parts) > math.log10(gain) + MORE
 
 
 def _lower(case: Judged, fine: Fine) -> Answer[Verdict] | None:

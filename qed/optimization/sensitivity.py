@@ -33,6 +33,8 @@ OFF = 0.05
 """How far the tangent may be off, in relation to what it says."""
 FEW = 4
 """Of how many constraints the interval is looked for, the largest prices first."""
+DOUBLINGS, LEAPS = 8, 8
+"""How often an interval is doubled, and then made 16 times as long, before it is said to have no end."""
 STEPS = 200
 """Iterations of each solution."""
 
@@ -44,7 +46,8 @@ class Price:
     Args:
         name: the constraint's.
         price: d f*/d b at b = 0.
-        lower: the least b up to which the tangent is at most 5 % off; -inf where no end was found.
+        lower: the least b up to which the tangent is at most 5 % off; -inf where no end was found however far it was
+            moved, to `at_lower`, more than 1e10 times as far as at first.
         upper: the largest such b.
         at_lower: what happens at the lower end, in words.
         at_upper: what happens at the upper end.
@@ -212,17 +215,25 @@ def _unit(problem: Constrained, best: Solved, one: _Moved) -> float:
         size = 0.1 * max(float(np.abs(J[one.index]) @ np.abs(x)), 1e-3 * float(np.abs(J[one.index]).max()), 1e-8)
     else:
         size = 0.1 * max(abs(float(x[one.index])), 1e-3)
-    if problem.sparse or one.kind != "row":
+    if problem.sparse:
         return size
     k = len(active.rows)
     H = problem.hessian(x, best.kkt.multipliers.y)
     part = J[np.ix_(active.rows, free)]
     matrix = np.block([[H[np.ix_(free, free)], -part.T], [part, np.zeros((k, k))]])
-    right = np.zeros(len(matrix))
-    place = len(free) + int(np.flatnonzero(active.rows == one.index)[0])
-    right[place] = 1.0
-    slope = np.linalg.lstsq(matrix, right, rcond=None)[0][place]
+    if one.kind == "row":
+        right = np.zeros(len(matrix))
+        place = len(free) + int(np.flatnonzero(active.rows == one.index)[0])
+        right[place] = 1.0
+        slope = np.linalg.lstsq(matrix, right, rcond=None)[0][place]
+    else:
+        j = one.index
+        coupled = np.concatenate([H[free, j], J[active.rows, j]])
+        moved = -np.linalg.lstsq(matrix, coupled, rcond=None)[0] if len(matrix) else coupled
+        slope = H[j, j] + H[j, free] @ moved[: len(free)] - J[active.rows, j] @ moved[len(free) :]
     holds = 2 * OFF * abs(one.price / slope) if slope else np.inf
+    if one.kind != "row":
+        return float(min(holds, max(100 * size, 1.0))) if holds > 1e-9 * size else size
     return float(min(holds, 100 * size)) if holds > 1e-9 * size else size
 
 
@@ -250,13 +261,13 @@ def _end(
         seen[b] = found.kkt.seen.f
         return abs(found.kkt.seen.f - f0 - one.price * b) <= OFF * abs(one.price * b) + noise
 
-    for _ in range(8):
+    for k in range(DOUBLINGS + LEAPS):
         found = _solved(one, b, start)
         if not holds(found, b):
             bad = b
             break
         assert found is not None
-        good, last, start, b = b, found, found.kkt.seen.x, 2 * b
+        good, last, start, b = b, found, found.kkt.seen.x, (2 if k < DOUBLINGS else 16) * b
     if bad is None:
         return float(np.sign(unit) * np.inf), f"no end was found up to {good:.4g}"
     lost = found

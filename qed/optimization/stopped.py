@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from qed.answer import Answer
 from qed.optimization.bottom import at_the_bottom
 from qed.optimization.edges import at_an_edge, kink_nearby
-from qed.optimization.point import Judged, as_tree, units
-from qed.optimization.running import lower_along
+from qed.optimization.point import Judged, as_tree, falls, units
+from qed.optimization.roundings import lost
 from qed.optimization.solution import Ending, Verdict
 
 
@@ -33,11 +35,18 @@ def stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
     if near is not None:
         return near
     slope_ok = [u for u in units(case)[:1] if float(case.here.g @ u) < 0]
-    if slope_ok and lower_along(case.objective, case.here, slope_ok[0], case.bounds, case.noise) is not None:
+    if falls(case, slope_ok):
         if case.ended is not None and case.ended.how == "stationary":
             text = f"Undecided: the gradient, {case.left:.3g}, is within the tolerance, and f still falls along it."
             return case.unknown(Ending.UNDECIDED, text, "a smaller tolerance", **dict[str, Any](ends))
         text = f"Not stationary: the gradient is {case.left:.3g}, and f falls along it."
         return case.says(Ending.NOT_STATIONARY, text, direction=as_tree(case, slope_ok[0]), **dict[str, Any](ends))
+    rounding = lost(case.objective, case.here.x)
+    if ends.get("decrease", np.inf) <= rounding:
+        text = (
+            f"The noise floor: f can fall by {ends['decrease']:.2g} more by the quadratic model, and the terms of its "
+            f"value are rounded by up to {rounding:.2g}; the gradient is {case.left:.2g}."
+        )
+        return case.says(Ending.NOISE_FLOOR, text, **dict[str, Any](ends))
     text = f"Undecided: the gradient is {case.left:.3g}, and no test told what the point is."
     return case.unknown(Ending.UNDECIDED, text, "a second derivative, or a better scaling", **dict[str, Any](ends))

@@ -7,7 +7,7 @@ multiplier), and none if d'H d < 0 for some d with J_A d = 0, J_A all active row
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,9 @@ class Curvature:
     Args:
         lowest: along directions that keep all active rows, `vector` the direction; +inf where there is none.
         strict: along directions that keep the strictly active rows; +inf where there is none, NaN if not asked.
-        size: of the Hessian, below whose rounding a curvature is zero.
+        size: of the Hessian, below whose rounding a curvature is zero; of its parts, where they cancel.
         dimension: of the space of directions that keep all active rows.
+        residual: of the KKT conditions.
     """
 
     lowest: float
@@ -42,11 +43,12 @@ class Curvature:
     vector: Array
     size: float
     dimension: int
+    residual: float = 0.0
 
     @property
     def zero(self) -> float:
-        """Up to which size a curvature may be rounding."""
-        return 1e-9 * max(self.size, 1e-300)
+        """Up to which size a curvature may be rounding, or come of multipliers that are as far off as the residual."""
+        return max(1e-9, 2 * self.residual) * max(self.size, 1e-300)
 
 
 def curvature(problem: Constrained, kkt: KKT) -> Curvature:
@@ -54,9 +56,9 @@ def curvature(problem: Constrained, kkt: KKT) -> Curvature:
     active, y = active_set(problem, kkt), kkt.multipliers
     free = np.setdiff1d(np.arange(problem.n), np.concatenate([active.lower, active.upper]))
     H = problem.hessian(kkt.seen.x, y.y)
+    size, residual = _size(problem, kkt, H), kkt.residuals.largest
     if problem.sparse:
-        return _sparse(problem, kkt, active.rows, free, H)
-    size = float(np.abs(H).max(initial=0.0))
+        return replace(_sparse(problem, kkt, active.rows, free, H), size=size, residual=residual)
     lowest, vector, dimension = _least(H, kkt.seen.J[active.rows], free)
     weak = 1e-7 * max(1.0, float(np.abs(kkt.seen.g).max(initial=0.0)))
     rows = active.rows[(active.rows < problem.equalities) | (y.y[active.rows] > weak)]
@@ -67,7 +69,16 @@ def curvature(problem: Constrained, kkt: KKT) -> Curvature:
         strict = lowest
     else:
         strict, _, _ = _least(H, kkt.seen.J[rows], loose)
-    return Curvature(lowest, strict, vector, size, dimension)
+    return Curvature(lowest, strict, vector, size, dimension, residual)
+
+
+def _size(problem: Constrained, kkt: KKT, H: Any) -> float:
+    """The largest entry of the Hessian of the Lagrangian, and of those of f and of y'c, which may cancel in it."""
+    parts = [H]
+    if np.any(kkt.multipliers.y):
+        own = problem.derivatives.second(kkt.seen.x, np.zeros(problem.rows), 1.0)
+        parts += [own, own - H]
+    return float(max(abs(part).max() if min(part.shape) else 0.0 for part in parts))
 
 
 def falls(problem: Constrained, kkt: KKT) -> float | None:
@@ -90,7 +101,7 @@ def falls(problem: Constrained, kkt: KKT) -> float | None:
         found = _sparse(problem, kkt, rows, free, H)
     else:
         lowest, vector, dimension = _least(H, kkt.seen.J[rows], free)
-        found = Curvature(lowest, lowest, vector, float(np.abs(H).max(initial=0.0)), dimension)
+        found = Curvature(lowest, lowest, vector, _size(problem, kkt, H), dimension, kkt.residuals.largest)
     return -found.lowest if found.zero < found.lowest < np.inf else None
 
 

@@ -19,6 +19,7 @@ from qed.optimization.constrained.portfolio import LARGE, Solved, bends_down, si
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.residuals import SOLVED, Lagrange, row_scales, violations
 from qed.optimization.constrained.restoration import Restored, restored
+from qed.optimization.constrained.swallowed import swallowed
 from qed.optimization.constrained.told import Told
 from qed.optimization.solution import Ending
 from qed.standing import Standing
@@ -39,7 +40,7 @@ def told(problem: Constrained, best: Solved) -> Told:
     if best.ray is not None:
         return Told(Ending.UNBOUNDED_BELOW, best.ray.text, direction=best.ray.direction)
     if best.held:
-        return limit(problem, best) or _kkt_point(problem, best)
+        return limit(problem, best) or lost_in_rounding(problem, best) or _kkt_point(problem, best)
     words = _open(problem, best) if best.kkt.residuals.feasibility <= SOLVED else _in_conflict(problem, best)
     if words.kind not in (Ending.UNDECIDED, Ending.BUDGET_SPENT):
         return words
@@ -84,6 +85,18 @@ def _constant(problem: Constrained, best: Solved) -> Told | None:
         f"{has_to}."
     )
     return Told(Ending.INFEASIBLE, text)
+
+
+def lost_in_rounding(problem: Constrained, best: Solved) -> Told | None:
+    """Whether a row holds in floats alone."""
+    found = swallowed(problem, best.kkt.seen, 2 * SOLVED)
+    if found is None:
+        return None
+    text = (
+        f"Undecided: {found[0]} holds in floats ({found[1]:.3g}) and not in real numbers, where it is violated by "
+        f"{found[2]:.6g}: rounding swallows what it says."
+    )
+    return Told(Ending.UNDECIDED, text, "the constraint written without adding to or taking from a large number")
 
 
 def cut_off(problem: Constrained, best: Solved) -> Told | None:

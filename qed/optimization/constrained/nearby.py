@@ -51,7 +51,8 @@ def _looked(problem: Constrained, kkt: KKT, vector: Array, far: tuple[float, ...
             way = np.where(here.x <= box.lower + 1e-9, np.abs(way), way)
             way = np.where(here.x >= box.upper - 1e-9, -np.abs(way), way)
             ways.append(way / np.linalg.norm(way))
-    margin = 1e-8 * max(1.0, abs(here.f))
+    slope = float(np.abs(here.g).max(initial=0.0))
+    margin = max(1e-8 * max(1.0, abs(here.f)), 4 * kkt.residuals.largest * max(1.0, abs(here.f), slope))
     edge: tuple[Array, float] | None = None  # on a boundary, where no point inside is lower
     for t in far:
         for way in ways:
@@ -105,19 +106,24 @@ def allowed(problem: Constrained, x: Array, most: float) -> tuple[Array, ...]:
 def climbs(problem: Constrained, kkt: KKT, vector: Array, bend: float) -> float | None:
     """The least rise of f at feasible points to either side along a direction; None where it is not of second order.
 
-    `bend` is the size of curvatures of the Lagrangian, a hundredth of which f has to rise by.
+    `bend` is the size of curvatures of the Lagrangian, a hundredth of which f has to rise by, less what multipliers say
+    of the slack that constraints have there: nearer to them f is lower by that.
 
     Where a constraint bends towards the point a direction that it allows to first order may be no way at all: along
     x_1 from 0, x_0^2 >= x_1^2 leads x_0 away from 0, too.
     """
-    here, box = kkt.seen, problem.bounds
+    here, box, multipliers = kkt.seen, problem.bounds, kkt.multipliers
     size, found = max(1.0, float(np.linalg.norm(here.x))), []
     for way in (vector, -vector):
         for t in NEAR:
             points = allowed(problem, box.project(here.x + t * size * way), 1e-12)
             if not points or np.linalg.norm(points[-1] - here.x) < 0.3 * t * size:
                 return None
-            rise = problem.values(points[-1])[0] - here.f
+            f, c = problem.values(points[-1])
+            move = points[-1] - here.x
+            rise = (
+                f - here.f - float(multipliers.y @ (c - here.c)) - float((multipliers.lower - multipliers.upper) @ move)
+            )
             if not rise > 1e-2 * bend * (t * size) ** 2 > 0:
                 return None
             found.append(rise)

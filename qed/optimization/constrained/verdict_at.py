@@ -27,6 +27,7 @@ from qed.optimization.constrained.portfolio import LARGE, Solved, size_of_multip
 from qed.optimization.constrained.problem import Constrained, constrained
 from qed.optimization.constrained.proof import onward, proved
 from qed.optimization.constrained.residuals import SOLVED, Lagrange, residuals
+from qed.optimization.constrained.swallowed import swallowed
 from qed.optimization.constrained.told import Told
 from qed.optimization.solution import Ending, Verdict
 from qed.standing import Standing
@@ -54,7 +55,7 @@ def verdict_at(
     held = kkt.residuals.hold(tol) and (settled or size_of_multipliers(kkt) <= LARGE)
     found = Solved(kkt, held, settled, curvature(problem, kkt) if held else None, (), "")
     others = "" if given is None or held else _own(problem, kkt, tol)
-    words = _away(problem, found, near, tol, others) or told(problem, found)
+    words = _away(problem, found, near, tol, others) or _swallowed(problem, kkt, tol) or told(problem, found)
 
     def again() -> bool:
         more = {"equality": equality, "inequality": inequality, "bounds": bounds, "multipliers": multipliers}
@@ -122,6 +123,18 @@ def _away(problem: Constrained, found: Solved, near: KKT, tol: float, others: st
         note = f"Newton's method reaches a KKT point {far:.3g} away, where f is {near.seen.f:.6g}"
         reasons = (Reason("Newton", text=note, role="instead"),)
     return Told(Ending.NOT_STATIONARY, text, reasons=reasons)
+
+
+def _swallowed(problem: Constrained, kkt: KKT, tol: float) -> Told | None:
+    """The words where the point satisfies a constraint in floats alone."""
+    found = swallowed(problem, kkt.seen, 2 * tol)
+    if found is None:
+        return None
+    text = (
+        f"The point violates the constraints: in real numbers {found[0]} is off by {found[2]:.6g}; floats, in which it "
+        f"is {found[1]:.3g}, do not show it."
+    )
+    return Told(Ending.INFEASIBLE, text)
 
 
 def given_multipliers(problem: Constrained, given: Any) -> Lagrange:
