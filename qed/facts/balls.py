@@ -56,6 +56,8 @@ def integer_pow(x: arb, y: int) -> arb:
     >>> (integer_pow(flint.arb(3), -1) * 3).contains(1)
     True
     """
+    if not x.is_exact() and not x.mid().is_finite():
+        return arb.nan() if y else arb(1)  # flint ends the process at a power of inf +/- inf
     if x.is_exact() or not x.contains(0) or not x.is_finite():
         return x ** int(y)
     if y <= 0:

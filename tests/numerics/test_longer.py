@@ -335,3 +335,14 @@ def test_a_step_that_cannot_cancel_stays_as_it_is():
 
     stable = qed.stabilize(step)
     assert not rewritten(stable, jnp.float32(0.7)).rewrites and stable(0.7) == step(0.7)
+
+
+def test_a_layer_norm_by_hand_is_answered():
+    """The range of a sum of infinities of both signs is anything, and no pair of NaN."""
+
+    def normalised(x):
+        m = jnp.mean(x)
+        return (x - m) * jax.lax.rsqrt(jnp.var(x) + 1e-5)
+
+    x = jnp.array([1, 2, -0.5], jnp.float32)
+    assert np.allclose(qed.stabilize(normalised)(x), normalised(x), rtol=1e-6)

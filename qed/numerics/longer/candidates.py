@@ -5,9 +5,10 @@ A difference a - b loses log2(max(|a|, |b|) / |a - b|) bits of what was rounded 
 - where neither is rounded by more than sums and scalings of inputs (``x - mean(x)``): such sums are written on purpose;
 - where both have one sign and are added, or their ranges lie apart, |a| and |b| within 4/3 of each other nowhere.
 
-What a loop adds may cancel in any step: the whole loop is named. A function that is steep beside a regular point, such
-as the logarithm near 1 (`STEEP`), does the same to a rounded operand. Ranges are those of fact cards and of interval
-arithmetic, the inputs being anything.
+A square of 16-bit numbers (`is_short_square`) leaves their range where they do not: from 256 on in float16, and below
+2^-7 it has no more all of its digits. What a loop adds may cancel in any step: the whole loop is named. A function that
+is steep beside a regular point, such as the logarithm near 1 (`STEEP`), does the same to a rounded operand. Ranges are
+those of fact cards and of interval arithmetic, the inputs being anything.
 """
 
 from __future__ import annotations
@@ -62,9 +63,18 @@ def candidates(outputs: Sequence[Node]) -> list[Node]:
         if not is_real(node.dtype):
             continue
         steep = len(node.children) == STEEP.get(node.operation) and rounded(node.children[0]) > Rounded.NOT
-        if steep or _cancels(node, rounded, ranges):
+        if steep or is_short_square(node) or _cancels(node, rounded, ranges):
             found.append(node)
     return found
+
+
+def is_short_square(node: Node) -> bool:
+    """Whether a node is a square, or a higher power, of 16-bit numbers."""
+    if not is_real(node.dtype) or np.dtype(node.dtype).itemsize > 2:
+        return False
+    if node.operation == "mul":
+        return node.children[0] is node.children[1]
+    return node.operation == "square" or (node.operation == "integer_pow" and node.params.get("y", 2) >= 2)
 
 
 def _sums_inside(node: Node, loop: Scan, ranges: Walk) -> bool:
@@ -177,6 +187,12 @@ def _reciprocal(a: Range) -> Range:
 
 
 def _range(node: Node, inner: list[Range]) -> Range:
+    """The range of a node, from those of its operands; inf - inf is anything."""
+    low, high = _range_of(node, inner)
+    return (low, high) if low <= high else ANYTHING
+
+
+def _range_of(node: Node, inner: list[Range]) -> Range:
     name = node.operation
     if name == "constant":
         return _of_constant(node.value)
@@ -240,4 +256,4 @@ def _of_constant(value: Any) -> Range:
     return (float(numbers.min()), float(numbers.max())) if numbers.size else ANYTHING
 
 
-__all__ = ["candidates"]
+__all__ = ["candidates", "is_short_square"]

@@ -1,11 +1,12 @@
 """What a rewritten graph still loses at points of all magnitudes, beside the same graph in longer numbers.
 
 At each point (`probes`) both are evaluated. The point counts against the graph where so many bits of a result are wrong
-(`Limits`) and either
+(`Limits`) and one of these is true
 
 - a difference that can cancel did (`candidates`): |a - b| is at most 2^-CANCELLED of the larger of both; or
 - a function with a steep slope met a rounded number: |x f'(x) / f(x)| is at least 2^CANCELLED, as for the logarithm
   near 1 and the arccosine near 1; or
+- a square of 16-bit numbers left their range; or
 - it overflowed: the result is no number or infinite, and is a number of the dtype in truth, where the function is.
 
 A single zero of a smooth function is met by chance: it costs k bits at about one point in 2^k. So some points count
@@ -27,7 +28,7 @@ import numpy as np
 from qed import facts
 from qed.graph.build import Node
 from qed.graph.dtypes import as_wide, is_real, unit_roundoff
-from qed.numerics.longer.candidates import STEEP, SUMS
+from qed.numerics.longer.candidates import STEEP, SUMS, is_short_square
 from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.rewriting.session import Rewritten
 
@@ -255,6 +256,10 @@ def _share(mask: np.ndarray) -> np.ndarray:
 
 def _cause(node: Node, operands: Sequence[np.ndarray], least: float) -> np.ndarray:
     """At which points a node may have multiplied the errors of its operands."""
+    if is_short_square(node):
+        info, size = jnp.finfo(node.dtype), np.abs(operands[0]) ** max(2, node.params.get("y", 2))
+        out = (size > float(info.max)) | ((size < float(info.tiny)) & (size > 0))
+        return np.any((out & np.isfinite(operands[0])).reshape(len(size), -1), axis=1)
     if node.operation not in STEEP and node.operation not in SUMS:  # a loop
         return np.ones(len(operands[0]), bool)
     rank = max(a.ndim for a in operands)

@@ -5,9 +5,10 @@ stays the number that it was. JAX's own library functions keep their derivative 
 other, which can be rewritten: constants that a rewriting puts in have all digits, and its thresholds are those of
 float64.
 
-Not every graph has one (`lengthened` gives None): not where the program asks for its own rounding (several real dtypes,
-`reduce_precision`, bits), where it holds a derivative rule of the user's, or anything that is no arithmetic on few
-numbers: loops without a known length, products of matrices, decompositions, random numbers.
+Not every graph has one (`lengthened` gives None): not where the program asks for its own rounding (several real dtypes
+but for the float32 in which JAX sums 16-bit numbers, `reduce_precision`, bits), where it holds a derivative rule of the
+user's, or anything that is no arithmetic on few numbers: loops without a known length, products of matrices,
+decompositions, random numbers.
 """
 
 from __future__ import annotations
@@ -92,7 +93,29 @@ def is_small_arithmetic(graph: Graph, dtypes: frozenset[str], lengthened: bool =
     if inside * outside > JACOBIAN or not inside or graph.count() > EQUATIONS:
         return False
     found = {str(v.dtype) for g in _graphs(graph) for v in _variables(g) if is_inexact(v.dtype)}
+    if len(found) == 2 and "float32" in found and _accumulates(graph):
+        found -= {"float32"}
     return len(found) == 1 and found <= dtypes and _elementary(graph, dtypes <= SHORT, lengthened)
+
+
+def _accumulates(graph: Graph) -> bool:
+    """Whether a function of 16-bit numbers uses float32 for sums alone, as JAX's own do: no rounding is looked at.
+
+    A number that is rounded to 16 bits has no other use, so that nothing can be made of what the rounding left.
+    """
+    if any(str(v.dtype) == "float32" for v in (*graph.inputs, *graph.outputs)):
+        return False
+    for each in _graphs(graph):
+        uses = [v for e in each.equations for v in e.inputs if isinstance(v, Variable)]
+        uses += [v for v in each.outputs if isinstance(v, Variable)]
+        for equation in each.equations:
+            if equation.primitive != "convert_element_type" or not is_real(equation.inputs[0].dtype):
+                continue
+            wide_number, made = equation.inputs[0], equation.outputs[0]
+            if isinstance(wide_number, Variable) and str(wide_number.dtype) == "float32" != str(made.dtype):
+                if uses.count(wide_number) != 1 or wide_number in each.inputs:
+                    return False
+    return True
 
 
 def _graphs(graph: Graph) -> list[Graph]:

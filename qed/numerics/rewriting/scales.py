@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from qed.graph.build import Node
-from qed.numerics.rewriting.signs import MOVES
+from qed.numerics.rewriting.signs import MOVES, floating
 
 
 def constant_of(node: Node) -> float | None:
@@ -26,7 +26,7 @@ def constant_of(node: Node) -> float | None:
     """
     while node.operation in MOVES or node.operation == "convert_element_type":
         node = node.children[0]
-    if node.operation != "constant" or np.size(node.value) != 1 or getattr(node.dtype, "kind", "V") == "V":
+    if node.operation != "constant" or np.size(node.value) != 1 or _no_number(node.dtype):
         return None
     return float(np.asarray(node.value).reshape(()))
 
@@ -41,9 +41,14 @@ def largest_of(node: Node) -> float:
     """
     while node.operation in MOVES or node.operation == "convert_element_type":
         node = node.children[0]
-    if node.operation != "constant" or not np.size(node.value) or getattr(node.dtype, "kind", "V") == "V":
+    if node.operation != "constant" or not np.size(node.value) or _no_number(node.dtype):
         return math.inf
     return float(np.max(np.abs(np.asarray(node.value))))
+
+
+def _no_number(dtype: Any) -> bool:
+    """Whether a dtype is none of numbers, as that of random keys; bfloat16 is one to JAX, and none to NumPy."""
+    return getattr(dtype, "kind", "V") == "V" and not floating(dtype)
 
 
 def anchored(node: Node, axes: tuple[int, ...]) -> bool:

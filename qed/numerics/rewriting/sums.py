@@ -254,7 +254,8 @@ def _reduce_sum(log: Logarithm, node: Node) -> Form | None:
     if found is not None:
         weight, exponent = (log.algebra.filled(node, child.shape) for node in found)
         return _weighted_sum_of(log, weight, exponent, node, axes, together((laws.WEIGHTED,), form.laws))
-    if not log.builder.everywhere and child.operation == "exp" and anchored(child.children[0], axes):
+    inner = child.children[0] if child.operation == "convert_element_type" else child  # as before sums in float32
+    if not log.builder.everywhere and inner.operation == "exp" and anchored(inner.children[0], axes):
         return replace(_as_it_stands(log, node), laws=form.laws)
     u = log.whole(form, child)
     return _sum_of(log, u, node.shape, axes, together((laws.SUM,), form.laws))

@@ -1,0 +1,86 @@
+"""What `qed.stabilize` does for float16 and bfloat16, whose sums JAX takes in float32."""
+
+import flint
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed.facts.balls import integer_pow
+from qed.graph.trace import trace
+from qed.numerics.longer.lengthened import lengthened
+
+DIGITS = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+
+def variance(x):
+    return jnp.mean(x * x) - jnp.mean(x) ** 2
+
+
+def growth(x):
+    return jnp.sum(jnp.exp(x) - 1)
+
+
+def half_curvatures(x):
+    return jnp.sum((1 - jnp.cos(x)) / x**2)
+
+
+def participation(x):
+    return jnp.sum(x) / jnp.sqrt(jnp.sum(x * x))
+
+
+def alignment(x):
+    return jnp.sum(x * x[::-1]) / jnp.sum(x**2)
+
+
+CASES = [
+    (variance, "float16", [300, 301, 302]),
+    (variance, "bfloat16", [300, 302, 304]),
+    (growth, "bfloat16", [1e-3, 2e-3, 3e-3]),
+    (half_curvatures, "bfloat16", [1e-3, 2e-3, 3e-3]),
+    (half_curvatures, "float16", [1e-3, 2e-3, 3e-3]),
+    (participation, "float16", [300, 301, 302]),
+    (alignment, "float16", [20, 30, 40]),
+]
+
+
+@pytest.mark.parametrize(("fun", "dtype", "x"), CASES, ids=[f"{f.__name__}-{d}" for f, d, _ in CASES])
+def test_value_and_gradient_have_the_digits_of_the_dtype(fun, dtype, x):
+    x = jnp.array(x, dtype)
+    stable, unit = qed.stabilize(fun), DIGITS[dtype]
+    with jax.enable_x64(True):
+        exact = jnp.asarray(np.asarray(x, np.float64))
+        value, slope = np.asarray(fun(exact)), np.asarray(jax.grad(fun)(exact))
+    lost = [abs(float(fun(x)) - value) > 4 * unit * abs(value)]
+    lost.append(not np.allclose(np.asarray(jax.grad(fun)(x), float), slope, rtol=0, atol=4 * unit * abs(slope).max()))
+    assert any(lost), "nothing is lost as it is written"
+    assert stable(x).dtype == x.dtype and float(stable(x)) == pytest.approx(value, rel=2 * unit)
+    found = np.asarray(jax.jit(jax.grad(stable))(x), float)
+    least = float(jnp.finfo(dtype).smallest_subnormal)
+    assert found == pytest.approx(slope, rel=0, abs=2 * unit * abs(slope).max() + least)
+
+
+def test_sums_in_float32_are_no_rounding_of_the_users():
+    x = jnp.ones(3, "float16")
+    assert lengthened(trace(lambda x: jnp.mean(x) ** 2, x).graph) is not None
+
+    def left_by_rounding(x):
+        y = x.astype("float32") / 3
+        return jnp.sum((y - y.astype("float16")).astype("float16"))
+
+    assert lengthened(trace(left_by_rounding, x).graph) is None
+    assert lengthened(trace(lambda x: x.astype("float32") / 3, x).graph) is None
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_what_keeps_its_digits_is_left_alone(dtype):
+    x = jnp.array([0.5, -1.0, 2.0], dtype)
+    for fun in (jax.nn.logsumexp, lambda x: jnp.sum(jnp.sin(x)), lambda x: jnp.mean(jnp.abs(x)), jnp.sum):
+        assert not qed.stabilize(fun).rewrites(x).rewrites
+        assert qed.stabilize(fun)(x) == fun(x)
+
+
+def test_a_power_of_a_ball_about_infinity_is_a_number_that_is_not_known():
+    everywhere = flint.arb("inf", "inf")
+    assert not integer_pow(everywhere, 2).is_finite() and integer_pow(everywhere, 0) == 1
