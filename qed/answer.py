@@ -188,7 +188,7 @@ class Answer(Generic[T_co]):
     nothing was computed). `headline` is the one plain sentence a text leads with,
     `subject` the left part of its title line, `meta` what surrounds the run (seconds, seed, versions),
     `answers` the answers this one is made of, and `recheck` a callable that repeats the measurement or
-    replays the witness.
+    replays the witness. `seal` is that of the certificate it was made with: another one proves another claim.
 
     >>> answer = Answer("the stable step ends at 9e-6", "MEASURED", 9e-6, error=Measured(1e-8, "Lanczos"))
     >>> answer
@@ -219,8 +219,11 @@ class Answer(Generic[T_co]):
     meta: Mapping[str, Any] = field(default_factory=dict)
     answers: tuple[Answer[Any], ...] = ()
     recheck: Callable[[], Any] | None = None
+    seal: str | None = None
 
     def __post_init__(self) -> None:
+        if self.seal is None:
+            _set(self, seal=getattr(self.certificate, "seal", None))
         for name in ("reasons", "findings", "advice", "missing", "answers"):
             _set(self, **{name: tuple(getattr(self, name))})
         spoken = self.arithmetic or next((part.arithmetic for part in self.answers if part.arithmetic), "")
@@ -298,6 +301,8 @@ class Answer(Generic[T_co]):
             verify = getattr(self.certificate, "verify", None)
             if verify is None:
                 raise _nothing_to_check(self.claim, "its certificate is plain data without verify()")
+            if self.seal != getattr(self.certificate, "seal", None):
+                raise CertificateError("seal", "this is not the certificate that the answer was made with")
             if verify() is False:
                 raise CertificateError(type(self.certificate).__name__, "verify() returned False")
             return True

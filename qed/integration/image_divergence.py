@@ -77,4 +77,4 @@ def _carried(found: Answer[float], g: Any, names: list[str], told: tuple[str, st
     except (CertificateError, QedError):
         missing = Missing("the proof about the laws before the map does not carry over", "other laws", code="QED020")
         return Answer(f"{words['subject']} is a number", Standing.UNKNOWN, missing=(missing,), subject=words["subject"])
-    return replace(found, reasons=(*found.reasons, reason), certificate=certificate, **words)
+    return replace(found, reasons=(*found.reasons, reason), certificate=certificate, seal=None, **words)

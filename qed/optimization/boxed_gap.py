@@ -36,6 +36,6 @@ def by_duality(case: Judged, answer: Answer[Verdict]) -> Answer[Verdict]:
     gap = max(certificate.most - certificate.inner().bound, 0.0)
     headline = f"The global minimum in the box, since f is convex: nowhere in it is f lower by more than {gap:.2g}."
     return replace(
-        answer, claim=found.claim, standing=found.standing, certificate=certificate, missing=(), headline=headline,
-        arithmetic="reals", reasons=(*found.reasons[:1], *answer.reasons), recheck=None,
+        answer, claim=found.claim, standing=found.standing, certificate=certificate, seal=None, missing=(),
+        headline=headline, arithmetic="reals", reasons=(*found.reasons[:1], *answer.reasons), recheck=None,
     )  # fmt: skip

@@ -196,7 +196,7 @@ def proved(case: Judged, answer: Answer[Verdict], near: Array) -> Answer[Verdict
             text=f"f is convex{inside}, so that no point is lower than one without slope",
         )  # fmt: skip
         return replace(
-            answer, claim=claim, standing=Standing.PROVED, certificate=found, headline=headline, missing=(),
+            answer, claim=claim, standing=Standing.PROVED, certificate=found, seal=None, headline=headline, missing=(),
             arithmetic="reals", reasons=(why, *answer.reasons), recheck=None,
         )  # fmt: skip
     held = len(point.at_lower) + len(point.at_upper)
@@ -210,6 +210,6 @@ def proved(case: Judged, answer: Answer[Verdict], near: Array) -> Answer[Verdict
         f"{point.positive} free parameters, curvatures positive{pressed}",
     )  # fmt: skip
     return replace(
-        answer, claim=claim, standing=Standing.PROVED, certificate=found, headline=headline, missing=(),
+        answer, claim=claim, standing=Standing.PROVED, certificate=found, seal=None, headline=headline, missing=(),
         arithmetic="reals", reasons=(why, *answer.reasons), recheck=None,
     )  # fmt: skip

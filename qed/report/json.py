@@ -42,7 +42,7 @@ _MANY: dict[str, type] = {
     "premises": Reason, "reasons": Reason, "findings": Finding, "advice": Advice, "missing": Missing,
     "answers": Answer,
 }  # fmt: skip
-_LEFT_OUT = {"recheck", "_"}
+_LEFT_OUT = {"recheck", "seal", "_"}
 
 
 @dataclasses.dataclass(frozen=True)

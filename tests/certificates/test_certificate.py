@@ -110,3 +110,12 @@ def test_data_that_changed_since_is_noticed(name):
     data[0] = -5
     with pytest.raises(CertificateError):
         answer.check()
+
+
+def test_the_certificate_of_another_answer_is_refused():
+    one, other = (qed.kl(jnp.array(p), jnp.array([1.0, 0.0])) for p in ([0.5, 0.5], [0.2, 0.8]))
+    assert one.proved and one.check() and other.check()
+    for mixed in (replace(one, certificate=other.certificate), replace(other, certificate=one.certificate)):
+        with pytest.raises(CertificateError, match="seal"):
+            mixed.check()
+    assert replace(one, headline="told otherwise").check()
