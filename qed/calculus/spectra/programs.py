@@ -27,6 +27,7 @@ from qed.calculus.compiling import of_products
 from qed.calculus.hessian import hessian_product
 from qed.calculus.spectra.convolutions import unfolded
 from qed.calculus.spectra.flattened import Flattened, is_stacked
+from qed.calculus.spectra.layouts import laid_out
 from qed.certificates.fingerprint import fingerprint
 from qed.domains.widened import Widened, widen
 from qed.graph.function import Function
@@ -71,7 +72,7 @@ class Programs:
         self.value = jax.jit(value)
         self.afresh = hessian_product(value, equations=equations)
         self._rooms: dict[Any, Room | None] = {}
-        self._linearize = jax.jit(lambda p, d: jax.linearize(lambda q: slopes(q, d), p))
+        self._linearize = jax.jit(lambda p, d: _linearized(slopes, p, d))
         self._apply = (jax.jit if convolutions else of_products)(lambda tangent, v: tangent(v))
 
     def room(self, parameters: Any, data: Any) -> Room | None:
@@ -98,6 +99,11 @@ class Programs:
     def apply(self, tangent: Any, vector: Any) -> Any:
         """The product with one direction."""
         return self._apply(tangent, vector)
+
+
+def _linearized(slopes: Callable[[Any, Any], Any], parameters: Any, data: Any) -> tuple[Any, Any]:
+    found, tangent = jax.linearize(lambda p: slopes(p, data), parameters)
+    return found, laid_out(tangent, parameters)
 
 
 _PROGRAMS: OrderedDict[Any, tuple[Any, Programs]] = OrderedDict()
