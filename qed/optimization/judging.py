@@ -25,7 +25,9 @@ from qed.optimization.beside import beside, placed_from
 from qed.optimization.bottom import at_the_bottom
 from qed.optimization.bounds import Bounds
 from qed.optimization.edges import in_steps
+from qed.optimization.endless import endless
 from qed.optimization.gain import near_by
+from qed.optimization.higher import by_higher
 from qed.optimization.many import among_many
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.own_rules import noted
@@ -61,6 +63,7 @@ UNSETTLED = (Ending.FLAT_MINIMUM, Ending.SADDLE, Ending.ILL_CONDITIONED, Ending.
 """What a run along a valley without an end looks like where it halts."""
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def judged(
     objective: Objective,
     here: Seen,
@@ -80,7 +83,10 @@ def judged(
         ended: the run that ended there, if there was one.
         start: where it began.
     """
-    answer = with_code(_judged(objective, here, bounds, asked, ended, start, 0))
+    seen = [here] if start is None else [here, start]
+    answer = endless(
+        objective, bounds, asked, seen, with_code(_judged(objective, here, bounds, asked, ended, start, 0))
+    )
     if not answer.measured or answer.recheck is not None or answer.value is None:
         return answer
     kind = answer.value.kind
@@ -211,6 +217,9 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     assert point is not None
     nature = "" if point.moving else point.nature
     flats = [flatten([leaf for leaf in jax.tree.leaves(d.vector) if is_float(leaf)]) for d in point.directions]
+    higher = by_higher(case, part, nature, flats)
+    if higher is not None:
+        return higher
     if nature != "minimum" or not part.proved:
         found = fall_for_ever(case, case.here, [sign * v for v in flats for sign in (1.0, -1.0)])
         found = fall_for_ever(case, case.here, ways(case, None)) if found is None else found

@@ -53,6 +53,7 @@ def small(objective: Objective, bounds: Bounds, here: Seen, tol: float) -> bool:
     return size <= tol
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a run that goes away ends where its numbers do
 def run(objective: Objective, start: Seen, bounds: Bounds, method: str, tol: float, most: int) -> Ended:
     """Minimise from a start until nothing more is to be done.
 
@@ -97,6 +98,7 @@ def _by_newton(
     return by_model(objective, here, bounds, tol, most)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most: int) -> tuple[Seen, str, int]:
     """Steps of Newton's method in a ball: where they end, how, and how many they are."""
     scale: Any = None
