@@ -24,7 +24,8 @@ COSTS = {
     "minimum the digits double, whatever the condition k",
     "trust-krylov": "no matrix: a product with the Hessian, about two gradients, for each of some sqrt k directions a "
     "step; near a minimum faster than by any factor a step",
-    "l-bfgs": "a gradient or two a step and 20 n numbers; near a minimum a factor a step, better than the gradient's",
+    "l-bfgs": "a gradient or two a step and 20 n numbers (from 100,000 parameters on 10 n, in float32); "
+    "near a minimum a factor a step, better than the gradient's",
     "bfgs": "a gradient or two a step and n^2 numbers; near a minimum faster than by any factor a step",
     "gradient": "a gradient or two a step and nothing kept; near a minimum a factor of at best (k - 1)/(k + 1) a step",
     "heavy-ball": "a gradient or two a step and n numbers; on a quadratic a factor of at best "

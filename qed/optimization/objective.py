@@ -26,6 +26,7 @@ from qed.graph.trace import is_float
 from qed.graph.untraceable import not_differentiable
 from qed.optimization.differences import mended
 from qed.optimization.least_squares import SumOfSquares, sum_of_squares
+from qed.optimization.pieces import largest
 from qed.optimization.second_order import SMALL, SecondOrder, second_order
 from qed.optimization.together import NUMBERS, Together, together
 
@@ -45,7 +46,7 @@ class Seen:
     @property
     def finite(self) -> bool:
         """Whether value and gradient are finite."""
-        return bool(np.isfinite(self.f) and np.all(np.isfinite(self.g)))
+        return bool(np.isfinite(self.f) and np.isfinite(largest(self.g)))
 
 
 class Objective:
@@ -103,8 +104,11 @@ class Objective:
         """The vector as the parameters' dtypes hold it."""
         return flatten(cut(x, self.function.parameters))
 
-    def at(self, x: Array) -> Seen:
-        """Value and gradient at a vector, rounded to the dtypes of the parameters."""
+    def at(self, x: Array, owned: bool = False) -> Seen:
+        """Value and gradient at a vector, rounded to the dtypes of the parameters.
+
+        An `owned` vector is nobody else's: where nothing is rounded it is the point itself, without a copy.
+        """
         self.counts["values"] += 1
         arrays = cut(x, self.function.parameters, copy=False)
         if self.together is not None:
@@ -115,7 +119,8 @@ class Objective:
             f, g = self._compiled(arrays, self.function.data)
         except (TypeError, ValueError, NotImplementedError) as error:  # what JAX raises where a rule is missing
             raise not_differentiable(error, self.function.name, self.function.span) from error
-        return Seen(flatten(arrays), float(f), flatten(g))
+        own = owned and all(np.shares_memory(part, x) for part in arrays if part.size)
+        return Seen(x if own else flatten(arrays), float(f), flatten(g))
 
     def foresee(self) -> None:
         """Compute the Hessian with each value from now on, where one program for all is the cheapest to have."""
@@ -243,7 +248,7 @@ class Wide(Objective):
         """The unit roundoff of float64."""
         return float(np.finfo(np.float64).eps)
 
-    def at(self, x: Array) -> Seen:
+    def at(self, x: Array, owned: bool = False) -> Seen:
         """Value and gradient at a vector of float64."""
         self.counts["values"] += 1
         with jax.enable_x64(True):

@@ -48,7 +48,7 @@ class InUnits(Objective):
         self.scatter, self.together, self.squares = other.scatter, None, None
         self.curvature = other.curvature
 
-    def at(self, x: Array) -> Seen:
+    def at(self, x: Array, owned: bool = False) -> Seen:
         """Value and gradient at u."""
         seen = self.other.at(x * self.units)
         return Seen(seen.x / self.units, seen.f, seen.g * self.units)

@@ -23,6 +23,7 @@ from qed.optimization.bounds import Bounds
 from qed.optimization.hidden import hidden_gradient
 from qed.optimization.least_squares import Slow
 from qed.optimization.objective import Objective, Seen
+from qed.optimization.pieces import largest
 from qed.optimization.quasi_newton import FullMemory, Gradient, LimitedMemory
 from qed.optimization.stalling import Stall
 
@@ -48,7 +49,7 @@ class Ended:
 
 def small(objective: Objective, bounds: Bounds, here: Seen, tol: float) -> bool:
     """Whether no part of the projected gradient is larger than tol; its size is noted in `objective.sizes`."""
-    size = float(np.abs(bounds.slope(here.x, here.g)).max(initial=0.0))
+    size = largest(bounds.slope(here.x, here.g))
     objective.sizes.append(size)
     return size <= tol
 
@@ -84,7 +85,7 @@ def run(objective: Objective, start: Seen, bounds: Bounds, method: str, tol: flo
 
 
 def _far(here: Seen) -> bool:
-    return not np.isfinite(here.f) or here.f < -AWAY or float(np.abs(here.x).max(initial=0.0)) > AWAY
+    return not np.isfinite(here.f) or here.f < -AWAY or largest(here.x) > AWAY
 
 
 def _is_point(here: Seen) -> bool:
@@ -132,6 +133,7 @@ def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most:
             radius *= 2.0
         if ratio > 1e-4:
             here, matrix = trial, None
+        del trial, move
         if _far(here):
             return here, "away", taken
         far = float(np.linalg.norm(here.x if scale is None else scale * here.x))
@@ -163,9 +165,10 @@ def _by_search(
         if stall.halted(here.f, objective.sizes[-1], objective.noise(here.f)):
             return here, "stuck", taken
         gradient = here.g if bounds.open else np.where(bounds.held(here.x, here.g), 0.0, here.g)
-        direction = -memory.apply(gradient)
+        direction = memory.apply(gradient)
+        direction = np.negative(direction, out=None if direction is gradient else direction)
         direction = np.where(gradient == 0, 0.0, direction) if not bounds.open else direction
-        if not float(here.g @ direction) < 0 or not np.all(np.isfinite(direction)):
+        if not float(here.g @ direction) < 0 or not np.isfinite(largest(direction)):
             direction, fresh = -gradient, True
             memory.forget()
         if not np.any(direction):
@@ -186,7 +189,8 @@ def _by_search(
             continue
         if not new.finite or _far(new):
             return new if _is_point(new) else here, "away", taken
-        memory.learn(new.x - here.x, new.g - here.g)
+        del direction, gradient
+        memory.between((here.x, here.g), (new.x, new.g))
         here, fresh = new, False
     return here, "stationary" if small(objective, bounds, here, tol) else "budget", most
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen
+from qed.optimization.quasi_newton import LONG
 
 Array = np.ndarray
 DELTA, SIGMA = 1e-4, 0.9
@@ -40,21 +41,22 @@ def along(objective: Objective, here: Seen, direction: Array, first: float) -> S
         return None
     noise = objective.noise(here.f)
     low, high, t = 0.0, np.inf, first
-    slope_low, best = slope0, None
+    slope_low, lowest, best, best_t = slope0, np.inf, None, 0.0
     for _ in range(MOST):
-        trial = objective.at(here.x + t * direction)
+        trial = objective.at(_moved(here.x, t, direction), owned=True)
         if np.isneginf(trial.f):
             return trial
         slope = float(trial.g @ direction) if trial.finite else np.inf
         rise = trial.f - here.f if trial.finite else np.inf
         by_values = rise <= DELTA * t * slope0
         by_slopes = abs(rise) <= noise and (2 * DELTA - 1) * slope0 >= slope
-        if (by_values or by_slopes) and (best is None or trial.f <= best.f):
-            best = trial
+        if (by_values or by_slopes) and trial.f <= lowest:
+            lowest, best_t, best = trial.f, t, trial if len(here.x) < LONG else None
         if (by_values or by_slopes) and slope >= SIGMA * slope0:
             return trial
         if np.array_equal(trial.x, here.x):
             break
+        del trial
         if by_values or by_slopes:
             low, slope_low = t, slope
         else:
@@ -71,7 +73,14 @@ def along(objective: Objective, here: Seen, direction: Array, first: float) -> S
             t = low + 0.1 * width
         if width <= 1e-16 * high:
             break
-    return best
+    return objective.at(_moved(here.x, best_t, direction), owned=True) if best is None and best_t else best
+
+
+def _moved(x: Array, t: float, direction: Array) -> Array:
+    """x + t d, with no other vector made."""
+    found = t * direction
+    found += x
+    return found
 
 
 def projected(objective: Objective, here: Seen, direction: Array, first: float, bounds: Bounds) -> Seen | None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qed.optimization.factorisation import Factor, Matrix, factorised
+from qed.optimization.pieces import add, length_of_sum
 
 Array = np.ndarray
 EASY, HARD = 0.1, 0.1
@@ -178,13 +179,13 @@ def conjugate_step(
             break
         t = rr / bend if bend > 0 else np.inf
         definite = definite and bend > 0
-        if bend <= 0 or np.linalg.norm(p + t * d) >= radius:
+        if bend <= 0 or length_of_sum(p, t, d) >= radius:
             t, inside = _to_the_edge(p, d, radius), False
-            p += t * d
-            r += t * hd
+            add(p, t, d)
+            add(r, t, hd)
             break
-        p += t * d
-        r += t * hd
+        add(p, t, d)
+        add(r, t, hd)
         rr, before = float(r @ r), rr
         d *= rr / before
         d -= r

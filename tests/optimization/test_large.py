@@ -20,10 +20,10 @@ def valley(x, w):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("method", "n", "steps", "vectors"), [("newton", 1_000_000, 6, 10.5), ("l-bfgs", 200_000, 15, 33)]
+    ("method", "n", "steps", "vectors"), [("newton", 1_000_000, 6, 10), ("l-bfgs", 1_000_000, 9, 10)]
 )
 def test_a_run_holds_few_vectors(method, n, steps, vectors):
-    """Newton's steps by products hold ten vectors, and L-BFGS thirteen beside its ten pairs."""
+    """Beside the start, with ten vectors of float64: five pairs of L-BFGS are held in float32."""
     with jax.enable_x64(True):
         start, weights = jnp.zeros(n), jnp.linspace(1.0, 100.0, n)
         objective = Objective(read(valley, start, weights))
@@ -36,4 +36,4 @@ def test_a_run_holds_few_vectors(method, n, steps, vectors):
         finally:
             tracemalloc.stop()
     assert end.here.f < 0.9 * here.f
-    assert peak <= vectors * 8 * n
+    assert peak <= vectors * 8 * n + 2**20  # and what Python takes beside
