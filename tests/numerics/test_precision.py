@@ -325,3 +325,15 @@ def test_a_large_program_is_measured_in_float64():
     answer = qed.precision(lambda x: jnp.mean(jnp.sqrt(1e4 + x) - 1e2), x)
     assert answer.reference[0] == "float64" and answer.bits_lost > 8 and answer.answers[0].measured
     assert "more than 3 bits" in answer.answers[0].claim and answer.equations[0].primitive in ("add", "sqrt")
+
+
+def test_a_claim_about_a_box_names_its_point():
+    """What is proved is of one point; between the points that were tried more may be lost."""
+
+    def once(x):
+        return jnp.where(jnp.abs(x - 3.3) < 1e-3, (x + 1e6) - 1e6, x)
+
+    found = qed.precision(once, jnp.float32(5), box=(0.0, 10.0))
+    for claim in (found.claim, *(part.claim for part in found.answers)):
+        assert claim.endswith(f" at {float(found.point):.9g}, found among {found.tried} points of the box")
+    assert qed.precision(once, jnp.float32(5)).claim.endswith("are lost")

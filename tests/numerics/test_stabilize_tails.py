@@ -1,10 +1,12 @@
 """Rewritings of tails, masks, powers and squares, where they leave the region for which they are made."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.scipy.special import ndtr
+from jax.scipy.special import erf, ndtr
 
 import qed
 from qed.graph.build import Builder
@@ -110,3 +112,20 @@ def test_nodes_that_are_given_need_nothing():
     (output,) = builder.inline(graph, builder.inputs(graph))
     product = output.children[0].children[0]
     assert float(builder.function([output], [product])(jnp.float32(0.0))[0]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("fun", "x", "value", "slope"),
+    [
+        (lambda x: jnp.log(1 - jnp.tanh(x) ** 2), 200.0, 2 * math.log(2) - 400, -2.0),
+        (lambda x: jnp.log(1 - 0.5 * (1 + erf(x / jnp.sqrt(2.0)))), 40.0, -804.6084420137538, -40.024968847207264),
+        (lambda x: jnp.log(0.5 * (1 + erf(x / jnp.sqrt(2.0)))), -40.0, -804.6084420137538, 40.024968847207264),
+    ],
+)
+def test_the_logarithm_of_what_a_difference_became_does_not_underflow(fun, x, value, slope):
+    stable = qed.stabilize(fun)
+    for dtype in ("float32", "float64"):
+        with jax.enable_x64(dtype == "float64"):
+            at, rel = jnp.asarray(x, dtype), 1e-6 if dtype == "float32" else 1e-13
+            assert float(stable(at)) == pytest.approx(value, rel=rel)
+            assert float(jax.grad(stable)(at)) == pytest.approx(slope, rel=rel)

@@ -91,3 +91,13 @@ def test_the_class_is_mended_and_not_the_example(name):
     assert verdict.broken("value") or verdict.broken("gradient")
     assert verdict.fixed("value") and not verdict.worse("value") and not verdict.worse("gradient"), verdict
     assert verdict.fixed("gradient") or name in VALUE_ALONE, verdict
+
+
+@pytest.mark.parametrize(
+    ("fun", "at_0"), [(lambda p, n: 1 - (1 - p) ** n, 5), (lambda p, n: (1 - (1 - p) ** n) / p, -10)]
+)
+def test_an_exponent_that_counts_has_no_tangent(fun, at_0):
+    five, slope = jnp.int32(5), jax.grad(qed.stabilize(fun))
+    as_written = jax.grad(fun)(jnp.float32(0.3), five)
+    assert float(slope(jnp.float32(0.3), five)) == pytest.approx(float(as_written), rel=1e-5)
+    assert float(slope(jnp.float32(1e-9), five)) == pytest.approx(at_0, rel=1e-6)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import jax
+import numpy as np
 
 from qed.answer import Answer, Exact, Missing, Reason, Standing
 from qed.answer import Measured as MeasuredError
@@ -25,6 +26,8 @@ from qed.standing import combine
 
 VERIFIABLE = 20_000
 """How many operations a certificate may take to be verified at once; a gradient takes one walk per parameter."""
+NAMED = 4
+"""How many numbers of a point a claim writes out."""
 
 
 def answer(question: Question) -> Answer[Precision]:
@@ -36,7 +39,7 @@ def answer(question: Question) -> Answer[Precision]:
     certificate = _certificate(question, True, gradient is not None) if standing is Standing.PROVED else None
     form = found.dtype
     claim = f"at most {question.threshold:g} of the {found.bits} bits of the value"
-    claim += " and of the gradient are lost" if gradient is not None else " are lost"
+    claim += (" and of the gradient are lost" if gradient is not None else " are lost") + _place(question)
     missing = tuple(m for part in parts for m in part.missing) if standing is Standing.UNKNOWN else ()
     if gradient is None:
         missing += (Missing(f"the gradient: {question.problem}"),)
@@ -57,6 +60,15 @@ def answer(question: Question) -> Answer[Precision]:
         answers=tuple(parts),
         recheck=lambda: all(part.check() for part in parts if not part.unknown),
     )
+
+
+def _place(question: Question) -> str:
+    """Of which point of a box a claim is; of the box itself nothing is claimed."""
+    if question.point is None:
+        return ""
+    numbers = [f"{float(v):.9g}" for leaf in jax.tree.leaves(question.point) for v in np.ravel(np.asarray(leaf, float))]
+    at = ", ".join(numbers) if len(numbers) <= NAMED else "the point of the value"
+    return f" at {at}, found among {question.tried} points of the box"
 
 
 def _where() -> str:
@@ -125,7 +137,7 @@ def _lost(bits: float | None, of: int) -> str:
 
 def _value_part(question: Question) -> Answer[Any]:
     value = question.value
-    claim = f"at most {question.threshold:g} bits of the value are lost"
+    claim = f"at most {question.threshold:g} bits of the value are lost{_place(question)}"
     return _part(question, value, claim, "the value", ())
 
 
@@ -133,7 +145,7 @@ def _gradient_part(question: Question) -> Answer[Any] | None:
     gradient = question.gradient
     if gradient is None:
         return None
-    claim = f"at most {question.threshold:g} bits of the gradient are lost"
+    claim = f"at most {question.threshold:g} bits of the gradient are lost{_place(question)}"
     notes = ()
     if question.relation is Relation.DIFFERS:
         text = (
@@ -166,7 +178,7 @@ def _part(question: Question, found: Judged, claim: str, whose: str, notes: tupl
     standing, certificate = _standing(question, found, gradient)
     lost = not bits <= question.threshold
     if lost and standing is Standing.MEASURED:
-        claim = f"more than {question.threshold:g} bits of {whose} are lost"
+        claim = f"more than {question.threshold:g} bits of {whose} are lost{_place(question)}"
     reasons = [comparison(leaf, found, form, whose), *notes]
     blamed = found.account.equations if found.account is not None and lost else ()
     if question.relation is Relation.DIFFERS and gradient:

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from qed.graph.build import Operation
+from qed.graph.dtypes import is_real
 from qed.numerics import logspace
 from qed.numerics.rewriting.difference_series import remainder
 
@@ -50,7 +51,8 @@ def power_minus_one(exact: bool) -> Callable[..., jax.Array]:
         in_x = k * jnp.where(near, jnp.exp((k - 1) * inner), jnp.where(near, 1, x) ** (k - 1))
         zero = jnp.zeros_like(in_x)
         tangent = jnp.where(near, in_x, zero) * tangents[1] + jnp.where(near, zero, in_x) * tangents[0]
-        tangent = tangent + jnp.where(x > 0, power * log, 0) * tangents[2]
+        if is_real(k.dtype):  # an exponent that counts has no tangent
+            tangent = tangent + jnp.where(x > 0, power * log, 0) * tangents[2]
         return value, jnp.broadcast_to(tangent, value.shape).astype(value.dtype)
 
     return value_of
@@ -94,7 +96,7 @@ def power_over(exact: bool) -> Callable[..., jax.Array]:
         power = jnp.where(near, jnp.exp(k * inner), jnp.where(near, 1, x) ** k)
         log_over = jnp.where(d == 0, 1, log / jnp.where(d == 0, 1, d))
         value = value_of(x, d, k)
-        tangent = along + power * log_over * tangents[2]
+        tangent = along + power * log_over * tangents[2] if is_real(k.dtype) else along
         return value, jnp.broadcast_to(tangent, value.shape).astype(value.dtype)
 
     return value_of

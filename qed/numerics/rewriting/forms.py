@@ -123,6 +123,8 @@ class Algebra:
 
     def times(self, coefficient: float, node: Node) -> Node:
         """A multiple of a node."""
+        if node.operation == "neg" and node.equation is None:
+            return self.times(-coefficient, node.children[0])
         if coefficient == 1:
             return node
         if coefficient == -1:

@@ -24,7 +24,7 @@ RULES: Mapping[str, Callable[[Logarithm, Node], Form | None]] = {
     **dict.fromkeys(LOOPS, carries.logarithm),
 }
 
-_EMITTED = ("item", "erfc", "logistic")
+_EMITTED = ("item", "erfc", "logistic", "sech2")
 """What a rule reads although a rewriting emitted it: erfc is what a choice is read as."""
 _BECOME = ("mul", "add")
 """What a difference may become of which the logarithm is better than that of the difference."""
@@ -103,6 +103,8 @@ class Logarithm:
         """The logarithm of what a node stands for; of a difference that became a product or a sum, of that."""
         assert node.ghost is not None
         found = self(node.ghost)
+        if found is None and node.equation is None and node.operation in _EMITTED:
+            return RULES[node.operation](self, node)
         if node.equation is not None or node.operation not in _BECOME:
             return found
         known = self.sign(node) > Sign.UNKNOWN == self.sign(node.ghost)
