@@ -174,9 +174,10 @@ def _weighted_energy(
     return f.forms.times(_temperature(f, ps[2], params["divides"]), log)
 
 
-def _energy_of_two(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Any) -> Poly:
-    temperature = _temperature(f, ps[2], params["divides"])
-    return f.forms.times(temperature, _logaddexp(f, *(f.divided(p, temperature) for p in ps[:2])))
+def _energy_of_some(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Any) -> Poly:
+    *energies, scale = ps
+    temperature = _temperature(f, scale, params["divides"])
+    return f.forms.times(temperature, _logaddexp(f, *(f.divided(p, temperature) for p in energies)))
 
 
 def _tempered_log_softmax(
@@ -339,7 +340,7 @@ MEANINGS: dict[str, Meaning] = {
     "tempered_log_softmax": _tempered_log_softmax,
     "free_energy": _free_energy,
     "weighted_free_energy": _weighted_energy,
-    "free_energy_of_two": _energy_of_two,
+    "free_energy_of_some": _energy_of_some,
     "masked_softmax": _masked_softmax,
     "square_between_roots": _simple(_square_between_roots),
     "log_cosh": _simple(lambda f, p: f.log(f.elementary("cosh", p) or {})),

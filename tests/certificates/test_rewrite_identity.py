@@ -316,7 +316,7 @@ ARGUMENTS = {
     "side": ((X * X + Y * Y - 2 * X * Y * np.cos(0.3), X, Y, 0.3), {}),
     "free_energy": ((V, X), M | {"divides": True, "mean": False}),
     "weighted_free_energy": ((W, V, X), M | {"divides": False}),
-    "free_energy_of_two": ((X, Y, 0.5), {"divides": True}),
+    "free_energy_of_some": ((X, Y, 0.3, 0.5), {"divides": True}),
     "taylor_rest": ((X,), {"f": "exp", "k": 3}), "remainder": ((X,), {"f": "sin", "k": 3}),
     "fraction_of_rests": ((X,), {"f": "exp", "j": 3, "k": 1}),
 }  # fmt: skip

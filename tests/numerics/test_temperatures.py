@@ -34,6 +34,8 @@ CASES = {
     "minima of rows": (lambda c, t: jnp.sum(-t * jax.nn.logsumexp(-c / t, axis=1)), (SCORES, 0.05)),
     "softplus": (lambda x, b: jnp.log(1 + jnp.exp(b * x)) / b, (2.0, 30.0)),
     "maximum of two": (lambda a, b, t: t * jnp.log(jnp.exp(a / t) + jnp.exp(b / t)), (2.0, 1.0, 0.03)),
+    "minimum of four": (lambda a, b, c, d, t: -t * jnp.log(
+        jnp.exp(-a / t) + jnp.exp(-b / t) + jnp.exp(-c / t) + jnp.exp(-d / t)), (-3.0, 40.0, 2.0, 5.0, 0.02)),
     "average": (lambda q, t: jnp.sum(naive_softmax(q / t) * q), (ENERGIES, 0.02)),
     "average by the library": (lambda q, t: jnp.sum(jax.nn.softmax(q / t) * q), (ENERGIES, 0.02)),
     "width of a kernel": (lambda d, h: naive_softmax(-(d**2) / (2 * h**2))[0], ([0.1, 0.2, 0.4], 0.05)),

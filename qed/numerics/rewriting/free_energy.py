@@ -234,9 +234,10 @@ def _tempered_log_softmax_slope(axes: Axes, divides: bool, primals: Any, tangent
     return tempered_log_softmax(s, c, axes, divides), beside - jnp.sum(p * beside, axis=axes, keepdims=True)
 
 
-def _two(a: Any, b: Any, c: Any, divides: bool) -> Any:
-    both = jnp.stack(jnp.broadcast_arrays(a, b))
-    return free_energy(both, jnp.broadcast_to(c, both.shape[1:]), None, (0,), divides, False)
+def _some(*energies_and_scale: Any, divides: bool) -> Any:
+    *energies, c = energies_and_scale
+    s = jnp.stack(jnp.broadcast_arrays(*energies))
+    return free_energy(s, jnp.broadcast_to(c, s.shape[1:]), None, (0,), divides, False)
 
 
 FREE_ENERGY = Operation(
@@ -245,7 +246,7 @@ FREE_ENERGY = Operation(
 WEIGHTED_FREE_ENERGY = Operation(
     "weighted_free_energy", lambda w, s, c, axes, divides: free_energy(s, c, w, axes, divides, False), whole=True
 )
-FREE_ENERGY_OF_TWO = Operation("free_energy_of_two", _two, whole=True)
+FREE_ENERGY_OF_SOME = Operation("free_energy_of_some", _some, whole=True)
 TEMPERED_SOFTMAX = Operation(
     "tempered_softmax", lambda s, c, axes, divides: tempered_softmax(s, c, axes, divides), whole=True
 )

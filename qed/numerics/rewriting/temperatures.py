@@ -15,7 +15,7 @@ from qed.graph.build import Builder, Node
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.change import Only
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, plus, power_of, times
-from qed.numerics.rewriting.free_energy import FREE_ENERGY, FREE_ENERGY_OF_TWO, WEIGHTED_FREE_ENERGY
+from qed.numerics.rewriting.free_energy import FREE_ENERGY, FREE_ENERGY_OF_SOME, WEIGHTED_FREE_ENERGY
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.scales import constant_of, maximum_of
 from qed.numerics.rewriting.shifted import log_of_sum
@@ -28,13 +28,13 @@ FREE = Law("t log(sum(exp(s / t))) = m + t log(sum(exp((s - m) / t))), m = max(s
 
 @dataclass(frozen=True, eq=False)
 class Total:
-    """log sum exp(u), log mean exp(u), or log sum w exp(u) along axes; log(exp(u) + exp(other)) along none."""
+    """log sum exp(u), log mean exp(u), or log sum w exp(u) along axes; log(exp(u) + sum(exp(others))) along none."""
 
     u: Node
     axes: Axes
     weights: Node | None = None
     mean: bool = False
-    other: Node | None = None
+    others: tuple[Node, ...] = ()
 
 
 class Temperatures(Table):
@@ -162,10 +162,10 @@ class _Outer:
         if total.weights is not None:
             value = emit(WEIGHTED_FREE_ENERGY, total.weights, found.s, found.c, **params)
         elif not total.axes:
-            other = self._second(total, found)
-            if other is None:
+            others = self._unscaled(total, found)
+            if others is None:
                 return None
-            value = emit(FREE_ENERGY_OF_TWO, found.s, other, found.c, divides=found.divides, shape=shape)
+            value = emit(FREE_ENERGY_OF_SOME, found.s, *others, found.c, divides=found.divides, shape=shape)
         else:
             value = emit(FREE_ENERGY, found.s, found.c, mean=total.mean, **params)
         left = self.monomial
@@ -174,14 +174,17 @@ class _Outer:
         value = value if value.shape == shape else emit(stable.KEPT, value, shape=shape, to=shape)
         return self.difference.by((value, ()), left, value)[0] if left != ONE else value
 
-    def _second(self, total: Total, found: Exponent) -> Node | None:
-        """The second of two exponents, without the scale that it has to share; that of 1 is 0."""
-        if total.other is None:
-            return self.difference.algebra.number(0.0, found.s)
-        if constant_of(total.other) == 0:
-            return total.other
-        second = self.scales(total.other, (), self.powers)
-        return second.s if second is not None and second.sources == found.sources else None
+    def _unscaled(self, total: Total, found: Exponent) -> list[Node] | None:
+        """The other exponents, without the scale that they have to share; that of 1 is 0."""
+        if not total.others:
+            return [self.difference.algebra.number(0.0, found.s)]
+        unscaled: list[Node] = []
+        for other in total.others:
+            second = None if constant_of(other) == 0 else self.scales(other, (), self.powers)
+            if constant_of(other) != 0 and (second is None or second.sources != found.sources):
+                return None
+            unscaled.append(other if second is None else second.s)
+        return unscaled
 
     def _inside(self, node: Node) -> Node | None:
         """The monomial times a sum or a moved array, taken inside; its scales are single numbers."""
@@ -209,8 +212,9 @@ class _Outer:
             log = self.difference.node(monomial[0][0]) if len(monomial) == 1 and monomial[0][1] == 1 else None
             if log is None or other != coefficient:
                 continue
-            if log.operation == "rest_two" and log.children[2] is node:
-                return Total(log.children[0], (), other=log.children[1]), (monomial,)
+            added = _added(node, log)
+            if added is not None:
+                return Total(added[0], (), others=tuple(added[1:])), (monomial,)
             if log.operation != "log" or log.equation is not None:
                 continue
             inside = log.children[0]
@@ -233,6 +237,20 @@ class _Outer:
             if shift is not None and other == coefficient and maximum_of(shift, node.dtype) is found[2]:
                 return Total(found[0], found[1]), (monomial,)
         return None
+
+
+def _added(shift: Node, rest: Node) -> list[Node] | None:
+    """The exponents of a sum of exponentials added one after the other, of which these are the shift and the rest."""
+    if rest.operation not in ("rest_two", "rest_split") or rest.children[2] is not shift:
+        return None
+    found: list[Node] = []
+    for k in range(2):
+        more = rest.children[3 + k] if rest.operation == "rest_split" else None
+        inner = [rest.children[k]] if more is None or constant_of(more) == 0 else _added(rest.children[k], more)
+        if inner is None:
+            return None
+        found += inner
+    return found
 
 
 __all__ = ["FREE", "Temperatures"]
