@@ -153,6 +153,27 @@ def test_conjugate_gradients_take_over_where_nothing_is_small(monkeypatch):
     assert qed.LinearSVC(C=1.0, tol=1e-5).fit(rows, labels).relative_gap_ <= 1e-5
 
 
+@pytest.mark.parametrize("turns", [1, 100])
+def test_sparse_systems_are_factored_where_conjugate_gradients_do_not_come_near(monkeypatch, turns):
+    monkeypatch.setattr(linear, "SPARSE", 5)
+    monkeypatch.setattr(linear, "TURNS", turns)
+    factored = []
+    solve = linear.solve_definite
+    monkeypatch.setattr(linear, "solve_definite", lambda *a: factored.append(1) or solve(*a))
+    rng = np.random.default_rng(0)
+    rows = sparse.random_array((200, 400), density=0.05, format="csr", rng=rng)
+    labels = (rows @ rng.normal(size=400) > 0).astype(int)
+    machine = qed.LinearSVC(C=1.0).fit(rows, labels)
+    assert machine.relative_gap_ <= 1e-6 and machine.explain().check()
+    assert bool(factored) == (turns == 1)
+    right = rng.normal(size=400)
+    found, near = linear.conjugate(rows, 2.0, right)
+    whole = np.eye(400) + 2.0 * (rows.T @ rows).toarray()
+    assert near == (turns == 100)
+    assert right @ found > 0.5 * found @ (whole @ found)  # the quadratic model falls
+    assert not near or np.linalg.norm(whole @ found - right) <= 1.1e-2 * np.linalg.norm(right)
+
+
 @pytest.mark.parametrize("price", [1.0, 100.0])
 @pytest.mark.parametrize("kind", ["rbf", "poly", "linear"])
 def test_a_kernel_machine_closes_the_gap_that_libsvm_leaves(kind, price):

@@ -7,7 +7,8 @@ augmented Lagrangian is, in w, a convex and piecewise quadratic function with th
 
 so that Newton's method with an exact line search ends after finitely many steps, each at the price of the rows in S;
 then a <- clip(p, 0, C), and s grows. H is factored in the smaller of its two sizes, d or |S|,
-(I + s Z_S' Z_S)^-1 = I - Z_S' (I / s + Z_S Z_S')^-1 Z_S, or left to conjugate gradients where both are large.
+(I + s Z_S' Z_S)^-1 = I - Z_S' (I / s + Z_S Z_S')^-1 Z_S, or left to conjugate gradients where both are large, or the
+rows sparse.
 
 Many rows start where a sample of them ends: n / k rows at k times their prices have nearly the weights of all rows, for
 a k-th of the work, and their last penalty s becomes s / k, for as many more rows share the curvature.
@@ -28,7 +29,6 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.sparse.linalg import LinearOperator, cg
 
 from qed.optimization.svm.grams import squares
 from qed.optimization.svm.problem import Bracket, Rows, dual, linear, values
@@ -36,6 +36,9 @@ from qed.optimization.svm.problem import Bracket, Rows, dual, linear, values
 Array = np.ndarray
 DENSE = 1500
 """Systems up to this size are factored."""
+SPARSE, TURNS, NEAR = 300, 100, 1e-2
+"""Systems of sparse rows above this size are left to so many turns of conjugate gradients first, which mostly bring
+the rest down to this part: near the end, where the penalty is large, they do not, and the system is factored."""
 NEWTON = 50
 """Newton steps for one augmented Lagrangian at most."""
 GROWTH = 3.0
@@ -202,8 +205,11 @@ def newton(rows: Any, penalty: float, gradient: Array) -> Array:
     n, d = rows.shape
     if n == 0:
         return gradient
-    if min(n, d) > DENSE:
-        return cg(_Hessian(rows, penalty), gradient, rtol=1e-4, maxiter=200)[0]
+    large = min(n, d) > DENSE
+    if large or (sparse.issparse(rows) and min(n, d) > SPARSE):
+        found, near = conjugate(rows, penalty, gradient)
+        if large or near:
+            return found
     if d <= n:
         return solve_definite(_dense(rows.T @ rows) * penalty, 1.0, gradient)
     return gradient - rows.T @ solve_definite(_dense(rows @ rows.T), 1.0 / penalty, rows @ gradient)
@@ -231,15 +237,26 @@ def _dense(matrix: Any) -> Array:
     return matrix.toarray() if sparse.issparse(matrix) else np.array(matrix)
 
 
-class _Hessian(LinearOperator):
-    """v -> v + s Z_S' Z_S v."""
+def conjugate(rows: Any, penalty: float, right: Array) -> tuple[Array, bool]:
+    """(I + s Z_S' Z_S)^-1 right by conjugate gradients, and whether it came near; an end on the way lowers phi, too.
 
-    def __init__(self, rows: Any, penalty: float) -> None:
-        self.rows, self.penalty = rows, penalty
-        super().__init__(np.float64, (rows.shape[1], rows.shape[1]))
-
-    def _matvec(self, x: Array) -> Array:
-        return x + self.penalty * (self.rows.T @ (self.rows @ x))
+    >>> found, near = conjugate(np.eye(2), 1.0, np.array([2.0, 4.0]))
+    >>> found.tolist(), near
+    ([1.0, 2.0], True)
+    """
+    found, rest = np.zeros(len(right)), right.copy()
+    way, size = rest.copy(), float(rest @ rest)
+    goal = NEAR**2 * size
+    for _ in range(TURNS):
+        if size <= goal:
+            break
+        turned = way + penalty * (rows.T @ (rows @ way))
+        step = size / float(way @ turned)
+        found += step * way
+        rest -= step * turned
+        before, size = size, float(rest @ rest)
+        way = rest + (size / before) * way
+    return found, size <= goal
 
 
 def exact_step(weights: Array, direction: Array, wanted: Array, rate: Array, along: Array, prices: Array) -> float:
