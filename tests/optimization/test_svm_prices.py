@@ -1,5 +1,6 @@
 """Kernel machines with high prices: a smooth kernel is factored, doubtful sums are made again, the gap is reached."""
 
+import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -83,3 +84,24 @@ def test_a_factor_ends_at_the_rank_and_not_beyond_what_is_asked():
     assert factored.factor(np.eye(40), most=30) is None
     zero = factored.factor(np.zeros((3, 3)))
     assert zero is not None and np.allclose(zero @ zero.T, 0.0)
+
+
+@pytest.mark.parametrize("machine", [qed.SVC(), qed.LinearSVC()])
+def test_what_is_claimed_to_the_last_digits_is_verified_too(machine):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 3))
+    labels = (rows[:, 0] > 0).astype(int)
+    for some, called in (([[1.0], [1.0]], [0, 1]), (rows * [1e8, 1.0, 1e-8], labels), (rows * 1e-150, labels)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # nothing tells some of the classes apart
+            machine.fit(some, called)
+        assert machine.explain().check()
+
+
+def test_numbers_beyond_what_is_proved_are_refused():
+    for machine in (qed.SVC(C=1e-300), qed.LinearSVC(C=1e300)):
+        with pytest.raises(ValueError, match="C must lie between"):
+            machine.fit([[0.0], [1.0]], [0, 1])
+    for machine in (qed.SVC(kernel="linear"), qed.LinearSVC()):
+        with pytest.raises(ValueError, match="scale the rows"):
+            machine.fit([[0.0], [1e150]], [0, 1])

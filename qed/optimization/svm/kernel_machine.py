@@ -16,7 +16,7 @@ from qed.optimization.svm import kernel as kernels
 from qed.optimization.svm.decomposition import by_estimator, by_matrix
 from qed.optimization.svm.grams import KERNELS, Gram, variance
 from qed.optimization.svm.machine import Fit, Machine, check_is_fitted, validate_data
-from qed.optimization.svm.problem import Bracket
+from qed.optimization.svm.problem import Bracket, confirm_range
 from qed.optimization.svm.problem import Machine as Solution
 from qed.optimization.svm.semidefinite import ROWS, confirm_kernel
 
@@ -118,6 +118,7 @@ class SVC(Machine):
         diagonals = self._gram.diagonals(rows)
         mirrored = self.kernel == "rbf" and not sparse.issparse(rows)
         kernel = kernels.Kernel(self._block_of(rows), len(used), diagonals, mirrored)
+        confirm_range(float(np.max(kernel.diagonals)))
         if callable(self.kernel):
             self._confirm(kernel, index[used])
         found, steps = self._near(kernel, rows, signs[used], prices[used])

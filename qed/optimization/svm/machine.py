@@ -19,7 +19,7 @@ from qed.answer import Reason
 from qed.certificates.duality_gap import DualityGap
 from qed.errors import QedError
 from qed.optimization.svm.explanation import Held, Tried, explained, offset_is_shrunk, tells_nothing
-from qed.optimization.svm.problem import Bracket
+from qed.optimization.svm.problem import LONGEST, Bracket
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -144,6 +144,9 @@ class Machine(ClassifierMixin, BaseEstimator):
             if not (isinstance(number, int | float | np.number) and 0 < number < math.inf):
                 msg = f"{name} must be a positive number, and it is {number!r}"
                 raise ValueError(msg)
+        if not 1.0 / LONGEST <= self.C <= LONGEST:
+            msg = f"C must lie between {1.0 / LONGEST:g} and {LONGEST:g}, where float64 proves, and it is {self.C!r}"
+            raise ValueError(msg)
         if self.max_iter < 1:
             msg = f"max_iter must be 1 or more, and it is {self.max_iter!r}"
             raise ValueError(msg)

@@ -33,6 +33,10 @@ UNIT = 2.0**-53
 TINY = 2.0**-1022
 SPARE = 8
 """Roundings that the bounds themselves may cost."""
+WIDE = 64
+"""Roundings of the last additions: those of the finder, and of who verifies with other ones."""
+LONGEST = 1e100
+"""Rows and prices up to here: products of larger ones leave the range of the numbers."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,18 @@ class Rows:
             across, down = (np.asarray(squares.sum(axis=axis)).ravel() for axis in (1, 0))
         else:
             across, down = np.einsum("ij,ij->i", rows, rows), np.einsum("ij,ij->j", rows, rows)
+        confirm_range(float(across.max(initial=0.0)))
         up = 1.0 + spread(max(n, d))
         return cls(rows, np.sqrt(across * up + d * TINY) * up, np.sqrt(down * up + n * TINY) * up)
+
+
+def confirm_range(square: float) -> None:
+    """Raise ValueError where the square of a row's length is too large for proofs in float64."""
+    if not square <= LONGEST**2:
+        msg = (
+            f"the longest row has the square {square:.3g}, and proofs in float64 end at {LONGEST**2:g}: scale the rows"
+        )
+        raise ValueError(msg)
 
 
 def values(margins: Array, weights: Array, prices: Array) -> float:
@@ -133,8 +147,8 @@ def hinges(margins: Array) -> Array:
 
 
 def outward(primal: float, dual: float) -> Bracket:
-    """The two bounds, moved apart by the roundings of the last two additions."""
-    room = SPARE * UNIT
+    """The two bounds, moved apart by the roundings of the last additions, here and where they are verified."""
+    room = WIDE * UNIT
     return Bracket(primal + room * abs(primal), dual - room * abs(dual))
 
 
