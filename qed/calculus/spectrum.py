@@ -112,6 +112,8 @@ def spectrum(
         missing = Missing("a Hessian-vector product is not finite", "a point off the corner", "QED210")
         return _unknown(function, missing)
     answer = _answer(case, krylov, products, k, which, seed)
+    if answer.value is not None:
+        answer = replace(answer, headline=f"{answer.headline}{_beyond(answer.value, tol)}")
     meta = {"dtype": function.dtype, "seconds": time.monotonic() - started, "seed": seed}
     return replace(answer, findings=findings, subject=function.title("parameter"), meta=meta)
 
@@ -206,6 +208,13 @@ def _answer(case: Case, krylov: Krylov, products: Products, k: int, which: str, 
         headline=f"The {ends} that was found is {first}: {told or 'spread over all parameters'}.",
         recheck=lambda: _again(case, products, values, errors, k, which, seed + 1),
     )
+
+
+def _beyond(found: Spectrum, tol: float) -> str:
+    """How many errors exceed the tolerance, in words: the search ended early, or rounding is larger."""
+    sizes = np.abs(found.eigenvalues)
+    wide = int(np.sum(found.errors > tol * np.maximum(sizes, 1e-2 * np.max(sizes, initial=0.0))))
+    return f" {wide} of {len(sizes)} errors exceed the tolerance, {tol:g} of the eigenvalue." if wide else ""
 
 
 def _again(case: Case, products: Products, values: Array, errors: Array, k: int, which: str, seed: int) -> bool:

@@ -507,6 +507,9 @@ def test_an_interruption_gives_what_is_known():
 
     answer = qed.spectrum(fun, at, k=4, tol=1e-12, progress=progress)
     assert len(steps) == 12 and answer.products <= 12 + 4
+    wide = int(np.sum(answer.errors > 1e-12 * np.abs(answer.eigenvalues)))
+    assert wide and f" {wide} of 4 errors exceed the tolerance, 1e-12 of the eigenvalue." in answer.headline
+    assert "exceed" not in qed.spectrum(fun, at, k=4).headline
     for value, error in zip(answer.eigenvalues, answer.errors, strict=True):
         assert np.min(np.abs(truth - value)) <= error
     assert qed.spectrum(fun, at, k=4, tol=1e-12, budget=1e-6).products <= 10
