@@ -346,3 +346,11 @@ def test_a_layer_norm_by_hand_is_answered():
 
     x = jnp.array([1, 2, -0.5], jnp.float32)
     assert np.allclose(qed.stabilize(normalised)(x), normalised(x), rtol=1e-6)
+
+
+def test_a_multiple_of_a_unit_vector_is_scaled_far_from_all_probes():
+    """x / sqrt(mean(x^2)) is sqrt(3) times the unit vector; no probe is so large that a square overflows."""
+    stable = qed.stabilize(lambda x: x / jnp.sqrt(jnp.mean(x**2)))
+    for size in (1e25, 1e-25):
+        found = stable(jnp.array([1 * size, 2 * size, -0.1 * size], jnp.float32))
+        assert np.allclose(found, np.sqrt(3 / 5.01) * np.array([1, 2, -0.1]), rtol=1e-6)

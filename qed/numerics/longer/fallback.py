@@ -306,7 +306,8 @@ def _with_tangents(points: Sequence[np.ndarray], short: Rewritten) -> list[np.nd
 
 def names(changes: Sequence[Change]) -> frozenset[str]:
     """Which rewritings made some changes; "scaled" is what keeps squares from overflowing, far from all probes."""
-    scaled = {"scaled" for change in changes if change.new is not None and change.new.operation in SCALED}
+    new = [change.new for change in changes if change.new is not None]
+    scaled = {"scaled" for node in new if {node.operation, *(child.operation for child in node.children)} & SCALED}
     return frozenset(change.rewriting for change in changes) | scaled
 
 
