@@ -26,7 +26,8 @@ FLOOR = 1e-14
 """Below which part of its first value, or of the limit, an error is taken for rounding."""
 QUADRATIC = 1.5
 """From which order seen on convergence is called quadratic; its limit is 2, which few iterates in float64 show."""
-
+CUBIC = 2.5
+"""From which order on it is called cubic, up to one more; beyond, superlinear is all that is said."""
 NEARER = 0.1
 """Which part of an error a step must leave at most where an order above 1 is told: 3, 2, 1 has the order 1.7."""
 
@@ -99,4 +100,6 @@ def order(errors: Array, floor: float) -> tuple[str, float]:
     seen = math.log(c / b) / math.log(b / a)
     if seen < 1.2 or c > NEARER * b:
         return "linear", c / b
-    return ("quadratic" if seen > QUADRATIC else "superlinear"), seen
+    if QUADRATIC < seen <= CUBIC:
+        return "quadratic", seen
+    return ("cubic" if CUBIC < seen <= CUBIC + 1 else "superlinear"), seen

@@ -36,6 +36,7 @@ from qed.optimization.point import (
     as_tree,
     bends_beyond,
     bottomless,
+    constant,
     fall_for_ever,
     fallen,
     falls,
@@ -244,6 +245,7 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     if nature == "minimum" or not point.negative:
         sure = "" if nature == "minimum" else " as far as was looked"
         text = f"A flat minimum{sure}: f is determined and x is not, f does not bend along {names or 'some direction'}."
+        text = constant(case, int(point.flat)) or text
         return case.says(Ending.FLAT_MINIMUM, text, parts=(part,))
     return case.unknown(Ending.UNDECIDED, "Undecided: some curvatures are zero up to rounding.", "higher derivatives")
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from qed.answer import Answer, Reason
 from qed.calculus.hessian import flatten
+from qed.calculus.sparse import SparseHessian
 from qed.errors import QedError
 from qed.graph.function import confirm_known, read
 from qed.graph.trace import is_float
@@ -26,7 +27,7 @@ from qed.optimization.constrained.answering import minimize_constrained
 from qed.optimization.judging import judged
 from qed.optimization.methods import named, seen
 from qed.optimization.objective import Objective, Seen
-from qed.optimization.portfolio import elsewhere, farther, solve
+from qed.optimization.portfolio import DEAR, by_gradients, elsewhere, farther, price, solve
 from qed.optimization.repeatable import called_back, check_repeatable, check_same
 from qed.optimization.running import Ended, run
 from qed.optimization.second_order import held_as
@@ -126,6 +127,10 @@ def minimize(
             runs.append(_as_one(fun, x0, args, objective, each, tol, 1000 if max_steps is None else max_steps))
         elif own and chosen == "newton":
             ended, told = solve(objective, each, box, tol, most)
+            runs.append(ended)
+            notes = (*notes, *told)
+        elif own and chosen == "l-bfgs" and price(objective) > DEAR:
+            ended, told = by_gradients(objective, each, box, tol, most)
             runs.append(ended)
             notes = (*notes, *told)
         elif updates is None:
@@ -291,6 +296,10 @@ def _chosen(objective: Objective, box: Bounds, method: str | None) -> tuple[str,
         return "l-bfgs", Reason("method", text="l-bfgs: the gradient has no derivative", role="method")
     if curvature.kind == "products" and not box.open:
         return "l-bfgs", Reason("method", text=f"l-bfgs, projected: {curvature.why}", role="method")
+    dear = price(objective)
+    if dear > DEAR and isinstance(curvature.hessian, SparseHessian):
+        times = f"{curvature.hessian.products:,} products, {dear:.1e} operations"
+        return "l-bfgs", Reason("method", text=f"l-bfgs: a Hessian would take {times}", role="method")
     return "newton", Reason("method", text=f"newton: {curvature.why}", role="method")
 
 

@@ -290,6 +290,21 @@ def singular(case: Judged, values: Array, vectors: Array) -> str | None:
     )
 
 
+def constant(case: Judged, flat: int) -> str:
+    """The sentence on a function whose value is the same at all of some points, near and far; empty where it is not."""
+    n, size = len(case.here.x), max(1.0, float(np.linalg.norm(case.here.x)))
+    if flat < n or np.any(case.here.g):
+        return ""
+    tried = [(direction, t * size) for direction in around(n, 8, case.seed) for t in (-10.0, -1.0, 1e-3, 1.0, 10.0)]
+    points = [case.bounds.project(case.here.x + t * d / np.linalg.norm(d)) for d, t in tried]
+    if not all(case.objective.at(point).f == case.here.f for point in points):
+        return ""
+    return (
+        f"A flat minimum as far as was looked: f looks constant, {case.here.f:.8g} here and at all of {len(points)} "
+        f"points up to {10 * size:.3g} away."
+    )
+
+
 def with_code(answer: Answer[Verdict]) -> Answer[Verdict]:
     """The answer with the code of what the point is, unless it has that one already."""
     code = None if answer.value is None else FOUND.get(answer.value.kind)

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Reason
+from qed.domains.cost import count
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.running import DENSE, Ended, by_model, run, small
@@ -35,6 +36,8 @@ FEW, LOWER = 200, 1e-6
 """Steps of each method from a start of whose end no test tells what it is, and how much lower, relative, is lower."""
 FINER, FURTHER = 1e-4, 50
 """By what factor the tolerance is made finer where within it no test tells what a point is, and for how many steps."""
+DEAR = 2e9
+"""From so many operations on, a second or so, a Hessian is not made at each step."""
 UNLIKE = 100.0
 """From which ratio of the numbers of a start its units are worth a try."""
 
@@ -86,6 +89,31 @@ def solve(objective: Objective, start: Seen, bounds: Bounds, tol: float, most: i
         tried["newton, from the lowest"] = run(objective, tried[best].here, bounds, "newton", tol, most)
         best = _lowest(objective, tried)
     return replace(tried[best], steps=sum(each.steps for each in tried.values())), (_words(objective, tried),)
+
+
+def price(objective: Objective) -> float:
+    """How many operations a Hessian takes, where it is made of products with no sum of squares behind it; else 0."""
+    try:
+        kind, hessian = objective.curvature.kind, objective.curvature.hessian
+    except NotImplementedError:  # the gradient has no derivative
+        return 0.0
+    if kind != "dense" or hessian is None or objective.squares is not None:
+        return 0.0
+    function = objective.function
+    return hessian.products * count(function.graph, function.traced.free).sweep
+
+
+def by_gradients(
+    objective: Objective, start: Seen, bounds: Bounds, tol: float, most: int
+) -> tuple[Ended, tuple[Reason, ...]]:
+    """L-BFGS, where a Hessian is dear; Newton's method from where it ends with a slope left."""
+    first = run(objective, start, bounds, "l-bfgs", tol, most)
+    if first.how in ("stationary", "away") or not first.here.finite:
+        return first, ()
+    on = run(objective, first.here, bounds, "newton", tol, most)
+    tried = {"l-bfgs": first, "newton, from there": on}
+    best = tried[_lowest(objective, tried)]
+    return replace(best, steps=first.steps + on.steps), (_words(objective, tried),)
 
 
 def elsewhere(

@@ -33,7 +33,7 @@ from qed.errors import QedError
 from qed.graph.function import read
 from qed.optimization.bounds import bounds_of, spread
 from qed.optimization.contraction import contraction, seen_factor
-from qed.optimization.convergence import factor, left_flat, order, rounding
+from qed.optimization.convergence import CUBIC, factor, left_flat, order, rounding
 from qed.optimization.cycles import refuted
 from qed.optimization.iterates import at, constants, descended, fixed, limit_of, minimum_within, newton, polished
 from qed.optimization.objective import Wide
@@ -59,12 +59,12 @@ class Rate:
 
     Args:
         method: its name.
-        kind: 'linear', 'sublinear', 'superlinear', 'quadratic', 'finite' where Newton's method is at the limit, up to
-            rounding, before three errors show an order, or 'none' where the last steps came no nearer.
+        kind: 'linear', 'sublinear', 'superlinear', 'quadratic', 'cubic', 'finite' where Newton's method is at the
+            limit, up to rounding, before three errors show an order, or 'none' where the last steps came no nearer.
         predicted: the factor a step by the curvatures at the limit; for Newton's method the order 2; None where the
             curvatures do not predict one.
-        observed: the factor a step of the iterates; for 'superlinear' and 'quadratic' the order; for 'sublinear' the
-            power p of f - f* ~ k^-p; for 'finite' the number of steps.
+        observed: the factor a step of the iterates; for 'superlinear', 'quadratic', 'cubic' the order; for 'sublinear'
+            the power p of f - f* ~ k^-p; for 'finite' the number of steps.
         step, momentum: that were used; None for Newton's method.
         condition: the largest over the smallest curvature (above zero) at the limit; inf where there is none.
         errors: (steps + 1,) distances from the limit.
@@ -270,8 +270,10 @@ def _sentence(value: Rate) -> str:
             f"{value.method} converges without a factor a step: f - f* falls like k^-{value.observed:.3g}, "
             "since a curvature at the limit is zero"
         )
-    if value.kind in ("superlinear", "quadratic"):
-        return f"{value.method} converges with the order {value.observed:.3g}: the digits that are right multiply"
+    if value.kind in ("superlinear", "quadratic", "cubic"):
+        more = value.predicted is not None and value.observed > CUBIC
+        why = ", more than the order 2 of every regular minimum" if more else ""
+        return f"{value.method} converges with the order {value.observed:.3g}{why}: the digits that are right multiply"
     seen = _near_one(value.observed)
     told = f"{value.method} multiplies the error by {seen} a step"
     if value.kind == "none":

@@ -88,3 +88,17 @@ def test_from_a_plateau_of_which_no_test_tells_what_it_is_another_method_goes():
 def test_a_sum_of_squares_that_reached_its_least_possible_value_is_decided():
     answer = qed.minimize(lambda x: (x[0] - 5.0) ** 2 + x[1] ** 2 * x[2] ** 2 + x[1] ** 6, jnp.array([2.0, 5.0, 1.0]))
     assert str(answer.reason) in ("minimum", "flat_minimum") and answer.fun < 1e-8
+
+
+def test_where_a_hessian_is_dear_gradients_are_asked_first(monkeypatch):
+    rows = np.random.default_rng(0).standard_normal((10, 4))
+
+    def loss(w):
+        return jnp.sum(jnp.logaddexp(0.0, -rows @ w)) + w @ w
+
+    usual = qed.minimize(loss, jnp.zeros(4))
+    monkeypatch.setattr("qed.optimization.minimize.DEAR", 100.0)
+    dear = qed.minimize(loss, jnp.zeros(4))
+    assert (usual.method, dear.method) == ("newton", "l-bfgs")
+    assert any("a Hessian would take 4 products" in str(reason.text) for reason in dear.reasons)
+    assert np.allclose(usual.x, dear.x, atol=1e-3) and str(dear.reason) == "minimum"

@@ -45,6 +45,13 @@ def test_newton_multiplies_its_digits():
     assert regular.observed == pytest.approx(2.0, abs=0.3)
 
 
+def test_newton_is_cubic_where_the_third_derivative_vanishes():
+    """Of x^2 + x^4 a step leaves 8 x^3 / (2 + 12 x^2)."""
+    answer = qed.rate(lambda x: x**2 + x**4, 1.0, method="newton", steps=8)
+    assert answer.kind == "cubic" and answer.observed == pytest.approx(3.0, abs=0.05)
+    assert "more than the order 2" in answer.headline
+
+
 def quartic(x):
     return x**4
 

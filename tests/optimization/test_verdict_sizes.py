@@ -52,3 +52,10 @@ def test_a_matrix_of_all_pairs_is_never_made():
         corner = qed.verdict(lambda x: jnp.sum(jnp.abs(x)) + jnp.sum(x**2), jnp.full(n, 1e-3))
     assert str(answer.reason) == "budget_spent"
     assert str(corner.kind) in ("kink", "not_stationary")
+
+
+def test_a_constant_is_called_constant():
+    for fun in (lambda x: 3.0 + 0 * jnp.sum(x), lambda x: jnp.asarray(3.0)):
+        assert "looks constant" in qed.minimize(fun, jnp.ones(2)).headline
+        assert "looks constant" in qed.critical_point(fun, jnp.ones(2)).headline
+    assert "looks constant" not in qed.minimize(lambda x: (x[0] - x[1]) ** 4, jnp.ones(2)).headline

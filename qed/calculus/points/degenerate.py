@@ -288,6 +288,8 @@ def _headline(value: CriticalPoint, motions: list[Motion], n: int) -> str:
             "A symmetry of the function explains it" if value.flat == 1 else "Symmetries of the function explain them"
         )
         return f"Degenerate: {which}. {many}, and the point is a {value.nature}, not a strict one."
+    if len(motions) >= n == value.flat:
+        return f"Degenerate: {which}, and f is the same along every direction that was moved along: it looks constant."
     if motions:
         count = "all" if len(motions) >= value.flat else f"{len(motions)}"
         why = f" Symmetries of the function explain {count} of them." if value.flat > 1 else " A symmetry explains it."
