@@ -182,6 +182,7 @@ def pyhessian(peer: Peer, k: int) -> dict[str, Any]:
 
     count = [0]
     _counted(count)
+    torch.manual_seed(0)
     begun = time.process_time()
     found = hessian(peer.model, peer.criterion, data=(peer.x, peer.y), cuda=False)
     values, vectors = found.eigenvalues(top_n=k)
