@@ -16,22 +16,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jax.core import Tracer
 
 from qed.answer import Answer, Missing
 from qed.graph.trace import is_float
 from qed.optimization.solution import Ending, Multipliers, Solution, Verdict
 from qed.standing import Standing
-
-
-def is_traced(*trees: Any) -> bool:
-    """Whether a number is not known, because a program is being made of what is asked.
-
-    Example:
-        >>> is_traced(1.0), jax.eval_shape(lambda x: jnp.asarray(is_traced(x)), 1.0).dtype
-        (False, dtype('bool'))
-    """
-    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(trees))
 
 
 @partial(jax.jit, static_argnames=("fun", "most"))
@@ -94,3 +83,21 @@ def under_a_trace(fun: Callable[..., Any], x: Any, args: tuple[Any, ...], tol: f
     )
     missing = Missing("traced: under jit or vmap the numbers are not known", "qed.verdict on the point that comes out")
     return Answer("the point is a minimum", Standing.UNKNOWN, solution, missing=(missing,))
+
+
+def verdict_under_a_trace(fun: Callable[..., Any], x: Any, args: tuple[Any, ...]) -> Answer[Verdict]:
+    """The answer of `qed.verdict` under jit or vmap: value and gradient, and no verdict."""
+    leaves, tree = jax.tree.flatten(x)
+    free = [i for i, leaf in enumerate(leaves) if is_float(leaf)]
+
+    def loss(parameters: Any) -> Any:
+        parts = dict(zip(free, parameters, strict=True))
+        return fun(jax.tree.unflatten(tree, [parts.get(i, leaf) for i, leaf in enumerate(leaves)]), *args)
+
+    value, slope = jax.value_and_grad(loss)(tuple(jnp.asarray(leaves[i]) for i in free))
+    largest: Any = optax.tree_utils.tree_max(jax.tree.map(lambda g: jnp.max(jnp.abs(g), initial=0.0), slope))
+    told = Verdict(Ending.UNDECIDED, value, largest, float("nan"))
+    missing = Missing(
+        "traced: under jit or vmap the numbers are not known", "qed.verdict outside of the transformation"
+    )
+    return Answer("the point is a minimum", Standing.UNKNOWN, told, missing=(missing,))

@@ -24,6 +24,7 @@ from qed.graph.trace import is_float
 from qed.optimization.beside import beside, placed_from
 from qed.optimization.bottom import at_the_bottom
 from qed.optimization.bounds import Bounds
+from qed.optimization.corner import in_the_corner, of_bounds
 from qed.optimization.edges import in_steps
 from qed.optimization.endless import endless
 from qed.optimization.gain import near_by
@@ -339,10 +340,13 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
         and values[0] < -max(1e-8, case.rounding(len(values))) * max(abs(values[-1]), 1e-300)
         and falls(case, [vectors[:, 0]])
     ):
-        held_ones = "" if not count else f"{count} parameter{'s are' if count > 1 else ' is'} held by bounds, and "
         way = case.named(vectors[:, 0])
-        text = f"Not a minimum: {held_ones}along {way} f falls, with a curvature of {values[0]:.3g}."
+        text = f"Not a minimum: {of_bounds(count)}along {way} f falls, with a curvature of {values[0]:.3g}."
         return case.says(Ending.SADDLE, text, direction=as_tree(case, vectors[:, 0]), **dict[str, Any](ends))
+    if len(values) and values[0] < -max(1e-8, case.rounding(len(values))) * abs(values[-1]):
+        corner = in_the_corner(case, held)
+        if corner is not None:
+            return corner
     free = np.where(held, 0.0, box.slope(here.x, here.g))
     gain = 0.0
     if len(values) and values[0] > case.rounding(len(values)) * abs(values[-1]):
@@ -362,8 +366,8 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
                 if part.value is not None and part.value.kind == "degenerate":
                     return _degenerate(case, part)
             text = (
-                f"A flat minimum as far as was looked: {count} parameters are held by bounds, and along some "
-                "direction of the others f bends by no more than rounding explains."
+                f"A flat minimum as far as was looked: {of_bounds(count)}along some direction "
+                f"{'of the others ' * (count > 0)}f bends by no more than rounding explains."
             )
             return case.says(Ending.FLAT_MINIMUM, text, **dict[str, Any](ends))
         return stopped_short(case, ends)

@@ -20,9 +20,10 @@ from qed.calculus.sparse import SparseHessian
 from qed.errors import QedError
 from qed.graph.function import confirm_known, read
 from qed.graph.trace import is_float
+from qed.graph.tracers import closes_over_tracers, is_traced
 from qed.optimization.bounds import Bounds, bounds_of, drawn
 from qed.optimization.compass import compass
-from qed.optimization.compiled import descend, is_traced, under_a_trace
+from qed.optimization.compiled import descend, under_a_trace
 from qed.optimization.constrained.answering import minimize_constrained
 from qed.optimization.judging import judged
 from qed.optimization.methods import named, seen
@@ -96,8 +97,9 @@ def minimize(
     _options(tol, max_steps, starts)
     if compiled:
         _compilable(method, bounds, constrained)
-    plain = method is None and bounds is None and not constrained and starts == 1
-    if (compiled or plain) and is_traced(x0, args):
+    plain = bounds is None and not constrained and starts == 1
+    plain = plain and updates_of(method) is None and (method is None or bool(named(method)))
+    if (compiled or plain) and (is_traced(x0, args) or closes_over_tracers(fun)):
         return under_a_trace(fun, x0, args, tol, 1000 if max_steps is None else max_steps)
     if constrained:
         return minimize_constrained(

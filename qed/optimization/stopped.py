@@ -34,7 +34,7 @@ def stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
     near = kink_nearby(case)
     if near is not None:
         return near
-    slope_ok = [u for u in units(case)[:1] if float(case.here.g @ u) < 0]
+    slope_ok = [u for u in (units(case)[:1] or _inward(case)) if float(case.here.g @ u) < 0]
     if falls(case, slope_ok):
         if case.ended is not None and case.ended.how == "stationary":
             text = f"Undecided: the gradient, {case.left:.3g}, is within the tolerance, and f still falls along it."
@@ -50,3 +50,10 @@ def stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
         return case.says(Ending.NOISE_FLOOR, text, **dict[str, Any](ends))
     text = f"Undecided: the gradient is {case.left:.3g}, and no test told what the point is."
     return case.unknown(Ending.UNDECIDED, text, "a second derivative, or a better scaling", **dict[str, Any](ends))
+
+
+def _inward(case: Judged) -> list[np.ndarray]:
+    """The direction down the slope within the bounds, where no parameter is free of them."""
+    way = -case.bounds.slope(case.here.x, case.here.g)
+    size = float(np.linalg.norm(way))
+    return [way / size] if 0 < size < np.inf else []

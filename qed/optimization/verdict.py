@@ -15,7 +15,9 @@ from typing import Any
 from qed.answer import Answer
 from qed.errors import QedError
 from qed.graph.function import confirm_known, read
+from qed.graph.tracers import closes_over_tracers, is_traced
 from qed.optimization.bounds import bounds_of
+from qed.optimization.compiled import verdict_under_a_trace
 from qed.optimization.constrained.verdict_at import verdict_at
 from qed.optimization.judging import judged
 from qed.optimization.objective import Objective
@@ -45,7 +47,8 @@ def verdict(
             inequality, lower, upper; without them they are recovered from the point.
 
     Returns:
-        An answer whose value is a `Verdict`; `kind` is one of `qed.optimization.solution.Ending`.
+        An answer whose value is a `Verdict`; `kind` is one of `qed.optimization.solution.Ending`. Under jit or vmap,
+        without constraints, value and gradient are computed, and the answer is UNKNOWN.
 
     Raises:
         QedError: QED002 to QED010 as `qed.graph.function.read` does; QED007 for a point outside the bounds, or
@@ -61,6 +64,9 @@ def verdict(
     began = time.perf_counter()
     if type(x).__module__.startswith("scipy.optimize") and hasattr(x, "x"):
         x = x.x
+    plain = equality is None and inequality is None
+    if plain and (is_traced(x, args) or closes_over_tracers(fun)):
+        return verdict_under_a_trace(fun, x, args)
     if equality is not None or inequality is not None:
         return verdict_at(
             fun, x, args, equality=equality, inequality=inequality, bounds=bounds, multipliers=multipliers

@@ -90,7 +90,8 @@ def unsatisfiable(problem: Constrained, words: Told, kkt: KKT) -> tuple[Told, Sa
     listed = [f"{w:.6g} {name}" if w != 1 else name for name, w in found.weights]
     named = ", ".join(name for name, _ in found.weights[:6])
     named += f" and {len(listed) - 6} more" if len(listed) > 6 else ""
-    inside = "" if problem.bounds.open else " within the bounds"
+    bounded = problem.bounds.open or any("bound of" in name for name, _ in found.weights)  # said by their names
+    inside = "" if bounded else " within the bounds"
     alone = len(found.weights) == 1
     text = (
         f"Infeasible: nothing satisfies {named}{inside}."

@@ -16,6 +16,7 @@ import scipy.optimize
 import scipy.sparse
 import scipy.sparse.linalg
 
+from qed.optimization.cone import Least, least_on_cone
 from qed.optimization.constrained.polish import KKT, active_set
 from qed.optimization.constrained.problem import Constrained
 
@@ -79,6 +80,24 @@ def _size(problem: Constrained, kkt: KKT, H: Any) -> float:
         own = problem.derivatives.second(kkt.seen.x, np.zeros(problem.rows), 1.0)
         parts += [own, own - H]
     return float(max(abs(part).max() if min(part.shape) else 0.0 for part in parts))
+
+
+def on_the_cone(problem: Constrained, kkt: KKT, zero: float) -> Least | None:
+    """The least curvature along the directions that the constraints allow, those with no force to one side only.
+
+    None where they are too many.
+    """
+    if problem.sparse:
+        return None
+    active, y = active_set(problem, kkt), kkt.multipliers
+    weak = 1e-7 * max(1.0, float(np.abs(kkt.seen.g).max(initial=0.0)))
+    unit, fixed = np.eye(problem.n), np.flatnonzero(problem.bounds.lower == problem.bounds.upper)
+    held = (active.rows < problem.equalities) | (y.y[active.rows] > weak)
+    low, high = (np.setdiff1d(side, fixed) for side in (active.lower, active.upper))
+    strict_low, strict_high = y.lower[low] > weak, y.upper[high] > weak
+    equal = [kkt.seen.J[active.rows[held]], unit[low[strict_low]], unit[high[strict_high]], unit[fixed]]
+    above = [kkt.seen.J[active.rows[~held]], unit[low[~strict_low]], -unit[high[~strict_high]]]
+    return least_on_cone(problem.hessian(kkt.seen.x, y.y), np.vstack(equal), np.vstack(above), zero)
 
 
 def falls(problem: Constrained, kkt: KKT) -> float | None:

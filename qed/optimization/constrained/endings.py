@@ -14,6 +14,7 @@ from qed.optimization.constrained.engine import Said
 from qed.optimization.constrained.fritz_john import FritzJohn, balance, fritz_john
 from qed.optimization.constrained.limits import limit
 from qed.optimization.constrained.nearby import climbs, lower_nearby
+from qed.optimization.constrained.one_sided import one_sided
 from qed.optimization.constrained.polish import KKT
 from qed.optimization.constrained.portfolio import LARGE, Solved, bends_down, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained
@@ -217,6 +218,9 @@ def _kkt_point(problem: Constrained, best: Solved) -> Told:
         text = f"A minimum under the constraints: {held}, and along all that they allow to first order f rises."
         return Told(Ending.MINIMUM, text)
     if bend.strict < -bend.zero:
+        sided = one_sided(problem, best, held)
+        if sided is not None:
+            return sided
         text = (
             f"A KKT point: {held}; some constraints hold it with no force, and along directions that leave them the "
             f"Lagrangian bends by {bend.strict:.3g}."
@@ -254,6 +258,11 @@ def _in_conflict(problem: Constrained, best: Solved) -> Told:
     if found is None or not np.isfinite(found.violation):
         text = "Undecided: no solver found a point that satisfies the constraints, and the nearest was not found."
         return Told(Ending.UNDECIDED, text, "another start")
+    spent = any(outcome.said is Said.LIMIT for outcome in best.outcomes)
+    if spent and (found.violation <= SOLVED or found.stationary > 1e-5):
+        off = best.kkt.residuals.feasibility
+        text = f"The budget is spent: after {best.steps} steps the constraints are violated by {off:.1e}, relative."
+        return Told(Ending.BUDGET_SPENT, text, "more steps (max_steps=), or another start", near=found)
     if found.violation <= SOLVED:
         reached = "satisfies the constraints" if found.violation <= 1e-12 else f"is {found.violation:.1g} off them"
         text = f"Undecided: a point that {reached} was found, and no solver reached a minimum from there."

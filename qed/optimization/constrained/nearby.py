@@ -73,6 +73,20 @@ def _looked(problem: Constrained, kkt: KKT, vector: Array, far: tuple[float, ...
     return edge
 
 
+def bent_down(problem: Constrained, kkt: KKT, vector: Array, bend: float) -> tuple[Array, float] | None:
+    """A feasible point straight along a vector at which f is lower by what a negative curvature says, and its value."""
+    here, found = kkt.seen, None
+    size = max(1.0, float(np.linalg.norm(here.x)))
+    for t in NEAR:
+        x = here.x + t * size * vector
+        f, c = problem.values(x)
+        inside = np.array_equal(problem.bounds.project(x), x) and violated(problem, c) <= 1e-12
+        if not inside or not here.f - f > 0.25 * abs(bend) * (t * size) ** 2:
+            return None
+        found = found or (x, f)
+    return found
+
+
 def tangent(J: Array) -> Callable[[Array], Array]:
     """The projection onto the directions that keep rows with the Jacobian J to first order; all are, where none does.
 

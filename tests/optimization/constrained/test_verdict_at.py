@@ -161,7 +161,6 @@ def test_under_a_transformation_it_is_said_that_numbers_are_not_known():
     for ask in (
         lambda x: qed.minimize(f, x, **above).x,
         lambda x: qed.verdict(f, x, **above).fun,
-        lambda x: qed.verdict(f, x).fun,
         lambda y: qed.minimize(lambda x: f(x - y), np.zeros(2), **above).x,
         lambda y: qed.minimize(f, np.zeros(2), inequality=lambda x: x - y).x,
     ):
