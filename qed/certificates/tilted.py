@@ -5,28 +5,36 @@
 with the exponents added before anything is enclosed: on a cell the balls of exp(g), which may be huge, and of exp(u),
 which is tiny there, know nothing of each other. In the tails g + u may cancel, as x^2 / 2 under a normal law does. Z is
 a closed form (`qed.domains.masses`). Esscher, "On the probability function in the collective theory of risk",
-Skandinavisk Aktuarietidskrift 15 (1932).
+Skandinavisk Aktuarietidskrift 15 (1932). Where g leaves the power and the rate of u's tail as they are the two are not
+put together: the cells of f exp(u) are as good.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import jax
 import numpy as np
 
+from qed.certificates.cells import BITS, walked
 from qed.certificates.integral_parts import Part
 from qed.certificates.named_laws import checked, output_of
 from qed.domains.densities import NAMED
 from qed.domains.masses import log_mass
 from qed.domains.one_number import SAME
 from qed.domains.precision import flint
+from qed.domains.tail import Tail
+from qed.domains.tail_forms import NoOrder, Term
+from qed.errors import CertificateError
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Atom, Equation, Variable
 from qed.graph.trace import Traced, trace
 
+START = 64.0
+"""From where on the tails of g + u and u are looked at."""
 LARGEST = 16
 """Whole powers up to this size are taken apart."""
 
@@ -111,7 +119,23 @@ def tilted(traced: Traced, part: Any, node: str) -> Part | None:
 
     with jax.enable_x64(True):
         made = trace(joint, np.asarray(traced.parameters[0]), *map(np.float64, parameters))
+    if not any(_eased(made, name, parameters, side) for side, end in ((-1, cuts[0]), (1, cuts[-1])) if np.isinf(end)):
+        return None
     return Part(made, ("", (), cuts, weight, False), 1, node)
+
+
+def _eased(made: Traced, name: str, parameters: tuple[float, ...], side: int) -> bool:
+    """Whether the tail of g + u falls like another exponential of the same power than u does, or like none."""
+    domain, arb = Tail(START, BITS), flint().arb
+    x = Term(arb(side), Fraction(1), arb(0))
+    try:
+        own, law = (
+            domain.as_logarithm(walked(one, domain, x, k, name))
+            for one, k in ((made, 1), (NAMED[name].traced(parameters), 0))
+        )
+    except (NoOrder, CertificateError):
+        return False
+    return own.q < law.q or (own.q == law.q and bool(law.q) and not own.c.overlaps(law.c))
 
 
 def _value(traced: Traced, k: int) -> Callable[[Any], Any]:

@@ -25,6 +25,7 @@ def test_the_factors_of_a_quotient():
     [
         (lambda x: jnp.exp(0.48 * x * x), m.Normal(), 1 / math.sqrt(1 - 2 * STEEP)),
         (lambda x: x * jnp.exp(x) / jnp.exp(2 * x), m.Normal(), -math.exp(0.5)),
+        pytest.param(lambda x: jnp.exp(60 * (x - 30)), m.Normal(), 1.0, marks=pytest.mark.slow),
         (lambda x: jnp.exp(0.5 * x) * jnp.exp(-x) / 2.0, m.Exponential(1.0), 1 / 3),
         (lambda x: jnp.exp(2 * x), m.Uniform(0.0, 1.0), (math.exp(2) - 1) / 2),
     ],

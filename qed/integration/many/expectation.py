@@ -12,6 +12,7 @@ from typing import Any
 from qed.answer import Answer, Measured, Missing, Reason
 from qed.integration.many.proof import Proved, by_boxes, told
 from qed.integration.many.sampling import Sampled, sampled
+from qed.integration.many.sections import by_sections
 from qed.integration.many.separable import by_coordinates
 from qed.integration.many.separable import told as together
 from qed.integration.many.subject import Question
@@ -53,7 +54,12 @@ def _answer(question: Question) -> Answer[float]:
     proved = by_boxes(question)
     if proved.certificate is not None and _narrow(question, proved):
         return told(question, proved)
+    sections = by_sections(question) if proved.certificate is None else ""
+    if isinstance(sections, Answer):
+        return sections
     found = sampled(question)
+    if sections:
+        found = replace(found, problem=sections)
     if proved.certificate is None:
         return _measured(question, found, proved.problem) if not found.problem else _unknown(question, found)
     lower, upper = proved.certificate.lower, proved.certificate.upper

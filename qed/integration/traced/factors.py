@@ -82,6 +82,18 @@ def line_of(part: Part) -> Line:
     return LINES[part.family](*parameters)
 
 
+def log_counted(u: Callable[[Any], Any], part: Part) -> Any:
+    """The logarithm of the sum of exp(u(k)) m(k), m the masses of a law, or 1; NaN where more terms matter."""
+    if part.family in COUNTS or part.upper - part.lower < COUNTED:
+        k, logs = _counted(part)
+    else:
+        k = part.lower + jnp.arange(COUNTED, dtype=jnp.result_type(float))
+        logs = jnp.zeros_like(k)
+    terms = jax.vmap(u)(k) + logs
+    unseen = (part.upper - part.lower >= COUNTED) & ~(terms[-1] < jnp.max(terms) - ENDED)
+    return jax.scipy.special.logsumexp(jnp.where(unseen, math.nan, terms))
+
+
 def _counted(part: Part) -> tuple[Any, Any]:
     """Whole numbers from the lower end on."""
     if part.family not in COUNTS and not (part.upper - part.lower < COUNTED):

@@ -38,7 +38,7 @@ def panels(line: Line, count: int, h: Callable[[Any], Any] | None) -> Any:
     lower, upper = jnp.asarray(line.lower, jnp.result_type(float)), jnp.asarray(line.upper, jnp.result_type(float))
     width = (upper - lower) / count
     inner = lower + width * (jnp.arange(1, count) + OFFSET)
-    corners = [jnp.clip(jnp.asarray(corner, inner.dtype), lower, upper)[None] for corner in line.corners]
+    corners = [_within(jnp.asarray(corner, inner.dtype), lower, upper)[None] for corner in line.corners]
     fixed = jnp.concatenate([inner, *corners])
     if h is not None:
         grid = jnp.sort(jnp.concatenate([lower[None], inner, inner + width / 2, upper[None]]))
@@ -48,6 +48,11 @@ def panels(line: Line, count: int, h: Callable[[Any], Any] | None) -> Any:
         fixed = jnp.where(away.min(1) < NEAR * jax.lax.stop_gradient(width), found[away.argmin(1)], fixed)
         fixed = jnp.concatenate([fixed, found])
     return jnp.sort(jnp.concatenate([lower[None], fixed, upper[None]]))
+
+
+def _within(x: Any, lower: Any, upper: Any) -> Any:
+    """x, or the end where it lies there or beyond: with the derivative of the end alone, not half of it."""
+    return jnp.where(x <= lower, lower, jnp.where(x >= upper, upper, x))
 
 
 def nodes(line: Line, count: int, h: Callable[[Any], Any] | None) -> tuple[Any, Any]:

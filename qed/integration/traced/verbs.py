@@ -22,7 +22,7 @@ from qed.domains.two_arithmetics import JAX
 from qed.errors import QedError
 from qed.integration.measure import Measure, Part
 from qed.integration.product import Product
-from qed.integration.traced.factors import centre, points
+from qed.integration.traced.factors import centre, line_of, log_counted, points
 from qed.integration.traced.lines import about_mode
 from qed.integration.traced.quadrature import PANELS, log_summed, nodes, summed
 from qed.integration.traced.switches import switches
@@ -61,15 +61,43 @@ def normalizer(log_density: Callable[..., Any], base: Any, *args: Any) -> Answer
         h = switches(log_density, jax.lax.stop_gradient(jnp.stack(middle)), *args)
         value = _over(lambda x: log_density(x, *args), factors, middle, h, True, log_summed)
         return _answer("the logarithm of the normalising constant", value)
-    (part,) = base.parts
+    what = "the logarithm of the normalising constant"
 
     def u(x: Any) -> Any:
         return log_density(x, *args)
 
-    line = about_mode(jax.vmap(u), part.lower, part.upper)
-    h = switches(log_density, jax.lax.stop_gradient(jnp.asarray(line.point(0.0))), *args)
-    x, logs = nodes(line, 2 * PANELS[1], h)
-    return _answer("the logarithm of the normalising constant", log_summed(u, x, logs))
+    if isinstance(base, Measure) and base.atoms and not base.parts:
+        return _answer(what, log_summed(u, *points(base, 0, None)))
+    if not isinstance(base, Measure) or base.atoms or len(base.parts) != 1:
+        because = "a constant of normalisation is an integral over one interval, or against one law with a name"
+        raise QedError("QED007", f"{base} is no base", because, "give qed.measures.Lebesgue(lower, upper) or Counting")
+    (part,) = base.parts
+    if part.counting:
+        value = log_counted(u, part)
+    elif part.probability:
+        value = _evidence(u, part)
+    else:
+        line = about_mode(jax.vmap(u), part.lower, part.upper)
+        h = switches(log_density, jax.lax.stop_gradient(jnp.asarray(line.point(0.0))), *args)
+        value = log_summed(u, *nodes(line, 2 * PANELS[1], h))
+    return _answer(what, value)
+
+
+def _evidence(u: Callable[[Any], Any], part: Part) -> Any:
+    """log E exp(u) under a law: its substitution w first, then points about the mode of u and the weight of w."""
+    line = line_of(part)
+
+    def joint(w: Any) -> Any:
+        return u(line.point(w)) + line.log_weight(w)
+
+    inner = about_mode(jax.vmap(joint), line.lower, line.upper)
+    own = switches(u, jax.lax.stop_gradient(line.point(inner.point(0.0))))
+    corners = jnp.asarray(line.corners, jnp.result_type(float))
+
+    def h(w: Any) -> Any:
+        return jnp.concatenate([w - corners, *([] if own is None else [own(line.point(w))])])
+
+    return log_summed(joint, *nodes(inner, 2 * PANELS[1], h if own is not None or line.corners else None))
 
 
 def kl(p: Any, q: Any) -> Answer[Any]:

@@ -43,6 +43,17 @@ SLOPES = {
     "the constant of what overflows": (lambda t: qed.normalizer(lambda x, a: -a * x**4, None, t), 1.5, -1 / 6),
     "a normalising constant": (lambda t: qed.normalizer(lambda x, s: -x * x / 2 / s**2, None, t), 3.0, 1 / 3),
     "a needle's": (lambda t: qed.normalizer(lambda x, s: -s * 1e6 * (x - 3) ** 2 - 5000, None, t), 1.0, -0.5),
+    "that of a half line whose end is the mode": (
+        lambda t: qed.normalizer(lambda x: -x * x / 2, m.Lebesgue(t, math.inf)), 1.0, -PDF(1.0) / stats.norm.sf(1.0)
+    ),
+    "an evidence": (lambda t: qed.normalizer(lambda z, y: -((y - z) ** 2) / 2, m.Normal(), t), 1.0, -0.5),
+    "an evidence far from the prior": (
+        lambda t: qed.normalizer(lambda z, y: -((y - z) ** 2) * 5000, m.Laplace(), t), 8.0, -1.0
+    ),
+    "an evidence in the prior's shape": (lambda t: qed.normalizer(lambda z: -z, m.Gamma(t, 1.0)), 2.0, -math.log(2)),
+    "that of counts": (lambda t: qed.normalizer(lambda k, s: -s * k, m.Counting(), t), 1.0, -1 / (math.e - 1)),
+    "that of a few counts": (lambda t: qed.normalizer(lambda k: -t * k, m.Counting(0, 1)), 1.0, -1 / (math.e + 1)),
+    "an evidence of counts": (lambda t: qed.normalizer(lambda k: -k, m.Poisson(t)), 3.0, math.exp(-1) - 1),
     "one over a box": (
         lambda t: qed.normalizer(lambda x, c: -c * jnp.sum(x**2), m.Lebesgue([-4.0, -4.0], [4.0, 4.0]), t), 2.0, -0.5
     ),
@@ -58,7 +69,16 @@ SLOPES = {
 }  # fmt: skip
 
 
-FAST = ("a moment in a shape", "a threshold that is closed over", "an end and a jump", "a sum", "a divergence")
+FAST = (
+    "that of counts",
+    "that of a few counts",
+    "an evidence",
+    "a moment in a shape",
+    "a threshold that is closed over",
+    "an end and a jump",
+    "a sum",
+    "a divergence",
+)
 
 
 @pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in SLOPES])
