@@ -11,7 +11,7 @@ Reference: Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SI
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -21,15 +21,17 @@ import numpy as np
 
 from qed.answer import Answer
 from qed.domains.box import spread_over
+from qed.domains.value import Value
 from qed.errors import QedError
 from qed.graph.function import Function, read
 from qed.graph.graph import Graph
 from qed.graph.trace import is_float
+from qed.graph.walk import Entry, Unknown, Walker
 from qed.numerics.measuring.gradient import gradient_graph
 from qed.numerics.measuring.judge import Judged, judge
 from qed.numerics.measuring.question import Question, compared
 from qed.numerics.measuring.result import Precision
-from qed.numerics.measuring.search import OPERATIONS, POINTS, Worst, search
+from qed.numerics.measuring.search import OPERATIONS, POINTS, Signs, Worst, search
 
 __all__ = ["Precision", "precision"]
 
@@ -110,7 +112,32 @@ def _worst(function: Function, args: tuple[Any, ...], lower: Any, upper: Any, se
     operations = 1.0 if started.run is None else max(1.0, started.run.operations)
     points = int(np.clip(OPERATIONS / (20 * operations), 8, POINTS)) if budget is None else 100 * POINTS
     like = [np.asarray(a) for a in function.parameters]
-    return search(objective, lower, upper, like, seed, points, budget)
+    return search(objective, lower, upper, like, seed, points, budget, _sums(function))
+
+
+_SUMS = frozenset({"add", "add_any", "dot_general", "reduce_sum", "sub"})
+LARGEST = 32
+"""How many numbers of sums are looked at."""
+
+
+def _sums(function: Function) -> Signs:
+    """The results of the sums and differences of a program at a point: where one is 0, its terms cancel."""
+
+    def at(point: list[Any]) -> dict[Hashable, float]:
+        found: dict[Hashable, float] = {}
+
+        def observe(entry: Entry) -> None:
+            if entry.equation.primitive in _SUMS and entry.kind == "equation" and len(found) < LARGEST:
+                value = entry.outputs[0].values[0]
+                if not isinstance(value, Unknown) and is_float(value):
+                    numbers = np.asarray(value).astype(np.float64).ravel()[: LARGEST - len(found)]
+                    where = (id(entry.equation), entry.frame.path(), entry.frame.steps())
+                    found.update({(*where, k): float(each) for k, each in enumerate(numbers)})
+
+        Walker([Value()], observe).run(function.graph, function.join([jnp.asarray(a) for a in point]))
+        return found
+
+    return at
 
 
 def _derived(function: Function) -> tuple[Graph | None, list[Any]]:

@@ -175,3 +175,13 @@ def test_only_the_maximum_is_safe_among_the_shifts():
         assert all(best.bits_lost <= other.bits_lost for other in others)
     wide = logspace.shifts(jnp.array([-200.0, -300.0, 1.0])).tried
     assert {each.name for each in wide if each.bits_lost == 24} == {"mean", "minimum", "maximum + 200"}
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_slopes_of_a_complement_have_the_sign_of_their_limit(jit):
+    turn = jax.jit if jit else lambda f: f
+    slope = turn(jax.grad(logspace.log1mexp))
+    assert float(slope(0.0)) == -math.inf and math.isnan(float(slope(1.0))) and float(slope(-math.inf)) == 0
+    up, down = turn(jax.grad(logspace.logdiffexp, (0, 1)))(1.0, 1.0)
+    assert float(up) == math.inf and float(down) == -math.inf
+    assert all(math.isnan(float(each)) for each in turn(jax.grad(logspace.logdiffexp, (0, 1)))(1.0, 2.0))

@@ -229,6 +229,21 @@ def test_the_worst_point_of_a_box_is_found_and_replayed():
     assert float(same.point) == float(worst.point)
 
 
+@pytest.mark.parametrize(
+    ("fun", "box", "zero"),
+    [
+        (lambda x: x * x - 2.0, (0.0, 10.0), math.sqrt(2)),
+        (lambda x: jnp.exp(x) - 3.0, (0.0, 5.0), math.log(3)),
+        (lambda x: jnp.abs(x * x - 50.0) + 1e-5, (0.0, 10.0), math.sqrt(50)),
+    ],
+    ids=["square", "exponential", "kink"],
+)
+def test_terms_that_cancel_somewhere_in_a_box_are_found(fun, box, zero):
+    answer = qed.precision(fun, jnp.float32(1.0), box=box)
+    assert answer.refuted and answer.check() and float(answer.point) == pytest.approx(zero, rel=1e-6)
+    assert max(answer.bits_lost, answer.gradient_bits_lost) > 15
+
+
 def test_a_point_outside_of_its_box_is_told():
     for x, told in ((0.5, True), (2.0, False)):
         answer = qed.precision(lambda x: x * x, jnp.float32(x), box=(1.0, 4.0))

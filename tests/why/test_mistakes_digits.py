@@ -46,6 +46,7 @@ def test_the_stable_form_is_tried_with_bits_before_and_after():
     (advice,) = answer.advice
     assert advice.standing == "TRIED" and "24 bits of the loss are lost" in advice.what
     assert "softplus" in str(advice.patch) and "log1p" in str(advice.patch)
+    assert "given" not in str(advice.patch)  # the names are the user's
     assert advice.trial is not None
     assert advice.trial.start == 0.0 and advice.trial.end == pytest.approx(3.06e-9, rel=1e-3)
 

@@ -3,15 +3,16 @@
 Digits are lost on thin sets (near a zero of the result, near equal arguments, where a number leaves its range), of
 which a uniform sample sees nothing. So the candidates are, in this order: the corners and the middle; zero and the
 powers of ten in between; points drawn uniformly, by the logarithm of each coordinate, and with coordinates made nearly
-equal; and then steps of shrinking size from the best so far, in single coordinates and in all. Each candidate is
-rounded to the dtype and judged as any point is; what is not defined there is passed over. The best is a witness, not a
-maximum: the same question GRIST asks for NaN (Yan et al., FSE 2021), asked for bits.
+equal; places where a sum inside the program changes its sign between two of these points, found by bisection (there
+its terms cancel); and then steps of shrinking size from the best so far, in single coordinates and in all. Each
+candidate is rounded to the dtype and judged as any point is; what is not defined there is passed over. The best is a
+witness, not a maximum: the same question GRIST asks for NaN (Yan et al., FSE 2021), asked for bits.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,14 @@ POINTS = 100
 OPERATIONS = 4_000_000
 """How many operations all of them may take together, without a budget."""
 
+CROSSINGS = 8
+"""How many changes of sign are followed."""
+
+HALVINGS = 40
+"""How often each is halved: until its ends are neighbours, in float32."""
+
 Point = list[np.ndarray]
+Signs = Callable[[Point], Mapping[Hashable, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +58,7 @@ def search(
     seed: int,
     points: int,
     budget: float | None = None,
+    sums: Signs | None = None,
 ) -> Worst:
     """Look for the point of a box where the most bits are lost.
 
@@ -61,6 +70,7 @@ def search(
         seed: of the random candidates.
         points: how many points to judge.
         budget: seconds after which no other point is judged.
+        sums: the results of the sums and differences of the program at a point, each by a name that it has everywhere.
 
     Example:
         >>> worst = search(lambda p: float(-abs(p[0] - 3.0)), [np.array(0.0)], [np.array(10.0)],
@@ -73,9 +83,16 @@ def search(
     best: Worst = Worst([np.array(a) for a in like], None, 0)
     deadline = None if budget is None else time.monotonic() + budget
     drawn, tried, failed = box.candidates(generator), 0, 0
+    seen: list[Point] = []
+    crossings: Iterator[Point] | None = None
     while tried < points and (deadline is None or not tried or time.monotonic() < deadline):
         rest = tried / points
-        if rest > 0.5 and best.bits is not None:
+        if rest > 0.5 and crossings is None:
+            crossings = iter(()) if sums is None else _crossings(box, sums, seen)
+        crossed = None if crossings is None else next(crossings, None)
+        if crossed is not None:
+            candidate = crossed
+        elif rest > 0.5 and best.bits is not None:
             candidate = box.near(best.point, generator, 4.0 * (1 - rest))
         else:
             candidate = next(drawn)
@@ -85,10 +102,41 @@ def search(
                 break
             continue
         tried += 1
+        if crossings is None:
+            seen.append(candidate)
         bits = objective(candidate)
         if bits is not None and (best.bits is None or bits > best.bits):
             best = Worst(candidate, bits, tried)
     return Worst(best.point, best.bits, tried)
+
+
+def _crossings(box: _Box, sums: Signs, seen: Sequence[Point]) -> Iterator[Point]:
+    """The points on both sides of where a sum changes its sign, for some of the sums, each between two points."""
+    values = [sums(point) for point in seen]
+    followed = 0
+    for name in dict.fromkeys(name for each in values for name in each):
+        known = [(k, each[name]) for k, each in enumerate(values) if np.isfinite(each.get(name, np.nan))]
+        below = [k for k, value in known if value < 0]
+        above = [k for k, value in known if value > 0]
+        if not below or not above:
+            continue
+        ends = (seen[below[0]], seen[above[0]])
+        for _ in range(HALVINGS):
+            middle = box.between(*ends)
+            if middle is None or any(_same(middle, end) for end in ends):
+                break
+            value = sums(middle).get(name, np.nan)
+            if not np.isfinite(value):
+                break
+            ends = (middle, ends[1]) if value < 0 else (ends[0], middle)
+        yield from ends
+        followed += 1
+        if followed == CROSSINGS:
+            return
+
+
+def _same(one: Point, other: Point) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 class _Box:
@@ -162,6 +210,12 @@ class _Box:
         base = (self.by_size if generator.uniform() < 0.5 else self.uniform)(generator)
         common = base[generator.integers(base.size)]
         return common * (1 + near * generator.choice([-1.0, 1.0], self.low.shape))
+
+    def between(self, one: Point, other: Point) -> Point | None:
+        """The middle of two points: by size where their coordinates have one sign and far other sizes."""
+        a, b = (np.concatenate([x.astype(np.float64).ravel() for x in point]) for point in (one, other))
+        same = (a * b > 0) & (np.maximum(np.abs(a), np.abs(b)) > 4 * np.minimum(np.abs(a), np.abs(b)))
+        return self.point(np.where(same, np.sign(a) * np.sqrt(np.abs(a)) * np.sqrt(np.abs(b)), a / 2 + b / 2))
 
     def near(self, best: Point, generator: np.random.Generator, scale: float) -> Point | None:
         """A step from a point: in one coordinate or in all, by a factor or by a part of the box."""

@@ -16,6 +16,7 @@ The remedy is a stable form of the same function (`qed.stabilize`), tried: bits 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -158,6 +159,7 @@ def _stable_form(case: Case, lost: _Lost) -> tuple[Advice, ...]:
     arguments, keywords = own.rebuild(own.leaves)
     closed_over = prepared.closed_over
 
+    @functools.wraps(fun)  # its arguments keep their names in the patch
     def first(*given: Any) -> Any:
         return jax.tree.leaves(fun(*given, **keywords))[0]
 
