@@ -152,10 +152,24 @@ class Krylov:
             self.basis[j] /= self.beside
             return
         self.beside = 0.0
+        self._beside_all()
+
+    def _beside_all(self) -> None:
+        """A random unit vector orthogonal to the basis, as its next vector."""
+        j = self.count
         u = self.rng.standard_normal(self.size).astype(self.basis.dtype)
         for _ in range(2):
             u -= self.basis[:j].T @ (self.basis[:j] @ u)
         self.basis[j] = u / np.linalg.norm(u)
+
+    def anew(self, kept: Sequence[int]) -> None:
+        """Keep some Ritz vectors, and go on from a random vector beside them: copies of an eigenvalue lie there.
+
+        The Krylov space of one vector holds one eigenvector of each eigenvalue, however often that occurs.
+        """
+        self.restart(kept)
+        self.beside = 0.0
+        self._beside_all()
 
     def ritz(self) -> tuple[Array, Array]:
         """Ritz values, ascending, and their vectors in the basis, as columns."""

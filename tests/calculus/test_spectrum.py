@@ -557,3 +557,14 @@ def test_four_devices_give_the_same_numbers():
         assert devices == count
     for one, four, room in zip(found[1][0], found[4][0], found[1][1], strict=True):
         assert abs(one - four) <= 1e-5 * abs(one) and room <= 1e-3 * abs(one)
+
+
+@pytest.mark.parametrize("size", [30, 100, 150])
+def test_an_eigenvalue_is_told_as_often_as_it_occurs(size):
+    random = np.random.default_rng(size)
+    turn, _ = np.linalg.qr(random.standard_normal((size, size)))
+    matrix = jnp.asarray(turn @ np.diag(np.r_[np.full(5, 5.0), np.linspace(0, 1, size - 5)]) @ turn.T)
+    found = qed.spectrum(lambda x: 0.5 * x @ matrix @ x, jnp.zeros(size), seed=1)
+    assert found.eigenvalues == pytest.approx(np.full(5, 5.0), rel=2e-3)
+    lowest = qed.spectrum(lambda x: -0.5 * x @ matrix @ x, jnp.zeros(size), which="smallest")
+    assert lowest.eigenvalues == pytest.approx(np.full(5, -5.0), rel=2e-3)

@@ -29,6 +29,10 @@ CHANCE = 0.1
 """The length of the random part of a start, beside that of the gradient."""
 SAFETY = 10.0
 """By how much rounding errors that were measured on one vector are multiplied."""
+WHOLE = 100
+"""Of so many parameters all eigenvalues are found, each as often as it occurs."""
+AGAIN = 3
+"""How often at most the search of a small function begins again beside what was found."""
 MOST = 300
 """How many products are spent at most, beside the fresh ones."""
 
@@ -39,6 +43,8 @@ def room_of(size: int, k: int) -> int:
     >>> room_of(2_000_000, 5), room_of(400_000, 5), room_of(3, 2)
     (20, 50, 3)
     """
+    if size <= WHOLE:
+        return size
     return min(k + max(ROOM, min(MORE, AMPLE // size - k)), size)
 
 
@@ -57,8 +63,11 @@ def search(
 ) -> bool:
     """Take steps until the wanted Ritz pairs have small residuals; False where a product is not finite.
 
-    An interruption from the keyboard ends the search with what is known.
+    An eigenvalue that occurs more than once is seen once from a random vector. Of a small function the search begins
+    again beside what it has found, until that changes nothing. An interruption from the keyboard ends the search with
+    what is known.
     """
+    before, since, rounds = None, 0, 0
     try:
         while krylov.step():
             values, inner = krylov.ritz()
@@ -68,10 +77,18 @@ def search(
             good = int(np.sum(residuals <= CAREFUL * tol * scale))
             if progress is not None:
                 progress("eigenvalues", good, k)
-            done = good == k and len(chosen) == k and krylov.products >= min(k + 3, krylov.size)
+            enough = krylov.products >= min(since + k + 3, krylov.size) and krylov.size > WHOLE
+            done = good == k and len(chosen) == k and enough
             late = krylov.products >= most or (end is not None and time.monotonic() > end)
-            if krylov.count >= krylov.size or done or (late and krylov.count >= k):
+            if krylov.count >= krylov.size or (late and krylov.count >= k):
                 return True
+            if done:
+                same = before is not None and np.all(np.abs(values[chosen] - before) <= tol * scale)
+                if krylov.size > SMALL or same or rounds == AGAIN:
+                    return True
+                before, since, rounds = values[chosen], krylov.products, rounds + 1
+                krylov.anew(wanted(values, min(k + SPARE, krylov.most - 1), which))
+                continue
             krylov.extend()
             if krylov.count == krylov.most:
                 krylov.restart(wanted(values, min(k + SPARE, krylov.most - 1), which))
