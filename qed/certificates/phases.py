@@ -21,7 +21,7 @@ from typing import Any
 from qed.domains.precision import flint
 from qed.domains.tail import Tail
 from qed.domains.tail_arithmetic import Arithmetic
-from qed.domains.tail_forms import Logarithm, NoOrder, Term, ball_of, fraction_of, power_of
+from qed.domains.tail_forms import NoOrder, Term, ball_of, fraction_of, line_of, power_of
 from qed.errors import CertificateError
 from qed.graph.walk import Context
 
@@ -65,12 +65,10 @@ class Phase:
 
 def _line(x: Any) -> tuple[Fraction, Any] | None:
     """The slope of a value that is a line in x, exactly, and the ball of the rest; None where it is none."""
-    if isinstance(x, Logarithm) and not (x.m or x.k) and x.q == 1:
-        slope, rest = x.c, x.b
-    elif isinstance(x, Term) and x.p == 1 and not (x.k or x.q):
-        slope, rest = x.b, flint().arb(0)
-    else:
+    line = line_of(x)
+    if line is None:
         return None
+    slope, rest = line
     return (fraction_of(slope), rest) if slope.is_exact() and not slope.is_zero() and rest.is_finite() else None
 
 

@@ -128,19 +128,25 @@ def fraction_of(ball: Any) -> Fraction:
     return Fraction(mantissa) * Fraction(2) ** exponent
 
 
+def line_of(x: Any) -> tuple[Any, Any] | None:
+    """The balls of m and b of a value m x + b; None where it is no line."""
+    if isinstance(x, Logarithm) and not (x.m or x.k) and x.q == 1:
+        return x.c, x.b
+    if isinstance(x, Term) and x.p == 1 and not (x.k or x.q):
+        return x.b, flint().arb(0)
+    return None
+
+
 def remainder_of_line(x: Any, y: Any) -> int | None:
     """The remainder of m x + b for every whole x > 0 by a whole number that divides m; None where it is not known.
 
     It has the sign of m x + b, which is that of m and b: they must be of one sign.
     """
-    if isinstance(x, Logarithm) and not (x.m or x.k) and x.q == 1:
-        slope, rest = x.c, x.b
-    elif isinstance(x, Term) and x.p == 1 and not (x.k or x.q):
-        slope, rest = x.b, flint().arb(0)
-    else:
+    line = line_of(x)
+    if line is None:
         return None
     try:
-        m, b, n = (fraction_of(ball) for ball in (slope, rest, y.b if isinstance(y, Term) and y.constant else None))
+        m, b, n = (fraction_of(ball) for ball in (*line, y.b if isinstance(y, Term) and y.constant else None))
     except (AttributeError, NoOrder):
         return None
     if not n or any(number.denominator != 1 for number in (m, b, n)) or m % n or m * b < 0:

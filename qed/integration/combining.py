@@ -13,6 +13,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, overload
 
+from qed.domains.box import Box
 from qed.domains.counts import COUNTS
 from qed.domains.densities import NAMED
 from qed.integration.measure import Measure, Part, end_of, measure_of, real, shares_of, wrong
@@ -153,16 +154,17 @@ def add(measures: Sequence[Measure]) -> Measure:
     return Measure(atoms, tuple(part for one in given for part in one.parts), " + ".join(one.name for one in given))
 
 
-def restrict(measure: Measure, lower: float = -math.inf, upper: float = math.inf) -> Measure:
+def restrict(measure: Measure, lower: Any = -math.inf, upper: float = math.inf) -> Measure:
     """The measure of what lies in [lower, upper], both ends included; it is not divided by the mass that is left.
 
     Args:
         measure: a measure of this module.
-        lower: the left end, which may be -inf.
+        lower: the left end, which may be -inf; or both, as a pair or a `qed.Box`.
         upper: the right end, which may be inf; equal ends keep an atom there and nothing else.
 
     Raises:
-        QedError: QED007 where the interval is empty, or cuts a density that is neither Lebesgue's nor Uniform.
+        QedError: QED007 where the interval is none (a function, say) or empty, or cuts a density that is neither
+            Lebesgue's nor Uniform.
 
     >>> from qed.integration.measures import Dirac, Uniform, mixture, restrict
     >>> cut = restrict(mixture([0.5, 0.5], [Dirac(0.0), Uniform(0.0, 4.0)]), 0.0, 1.0)
@@ -170,13 +172,29 @@ def restrict(measure: Measure, lower: float = -math.inf, upper: float = math.inf
     (((0.0, Fraction(1, 2)),), 1.0, Fraction(1, 8))
     """
     given = measure_of(measure)
-    if not lower <= upper:
-        msg = f"[{lower}, {upper}]"
+    low, high = _interval(lower, upper)
+    if not low <= high:
+        msg = f"[{low}, {high}]"
         raise wrong(msg, "the interval is empty", "give lower <= upper")
-    low, high = float(lower), float(upper)
     atoms = tuple((x, w) for x, w in given.atoms if low <= x <= high)
     parts = tuple(kept for part in given.parts if (kept := _cut(part, low, high)) is not None)
     return Measure(atoms, parts, f"{given.name} on [{low:g}, {high:g}]")
+
+
+def _interval(lower: Any, upper: Any) -> tuple[float, float]:
+    """The two ends, of numbers or of a pair."""
+    ends: list[Any] = [lower, upper]
+    if isinstance(lower, Box):
+        ends = [lower.lower, lower.upper]
+    elif isinstance(lower, tuple | list) and len(lower) == 2 and upper == math.inf:
+        ends = list(lower)
+    low, high = (open_end if end is None else end for end, open_end in zip(ends, (-math.inf, math.inf), strict=True))
+    try:
+        return float(low), float(high)
+    except (TypeError, ValueError):
+        msg = f"a {type(low if not isinstance(low, int | float) else high).__name__} is no end of an interval"
+        instead = "give two numbers; of an event that is a function ask qed.probability(event, measure)"
+        raise wrong(msg, "a measure is restricted to an interval", instead) from None
 
 
 def _cut(part: Part, lower: float, upper: float) -> Part | None:

@@ -352,7 +352,11 @@ class _Question:
             rule = f"tails enclosed beyond a radius; {rest}"
         text = f"{rule}; {ROUNDED}" if not infinite and room_of_constants(traced, abs(value)) > 0 else rule
         reason = Reason(rule, "∫ f dμ = Σ wᵢ f(xᵢ) + Σ ∫ f exp(u) dx", standing=Standing.PROVED, text=text)
-        headline = f"The {self._noun} is {'infinite' if infinite else within(lower, upper)}."
+        if lower > certificate.lower or upper < certificate.upper:  # cut at 0 or at 1
+            told = f"at most {upper!r}" if lower == 0 else f"at least {lower!r}"
+        else:
+            told = "infinite" if infinite else within(lower, upper)
+        headline = f"The {self._noun} is {told}."
         return Answer(
             self._claim(says),
             Standing.PROVED,

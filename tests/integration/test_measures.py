@@ -113,3 +113,22 @@ def test_what_is_no_measure_is_refused_with_a_code(make):
     with pytest.raises(QedError) as caught:
         make()
     assert caught.value.code == "QED007"
+
+
+def test_an_interval_is_two_numbers_a_pair_or_a_box():
+    law = m.Uniform(0.0, 4.0)
+    parts = [m.restrict(law, *ends).parts[0] for ends in ((1.0, 2.0), ((1.0, 2.0),), (qed.Box(1.0, 2.0),))]
+    assert {(part.lower, part.upper, part.weight) for part in parts} == {(1.0, 2.0, parts[0].weight)}
+    assert m.restrict(law, (1.0, None)).parts[0].upper == 4.0
+    for none in (lambda x: x > 1, "left", (1.0, 2.0, 3.0)):
+        with pytest.raises(qed.QedError, match="no end of an interval"):
+            m.restrict(law, none)
+
+
+def test_what_is_sure_is_told_by_its_bound():
+    never, always = (
+        qed.probability(lambda x: x == 0.0, m.Normal(0.0, 1.0)),
+        qed.probability(lambda x: x > -1, m.Uniform(0, 1)),
+    )
+    assert never.value == 0 and never.headline == "The probability is at most 1e-09."
+    assert always.value == 1 and always.headline == f"The probability is at least {always.lower!r}."
