@@ -21,6 +21,7 @@ from qed.why.columns import Columns, feature_columns, standardised
 from qed.why.pasted import pasted
 from qed.why.stability import SAFETY, Judgement, rises
 from qed.why.trial import Run
+from qed.why.words import number
 
 CLIP = 1.0
 
@@ -50,7 +51,10 @@ class Tried:
     def advice(self) -> Advice:
         """The advice with its trial; a run that ends higher than it began is called useless."""
         useless = self.run.failure is None and rises(self.run)
-        what = f"{self.what} (useless: ends higher than it began)" if useless else self.what
+        ends = "ends higher than it began"
+        if useless and self.run.end <= self.run.start:
+            ends = f"its last losses lie around {number(self.run.settled)}, higher than it began"
+        what = f"{self.what} (useless: {ends})" if useless else self.what
         return Advice(what, patch=self.patch, trial=self.run.trial())
 
 
