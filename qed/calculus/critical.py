@@ -113,7 +113,7 @@ def _judged(case: Case, work: float, value: float | None) -> Answer[CriticalPoin
     n = case.function.size
     numbers, second = case.function.graph.numbers(), n * (n + 1) // 2
     if n > LARGEST or case.weight * second > MOST or numbers * second > INTERVALS * work:
-        most = max(numbers, SHARE * count(case.function.graph, case.function.traced.free).value)
+        most = _most(case.function)
         return _large(case, certify=most <= work, prove=PROOF * most <= work)
     try:
         here = local(case.boxes, case.point, case.point)
@@ -126,6 +126,17 @@ def _judged(case: Case, work: float, value: float | None) -> Answer[CriticalPoin
         return undecided(Missing(str(lost), "a rule", "QED020", lost.primitive, lost.span))
     except TooLong as error:
         return undecided(Missing(str(error), "a shorter loop", "QED020"))
+
+
+def _most(function: Function) -> float:
+    """The numbers of the program, or a share of its operations, where these are more."""
+    return max(function.graph.numbers(), SHARE * count(function.graph, function.traced.free).value)
+
+
+def provable(function: Function, work: float) -> bool:
+    """Whether `critical_within` asks intervals or balls of a function at all, which take `work` for each."""
+    n = function.size
+    return _most(function) <= work or (n <= LARGEST and function.graph.numbers() * n * (n + 1) // 2 <= INTERVALS * work)
 
 
 def _value(function: Function) -> float:

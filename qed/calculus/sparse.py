@@ -49,6 +49,8 @@ NUMBERS = 1 << 22
 """How many numbers the results of one call hold at most (where one product has fewer)."""
 WIDE = 1 << 18
 """From how many numbers of the program on its products are computed one after the other."""
+BEYOND, BLOCK = 1 << 21, 8
+"""From how many numbers on they are beyond the processor's cache, and how many products share one look at them."""
 FEW, LONGEST = 2, 4000
 """At how many points a long function is linearized before its products are compiled; equations that are never."""
 
@@ -249,8 +251,10 @@ def _loops(graph: Graph) -> bool:
 def _one_by_one(function: Function) -> Callable[..., Any]:
     """The products of a function of large arrays: linearized once, then applied to one direction after the other.
 
-    What the directions share is computed once, and what one of them needs stays in the processor's cache.
+    What the directions share is computed once, and what one of them needs stays in the processor's cache. Where it
+    would not, `BLOCK` directions go together: one look at the data serves them all, as one matrix product.
     """
+    block = BLOCK if function.graph.numbers() > BEYOND else None
 
     def run(parameters: Any, data: Any, colours: Any, first: Any, *, together: int) -> Any:
         _, push = jax.linearize(lambda p: jax.grad(function.value)(p, data), parameters)
@@ -258,7 +262,7 @@ def _one_by_one(function: Function) -> Callable[..., Any]:
         def one(colour: Any) -> Any:
             return end_to_end(push(_cut(colours == colour, parameters)))
 
-        return jax.lax.map(one, first + jnp.arange(together, dtype=np.int32))
+        return jax.lax.map(one, first + jnp.arange(together, dtype=np.int32), batch_size=block)
 
     return quickly(run, function.graph.count(), static_argnames="together")
 

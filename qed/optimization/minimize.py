@@ -28,10 +28,10 @@ from qed.optimization.constrained.answering import minimize_constrained
 from qed.optimization.judging import judged
 from qed.optimization.methods import named, seen
 from qed.optimization.objective import Objective, Seen
-from qed.optimization.portfolio import DEAR, by_gradients, elsewhere, farther, price, solve
+from qed.optimization.portfolio import by_gradients, elsewhere, farther, price, solve
 from qed.optimization.repeatable import called_back, check_repeatable, check_same
 from qed.optimization.running import Ended, run
-from qed.optimization.second_order import held_as
+from qed.optimization.second_order import DEAR, held_as
 from qed.optimization.solution import Ending, Multipliers, Solution, Verdict, placed
 from qed.optimization.updates import Updates, run_updates, updates_of
 

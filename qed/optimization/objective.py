@@ -20,6 +20,7 @@ from qed.calculus.compiling import quickly
 from qed.calculus.gradient.either import value_and_gradient
 from qed.calculus.gradient.kept import in_float64
 from qed.calculus.hessian import cut, flatten, hessian_product, unflatten
+from qed.domains.cost import count
 from qed.domains.widened import is_narrow
 from qed.graph.function import Function
 from qed.graph.trace import is_float
@@ -27,7 +28,7 @@ from qed.graph.untraceable import not_differentiable
 from qed.optimization.differences import mended
 from qed.optimization.least_squares import SumOfSquares, sum_of_squares
 from qed.optimization.pieces import largest
-from qed.optimization.second_order import SMALL, SecondOrder, second_order
+from qed.optimization.second_order import DEAR, MEDIUM, SMALL, SecondOrder, second_order
 from qed.optimization.together import NUMBERS, Together, together
 
 Array = np.ndarray
@@ -62,6 +63,7 @@ class Objective:
         self.sizes: list[float] = []
         self.scatter = 0.0
         self.together: Together | None = None
+        self._last: tuple[Array, Any] | None = None
         self._products: tuple[Array, Array] = (np.zeros(0), np.zeros((0, 0)))
         both = value_and_gradient(lambda p, d: function.value(p, d))
         self._compiled = quickly(both, function.graph.count())
@@ -151,11 +153,38 @@ class Objective:
         """The Hessian, dense or sparse."""
         found = self._known(x)
         if found is None:
-            self.counts["hessians"] += 1
-            found = self.curvature.matrix(cut(x, self.function.parameters))
+            found = self._made(x)
         if not isinstance(found, np.ndarray) or len(x) > SMALL:
             return found
         return mended(found, x, lambda at: self.at(at).g, self.eps)
+
+    def _made(self, x: Array) -> Any:
+        """The matrix made of products; that of the last point is kept where it is dear."""
+        if self._last is not None and np.array_equal(self._last[0], x):
+            return self._last[1].copy()
+        self.counts["hessians"] += 1
+        found = self.curvature.matrix(cut(x, self.function.parameters))
+        if self.dear:
+            self._last = np.array(x), found.copy()
+        return found
+
+    @cached_property
+    def price(self) -> float:
+        """How many operations a Hessian takes, made of products with no sum of squares behind it; else 0."""
+        if self.function.size > MEDIUM:
+            return 0.0
+        try:
+            kind, hessian = self.curvature.kind, self.curvature.hessian
+        except NotImplementedError:  # the gradient has no derivative
+            return 0.0
+        if kind != "dense" or hessian is None or self.squares is not None:
+            return 0.0
+        return hessian.products * count(self.function.graph, self.function.traced.free).sweep
+
+    @property
+    def dear(self) -> bool:
+        """Whether a Hessian is not made at each step, and not twice at a point."""
+        return self.price > DEAR
 
     @cached_property
     def squares(self) -> SumOfSquares | None:
@@ -186,6 +215,8 @@ class Objective:
     def computes(self, x: Array) -> bool:
         """Whether the second derivatives that the program computes are finite, so that no differences were taken."""
         found: Any = self._known(x)
+        if found is None and self.dear:
+            found = self._made(x)
         found = self.curvature.matrix(cut(x, self.function.parameters)) if found is None else found
         return bool(np.all(np.isfinite(found.data if hasattr(found, "nnz") else found)))
 

@@ -22,6 +22,8 @@ from qed.standing import Standing
 Array = np.ndarray
 BOTTOM = 1e30
 """Below minus so many times its value at the start a function has no least value that could be looked for."""
+FEW = 2
+"""Along how many axes, and in how many random directions, a jump is looked for where Hessians are dear."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,8 +208,9 @@ def jumped(case: Judged, gain: float, ends: dict[str, Any]) -> Answer[Verdict] |
     n, f = len(case.here.x), case.here.f
     noise = min(case.noise, max(4 * case.objective.noise(f), 1e-4 * max(1.0, abs(f))))  # a jump scatters values, too
     size = max(1.0, float(np.linalg.norm(case.here.x)))
+    axes, random = (FEW, FEW) if case.objective.dear else (20, 8)
     for t in (1e-6, 1e-4):
-        for direction in around(n, 8, case.seed):
+        for direction in around(n, random, case.seed, axes):
             for sign in (1.0, -1.0):
                 move = sign * t * size * direction / np.linalg.norm(direction)
                 there = case.objective.at(case.bounds.project(case.here.x + move))
@@ -218,14 +221,14 @@ def jumped(case: Judged, gain: float, ends: dict[str, Any]) -> Answer[Verdict] |
     return None
 
 
-def around(n: int, random: int, seed: int) -> Iterator[Array]:
-    """The first 20 axes of n, and so many random directions; one at a time, since n may be large.
+def around(n: int, random: int, seed: int, axes: int = 20) -> Iterator[Array]:
+    """The first `axes` axes of n, and so many random directions; one at a time, since n may be large.
 
     Example:
         >>> [direction.tolist() for direction in around(2, 0, 0)], len(list(around(1000, 8, 0)))
         ([[1.0, 0.0], [0.0, 1.0]], 28)
     """
-    yield from (np.eye(1, n, i)[0] for i in range(min(n, 20)))
+    yield from (np.eye(1, n, i)[0] for i in range(min(n, axes)))
     rng = np.random.default_rng(seed)
     yield from (rng.standard_normal(n) for _ in range(random))
 

@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Reason
-from qed.domains.cost import count
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.running import DENSE, Ended, by_model, run, small
@@ -36,8 +35,6 @@ FEW, LOWER = 200, 1e-6
 """Steps of each method from a start of whose end no test tells what it is, and how much lower, relative, is lower."""
 FINER, FURTHER = 1e-4, 50
 """By what factor the tolerance is made finer where within it no test tells what a point is, and for how many steps."""
-DEAR = 2e9
-"""From so many operations on, a second or so, a Hessian is not made at each step."""
 UNLIKE = 100.0
 """From which ratio of the numbers of a start its units are worth a try."""
 
@@ -49,7 +46,7 @@ class InUnits(Objective):
         self.other, self.units = other, units
         self.function, self.counts, self.sizes = other.function, other.counts, []
         self.scatter, self.together, self.squares = other.scatter, None, None
-        self.curvature = other.curvature
+        self.curvature, self._last = other.curvature, None
 
     def at(self, x: Array, owned: bool = False) -> Seen:
         """Value and gradient at u."""
@@ -93,14 +90,7 @@ def solve(objective: Objective, start: Seen, bounds: Bounds, tol: float, most: i
 
 def price(objective: Objective) -> float:
     """How many operations a Hessian takes, where it is made of products with no sum of squares behind it; else 0."""
-    try:
-        kind, hessian = objective.curvature.kind, objective.curvature.hessian
-    except NotImplementedError:  # the gradient has no derivative
-        return 0.0
-    if kind != "dense" or hessian is None or objective.squares is not None:
-        return 0.0
-    function = objective.function
-    return hessian.products * count(function.graph, function.traced.free).sweep
+    return objective.price
 
 
 def by_gradients(

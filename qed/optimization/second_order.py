@@ -23,6 +23,7 @@ import scipy.sparse
 
 from qed.calculus.hessian import flatten, hessian_product, unflatten
 from qed.calculus.sparse import SparseHessian, TooDense, full_hessian, sparse_hessian
+from qed.domains.cost import count
 from qed.errors import QedError
 from qed.graph.function import Function
 from qed.optimization.factorisation import Matrix
@@ -33,6 +34,10 @@ SMALL, MEDIUM = 200, 1000
 """Up to so many parameters a dense matrix is factorised: always; if the pattern is not sparse."""
 LARGEST = 5000
 """Up to so many parameters a dense matrix is made where it is asked for."""
+DEAR = 2e9
+"""From so many operations on, a second or so, a Hessian is not made at each step, and not twice at a point."""
+PATTERN = 1e10
+"""From so many operations of a whole dense Hessian of SMALL on, its pattern, which takes as long to find, is not."""
 MOST = 1 << 22
 """How many entries a sparse matrix has at most."""
 
@@ -110,6 +115,8 @@ def second_order(function: Function) -> SecondOrder:
     product = hessian_product(lambda p, d: function.value(p, d), equations=function.graph.count())
     n = function.size
     try:
+        if n <= SMALL and n * count(function.graph, function.traced.free).sweep > PATTERN:
+            raise TooDense
         hessian = sparse_hessian(function, most=n * n if n <= MEDIUM else min(n * n // 4, MOST))
     except TooDense as error:
         if n > MEDIUM:

@@ -3,13 +3,16 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import qed
+from qed.calculus.sparse import full_hessian
 from qed.graph.function import read
 from qed.optimization.bounds import bounds_of
 from qed.optimization.objective import Objective
 from qed.optimization.portfolio import InUnits, elsewhere, solve
 from qed.optimization.running import run
+from qed.optimization.second_order import SecondOrder, second_order
 
 
 def waves(x):
@@ -102,3 +105,35 @@ def test_where_a_hessian_is_dear_gradients_are_asked_first(monkeypatch):
     assert (usual.method, dear.method) == ("newton", "l-bfgs")
     assert any("a Hessian would take 4 products" in str(reason.text) for reason in dear.reasons)
     assert np.allclose(usual.x, dear.x, atol=1e-3) and str(dear.reason) == "minimum"
+
+
+def test_where_a_hessian_is_dear_one_tells_what_the_point_is(monkeypatch):
+    rows = np.random.default_rng(0).standard_normal((10, 4))
+
+    def loss(w):
+        return jnp.sum(jnp.logaddexp(0.0, -rows @ w)) + w @ w
+
+    monkeypatch.setattr("qed.optimization.minimize.DEAR", 100.0)
+    monkeypatch.setattr("qed.optimization.objective.DEAR", 100.0)
+    monkeypatch.setattr("qed.optimization.judging.WORK", 0)
+    monkeypatch.setattr("qed.optimization.together.NUMBERS", 0)
+    made = []
+    matrix = SecondOrder.matrix
+    monkeypatch.setattr(SecondOrder, "matrix", lambda self, at: made.append(at) or matrix(self, at))
+    monkeypatch.setattr("qed.optimization.judging.critical_within", lambda *asked: pytest.fail("asked"))
+    answer = qed.minimize(loss, jnp.zeros(4))
+    assert (str(answer.reason), answer.method, len(made)) == ("minimum", "l-bfgs", 1)
+    saddle = qed.verdict(lambda x: jnp.sum(jnp.cosh(rows @ x)) - 20 * x[0] ** 2, jnp.zeros(4))
+    assert str(saddle.kind) == "saddle" and saddle.lowest < 0
+
+
+def test_products_that_share_a_look_at_the_data_make_the_same_hessian(monkeypatch):
+    rows = jnp.asarray(np.random.default_rng(0).standard_normal((10, 5)))
+    function = read(lambda w: jnp.sum(jnp.logaddexp(0.0, -rows @ w)) + w @ w, jnp.ones(5))
+    usual = full_hessian(function)(function.parameters).toarray()
+    for name, least in (("WIDE", 0), ("BEYOND", 0), ("BLOCK", 2)):
+        monkeypatch.setattr(f"qed.calculus.sparse.{name}", least)
+    assert np.allclose(full_hessian(function)(function.parameters).toarray(), usual, rtol=1e-5)
+    monkeypatch.setattr("qed.optimization.second_order.PATTERN", 0.0)
+    monkeypatch.setattr("qed.optimization.second_order.sparse_hessian", lambda *asked, **more: pytest.fail("asked"))
+    assert np.allclose(second_order(function).matrix(function.parameters), usual, rtol=1e-5)
