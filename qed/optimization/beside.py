@@ -57,4 +57,9 @@ def placed_from(case: Judged, there: Judged, answer: Answer[Verdict]) -> Answer[
     )
     why = Reason("Newton's steps", text=text, standing=Standing.MEASURED, unpredicted="it was observed", role="where")
     value = replace(answer.value, fun=case.here.f, gradient=case.left)
-    return replace(answer, value=value, reasons=(*answer.reasons, why))
+    within = f"{1.01 * far:.2e}"
+    return replace(
+        answer, value=value, reasons=(*answer.reasons, why),
+        claim=f"of a point within {within} of the one that was asked: {answer.claim}",
+        headline=f"Within {within} of this point: {answer.headline}",
+    )  # fmt: skip

@@ -83,3 +83,9 @@ def test_what_a_point_is_does_not_depend_on_how_the_run_held_its_second_derivati
     answer = qed.minimize(lambda x: x @ x, jnp.ones(3), method=method)
     assert answer.reason == "minimum"
     assert answer.proved
+
+
+def test_a_proof_about_the_point_beside_names_its_distance():
+    answer = qed.verdict(lambda x: (x[0] - x[1] ** 2) ** 2 - 1e-3 * x[1] ** 3, jnp.array([1e-7, 0.0]))
+    assert answer.kind == "saddle" and answer.headline.startswith("Within 1.01e-07 of this point: "), answer
+    assert answer.claim.startswith("of a point within 1.01e-07 of the one that was asked: ")

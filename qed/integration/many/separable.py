@@ -60,6 +60,8 @@ def by_coordinates(question: Question) -> Apart:
     if isinstance(form, str):
         return Apart(None, form)
     factors = question.measure.factors
+    if not question.logarithm and not form.terms:
+        return Apart(None, "its terms cancel: no integral on the line is left")
     wanted = _wanted(question, form, factors)
     if isinstance(wanted, str):
         return Apart(None, wanted)

@@ -188,6 +188,22 @@ def corner_at(
     return Told(Ending.KINK, text, "the one-sided derivatives, or the problem written without the corner")
 
 
+def _independent(problem: Constrained, best: Solved) -> bool:
+    """Whether the gradients of what holds the point are independent, so that curvatures speak of feasible points."""
+    here = best.kkt.seen
+    scales = row_scales(here)
+    active = np.flatnonzero((np.arange(problem.rows) < problem.equalities) | (here.c <= 1e-8 * scales))
+    if problem.sparse or not len(active):
+        return True
+    free = (here.x > problem.bounds.lower) & (here.x < problem.bounds.upper)
+    rows = np.asarray(here.J)[active][:, free]
+    lengths = np.linalg.norm(rows, axis=1)
+    if rows.shape[0] > rows.shape[1] or not np.all(lengths > 1e-8 * scales[active]):
+        return False
+    sizes = np.linalg.svd(rows / lengths[:, None], compute_uv=False)
+    return bool(sizes.min() > 1e-8 * sizes.max())
+
+
 def _kkt_point(problem: Constrained, best: Solved) -> Told:
     bend, r = best.curvature, best.kkt.residuals
     assert bend is not None
@@ -196,6 +212,12 @@ def _kkt_point(problem: Constrained, best: Solved) -> Told:
     if np.isnan(bend.lowest):
         text = f"A KKT point: {held}; how the Lagrangian bends along the constraints was not found."
         return Told(Ending.UNDECIDED, text, "the least curvature on the null space of the active constraints")
+    if bends_down(best) and not _independent(problem, best) and lower_nearby(problem, best.kkt, bend.vector) is None:
+        text = (
+            f"A KKT point: {held}; the Lagrangian bends down ({bend.lowest:.3g}) along a direction that the gradients "
+            "of the constraints leave, but they are dependent, and no feasible point nearby is lower."
+        )
+        return Told(Ending.UNDECIDED, text, "constraints whose gradients at the point are independent")
     if bends_down(best):
         highest = falls(problem, best.kkt)
         if highest is not None:

@@ -58,3 +58,18 @@ def test_a_price_without_an_end_was_followed_far():
     found = qed.minimize(lambda x: x[0] + 2 * x[1], jnp.zeros(2), bounds=(0.0, None)).explain().prices[0]
     assert found.upper == np.inf
     assert found.path[-1][0] > 1e9
+
+
+@pytest.mark.parametrize(
+    ("fun", "rows"),
+    [
+        (lambda x: -(x[0] ** 2) + x[1] ** 2, lambda x: x[0] ** 2),
+        (lambda x: -((x[0] - x[1]) ** 2) + 0.5 * x[0] ** 2, lambda x: (x[0] - x[1]) ** 2),
+        (lambda x: -(x[0] ** 2) + x[1], lambda x: jnp.array([x[1] - x[0] ** 2, x[1] + x[0] ** 2])),
+    ],
+    ids=["a square", "a slanted square", "only the point"],
+)
+def test_where_gradients_of_rows_are_dependent_a_bend_alone_is_no_saddle(fun, rows):
+    """Each of these points is the minimum of what is feasible, where the Lagrangian bends down."""
+    answer = qed.verdict(fun, jnp.zeros(2), equality=rows)
+    assert answer.unknown and "dependent" in answer.headline, answer
