@@ -16,12 +16,13 @@ import os
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import argparse
+import contextlib
 import json
 import platform
 import time
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,14 @@ from sklearn.preprocessing import StandardScaler
 
 import qed
 from qed.optimization.svm.kernel import Kernel, judged
+
+INTEL: Any = None
+"""The machine of scikit-learn-intelex, on one thread, where it is installed."""
+with contextlib.suppress(ImportError):
+    from daal4py import daalinit
+    from sklearnex.svm import SVC as INTEL
+
+    daalinit(1)
 
 RESULT = Path(__file__).parent / "results" / "svm.json"
 GAPS = (1e-3, 1e-6)
@@ -159,6 +168,9 @@ def with_kernel(name: str, price: float, small: bool) -> dict[str, Any]:
         )
         fits = [lambda tol=tol: sklearn.svm.SVC(C=price, tol=tol, cache_size=1000).fit(rows, labels) for tol in LADDER]
         found[f"{gap:g}"] = {"qed": ours, "libsvm": first_that_meets(fits, gap, judge)}
+        if INTEL is not None:
+            fits = [lambda tol=tol: INTEL(C=price, tol=tol, cache_size=1000).fit(rows, labels) for tol in LADDER]
+            found[f"{gap:g}"]["intelex"] = first_that_meets(fits, gap, judge)
     return found
 
 
@@ -167,6 +179,15 @@ def ratio(case: dict[str, Any], gap: float) -> float | None:
     both = case[f"{gap:g}"]
     peer = both["liblinear" if case["machine"] == "linear" else "libsvm"]["seconds"]
     return None if peer is None else peer / both["qed"]["seconds"]
+
+
+def beside(case: dict[str, Any], gap: float) -> str:
+    """What the second peer took, where it ran."""
+    both = case[f"{gap:g}"]
+    if "intelex" not in both:
+        return ""
+    seconds = both["intelex"]["seconds"]
+    return "; intelex " + ("does not arrive" if seconds is None else f"{seconds / both['qed']['seconds']:.2f} times")
 
 
 def key(case: dict[str, Any]) -> tuple[str, str, float]:
@@ -195,9 +216,12 @@ def main() -> None:
                     times = ratio(case, gap)
                     peer = "the peer does not arrive" if times is None else f"the peer takes {times:.2f} times as long"
                     ours = both["qed"]["seconds"]
-                    print(f"{case['machine']:6} {name:32} C {price:5g} gap {gap:g}: {ours:.3f} s; {peer}", flush=True)
+                    where = f"{case['machine']:6} {name:32} C {price:5g} gap {gap:g}"
+                    print(f"{where}: {ours:.3f} s; {peer}{beside(case, gap)}", flush=True)
     if not small:
         versions = {name: version(name) for name in ("numpy", "scipy", "scikit-learn")}
+        with contextlib.suppress(PackageNotFoundError):
+            versions["scikit-learn-intelex"] = version("scikit-learn-intelex")
         versions["python"] = platform.python_version()
         written = json.loads(RESULT.read_text())["cases"] if RESULT.exists() else []
         new = {key(case): case for case in cases}
