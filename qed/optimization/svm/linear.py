@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.sparse.linalg import LinearOperator, cg
 
 from qed.optimization.svm.grams import squares
 from qed.optimization.svm.problem import Bracket, Rows, dual, linear, values
@@ -244,19 +245,19 @@ def conjugate(rows: Any, penalty: float, right: Array) -> tuple[Array, bool]:
     >>> found.tolist(), near
     ([1.0, 2.0], True)
     """
-    found, rest = np.zeros(len(right)), right.copy()
-    way, size = rest.copy(), float(rest @ rest)
-    goal = NEAR**2 * size
-    for _ in range(TURNS):
-        if size <= goal:
-            break
-        turned = way + penalty * (rows.T @ (rows @ way))
-        step = size / float(way @ turned)
-        found += step * way
-        rest -= step * turned
-        before, size = size, float(rest @ rest)
-        way = rest + (size / before) * way
-    return found, size <= goal
+    found, missed = cg(_Hessian(rows, penalty), right, rtol=NEAR, maxiter=TURNS)
+    return found, missed == 0
+
+
+class _Hessian(LinearOperator):
+    """v -> v + s Z_S' Z_S v."""
+
+    def __init__(self, rows: Any, penalty: float) -> None:
+        self.rows, self.penalty = rows, penalty
+        super().__init__(np.float64, (rows.shape[1], rows.shape[1]))
+
+    def _matvec(self, x: Array) -> Array:
+        return x + self.penalty * (self.rows.T @ (self.rows @ x))
 
 
 def exact_step(weights: Array, direction: Array, wanted: Array, rate: Array, along: Array, prices: Array) -> float:
