@@ -5,8 +5,7 @@ each a large function for LLVM; without its newer emitters the kernels are small
 equations) the Hessian compiled in 2.9 s instead of 10.6, value and gradient in 1.0 instead of 2.7, and ran no slower.
 
 XLA hands products of matrices to a library, and with them the elementwise work around them, which the library does
-more slowly than XLA itself: the linearised product of a transformer took 1.28 times as long as with the products of
-matrices alone given away. That of a perceptron takes the same time either way.
+more slowly than XLA itself. Of the linearised product of a network the products of matrices alone are given away.
 
 An option belongs to one program; nothing global is changed. Where this JAX does not know it, it is left out.
 """
