@@ -113,6 +113,17 @@ def cut(vector: np.ndarray, like: Sequence[Any], copy: bool = True) -> tuple[np.
     return tuple(parts)
 
 
+def shaped(vector: np.ndarray, like: Sequence[Any]) -> list[np.ndarray]:
+    """A vector cut into arrays of the given shapes, of its own dtype: ends of a box, say.
+
+    Example:
+        >>> [part.tolist() for part in shaped(np.arange(3.0), (np.zeros(()), np.zeros((2, 1))))]
+        [0.0, [[1.0], [2.0]]]
+    """
+    ends = np.cumsum([math.prod(np.shape(array)) for array in like])
+    return [part.reshape(np.shape(a)) for part, a in zip(np.split(vector, ends[:-1]), like, strict=True)]
+
+
 def unflatten(vector: np.ndarray, like: Sequence[Any]) -> tuple[Any, ...]:
     """The same as arrays of JAX."""
     return tuple(jnp.asarray(part) for part in cut(vector, like))

@@ -62,6 +62,12 @@ class Function:
         return self.traced.parameter_paths
 
     @cached_property
+    def coordinates(self) -> tuple[str, ...]:
+        """The name of each number of the parameters, such as ``w['b'][2]``."""
+        each = zip(self.paths, self.parameters, strict=True)
+        return tuple(path + indexed(k) for path, array in each for k in np.ndindex(np.shape(array)))
+
+    @cached_property
     def data_positions(self) -> tuple[int, ...]:
         """Which inputs of the graph are data."""
         free = set(self.traced.free)
@@ -108,6 +114,15 @@ class Function:
     def value(self, parameters: Sequence[Any], data: Sequence[Any] | None = None) -> Any:
         """The function's value, evaluated from its graph; traceable under jit and grad."""
         return evaluate(self.graph, self.join(parameters, data))[0]
+
+
+def indexed(place: tuple[int, ...]) -> str:
+    """A place in an array as it is written behind the array's name; nothing behind that of a single number.
+
+    >>> indexed((1, 0)), indexed(())
+    ('[1, 0]', '')
+    """
+    return f"[{', '.join(map(str, place))}]" if place else ""
 
 
 def read(

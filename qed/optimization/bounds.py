@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from qed.calculus.hessian import shaped
 from qed.domains.box import Box, spread_over
 from qed.graph.trace import is_float
 
@@ -122,10 +123,9 @@ def spread(region: Any, x: Any) -> Box:
     """
     ends = bounds_of(region, x)
     floats = [leaf for leaf in jax.tree.leaves(x) if is_float(leaf)]
-    cuts = np.cumsum([int(np.size(leaf)) for leaf in floats])[:-1]
 
     def tree(side: Array) -> Any:
-        parts = iter([part.reshape(np.shape(a)) for part, a in zip(np.split(side, cuts), floats, strict=True)])
+        parts = iter(shaped(side, floats))
         return jax.tree.map(lambda leaf: next(parts) if is_float(leaf) else leaf, x)
 
     return Box(tree(ends.lower), tree(ends.upper))

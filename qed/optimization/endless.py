@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from qed.answer import Answer, Reason
-from qed.calculus.hessian import flatten
+from qed.calculus.hessian import flatten, shaped
 from qed.certificates.ray import Ray
 from qed.certificates.stacked import stacked
 from qed.errors import CertificateError, QedError
@@ -52,7 +52,7 @@ def endless(
     if size > LARGEST or objective.function.graph.numbers() * size > WORK:
         return answer
     (fun, x, args), parts = asked, objective.function.parameters
-    box = _shaped(bounds.lower, parts), _shaped(bounds.upper, parts)
+    box = shaped(bounds.lower, parts), shaped(bounds.upper, parts)
     given = None if value.direction is None else flatten([v for v in jax.tree.leaves(value.direction) if is_float(v)])
     for start, way in _rays(bounds, seen, given):
         ray = Ray.about(
@@ -88,12 +88,7 @@ def _rays(bounds: Bounds, seen: list[Seen], given: Array | None) -> Iterator[tup
 def _told(
     objective: Objective, bounds: Bounds, asked: tuple[Any, ...], way: Array, ray: Ray, answer: Answer[Verdict]
 ) -> Answer[Verdict]:
-    function = objective.function
-    names = [
-        path + (f"[{', '.join(map(str, k))}]" if k else "")
-        for path, array in zip(function.paths, function.parameters, strict=True)
-        for k in np.ndindex(np.shape(array))
-    ]
+    names = objective.function.coordinates
     moves = [f"{name} {'+' if d > 0 else '-'} {abs(d):.6g} t" for name, d in zip(names, way, strict=True) if d]
     shown = ", ".join(moves[:6]) + (", ..." if len(moves) > 6 else "")
     inside = "" if bounds.open else " within the bounds"
@@ -110,9 +105,3 @@ def _told(
         standing=Standing.PROVED, value=value, certificate=ray, headline=text, arithmetic="reals",
         reasons=(exact, *answer.reasons), findings=(Finding("QED306", text),), recheck=None, missing=(),
     )  # fmt: skip
-
-
-def _shaped(side: Array, parts: Any) -> list[Array]:
-    cuts = np.cumsum([int(np.size(part)) for part in parts])[:-1]
-    pieces = np.split(np.asarray(side, np.float64), cuts)
-    return [piece.reshape(np.shape(part)) for piece, part in zip(pieces, parts, strict=True)]

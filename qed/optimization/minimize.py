@@ -28,10 +28,10 @@ from qed.optimization.constrained.answering import minimize_constrained
 from qed.optimization.judging import judged
 from qed.optimization.methods import named, seen
 from qed.optimization.objective import Objective, Seen
-from qed.optimization.portfolio import by_gradients, elsewhere, farther, price, solve
+from qed.optimization.portfolio import by_gradients, elsewhere, farther, solve
 from qed.optimization.repeatable import called_back, check_repeatable, check_same
 from qed.optimization.running import Ended, run
-from qed.optimization.second_order import DEAR, held_as
+from qed.optimization.second_order import held_as
 from qed.optimization.solution import Ending, Multipliers, Solution, Verdict, placed
 from qed.optimization.updates import Updates, run_updates, updates_of
 
@@ -131,7 +131,7 @@ def minimize(
             ended, told = solve(objective, each, box, tol, most)
             runs.append(ended)
             notes = (*notes, *told)
-        elif own and chosen == "l-bfgs" and price(objective) > DEAR:
+        elif own and chosen == "l-bfgs" and objective.dear:
             ended, told = by_gradients(objective, each, box, tol, most)
             runs.append(ended)
             notes = (*notes, *told)
@@ -298,9 +298,8 @@ def _chosen(objective: Objective, box: Bounds, method: str | None) -> tuple[str,
         return "l-bfgs", Reason("method", text="l-bfgs: the gradient has no derivative", role="method")
     if curvature.kind == "products" and not box.open:
         return "l-bfgs", Reason("method", text=f"l-bfgs, projected: {curvature.why}", role="method")
-    dear = price(objective)
-    if dear > DEAR and isinstance(curvature.hessian, SparseHessian):
-        times = f"{curvature.hessian.products:,} products, {dear:.1e} operations"
+    if objective.dear and isinstance(curvature.hessian, SparseHessian):
+        times = f"{curvature.hessian.products:,} products, {objective.price:.1e} operations"
         return "l-bfgs", Reason("method", text=f"l-bfgs: a Hessian would take {times}", role="method")
     return "newton", Reason("method", text=f"newton: {curvature.why}", role="method")
 

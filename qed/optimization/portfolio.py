@@ -88,11 +88,6 @@ def solve(objective: Objective, start: Seen, bounds: Bounds, tol: float, most: i
     return replace(tried[best], steps=sum(each.steps for each in tried.values())), (_words(objective, tried),)
 
 
-def price(objective: Objective) -> float:
-    """How many operations a Hessian takes, where it is made of products with no sum of squares behind it; else 0."""
-    return objective.price
-
-
 def by_gradients(
     objective: Objective, start: Seen, bounds: Bounds, tol: float, most: int
 ) -> tuple[Ended, tuple[Reason, ...]]:

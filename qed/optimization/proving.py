@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from qed.answer import Answer, Reason
+from qed.calculus.hessian import shaped
 from qed.calculus.shapes.found import terms
 from qed.calculus.shapes.rules import Rules
 from qed.certificates.certificate import Subject
@@ -125,12 +126,7 @@ def convex(case: Judged) -> Shown | None:
         traced = Subject(stacked(fun), x, tuple(args)).traced()
     except (TypeError, ValueError):
         return None
-    cuts = np.cumsum([int(np.size(leaf)) for leaf in traced.parameters])[:-1]
-    shapes = [np.shape(leaf) for leaf in traced.parameters]
-    lower, upper = (
-        [part.reshape(shape) for part, shape in zip(np.split(side, cuts), shapes, strict=True)]
-        for side in (case.bounds.lower, case.bounds.upper)
-    )
+    lower, upper = (shaped(side, traced.parameters) for side in (case.bounds.lower, case.bounds.upper))
     found = terms(traced, lower, upper, OPERATIONS)
     if found is None or found[0].lost is not None:
         return None

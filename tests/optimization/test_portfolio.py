@@ -100,7 +100,7 @@ def test_where_a_hessian_is_dear_gradients_are_asked_first(monkeypatch):
         return jnp.sum(jnp.logaddexp(0.0, -rows @ w)) + w @ w
 
     usual = qed.minimize(loss, jnp.zeros(4))
-    monkeypatch.setattr("qed.optimization.minimize.DEAR", 100.0)
+    monkeypatch.setattr("qed.optimization.objective.DEAR", 100.0)
     dear = qed.minimize(loss, jnp.zeros(4))
     assert (usual.method, dear.method) == ("newton", "l-bfgs")
     assert any("a Hessian would take 4 products" in str(reason.text) for reason in dear.reasons)
@@ -113,7 +113,6 @@ def test_where_a_hessian_is_dear_one_tells_what_the_point_is(monkeypatch):
     def loss(w):
         return jnp.sum(jnp.logaddexp(0.0, -rows @ w)) + w @ w
 
-    monkeypatch.setattr("qed.optimization.minimize.DEAR", 100.0)
     monkeypatch.setattr("qed.optimization.objective.DEAR", 100.0)
     monkeypatch.setattr("qed.optimization.judging.WORK", 0)
     monkeypatch.setattr("qed.optimization.together.NUMBERS", 0)

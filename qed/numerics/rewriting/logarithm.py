@@ -314,9 +314,8 @@ class Logarithms:
         mean = expectation(self.log, self.scales, a, below)
         if mean is not None:
             return mean, replace(below, laws=(laws.WEIGHTS, *below.laws)), "mean"
-        if self.log.sign(b) == Sign.BOUNDED and limited(
-            self.log, a
-        ):  # a sum of which this is a term, is one of products
+        # a sum of which this is a term, is one of products
+        if self.log.sign(b) == Sign.BOUNDED and limited(self.log, a):
             return self._over(a, below, node)
         above = self.log(a)
         if above is not None and above.gained and not above.fragile and self.log.sign(a) > Sign.UNKNOWN:

@@ -7,11 +7,11 @@ of `qed.calculus.shapes` on the box of the bounds, and checked by the certificat
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from qed.calculus.hessian import shaped
 from qed.calculus.shapes.found import terms
 from qed.calculus.shapes.rules import Rules
 from qed.certificates.convex_optimum import ConvexOptimum
@@ -77,13 +77,7 @@ def proof_of(quick: Rules, form: Form) -> tuple[Row, ...] | None:
 
 def sides(problem: Constrained, traced: Any) -> tuple[list[Array], list[Array]]:
     """The bounds as arrays of the argument's shapes."""
-    shapes = [np.shape(leaf) for leaf in traced.parameters]
-    cuts: Sequence[int] = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1].tolist()
-
-    def cut(side: Array) -> list[Array]:
-        return [part.reshape(shape) for part, shape in zip(np.split(side, cuts), shapes, strict=True)]
-
-    return cut(problem.bounds.lower), cut(problem.bounds.upper)
+    return shaped(problem.bounds.lower, traced.parameters), shaped(problem.bounds.upper, traced.parameters)
 
 
 def _bends_wrongly(problem: Constrained, kkt: KKT, point: KKTPoint) -> str:

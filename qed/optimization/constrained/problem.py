@@ -26,7 +26,7 @@ from qed.domains.patterns import TooDense, jacobian_pattern
 from qed.domains.widened import is_narrow
 from qed.errors import QedError
 from qed.graph.dtypes import is_real
-from qed.graph.function import Function, confirm_known, read
+from qed.graph.function import Function, confirm_known, indexed, read
 from qed.graph.trace import is_float
 from qed.optimization.bounds import Bounds, bounds_of
 from qed.optimization.constrained.derivatives import Derivatives, derivatives_of
@@ -121,10 +121,7 @@ class Constrained:
     @cached_property
     def parameters(self) -> tuple[str, ...]:
         """The name of each number of x, such as ``w['b'][2]``."""
-        found = []
-        for path, array in zip(self.objective.paths, self.objective.parameters, strict=True):
-            found += [path + _index(k) for k in np.ndindex(array.shape)]
-        return tuple(found)
+        return self.objective.coordinates
 
     @cached_property
     def free(self) -> Array:
@@ -239,10 +236,6 @@ def constrained(
     return Constrained(objective, parts[0], parts[1], box, asked, derivatives, {"values": 0, "hessians": 0})
 
 
-def _index(k: tuple[int, ...]) -> str:
-    return f"[{', '.join(map(str, k))}]" if k else ""
-
-
 def _rows(given: Any, name: str, x0: Any, args: tuple[Any, ...]) -> Rows | None:
     if given is None:
         return None
@@ -267,7 +260,7 @@ def _rows(given: Any, name: str, x0: Any, args: tuple[Any, ...]) -> Rows | None:
         if not is_real(atom.dtype):
             because = f"{where} is of dtype {atom.dtype}; how far a constraint is from holding is a number"
             raise QedError("QED002", f"{name} returns {atom.dtype}", because, _returns(name), function.span)
-        names += [where + _index(k) for k in np.ndindex(atom.shape)]
+        names += [where + indexed(k) for k in np.ndindex(atom.shape)]
     return Rows(function, tuple(names), _dependent(function, len(names)))
 
 
