@@ -116,15 +116,19 @@ def _import_failed(source: str, error: BaseException) -> QedError:
 def find(module: ModuleType, source: str, name: str, role: str) -> Any:
     """An object of the module by its name; dots reach into it (``state.params``).
 
+    The file may stand before the name, as it does before the function asked about.
+
     Raises:
         QedError: QED000 with the nearest names.
     """
     found: Any = module
+    name = name.removeprefix(f"{source}:")
     for part in name.split("."):
         try:
             found = found[part] if isinstance(found, dict) and part in found else getattr(found, part)
         except AttributeError:
-            public = [n for n in vars(module) if not n.startswith("_")] if found is module else []
+            own = vars(module).items() if found is module else ()
+            public = [n for n, value in own if not n.startswith("_") and not isinstance(value, ModuleType)]
             near = _near(part, public)
             if found is module and getattr(module, STOPPED, False):
                 raise QedError(

@@ -136,6 +136,15 @@ def test_dots_and_keys_reach_into_objects(write):
     assert find(module, "train.py", "state.params.w", "--at") == 1.0
 
 
+def test_the_file_may_stand_before_a_name_and_modules_are_no_candidates(write):
+    source = str(write("train.py", "import math\nloss = 3.0\n"))
+    module = load(source)
+    assert find(module, source, f"{source}:loss", "--at") == 3.0
+    with pytest.raises(QedError) as caught:
+        find(module, source, "mat", "--at")
+    assert "math" not in f"{caught.value.because} {caught.value.instead}" and "loss" in caught.value.because
+
+
 @pytest.mark.parametrize("name", ["lost", "los", "LOSS", "state.missing", "loss.missing", ""])
 def test_a_missing_name_is_answered_with_the_nearest(write, name):
     module = load(str(write("train.py", LOSS + "\nstate = {}\n")))
