@@ -140,7 +140,8 @@ def log1mexp(x: Any) -> Any:
     """log(1 - exp x) for x <= 0, elementwise: the logarithm of the complement of a probability exp x.
 
     Returns:
-        -inf at 0, NaN for x > 0. The derivative is -1 / (exp(-x) - 1): -inf at 0, NaN for x > 0.
+        -inf at 0, NaN for x > 0. The derivative is -1 / (exp(-x) - 1), -inf at 0; beyond 0 the formula goes on, as
+        that of `jax.numpy.log` does for negative numbers, so that a `where` around it has no NaN in its gradient.
 
     Example:
         >>> import jax.numpy as jnp
@@ -150,7 +151,6 @@ def log1mexp(x: Any) -> Any:
     x = _floats(x, "log1mexp")
     near = x > -_LOG_2
     close = jnp.where(near, x, -1.0).astype(x.dtype)
-    close = close + jnp.where(x > 0, jnp.nan, 0.0).astype(x.dtype)  # so that the derivative is NaN, too
     far = jnp.where(near, -1.0, x).astype(x.dtype)
     return jnp.where(near, jnp.log(0.0 - jnp.expm1(close)), log1p(-jnp.exp(far)))  # 0 - 0, not -0: the slope's sign
 

@@ -181,7 +181,8 @@ def test_only_the_maximum_is_safe_among_the_shifts():
 def test_slopes_of_a_complement_have_the_sign_of_their_limit(jit):
     turn = jax.jit if jit else lambda f: f
     slope = turn(jax.grad(logspace.log1mexp))
-    assert float(slope(0.0)) == -math.inf and math.isnan(float(slope(1.0))) and float(slope(-math.inf)) == 0
+    assert float(slope(0.0)) == -math.inf and float(slope(-math.inf)) == 0
     up, down = turn(jax.grad(logspace.logdiffexp, (0, 1)))(1.0, 1.0)
     assert float(up) == math.inf and float(down) == -math.inf
-    assert all(math.isnan(float(each)) for each in turn(jax.grad(logspace.logdiffexp, (0, 1)))(1.0, 2.0))
+    masked = jax.grad(lambda x: jnp.where(x < 0, logspace.log1mexp(x), 0.0))
+    assert math.isnan(float(logspace.log1mexp(1.0))) and float(turn(masked)(1.0)) == 0  # where no value is taken
