@@ -14,6 +14,7 @@ import numpy as np
 
 from qed.answer import Answer
 from qed.certificates.flat_direction import FlatDirection
+from qed.certificates.overall_point import OverallPoint
 from qed.findings import Finding
 from qed.optimization.edges import is_step
 from qed.optimization.point import Judged, fall_for_ever, ways
@@ -49,16 +50,21 @@ def by_higher(case: Judged, part: Answer[Any], nature: str, flats: list[Array]) 
     value: Any = part.value
     way = value.directions[0].vector if flats else None
     made = part.certificate
-    order = made.order if isinstance(made, FlatDirection) else 0
+    flat = made.inner()[0] if isinstance(made, OverallPoint) else made
+    order = flat.order if isinstance(flat, FlatDirection) else 0
     what = {Ending.MAXIMUM: "A maximum", Ending.SADDLE: "A saddle, and no minimum"}[kind]
     where = "f is lower all around" if kind is Ending.MAXIMUM else "f is lower on one line through it and higher on one"
     count = "a direction" if len(flats) == 1 else f"{len(flats)} directions"
     text = f"{what}{sure}: the slope is 0, f does not bend along {count}, and "
     text += f"{'by derivatives of higher order ' if nature else ''}{where}."
     answer: Answer[Verdict] = case.says(kind, text, parts=(part,), direction=way)
+    overall = isinstance(made, OverallPoint)
     decided = order > 0 and (len(case.here.x) == 1 or (nature == "neither" and order % 2 == 1))
-    if decided and nature:
+    if overall:
+        text = f"{what}: the slope is 0, and f is concave where it is defined, so that no point is higher."
+    elif decided:
         text = f"{what}: the slope is 0, f does not bend along {count}, and by the derivative of order {order} {where}."
+    if overall or decided:
         answer = replace(
             answer, claim=part.claim, standing=part.standing, certificate=made, arithmetic=part.arithmetic,
             headline=text, reasons=part.reasons,
@@ -70,6 +76,19 @@ def by_higher(case: Judged, part: Answer[Any], nature: str, flats: list[Array]) 
     headline = f"{answer.headline} Far from it: {str(far.headline)[:1].lower()}{str(far.headline)[1:]}"
     code = "QED306" if far.value is not None and far.value.kind is Ending.UNBOUNDED_BELOW else "QED423"
     return replace(answer, headline=headline, findings=(*answer.findings, Finding(code, str(far.headline))))
+
+
+def overall(answer: Answer[Verdict], part: Answer[Any]) -> Answer[Verdict]:
+    """The answer that a point is a flat minimum, with the proof that no point is lower.
+
+    Args:
+        answer: that it is a flat minimum.
+        part: what `qed.critical_point` proved of it.
+    """
+    return replace(
+        answer, claim=part.claim, standing=part.standing, certificate=part.certificate, arithmetic=part.arithmetic,
+        reasons=part.reasons,
+    )  # fmt: skip
 
 
 def _around(case: Judged, flats: list[Array]) -> tuple[bool, bool]:

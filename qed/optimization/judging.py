@@ -19,6 +19,7 @@ from qed.answer import Answer, Missing
 from qed.calculus.critical import critical_within, provable, undecided
 from qed.calculus.gradient.check import check_gradient
 from qed.calculus.hessian import flatten
+from qed.certificates.overall_point import OverallPoint
 from qed.errors import QedError
 from qed.graph.trace import is_float
 from qed.optimization.beside import beside, placed_from
@@ -28,7 +29,7 @@ from qed.optimization.corner import in_the_corner, of_bounds
 from qed.optimization.edges import in_steps
 from qed.optimization.endless import endless
 from qed.optimization.gain import near_by
-from qed.optimization.higher import by_higher
+from qed.optimization.higher import by_higher, overall
 from qed.optimization.many import among_many
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.own_rules import noted
@@ -248,9 +249,11 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
             return away
     if nature == "minimum" or not point.negative:
         sure = "" if nature == "minimum" else " as far as was looked"
+        sure = ", and f is convex, so that no point is lower" if point.everywhere else sure
         text = f"A flat minimum{sure}: f is determined and x is not, f does not bend along {names or 'some direction'}."
         text = constant(case, int(point.flat)) or text
-        return case.says(Ending.FLAT_MINIMUM, text, parts=(part,))
+        answer = case.says(Ending.FLAT_MINIMUM, text, parts=(part,))
+        return overall(answer, part) if isinstance(part.certificate, OverallPoint) else answer
     return case.unknown(Ending.UNDECIDED, "Undecided: some curvatures are zero up to rounding.", "higher derivatives")
 
 

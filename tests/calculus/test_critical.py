@@ -93,7 +93,11 @@ def test_the_kinds_of_points_held_out():
         (lambda x: 1e-9 * x[0] ** 4 + x[1] ** 2 + (10 * x[1]) ** 4, np.zeros(2), "minimum"),
         (lambda x: (3 * x - 1) ** 4, np.float32(1) / 3, "minimum"),
         (lambda x: 0.1 * x**3 + 0.2 * x**3 - 0.3 * x**3 + x**4, np.zeros(()), ""),
-        (lambda x: (x @ jnp.array([1.0, 2.0, 3.0])) ** 4 + (x @ jnp.array([1.0, 2.0, 3.0])) ** 2, np.zeros(3), ""),
+        (
+            lambda x: (x @ jnp.array([1.0, 2.0, 3.0])) ** 4 + (x @ jnp.array([1.0, 2.0, 3.0])) ** 2,
+            np.zeros(3),
+            "minimum",
+        ),
     ],
     ids=[
         "small cubic",

@@ -19,7 +19,7 @@ def _float64():
         (lambda x: -(x[0] ** 4), 1, "maximum", True),
         (lambda x: 1e-8 * x[0] ** 3, 1, "saddle", True),
         (lambda x: x[0] ** 3 - 3 * x[0] * x[1] ** 2, 2, "saddle", True),
-        (lambda x: -((x @ x) ** 2), 2, "maximum", False),
+        (lambda x: -((x @ x) ** 2), 2, "maximum", True),
         (lambda x: x[0] ** 5 + x[1] ** 2, 2, "saddle", False),
     ],
 )
@@ -40,6 +40,17 @@ def test_a_minimum_of_higher_order_stays_one(fun):
 def test_beside_a_point_of_inflection_f_is_unbounded():
     answer = qed.verdict(lambda x: x[0] ** 3, jnp.array([1e-12]))
     assert answer.kind == "unbounded_below"
+
+
+ROWS = jnp.array([[1.0, 1.0, 0.0], [2.0, 2.0, 1.0]])
+
+
+def test_a_flat_minimum_of_a_convex_function_is_proved_to_be_the_least_value():
+    answer = qed.verdict(lambda w: jnp.mean((ROWS @ w - jnp.array([2.0, 5.0])) ** 2), jnp.ones(3))
+    assert answer.kind == "flat_minimum"
+    assert answer.proved
+    assert answer.check()
+    assert "no point is lower" in answer.headline
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
@@ -63,4 +74,5 @@ def test_an_affine_function_with_a_slope_is_proved_to_be_unbounded(scale):
     ],
 )
 def test_what_is_a_polynomial_on_a_part_only_is_not_proved_to_fall(fun, start):
-    assert not qed.minimize(fun, jnp.array([start])).proved
+    answer = qed.minimize(fun, jnp.array([start]))
+    assert not (answer.proved and answer.reason == "unbounded_below")

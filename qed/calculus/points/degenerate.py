@@ -7,20 +7,23 @@ compared with the motions that the function does not see, and derivatives of hig
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from qed.answer import Answer, Reason
-from qed.calculus.points import orbits, words
+from qed.calculus.points import orbits, overall, words
 from qed.calculus.points.case import Case
 from qed.calculus.points.flat import Higher, in_one_variable, in_several
 from qed.calculus.points.located import Local
 from qed.calculus.points.result import CriticalPoint, Direction, Kind
 from qed.calculus.points.symmetries import Motion, exchanges
+from qed.calculus.points.translations import left
 from qed.calculus.points.unmoved import seen
+from qed.certificates.convexity import Convexity
 from qed.certificates.flat_direction import FlatDirection
+from qed.certificates.overall_point import OverallPoint
 from qed.certificates.saddle import Saddle
 from qed.domains.ball_boxes import NotSmooth
 from qed.errors import CertificateError
@@ -51,19 +54,23 @@ def degenerate(case: Case, center: Array, at: Local, common: dict[str, Any]) -> 
     basis = vectors[:, flat]
     motions = seen(case, center, basis)
     try:
-        found = Higher("") if kind is Kind.SADDLE else _higher(case, center, vectors, values, room)
+        found = Higher("") if kind is Kind.SADDLE else _higher(case, center, vectors, values, room, motions)
     except NotSmooth:
         found = Higher("")
     orbit = ""
     if kind is Kind.DEGENERATE and not found.nature:
         orbit = orbits.nature(case, center, at, motions, (negative, positive, int(flat.sum())))
+    shape = None
+    if kind is Kind.DEGENERATE and found.nature != "neither" and overall.critical(case, center, at.matrix):
+        shape = overall.shape(case)
+    whole = "" if shape is None else overall.NATURES[shape.claim]
     ways = _ways(case, basis, motions, found)
     falls = (case.direction(vectors[:, 0], float(values[0])),) if negative else ()
     distance = float(np.linalg.norm(center - case.point))
     value = CriticalPoint(
-        kind, (found.nature or orbit) if kind is Kind.DEGENERATE else "", case.tree(center), distance,
+        kind, (found.nature or orbit or whole) if kind is Kind.DEGENERATE else "", case.tree(center), distance,
         negative=negative, positive=positive, flat=int(flat.sum()), curvatures=values, directions=(*falls, *ways),
-        moving=bool(orbit), **common,
+        moving=bool(orbit), everywhere=bool(whole), **common,
     )  # fmt: skip
     if not _stands_still(case, center, at):
         certificate = None
@@ -71,7 +78,9 @@ def degenerate(case: Case, center: Array, at: Local, common: dict[str, Any]) -> 
         certificate = _falls(case, vectors[:, 0], vectors[:, -1])
     else:
         certificate = _exact(case, basis, found)
-    return _answer(case, value, found, motions, room, certificate)
+    if isinstance(certificate, FlatDirection) and shape is not None:
+        certificate = OverallPoint.of(certificate, shape)
+    return _answer(case, value, found, motions, room, certificate, shape)
 
 
 def zero(values: Array, at: Local) -> float:
@@ -87,11 +96,15 @@ def _still(at: Local, center: Array) -> float:
     return 4 * (width + moved)
 
 
-def _higher(case: Case, center: Array, vectors: Array, values: Array, room: float) -> Higher:
+def _higher(case: Case, center: Array, vectors: Array, values: Array, room: float, motions: Sequence[Motion]) -> Higher:
+    """What derivatives of higher order say, along the flat directions but the lines along which f is the same."""
     if case.function.size == 1:
         return in_one_variable(case, center)
     flat = np.abs(values) <= room
-    return in_several(case, center, vectors[:, flat], vectors[:, ~flat], values[~flat], room)
+    looked = left(vectors[:, flat], [motion for motion in motions if motion.straight and not motion.single])
+    if looked.shape[1] == 0:
+        return Higher("")
+    return in_several(case, center, looked, vectors[:, ~flat], values[~flat], room)
 
 
 def _ways(case: Case, basis: Array, motions: list[Motion], found: Higher) -> tuple[Direction, ...]:
@@ -177,12 +190,19 @@ def _answer(
     found: Higher,
     motions: list[Motion],
     room: float,
-    proof: FlatDirection | Saddle | None,
+    proof: FlatDirection | OverallPoint | Saddle | None,
+    shape: Convexity | None,
 ) -> Answer[CriticalPoint]:
     n = case.function.size
-    decided = isinstance(proof, FlatDirection) and (n == 1 or (found.nature == "neither" and proof.order == 3))
+    flat = proof.inner()[0] if isinstance(proof, OverallPoint) else proof
+    decided = isinstance(flat, FlatDirection) and (n == 1 or (found.nature == "neither" and flat.order == 3))
     standing = Standing.PROVED if proof is not None else Standing.MEASURED
     test = words.higher(found, n, Standing.PROVED if decided else Standing.MEASURED)
+    if value.moving:
+        test = orbits.told(value.nature)
+    still = Standing.PROVED if isinstance(flat, FlatDirection) else Standing.MEASURED
+    convex = () if shape is None else (overall.told(shape.claim, still),)
+    silent = value.kind is Kind.SADDLE or (shape is not None and not found.nature and not value.moving)
     saddle = value.kind is Kind.SADDLE
     shares = ", ".join(d.named() for d in value.directions if d.curvature == 0)
     findings = (Finding("QED304", f"f is flat to second order along {shares}"),)
@@ -197,8 +217,9 @@ def _answer(
         certificate=proof,
         reasons=(
             *((_told(value.directions[0], proof is not None),) if saddle else ()),
-            _counted(value, room, isinstance(proof, FlatDirection)),
-            *(() if saddle else (orbits.told(value.nature),) if value.moving else (test,)),
+            _counted(value, room, isinstance(flat, FlatDirection)),
+            *(() if silent else (test,)),
+            *convex,
             *_named(value, motions),
             words.rounding(value.gradient, value.rounding),
             *words.exchanged(exchanges(case, case.vector(value.point))),
@@ -259,13 +280,18 @@ def _again(case: Case, value: CriticalPoint, room: float) -> Any:
     return measured
 
 
-def _claim(value: CriticalPoint, proof: FlatDirection | Saddle | None, decided: bool, found: Higher) -> str:
+def _claim(
+    value: CriticalPoint, proof: FlatDirection | OverallPoint | Saddle | None, decided: bool, found: Higher
+) -> str:
     if value.kind is Kind.SADDLE:
         where = "up to rounding, where" if proof is None else "at the point, and"
         return f"grad f is zero {where} some curvatures are negative and some positive: a saddle"
     after = ""
     if proof is not None and decided and found.nature:
         after = f"; the derivative of order {found.order} along it is not: {words.NATURES[found.nature]}"
+    if isinstance(proof, OverallPoint):
+        shape = "convex" if proof.sign > 0 else "concave"
+        return f"grad f is zero at the point, and f is {shape} where it is defined: a global {value.nature}"
     if proof is not None:
         return f"grad f is zero at the point, and the second derivatives along a direction are{after}"
     return f"grad f and {value.flat} of {_count(value)} curvatures are zero up to rounding"
@@ -277,19 +303,22 @@ def _headline(value: CriticalPoint, motions: list[Motion], n: int) -> str:
         rest = f"{value.positive} positive, and {value.flat} zero up to rounding"
         return f"A saddle: of {n} curvatures {value.negative} {are} negative, {rest}."
     which = "f'' is zero" if n == 1 else f"{value.flat} of {n} curvatures {'is' if value.flat == 1 else 'are'} zero"
-    told = (
-        f"; higher derivatives: {words.NATURES[value.nature]}"
-        if value.nature
-        else ", so the second derivatives cannot tell what it is"
-    )
-    why = ""
+    point = f"global {value.nature}" if value.everywhere else value.nature
     if value.moving:
         many = (
             "A symmetry of the function explains it" if value.flat == 1 else "Symmetries of the function explain them"
         )
-        return f"Degenerate: {which}. {many}, and the point is a {value.nature}, not a strict one."
+        return f"Degenerate: {which}. {many}, and the point is a {point}, not a strict one."
     if len(motions) >= n == value.flat:
         return f"Degenerate: {which}, and f is the same along every direction that was moved along: it looks constant."
+    if value.everywhere:
+        shape = "convex" if value.nature == "minimum" else "concave"
+        told = f", and f is {shape}: the point is a {point}"
+    elif value.nature:
+        told = f"; higher derivatives: {words.NATURES[value.nature]}"
+    else:
+        told = ", so the second derivatives cannot tell what it is"
+    why = ""
     if motions:
         count = "all" if len(motions) >= value.flat else f"{len(motions)}"
         why = f" Symmetries of the function explain {count} of them." if value.flat > 1 else " A symmetry explains it."

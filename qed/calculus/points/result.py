@@ -68,8 +68,10 @@ class CriticalPoint:
 
     Args:
         kind: see `Kind`.
-        nature: of a degenerate point, what derivatives of higher order say: 'minimum', 'maximum', 'neither', or ''.
+        nature: of a degenerate point, what derivatives of higher order, motions that leave f as it is, or its convexity
+            say: 'minimum', 'maximum', 'neither', or ''.
         moving: the nature is told by motions of the point that leave f as it is: other points there are like it.
+        everywhere: the nature holds beside all points, f being convex or concave where it is defined.
         point: the middle of the enclosure of the critical point, a tree like the argument, in float64; None if unknown.
         distance: the critical point is within this distance of the given one (Euclidean); inf if unknown.
         gradient: |grad f| at the given point.
@@ -91,3 +93,4 @@ class CriticalPoint:
     curvatures: np.ndarray | None = None
     directions: tuple[Direction, ...] = ()
     moving: bool = False
+    everywhere: bool = False

@@ -40,7 +40,8 @@ MOVES = (math.sqrt(2) - 1, -1 / math.pi, 1 / 37)
 class Motion:
     """A motion: what it is called, its generator at the point, and where it takes a point in a time t.
 
-    `everywhere` is False where it leaves the function as it is from this point on only; `single`: of one coordinate.
+    `everywhere` is False where it leaves the function as it is from this point on only; `single`: of one coordinate;
+    `straight`: by adding t times the generator, wherever the point is.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Motion:
     move: Callable[[Array, float], Array]
     everywhere: bool = True
     single: bool = False
+    straight: bool = False
 
 
 def symmetries(case: Case, point: Array, flat: Array, but: Collection[str] = ()) -> list[Motion]:
@@ -139,7 +141,7 @@ def _single(point: Array, index: Sequence[Array], names: Sequence[str]) -> Itera
 def _shift(point: Array, places: Array, name: str) -> Motion:
     generator = np.zeros(len(point))
     generator[places.ravel()] = 1.0
-    return Motion(name, generator, lambda at, t: at + t * generator, single=places.size == 1)
+    return Motion(name, generator, lambda at, t: at + t * generator, single=places.size == 1, straight=True)
 
 
 def _shifts(point: Array, index: Sequence[Array], names: Sequence[str]) -> Iterator[Motion]:

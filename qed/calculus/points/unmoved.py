@@ -16,6 +16,7 @@ import numpy as np
 
 from qed.calculus.points.case import Case
 from qed.calculus.points.symmetries import MOVES, Motion, starts, symmetries
+from qed.calculus.points.translations import translations
 from qed.domains.ball_boxes import BallBoxes, NotSmooth
 from qed.domains.precision import precision
 
@@ -49,6 +50,7 @@ def seen(case: Case, center: Array, flat: Array) -> list[Motion]:
     left_out: set[str] = set()
     while True:
         found = symmetries(case, center, flat, left_out)
+        found += [line for line in translations(case, center, flat, found) if line.name not in left_out]
         wrong = {m.name for m in found if not m.single and any(p.moves(m) for p in places[: 1 + m.everywhere])}
         one = [motion for motion in found if motion.single]
         at = [p for p in places if p.matter(one)]
