@@ -210,11 +210,11 @@ def _rough(case: Case, certify: bool = True, prove: bool = True) -> Answer[Criti
 
 
 def _by_terms(case: Case) -> Answer[CriticalPoint] | None:
-    """The answer where the function is smooth as a term, if it is no degenerate one."""
+    """The answer where the function is smooth as a term; None where that is not told."""
     here = local(case.boxes, case.point, case.point)
     if not here.smooth or not local(case.boxes, *around(case.point)).smooth:
         return None
-    answer = _at(case, here, flat=False)
+    answer = _at(case, here)
     return None if answer.unknown else answer
 
 

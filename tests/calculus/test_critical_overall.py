@@ -49,3 +49,10 @@ def test_slopes_that_are_zero_up_to_rounding_are_measured():
 def test_neither_is_told_of_a_function_that_is_not_so(fun):
     value = qed.critical_point(fun, jnp.zeros(2)).value
     assert not value.everywhere and not value.moving and value.nature != "minimum"
+
+
+def test_numbers_that_tie_inside_a_logarithm_of_a_sum_are_a_minimum_that_a_shift_moves():
+    answer = qed.critical_point(lambda x: jax.nn.logsumexp(x) - jnp.mean(x), jnp.zeros(3))
+    assert answer.kind == "degenerate" and answer.value.nature == "minimum" and answer.value.moving
+    assert [way.why for way in answer.value.directions] == ["adding one number to all of x changes nothing"]
+    assert answer.check()
