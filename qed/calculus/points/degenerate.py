@@ -16,7 +16,7 @@ from qed.answer import Answer, Reason
 from qed.calculus.points import orbits, overall, words
 from qed.calculus.points.case import Case
 from qed.calculus.points.flat import Higher, in_one_variable, in_several
-from qed.calculus.points.located import Local
+from qed.calculus.points.located import Local, local
 from qed.calculus.points.result import CriticalPoint, Direction, Kind
 from qed.calculus.points.symmetries import Motion, exchanges
 from qed.calculus.points.translations import left
@@ -268,14 +268,18 @@ def _named(value: CriticalPoint, motions: list[Motion]) -> tuple[Reason, ...]:
 
 
 def _again(case: Case, value: CriticalPoint, room: float) -> Any:
-    """Measures the curvatures once more, in balls."""
+    """Measures the curvatures once more, in balls; by the term where the program is not smooth."""
 
     def measured() -> bool:
         flat = [d for d in value.directions if d.curvature == 0]
         center = case.vector(value.point)
         lines = np.array([case.vector(d.vector) for d in flat])
-        _, rows = case.balls.series(center, center, lines, 2)
-        return all(abs(2 * float(row[2].mid())) <= 4 * room + 1e-12 for row in rows)
+        try:
+            _, rows = case.balls.series(center, center, lines, 2)
+            bends = np.array([2 * float(row[2].mid()) for row in rows])
+        except NotSmooth:
+            bends = np.einsum("ki,ij,kj->k", lines, local(case.boxes, center, center).matrix, lines)
+        return bool(np.all(np.abs(bends) <= 4 * room + 1e-12))
 
     return measured
 
