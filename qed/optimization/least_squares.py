@@ -6,7 +6,9 @@ Of f(x) = c sum r_i(x)^2 the second derivative is
 
 and the first term needs first derivatives alone. Where the residuals are small, or nearly linear, it is nearly H; it is
 never indefinite, and where residuals are many a row of J costs a small part of a product with H. Where its steps become
-slow, since r does not vanish, H takes over. Reference: Nocedal and Wright, *Numerical Optimization*, 2006, section
+slow, since r does not vanish, H takes over. The second term is the Hessian of the function w'r(x) at w = 2 c r: where
+a residual is a sum of terms of few parameters each, as a sum of peaks is, it is sparse although J'J is dense, and a few
+products give it. Reference: Nocedal and Wright, *Numerical Optimization*, 2006, section
 10.3; Dennis, Gay and Welsch, *An adaptive nonlinear least-squares algorithm*, ACM TOMS 7, 1981 (the change from one to
 the other).
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -22,7 +25,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.calculus.hessian import cut
-from qed.graph.function import Function
+from qed.calculus.sparse import SparseHessian, TooDense, sparse_hessian
+from qed.errors import QedError
+from qed.graph.function import Function, read
 from qed.graph.graph import Atom, Equation, Graph, Literal, Variable
 from qed.graph.jaxpr import evaluate
 
@@ -43,7 +48,7 @@ class SumOfSquares:
         function: f.
         residuals: the graph of r, with the inputs of that of f.
         factor: c.
-        run: (parameters, data) -> 2 c J'J, compiled.
+        run: (parameters, data) -> 2 c J'J and 2 c r, compiled.
     """
 
     function: Function
@@ -53,8 +58,38 @@ class SumOfSquares:
 
     def matrix(self, x: Array) -> Array:
         """2 c J'J at a vector, float64."""
-        found = np.asarray(self.run(cut(x, self.function.parameters), self.function.data), np.float64)
-        return (found + found.T) / 2
+        return self._run(cut(x, self.function.parameters))[0]
+
+    def _run(self, parameters: tuple[Any, ...]) -> tuple[Array, Any]:
+        found, weights = self.run(parameters, self.function.data)
+        found = np.asarray(found, np.float64)
+        return (found + found.T) / 2, weights
+
+    @cached_property
+    def bend(self) -> SparseHessian | None:
+        """The Hessian of w'r(x), w its first data; None where it cannot be had."""
+        function, graph = self.function, self.residuals
+        shape = graph.outputs[0]
+
+        def weighted(parameters: Any, weights: Any) -> Any:
+            found = evaluate(graph, function.join(parameters, function.data))[0]
+            return jnp.sum(weights * found.ravel())
+
+        weights = np.zeros(int(np.prod(shape.shape, dtype=np.int64)), shape.dtype)
+        try:
+            found = sparse_hessian(read(weighted, function.parameters, weights), varying=True, most=function.size**2)
+        except (TooDense, NotImplementedError, QedError):
+            return None
+        return found if found.symmetric else None
+
+    def whole(self, x: Array) -> Array | None:
+        """The Hessian at a vector, float64; None where the products of its second term are not known."""
+        bend = self.bend
+        if bend is None:
+            return None
+        parameters = cut(x, self.function.parameters)
+        first, weights = self._run(parameters)
+        return first + bend(parameters, (weights, *bend.function.data[1:])).toarray()
 
 
 class Slow:
@@ -101,9 +136,9 @@ def sum_of_squares(function: Function) -> SumOfSquares | None:
         def residuals(p: Any) -> Any:
             return evaluate(graph, function.join(p, data))[0].ravel()
 
-        _, push = jax.linearize(residuals, parameters)
+        found, push = jax.linearize(residuals, parameters)
         rows = jax.lax.map(push, _axes(function.parameters), batch_size=min(n, TOGETHER))
-        return 2 * factor * rows @ rows.T
+        return 2 * factor * rows @ rows.T, 2 * factor * found
 
     return SumOfSquares(function, graph, factor, jax.jit(run))
 

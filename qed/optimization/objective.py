@@ -28,12 +28,14 @@ from qed.graph.untraceable import not_differentiable
 from qed.optimization.differences import mended
 from qed.optimization.least_squares import SumOfSquares, sum_of_squares
 from qed.optimization.pieces import largest
-from qed.optimization.second_order import DEAR, MEDIUM, SMALL, SecondOrder, second_order
+from qed.optimization.second_order import DEAR, MEDIUM, PATTERN, SMALL, SecondOrder, second_order
 from qed.optimization.together import NUMBERS, Together, together
 
 Array = np.ndarray
 SCATTER = 1000.0
 """Up to how many times its last digits a value is believed to scatter."""
+FEWER = 4
+"""By what factor the products of a second term are fewer than those of the Hessian where both terms are computed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,10 +165,23 @@ class Objective:
         if self._last is not None and np.array_equal(self._last[0], x):
             return self._last[1].copy()
         self.counts["hessians"] += 1
-        found = self.curvature.matrix(cut(x, self.function.parameters))
+        found = self.squares.whole(x) if self.squares is not None and self._in_two_terms else None
+        found = self.curvature.matrix(cut(x, self.function.parameters)) if found is None else found
         if self.dear:
             self._last = np.array(x), found.copy()
         return found
+
+    @cached_property
+    def _in_two_terms(self) -> bool:
+        """Whether the Hessian of a sum of squares is made of 2 c J'J and the second term, whose products are few."""
+        hessian = self.curvature.hessian
+        n = self.function.size
+        if self.squares is None or hessian is None or 2 * hessian.products < n:
+            return False
+        if n * count(self.function.graph, self.function.traced.free).sweep > PATTERN:  # nor was that of f looked for
+            return False
+        bend = self.squares.bend
+        return bend is not None and FEWER * bend.products <= hessian.products
 
     @cached_property
     def price(self) -> float:

@@ -78,3 +78,37 @@ def test_steps_of_first_derivatives_reach_the_minimum_that_newton_reaches():
         whole = jax.grad(misfit)(jnp.asarray(end.x))
     assert how == "stationary" and np.abs(whole).max() < 1e-7 and objective.counts["hessians"] < 40
     assert str(qed.minimize(misfit, start, tol=1e-3).reason) == "minimum"
+
+
+def peaks(x):
+    at, heights, widths = np.linspace(0.0, 1.0, 400), x[::2], x[1::2]
+    each = heights * widths / ((at[:, None] - np.linspace(0.0, 1.0, 20)) ** 2 + widths**2)
+    return jnp.sum((jnp.sum(each, axis=1) - np.sin(9 * at)) ** 2)
+
+
+def test_the_hessian_of_a_sum_of_peaks_is_made_of_first_derivatives_and_few_products():
+    x = 0.2 + 0.05 * np.cos(np.arange(40.0))
+    with jax.enable_x64(True):
+        objective = Objective(read(peaks, jnp.asarray(x)))
+        assert objective.squares is not None
+        assert objective.squares.bend.products == 2 and objective.curvature.hessian.products == 40
+        found, counted, first = objective.matrix(x), objective.counts["hessians"], objective.first_order(x)
+        whole = np.asarray(jax.hessian(peaks)(jnp.asarray(x)))
+    np.testing.assert_allclose(found, whole, rtol=0, atol=1e-13 * np.abs(whole).max())
+    assert counted == 1 and np.abs(first - whole).max() > 1e-3 * np.abs(whole).max()
+
+
+def test_where_the_second_term_is_as_dense_the_hessian_is_made_of_products(monkeypatch):
+    weights = np.sin(np.arange(800.0 * 20)).reshape(800, 20)
+
+    def mixed(x):
+        return jnp.sum((jnp.tanh(weights @ x) - 0.3) ** 2)
+
+    x = np.cos(np.arange(20.0))
+    with jax.enable_x64(True):
+        objective = Objective(read(mixed, jnp.asarray(x)))
+        assert objective.squares is not None and objective.squares.bend.products == 20
+        monkeypatch.setattr(type(objective.squares), "whole", None)
+        found = objective.matrix(x)
+        whole = np.asarray(jax.hessian(mixed)(jnp.asarray(x)))
+    np.testing.assert_allclose(found, whole, rtol=0, atol=1e-12 * np.abs(whole).max())
