@@ -4,6 +4,7 @@
 variance          mean(x^2) - mean(x)^2                       mean((x - mean x)^2)
 covariance        mean(x y) - mean(x) mean(y)                 mean((x - mean x)(y - mean y))
 squared distance  sum(x^2) - 2 sum(x y) + sum(y^2)            sum((x - y)^2)
+distances         |x_i|^2 + |y_j|^2 - 2 <x_i, y_j>            sum((x_i - y_j)^2) (`pairwise`)
 cosine            sum(x y) / (|x| |y|)                        sum(x/|x| y/|y|)
 cosine distance   1 - sum(x y) / (|x| |y|)                    sum((x/|x| - y/|y|)^2) / 2
 arccosine         acos c, 1 - c found without cancellation    2 atan2(sqrt(1 - c), sqrt(1 + c))
@@ -50,6 +51,7 @@ from qed.numerics.rewriting.growth import grown
 from qed.numerics.rewriting.hyperboloid import lorentz
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.moments import CENTRAL, central_moment
+from qed.numerics.rewriting.pairwise import squared_distances
 from qed.numerics.rewriting.signs import MOVES
 from qed.numerics.rewriting.table import Replacement, Table
 from qed.numerics.rewriting.tails import grown as grown_tail
@@ -142,8 +144,9 @@ class Substitutions(Table):
         if central is not None:
             value = self._moved(central[1], central[2])
             return self.difference.algebra.times(float(central[0]), value), (CENTRAL,)
-        if len(polynomial) not in (2, 3):
-            return None
+        pairs = squared_distances(self.difference, polynomial, node)
+        if pairs is not None or len(polynomial) not in (2, 3):
+            return pairs
         return (
             self._cosine_distance(polynomial, node)
             or self._moments(polynomial, node)
