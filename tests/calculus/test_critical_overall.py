@@ -37,6 +37,14 @@ def test_slopes_that_are_zero_up_to_rounding_are_measured():
     assert answer.value.nature == "minimum" and answer.value.everywhere
 
 
+@pytest.mark.parametrize("x64", [False, True])
+@pytest.mark.parametrize("fun", [lambda x: jnp.exp(x - 2000), lambda x: jax.nn.softplus(x - 5000)])
+def test_slopes_that_no_float64_holds_are_no_zeros(fun, x64):
+    with jax.enable_x64(x64):
+        value = qed.critical_point(fun, jnp.zeros(())).value
+    assert not value.everywhere and value.nature != "minimum"
+
+
 @pytest.mark.parametrize(
     "fun",
     [

@@ -86,7 +86,10 @@ def critical(case: Case, center: Array, matrix: Array) -> bool:
     except NotSmooth:
         return False
     with precision(case.balls.bits):
-        slopes = np.array([float(abs(row[1]).upper()) for row in rows])
+        sizes = [abs(row[1]).upper() for row in rows]
+    slopes = np.array([float(size) for size in sizes])
+    if any(size > 0 and slope == 0 for size, slope in zip(sizes, slopes, strict=True)):  # exp(-2000), say
+        return False
     off = float(np.finfo(float).eps) * np.abs(center)
     return bool(np.linalg.norm(slopes) <= ROUNDINGS * np.linalg.norm(np.abs(matrix) @ off))
 
