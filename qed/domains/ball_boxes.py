@@ -106,6 +106,31 @@ class BallBoxes:
         with precision(self.bits, order + 1):
             return (ends.lower.item(), ends.upper.item()), [[s[j] for j in range(order + 1)] for s in rows]
 
+    def along(self, curves: Array, order: int) -> list[list[Any]]:
+        """The coefficients of 1, t, ..., t^order of f on curves (count, n, degree + 1), whose own are exact balls.
+
+        All curves begin at one point.
+
+        Raises:
+            NotSmooth: where the function may not be smooth at that point.
+
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.trace import trace
+        >>> f = BallBoxes(trace(lambda x: (x[1] - x[0] ** 2) ** 2 - x[0] ** 6, np.zeros(2)))
+        >>> [float(c) for c in f.along(objects([0, 1, 0, 0, 0, 1], (1, 2, 3)), 6)[0]]
+        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0]
+        """
+        with precision(self.bits, order + 1) as library:
+            first = [library.arb(c) for c in curves[0, :, 0]]
+            lower, upper = np.array([_ends(library, c) for c in first]).T
+            lines = np.empty(curves.shape[:2], object)
+            for k, i in np.ndindex(lines.shape):
+                lines[k, i] = library.arb_series(list(curves[k, i]))
+        _, balls = self._carried(lower, upper, lines, order)
+        rows = np.broadcast_to(balls.array, (len(curves),))
+        with precision(self.bits, order + 1):
+            return [[s[j] for j in range(order + 1)] for s in rows]
+
     def arrays(self, lower: Array, upper: Array, directions: Array, order: int) -> tuple[Array, Array, Array]:
         """Of a function that returns a vector (m,): bounds of its values, and the series, (directions, m), as objects.
 
@@ -119,12 +144,7 @@ class BallBoxes:
         """The values of the graph on the box, in exact ends and in series."""
         ends, domain = BallEnds(self.bits), BallSeries(order, self.bits, batch=1)
         with precision(self.bits, order + 1) as library:
-            balls = [between(float(a), float(b)) for a, b in zip(lower, upper, strict=True)]
-            lines = np.empty(directions.shape, object)
-            still = [library.arb_series([ball, 0]) for ball in balls]  # one object each: computed with once
-            for k, i in np.ndindex(directions.shape):
-                d = float(directions[k, i])
-                lines[k, i] = library.arb_series([balls[i], library.arb(d)]) if d else still[i]
+            lines = directions if directions.dtype == object else self._lines(library, lower, upper, directions)
             box = [SeriesOfBalls(objects(list(part.ravel()), part.shape)) for part in self._pieces(lines)]
             exact = [Ends.between(a, b) for a, b in zip(self._pieces(lower), self._pieces(upper), strict=True)]
         walker = Walker([ends, domain])
@@ -142,6 +162,16 @@ class BallBoxes:
                 raise NotSmooth(str(number.doubt.place or "the function may not be smooth there"))
             found.append(number)
         return found[0], found[1]
+
+    def _lines(self, library: Any, lower: Array, upper: Array, directions: Array) -> Array:
+        """The series of the coordinates on the lines from a box along directions."""
+        balls = [between(float(a), float(b)) for a, b in zip(lower, upper, strict=True)]
+        lines = np.empty(directions.shape, object)
+        still = [library.arb_series([ball, 0]) for ball in balls]  # one object each: computed with once
+        for k, i in np.ndindex(directions.shape):
+            d = float(directions[k, i])
+            lines[k, i] = library.arb_series([balls[i], library.arb(d)]) if d else still[i]
+        return lines
 
     def _one(self, value: Any, batch: int = 0) -> Any:
         """The one number of the value, or the one component of it."""
@@ -179,6 +209,15 @@ class BallBoxes:
     def _exact_sums(self, basis: Array, pairs: Sequence[tuple[int, int]]) -> list[bool]:
         """Whether the sums of two directions are exact in float64; the identity above needs it."""
         return [bool(np.all((basis[i] + basis[j]) - basis[j] == basis[i])) for i, j in pairs]
+
+
+def _ends(library: Any, ball: Any) -> tuple[float, float]:
+    """Floats below and above a ball, equal where it is one."""
+    low, high = float(ball.lower()), float(ball.upper())
+    return (
+        low if library.arb(low) <= ball else float(np.nextafter(low, -np.inf)),
+        high if library.arb(high) >= ball else float(np.nextafter(high, np.inf)),
+    )
 
 
 class Negative(BallBoxes):

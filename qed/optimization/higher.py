@@ -53,7 +53,10 @@ def by_higher(case: Judged, part: Answer[Any], nature: str, flats: list[Array]) 
     flat = made.inner()[0] if isinstance(made, OverallPoint) else made
     order = flat.order if isinstance(flat, FlatDirection) else 0
     what = {Ending.MAXIMUM: "A maximum", Ending.SADDLE: "A saddle, and no minimum"}[kind]
-    where = "f is lower all around" if kind is Ending.MAXIMUM else "f is lower on one line through it and higher on one"
+    path = "curve" if nature else "line"
+    where = (
+        "f is lower all around" if kind is Ending.MAXIMUM else f"f is lower on one {path} through it and higher on one"
+    )
     count = "a direction" if len(flats) == 1 else f"{len(flats)} directions"
     text = f"{what}{sure}: the slope is 0, f does not bend along {count}, and "
     text += f"{'by derivatives of higher order ' if nature else ''}{where}."

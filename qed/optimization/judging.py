@@ -22,6 +22,7 @@ from qed.calculus.hessian import flatten
 from qed.certificates.overall_point import OverallPoint
 from qed.errors import QedError
 from qed.graph.trace import is_float
+from qed.optimization.across import falls_across
 from qed.optimization.beside import beside, placed_from
 from qed.optimization.bottom import at_the_bottom
 from qed.optimization.bounds import Bounds
@@ -231,12 +232,14 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         found = fall_for_ever(case, case.here, ways(case, None)) if found is None else found
         if found is not None:
             return found
-    if nature == "neither" or (nature != "maximum" and falls(case, flats)):
+    curved = nature == "neither" or (not nature and not point.moving and falls_across(case, flats))
+    if curved or (not nature and falls(case, flats)):
         steps = in_steps(case, flats)
         if steps is not None:
             return steps
-        many = f"{len(flats)} directions do not bend, and along one of them"
-        text = f"Not a minimum: {many if len(flats) != 1 else 'one direction does not bend, and along it'} f falls."
+        along = "on a curve beside" if curved else "along"
+        many = f"{len(flats)} directions do not bend, and {along} one of them"
+        text = f"Not a minimum: {many if len(flats) != 1 else f'one direction does not bend, and {along} it'} f falls."
         return case.says(Ending.SADDLE, text, parts=(part,), direction=point.directions[0].vector if flats else None)
     if nature == "maximum":
         return case.says(Ending.MAXIMUM, "A maximum, by derivatives of higher order.", parts=(part,))

@@ -15,7 +15,7 @@ import numpy as np
 from qed.answer import Answer, Reason
 from qed.calculus.points import orbits, overall, words
 from qed.calculus.points.case import Case
-from qed.calculus.points.flat import Higher, in_one_variable, in_several
+from qed.calculus.points.flat import Higher, beyond, in_one_variable, in_several
 from qed.calculus.points.located import Local, local
 from qed.calculus.points.result import CriticalPoint, Direction, Kind
 from qed.calculus.points.symmetries import Motion, exchanges
@@ -63,6 +63,8 @@ def degenerate(case: Case, center: Array, at: Local, common: dict[str, Any]) -> 
     shape = None
     if kind is Kind.DEGENERATE and found.nature != "neither" and overall.critical(case, center, at.matrix):
         shape = overall.shape(case)
+    if kind is Kind.DEGENERATE and shape is None and not (found.nature or orbit) and case.function.size > 1:
+        found = _curved(case, center, vectors, values, room, motions, found)
     whole = "" if shape is None else overall.NATURES[shape.claim]
     ways = _ways(case, basis, motions, found)
     falls = (case.direction(vectors[:, 0], float(values[0])),) if negative else ()
@@ -97,14 +99,33 @@ def _still(at: Local, center: Array) -> float:
 
 
 def _higher(case: Case, center: Array, vectors: Array, values: Array, room: float, motions: Sequence[Motion]) -> Higher:
-    """What derivatives of higher order say, along the flat directions but the lines along which f is the same."""
+    """What derivatives up to the fourth say, or up to the twelfth in one variable."""
     if case.function.size == 1:
         return in_one_variable(case, center)
     flat = np.abs(values) <= room
-    looked = left(vectors[:, flat], [motion for motion in motions if motion.straight and not motion.single])
+    looked = _looked(vectors[:, flat], motions)
     if looked.shape[1] == 0:
         return Higher("")
     return in_several(case, center, looked, vectors[:, ~flat], values[~flat], room)
+
+
+def _looked(basis: Array, motions: Sequence[Motion]) -> Array:
+    """The flat directions but for those of lines along which f is the same."""
+    return left(basis, [motion for motion in motions if motion.straight and not motion.single])
+
+
+def _curved(
+    case: Case, center: Array, vectors: Array, values: Array, room: float, motions: Sequence[Motion], found: Higher
+) -> Higher:
+    """What the reduced function says, where derivatives up to the fourth do not tell."""
+    flat = np.abs(values) <= room
+    looked = _looked(vectors[:, flat], motions)
+    if looked.shape[1] == 0:
+        return found
+    try:
+        return beyond(case, center, looked, vectors[:, ~flat], values[~flat], found)
+    except NotSmooth:
+        return found
 
 
 def _ways(case: Case, basis: Array, motions: list[Motion], found: Higher) -> tuple[Direction, ...]:
@@ -141,7 +162,7 @@ def _falls(case: Case, down: Array, up: Array) -> Saddle | None:
 def _exact(case: Case, basis: Array, found: Higher) -> FlatDirection | None:
     """A certificate, where nothing is rounded."""
     for direction in _short(basis, found):
-        along = found.order if found.order and (case.function.size == 1 or found.order == 3) else 0
+        along = found.order if found.order and (case.function.size == 1 or found.cubic) else 0
         same = found.direction is not None and _parallel(direction, found.direction)
         order = along if same else 0
         sign = int(np.sign(found.coefficient * (1 if order % 2 == 0 else _turned(direction, found)))) if order else 0
@@ -195,7 +216,7 @@ def _answer(
 ) -> Answer[CriticalPoint]:
     n = case.function.size
     flat = proof.inner()[0] if isinstance(proof, OverallPoint) else proof
-    decided = isinstance(flat, FlatDirection) and (n == 1 or (found.nature == "neither" and flat.order == 3))
+    decided = isinstance(flat, FlatDirection) and (n == 1 or (found.cubic and flat.order == 3))
     standing = Standing.PROVED if proof is not None else Standing.MEASURED
     test = words.higher(found, n, Standing.PROVED if decided else Standing.MEASURED)
     if value.moving:

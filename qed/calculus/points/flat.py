@@ -10,7 +10,8 @@ v be a flat direction and w_k the others, with curvatures l_k: near the point
 With c_3 not zero f takes both signs along v: neither. Otherwise on the curve s_k = -t^2 B_k / l_k f is q t^4 + ... with
 q = c_4 - sum_k B_k^2 / (2 l_k), which decides where it is not zero and v is the only flat direction (the splitting
 lemma: Poston and Stewart, *Catastrophe Theory and its Applications*, 1978, section 4.5). The fourth derivative along v
-by itself does not: (y - x^2)^2 is zero on a parabola.
+by itself does not: (y - x^2)^2 is zero on a parabola. Where q is zero, too, the reduced function is expanded farther
+(`qed.calculus.points.reduced`).
 
 Which coefficients are zero is decided line by line, so that no unit of x or of f matters. At the point itself they are
 balls of 100 bits. Where c_2 is not zero but rounding, the flat point is another one, up to s away: what c_m gives to
@@ -20,8 +21,7 @@ c_k over such a distance says nothing of c_k, and neither does what is lost in t
 from __future__ import annotations
 
 import itertools
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -29,6 +29,8 @@ import numpy as np
 
 from qed.calculus.gradient.kept import in_float64
 from qed.calculus.points.case import Case
+from qed.calculus.points.line import LOST, SAFETY, Line
+from qed.calculus.points.reduced import falling, reduced
 from qed.certificates.flat_direction import HIGHEST
 from qed.domains.ball_boxes import BallBoxes, NotSmooth
 from qed.domains.precision import precision
@@ -38,10 +40,6 @@ MOST = 4
 """How many flat directions are looked at."""
 ZERO = 1e-9
 """Which part of the two terms of q is taken for zero in it."""
-SAFETY = 4.0
-"""By how much what a coefficient may be by the place of the point is multiplied."""
-LOST = 16.0
-"""How many times as large as its radius in the program's digits a coefficient must be."""
 BALLS = 20_000
 """How many numbers the mixed third derivatives may take for balls; beyond they are taken from products in float64."""
 
@@ -56,6 +54,7 @@ class Higher:
         coefficient: it divided by order!, along `direction`; of order 4 the corrected one, q.
         direction: along which.
         third, fourth: per flat direction looked at, the third and fourth derivative along it.
+        curved: whether it is of the reduced function, on a curve that begins along `direction`.
     """
 
     nature: str
@@ -64,6 +63,12 @@ class Higher:
     direction: Array | None = None
     third: tuple[float, ...] = ()
     fourth: tuple[float, ...] = ()
+    curved: bool = False
+
+    @property
+    def cubic(self) -> bool:
+        """Whether the third derivative along a straight line decided."""
+        return self.order == 3 and not self.curved
 
 
 def in_one_variable(case: Case, point: Array, highest: int = HIGHEST) -> Higher:
@@ -148,6 +153,30 @@ def in_several(case: Case, point: Array, flat: Array, others: Array, curvatures:
     return Higher(nature, 4, float(quartic[k]), lines[k], third, fourth)
 
 
+def beyond(case: Case, point: Array, flat: Array, others: Array, curvatures: Array, found: Higher) -> Higher:
+    """What the reduced function says, where the third and fourth derivatives, `found`, do not tell."""
+    down, up = bool(np.any(curvatures < 0)), bool(np.any(curvatures > 0))
+    if flat.shape[1] == 1:
+        term = reduced(case, point, flat[:, 0], others, curvatures)
+        if term is None or not term.order:
+            return found
+        falls, rises = term.coefficient < 0, term.coefficient > 0
+        neither = term.order % 2 == 1 or (falls and up) or (rises and down)
+        nature = "neither" if neither else "minimum" if rises else "maximum"
+    else:
+        terms = falling(case, point, flat, others, curvatures) if flat.shape[1] <= MOST else None
+        if terms is None:
+            return found
+        low, high = terms
+        falls, rises = low.coefficient < 0, high.coefficient > 0
+        if not (low.order % 2 == 1 or (falls and (up or rises)) or (rises and down)):
+            return found
+        nature, term = "neither", low if falls else high
+    return replace(
+        found, nature=nature, order=term.order, coefficient=term.coefficient, direction=term.direction, curved=True
+    )
+
+
 def _third(case: Case, point: Array, line: Line, others: Array, curvatures: Array) -> bool | None:
     """Whether the third derivative along a line is not zero; None where that is not known."""
     sure = line.nonzero(3)
@@ -177,43 +206,6 @@ def _fourth(case: Case, point: Array, line: Line) -> bool:
     longer = _series(case, point, line.direction[None], 6)[0] if line.second else line
     tiny = line.middle[4] == 0.0 or not line.nonzero(4)  # then q is made of the others
     return bool(tiny or (longer.nonzero(4) and not _is_lost(case, point, line, 4)))
-
-
-@dataclass(frozen=True, eq=False)
-class Line:
-    """The coefficients of t -> f(point + t direction).
-
-    Args:
-        direction: of the line.
-        middle, radius: of their balls.
-    """
-
-    direction: Array
-    middle: tuple[float, ...]
-    radius: tuple[float, ...]
-
-    @property
-    def second(self) -> float:
-        """How large c_2 may be, which is zero up to rounding."""
-        return abs(self.middle[2]) + self.radius[2]
-
-    def nonzero(self, order: int) -> bool | None:
-        """Whether the function has that derivative where it is flat: False where it may be none, None if unknown."""
-        size = abs(self.middle[order])
-        if size <= self.radius[order]:
-            return False
-        if order == 2 or size > SAFETY * self._shifted(order):
-            return True
-        return False if abs(self.middle[2]) > self.radius[2] else None
-
-    def _shifted(self, order: int) -> float:
-        """What c_m, m > order, give to c_order at a point of the line so far from the flat one that c_2 is what it is.
-
-        At a distance s of the flat point c_2 is the sum of m (m - 1) / 2 c_m s^(m - 2).
-        """
-        later = [(m, abs(c)) for m, c in enumerate(self.middle) if m > order and abs(c) > self.radius[m]]
-        s = min(((self.second / (math.comb(m, 2) * c)) ** (1 / (m - 2)) for m, c in later), default=0.0)
-        return sum(math.comb(m, order) * c * s ** (m - order) for m, c in later)
 
 
 def _is_lost(case: Case, point: Array, line: Line, order: int) -> bool:

@@ -143,7 +143,11 @@ def higher(found: Higher, size: int, standing: Standing) -> Reason:
             text += f"of {odd} order: {NATURES[found.nature]}"
         return Reason(rule, formula, standing=standing, text=text, unpredicted=_BARE)
     rule, formula = "higher derivatives along the flat directions", "c_3, and c_4 - sum B_k^2 / (2 l_k)"
-    if found.order == 3:
+    if found.curved:
+        rule, formula = "the reduced function", "g(t) = f on the curve from a flat direction with w_k . grad f = 0"
+        text = f"on a curve from a flat direction f is {found.coefficient:.6g} t^{found.order} + ...: "
+        text += NATURES[found.nature]
+    elif found.order == 3:
         text = f"along a flat direction the third derivative is {6 * found.coefficient:.6g}: {NATURES['neither']}"
     elif found.order:
         text = f"beside a flat direction f is {found.coefficient:.6g} t^4 + ...: {NATURES[found.nature]}"

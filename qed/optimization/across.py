@@ -1,0 +1,71 @@
+"""Whether f falls on a curve beside a direction in which it does not bend, by its values.
+
+For t v, v the flat direction, Newton's steps in the directions w_k that bend lead to the point where w_k . grad f = 0;
+there f has its least value across v. Where these values fall as one power of t at three distances at least, each a
+third of the one before, f falls on the curve of such points, however high it is on the line along v.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from qed.optimization.objective import Seen
+from qed.optimization.point import Judged
+from qed.optimization.roundings import surely_lower
+from qed.optimization.running import curvatures
+
+Array = np.ndarray
+LARGEST, FLAT = 200, 4
+"""How many parameters there may be, and how many flat directions are looked at."""
+DISTANCES = tuple(0.3 / 3.0**k for k in range(6))
+"""Of the points, relative to 1 + |x|."""
+STEPS = 8
+"""How many of Newton's steps are taken."""
+LEAST, SLACK = 3, 0.25
+"""How many distances have to show the fall, and by how much its power may differ between them."""
+
+
+def falls_across(case: Judged, flats: list[Array]) -> bool:
+    """Whether f falls as a power of the distance on a curve beside one of some flat directions."""
+    if len(case.here.x) > LARGEST or case.objective.dear or not case.bounds.open:
+        return False
+    found = curvatures(case.objective, case.here, case.bounds)
+    if found is None or not len(found[0]):
+        return False
+    values, vectors = found
+    stiff = np.abs(values) > max(1e-10, case.rounding(len(values))) * float(np.abs(values).max(initial=0.0))
+    if np.any(values[stiff] < 0) or np.all(stiff) or not np.any(stiff):
+        return False
+    bend, across = values[stiff], vectors[:, stiff]
+    return any(_falls(case, sign * v, bend, across) for v in flats[:FLAT] for sign in (1.0, -1.0))
+
+
+def _falls(case: Judged, v: Array, bend: Array, across: Array) -> bool:
+    size, falls = 1 + float(np.linalg.norm(case.here.x)), []
+    for t in DISTANCES:
+        there = _least(case, t * size * v, bend, across)
+        lower = there is not None and surely_lower(case.objective, there, case.here, 2 * case.noise)
+        if not lower and falls:
+            break
+        if lower:
+            assert there is not None
+            falls.append(float(np.log(case.here.f - there.f)))
+    powers = [(a - b) / np.log(3.0) for a, b in pairwise(falls)][-LEAST + 1 :]
+    steady = len(falls) >= LEAST and max(powers) - min(powers) <= SLACK
+    return steady and min(powers) > 2.5
+
+
+def _least(case: Judged, move: Array, bend: Array, across: Array) -> Seen | None:
+    """The point beside one where the slopes across are zero; None where it is not near."""
+    at, length = case.objective.at(case.here.x + move), float(np.linalg.norm(move))
+    for _ in range(STEPS):
+        if not at.finite:
+            return None
+        step = across @ ((across.T @ at.g) / bend)
+        if float(np.linalg.norm(step)) <= 1e-14 * length:
+            break
+        at = case.objective.at(at.x - step)
+    near = float(np.linalg.norm(across.T @ (at.x - case.here.x))) <= length
+    return at if at.finite and near else None
