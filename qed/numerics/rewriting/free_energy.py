@@ -210,7 +210,10 @@ def _tempered_softmax_slope(axes: Axes, divides: bool, primals: Any, tangents: A
 def tempered_log_softmax(s: Any, c: Any, axes: Axes, divides: bool) -> Any:
     """s/T - log sum exp(s/T) along axes, for c = T where it divides, else c = 1/T.
 
-    The entry of the largest s is small where the others are, and so is its derivative.
+    The entry of the largest s is small where the others are, and so is its derivative: with t = d(s/T), r the largest
+    and q = 1 - p_r, the sum of the others, it is q t_r - sum_(j != r) p_j t_j, elsewhere t_i - p_r t_r - the same sum.
+    Transposed it gives s_r the part of q in what comes for r, and of -p_r in what comes for another: of the gradient
+    of one entry each element is a product.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -230,8 +233,12 @@ def _tempered_log_softmax_slope(axes: Axes, divides: bool, primals: Any, tangent
     at, _, e = _terms(s, c, None, axes, divides)
     p = e / jnp.sum(e, axis=axes, keepdims=True)
     t = _scaled_tangent(s, c, axes, divides, at, *tangents)
-    beside = t - jnp.sum(_largest(p, axes) * t, axis=axes, keepdims=True)
-    return tempered_log_softmax(s, c, axes, divides), beside - jnp.sum(p * beside, axis=axes, keepdims=True)
+    largest = jax.lax.stop_gradient(logspace.one_of_largest(p, axes)).astype(p.dtype)
+    others, most = (jnp.sum(each, axis=axes, keepdims=True) for each in ((1 - largest) * p, largest * p))
+    at_largest = jnp.sum(largest * t, axis=axes, keepdims=True)
+    beside = (largest * others - (1 - largest) * most) * at_largest
+    mean = jnp.sum((1 - largest) * p * t, axis=axes, keepdims=True)
+    return tempered_log_softmax(s, c, axes, divides), (1 - largest) * t + beside - mean
 
 
 def _some(*energies_and_scale: Any, divides: bool) -> Any:

@@ -27,8 +27,8 @@ from qed.numerics.logspace import one_of_largest
 from qed.numerics.rewriting.difference_factory import exact_product
 from qed.numerics.rewriting.free_energy import TEMPERED_LOG_SOFTMAX
 from qed.numerics.rewriting.laws import Law
-from qed.numerics.rewriting.picks import along_rows, chain, taken
-from qed.numerics.rewriting.scales import source_of
+from qed.numerics.rewriting.picks import along_rows, by_data, chain, picked_from, taken
+from qed.numerics.rewriting.scales import source_of, unshifted
 
 if TYPE_CHECKING:
     from qed.numerics.rewriting.difference_recursion import Difference
@@ -118,7 +118,7 @@ def entry(scales: Scales, form: Form) -> Node | None:
     live = sorted((term for term in form.terms if term.coefficient), key=lambda term: -term.coefficient)
     if [term.coefficient for term in live] != [1, -1] or len(live) < len(form.terms):
         return None
-    source = source_of(live[1].node)
+    source = picked_from(live[1].node)
     summed = _summed(source)
     if summed is None:
         return None
@@ -130,6 +130,19 @@ def entry(scales: Scales, form: Form) -> Node | None:
     return _picked(scales, live[0].node, live[1].node, source, u, axes, exponent)
 
 
+def of_label(scales: Scales, pick: Node, total: Node) -> Node | None:
+    """u[y] - log(sum(exp(u))) as it is written, u shifted already or not, for a y that is data."""
+    source = picked_from(total)
+    summed = _summed(source)
+    if summed is None:
+        return None
+    u, axes = summed
+    moves = chain(pick, u)
+    if moves is None or not by_data(moves):
+        return None
+    return _picked(scales, pick, total, source, u, axes, scales(u, axes))
+
+
 def _picked(
     scales: Scales, pick: Node, total: Node, source: Node, u: Node, axes: tuple[int, ...], exponent: Exponent | None
 ) -> Node | None:
@@ -139,6 +152,9 @@ def _picked(
         moves = _moves_of_scaled(scales, pick, u, exponent)
     if moves is None or beside is None or not along_rows(difference.builder, moves, u, beside, axes):
         return None
+    plain = unshifted(u, axes)
+    if plain is not None:
+        u, exponent = plain, scales(plain, axes)
     if exponent is None:
         s, c, divides = u, difference.algebra.number(1.0, u), True
     else:
@@ -202,9 +218,9 @@ def _summed(node: Node) -> tuple[Node, tuple[int, ...]] | None:
     if node.operation != "log" or len(node.children) != 1:
         return None
     total = node.children[0]
-    if total.operation != "reduce_sum" or len(total.children[0].shape) != 1 or total.children[0].operation != "exp":
+    if total.operation != "reduce_sum" or total.children[0].operation != "exp":
         return None
-    return total.children[0].children[0], (0,)
+    return total.children[0].children[0], tuple(total.params["axes"])
 
 
 def _index(node: Node, u: Node) -> int | None:

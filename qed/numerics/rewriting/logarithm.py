@@ -30,7 +30,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from qed.graph.build import Builder, Node
-from qed.numerics.rewriting import kernels, laws, shifted, stable
+from qed.numerics.rewriting import kernels, labels, laws, shifted, stable
 from qed.numerics.rewriting.algorithms import LOG1P_SQUARE
 from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.complements import beside_one
@@ -104,12 +104,14 @@ class Logarithms:
     def rule(self, node: Node) -> Node | None:
         """What takes the place of a node, or None."""
         rules = {"log": self._log, "log1p": self._log1p, "div": self._div, "mul": self._mul, "integer_pow": self._power}
-        rules |= {"sub": self._logs, "add": self._logs}
+        rules |= {"sub": self._logs, "add": self._logs, **dict.fromkeys(labels.CHOOSE, self._labelled)}
         use = rules.get(node.operation)
         if use is None or node.equation is None or (self.only is not None and not self.only(node)):
             return None
         if node.operation in ("sub", "add"):
             return self._noted(node, self._shifted(node) or self._logs(node))
+        if node.operation in labels.CHOOSE:
+            return self._noted(node, self._labelled(node))
         last = source_of(node.children[-1])
         while last.operation in ("gather", "convert_element_type"):
             last = source_of(last.children[0])
@@ -164,7 +166,9 @@ class Logarithms:
     def _logs(self, node: Node) -> _Found | None:
         """A sum or difference of two logarithms that were taken, their shifts added first."""
         first, second = (self._of_log(child) for child in node.children)
-        found = self._complement(node) or self._entry(node, first, second) if node.operation == "sub" else None
+        found = None
+        if node.operation == "sub":
+            found = self._complement(node) or self._entry(node, first, second) or self._labelled(node)
         if found is not None:
             return found
         if (
@@ -223,6 +227,11 @@ class Logarithms:
             return None
         value = self.log.algebra.negative(found) if first is not None else found
         return value, replace(taken, laws=(LOG_SOFTMAX, *taken.laws)), "mean"
+
+    def _labelled(self, node: Node) -> _Found | None:
+        """A log-softmax by the library of which data take entries."""
+        found = None if self.builder.derivative else labels.used(self.scales, node)
+        return None if found is None else (found, Form((Term(found),), node.shape, laws=(LOG_SOFTMAX,)), "put")
 
     def _of_log(self, node: Node) -> Form | None:
         """The form of a logarithm that was taken, or of a multiple of one."""
@@ -331,7 +340,7 @@ class Logarithms:
 
     def _mul(self, node: Node) -> _Found | None:
         """p log p; exp(a) times what was 1/sum(exp(b)), and other factors whose logarithms cancel in part."""
-        found = self._x_log_x(node)
+        found = self._x_log_x(node) or self._labelled(node)
         if found is not None:
             return found
         forms = [self.log.gained(child) for child in node.children]

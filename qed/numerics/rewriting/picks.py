@@ -17,7 +17,7 @@ import numpy as np
 
 from qed.graph.build import Builder, Node, Operation, reachable
 from qed.graph.nodes import Bound
-from qed.numerics.rewriting.signs import MOVES
+from qed.numerics.rewriting.signs import MOVES, fills_with_nan
 
 LARGEST = 1 << 16
 """Elements of the largest array whose moves are followed."""
@@ -37,7 +37,7 @@ def _at(x: Any, index: tuple[int, ...], axes: tuple[int, ...]) -> Any:
 
 def places(builder: Builder, mask: Node, axes: tuple[int, ...]) -> tuple[int, ...] | None:
     """Where a constant array of 0 and 1 is 1, if it is so once in each row."""
-    if math.prod(mask.shape) > LARGEST or not _known(mask):
+    if math.prod(mask.shape) > LARGEST or not known(mask):
         return None
     value = _evaluated(builder, mask)
     kept = tuple(axis for axis in range(value.ndim) if axis not in axes)
@@ -47,11 +47,22 @@ def places(builder: Builder, mask: Node, axes: tuple[int, ...]) -> tuple[int, ..
     return tuple(int(k) for k in np.argmax(rows, axis=1))
 
 
+def picked_from(node: Node) -> Node:
+    """What a node takes its elements from, through all moves."""
+    while _picks(node):
+        node = node.children[0]
+    return node
+
+
+def _picks(node: Node) -> bool:
+    return node.operation in _PICKS and (node.operation != "gather" or fills_with_nan(node))
+
+
 def chain(node: Node, base: Node) -> list[Node] | None:
     """The moves by which a node takes its elements from a base, the first move first; None where it does not."""
     found: list[Node] = []
     while node is not base:
-        if node.operation not in _PICKS:
+        if not _picks(node):
             return None
         found.append(node)
         node = node.children[0]
@@ -76,9 +87,27 @@ def along_rows(
     kept = tuple(n for axis, n in enumerate(base.shape) if axis not in axes)
     numbers = np.arange(math.prod(kept)).reshape(kept)
     rows = np.broadcast_to(np.expand_dims(numbers, axes), base.shape)
+    pick, beside = _without_last(pick, beside)
     taken = _moved(builder, pick, rows, axes)
     other = _moved(builder, beside, numbers, ())
     return taken is not None and other is not None and bool(np.all(taken == np.broadcast_to(other, taken.shape)))
+
+
+def _without_last(first: Sequence[Node], second: Sequence[Node]) -> tuple[Sequence[Node], Sequence[Node]]:
+    """Two chains of moves without the last ones that they share, which take the same places, data or not."""
+    while first and second and _same(first[-1], second[-1]):
+        first, second = first[:-1], second[:-1]
+    return first, second
+
+
+def _same(one: Node, other: Node) -> bool:
+    """Whether two moves do the same to arrays of one shape."""
+    return (
+        one.operation == other.operation
+        and one.children[0].shape == other.children[0].shape
+        and one.children[1:] == other.children[1:]
+        and one.params == other.params
+    )
 
 
 def _moved(builder: Builder, moves: Sequence[Node], value: np.ndarray, axes: tuple[int, ...]) -> np.ndarray | None:
@@ -95,7 +124,7 @@ def _moved(builder: Builder, moves: Sequence[Node], value: np.ndarray, axes: tup
 
 def _indices(builder: Builder, move: Node, child: Node, axes: tuple[int, ...]) -> np.ndarray | None:
     """Indices as numbers; those along the axes of a row may be data."""
-    if _known(child) or (move.operation == "gather" and _only_rows(move, child, axes)):
+    if known(child) or (move.operation == "gather" and _only_rows(move, child, axes)):
         return _evaluated(builder, child)
     if move.operation == "dynamic_slice" and move.children[1:].index(child) in axes:
         return np.zeros(child.shape, child.dtype)
@@ -112,10 +141,11 @@ def _only_rows(move: Node, indices: Node, axes: tuple[int, ...]) -> bool:
     columns = indices.children
     if len(columns) != len(named) or any(column.shape[-1] != 1 for column in columns):
         return False
-    return all(axis in axes or _known(column) for axis, column in zip(named, columns, strict=True))
+    return all(axis in axes or known(column) for axis, column in zip(named, columns, strict=True))
 
 
-def _known(node: Node) -> bool:
+def known(node: Node) -> bool:
+    """Whether no input has to do with a node."""
     return all(each.operation != "input" for each in reachable([node]))
 
 
@@ -125,6 +155,11 @@ def _evaluated(builder: Builder, node: Node) -> np.ndarray:
     with jax.ensure_compile_time_eval():
         zeros = [jax.numpy.zeros(each.shape, each.dtype) for each in inputs]
         return np.asarray(builder.function([node], inputs, effects=False)(*zeros)[0])
+
+
+def by_data(moves: Sequence[Node]) -> bool:
+    """Whether moves take elements at places that are data, as labels are."""
+    return any(move.children[1:] and not all(map(known, move.children[1:])) for move in moves)
 
 
 def taken(builder: Builder, moves: Sequence[Node], value: Node) -> Node:
@@ -139,4 +174,4 @@ def taken(builder: Builder, moves: Sequence[Node], value: Node) -> Node:
     return value
 
 
-__all__ = ["PICK", "along_rows", "chain", "places", "taken"]
+__all__ = ["PICK", "along_rows", "by_data", "chain", "known", "picked_from", "places", "taken"]

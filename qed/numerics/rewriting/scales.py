@@ -69,6 +69,41 @@ def maximum_of(shift: Node, dtype: Any) -> Node | None:
     return seen if seen is not None and seen.operation == "reduce_max" else None
 
 
+def unshifted(node: Node, axes: tuple[int, ...]) -> Node | None:
+    """x, where a node is x - max(x) with the maximum along just these axes, one for each row, put back along them."""
+    if node.operation != "sub":
+        return None
+    x, shift = node.children
+    top = maximum_of(shift, node.dtype)
+    if top is None or top.children[0] is not x or set(top.params["axes"]) != set(axes):
+        return None
+    kept = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
+    return x if _one_for_each_row(shift, top, kept) else None
+
+
+def _one_for_each_row(node: Node, top: Node, kept: tuple[int, ...]) -> bool:
+    """Whether a shift is a maximum with its axes put back, kept finite before it was repeated along them."""
+    while node is not top:
+        inner = node
+        while inner is not top and inner.operation in MOVES:
+            inner = inner.children[0]
+        if not spread_along(node, inner, kept):
+            return False
+        if inner is top:
+            return True
+        if inner.operation not in ("max", "select_n", "convert_element_type") or math.prod(inner.shape) != math.prod(
+            kept
+        ):
+            return False
+        rest = [child for child in inner.children if child.dtype == inner.dtype and constant_of(child) is None]
+        if inner.operation == "convert_element_type":
+            rest = list(inner.children)
+        if len(rest) != 1:
+            return False
+        node = rest[0]
+    return True
+
+
 def source_of(node: Node) -> Node:
     """What a node takes its elements from, through whatever merely moves them."""
     while node.operation in MOVES:

@@ -12,7 +12,7 @@ that they do not keep (`free_energy`); they are read for that.
 from __future__ import annotations
 
 from qed.graph.build import Node
-from qed.numerics.rewriting.scales import maximum_of, source_of, spread_along
+from qed.numerics.rewriting.scales import maximum_of, source_of, spread_along, unshifted
 
 Summed = tuple[Node, tuple[int, ...]]
 """What is summed in the exponent, and along which axes."""
@@ -32,11 +32,10 @@ def _sum(total: Node) -> tuple[Node, tuple[int, ...], Node] | None:
     if total.operation != "reduce_sum" or total.children[0].operation != "exp":
         return None
     gap = total.children[0].children[0]
-    top = maximum_of(gap.children[1], gap.dtype) if gap.operation == "sub" else None
     axes = tuple(total.params["axes"])
-    if top is None or top.children[0] is not gap.children[0] or tuple(top.params["axes"]) != axes:
-        return None
-    return gap.children[0], axes, top
+    u = unshifted(gap, axes)
+    top = None if u is None else maximum_of(gap.children[1], gap.dtype)
+    return None if u is None or top is None else (u, axes, top)
 
 
 def logsumexp_of(node: Node) -> Summed | None:

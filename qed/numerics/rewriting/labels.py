@@ -1,0 +1,82 @@
+"""A log-softmax of a library's, of which labels that are data take entries.
+
+A library's log-softmax (u - max(u)) - log(sum(exp(u - max(u)))) keeps the digits of a row; its entry at the largest u,
+-log(1 + the sum of the others), is 0 where the others are small, and so is its derivative. That is the entry which a
+label takes in a trained model: by an index, by a mask, or by a weight that is 1 there and 0 elsewhere. Such a use is
+given the log-softmax whose largest entry is found from the others (`free_energy.tempered_log_softmax`). What no data
+choose from stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from qed.graph.build import Node
+from qed.numerics.rewriting import shifted
+from qed.numerics.rewriting.free_energy import TEMPERED_LOG_SOFTMAX
+from qed.numerics.rewriting.log_softmax import of_label
+from qed.numerics.rewriting.picks import by_data, chain, known, picked_from, taken
+
+if TYPE_CHECKING:
+    from qed.numerics.rewriting.tempered import Scales
+
+CHOOSE = ("gather", "dynamic_slice", "dot_general", "select_n")
+"""Operations by which data choose; products and differences do, too."""
+
+
+def used(scales: Scales, node: Node) -> Node | None:
+    """What uses the entries of a log-softmax by data, of the one that keeps the digits of its largest entry."""
+    if node.equation is None:
+        return None
+    if node.operation == "sub":
+        return _beside_logarithm(scales, node)
+    if node.operation in ("gather", "dynamic_slice"):
+        return _rows(scales, node) if by_data([node]) else None
+    parts = [_rows(scales, child) for child in node.children]
+    if all(part is None for part in parts):
+        return None
+    others = [child for child, part in zip(node.children, parts, strict=True) if part is None]
+    if node.operation == "select_n":
+        others = [node.children[0]]
+    if all(map(known, others)):
+        return None
+    children = [child if part is None else part for child, part in zip(node.children, parts, strict=True)]
+    return scales.difference.builder.apply(node.equation, children)[0]
+
+
+def _beside_logarithm(scales: Scales, node: Node) -> Node | None:
+    """log(sum(exp(u))) - u[y], or the negative of it, u shifted already."""
+    if any(child.shape != node.shape for child in node.children):
+        return None
+    first, second = node.children
+    found = of_label(scales, second, first)
+    if found is not None:
+        return scales.difference.algebra.negative(found)
+    return of_label(scales, first, second)
+
+
+def _rows(scales: Scales, node: Node) -> Node | None:
+    """The same elements of the log-softmax that keeps them, where a node takes them from one by a library."""
+    source = picked_from(node)
+    if source.operation == "neg":
+        inner = _rows(scales, source.children[0])
+        moves = chain(node, source)
+        return (
+            None if inner is None or moves is None else _moved(scales, moves, scales.difference.algebra.negative(inner))
+        )
+    written = shifted.log_softmax_of(source)
+    moves = None if written is None else chain(node, source)
+    if written is None or moves is None:
+        return None
+    u, axes = written
+    one = scales.difference.algebra.number(1.0, u)
+    value = scales.difference.emit(TEMPERED_LOG_SOFTMAX, u, one, axes=axes, divides=True, shape=u.shape)
+    return _moved(scales, moves, value)
+
+
+def _moved(scales: Scales, moves: Sequence[Node], value: Node) -> Node:
+    return taken(scales.difference.builder, moves, value)
+
+
+__all__ = ["CHOOSE", "used"]
