@@ -41,6 +41,7 @@ from qed.integration.near_densities import BY_EXCESS, EXCESS, SHARES, mean_and_s
 from qed.integration.probabilities import as_law, as_pair
 from qed.integration.product_divergence import of_products
 from qed.integration.quadrature import ends_in_float64, measured, vectorised
+from qed.integration.straight_images import straightened
 from qed.integration.sums import sums_of
 from qed.integration.traced.tracers import measure_is_traced
 from qed.integration.vector_divergence import compared
@@ -169,7 +170,8 @@ class _Comparison:
 
     @classmethod
     def of(cls, p: Measure, q: Measure, ratio: bool, name: str) -> _Comparison:
-        """The question, its arguments looked at."""
+        """The question, its arguments looked at, images under straight lines by their densities."""
+        p, q = straightened(p), straightened(q)
         sides = [densities_of(law, label) for law, label in ((p, "p"), (q, "q"))]
         return cls(p, q, ratio, name, (sides[0], sides[1]))
 
