@@ -51,6 +51,7 @@ def hessian_of_membrane(u):
     return np.kron(second, np.eye(n)) + np.kron(np.eye(n), second) + np.diag(3 * u.ravel() ** 2)
 
 
+@pytest.mark.slow
 def test_a_maximum():
     answer = qed.critical_point(springs, jnp.zeros(N))
     assert answer.proved and answer.kind == "maximum" and answer.negative == N and answer.check()

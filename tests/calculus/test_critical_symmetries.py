@@ -28,6 +28,7 @@ def test_twins_share_what_leaves_them():
     assert any("units 0 and 1 are the same (w['a'])" in text for text in told(answer))
 
 
+@pytest.mark.slow
 def test_a_dead_unit_is_named_and_living_ones_are_not():
     x = jnp.asarray(DRAW.integers(4, 12, (40, 3)) / 8, jnp.float32)
     net = lambda w: jax.nn.relu(x @ w["a"]) @ w["b"]  # noqa: E731

@@ -42,6 +42,7 @@ def cubic(solve, tangent_solve):
     return lambda a: jax.lax.custom_root(lambda x: x**3 + a * x - 2, jnp.ones_like(a), solve, tangent_solve) ** 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solve", [newton, bisection])
 @pytest.mark.parametrize(
     ("tangent_solve", "verdict"),

@@ -58,6 +58,7 @@ def verdicts(names):
     return found
 
 
+@pytest.mark.slow
 def test_no_verdict_on_a_few_is_wrong():
     worth = verdicts(FEW)
     assert [name for name, each in worth.items() if each == "wrong"] == []

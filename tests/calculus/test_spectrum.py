@@ -454,6 +454,7 @@ MEANS = {"categorical": jax.nn.logsumexp, "normal": lambda z: jnp.sum(z**2) / 2,
 SCALES = {"categorical": 1 / 12, "normal": 1 / 36, "Bernoulli": 1 / 7, "Poisson": 1 / 36}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", LOSSES)
 def test_the_gauss_newton_matrix_is_the_one_of_its_definition(family):
     draw = np.random.default_rng(7)

@@ -122,6 +122,7 @@ def diagnose(name, step):
     return qed.why(qed.Problem(module.loss, at=module.w, step=step, names=names))
 
 
+@pytest.mark.slow
 def test_why_finds_both_causes_in_wine():
     answer = diagnose("wine", "sgd:0.1")
     assert {finding.code for finding in answer.findings} == {"QED201", "QED401"}
@@ -137,5 +138,6 @@ def test_why_only_notes_the_smaller_step_of_digits():
     assert {str(finding.level) for finding in answer.findings} <= {"note"}
 
 
+@pytest.mark.slow
 def test_why_finds_nothing_in_logistic():
     assert diagnose("logistic", "sgd:0.3").findings == ()

@@ -74,6 +74,7 @@ def test_the_divergence_of_censored_laws_is_proved(name):
     assert answer.lower - 1e-9 < truth < answer.upper + 1e-9 and answer.claim.startswith("KL(")
 
 
+@pytest.mark.slow
 def test_censored_laws_may_be_infinitely_far_apart():
     for (p, q), because, code in (
         (of(relu, m.Uniform(-1.0, 1.0), m.Uniform(0.0, 2.0)), "atom at 0", ["QED605"]),
@@ -92,6 +93,7 @@ def test_maps_that_take_a_value_twice_are_refused():
             qed.kl(*of(g, N, MOVED))
 
 
+@pytest.mark.slow
 def test_altered_divergences_of_censored_laws_are_refused():
     found = qed.kl(*CENSORED["at a number that float64 lacks"][0]).certificate
     a, b = found.cuts[1:3]

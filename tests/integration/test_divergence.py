@@ -303,6 +303,7 @@ def test_what_is_no_law_has_no_divergence():
         assert qed.kl(p, q).unknown
 
 
+@pytest.mark.slow
 def test_a_sliver_where_q_is_zero_is_seen():
     holed = m.from_log_density(lambda x: jnp.where((x > 0.3) & (x < 0.301), -jnp.inf, 0.0), 0.0, 1.0)
     answer = qed.kl(m.Uniform(), holed)
@@ -316,6 +317,7 @@ def test_many_atoms_and_far_parameters():
     assert qed.kl(m.Normal(0.0, 1e-150), m.Normal(1e150, 1e150)).value is None
 
 
+@pytest.mark.slow
 def test_a_mixture_is_measured():
     p, q = (m.mixture([w, 1 - w], [m.Normal(-1.0, 1.0), m.Normal(1.0, 1.0)]) for w in (0.3, 0.6))
 
@@ -412,6 +414,7 @@ def test_an_altered_certificate_is_refused(p, q):
         replace(certificate, lower=certificate.upper * 1.01, upper=certificate.upper * 1.02).sealed().verify()
 
 
+@pytest.mark.slow
 def test_the_integrand_of_a_log_density_is_made_again():
     """What the function says first is not believed: the same number as a cross-entropy is refused."""
     certificate = qed.kl(m.from_log_density(lambda x: -x * x), m.Laplace()).certificate

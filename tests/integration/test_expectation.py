@@ -169,6 +169,7 @@ def test_a_needle_narrower_than_the_rules_see_is_no_measured_one():
     assert answer.unknown or (answer.lower <= 2.0 <= answer.upper)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", [m.Exponential(1e300), m.Normal(1e200, 1e190)])
 def test_parameters_at_the_ends_of_float64_have_an_answer(measure):
     answer = qed.expect(lambda x: x, measure)
@@ -184,6 +185,7 @@ LEFT_OUT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LEFT_OUT)
 def test_what_lies_where_a_density_is_nearly_nothing_is_not_left_out(name):
     answer = qed.expect(LEFT_OUT[name], NORMAL)

@@ -18,6 +18,7 @@ def quartics():
     return qed.kl(from_log_density(lambda x: -(x**4)), from_log_density(lambda x: -(1 + 2.0**-20) * x**4))
 
 
+@pytest.mark.slow
 def test_near_densities_of_the_user_are_told_apart(quartics):
     truth = (2.0**-41 - 2.0**-60 / 3) / 4
     assert quartics.proved and 0 < quartics.lower <= truth <= quartics.upper

@@ -55,6 +55,7 @@ def test_false_claims_are_refused():
         type(certificate).made(other, cuts=certificate.cuts, lower=1.6, upper=1.7).verify()
 
 
+@pytest.mark.slow
 def test_mass_that_the_rules_miss_is_found_by_balls_or_seen_afterwards():
     needle = qed.normalizer(
         lambda x: jnp.where(jnp.abs(x - 0.125) < 2.0**-20, 20.0, -x), qed.measures.Lebesgue(0.0, 1.0)
@@ -87,6 +88,7 @@ def test_what_is_filled_in_is_no_entry_of_an_array(fill):
     assert qed.normalizer(flat).unknown  # its mass is infinite
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("u", "base"),
     [
