@@ -41,6 +41,7 @@ STEPS = 1000
 """Iterations of all solvers together, unless said otherwise."""
 
 
+@np.errstate(over="ignore", invalid="ignore")  # numbers of a run that goes out for ever are judged as they come
 def minimize_constrained(
     fun: Callable[..., Any], x0: Any, args: tuple[Any, ...], *, equality: Any, inequality: Any, bounds: Any,
     method: str | None, tol: float, max_steps: int | None, starts: int,

@@ -19,6 +19,7 @@ import scipy.sparse.linalg
 from qed.optimization.cone import Least, least_on_cone
 from qed.optimization.constrained.polish import KKT, active_set
 from qed.optimization.constrained.problem import Constrained
+from qed.optimization.constrained.residuals import row_scales
 
 Array = np.ndarray
 FEW = 150
@@ -62,7 +63,8 @@ def curvature(problem: Constrained, kkt: KKT) -> Curvature:
         return replace(_sparse(problem, kkt, active.rows, free, H), size=size, residual=residual)
     lowest, vector, dimension = _least(H, kkt.seen.J[active.rows], free)
     weak = 1e-7 * max(1.0, float(np.abs(kkt.seen.g).max(initial=0.0)))
-    rows = active.rows[(active.rows < problem.equalities) | (y.y[active.rows] > weak)]
+    forces = y.y * row_scales(kkt.seen)
+    rows = active.rows[(active.rows < problem.equalities) | (forces[active.rows] > weak)]
     held = np.concatenate([active.lower[y.lower[active.lower] > weak], active.upper[y.upper[active.upper] > weak]])
     fixed = np.flatnonzero(problem.bounds.lower == problem.bounds.upper)
     loose = np.setdiff1d(np.arange(problem.n), np.concatenate([held, fixed]))
@@ -92,7 +94,8 @@ def on_the_cone(problem: Constrained, kkt: KKT, zero: float) -> Least | None:
     active, y = active_set(problem, kkt), kkt.multipliers
     weak = 1e-7 * max(1.0, float(np.abs(kkt.seen.g).max(initial=0.0)))
     unit, fixed = np.eye(problem.n), np.flatnonzero(problem.bounds.lower == problem.bounds.upper)
-    held = (active.rows < problem.equalities) | (y.y[active.rows] > weak)
+    forces = y.y * row_scales(kkt.seen)
+    held = (active.rows < problem.equalities) | (forces[active.rows] > weak)
     low, high = (np.setdiff1d(side, fixed) for side in (active.lower, active.upper))
     strict_low, strict_high = y.lower[low] > weak, y.upper[high] > weak
     equal = [kkt.seen.J[active.rows[held]], unit[low[strict_low]], unit[high[strict_high]], unit[fixed]]
@@ -109,8 +112,9 @@ def falls(problem: Constrained, kkt: KKT) -> float | None:
     active, y = active_set(problem, kkt), kkt.multipliers
     fixed = np.flatnonzero(problem.bounds.lower == problem.bounds.upper)
     rows, weak = active.rows[active.rows < problem.equalities], 1e-7 * max(1.0, float(np.abs(kkt.seen.g).max()))
+    forces, inequalities = y.y * row_scales(kkt.seen), active.rows[active.rows >= problem.equalities]
     pushing = (
-        y.y[active.rows[active.rows >= problem.equalities]], y.lower[np.setdiff1d(active.lower, fixed)],
+        forces[inequalities], y.lower[np.setdiff1d(active.lower, fixed)],
         y.upper[np.setdiff1d(active.upper, fixed)],
     )  # fmt: skip
     if any((np.abs(part) > weak).any() for part in pushing):

@@ -8,6 +8,7 @@ import numpy as np
 
 from qed.answer import Reason
 from qed.optimization.bounds import drawn
+from qed.optimization.constrained.corners import corner_at, cut_off, jump
 from qed.optimization.constrained.curvature import falls, rises
 from qed.optimization.constrained.duality import nowhere_lower
 from qed.optimization.constrained.engine import Said
@@ -15,6 +16,8 @@ from qed.optimization.constrained.fritz_john import FritzJohn, balance, fritz_jo
 from qed.optimization.constrained.limits import limit
 from qed.optimization.constrained.nearby import climbs, lower_nearby
 from qed.optimization.constrained.one_sided import one_sided
+from qed.optimization.constrained.outward import outward
+from qed.optimization.constrained.own_units import bends_in_own_units
 from qed.optimization.constrained.polish import KKT
 from qed.optimization.constrained.portfolio import LARGE, Solved, bends_down, size_of_multipliers
 from qed.optimization.constrained.problem import Constrained
@@ -35,7 +38,7 @@ def told(problem: Constrained, best: Solved) -> Told:
     failing = _constant(problem, best)
     if failing is not None:
         return failing
-    corner = _jump(problem, best) or cut_off(problem, best) or corner_at(problem, best)
+    corner = jump(problem, best) or cut_off(problem, best) or corner_at(problem, best)
     if corner is not None:
         return corner
     if best.ray is not None:
@@ -45,6 +48,10 @@ def told(problem: Constrained, best: Solved) -> Told:
     words = _open(problem, best) if best.kkt.residuals.feasibility <= SOLVED else _in_conflict(problem, best)
     if words.kind not in (Ending.UNDECIDED, Ending.BUDGET_SPENT):
         return words
+    if best.outcomes and best.kkt.residuals.feasibility <= SOLVED:
+        out = outward(problem, best.kkt)
+        if out is not None:
+            return out
     return _edge(problem, best) or corner_at(problem, best, 1e-5, 0.1, known=False) or words
 
 
@@ -98,94 +105,6 @@ def lost_in_rounding(problem: Constrained, best: Solved) -> Told | None:
         f"{found[2]:.6g}: rounding swallows what it says."
     )
     return Told(Ending.UNDECIDED, text, "the constraint written without adding to or taking from a large number")
-
-
-def cut_off(problem: Constrained, best: Solved) -> Told | None:
-    """Whether a stop_gradient cuts slopes off: at the point or a little aside, from where curvatures come."""
-    if not problem.stopped or not best.kkt.seen.finite:
-        return None
-    rng = np.random.default_rng(0)
-    for far in (0.0, 0.1):
-        x = best.kkt.seen.x
-        here = problem.at(problem.bounds.project(x + far * (1 + np.abs(x)) * rng.standard_normal(problem.n)))
-        way = 1e-5 * (1 + np.abs(here.x)) * rng.standard_normal(problem.n)
-        ends = [np.array([f, *c]) for f, c in (problem.values(here.x + way), problem.values(here.x - way))]
-        observed, promised = (ends[0] - ends[1]) / 2, np.array([here.g @ way, *(here.J @ way)])
-        size = np.array([np.abs(here.g) @ np.abs(way), *(abs(here.J) @ np.abs(way))])
-        most = 1e-3 * np.maximum(size, np.abs(observed)) + 1e-9 + 100 * problem.eps * np.abs(ends[0])
-        found = np.flatnonzero(here.finite & np.isfinite(observed) & (np.abs(observed - promised) > most))
-        if len(found):
-            name = "f" if found[0] == 0 else problem.names[int(found[0]) - 1]
-            text = f"A stop_gradient is in the way: along a direction the values of {name} do not follow its gradient."
-            return Told(Ending.STOP_GRADIENT, text, "the whole gradient")
-    return None
-
-
-def _jump(problem: Constrained, best: Solved) -> Told | None:
-    """Whether f or a row that holds the point jumps there: slopes say nothing of what lies beyond."""
-    if not problem.cornered or not best.kkt.seen.finite:
-        return None
-    here, rng = best.kkt.seen, np.random.default_rng(0)
-    slopes, values = np.array([np.abs(here.g).max(initial=0.0), *row_scales(here)]), np.array([here.f, *here.c])
-    at_work = np.array([True, *((np.arange(problem.rows) < problem.equalities) | (here.c <= 1e-6 * row_scales(here)))])
-    size = np.maximum(1.0, np.abs(values))
-
-    def beyond(move: Array) -> tuple[Array, Array]:
-        """How far the values are off the tangent, and how far a slope ten times as steep would carry them."""
-        move = problem.bounds.project(here.x + move) - here.x
-        f, c = problem.values(here.x + move)
-        off = np.array([f, *c]) - values - np.array([here.g @ move, *(here.J @ move)])
-        return off, 10 * slopes * np.abs(move).sum()
-
-    for _ in range(4):
-        way = (1 + np.abs(here.x)) * rng.choice([-1.0, 1.0], problem.n)
-        off, steep = beyond(1e-7 * way)
-        near, less = beyond(1e-10 * way)
-        noise = np.abs(near - beyond(1.1e-10 * way)[0])
-        # a jump is as large from nearby, and is there again a little aside; a cusp is not
-        stays = (np.abs(near) > 0.5 * np.abs(off)) & (np.abs(near) > 10 * noise)
-        small = np.maximum(1e-10, 100 * problem.eps) * size + less
-        jumps = (np.abs(off) > max(1e-5, 100 * problem.eps) * size + steep) | (stays & (np.abs(near) > small))
-        found = np.flatnonzero(at_work & np.isfinite(off) & np.isfinite(near) & jumps)
-        if len(found):
-            name = "f" if found[0] == 0 else problem.names[int(found[0]) - 1]
-            by = np.abs(off[found[0]])
-            text = f"A jump: {name} changes by {by:.3g} beside the point; multipliers say nothing there."
-            return Told(Ending.KINK, text, "the problem on one side of the jump")
-    return None
-
-
-def corner_at(
-    problem: Constrained, best: Solved, reach: float = 1e-7, least: float = 1e-3, known: bool = True
-) -> Told | None:
-    """Whether some gradient jumps at the point: multipliers of one side of a corner say nothing of the other.
-
-    Args:
-        problem: the problem.
-        best: the point.
-        reach: how far aside it is looked, relative to 1 + |x|.
-        least: the smallest change, relative, that is a jump.
-        known: whether to look only where a primitive may have a corner; a root of a sum of squares has one, too.
-    """
-    if (known and not problem.cornered) or not best.kkt.seen.finite:
-        return None
-    here, rng = best.kkt.seen, np.random.default_rng(0)
-    jumps = np.zeros(problem.rows + 1)
-    for _ in range(4):
-        near = problem.at(here.x + reach * (1 + np.abs(here.x)) * rng.choice([-1.0, 1.0], problem.n))
-        if near.finite:
-            change = abs(near.J - here.J)
-            rows = change.max(axis=1).toarray() if hasattr(change, "nnz") else change.max(axis=1, initial=0.0)
-            jumps = np.maximum(jumps, [np.abs(near.g - here.g).max(initial=0.0), *np.ravel(rows)])
-    jumps /= np.maximum(1.0, [np.abs(here.g).max(initial=0.0), *row_scales(here)])
-    at_work = np.array([True, *((np.arange(problem.rows) < problem.equalities) | (here.c <= 1e-6 * row_scales(here)))])
-    worst = int(np.argmax(np.where(at_work, jumps, 0.0)))
-    if not at_work[worst] or jumps[worst] <= least:
-        return None
-    name = "f" if worst == 0 else problem.names[worst - 1]
-    where = "at the point" if reach <= 1e-7 else f"within {reach:.0e} of where the solvers stopped"
-    text = f"A kink: the gradient of {name} jumps {where}, by {jumps[worst]:.3g}; multipliers say nothing there."
-    return Told(Ending.KINK, text, "the one-sided derivatives, or the problem written without the corner")
 
 
 def _independent(problem: Constrained, best: Solved) -> bool:
@@ -248,6 +167,13 @@ def _kkt_point(problem: Constrained, best: Solved) -> Told:
             f"Lagrangian bends by {bend.strict:.3g}."
         )
         return Told(Ending.UNDECIDED, text, "whether f falls along directions that leave the weakly active constraints")
+    bent = bends_in_own_units(problem, best.kkt)
+    if bent is not None:
+        text = (
+            f"A minimum under the constraints: {held}, and f bends up in all directions, in each number's own unit, by "
+            f"{bent:.3g} at least."
+        )
+        return Told(Ending.MINIMUM, text)
     gap = nowhere_lower(problem, best.kkt)
     lower = lower_nearby(problem, best.kkt, bend.vector) if gap is None else None
     if lower is not None:

@@ -145,8 +145,8 @@ def climbs(problem: Constrained, kkt: KKT, vector: Array, bend: float) -> float 
 
 
 def violated(problem: Constrained, c: Array) -> float:
-    """The largest violation of the rows whose values are c; NaN where one has no value."""
-    first = problem.equalities
+    """The largest violation of the rows whose values are c, in their units; NaN where one has no value."""
+    first, c = problem.equalities, c / problem.units
     return float(np.max(np.concatenate([np.abs(c[:first]), -c[first:]]), initial=0.0))
 
 

@@ -22,6 +22,7 @@ import scipy.sparse.linalg
 
 from qed.optimization.constrained.problem import Constrained, Seen
 from qed.optimization.constrained.residuals import (
+    SOLVED,
     Lagrange,
     Residuals,
     recovered,
@@ -59,6 +60,8 @@ def judged(problem: Constrained, seen: Seen, given: Lagrange | None) -> KKT:
     kkt = None if given is None else KKT(seen, given, residuals(problem, seen, given))
     if kkt is not None and kkt.residuals.hold(1e-9):
         return kkt
+    if kkt is not None and problem.sparse and kkt.residuals.feasibility > SOLVED:
+        return kkt  # no KKT point, whatever its multipliers, and many are dear to recover
     if not seen.finite:
         nothing = Lagrange(np.zeros(problem.rows), np.zeros(problem.n), np.zeros(problem.n))
         return kkt if kkt is not None else KKT(seen, nothing, residuals(problem, seen, nothing))

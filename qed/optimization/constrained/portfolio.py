@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from qed.optimization.constrained import scipy_engines, uno
 from qed.optimization.constrained.curvature import Curvature, curvature
+from qed.optimization.constrained.derivatives import Derivatives
 from qed.optimization.constrained.duality import nowhere_lower
 from qed.optimization.constrained.engine import Outcome, Said
 from qed.optimization.constrained.nearby import lower_nearby
@@ -134,10 +137,35 @@ def _asked(problem: Constrained, start: Array, most: int, engine: str, tol: floa
 
 
 def ask(problem: Constrained, start: Array, most: int, engine: str, tolerance: float = uno.FINE) -> Outcome:
-    """The outcome of one solver."""
+    """The outcome of one solver, which gets rows that are tiny everywhere in their own units."""
+    asked, units = _in_units(problem), problem.units
     if engine.startswith("uno"):
-        return uno.solve(problem, start, most, engine, tolerance=tolerance)
-    return (scipy_engines.slsqp if engine == "slsqp" else scipy_engines.trust_constr)(problem, start, most)
+        found = uno.solve(asked, start, most, engine, tolerance=tolerance)
+    else:
+        found = (scipy_engines.slsqp if engine == "slsqp" else scipy_engines.trust_constr)(asked, start, most)
+    if asked is problem or found.multipliers is None:
+        return found
+    return replace(found, multipliers=replace(found.multipliers, y=found.multipliers.y / units))
+
+
+def _in_units(problem: Constrained) -> Constrained:
+    """The problem with each row divided by its unit; the problem itself where all are 1."""
+    units, own = problem.units, problem.derivatives
+    if np.all(units == 1.0):
+        return problem
+
+    def values(x: Array) -> tuple[float, Array]:
+        f, c = own.values(x)
+        return f, c / units
+
+    def first(x: Array) -> tuple[Array, Any]:
+        g, J = own.first(x)
+        return g, scipy.sparse.csr_array(scipy.sparse.diags_array(1 / units) @ J) if own.sparse else J / units[:, None]
+
+    def second(x: Array, y: Array, weight: float = 1.0) -> Any:
+        return own.second(x, y / units, weight)
+
+    return replace(problem, derivatives=Derivatives(values, first, second, own.sparse, own.why), moved=True)
 
 
 def weighed(problem: Constrained, outcome: Outcome, tol: float) -> Solved:

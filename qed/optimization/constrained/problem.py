@@ -36,17 +36,23 @@ Matrix = Any
 """A dense array or a scipy.sparse.csr_array."""
 RECENT = 6
 """Of how many points, the last ones, what was computed is kept."""
+TINY = 1e-4
+"""A row whose slope is smaller, and stays much the same, is measured in units of that slope."""
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A point with what is known there: value, rows (first of h, then of g), gradient, and Jacobian of the rows."""
+    """A point with what is known there: value, rows (first of h, then of g), gradient, and Jacobian of the rows.
+
+    `units` are the smallest scales of the rows, see `Constrained.units`.
+    """
 
     x: Array
     f: float
     c: Array
     g: Array
     J: Matrix
+    units: Array | float = 1.0
 
     @property
     def finite(self) -> bool:
@@ -130,6 +136,23 @@ class Constrained:
         return np.concatenate(parts) if parts else np.zeros(0, bool)
 
     @cached_property
+    def units(self) -> Array:
+        """By what each row is at least divided where it is judged: 1, or its slope where that is tiny everywhere.
+
+        1e-10 (1 - x) >= 0 says x <= 1: a violation of 1e-10 is one of 1 in x. A slope that is tiny by chance, as that
+        of x^4 near 0, is no unit: it changes with x.
+        """
+        found, here = np.ones(self.rows), _steepest(self.first(self.start)[1])
+        tiny = (here > 0) & (here < TINY)
+        if tiny.any():
+            move = 1.0 + np.abs(self.start)
+            for near in (self.bounds.project(self.start + move), self.bounds.project(self.start - move)):
+                other = _steepest(self.first(near)[1])
+                tiny &= np.isfinite(other) & (other > here / 2) & (other < 2 * here)
+        found[tiny] = here[tiny]
+        return found
+
+    @cached_property
     def start(self) -> Array:
         """The start, projected onto the bounds."""
         return self.bounds.project(flatten(self.objective.parameters))
@@ -162,7 +185,7 @@ class Constrained:
         """Everything of first order at a vector; counted as one evaluation."""
         f, c = self.values(x)
         g, J = self.first(x)
-        return Seen(np.array(x, np.float64), f, c, g, J)
+        return Seen(np.array(x, np.float64), f, c, g, J, self.units)
 
     def values(self, x: Array) -> tuple[float, Array]:
         """f and c at a vector; counted where it is none of the last few."""
@@ -208,6 +231,12 @@ class Constrained:
         """A vector of numbers of rows, such as multipliers, as trees like what h and g return; None where absent."""
         first = self.equalities
         return _like(self.equality, y[:first]), _like(self.inequality, y[first:])
+
+
+def _steepest(J: Matrix) -> Array:
+    """The largest entry of each row, in size."""
+    largest: Any = abs(J).max(axis=1) if J.shape[1] else np.zeros(J.shape[0])
+    return np.ravel(largest.toarray() if hasattr(largest, "toarray") else largest)
 
 
 def constrained(

@@ -29,6 +29,7 @@ from qed.optimization.constrained.curvature import Curvature
 from qed.optimization.constrained.degeneracy import Named, complementarities, degeneracies
 from qed.optimization.constrained.duality import endless, least_value
 from qed.optimization.constrained.nearby import fades, falls_on, lower_nearby
+from qed.optimization.constrained.outward import outward, rises_outward
 from qed.optimization.constrained.polish import KKT, Active, active_set
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.residuals import row_scales
@@ -259,6 +260,11 @@ def onward(problem: Constrained, kkt: KKT, words: Told, said: Said) -> tuple[Tol
         return Told(Ending.INFIMUM_NOT_ATTAINED, text, direction=far[2]), Said(
             text, Standing.MEASURED, reasons=said.reasons, answers=below
         )
+    out = outward(problem, kkt, None if far is None else far[2]) if lower is None else None
+    if out is not None:
+        return out, Said(out.text, Standing.MEASURED, reasons=said.reasons, findings=_found(out), answers=said.answers)
+    if far is None and lower is None and rises_outward(problem, kkt):
+        return words, said
     where = "x ran far out"
     if lower is not None:
         where = f"nearby, perhaps beyond a corner, a feasible point is {kkt.seen.f - lower[1]:.3g} lower"
@@ -267,6 +273,11 @@ def onward(problem: Constrained, kkt: KKT, words: Told, said: Said) -> tuple[Tol
     text = f"Undecided: to first order no step that the constraints allow lowers f, but {where}."
     told = Told(Ending.UNDECIDED, text, "whether f attains its least value", reasons=words.reasons)
     return told, Said(text, Standing.UNKNOWN, reasons=said.reasons, answers=said.answers)
+
+
+def _found(words: Told) -> tuple[Finding, ...]:
+    code = FOUND.get(words.kind)
+    return () if code is None else (Finding(code, words.text),)
 
 
 def _below(problem: Constrained, kkt: KKT) -> tuple[Answer[Any], ...]:

@@ -65,11 +65,11 @@ class Residuals:
 
 
 def row_scales(seen: Seen) -> Array:
-    """max(1, the largest entry) of each row of the Jacobian."""
+    """max(1, the largest entry) of each row of the Jacobian; of a row that is tiny everywhere, its own unit for 1."""
     if hasattr(seen.J, "nnz"):
         largest = abs(scipy.sparse.csr_array(seen.J)).max(axis=1)
-        return np.maximum(1.0, np.ravel(largest.toarray() if hasattr(largest, "toarray") else largest))
-    return np.maximum(1.0, np.abs(seen.J).max(axis=1, initial=0.0))
+        return np.maximum(seen.units, np.ravel(largest.toarray() if hasattr(largest, "toarray") else largest))
+    return np.maximum(seen.units, np.abs(seen.J).max(axis=1, initial=0.0))
 
 
 def violations(problem: Constrained, seen: Seen) -> tuple[Array, Array]:

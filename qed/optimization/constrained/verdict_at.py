@@ -18,8 +18,9 @@ from qed.answer import Answer, Missing, Reason
 from qed.calculus.hessian import flatten
 from qed.errors import QedError
 from qed.optimization.constrained.answering import because, verdict_of
+from qed.optimization.constrained.corners import corner_at, cut_off
 from qed.optimization.constrained.curvature import curvature
-from qed.optimization.constrained.endings import corner_at, cut_off, degenerate, told
+from qed.optimization.constrained.endings import degenerate, told
 from qed.optimization.constrained.fritz_john import balance
 from qed.optimization.constrained.gap_told import by_gap
 from qed.optimization.constrained.polish import KKT, judged, polished
