@@ -19,7 +19,7 @@ from qed.optimization.running import curvatures
 Array = np.ndarray
 LARGEST, FLAT = 200, 4
 """How many parameters there may be, and how many flat directions are looked at."""
-DISTANCES = tuple(0.3 / 3.0**k for k in range(6))
+DISTANCES = tuple(0.3 / 3.0**k for k in range(8))
 """Of the points, relative to 1 + |x|."""
 STEPS = 8
 """How many of Newton's steps are taken."""
@@ -42,19 +42,29 @@ def falls_across(case: Judged, flats: list[Array]) -> bool:
     return any(_falls(case, sign * v, bend, across) for v in flats[:FLAT] for sign in (1.0, -1.0))
 
 
+def falls_along(case: Judged, flats: list[Array]) -> bool:
+    """Whether f falls along a flat direction itself, from the point on: a fall that begins far away does not count."""
+    none = np.zeros((len(case.here.x), 0))
+    return any(_falls(case, sign * v, np.zeros(0), none) for v in flats for sign in (1.0, -1.0))
+
+
 def _falls(case: Judged, v: Array, bend: Array, across: Array) -> bool:
+    """Whether f is lower at some distances, a third of each other, as a power of them, and higher at no shorter one."""
     size, falls = 1 + float(np.linalg.norm(case.here.x)), []
     for t in DISTANCES:
         there = _least(case, t * size * v, bend, across)
         lower = there is not None and surely_lower(case.objective, there, case.here, 2 * case.noise)
-        if not lower and falls:
-            break
+        higher = there is not None and surely_lower(case.objective, case.here, there, 2 * case.noise)
+        if falls and higher:
+            return False
         if lower:
             assert there is not None
             falls.append(float(np.log(case.here.f - there.f)))
+        elif falls:
+            falls.append(-np.inf)
+    falls = falls[: next((i for i, fall in enumerate(falls) if np.isinf(fall)), len(falls))]
     powers = [(a - b) / np.log(3.0) for a, b in pairwise(falls)][-LEAST + 1 :]
-    steady = len(falls) >= LEAST and max(powers) - min(powers) <= SLACK
-    return steady and min(powers) > 2.5
+    return len(falls) >= LEAST and max(powers) - min(powers) <= SLACK and min(powers) > 0.5
 
 
 def _least(case: Judged, move: Array, bend: Array, across: Array) -> Seen | None:

@@ -13,6 +13,7 @@ short, so that a run towards infinity, whose gradient fades, has none.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from qed.optimization.step import StepRule
 Array = np.ndarray
 POLISH = 80
 """How many Newton steps the limit is refined by."""
+STILL = 1e-9
+"""Which part of the first step is none."""
 ROUNDED, NEAR = 1e-14, 1e-7
 """Which part of the largest singular value is rounding, and how long the last step to the limit may be."""
 
@@ -118,3 +121,28 @@ def newton(wide: Wide, x: Array, steps: int) -> list[Array]:
         if not np.all(np.isfinite(x)):
             break
     return path
+
+
+def cycling(wide: Wide, path: list[Array]) -> bool:
+    """Whether the iterates of a run still move at its end, and lie no lower than halfway."""
+    moves = float(np.linalg.norm(path[-1] - path[-2])) > STILL * float(np.linalg.norm(path[1] - path[0]))
+    return moves and not at(wide, path[-1])[0] < at(wide, path[len(path) // 2])[0]
+
+
+def ran_away(wide: Wide, path: list[Array]) -> str | None:
+    """What a run did that went up in longer and longer steps; None of one that did not.
+
+    >>> import jax.numpy as jnp
+    >>> from qed.graph.function import read
+    >>> wide = Wide(read(lambda x: jnp.log1p(x[0] ** 2), np.array([1.5])))
+    >>> ran_away(wide, newton(wide, wide.start, 4))
+    'in 4 steps f rises from 1.179 to 7.622, and the last of them is 22.6 long, the first 3.9'
+    """
+    moves = [float(np.linalg.norm(b - a)) for a, b in pairwise(path)]
+    first, last = at(wide, path[0])[0], at(wide, path[-1])[0]
+    if not (last > first and moves[-1] >= moves[0] > 0):
+        return None
+    return (
+        f"in {len(moves)} steps f rises from {first:.4g} to {last:.4g}, and the last of them is {moves[-1]:.3g} long, "
+        f"the first {moves[0]:.3g}"
+    )

@@ -22,7 +22,7 @@ from qed.calculus.hessian import flatten
 from qed.certificates.overall_point import OverallPoint
 from qed.errors import QedError
 from qed.graph.trace import is_float
-from qed.optimization.across import falls_across
+from qed.optimization.across import falls_across, falls_along
 from qed.optimization.beside import beside, placed_from
 from qed.optimization.bottom import at_the_bottom
 from qed.optimization.bounds import Bounds
@@ -233,10 +233,10 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         if found is not None:
             return found
     curved = nature == "neither" or (not nature and not point.moving and falls_across(case, flats))
-    if curved or (not nature and falls(case, flats)):
-        steps = in_steps(case, flats)
-        if steps is not None:
-            return steps
+    steps = in_steps(case, flats) if nature in ("", "neither") else None
+    if steps is not None:
+        return steps
+    if curved or (not nature and falls_along(case, flats)):
         along = "on a curve beside" if curved else "along"
         many = f"{len(flats)} directions do not bend, and {along} one of them"
         text = f"Not a minimum: {many if len(flats) != 1 else f'one direction does not bend, and {along} it'} f falls."

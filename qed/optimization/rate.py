@@ -35,7 +35,18 @@ from qed.optimization.bounds import bounds_of, spread
 from qed.optimization.contraction import contraction, seen_factor
 from qed.optimization.convergence import CUBIC, factor, left_flat, order, rounding
 from qed.optimization.cycles import refuted
-from qed.optimization.iterates import at, constants, descended, fixed, limit_of, minimum_within, newton, polished
+from qed.optimization.iterates import (
+    at,
+    constants,
+    cycling,
+    descended,
+    fixed,
+    limit_of,
+    minimum_within,
+    newton,
+    polished,
+    ran_away,
+)
 from qed.optimization.objective import Wide
 from qed.optimization.step import StepRule
 from qed.optimization.worst_case import LONGEST, worst_case
@@ -173,6 +184,8 @@ def _measured(wide: Wide, name: str, steps: int) -> Answer[Rate]:
     positive = curvatures[curvatures > ZERO * scale]
     if name == "newton":
         path, rule, step = newton(wide, start, steps), None, None
+        if (told := ran_away(wide, path)) is not None:
+            return _unknown(Missing(f"newton does not converge from this start: {told}", "a start nearer to a minimum"))
     else:
         if not positive.size and name != "gradient":
             what = f"no curvature at the limit is positive: the constants of {name} are not defined"
@@ -180,19 +193,13 @@ def _measured(wide: Wide, name: str, steps: int) -> Answer[Rate]:
         rule, step = constants(name, positive, scale)
         path = fixed(wide, start, rule, step, steps)
         away = not np.all(np.isfinite(path[-1])) or np.linalg.norm(path[-1] - limit) > np.linalg.norm(start - limit)
-        if (away or _cycling(wide, path)) and name == "gradient":
+        if (away or cycling(wide, path)) and name == "gradient":
             rule, step = StepRule("sgd"), 1.0 / scale
             path = fixed(wide, start, rule, step, steps)
     own = limit_of(wide, path[-1], steps) if np.all(np.isfinite(path[-1])) else None
     if own is None:
         return _unknown(Missing(f"{name} does not converge from this start", "a start nearer to the minimum"))
     return _told(wide, name, rule, step, scale, path, own)
-
-
-def _cycling(wide: Wide, path: list[Array]) -> bool:
-    """Whether the iterates of a run still move at its end, and lie no lower than halfway."""
-    moves = float(np.linalg.norm(path[-1] - path[-2])) > ZERO * float(np.linalg.norm(path[1] - path[0]))
-    return moves and not at(wide, path[-1])[0] < at(wide, path[len(path) // 2])[0]
 
 
 def _slopes(wide: Wide, limit: Array, f: float, g: Array) -> bool:
@@ -279,6 +286,8 @@ def _sentence(value: Rate) -> str:
     if value.kind == "none":
         told = f"the last of {steps} steps of {value.method} come no nearer to the limit"
     if value.method == "newton":
+        if value.kind == "none":
+            told += f", {value.errors[-1]:.3g} away against {value.errors[0]:.3g} at the start"
         lost = "the Hessian at the limit is singular, so that the order 2 is lost"
         return f"{told}: " + (lost if value.predicted is None else "the order 2 shows nearer to it")
     if value.predicted is None:

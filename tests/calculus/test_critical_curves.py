@@ -69,3 +69,11 @@ def test_where_a_rule_for_balls_is_missing_the_values_show_the_fall_on_a_curve()
     assert qed.verdict(fun, x, -1.0).kind == "saddle"
     assert qed.verdict(fun, x, 1.0).kind == "flat_minimum"
     assert qed.critical_point(fun, x, -1.0).check()
+
+
+@pytest.mark.parametrize("c", [5.0, 50.0, 5000.0])
+def test_a_fall_that_begins_beyond_a_rise_makes_no_saddle(c):
+    answer = qed.verdict(
+        lambda x: x[0] ** 4 * (1 - c * x[0] ** 2 + 0.2 * (c * x[0] ** 2) ** 2) + x[1] ** 4 + x[2] ** 2, jnp.zeros(3)
+    )
+    assert answer.kind == "flat_minimum"

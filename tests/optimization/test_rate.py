@@ -167,3 +167,11 @@ def test_constants_of_a_region_say_nothing_of_a_minimum_outside():
 
     answer = qed.rate(f, jnp.asarray(2.5), method="gradient", steps=400, region=(2.0, 3.0))
     assert answer.value.bound is None and any("not in the region" in each.what for each in answer.missing)
+
+
+@pytest.mark.parametrize("fun", [lambda x: jnp.log1p(x[0] ** 2), lambda x: jnp.sqrt(1 + x[0] ** 2)])
+def test_newton_that_runs_away_has_no_rate(fun):
+    answer = qed.rate(fun, jnp.array([1.5]), method="newton", steps=6)
+    assert answer.unknown
+    assert "does not converge from this start" in answer.missing[0].what
+    assert "f rises from" in answer.missing[0].what

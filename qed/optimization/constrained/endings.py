@@ -12,6 +12,7 @@ from qed.optimization.constrained.corners import corner_at, cut_off, jump
 from qed.optimization.constrained.curvature import falls, rises
 from qed.optimization.constrained.duality import nowhere_lower
 from qed.optimization.constrained.engine import Said
+from qed.optimization.constrained.flat_rows import surely_lower_nearby
 from qed.optimization.constrained.fritz_john import FritzJohn, balance, fritz_john
 from qed.optimization.constrained.limits import limit
 from qed.optimization.constrained.nearby import climbs, lower_nearby
@@ -131,10 +132,10 @@ def _kkt_point(problem: Constrained, best: Solved) -> Told:
     if np.isnan(bend.lowest):
         text = f"A KKT point: {held}; how the Lagrangian bends along the constraints was not found."
         return Told(Ending.UNDECIDED, text, "the least curvature on the null space of the active constraints")
-    if bends_down(best) and not _independent(problem, best) and lower_nearby(problem, best.kkt, bend.vector) is None:
+    if bends_down(best) and not _independent(problem, best) and not surely_lower_nearby(problem, best.kkt, bend.vector):
         text = (
             f"A KKT point: {held}; the Lagrangian bends down ({bend.lowest:.3g}) along a direction that the gradients "
-            "of the constraints leave, but they are dependent, and no feasible point nearby is lower."
+            "of the constraints leave, but they are dependent, and no feasible point that was looked at is lower."
         )
         return Told(Ending.UNDECIDED, text, "constraints whose gradients at the point are independent")
     if bends_down(best):
