@@ -344,7 +344,9 @@ class Builder:
         rule, self.rule = self.rule, None
         spelled = self._call(equation, children, span)
         self.rule = rule
-        outputs = self.apply(equation, children)
+        inside = self.inside(equation, children) if self.inside is not None else None
+        outputs = self.apply(equation, children) if inside is None else self._called(equation, children, inside)
+        self.fired += inside is not None
         for node, ghost in zip(outputs, spelled, strict=True):
             node.ghost = ghost
         return [self._place(node, span) for node in outputs]

@@ -5,10 +5,11 @@
     sqrt(x^2) = |x|                          sqrt(x^2 + y^2) = s sqrt((x/s)^2 + (y/s)^2), s = max(|x|, |y|)
     sqrt(sum x_i^2)                          the same where the plain sum overflows or vanishes; derivative x / |x|
     max(x, 0)^p, 0 < p < 1                   the same, its derivative 0 where x <= 0
+    g min(a, b/|x|)                          b g / max(|x|, b/a), its derivative without |x|^2 (`clips`)
     where(c, f(x), b)                        where(c, f(where(c, x, 1)), b): f has a derivative at 1
     u log v                                  0 where u = 0
 
-The first three are identities. A branch that is not chosen is evaluated at 1, so that its infinite derivative is not
+The first four are identities. A branch that is not chosen is evaluated at 1, so that its infinite derivative is not
 multiplied by 0 (the "double where"). Two are *conventions*, named in every report: the derivative of a norm at the
 origin is taken to be 0, one of its subgradients; and 0 log 0 is taken to be 0, the limit.
 
@@ -28,14 +29,16 @@ import jax.numpy as jnp
 from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.algorithms import CENTRED_AT
+from qed.numerics.rewriting.clips import clipped, clipped_by, over_clipped
 from qed.numerics.rewriting.difference_laws import NORM_AT_ZERO
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial
 from qed.numerics.rewriting.laws import Law
-from qed.numerics.rewriting.lengths import angle, hypot, norm, slope_angle
+from qed.numerics.rewriting.lengths import absolute, angle, hypot, norm, slope_angle
 from qed.numerics.rewriting.lengths_of_order import root_of_powers
+from qed.numerics.rewriting.pairwise import sum_of_squares
 from qed.numerics.rewriting.rectified import AT_THE_CUT, RECTIFIED
 from qed.numerics.rewriting.scales import constant_of, source_of
-from qed.numerics.rewriting.signs import MOVES, Sign
+from qed.numerics.rewriting.signs import MOVES, Sign, floating
 from qed.numerics.rewriting.table import Replacement, Table
 
 ZERO_LOG_ZERO = "0 log 0 = 0"
@@ -65,6 +68,7 @@ def _xlog_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     return xlog(u, v), in_u * tangents[0] + in_v * tangents[1]
 
 
+ABS_OF = Operation("abs", absolute, whole=True)
 NORM_OF = Operation("norm", norm, whole=True)
 ROOT_OF = Operation("root_of_squares", hypot, whole=True)
 XLOG = Operation("xlogy", xlog, whole=True)
@@ -78,7 +82,7 @@ UNSAFE = {"log": 0, "sqrt": 0, "rsqrt": 0, "acos": 0, "asin": 0, "log1p": 0, "at
 
 EMITTED = {"log1mexp": -1.0} | dict.fromkeys(
     "log_ratio sqrt_difference sqrt_minus log_difference log1p_difference reciprocal_difference power_difference "
-    "power_minus_one atan_of_quotient xlogy".split(), 1.0
+    "power_minus_one atan_of_quotient xlogy log_ratio_times relative_entropy".split(), 1.0
 )  # fmt: skip
 """The same of what the rewritings emit, and the number at which all their operands are safe."""
 
@@ -86,6 +90,8 @@ _ELEMENTWISE = frozenset(
     "add sub mul div neg exp log sqrt rsqrt pow integer_pow square acos asin atan tan sin cos log1p expm1 "
     "tanh atanh acosh cbrt exp2 sinh cosh asinh logistic abs max min erf erfc atan2 sign softplus".split()
 ) | frozenset(EMITTED)
+_GATHERED = frozenset("reduce_sum reduce_max reduce_min reduce_prod dot_general".split()) | MOVES
+"""What a choice for whole arrays may be pushed through."""
 LARGEST_CONE = 64
 
 
@@ -117,7 +123,9 @@ class Guards(Table):
             "integer_pow": self._square,
             "square": self._square,
             "select_n": self._where,
-            "mul": self._xlog,
+            "mul": lambda node: self._xlog(node) or clipped_by(self.difference, node),
+            "min": lambda node: clipped(self.difference, node),
+            "div": lambda node: over_clipped(self.difference, node),
             "atan2": self._angle,
             "atan": self._slope,
         }
@@ -198,7 +206,7 @@ class Guards(Table):
 
     def _absolute(self, squares: Polynomial, node: Node) -> Replacement:
         ((monomial, coefficient),) = squares.items()
-        return self.difference.emit(stable.ABS, self._root(monomial, coefficient, node)), (ABS,), NORM_AT_ZERO
+        return self.difference.emit(ABS_OF, self._root(monomial, coefficient, node)), (ABS,), NORM_AT_ZERO
 
     def _norm(self, polynomial: Polynomial, node: Node) -> Replacement | None:
         ((monomial, coefficient),) = polynomial.items()
@@ -223,9 +231,8 @@ class Guards(Table):
 
     def _summands(self, summed: Node) -> tuple[Node, tuple[int, ...]] | None:
         """x and the axes, where a node is the sum of x^2 along axes."""
-        if summed.operation == "dot_general" and summed.children[0] is summed.children[1]:
-            x = summed.children[0]
-            return (x, (0,)) if x.shape and len(x.shape) == 1 else None
+        if summed.operation in ("dot_general", "gather"):
+            return self._squared(summed)
         if summed.operation == "sum_of_centred_squares":
             x, axes = summed.children[0], tuple(summed.params["axes"])
             return self.difference.emit(CENTRED_AT, x, axes=axes), axes
@@ -240,6 +247,13 @@ class Guards(Table):
         x = self.difference.algebra.filled(self._root(monomial, coefficient, summed), summed.children[0].shape)
         return x, tuple(summed.params["axes"])
 
+    def _squared(self, summed: Node) -> tuple[Node, tuple[int, ...]] | None:
+        """The same of a product of matrices, or of its diagonal."""
+        x = summed.children[0]
+        if summed.operation == "dot_general" and x is summed.children[1] and len(x.shape) == 1:
+            return x, (0,)
+        return sum_of_squares(self.difference, summed)
+
     def _order(self, node: Node) -> Replacement | None:
         found = root_of_powers(self.difference, node)
         return None if found is None else (*found, NORM_AT_ZERO)
@@ -248,7 +262,8 @@ class Guards(Table):
 
     def _where(self, node: Node) -> Replacement | None:
         predicate, *cases = node.children
-        if node.equation is None or predicate.shape != node.shape or constant_of(predicate) is not None:
+        alone = predicate.shape == ()
+        if node.equation is None or not (alone or predicate.shape == node.shape) or constant_of(predicate) is not None:
             return None
         common = frozenset[int].intersection(*map(_needed, cases))
         new = [self._guarded(case, predicate, index, common) for index, case in enumerate(cases)]
@@ -283,16 +298,19 @@ class Guards(Table):
         return made
 
     def _cone(self, case: Node, shape: tuple[int, ...]) -> list[Node]:
-        """The elementwise operations of the shape of the choice that a branch ends in, in order of evaluation."""
+        """The elementwise operations of the shape of the choice that a branch ends in, in order of evaluation.
+
+        Where one truth value chooses, also sums and products of arrays, and what is summed: it chooses for all of them.
+        """
         found: dict[int, Node] = {}
         stack = [case]
         while stack:
             node = stack.pop()
             if (
                 node.number in found
-                or node.operation not in _ELEMENTWISE
-                or node.shape != shape
-                or any(child.shape != shape for child in node.children if constant_of(child) is None)
+                or node.operation not in (_ELEMENTWISE if shape else _ELEMENTWISE | _GATHERED)
+                or not floating(node.dtype)
+                or (shape and self._of_other_shape(node, shape))
             ):
                 continue
             found[node.number] = node
@@ -300,6 +318,10 @@ class Guards(Table):
                 return []
             stack.extend(node.children)
         return [found[number] for number in sorted(found)]
+
+    def _of_other_shape(self, node: Node, shape: tuple[int, ...]) -> bool:
+        moving = [child for child in node.children if constant_of(child) is None]
+        return node.shape != shape or any(child.shape != shape for child in moving)
 
     def _unsafe(self, node: Node) -> bool:
         at = 0 if node.operation in EMITTED else UNSAFE.get(node.operation)

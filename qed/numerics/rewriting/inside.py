@@ -2,7 +2,7 @@
 
 The body of a `scan` or a `while` and the branches of a `cond` are rewritten one by one, each once however often it is
 called, and the loop runs what came out. The condition of a `while` stays as it is: it is a question about the program's
-own numbers. So do calls with a derivative rule of the user's.
+own numbers. A function with a derivative rule of the user's keeps the rule, its value is taken from the rewritten body.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
 from qed.graph.build import Builder
-from qed.graph.calls import Cond, Scan, While
+from qed.graph.calls import Cond, Inline, Scan, While
 from qed.graph.graph import Equation, Graph
+from qed.graph.nodes import evaluator
 
 Body = Callable[..., list[Any]]
 
@@ -41,7 +43,27 @@ def evaluated(equation: Equation, rewritten: Callable[[Graph], Body | None]) -> 
                 return None
             bodies = [_function(g) if body is None else body for g, body in zip(call.branches, found, strict=True)]
             return _flat(equation, _cond(bodies, equation))
+        case Inline() if equation.primitive == "custom_jvp_call" and call.graph.span is not None:
+            body = rewritten(call.graph)
+            return None if body is None else _flat(equation, _ruled(equation, body))
     return None
+
+
+def _ruled(equation: Equation, body: Body) -> Callable[..., Sequence[Any]]:
+    """A function with a rule of its own: the value of a body, the derivative of the equation."""
+    original = evaluator(equation, {})
+
+    def written(*values: Any) -> tuple[Any, ...]:
+        outs = original(*values)
+        return tuple(outs) if isinstance(outs, list | tuple) else (outs,)
+
+    function = jax.custom_jvp(lambda *values: tuple(body(*values)))
+
+    @function.defjvp
+    def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        return function(*primals), jax.jvp(written, primals, tangents)[1]
+
+    return function
 
 
 def _flat(equation: Equation, run: Callable[..., Sequence[Any]]) -> Callable[..., Any]:

@@ -123,6 +123,33 @@ def hypot(child: Any, rest: Any, *parts: Any) -> Any:
 
 
 @jax.custom_jvp
+def absolute(x: Any) -> Any:
+    """|x|, the length of one number: its derivative at 0 is 0, as that of every length."""
+    return jnp.abs(x)
+
+
+@absolute.defjvp
+def _absolute_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    return absolute(*primals), jnp.sign(primals[0]) * tangents[0]
+
+
+@jax.custom_jvp
+def over(x: Any, length: Any) -> Any:
+    """x / length."""
+    return x / length
+
+
+@over.defjvp
+def _over_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """(dx - q d length) / length, all divided by a power of two near the length first."""
+    x, length = primals
+    _, inverse = power_of_two(length)
+    value = over(x, length)
+    across = (tangents[0] - value * tangents[1]) * inverse
+    return value, (across / (length * inverse)).astype(value.dtype)
+
+
+@jax.custom_jvp
 def angle(y: Any, x: Any) -> Any:
     """The angle of the vector (x, y)."""
     return jnp.arctan2(y, x)
@@ -148,5 +175,6 @@ def _slope_angle_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     return slope_angle(*primals), jax.jvp(angle, primals, tangents)[1]
 
 
+OVER = Operation("over_length", over, whole=True)
 UNIT = Operation("unit_vector", unit, whole=True)
 """x / |x| along axes as an operation of a rewriting."""

@@ -90,6 +90,26 @@ def squared_distances(difference: Difference, polynomial: Polynomial, like: Node
     return None
 
 
+def sum_of_squares(difference: Difference, node: Node) -> tuple[Node, tuple[int, ...]] | None:
+    """x and the axes, where a node is the sum of x^2 along them: a product of matrices, or its diagonal.
+
+    Args:
+        difference: the reader of nodes and the maker of new ones.
+        node: a node of at least one axis, or a number.
+    """
+    reading = _Reading(difference, node)
+    found = reading.products(node)
+    root = None if found is None else _root(found.factors)
+    if found is None or root is None or found.coefficient != 1 or not _everywhere(root, list(found.summed)):
+        return None
+    rank = len(node.shape)
+    places = {label: rank + i for i, label in enumerate(found.summed)}
+    axes = tuple(places.values())
+    x = reading.aligned(root, places)
+    shape = (*node.shape, *found.summed.values())
+    return difference.algebra.filled(x, shape), axes
+
+
 class _Reading:
     """Terms of the shape of one node, as sums of products."""
 
@@ -101,13 +121,14 @@ class _Reading:
         """A monomial of one generator that is a sum of products, wherever its elements were moved to."""
         if len(monomial) != 1 or monomial[0][1] != 1:
             return None
-        node = self.difference.node(monomial[0][0])
-        offset = len(self.like.shape) - len(node.shape)
-        if offset < 0:
-            return None
-        labels = tuple(offset + i if n != 1 else None for i, n in enumerate(node.shape))
-        found = self._summed(node, labels)
+        found = self.products(self.difference.node(monomial[0][0]))
         return None if found is None else Products(found.factors, coefficient * found.coefficient, found.summed)
+
+    def products(self, node: Node) -> Products | None:
+        """A node, of no more axes than the one that is read, as a sum of products."""
+        offset = len(self.like.shape) - len(node.shape)
+        labels = tuple(offset + i if n != 1 else None for i, n in enumerate(node.shape))
+        return None if offset < 0 else self._summed(node, labels)
 
     def _summed(self, node: Node, labels: Labels) -> Products | None:
         node, moved = self._source(node, labels)
@@ -265,10 +286,10 @@ class _Reading:
         rank = len(self.like.shape)
         axes = tuple(range(rank, rank + len(names)))
         places = {name: rank + i for i, name in enumerate(names)}
-        x, y, by = (self._aligned(factors, places) for factors in (rest_a, rest_b, shared))
+        x, y, by = (self.aligned(factors, places) for factors in (rest_a, rest_b, shared))
         return self.difference.emit(SQUARED_DISTANCES, x, y, by, axes=axes, shape=self.like.shape)
 
-    def _aligned(self, factors: Factors, places: Mapping[int, int]) -> Node:
+    def aligned(self, factors: Factors, places: Mapping[int, int]) -> Node:
         """A product of factors, its axes those of the result and then the summed ones."""
         rank = len(self.like.shape) + len(places)
         value: Node | None = None

@@ -16,6 +16,7 @@ side              sqrt(a^2 + b^2 - 2 a b cos t)               sqrt((a - b)^2 + 4
 inverse Mills     exp(-z^2) / erfc(z)                         Laplace's continued fraction
 divergence        sum a log(a/b), sum a = sum b               sum (a log(a/b) - a + b)
 growth            (1 + r)^n                                   exp(n log1p r), |r| small
+log of squares    log(x^2 + y^2)                              2 log |(x, y)| (`log_lengths`)
 ================  ==========================================  ==========================================================
 
 All are identities wherever the left side is defined (the logarithm of a determinant: where it is positive).
@@ -50,6 +51,7 @@ from qed.numerics.rewriting.entropies import divergence, ratio_times
 from qed.numerics.rewriting.growth import grown
 from qed.numerics.rewriting.hyperboloid import lorentz
 from qed.numerics.rewriting.laws import Law
+from qed.numerics.rewriting.log_lengths import log_of_squares
 from qed.numerics.rewriting.moments import CENTRAL, central_moment
 from qed.numerics.rewriting.pairwise import squared_distances
 from qed.numerics.rewriting.signs import MOVES
@@ -339,6 +341,9 @@ class Substitutions(Table):
     def _log(self, node: Node) -> Found | None:
         child = node.children[0]
         polynomial = self.difference.terms(child)
+        lengths = log_of_squares(self.difference, polynomial, node)
+        if lengths is not None:
+            return lengths
         squared = [m for m in polynomial if m != ONE]
         if polynomial.get(ONE) == 1 and len(squared) == 1 and polynomial[squared[0]] > 0:
             root = _half(squared[0])
