@@ -52,7 +52,7 @@ T = TypeVar("T")
 _X64 = "jax_enable_x64"
 ALIKE = frozenset(["difference", "near one", "substitutions"])
 """The rewritings that mend what is lost beside a point, too, and not at it alone."""
-SCALED = frozenset(["unit_vector", "norm", "root_of_squares"])
+SCALED = frozenset("unit_vector norm root_of_squares log_norm log_of_squares length over_length".split())
 """What is put in place of roots of squares that overflow where no probe is."""
 SAME = 2.0
 """Bits that a result may lose at the user's own points and counts as right."""

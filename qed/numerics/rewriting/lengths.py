@@ -50,7 +50,7 @@ def norm(x: Any, axes: tuple[int, ...]) -> Any:
     """sqrt(sum x^2) along axes, scaled where the sum would overflow or vanish; its derivative is x / norm, 0 at 0."""
 
     def value_of(x: Any) -> Any:
-        total = jnp.sum(x * x, axis=axes)
+        total = jnp.sum(jnp.multiply(x, x), axis=axes)
         scale, inverse = power_of_two(jnp.max(jnp.abs(x), axis=axes, initial=0.0))
         scaled = scale * jnp.sqrt(jnp.sum((x * jnp.expand_dims(inverse, axes)) ** 2, axis=axes))
         usable = _usable(total)

@@ -136,7 +136,7 @@ def log_scaled_square(x: Any, total: Any, axes: tuple[int, ...], c: float) -> An
 
 
 def _length(*parts: Any) -> Any:
-    squares = sum(part * part for part in parts)
+    squares = sum(jnp.multiply(part, part) for part in parts)
     return hypot(squares, jnp.zeros_like(parts[0]), *parts)
 
 
