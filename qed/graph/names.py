@@ -15,7 +15,7 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from qed.graph.graph import Graph
 from qed.span import Span
@@ -51,6 +51,33 @@ def assigned(graph: Graph) -> Mapping[int, str]:
             if name is not None:
                 found[index] = name
     return found
+
+
+def of_program(written: Graph) -> Callable[[Graph], Mapping[int, str]]:
+    """Names in a graph that was made from another one, such as its derivative, for the values that both compute.
+
+    An equation of a derivative has the columns of the expression that it is the derivative of, and of a function that
+    JAX keeps a derivative of, even those of another program. Only what is named in the graph as written has that name,
+    and only the one equation with its columns and primitive.
+    """
+    known: dict[tuple[Span, str], str] = {}
+    graphs = [written]
+    for equation in written.walk():
+        graphs += equation.call.graphs if equation.call is not None else []
+    for graph in graphs:
+        for index, name in assigned(graph).items():
+            equation = graph.equations[index]
+            if equation.span is not None:
+                known[equation.span, equation.primitive] = name
+
+    def names(graph: Graph) -> Mapping[int, str]:
+        places: dict[tuple[Span, str], list[int]] = {}
+        for index, equation in enumerate(graph.equations):
+            if equation.span is not None and len(equation.outputs) == 1:
+                places.setdefault((equation.span, equation.primitive), []).append(index)
+        return {found[0]: known[place] for place, found in places.items() if len(found) == 1 and place in known}
+
+    return names
 
 
 def name_at(span: Span) -> str | None:

@@ -352,3 +352,36 @@ def test_a_claim_about_a_box_names_its_point():
     for claim in (found.claim, *(part.claim for part in found.answers)):
         assert claim.endswith(f" at {float(found.point):.9g}, found among {found.tried} points of the box")
     assert qed.precision(once, jnp.float32(5)).claim.endswith("are lost")
+
+
+# --- what is rounded below float64, and what the bits of a gradient are bits of ---
+
+
+@pytest.mark.parametrize(
+    ("fun", "x", "guilty"),
+    [
+        (lambda x: (1 - jnp.cos(x)) / jnp.sin(x), 1e-8, "cos"),
+        (lambda x: jnp.exp(x) - 1, 1e-20, "exp"),
+        (lambda x: (x + 1e30) - 1e30, 1.0, "add"),
+        (lambda x: jnp.sqrt(1 + x * x) - 1, 1e-12, "add"),
+    ],
+)
+def test_a_rounding_that_float64_makes_too_is_blamed(fun, x, guilty):
+    answer = qed.precision(fun, jnp.float32(x))
+    assert answer.refuted and answer.bits_lost == 24
+    assert answer.equations[0].primitive == guilty and answer.equations[0].share > 0.99
+    assert answer.equations[0].uncovered.primitive == "sub" and answer.findings
+
+
+def test_the_claim_says_what_the_bits_of_a_gradient_are_relative_to():
+    def heron(s):
+        p = jnp.sum(s) / 2
+        return jnp.sqrt(p * (p - s[0]) * (p - s[1]) * (p - s[2]))
+
+    answer = qed.precision(heron, jnp.array([1.0, 1.0, 1e-4], jnp.float32))
+    assert answer.claim == "at most 3 of the 24 bits of the value and of the largest number of the gradient are lost"
+    assert answer.answers[1].claim == "at most 3 bits of the largest number of the gradient are lost"
+    assert answer.gradient_bits_lost < 1 and max(leaf.elementwise[0] for leaf in answer.gradient) > 8
+    assert qed.precision(jnp.sin, jnp.float32(1)).answers[1].claim == "at most 3 bits of the gradient are lost"
+    two = qed.precision(lambda w: w[0] * jnp.sum(w[1]), (jnp.float32(1), jnp.ones(2, jnp.float32)))
+    assert "the largest number in each array of the gradient" in two.claim

@@ -32,7 +32,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.graph import jaxpr
-from qed.graph.build import Node
+from qed.graph.build import Node, reachable
 from qed.graph.dtypes import as_wide, is_real
 from qed.graph.graph import Graph
 from qed.numerics.longer.affordable import affordable
@@ -43,6 +43,7 @@ from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.longer.on_machine import on_machine
 from qed.numerics.longer.probes import SEED, probes, tens, where_defined
 from qed.numerics.longer.truth import in_balls
+from qed.numerics.longer.weights import drawn_from_unit, weights
 from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.differentiated import forward_graph, reverse_graph
 from qed.numerics.rewriting.session import Rewritten, rewrite
@@ -54,6 +55,8 @@ ALIKE = frozenset(["difference", "near one", "substitutions"])
 """The rewritings that mend what is lost beside a point, too, and not at it alone."""
 SCALED = frozenset("unit_vector norm root_of_squares log_norm log_of_squares length over_length".split())
 """What is put in place of roots of squares that overflow where no probe is."""
+SATURATES = frozenset(["tanh", "logistic"])
+"""Functions whose derivative by JAX's own rule, 1 - t^2 or s (1 - s), has few digits where they are nearly constant."""
 SAME = 2.0
 """Bits that a result may lose at the user's own points and counts as right."""
 
@@ -145,14 +148,20 @@ class Longer:
             blamed = self._found_in(moving, _first(pair(moving))).blamed
         return short if blamed is None or self.wider is None else self.wider.value(short, blamed)
 
-    def needed(self, pair: Pair, moving: Sequence[int]) -> Pair:
+    def needed(self, pair: Pair, moving: Sequence[int], sharper: Callable[[], Pair]) -> Pair:
         """The reverse and the forward graph of the derivative: as they are, in longer numbers, or as JAX makes them.
 
         Args:
             pair: these graphs in the program's dtype.
             moving: positions of the inputs that it is taken in.
+            sharper: the same with more of it rewritten, which is cheaper than longer numbers where it does.
         """
         found = self._found_in(tuple(moving), _first(pair))
+        if found.blamed is not None and SATURATES & {n.operation for n in reachable(_first(pair).outputs)}:
+            other = sharper()
+            again = self._found(_first(other), tuple(moving), len(self.graph.outputs))
+            if again.blamed is None and not again.keeps and _first(other).changes:
+                return other
         if found.blamed is not None:
             return self.derivative(moving, pair, found.blamed)
         if not found.keeps:
@@ -240,7 +249,7 @@ class Longer:
         written = self._written(moving, len(short.inputs)) if by and self.into is None else None
         if written is None:
             return Found(doubtful=doubtful)
-        more = _with_tangents(_both(points, tens(self.graph)), short)
+        more = _with_tangents(_both(points, self._weighted(tens(self.graph))), short)
         rest = left(short, written, truth, more, normwise, most)
         doubtful = doubtful or rest.beside > 0
         if rest.keeps(self.wider is not None) or (by <= ALIKE and not rest.apart):
@@ -269,7 +278,15 @@ class Longer:
     @cached_property
     def _points(self) -> list[np.ndarray]:
         """Where the function is tried."""
-        return where_defined(self.graph, probes(self.graph), self._defined)
+        return where_defined(self.graph, self._weighted(probes(self.graph)), self._defined, self._weighted)
+
+    def _weighted(self, points: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Points whose weights lie in [0, 1]."""
+        return drawn_from_unit(points, self._weights, SEED) if self._weights else list(points)
+
+    @cached_property
+    def _weights(self) -> frozenset[int]:
+        return weights(self.graph)
 
     def _defined(self, points: Sequence[np.ndarray]) -> np.ndarray:
         """At which points the function as written is a number."""

@@ -81,7 +81,10 @@ def _of_dtypes(graph: Graph, rows: Sequence[Sequence[Any]], rng: Any) -> list[np
 
 
 def where_defined(
-    graph: Graph, points: Sequence[np.ndarray], defined: Callable[[Sequence[np.ndarray]], np.ndarray]
+    graph: Graph,
+    points: Sequence[np.ndarray],
+    defined: Callable[[Sequence[np.ndarray]], np.ndarray],
+    inside: Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]] = list,
 ) -> list[np.ndarray]:
     """Points, and others where a function is no number at more than half of them.
 
@@ -89,6 +92,7 @@ def where_defined(
         graph: the function, of whose inputs they are.
         points: those that were drawn already.
         defined: at which points it is a number.
+        inside: moves points that are drawn to where the inputs are known to lie.
 
     Example:
         >>> import jax.numpy as jnp
@@ -104,7 +108,7 @@ def where_defined(
     for k in range(ROUNDS):
         if wanted <= 0:
             break
-        others = probes(graph, seed=SEED + 1 + k)
+        others = inside(probes(graph, seed=SEED + 1 + k))
         chosen = np.flatnonzero(defined(others))[:wanted]
         found = [np.concatenate([x, y[chosen]]) for x, y in zip(found, others, strict=True)]
         wanted -= len(chosen)

@@ -11,7 +11,8 @@ blamed equation also names the sum or difference behind it that turns its error 
 
     kappa = (|a| + |b|) / |a + b|,    log2(kappa) bits.
 
-Adjoints are taken at the true numbers. Local errors are found in float64 for narrower dtypes, in balls for float64.
+Adjoints are taken at the true numbers. Local errors are found in float64 for narrower dtypes, in balls for float64 and
+where float64 itself rounds by what matters: cos(1e-8) is 1 in float64, too.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ KAPPA = 3.0
 """Bits that a sum must uncover to be named."""
 
 _SUMS = frozenset({"add", "add_any", "sub", "reduce_sum", "dot_general", "conv_general_dilated", "cumsum"})
-_BITS = 120
+_BITS = 240
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def account(
     wide = widen_run(found.tape.entries, [*found.tape.inputs, *found.tape.outputs], found.truth)
     weights = wide.weights(cell, seed)
     lost = next((w for w in weights.values() if isinstance(w, Unknown)), None)
-    parts = _parts(found, weights)
+    parts = _parts(found, weights, abs(error))
     inherent = _inherent(found, weights, abs(float(np.asarray(wide.cells[cell].values[0])[index])), largest)
     total = sum(part.contribution for part in parts)
     if not parts or total == 0.0:
@@ -209,7 +210,7 @@ def _place(entry: Entry) -> tuple[Any, ...]:
 # --- local errors ---------------------------------------------------------------------------------------------
 
 
-def _parts(found: Run, weights: Mapping[Cell, Any]) -> list[_Part]:
+def _parts(found: Run, weights: Mapping[Cell, Any], error_of_all: float) -> list[_Part]:
     parts = []
     for position, entry in enumerate(found.tape.entries):
         if entry.kind != "equation" or not any(is_real(cell.dtype) for cell in entry.outputs):
@@ -217,7 +218,8 @@ def _parts(found: Run, weights: Mapping[Cell, Any]) -> list[_Part]:
         weighted = [(cell, weights.get(cell)) for cell in entry.outputs]
         if all(w is None or isinstance(w, Unknown) or not np.any(w) for _, w in weighted) or _exact(entry):
             continue
-        errors = _local_errors(entry)
+        sharp = found.beside == "balls" and _rounds_in_float64(weighted, error_of_all)
+        errors = _local_errors(entry, sharp)
         if errors is None:
             continue
         contribution = 0.0
@@ -240,12 +242,25 @@ def _exact(entry: Entry) -> bool:
     return entry.equation.primitive in ("neg", "abs", "max", "min", "stop_gradient", "copy", "broadcast_in_dim")
 
 
-def _local_errors(entry: Entry) -> list[np.ndarray | None] | None:
-    """What an equation returned minus its function of what it was given."""
+def _rounds_in_float64(weighted: Sequence[Any], error: float) -> bool:
+    """Whether a rounding of a result to float64 would be a material part of an error."""
+    for cell, weight in weighted:
+        if weight is None or isinstance(weight, Unknown) or not is_real(cell.dtype):
+            continue
+        with np.errstate(all="ignore"):
+            size = np.nan_to_num(np.abs(weight * as_wide(cell.values[0])), nan=0.0, posinf=0.0)
+        if size.size and float(np.max(size)) * 2.0**-52 > 1e-3 * error:
+            return True
+    return False
+
+
+def _local_errors(entry: Entry, sharp: bool = False) -> list[np.ndarray | None] | None:
+    """What an equation returned minus its function of what it was given; in balls where that has to be sharp."""
     given = [cell.values[0] for cell in entry.inputs]
     returned = [cell.values[0] for cell in entry.outputs]
     context = Context(entry.equation, entry.frame, {"value": tuple(given), "value:out": tuple(returned)})
-    if all(not is_real(cell.dtype) or unit_roundoff(cell.dtype) > 2.0**-40 for cell in entry.outputs):
+    narrow = all(not is_real(cell.dtype) or unit_roundoff(cell.dtype) > 2.0**-40 for cell in entry.outputs)
+    if narrow and not sharp:
         exact = Shadow().apply(entry.equation, [widen(value) for value in given], context)
         return [_difference(a, b) for a, b in zip(returned, exact, strict=True)]
     domain = Ball(_BITS)

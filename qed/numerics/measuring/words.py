@@ -17,6 +17,7 @@ from qed.domains.bits import Format
 from qed.errors import CertificateError, QedError
 from qed.findings import Finding
 from qed.graph.dtypes import as_wide
+from qed.graph.trace import is_float
 from qed.numerics.measuring.blame import Blame
 from qed.numerics.measuring.judge import Judged, judge
 from qed.numerics.measuring.phenomenon import event_of, findings_of, number, place_of, shares_of, told_of
@@ -39,7 +40,7 @@ def answer(question: Question) -> Answer[Precision]:
     certificate = _certificate(question, True, gradient is not None) if standing is Standing.PROVED else None
     form = found.dtype
     claim = f"at most {question.threshold:g} of the {found.bits} bits of the value"
-    claim += (" and of the gradient are lost" if gradient is not None else " are lost") + _place(question)
+    claim += (f" and of {_measured_by(question)} are lost" if gradient is not None else " are lost") + _place(question)
     missing = tuple(m for part in parts for m in part.missing) if standing is Standing.UNKNOWN else ()
     if gradient is None:
         missing += (Missing(f"the gradient: {question.problem}"),)
@@ -114,8 +115,18 @@ def _headline(question: Question, found: Precision) -> str:
         return f"{name} loses {value} of its value {where}."
     gradient = _lost(found.gradient_bits_lost, found.bits)
     if value == gradient:
-        return f"{name} loses {value} of its value and of its gradient {where}."
-    return f"{name} loses {value} of its value and {gradient} of its gradient {where}."
+        return f"{name} loses {value} of its value and of {_measured_by(question, 'its gradient')} {where}."
+    return f"{name} loses {value} of its value and {gradient} of {_measured_by(question, 'its gradient')} {where}."
+
+
+def _measured_by(question: Question, gradient: str = "the gradient") -> str:
+    """What the bits of a gradient are bits of: in an array errors are relative to its largest number."""
+    leaves = [v for v in question.function.parameters if is_float(v)]
+    if all(np.size(leaf) == 1 for leaf in leaves):
+        return gradient
+    return (
+        f"the largest number of {gradient}" if len(leaves) == 1 else f"the largest number in each array of {gradient}"
+    )
 
 
 def _beyond(question: Question, found: Judged) -> bool:
@@ -145,7 +156,7 @@ def _gradient_part(question: Question) -> Answer[Any] | None:
     gradient = question.gradient
     if gradient is None:
         return None
-    claim = f"at most {question.threshold:g} bits of the gradient are lost{_place(question)}"
+    claim = f"at most {question.threshold:g} bits of {_measured_by(question)} are lost{_place(question)}"
     notes = ()
     if question.relation is Relation.DIFFERS:
         text = (
@@ -178,7 +189,8 @@ def _part(question: Question, found: Judged, claim: str, whose: str, notes: tupl
     standing, certificate = _standing(question, found, gradient)
     lost = not bits <= question.threshold
     if lost and standing is Standing.MEASURED:
-        claim = f"more than {question.threshold:g} bits of {whose} are lost{_place(question)}"
+        of = _measured_by(question) if gradient else whose
+        claim = f"more than {question.threshold:g} bits of {of} are lost{_place(question)}"
     reasons = [comparison(leaf, found, form, whose), *notes]
     blamed = found.account.equations if found.account is not None and lost else ()
     if question.relation is Relation.DIFFERS and gradient:

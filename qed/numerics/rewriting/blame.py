@@ -2,7 +2,9 @@
 
 Each change is judged by itself: the expression as it stands, and what would take its place, at the same numbers, in the
 program's own arithmetic, and the derivatives of both. Where all of these agree within `SAME` bits, the original keeps
-its digits as well as its replacement would, and stays. Changes inside loops are judged by the whole function.
+its digits as well as its replacement would, and stays. Changes inside loops are judged by the whole function. An
+expression may lose nothing but what an operand lost that was rewritten, too, and is gone with it: so the function with
+what is blamed is compared with the one with everything rewritten, and where they differ everything is.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from qed.span import Span
 
 SAME = 2.0
 """Bits by which two results may differ and count as the same."""
+LEFT = 3.0
+"""Bits that the function may lose with only what is blamed rewritten."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,9 @@ def blamed(stable: Stable, moving: Sequence[int], points: Sequence[Sequence[Any]
                 found |= {span for c, d in zip(judged, differ, strict=True) if _lost(d) for span in _spans(c)}
         if inner and any(_whole(stable, point) for point in points):
             found |= {span for c in inner for span in _spans(c)}
+    rest = {span for graph in _graphs(stable, moving) for c in graph.changes for span in _spans(c)} - found
+    if rest and _left(stable, at_places(frozenset(found)), moving, points):
+        found |= rest
     longer = frozenset(stable.fallback.places(_graphs(stable, moving), moving, points))
     longest = frozenset(stable.fallback.places_in_float64(moving, points)) if longer else longer
     return Blamed(frozenset(found) | longer | longest, longer | longest, longest)
@@ -123,12 +130,12 @@ def _seed(out: Any, on: bool) -> Any:
     return jnp.full(out.shape, 1.0 if on else 0.0, out.dtype)
 
 
-def _lost(both: Any) -> bool:
+def _lost(both: Any, same: float = SAME) -> bool:
     old, new = both
-    return any(_differ(a, b, normwise=i > 0) for i, (a, b) in enumerate(zip(old, new, strict=True)))
+    return any(_differ(a, b, normwise=i > 0, same=same) for i, (a, b) in enumerate(zip(old, new, strict=True)))
 
 
-def _differ(a: Any, b: Any, normwise: bool) -> bool:
+def _differ(a: Any, b: Any, normwise: bool, same: float = SAME) -> bool:
     if not is_real(b.dtype) or not b.size:
         return False
     unit, one, other = unit_roundoff(b.dtype), as_wide(a), as_wide(b)
@@ -136,8 +143,25 @@ def _differ(a: Any, b: Any, normwise: bool) -> bool:
     if normwise:
         size = np.full_like(size, float(np.max(np.nan_to_num(size, nan=0.0))))
     with np.errstate(all="ignore"):
-        same = (one == other) | (np.abs(one - other) <= (2**SAME - 1) * unit * size) | np.isnan(other)
-    return not bool(np.all(same))
+        agree = (one == other) | (np.abs(one - other) <= (2**same - 1) * unit * size) | np.isnan(other)
+    return not bool(np.all(agree))
+
+
+def _left(stable: Stable, only: Only, moving: Sequence[int], points: Sequence[Sequence[Any]]) -> bool:
+    """Whether a function rewritten at some places alone differs at a point from the one with all rewritten."""
+    part = Stable(stable.graph, only, stable.everywhere, longer=False)
+    real = [i for i, v in enumerate(stable.graph.outputs) if is_real(v.dtype)]
+    if stable.value.builder.effects or not real:
+        return False
+
+    def both(*inputs: Any) -> list[Any]:
+        return [
+            [_with_derivatives(lambda *xs, i=i, f=f: f(*xs)[i : i + 1], inputs, moving) for f in (part, stable)]
+            for i in real
+        ]
+
+    pairs = jax.jit(both)
+    return any(_lost(pair, LEFT) for point in points for pair in pairs(*point))
 
 
 def _whole(stable: Stable, point: Sequence[Any]) -> bool:

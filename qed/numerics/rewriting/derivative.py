@@ -113,6 +113,13 @@ class Stable:
             self._pairs[moving] = reverse, None if reverse is not None else _forward(self, moving)
         return self._pairs[moving]
 
+    def saturated_pair(self, moving: tuple[int, ...]) -> Pair:
+        """The same with JAX's own derivatives of tanh and the sigmoid rewritten, too."""
+        reverse, _ = self.short_pair(moving)
+        if reverse is not None:
+            return _reversed(self, moving, saturated=True), None
+        return None, _forward(self, moving, saturated=True)
+
     def _longer(self, only: Only | None, into: Any = None) -> Longer:
         return Longer(self.graph, self._without_fallback, names(self.short.changes), only, into)
 
@@ -158,7 +165,7 @@ class Derivative:
         if stable.value.longer:
             pair = stable.fallback.derivative(moving, pair)
         elif stable.longer:
-            pair = stable.fallback.needed(pair, moving)
+            pair = stable.fallback.needed(pair, moving, lambda: stable.saturated_pair(moving))
         return cls(stable, moving, *pair)
 
     @property
@@ -243,13 +250,23 @@ def _has_gradient(graph: Graph, moving: tuple[int, ...]) -> bool:
     return floats == [0] and outputs[0].shape == () and real and is_real(outputs[0].dtype)
 
 
-def _reversed(stable: Stable, moving: tuple[int, ...]) -> Rewritten | None:
+def _reversed(stable: Stable, moving: tuple[int, ...], saturated: bool = False) -> Rewritten | None:
     graph = reverse_graph(stable.short.function, stable.graph, moving)
-    return graph and rewrite(graph, stable.only, derivative=True, everywhere=stable.everywhere)
+    return graph and rewrite(
+        graph, stable.only, derivative=True, everywhere=stable.everywhere, saturated=saturated, written=stable.graph
+    )
 
 
-def _forward(stable: Stable, moving: tuple[int, ...]) -> Rewritten:
+def _forward(stable: Stable, moving: tuple[int, ...], saturated: bool = False) -> Rewritten:
     count = len(stable.graph.inputs)
     graph = forward_graph(stable.short.function, stable.graph, moving)
     tangents = range(count, count + len(moving))
-    return rewrite(graph, stable.only, tangents=tangents, derivative=True, everywhere=stable.everywhere)
+    return rewrite(
+        graph,
+        stable.only,
+        tangents=tangents,
+        derivative=True,
+        everywhere=stable.everywhere,
+        saturated=saturated,
+        written=stable.graph,
+    )

@@ -250,9 +250,14 @@ def _cosh(difference: Difference, x: Node, r: Fraction) -> Found | None:
     return _twice_square(difference, difference.emit(SINH, _halved(difference, x)), 1.0), (laws.COSH,)
 
 
+def _own(difference: Difference) -> bool:
+    """Whether s (1 - s) and 1 - t^2 are JAX's own, to be left: beside other terms they are small where inexact."""
+    return difference.builder.derivative and not difference.builder.saturated
+
+
 def _logistic(difference: Difference, x: Node, r: Fraction) -> Found | None:
-    if r == 1 and difference.builder.derivative:
-        return None  # JAX's own s (1 - s): it is small where it is inexact
+    if r == 1 and _own(difference):
+        return None
     if r == 1:
         return difference.algebra.negative(difference.emit(LOGISTIC, difference.minus_of(x))), (laws.LOGISTIC,)
     if r == Fraction(1, 2):
@@ -261,7 +266,7 @@ def _logistic(difference: Difference, x: Node, r: Fraction) -> Found | None:
 
 
 def _tanh(difference: Difference, x: Node, r: Fraction) -> Found | None:
-    if abs(r) != 1 or difference.builder.derivative:  # JAX's own 1 - t^2: it is small where it is inexact
+    if abs(r) != 1 or _own(difference):
         return None
     double = difference.algebra.times(-2.0 * float(r), x)
     return difference.algebra.times(-2.0 * float(r), difference.emit(LOGISTIC, double)), (laws.TANH,)
@@ -349,7 +354,7 @@ def squares(difference: Difference, polynomial: Polynomial) -> Found | None:
             value = difference.emit(partner[0], x)
             square = difference.emit(stable.MUL, value, value)
             return difference.algebra.times(float(c) * partner[1], square), (laws.PYTHAGORAS,)
-        if g.operation == "tanh" and not difference.builder.derivative:
+        if g.operation == "tanh" and not _own(difference):
             return difference.algebra.times(-float(c), difference.emit(SECH2, x)), (laws.SECH,)
         return None
     if h is None or h.children[:1] != (x,) or {g.operation, h.operation} != {"sin", "cos"}:

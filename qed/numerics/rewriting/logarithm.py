@@ -32,12 +32,14 @@ from fractions import Fraction
 from qed.graph.build import Builder, Node
 from qed.numerics.rewriting import kernels, labels, laws, shifted, stable
 from qed.numerics.rewriting.algorithms import LOG1P_SQUARE
+from qed.numerics.rewriting.bounded import at_most_one, is_mild
 from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.complements import beside_one
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.expectations import expectation
 from qed.numerics.rewriting.forms import Form, Term, linear
 from qed.numerics.rewriting.log_softmax import LOG_SOFTMAX, entry
+from qed.numerics.rewriting.made_of_numbers import is_plain_number
 from qed.numerics.rewriting.masks import MASKED, masked_softmax_of
 from qed.numerics.rewriting.power_sums import SHARE, SHARE_OF_POWERS, share
 from qed.numerics.rewriting.ratios import sigmoid, softmax
@@ -141,7 +143,7 @@ class Logarithms:
 
     def _log(self, node: Node) -> _Found | None:
         argument = node.children[0]
-        form = self.log.gained(argument)
+        form = None if is_plain_number(argument) else self.log.gained(argument)
         if form is not None:
             return self._beside_one(argument, self._taken(form, node))
         found = self._scaled_square(argument, node)
@@ -291,6 +293,8 @@ class Logarithms:
         v = node.children[0]
         form = self.log.gained(v)
         if form is not None and not form.fragile and self.log.sign(v) > Sign.UNKNOWN:
+            if at_most_one(self.log, form) and not self.builder.everywhere:
+                return None
             value = self.log.algebra.softplus(self.log.whole(form, v))
             return value, self._single(value, node, laws.SOFTPLUS, form), "log"
         if v.operation != "neg":
@@ -314,7 +318,7 @@ class Logarithms:
         if of_powers is not None:
             value = self.builder.emit(SHARE_OF_POWERS, *of_powers)
             return value, Form((Term(value),), node.shape, laws=(SHARE,)), "mean"
-        below = self.log.gained(b)
+        below = None if is_mild(self.log, b) else self.log.gained(b)
         masked = None if below is None else masked_softmax_of(self.log, a, below)
         if below is not None and masked is not None:
             return masked, replace(below, laws=(MASKED, *below.laws)), "mean"
@@ -347,6 +351,8 @@ class Logarithms:
         emitted = [source_of(child).number in self._inverse for child in node.children]
         known = [form for form in forms if form is not None and not form.fragile]
         if len(known) < 2 or min(self.log.sign(child) for child in node.children) == Sign.UNKNOWN:
+            return None
+        if all(at_most_one(self.log, each) for each in known) and not self.builder.everywhere:
             return None
         form = linear(node.shape, *((1.0, form) for form in known), law=laws.QUOTIENT)
         live = [term for term in self.log.algebra.simplified(form).terms if term.coefficient]
@@ -384,7 +390,7 @@ class Logarithms:
 
     def _power(self, node: Node) -> _Found | None:
         exponent, base = node.params["y"], node.children[0]
-        form = self.log.gained(base) if exponent < 0 else None
+        form = self.log.gained(base) if exponent < 0 and not is_mild(self.log, base) else None
         if form is None or form.fragile or self.log.sign(base) == Sign.UNKNOWN:
             return None
         return self._exponential(linear(node.shape, (float(exponent), form), law=laws.POWER), node)

@@ -101,7 +101,11 @@ def bits(results: Sequence[Any], balls: Sequence[Any], normwise: bool) -> float:
         size = np.maximum(np.abs(exact), tiny)
         if normwise or not np.all(exact):
             top = float(np.max(np.abs(exact)))
-            size = np.full_like(size, top or 1.0) if normwise else np.where(exact == 0, top or 1.0, size)
+            size = (
+                np.full_like(size, max(top, tiny) if top else 1.0)
+                if normwise
+                else np.where(exact == 0, top or 1.0, size)
+            )
         with np.errstate(all="ignore"):
             each = np.log2(1 + np.abs(numbers - exact) / (unit * size))
         digits = -np.log2(unit)

@@ -22,7 +22,7 @@ from qed import facts
 from qed.domains.widened import widen
 from qed.graph.build import Builder, Node, reachable
 from qed.graph.graph import Equation, Graph
-from qed.graph.names import assigned
+from qed.graph.names import assigned, of_program
 from qed.numerics.rewriting.change import Change, Maker, Only, Rewriting
 from qed.numerics.rewriting.difference import Differences
 from qed.numerics.rewriting.guards import Guards
@@ -79,6 +79,8 @@ def rewrite(
     tangents: Sequence[int] = (),
     derivative: bool = False,
     everywhere: bool = False,
+    saturated: bool = False,
+    written: Graph | None = None,
     rewritings: Sequence[Maker] = REWRITINGS,
 ) -> Rewritten:
     """Run the rewritings over a graph.
@@ -89,6 +91,8 @@ def rewrite(
         tangents: positions of the inputs in which the graph is linear, and has to stay so.
         derivative: whether the graph is a derivative, with JAX's own rules for its primitives in it.
         everywhere: whether to rewrite also what keeps its digits.
+        saturated: whether to rewrite also JAX's own derivatives of tanh and the sigmoid.
+        written: the user's own graph, where this is another one made from it: names are its names.
         rewritings: which ones, in order.
 
     Example:
@@ -98,8 +102,8 @@ def rewrite(
         >>> [change.after for change in found.changes], float(found.function(jnp.array([1000.0, 0.0]))[0])
         (['logsumexp(x)'], 1000.0)
     """
-    builder = Builder(names=assigned)
-    builder.derivative, builder.everywhere = derivative, everywhere
+    builder = Builder(names=assigned if written is None else of_program(written))
+    builder.derivative, builder.everywhere, builder.saturated = derivative, everywhere, saturated
     inputs = builder.inputs(graph)
     linear = Linear(frozenset(inputs[i].number for i in tangents))
     made = [maker(builder, only) for maker in rewritings]
@@ -154,6 +158,7 @@ class _Bodies:
                 self.only,
                 derivative=self.outside.derivative,
                 everywhere=self.outside.everywhere,
+                saturated=self.outside.saturated,
                 rewritings=self.rewritings,
             )
         found = self.known[id(graph)]

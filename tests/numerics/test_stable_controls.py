@@ -1,0 +1,86 @@
+"""Stable code that people write: its graph stays, without a point and at one; what loses digits at a point does not."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed.graph.trace import trace
+from qed.numerics.longer.weights import weights
+
+Z = jnp.array([0.3, -1.2, 2.0, 0.7], "float32")
+LABELS = jnp.array([1.0, 0.0, 1.0, 0.0], "float32")
+
+
+def small(z):
+    return jnp.exp(-jnp.abs(z))
+
+
+def cross_entropy_of_logits(z, y):
+    return jnp.mean(jnp.maximum(z, 0) - z * y + jnp.log1p(jnp.exp(-jnp.abs(z))))
+
+
+def sigmoid_by_sign(z, _):
+    return jnp.where(z >= 0, 1 / (1 + small(z)), small(z) / (1 + small(z)))
+
+
+def log_density_of_fixed_scale(z, _):
+    return jnp.sum(jax.scipy.stats.norm.logpdf(z, 0.5, 2.0))
+
+
+def bernoulli(z, y):
+    return jnp.mean(-y * jax.nn.log_sigmoid(z) - (1 - y) * jax.nn.log_sigmoid(-z))
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [cross_entropy_of_logits, sigmoid_by_sign, log_density_of_fixed_scale],
+    ids=lambda f: f.__name__,
+)
+def test_stable_code_keeps_its_graph(fun):
+    assert str(jax.make_jaxpr(qed.stabilize(fun))(Z, LABELS)) == str(jax.make_jaxpr(fun)(Z, LABELS))
+
+
+def test_the_value_of_a_bernoulli_likelihood_stays_in_its_own_numbers():
+    plan, _ = qed.stabilize(bernoulli).plan((Z, LABELS), {})
+    assert not plan.stable.value.changes and not plan.stable.value.longer
+
+
+@pytest.mark.parametrize(
+    ("fun", "found"),
+    [
+        (lambda a, y: y * a + (1 - y) * a**2, [1]),
+        (lambda a, y: -y * a - jnp.sum(1.0 - y) * a, []),
+        (lambda a, y: y * (1 - y) * a, []),
+        (lambda a, y: y * a + (1 - y) * a + jnp.log(y), []),
+        (lambda a, y: (2 - y) * a + y, []),
+    ],
+)
+def test_a_weight_is_what_is_used_as_one(found, fun):
+    assert sorted(weights(trace(fun, Z, LABELS).graph)) == found
+    assert not weights(trace(fun, Z[0], LABELS[0]).graph)
+
+
+@pytest.mark.skipif(
+    "one_minus_square" in str(jax.make_jaxpr(jax.grad(jnp.tanh))(1.0)),
+    reason="this JAX computes 1 - t^2 as one operation",
+)
+@pytest.mark.parametrize("x", [8.0, -20.0, 0.3])
+def test_the_derivative_of_a_saturated_tanh_has_its_digits_in_the_programs_own_numbers(x):
+    stable = qed.stabilize(jnp.tanh)
+    assert jax.grad(stable)(jnp.float32(x)) == pytest.approx(np.cosh(x) ** -2, rel=1e-6)
+    reverse = stable.plan((jnp.float32(x),), {})[0].stable.derivative((0,)).reverse
+    assert reverse is not None and not reverse.longer
+
+
+def test_at_a_point_what_an_operand_loses_is_mended_too():
+    def loss(z):
+        return -jnp.log(jnp.exp(z)[0] / jnp.sum(jnp.exp(z)))
+
+    z = jnp.array([200.0, -100.0, 3.0], "float32")
+    stable = qed.stabilize(loss, at=z)
+    assert stable(z) == 0 and jax.grad(stable)(z).tolist() == [0, 0, 0]
+    assert str(jax.make_jaxpr(qed.stabilize(loss, at=Z))(Z)) == str(jax.make_jaxpr(loss)(Z))
