@@ -32,7 +32,11 @@ SMALL = 1e-300
 NEAREST = 2.0**-48
 """How near to another number, in parts of it."""
 STUB = 16.0
-"""The error by what is nearer still: this many times its length times the integrand beside it."""
+"""The error by what is nearer still: at least this many times its length times the integrand beside it."""
+SHORT = 8.0
+"""Ways to a singularity shorter than this, in logarithms, do not show how an integrand falls."""
+LEAST_FALL = 1.5
+"""Integrands that fall no faster than this power of the logarithm of the distance may have no integral."""
 FARTHEST, FAR_POINTS = 1e15, 2**10
 """Where a maximum beyond the grid is looked for, and at how many points."""
 PEAKS = 12
@@ -233,7 +237,7 @@ def measured(
 
     singular = set(inner[~np.all(np.isfinite(values(inner)), axis=0)].tolist())
     pieces = [piece for a, b in itertools.pairwise(cuts) for piece in _pieces(a, b, singular)]
-    stub = np.sum([np.abs(integrand(p.nearest)) * p.gone for p in pieces if isinstance(p, _Beside)], axis=0)
+    stub = np.sum([_nearer(integrand, p) for p in pieces if isinstance(p, _Beside)], axis=0)
     sums = [_by(rule, integrand, pieces) for rule in (_kronrod, _double_exponential)]
     if not finite[0]:
         return None
@@ -241,7 +245,7 @@ def measured(
     for (top, top_error), (mass, mass_error) in sums:
         if probability and not mass > 0:
             return None
-        off = np.array([top_error, mass_error]) + STUB * stub
+        off = np.array([top_error, mass_error]) + stub
         if probability:
             found.append(top / mass)
             errors.append((off[0] + abs(top / mass) * off[1]) / abs(mass))
@@ -273,6 +277,29 @@ class _Beside:
     def ends(self) -> tuple[float, float]:
         """Those of v."""
         return 0.0, float(np.log(abs(self.reach) / self.gone))
+
+
+def _nearer(integrand: Any, piece: _Beside) -> Array:
+    """A bound of what lies nearer to the place than float64 reaches, as if it fell as it does before; or infinity.
+
+    In v = log(reach / distance) the integrand is g(v). Of v^-k the rest beyond v is v g(v) / (k - 1), of exp(-e v) it
+    is less than that with the k read off between v / 2 and v. What falls no faster than v^-1 (1/x does not fall at all)
+    has no finite rest. Over a way that is SHORT nothing is read off.
+    """
+    if piece.ends[1] < SHORT:
+        return STUB * np.abs(integrand(piece.nearest)) * piece.gone
+
+    def size(first: float, last: float) -> Array:
+        v = np.linspace(first, last, 5) * piece.ends[1]
+        t = piece.reach * np.exp(-v)
+        return np.max(np.abs(integrand(piece.s + t) * t), axis=-1)
+
+    before, near = size(0.46, 0.5), size(0.92, 1.0)
+    near = np.maximum(near, np.abs(integrand(piece.nearest)) * piece.gone)
+    with np.errstate(all="ignore"):
+        power = np.log2(before / near)
+        rest = np.where(power > LEAST_FALL, piece.ends[1] * near / (power - 1), np.inf)
+    return np.where(near > 0, np.maximum(STUB * near, rest), 0.0)
 
 
 def _pieces(a: float, b: float, singular: set[float]) -> list[Any]:

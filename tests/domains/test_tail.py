@@ -87,6 +87,32 @@ def test_the_logarithm_of_gamma_lies_below_that_of_stirling_without_its_root():
             assert share.contains(library.arb(y).lgamma() / (library.arb(y) * library.arb(y).log()))
 
 
+@pytest.mark.parametrize(("name", "side"), [("lgamma", 1), ("digamma", 1), ("digamma", -1)])
+def test_beside_their_pole_lgamma_and_digamma_are_those_of_one_more_and_a_pole(name, side):
+    for coefficient, power in ((1.0, -1), (0.5, -2), (3.0, -1)):
+        for start in (8.0, 64.0):
+            with precision(128) as library:
+                domain = Tail(start)
+                found = far_gamma(domain, name, Term(library.arb(side * coefficient), Fraction(power), library.arb(0)))
+                for x in (start, 3 * start, 1e9):
+                    y = library.arb(side * coefficient) * library.arb(x) ** power
+                    truth = y.lgamma() if name == "lgamma" else y.digamma()
+                    at = library.arb(x)
+                    said = found.b + found.m.numerator * at.log() / found.m.denominator
+                    said += found.c * at**found.q.numerator if found.q else 0
+                    assert found.q.denominator == 1 and said.contains(truth)
+
+
+def test_beside_other_poles_of_gamma_nothing_is_said():
+    with precision(128) as library:
+        with pytest.raises(NoOrder):
+            far_gamma(Tail(8.0), "lgamma", Term(library.arb(-1), Fraction(-1), library.arb(0)))
+        with pytest.raises(NoOrder):  # 8 / x is 1 at the start
+            far_gamma(Tail(8.0), "digamma", Term(library.arb(8), Fraction(-1), library.arb(0)))
+        with pytest.raises(NoOrder):  # of no sign
+            far_gamma(Tail(8.0), "digamma", Term(library.arb(0, 1), Fraction(-1), library.arb(0)))
+
+
 def tail(fun, start, x):
     traced = trace(fun, jnp.float32(0.5))
     (cell,) = Walker([Tail(start)]).run(traced.graph, placed(traced, [x]))
