@@ -38,6 +38,8 @@ from qed.standing import Standing
 Array = np.ndarray
 MANY = 2000
 """With more rows and bounds no linear program is asked."""
+TRIED = 60
+"""Of a larger set it is not tried whether each of its constraints is needed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +139,8 @@ class _Case:
         """By Farkas' lemma for the affine rows and the bounds."""
         problem, n = self.problem, self.problem.n
         rows = [i for i in range(problem.rows) if affine(self.forms[1 + i])]
-        if not rows or len(rows) + 2 * n > MANY:
+        bounds = np.isfinite(problem.bounds.lower).sum() + np.isfinite(problem.bounds.upper).sum()
+        if not rows or len(rows) + bounds > MANY:
             return None
         exact = [coefficients(self.forms[1 + i], n) for i in rows]
         A = np.array([[_float(c) for c in slopes] for slopes, _ in exact])
@@ -298,6 +301,8 @@ def _irreducible(A: Array, b: Array, signed: Array, low: Array, high: Array, sup
     rows, at_low, at_high = support
     n = A.shape[1]
     members = [(0, k) for k in rows] + [(1, k) for k in at_low] + [(2, k) for k in at_high]
+    if len(members) > TRIED:
+        return False
     for out in members:
         kept = [k for kind, k in members if kind == 0 and (kind, k) != out]
         ends: list[Any] = [[None, None] for _ in range(n)]

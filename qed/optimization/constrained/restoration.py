@@ -14,12 +14,15 @@ from typing import Any
 
 import numpy as np
 import scipy.optimize
+import scipy.sparse
 
 from qed.optimization.constrained.engine import Callbacks
 from qed.optimization.constrained.problem import Constrained
 from qed.optimization.constrained.residuals import row_scales
 
 Array = np.ndarray
+LARGE = 60
+"""Of a sparse problem, whose steps are products with its matrices, so many evaluations at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,8 @@ def restored(problem: Constrained, start: Array, only: Sequence[int] | None = No
         only: the rows asked for; None for all.
         most: evaluations.
     """
-    asked, first = Callbacks(problem), problem.equalities
+    asked, first, sparse = Callbacks(problem), problem.equalities, problem.sparse
+    how: dict[str, Any] = {"tr_solver": "lsmr"} if sparse else {}
     scales = row_scales(problem.at(start))
     scales = np.where(np.isfinite(scales), scales, 1.0)  # divided by an infinite slope, anything would hold
     asks = np.ones(problem.rows, bool) if only is None else np.isin(np.arange(problem.rows), only)
@@ -64,8 +68,8 @@ def restored(problem: Constrained, start: Array, only: Sequence[int] | None = No
 
     def slopes(x: Array) -> Any:
         J = asked.first(x)[1]
-        J = J.toarray() if hasattr(J, "toarray") else J
-        return J * (asks & ((np.arange(len(J)) < first) | (violation(x) < 0)))[:, None] / scales[:, None]
+        weights = (asks & ((np.arange(J.shape[0]) < first) | (violation(x) < 0))) / scales
+        return scipy.sparse.csr_array(scipy.sparse.diags_array(weights) @ J) if sparse else J * weights[:, None]
 
     box = problem.bounds
     least_squares: Any = scipy.optimize.least_squares
@@ -75,7 +79,7 @@ def restored(problem: Constrained, start: Array, only: Sequence[int] | None = No
         with np.errstate(invalid="ignore", divide="ignore"):  # SciPy divides 0 by 0 where no row has a slope
             found = least_squares(
                 violation, np.clip(start, low, high), slopes, bounds=(low, high), xtol=1e-15, ftol=1e-15, gtol=1e-12,
-                max_nfev=most,
+                max_nfev=min(most, LARGE) if sparse else most, **how,
             )  # fmt: skip
     except (ValueError, np.linalg.LinAlgError):
         return None
@@ -83,7 +87,7 @@ def restored(problem: Constrained, start: Array, only: Sequence[int] | None = No
     r, J = violation(x), slopes(x)
     slope = J.T @ r
     inside = x - box.project(x - slope)
-    size = max(float(np.linalg.norm(r)), 1e-300) * max(1.0, float(np.abs(J).max(initial=0.0)))
+    size = max(float(np.linalg.norm(r)), 1e-300) * max(1.0, float(abs(J).max() if J.size else 0.0))
     largest = float(np.abs(r).max(initial=0.0))
     if not np.isfinite(largest):
         return None

@@ -286,3 +286,11 @@ def test_a_disc_and_a_plane_beyond_it_are_in_conflict_without_a_warning():
 
     answer = qed.minimize(lambda x: x[0], jnp.zeros(2), equality=lambda x: x[0] - 3, inequality=disc)
     assert str(answer.reason) == "infeasible" and answer.proved and answer.check()
+
+
+def test_a_long_chain_of_affine_rows_in_conflict_is_proved_to_be():
+    def rows(x):
+        return {"climb": x[1:] - x[:-1] - 0.01, "top": 5 - x[-1], "bottom": x[0]}
+
+    answer = qed.minimize(lambda x: jnp.sum(x**2), jnp.zeros(800), inequality=rows)
+    assert answer.reason == "infeasible" and answer.proved
