@@ -51,6 +51,7 @@ from qed.optimization.point import (
     ways,
     with_code,
 )
+from qed.optimization.poles import unless_a_pole
 from qed.optimization.proving import WORK, proved
 from qed.optimization.running import Ended, curvatures
 from qed.optimization.saturation import saturated
@@ -65,6 +66,8 @@ NEAR = 1e-3
 
 UNSETTLED = (Ending.FLAT_MINIMUM, Ending.SADDLE, Ending.ILL_CONDITIONED, Ending.UNDECIDED)
 """What a run along a valley without an end looks like where it halts."""
+UNEXPLAINED = (Ending.UNDECIDED, Ending.NONFINITE, Ending.SADDLE, Ending.NOT_STATIONARY)
+"""What the end of a run towards a pole looks like."""
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -124,6 +127,8 @@ def _judged(
         proved = _minimum_all_the_same(case) if bounds.open else None
         return wrong if proved is None else proved
     answer = noted(case, _in_the_open(case) if bounds.open else _in_the_box(case))
+    if start is not None and answer.value is not None and not answer.proved and answer.value.kind in UNEXPLAINED:
+        answer = unless_a_pole(case, answer)
     if answer.proved or answer.value is None or answer.value.kind not in UNSETTLED:
         return answer
     valley = without_end(case)
@@ -169,7 +174,7 @@ def _fell(case: Judged) -> Answer[Verdict]:
             found = fall_for_ever(case, case.start, [unit / np.linalg.norm(unit)])
         if found is not None:
             return found
-    return fallen(case)
+    return unless_a_pole(case, fallen(case))
 
 
 def _in_the_open(case: Judged) -> Answer[Verdict]:
