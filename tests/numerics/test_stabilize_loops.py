@@ -46,7 +46,27 @@ def fibonacci(x):
     return jnp.log(pair[0])
 
 
+def shares(z):
+    return jnp.exp(z) / jnp.exp(z).sum(-1, keepdims=True)
+
+
+def hidden_markov_of_shares(z):
+    t, p = shares(z[:2]), shares(z[2:])
+    return jnp.log(jnp.sum(scan(lambda alpha, row: (alpha @ t) * row, jnp.ones(2) / 2, p)))
+
+
+def alignments(z):
+    p = shares(z)
+    step = lambda a, row: jnp.stack([a[0] * row[1], (a[0] + a[1]) * row[0]])  # noqa: E731
+    return jnp.log(jnp.sum(scan(step, jnp.stack([p[0, 1], p[0, 0]]), p[1:])))
+
+
+PAIRS = jnp.asarray(RNG.normal(size=(6, 2)) * 200, jnp.float32)
+
 LOST = {
+    "product of shares": (lambda z: jnp.log(scan(lambda c, row: c * row[0], 1.0, shares(z))), PAIRS),
+    "forward recursion of shares": (hidden_markov_of_shares, PAIRS),
+    "alignments of shares": (alignments, PAIRS),
     "product": (lambda p: jnp.log(scan(lambda c, v: c * v, 1.0, p)), SMALL),
     "product of signs": (lambda p: jnp.log(scan(lambda c, v: c * v, 1.0, p)), SIGNED),
     "start that varies": (lambda p: jnp.log(scan(lambda c, v: c * v, p[0], p)), SMALL),
@@ -79,6 +99,7 @@ def truth(fun, x):
 
 
 QUICK = ["product of signs", "while", "running product", "forward recursion", "exponentials added", "inside a scan"]
+QUICK += ["alignments of shares"]
 
 
 @pytest.mark.parametrize(

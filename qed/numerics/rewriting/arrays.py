@@ -155,6 +155,7 @@ RULES: Mapping[str, Callable[[Logarithm, Node], Form | None]] = {
     "clamp": _clamp,
     "select_n": _select,
     "concatenate": _concatenate,
+    "stack": _concatenate,
     "pad": _concatenate,
     "reduce_max": _reduce_max,
     "reduce_min": _reduce_max,

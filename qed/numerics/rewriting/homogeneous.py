@@ -92,6 +92,12 @@ def _same(node: Node, given: Sequence[Degree]) -> Degree | None:
     return Degree(powers.pop(), _joined([degree.axes for degree, _ in moving]))
 
 
+def _stacked(node: Node, given: Sequence[Degree]) -> Degree | None:
+    """Values of one degree beside each other: no axis is kept apart."""
+    found = _same(node, given)
+    return None if found is None else Degree(found.power, (None,) * len(found.axes))
+
+
 def _joined(axes: Sequence[Axes]) -> Axes:
     return tuple(places[0] if len(set(places)) == 1 else None for places in zip(*axes, strict=True))
 
@@ -187,6 +193,7 @@ _RULES = {
     "reshape": _reshaped,
     "select_n": _select,
     "squeeze": _reshaped,
+    "stack": _stacked,
     "transpose": _transposed,
 }
 

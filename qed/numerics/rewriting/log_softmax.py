@@ -25,7 +25,7 @@ import numpy as np
 from qed.graph.build import Node, Operation
 from qed.numerics.logspace import one_of_largest
 from qed.numerics.rewriting.difference_factory import exact_product
-from qed.numerics.rewriting.free_energy import TEMPERED_LOG_SOFTMAX
+from qed.numerics.rewriting.free_energy import TEMPERED_LOG_SOFTMAX, tempered_log_softmax
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.picks import along_rows, by_data, chain, picked_from, taken
 from qed.numerics.rewriting.scales import source_of, unshifted
@@ -106,7 +106,13 @@ def log_softmax_at(s: Any, index: int, factor: float, divides: bool) -> Any:
     return found(s)
 
 
+def _first_of_two(u: Any, v: Any) -> Any:
+    pair = jnp.stack(jnp.broadcast_arrays(u, v))
+    return tempered_log_softmax(pair, jnp.ones((), pair.dtype), (0,), True)[0]
+
+
 AT = Operation("log_softmax_at", log_softmax_at, whole=True)
+FIRST_OF_TWO = Operation("log_share_of_two", _first_of_two, whole=True)
 
 
 def entry(scales: Scales, form: Form) -> Node | None:
@@ -118,6 +124,8 @@ def entry(scales: Scales, form: Form) -> Node | None:
     live = sorted((term for term in form.terms if term.coefficient), key=lambda term: -term.coefficient)
     if [term.coefficient for term in live] != [1, -1] or len(live) < len(form.terms):
         return None
+    if live[1].node.operation == "logaddexp":
+        return _of_two(scales, live[0].node, live[1].node, form.shape)
     source = picked_from(live[1].node)
     summed = _summed(source)
     if summed is None:
@@ -128,6 +136,15 @@ def entry(scales: Scales, form: Form) -> Node | None:
     if index is not None:
         return _at(scales.difference, u, index)
     return _picked(scales, live[0].node, live[1].node, source, u, axes, exponent)
+
+
+def _of_two(scales: Scales, u: Node, total: Node, shape: tuple[int, ...]) -> Node | None:
+    """u - log(exp(u) + exp(v))."""
+    a, b = total.children
+    if u not in (a, b) or a is b:
+        return None
+    value = scales.difference.emit(FIRST_OF_TWO, u, b if u is a else a)
+    return scales.difference.algebra.filled(value, shape)
 
 
 def of_label(scales: Scales, pick: Node, total: Node) -> Node | None:

@@ -176,7 +176,7 @@ class _Bodies:
 
 
 _LINEAR_IN_EACH = frozenset(
-    "add add_any sub neg sum reduce_sum cumsum concatenate pad convert_element_type copy transpose gather "
+    "add add_any sub neg sum reduce_sum cumsum concatenate stack pad convert_element_type copy transpose gather "
     "dynamic_slice real imag item sharding_constraint".split()
 )
 _LINEAR_IN_CASES = frozenset(["select_n"])

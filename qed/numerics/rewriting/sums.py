@@ -247,6 +247,9 @@ def _reduce_sum(log: Logarithm, node: Node) -> Form | None:
     picked = _one_of_each_row(log, node, child, axes)
     if picked is not None:
         return picked
+    chosen = _by_mask(log, node, child, axes)
+    if chosen is not None:
+        return chosen
     form = log.gained(child)
     if form is None or form.fragile or log.sign(child) == Sign.UNKNOWN:
         return _weighted_sum(log, node, child, axes)
@@ -280,6 +283,21 @@ def _one_of_each_row(log: Logarithm, node: Node, child: Node, axes: tuple[int, .
 
         terms = [replace(t, node=at(t.node), shift=at(t.shift), rest=at(t.rest)) for t in form.terms]
         return replace(form, terms=tuple(terms), shape=node.shape, laws=together((laws.PICK,), form.laws))
+    return None
+
+
+def _by_mask(log: Logarithm, node: Node, child: Node, axes: tuple[int, ...]) -> Form | None:
+    """log of sum(m p), where m is 0 or 1 and p a softmax, by the entries that have the digits of a p near 1."""
+    if child.operation != "mul":
+        return None
+    for p, mask in (child.children, child.children[::-1]):
+        if mask.operation != "convert_element_type" or mask.children[0].dtype != bool or mask.shape != child.shape:
+            continue
+        form = log.gained(p) if p.shape == child.shape else None
+        found = None if form is None else log.entry(form)
+        if form is not None and found is not None:
+            u = log.emit(stable.ADD, log.emit(stable.LOG, mask), found)
+            return _sum_of(log, u, node.shape, axes, together((laws.SUM,), form.laws))
     return None
 
 
