@@ -39,11 +39,21 @@ def at_the_bottom(case: Judged) -> Answer[Verdict] | None:
 
 
 def _bound(case: Judged) -> float:
-    """A number below which f is nowhere in the box, by ranges; -inf where none is known."""
+    """A number below which f is nowhere in the box, of squares or by ranges; -inf where none is known."""
     function = case.objective.function
+    if _is_squares(case):
+        return 0.0
     if max(function.graph.numbers(), SHARE * count(function.graph, function.traced.free).value) > WORK:
         return -np.inf
     try:
         return float(natural(OnBoxes.of(function.traced), case.bounds.lower[None], case.bounds.upper[None]).lower[0])
     except (Gap, TooLong, NotImplementedError, ValueError, MemoryError):
         return -np.inf
+
+
+def _is_squares(case: Judged) -> bool:
+    """Whether f was read as a sum of squares."""
+    try:
+        return case.objective.squares is not None
+    except NotImplementedError:  # the gradient has no derivative
+        return False

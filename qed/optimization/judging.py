@@ -272,6 +272,8 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     away = fall_for_ever(case, case.here, ways(case, found))
     if away is not None:
         return away
+    if case.ended is not None and case.ended.how == "bottom" and (bottom := at_the_bottom(case)) is not None:
+        return bottom
     if found is None:
         many = among_many(case)
         return stopped_short(case, {}) if many is None else many

@@ -38,6 +38,8 @@ LARGEST = 1 << 22
 """How many numbers J holds at most."""
 STEPS, FALL = 10, 0.01
 """Over how many steps f has to fall by which part, so that the matrix of first derivatives is kept."""
+LEFT = 1e-12
+"""Which part of a sum of squares may be left where a run ends that does not halve it in `STEPS` steps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +110,10 @@ class Slow:
         """Take in the value of a step."""
         self.seen.append(f)
         return len(self.seen) > STEPS and self.seen[-1 - STEPS] - f < FALL * abs(self.seen[-1 - STEPS])
+
+    def at_zero(self, f: float, tol: float) -> bool:
+        """Whether f, at least 0, has no more than tol and a part `LEFT` of its first value left, and falls slowly."""
+        return len(self.seen) > STEPS and f <= min(tol, LEFT * self.seen[0]) and f > 0.5 * self.seen[-1 - STEPS]
 
 
 def sum_of_squares(function: Function) -> SumOfSquares | None:

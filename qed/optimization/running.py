@@ -39,7 +39,7 @@ DENSE = 1000
 
 @dataclass(frozen=True, eq=False)
 class Ended:
-    """Where a run ended, and how: 'stationary', 'stuck', 'budget', 'away' or 'diverged'."""
+    """Where a run ended, and how: 'stationary', 'stuck', 'bottom', 'budget', 'away' or 'diverged'."""
 
     here: Seen
     how: str
@@ -113,6 +113,8 @@ def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most:
             return here, "stuck", taken
         if held and matrix is None:
             squares = squares and not slow.halted(here.f)
+            if objective.squares is not None and slow.at_zero(here.f, tol):
+                return here, "bottom", taken
             matrix = objective.first_order(here.x) if squares else objective.matrix(here.x)
             if not np.all(np.isfinite(matrix.data if hasattr(matrix, "nnz") else matrix)):
                 return _by_search(objective, here, bounds, "l-bfgs", tol, most - taken)

@@ -8,7 +8,7 @@ import pytest
 import qed
 from qed.graph.function import read
 from qed.optimization.bounds import bounds_of
-from qed.optimization.least_squares import sum_of_squares
+from qed.optimization.least_squares import Slow, sum_of_squares
 from qed.optimization.objective import Objective
 from qed.optimization.running import by_model
 
@@ -112,3 +112,28 @@ def test_where_the_second_term_is_as_dense_the_hessian_is_made_of_products(monke
         found = objective.matrix(x)
         whole = np.asarray(jax.hessian(mixed)(jnp.asarray(x)))
     np.testing.assert_allclose(found, whole, rtol=0, atol=1e-12 * np.abs(whole).max())
+
+
+def test_a_run_on_squares_ends_where_less_than_the_tolerance_is_to_be_gained_slowly(monkeypatch):
+    monkeypatch.setattr("qed.optimization.bottom.WORK", 0)  # ranges are not asked
+    at = np.linspace(0.0, 1.0, 400)
+
+    def model(x):
+        return jnp.sum(x[::2] * x[1::2] / ((at[:, None] - np.linspace(0.0, 1.0, 20)) ** 2 + x[1::2] ** 2), axis=1)
+
+    with jax.enable_x64(True):
+        data = np.asarray(model(0.3 + 0.1 * np.sin(np.arange(40.0))))
+        start = 0.1 + 0.02 * np.cos(np.arange(40.0))
+        answer = qed.minimize(lambda x: 1e3 * jnp.sum((model(x) - data) ** 2), start, tol=1e-4)
+    assert str(answer.reason) == "flat_minimum" and answer.value.fun <= 1e-4
+    assert answer.counts["values"] < 400, answer.counts  # thousands without
+    assert "nowhere below 0" in str(answer.headline or answer.claim)
+
+
+def test_a_sum_of_squares_goes_on_while_it_halves_or_more_than_the_tolerance_is_left():
+    slow, quick = Slow(), Slow()
+    for k in range(20):
+        slow.halted(1.0 if k == 0 else 1e-13 * 0.99**k)
+        quick.halted(0.5**k)
+    assert slow.at_zero(1e-13 * 0.99**20, 1e-6) and not slow.at_zero(1e-13 * 0.99**20, 1e-14)
+    assert not slow.at_zero(2e-12, 1e-6) and not quick.at_zero(1e-13, 1e-6)
