@@ -40,6 +40,7 @@ def test_near_members_are_told_apart(p, q, truth):
     assert answer.upper - answer.lower < 1e-4 * truth and answer.check()
 
 
+@pytest.mark.slow
 def test_bounds_beside_the_truth_are_refused(quartics):
     certificate = quartics.certificate
     false = replace(certificate, lower=certificate.lower * 1.0001, upper=certificate.upper * 1.0001).sealed()

@@ -101,6 +101,7 @@ def test_likelihoods_of_many_degrees_keep_their_digits(name):
     assert verdict.after.worst("value") < 4 and verdict.after.worst("gradient") < 4, verdict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RATIOS)
 def test_ratios_of_gammas_are_the_same_function(name):
     function = RATIOS[name][0]

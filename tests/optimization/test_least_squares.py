@@ -63,6 +63,7 @@ def test_what_is_no_sum_of_squares_is_none(fun):
     assert sum_of_squares(read(fun, jnp.ones(2))) is None
 
 
+@pytest.mark.slow
 def test_steps_of_first_derivatives_reach_the_minimum_that_newton_reaches():
     weights = jnp.linspace(0.5, 1.5, 3000)
 

@@ -7,6 +7,7 @@ import pytest
 import qed
 
 
+@pytest.mark.slow
 def test_many_parameters_are_judged_by_a_sparse_hessian_or_by_products():
     answer = qed.verdict(lambda x: jnp.sum((x - 1) ** 2 * (1 + x**2)), jnp.ones(1500))
     assert str(answer.kind) == "minimum"
@@ -44,6 +45,7 @@ def test_what_many_parameters_end_at_is_told_though_the_gradient_is_no_rounding_
     assert str(down.kind) != "minimum"
 
 
+@pytest.mark.slow
 def test_a_matrix_of_all_pairs_is_never_made():
     """Of 100,000 parameters it would take 80 GB."""
     with jax.enable_x64(True):

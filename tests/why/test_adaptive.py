@@ -288,6 +288,7 @@ def test_a_script_with_batches_is_judged_on_the_first_and_says_so(ask):
     assert "other batches" in words(answer)
 
 
+@pytest.mark.slow
 def test_batches_that_the_loss_closes_over_are_noticed(ask):
     loop = """
 def main(w):

@@ -205,6 +205,7 @@ def test_a_second_moment_that_goes_up_and_down_near_its_limit_is_compared_with_a
         assert ("QED401" in [finding.code for finding in answer.findings]) == told, str(answer)
 
 
+@pytest.mark.slow
 def test_where_the_growth_on_later_batches_ends_in_a_number_the_step_comes_first(tmp_path):
     found, answer = codes_of(tmp_path, SUMMED)
     assert found[0] == "QED401" and "stops being finite at step" in str(answer.headline), str(answer)

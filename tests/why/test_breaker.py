@@ -86,6 +86,7 @@ def test_code_without_a_source_is_named_by_its_primitive():
     assert answer.headline == "The loss is -inf at the start: log is taken at its pole. Certain: replayed."
 
 
+@pytest.mark.slow
 def test_a_long_loop_over_large_arrays_is_replayed_without_keeping_it(monkeypatch):
     def loss(w):
         def step(x, t):

@@ -31,6 +31,7 @@ def told(answer):
     return found
 
 
+@pytest.mark.slow
 def test_draws_that_are_fitted():
     answer = qed.why(qed.Problem(fitted, jnp.full(3, 0.1), step="sgd:0.1"))
     assert [finding.code for finding in answer.findings] == ["QED611"]

@@ -81,6 +81,7 @@ for k in range(5):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [3, -1])
 def test_of_a_large_script_the_failing_step_alone_is_examined(tmp_path, monkeypatch, bad):
     from qed.why.script import run_script, why_script

@@ -96,6 +96,7 @@ def embedding(w):
     return jnp.mean(jax.nn.softplus(chosen) - w["weak"] * chosen * (jnp.arange(16) % 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [layers, embedding])
 def test_a_healthy_loss_costs_no_more_than_a_few_programs(loss, compiled, monkeypatch):
     """Each primitive compiled by itself would be several dozen of them."""

@@ -184,6 +184,7 @@ SLOPES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [True, False])
 @pytest.mark.parametrize("name", SLOPES)
 def test_the_jacobian_of_a_scalar_is_a_gradient(tmp_path, capsys, name, jit):

@@ -188,6 +188,7 @@ for k in range(40):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_game_of_two_networks_is_read_as_two_losses(count, tmp_path):
     path = tmp_path / "train.py"

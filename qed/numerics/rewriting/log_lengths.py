@@ -115,7 +115,7 @@ def log_scaled_square(x: Any, total: Any, axes: tuple[int, ...], c: float) -> An
     Example:
         >>> import jax.numpy as jnp
         >>> x = jnp.float32([3e-30, 4e-30])
-        >>> print(f"{log_scaled_square(x, 0.5 * jnp.sum(x * x), (0,), 0.5):.6g}")
+        >>> print(f"{log_scaled_square(x, 0.5 * jnp.sum(x * x), (0,), 0.5):.5g}")
         -135.63
     """
 
