@@ -104,3 +104,24 @@ def test_a_root_of_what_is_cut_off_has_slope_0_there(fun):
     stable = qed.stabilize(fun)
     assert stable(-1.0) == 0 == jax.grad(stable)(-1.0)
     assert jax.grad(stable)(4.0) == pytest.approx(float(jax.grad(fun)(4.0)), rel=1e-6)
+
+
+def log_share(z):
+    return z[:, 0] - jnp.logaddexp(z[:, 0], z[:, 1])
+
+
+def log_mean_share(z):
+    return jnp.log((jnp.asarray([0.5, 0.2], z.dtype) * jax.nn.softmax(z, -1)).sum(-1))
+
+
+@pytest.mark.parametrize("fun", [log_share, log_mean_share])
+def test_a_row_that_is_nan_and_masked_leaves_the_gradients_of_the_others(fun):
+    z = jnp.asarray([[1.0, 2.0], [0.3, -1.0], [np.nan, 0.0]], jnp.float32)
+
+    def masked(f):
+        return lambda z: jnp.where(jnp.arange(3) < 2, f(z), 0).sum()
+
+    for reversed_ in (jax.grad, lambda f: jax.jit(jax.grad(f))):
+        found = np.asarray(reversed_(masked(qed.stabilize(fun)))(z))
+        np.testing.assert_allclose(found[:2], np.asarray(jax.grad(masked(fun))(z))[:2], rtol=1e-5)
+        assert np.all(np.isnan(found[2]))

@@ -350,4 +350,4 @@ def untraced(compute: Callable[[], T]) -> T:
         return pool.submit(run).result()
 
 
-__all__ = ["Longer", "names"]
+__all__ = ["Longer", "names", "untraced"]

@@ -18,15 +18,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
+from qed.domains.patterns import TooDense, jacobian_pattern
+from qed.graph.calls import Inline
 from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.graph import Graph
-from qed.numerics.longer.fallback import Longer, names
+from qed.graph.walk import TooLong
+from qed.numerics.longer.fallback import Longer, names, untraced
 from qed.numerics.longer.in_float64 import Pair
 from qed.numerics.rewriting.change import Only
 from qed.numerics.rewriting.differentiated import forward_graph, no_tangent, of_moving, reverse_graph
@@ -34,6 +39,8 @@ from qed.numerics.rewriting.session import Rewritten, rewrite
 from qed.span import Span
 
 Flat = Callable[..., list[Any]]
+LARGEST_MATRIX = 1 << 22
+"""Entries of a matrix of the derivative of which it is asked where they are zero at all points."""
 
 
 @dataclass(eq=False)
@@ -213,11 +220,16 @@ class Derivative:
     def _by_columns(
         self, function: Flat, primals: Sequence[Any], tangents: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
-        """By the matrix of the derivative: longer numbers make it, its product with the tangents is the program's."""
+        """By the matrix of the derivative: longer numbers make it, its product with the tangents is the program's.
+
+        A column is 0 times NaN at an output that is NaN, whether it depends on that input or not. Transposed, that
+        would put one row's NaN into the gradients of all rows.
+        """
         graph = self.stable.graph
         nothing = [jnp.zeros(graph.inputs[i].shape, graph.inputs[i].dtype) for i in self.moving]
         outs = function(*primals, *nothing)[: len(graph.outputs)]
         slopes: list[Any] = [None if is_inexact(out.dtype) else no_tangent(out.shape) for out in graph.outputs]
+        first = 0
         for k, tangent in enumerate(tangents):
 
             def column(basis: Any, k: int = k) -> list[Any]:
@@ -228,9 +240,34 @@ class Derivative:
             columns = iter(jax.vmap(column)(basis))
             for i, out in enumerate(graph.outputs):
                 if is_inexact(out.dtype):
-                    part = jnp.tensordot(tangent.reshape(size), next(columns), 1)
+                    matrix, apart = next(columns), self._apart
+                    if apart is not None:
+                        zero = apart[i][:, first : first + size].T.reshape(size, *out.shape)
+                        matrix = jnp.where(zero & jnp.isnan(matrix), 0, matrix).astype(matrix.dtype)
+                    part = jnp.tensordot(tangent.reshape(size), matrix, 1)
                     slopes[i] = part if slopes[i] is None else slopes[i] + part
+            first += size
         return outs, slopes
+
+    @cached_property
+    def _apart(self) -> list[np.ndarray] | None:
+        """For each output, which of its elements (rows) do not depend on which numbers; None where that is not known.
+
+        A rule of the user's may make a derivative where the function has none: it is not read then.
+        """
+        graph = self.stable.graph
+        sizes = [int(np.prod(out.shape, dtype=np.int64)) for out in graph.outputs]
+        width = sum(int(np.prod(graph.inputs[i].shape, dtype=np.int64)) for i in self.moving)
+        calls = [equation.call for equation in graph.walk()]
+        ruled = any(isinstance(call, Inline) and call.custom and call.graph.span is not None for call in calls)
+        if ruled or sum(sizes) < 2 or sum(sizes) * width > LARGEST_MATRIX:
+            return None
+        try:
+            pattern = untraced(lambda: jacobian_pattern(graph, [None] * len(graph.inputs), self.moving))
+        except (TooDense, TooLong):
+            return None
+        zero = ~pattern.matrix().toarray()
+        return np.split(zero, np.cumsum(sizes)[:-1]) if zero.any() else None
 
     def _plain(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """JAX's own derivative of the rewritten function."""
