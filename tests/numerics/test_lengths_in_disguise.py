@@ -42,6 +42,14 @@ def test_a_clip_by_length_has_the_derivative_of_one(name):
     assert np.allclose(forward / 1e-26, [1.76, -1.32], rtol=1e-5)
 
 
+def test_a_bound_times_a_long_vector_is_not_formed():
+    def f(w, x):
+        return w * jnp.minimum(1e3, 1e6 / jnp.linalg.norm(x))
+
+    w, x = jnp.full(2, 1e34, jnp.float32), jnp.full(2, 1e10, jnp.float32)
+    assert np.allclose(qed.stabilize(f)(w, x), 7.0710678e29)
+
+
 def test_clips_of_mixed_signs_stay_what_they_are():
     def f(g):
         return g * jnp.minimum(-1.0, 1.0 / jnp.sqrt(jnp.sum(g * g)))

@@ -3,8 +3,9 @@
 ::
 
     min(a, b / |x|) = b / max(|x|, b / a)        a, b > 0
-    g (b / m) = (b g) / m                        d(u / m) = (du - (u / m) dm) / m
+    g (b / m) = g / (m / b)                      d(u / m) = (du - (u / m) dm) / m
 
+Since m >= b / a the number m / b is no smaller than 1 / a; b g may be beyond the largest number where g b / m is not.
 The derivative of 1 / |x| is -1 / |x|^2 times that of |x|, which over- or underflows long before the product with g
 does. A gradient is clipped because it may be very long.
 
@@ -22,7 +23,7 @@ from qed.numerics.rewriting.scales import constant_of, source_of
 from qed.numerics.rewriting.table import Replacement
 
 CLIP = Law("min(a, b / |x|) = b / max(|x|, b / a)", "a > 0 and b > 0")
-OVER_LENGTH = Law("g (b / m) = (b g) / m", "always")
+OVER_LENGTH = Law("g (b / m) = g / (m / b)", "always")
 LENGTHS = ("norm", "root_of_squares")
 LARGEST = 1e6
 """Constants up to this size and down to its inverse may be moved into a quotient."""
@@ -45,7 +46,7 @@ def clipped(difference: Difference, node: Node) -> Replacement | None:
 
 
 def clipped_by(difference: Difference, node: Node) -> Replacement | None:
-    """g (b / m)."""
+    """g (b / m), as g / (m / b)."""
     for g, factor in (node.children, node.children[::-1]):
         quotient = source_of(factor)
         if quotient.operation != "over_length" or g is factor:
@@ -55,7 +56,9 @@ def clipped_by(difference: Difference, node: Node) -> Replacement | None:
         if b is None or (quotient.shape != () and quotient.shape != factor.shape):
             continue
         below = difference.algebra.filled(below, node.shape)
-        return difference.emit(OVER, difference.algebra.times(b, g), below), (OVER_LENGTH,), None
+        if b != 1:
+            below = difference.emit(stable.DIV, below, difference.algebra.number(b, node))
+        return difference.emit(OVER, g, below), (OVER_LENGTH,), None
     return None
 
 
