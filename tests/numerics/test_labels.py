@@ -161,6 +161,7 @@ def test_a_shift_along_another_axis_is_none():
         lambda z, y: jax.nn.log_softmax(z),
         lambda z, y: jax.nn.log_softmax(z)[1],
         lambda z, y: jax.nn.log_softmax(z) @ jnp.array([0.3, 0.2, 0.5]),
+        lambda z, y: -jnp.sum(z[::-1] * jax.nn.log_softmax(z)),
         lambda z, y: jax.nn.softmax(z)[y],
     ],
 )

@@ -2,9 +2,9 @@
 
 A library's log-softmax (u - max(u)) - log(sum(exp(u - max(u)))) keeps the digits of a row; its entry at the largest u,
 -log(1 + the sum of the others), is 0 where the others are small, and so is its derivative. That is the entry which a
-label takes in a trained model: by an index, by a mask, or by a weight that is 1 there and 0 elsewhere. Such a use is
+label takes in a trained model: by an index, by a mask, or by a one-hot row that is made of an index. Such a use is
 given the log-softmax whose largest entry is found from the others (`free_energy.tempered_log_softmax`). What no data
-choose from stays as it is.
+choose from stays as it is, and so does a mean with weights that are floating-point data: its other terms count as well.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import jax.numpy as jnp
+
 from qed.graph.build import Node
 from qed.numerics.rewriting import shifted
 from qed.numerics.rewriting.free_energy import TEMPERED_LOG_SOFTMAX
 from qed.numerics.rewriting.log_softmax import of_label
 from qed.numerics.rewriting.picks import by_data, chain, known, picked_from, taken
+from qed.numerics.rewriting.signs import MOVES
 
 if TYPE_CHECKING:
     from qed.numerics.rewriting.tempered import Scales
@@ -39,10 +42,21 @@ def used(scales: Scales, node: Node) -> Node | None:
     others = [child for child, part in zip(node.children, parts, strict=True) if part is None]
     if node.operation == "select_n":
         others = [node.children[0]]
+    elif not any(map(_chosen, others)):
+        return None
     if all(map(known, others)):
         return None
     children = [child if part is None else part for child, part in zip(node.children, parts, strict=True)]
     return scales.difference.builder.apply(node.equation, children)[0]
+
+
+def _chosen(node: Node) -> bool:
+    """Whether the numbers are truth values or whole numbers, made floating-point: no weights of any size."""
+    while jnp.issubdtype(node.dtype, jnp.floating):
+        if node.operation not in MOVES | {"convert_element_type"}:
+            return False
+        node = node.children[0]
+    return True
 
 
 def _beside_logarithm(scales: Scales, node: Node) -> Node | None:
