@@ -24,9 +24,8 @@ BINARY = "({})+({}) ({})-({}) ({})*({}) ({})/({}) maximum({},{}) ({})-({}) ({})/
 LEAVES = "x y x y x y 0.5 2.0 1.0".split()
 NAMES = {name: getattr(jnp, name) for name in "exp log sqrt tanh sin cos log1p expm1 abs arctan cosh where".split()}
 NAMES |= {"maximum": jnp.maximum, "sigmoid": jax.nn.sigmoid, "softplus": jax.nn.softplus, "erf": jax.scipy.special.erf}
-KNOWN = frozenset({9, 23, 28, 35})
-"""Seeds for which the law is seen to be broken, by 1.1 to 2.1 bits: (atan - atan)^4, a ratio of sigmoids, a sum of
-three terms that is taken in another order, the gradient of cosh(sin(tanh y))^-2 (1.1 -> 3.2 bits)."""
+KNOWN = frozenset({28})
+"""Seeds for which the law is seen to be broken: the gradient of cosh(sin(tanh y))^-2, 1.1 -> 3.2 bits in float64."""
 ENDS = [(0.3, 0.7), (5.0, -2.0), (0.9, 1e-4), (-3.0, -1.5), (30.0, 29.0)]
 
 
