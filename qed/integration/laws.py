@@ -93,7 +93,10 @@ def densities_of(law: Measure, label: str) -> tuple[Density, ...]:
         raise QedError("QED601", f"{label} = {law} is no probability", because, "give a measure of mass 1")
     if any(part.of is not None for part in law.parts):
         what = f"the density of {label} = {law} is not known"
-        because = "it is an image, not under a straight line; only KL of two images under one map is known without one"
+        because = (
+            "it is an image, and not under a line m x + b with m and b of float64; "
+            "only KL of two images under one map is known without one"
+        )
         raise QedError("QED007", what, because, "give its log-density to from_log_density")
     return tuple(_density(part, label) for part in law.densities if part.weight > 0)
 
