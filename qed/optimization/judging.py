@@ -19,6 +19,7 @@ from qed.answer import Answer, Missing
 from qed.calculus.critical import critical_within, provable, undecided
 from qed.calculus.gradient.check import check_gradient
 from qed.calculus.hessian import flatten
+from qed.calculus.points.overall import WORK
 from qed.certificates.overall_point import OverallPoint
 from qed.errors import QedError
 from qed.graph.trace import is_float
@@ -52,7 +53,7 @@ from qed.optimization.point import (
     with_code,
 )
 from qed.optimization.poles import unless_a_pole
-from qed.optimization.proving import WORK, proved
+from qed.optimization.proving import proved
 from qed.optimization.running import Ended, curvatures
 from qed.optimization.saturation import saturated
 from qed.optimization.solution import Ending, Verdict

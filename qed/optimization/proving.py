@@ -16,6 +16,7 @@ import numpy as np
 
 from qed.answer import Answer, Reason
 from qed.calculus.hessian import shaped
+from qed.calculus.points.overall import affordable
 from qed.calculus.shapes.found import terms
 from qed.calculus.shapes.rules import Rules
 from qed.certificates.certificate import Subject
@@ -40,8 +41,6 @@ from qed.standing import Standing
 
 Array = np.ndarray
 Shown = list[tuple[int, tuple[Row, ...]]]
-LARGEST, WORK = 50, 100_000
-"""How many parameters there may be, and how many numbers of the program times the parameters."""
 OPERATIONS = 50_000
 """How many operations between numbers are taken apart at most."""
 NEGATIVE = 1e-5
@@ -63,7 +62,7 @@ def certified(case: Judged, near: Array, shown: Shown | None = None) -> KKTPoint
         shown: the proof that f is convex (`convex`): then the certificate is that of the global minimum.
     """
     objective, box = case.objective, case.bounds
-    if not _fits(objective):
+    if not affordable(objective.function):
         return None
     wide = Wide.of(objective)
     if wide is None and objective.eps > np.finfo(np.float64).eps:
@@ -119,7 +118,7 @@ def _polished(objective: Objective, x: Array, free: Array) -> tuple[Array, Array
 
 def convex(case: Judged) -> Shown | None:
     """The rows of a proof that f is convex on the box of the bounds, none if it is affine; None where none is found."""
-    if not _fits(case.objective):
+    if not affordable(case.objective.function):
         return None
     fun, x, args = case.asked
     try:
@@ -158,11 +157,6 @@ def _deeply(algebra: Algebra, form: Form) -> Step | None:
     rules = Rules(algebra, deep=True, deadline=time.thread_time() + SECONDS)
     rules.top = form
     return rules.convex(form)
-
-
-def _fits(objective: Objective) -> bool:
-    size = objective.function.size
-    return size <= LARGEST and objective.function.graph.numbers() * size <= WORK
 
 
 def proved(case: Judged, answer: Answer[Verdict], near: Array) -> Answer[Verdict]:

@@ -137,10 +137,7 @@ def _ways(case: Case, basis: Array, motions: list[Motion], found: Higher) -> tup
             fourth = found.fourth[k] if k < len(found.fourth) else None
             ways.append(case.direction(basis[:, k], 0.0, third=third, fourth=fourth))
         return tuple(ways)
-    known, _ = np.linalg.qr(np.column_stack([m.generator / np.linalg.norm(m.generator) for m in motions]))
-    rest = basis - known @ (known.T @ basis)
-    left, sizes, _ = np.linalg.svd(rest, full_matrices=False)
-    return (*ways, *(case.direction(left[:, k], 0.0) for k in np.flatnonzero(sizes > 0.5)[:SHOWN]))
+    return (*ways, *(case.direction(v, 0.0) for v in left(basis, motions).T[:SHOWN]))
 
 
 def _stands_still(case: Case, center: Array, at: Local) -> bool:

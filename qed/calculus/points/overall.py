@@ -19,14 +19,20 @@ from qed.certificates.library import meant
 from qed.domains.ball_boxes import NotSmooth
 from qed.domains.precision import precision
 from qed.errors import CertificateError
+from qed.graph.function import Function
 from qed.standing import Standing
 
 Array = np.ndarray
 LARGEST, WORK = 50, 100_000
-"""How many variables there may be, and how many numbers of the program times the variables."""
+"""How many variables there may be for a proof, and how many numbers of the program times the variables."""
 ROUNDINGS = 8.0
 """How many times what rounding the point makes of a slope it may be."""
 NATURES = {"convex": "minimum", "concave": "maximum"}
+
+
+def affordable(function: Function) -> bool:
+    """Whether proofs are looked for beside what was asked: of convexity, of one critical point in a box."""
+    return function.size <= LARGEST and function.graph.numbers() * function.size <= WORK
 
 
 def shape(case: Case) -> Convexity | None:
@@ -41,8 +47,7 @@ def shape(case: Case) -> Convexity | None:
     concave
     None
     """
-    size = case.function.size
-    if size > LARGEST or case.function.graph.numbers() * size > WORK:
+    if not affordable(case.function):
         return None
     open_ends = [[np.full(s, end) for s in case.shapes] for end in (-np.inf, np.inf)]
     found = term(meant(Subject(case.fun, case.x, tuple(case.args)).traced()), *open_ends)
