@@ -173,3 +173,38 @@ def test_what_no_data_choose_from_stays(function):
 def test_rewrites_name_the_law():
     answer = qed.stabilize(lambda z, y: -jax.nn.log_softmax(z)[y]).rewrites(jnp.asarray(Z[0]), jnp.int32(2))
     assert any("log1p(sum(exp(a_j - a_i))" in each.identity for each in answer.value.rewrites)
+
+
+TEMPERED = {
+    "divided": (lambda z, y: jnp.log(jnp.sum(jnp.exp(z / 3))) - z[y] / 3, 1 / 3),
+    "multiplied": (lambda z, y: 0.5 * z[y] - jnp.log(jnp.sum(jnp.exp(z * 0.5))), -1 / 2),
+    "one-hot": (lambda z, y: jnp.log(jnp.sum(jnp.exp(z))) - jnp.sum(jax.nn.one_hot(y, 3) * z), 1.0),
+    "one-hot, the library's": (lambda z, y: jax.nn.logsumexp(z) - jnp.sum(z * (jnp.arange(3) == y)), 1.0),
+}
+
+
+@pytest.mark.parametrize("name", TEMPERED)
+def test_a_logarithm_of_a_sum_beside_a_label_of_scaled_or_one_hot_logits(name: str) -> None:
+    fun, c = TEMPERED[name]
+    rows, labels = np.float32([[1, 2, 40], [300, -5, 2], [1, 2, 3]]), np.int32([2, 1, 0])
+    stable = session.rewrite(trace(fun, rows[0], labels[0]).graph).function
+    found = jax.vmap(jax.value_and_grad(lambda z, y: stable(z, y)[0]))(rows, labels)
+    wide = abs(c) * rows.astype(np.float64)
+    gaps = wide - wide[np.arange(3), labels][:, None]
+    others = np.exp(gaps) * (np.arange(3) != labels[:, None])
+    p = others / (1 + others.sum(1, keepdims=True))
+    slopes = c * (p - (np.arange(3) == labels[:, None]) * p.sum(1, keepdims=True))
+    np.testing.assert_allclose(found[0], np.sign(c) * np.log1p(others.sum(1)), rtol=3e-6)
+    np.testing.assert_allclose(found[1], slopes, rtol=3e-6, atol=1e-37)
+
+
+def test_a_one_hot_row_of_no_label_and_weights_of_any_size_are_no_label() -> None:
+    z, fun = np.float32([0.5, 2, 1]), TEMPERED["one-hot"][0]
+    stable = session.rewrite(trace(fun, z, np.int32(0)).graph).function
+    np.testing.assert_allclose(stable(z, np.int32(7))[0], fun(z, 7), rtol=1e-6)
+    weighted = session.rewrite(trace(lambda z, w: jax.nn.logsumexp(z) - jnp.sum(w * z), z, z).graph)
+    assert not weighted.changes
+    other = session.rewrite(
+        trace(lambda z, y: jnp.log(jnp.sum(jnp.exp(z / 3))) - z[y] / 2, z, np.int32(0)).graph
+    ).function
+    np.testing.assert_allclose(other(z, np.int32(1))[0], np.log(np.sum(np.exp(z / 3))) - 1.0, rtol=1e-6)

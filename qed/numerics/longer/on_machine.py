@@ -25,8 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qed.graph import jaxpr
-from qed.graph.build import Node
+from qed.graph.build import Builder, Node
 from qed.graph.dtypes import is_real, unit_roundoff
 from qed.graph.graph import Graph
 from qed.numerics.longer.in_float64 import Pair, longer_changes
@@ -113,9 +112,9 @@ class OnMachine:
         return self._derivatives[key]
 
     def _made(self, moving: tuple[int, ...], reverse: bool) -> tuple[Graph, Table] | None:
-        def function(*inputs: Any) -> list[Any]:
-            return jaxpr.evaluate(self.graph, inputs)
-
+        builder = Builder()  # a graph in float64 holds calls whose JAX equations are still of a shorter dtype
+        inputs = builder.inputs(self.graph)
+        function = builder.function(builder.inline(self.graph, inputs), inputs, effects=False)
         graph = (reverse_graph if reverse else forward_graph)(function, self.graph, moving)
         try:
             return None if graph is None else (graph, program(graph, self._meant()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,7 +11,8 @@ from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import laws, stable
 from qed.numerics.rewriting.averages import RUNNING
 from qed.numerics.rewriting.forms import Form, Term
-from qed.numerics.rewriting.log_product import LOG_PRODUCT
+from qed.numerics.rewriting.log_product import LOG_POWERS, LOG_PRODUCT
+from qed.numerics.rewriting.magnitudes import PUT, put_among_zeros
 from qed.numerics.rewriting.signs import MOVES, Sign, fills_with_nan, floating
 
 if TYPE_CHECKING:
@@ -109,6 +111,19 @@ def _concatenate(log: Logarithm, node: Node) -> Form | None:
     return log.single(node, log.builder.apply(node.equation, wholes)[0], *forms)
 
 
+def _put(log: Logarithm, node: Node) -> Form | None:
+    """The logarithm of elements that are put among zeros is theirs, put among logarithms of 0."""
+    put = put_among_zeros(node)
+    form = None if put is None else log.gained(put)
+    if put is None or form is None or form.fragile or node.equation is None:
+        return None
+    nothing = log.algebra.filled(log.algebra.number(-math.inf, node), node.shape)
+    at = PUT[node.operation]
+    children = [nothing, *node.children[1:]]
+    children[at] = log.algebra.filled(log.whole(form, put), put.shape)
+    return log.single(node, log.builder.apply(node.equation, children)[0], form)
+
+
 def _reduce_max(log: Logarithm, node: Node) -> Form | None:
     child = node.children[0]
     form = log.gained(child)
@@ -122,6 +137,11 @@ def _reduce_max(log: Logarithm, node: Node) -> Form | None:
 def _reduce_prod(log: Logarithm, node: Node) -> Form | None:
     child, axes = node.children[0], tuple(node.params["axes"])
     if log.sign(child) == Sign.UNKNOWN or log.gained(child) is None:
+        if child.operation == "pow" and child.equation is not None:
+            x, exponent = child.children
+            spread = log.algebra.filled(x, child.shape), log.algebra.filled(exponent, child.shape)
+            value = log.emit(LOG_POWERS, *spread, shape=node.shape, axes=axes)
+            return log.single(node, value, law=laws.PROD_OF_POWERS)
         value = log.emit(LOG_PRODUCT, child, shape=node.shape, axes=axes)
         return log.single(node, value, law=laws.SIGNED_PROD)
     form = log.plain(child)
@@ -157,6 +177,8 @@ RULES: Mapping[str, Callable[[Logarithm, Node], Form | None]] = {
     "concatenate": _concatenate,
     "stack": _concatenate,
     "pad": _concatenate,
+    "dynamic_update_slice": _put,
+    "scatter": _put,
     "reduce_max": _reduce_max,
     "reduce_min": _reduce_max,
     "reduce_prod": _reduce_prod,

@@ -24,7 +24,7 @@ from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_rules import Found
-from qed.numerics.rewriting.difference_series import LOG_REST, remainder
+from qed.numerics.rewriting.difference_series import LOG_LESS, LOG_REST, remainder
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, logarithm_of, plus, power_of, times
 
 if TYPE_CHECKING:
@@ -122,8 +122,8 @@ def _power(
     gap = difference.sharp(below, like)
     if gap is None:
         return None
-    value = difference.emit(LOG_REST, difference.plain(v, like), gap[0])
-    value = difference.algebra.times(float(c / k), value)
+    known = difference.plain({log[0]: Fraction(k)}, like)
+    value = difference.algebra.times(float(c / k), difference.emit(LOG_LESS, known, gap[0]))
     if others:
         value = difference.emit(stable.ADD, difference.plain(others, like), value)
     return value, (laws.LOG_REST, *gap[1])

@@ -33,6 +33,7 @@ from qed.numerics.rewriting.difference_logs import LOG_OVER
 from qed.numerics.rewriting.difference_powers import POWER_OVER, POWER_REST
 from qed.numerics.rewriting.difference_series import REMAINDER, SERIES
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, common, plus, power_of, scaled, times
+from qed.numerics.rewriting.discriminants import DISCRIMINANT
 from qed.numerics.rewriting.lengths import UNIT
 from qed.numerics.rewriting.scales import constant_of, source_of, spread_along
 from qed.numerics.rewriting.smooth import TANH
@@ -45,9 +46,21 @@ if TYPE_CHECKING:
 POW = Operation("pow", jnp.power)
 
 
+@jax.custom_jvp
 def _sqrt_minus_over(s: jax.Array, b: jax.Array, q: jax.Array, a: jax.Array) -> jax.Array:
     near = of_one_size(s, b)  # elsewhere nothing cancels, but in q
     return jnp.where(near, q / jnp.where(near, s + b, 1), (s - b) / jnp.where(near, 1, a)).astype(s.dtype)
+
+
+@_sqrt_minus_over.defjvp
+def _sqrt_minus_over_slope(primals: tuple, tangents: tuple) -> tuple:
+    """Without the square of a divisor, which overflows."""
+    (s, b, _, a), (in_s, in_b, in_q, in_a) = primals, tangents
+    value, near = _sqrt_minus_over(*primals), of_one_size(s, b)
+    inside, below = jnp.where(near, value, 0).astype(s.dtype), jnp.where(near, s + b, a).astype(s.dtype)
+    outside, one, none = value - inside, near.astype(s.dtype), (~near).astype(s.dtype)
+    along = one * in_q - inside * (in_s + in_b) + none * (in_s - in_b) - outside * in_a
+    return value, along / below
 
 
 ROOT_OVER = Operation("sqrt_minus_over", _sqrt_minus_over, whole=True)
@@ -131,7 +144,10 @@ def _roots(difference: Difference, node: Node) -> Found | None:
     if sum(abs(power) for _, power in left) >= sum(abs(power) for _, power in next(iter(gap))):
         return None
     parts = (difference.plain(rest, g), difference.monomial(n, g))
-    value = difference.emit(ROOT_OVER, g.children[0], g.children[1], *parts)
+    root, b, _ = g.children
+    if root.operation == "sqrt" and all(each.shape == root.shape for each in (b, *parts)):
+        root = difference.emit(DISCRIMINANT, root.children[0], b, *parts)
+    value = difference.emit(ROOT_OVER, root, b, *parts)
     return difference.algebra.times(float(c / e), value), (laws.ROOT, laws.CANCEL)
 
 

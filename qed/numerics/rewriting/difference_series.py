@@ -228,6 +228,29 @@ def _log_rest_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     return log_rest(w, v), in_w * tangents[0] - jnp.where(near, v / w, 1).astype(v.dtype) * tangents[1]
 
 
+@jax.custom_jvp
+def log_less(log: Any, v: Any) -> Any:
+    """log(1 + v) - v from log(1 + v), which may have a derivative where 1/(1 + v) is no number; -inf where v overflows.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(f"{log_less(jnp.float32(0.0), jnp.float32(1e-8)):.5g} {log_less(jnp.float32(90.0), jnp.inf)}")
+        -5e-17 -inf
+    """
+    near = SERIES["log1p"].near(v)
+    far = jnp.minimum(log, jnp.finfo(log.dtype).max) - v
+    return jnp.where(near, rest("log1p", 2)(jnp.where(near, v, 0).astype(v.dtype)), far)
+
+
+@log_less.defjvp
+def _log_less_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    log, v = primals
+    near = SERIES["log1p"].near(v)
+    inside = jnp.where(near, v, 0).astype(v.dtype)
+    along = jnp.where(near, inside / (1 + inside), 1).astype(v.dtype) * tangents[1]
+    return log_less(log, v), jnp.where(near, 0, 1).astype(v.dtype) * tangents[0] - along
+
+
 def _taylor(name: str, k: int, order: int, v: Any) -> Any:
     """T_k or its derivative."""
     values = [float(value) for value in SERIES[name].coefficients(k)]
@@ -253,3 +276,4 @@ def _slope(name: str, k: int) -> Callable[[Any], Any]:
 REST = Operation("taylor_rest", lambda v, f, k: rest(f, k)(v), whole=True)
 REMAINDER = Operation("remainder", lambda v, f, k: remainder(f, k)(v), whole=True)
 LOG_REST = Operation("log_rest", log_rest, whole=True)
+LOG_LESS = Operation("log_less", log_less, whole=True)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import jax.numpy as jnp
 
 from qed.graph.build import Node
-from qed.numerics.rewriting import shifted
+from qed.numerics.rewriting import shifted, stable
 from qed.numerics.rewriting.free_energy import TEMPERED_LOG_SOFTMAX
-from qed.numerics.rewriting.log_softmax import of_label
+from qed.numerics.rewriting.log_softmax import of_label, summed_of
 from qed.numerics.rewriting.picks import by_data, chain, known, picked_from, taken
 from qed.numerics.rewriting.signs import MOVES
 
@@ -28,12 +28,18 @@ CHOOSE = ("gather", "dynamic_slice", "dot_general", "select_n")
 """Operations by which data choose; products and differences do, too."""
 
 
-def used(scales: Scales, node: Node) -> Node | None:
-    """What uses the entries of a log-softmax by data, of the one that keeps the digits of its largest entry."""
+def used(scales: Scales, node: Node, logs: Sequence[Node] = ()) -> Node | None:
+    """What uses the entries of a log-softmax by data, of the one that keeps the digits of its largest entry.
+
+    Args:
+        scales: what reads exponents.
+        node: the use.
+        logs: of a difference, its operands, or what they are as logarithms of sums.
+    """
     if node.equation is None:
         return None
     if node.operation == "sub":
-        return _beside_logarithm(scales, node)
+        return _beside_logarithm(scales, node, logs or node.children)
     if node.operation in ("gather", "dynamic_slice"):
         return _rows(scales, node) if by_data([node]) else None
     parts = [_rows(scales, child) for child in node.children]
@@ -59,15 +65,36 @@ def _chosen(node: Node) -> bool:
     return True
 
 
-def _beside_logarithm(scales: Scales, node: Node) -> Node | None:
+def _beside_logarithm(scales: Scales, node: Node, logs: Sequence[Node]) -> Node | None:
     """log(sum(exp(u))) - u[y], or the negative of it, u shifted already."""
     if any(child.shape != node.shape for child in node.children):
         return None
-    first, second = node.children
-    found = of_label(scales, second, first)
-    if found is not None:
-        return scales.difference.algebra.negative(found)
-    return of_label(scales, first, second)
+    for at, sign in ((0, -1.0), (1, 1.0)):
+        total, pick = node.children[at], node.children[1 - at]
+        found = of_label(scales, pick, total) or _of_one_hot(scales, pick, total, logs[at])
+        if found is not None:
+            return scales.difference.algebra.times(sign, found)
+    return None
+
+
+def _of_one_hot(scales: Scales, pick: Node, total: Node, log: Node) -> Node | None:
+    """sum(t u) - log(sum(exp(u))) = sum(t log softmax(u)) - (1 - sum(t)) log(sum(exp(u))), t made of whole numbers."""
+    product = pick.children[0] if pick.operation == "reduce_sum" and pick.equation is not None else None
+    summed = summed_of(log) or shifted.logsumexp_of(log)
+    if product is None or product.operation != "mul" or summed is None:
+        return None
+    u, axes = summed
+    weights = [t for t, other in (product.children, product.children[::-1]) if other is u and t is not u]
+    if not weights or tuple(pick.params["axes"]) != axes or weights[0].shape != u.shape:
+        return None
+    (t,) = weights
+    if known(t) or not _chosen(t):
+        return None
+    emit, one = scales.difference.emit, scales.difference.algebra.number(1.0, u)
+    entries = emit(TEMPERED_LOG_SOFTMAX, u, one, axes=axes, divides=True, shape=u.shape)
+    chosen = emit(stable.SUM, emit(stable.MUL, t, entries), shape=pick.shape, axes=axes)
+    rest = emit(stable.SUB, one, emit(stable.SUM, t, shape=pick.shape, axes=axes))
+    return emit(stable.SUB, chosen, emit(stable.MUL, rest, total))
 
 
 def _rows(scales: Scales, node: Node) -> Node | None:

@@ -29,9 +29,10 @@ from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, p
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.lengths import hypot, norm
 from qed.numerics.rewriting.pairwise import sum_of_squares
-from qed.numerics.rewriting.scales import root_of
+from qed.numerics.rewriting.scales import constant_of, root_of
 
 LOG_LENGTH = Law("log(sum(a**2)) = 2 log |a|", "a != 0, as for the original")
+LOG_ALONE = Law("log(sqrt(sum(a**2))) = log |a|", "a != 0, as for the original")
 LOG_SCALED = Law("log(c sum(a**2)) = log(c) + 2 log |a|", "c > 0 and a != 0, as for the original")
 LOG_ONE_MORE = Law("log(1 + sum(a**2)) = log(1 + |a|**2)", "always")
 MOST = 4
@@ -63,6 +64,20 @@ def log_of_squares(difference: Difference, polynomial: Polynomial, node: Node) -
     rows = difference.emit(STACKED, *spread, shape=(len(spread), *node.shape))
     value = difference.emit(LOG_NORM, rows, axes=(0,), shape=node.shape)
     return difference.algebra.times(2.0, value), (LOG_LENGTH,)
+
+
+def log_of_length(difference: Difference, length: Node, node: Node) -> Found | None:
+    """The logarithm of a length as that, and not as the logarithm of a root, whose derivative divides by the square."""
+    if length.operation == "norm":
+        return difference.emit(LOG_NORM, length.children[0], axes=length.params["axes"], shape=node.shape), (LOG_ALONE,)
+    if length.operation not in ("sqrt", "root_of_squares") or length.shape != node.shape:
+        return None
+    found = log_of_squares(difference, difference.terms(length.children[0]), node)
+    if found is None:
+        return None
+    value = found[0]
+    twice = value.operation == "mul" and constant_of(value.children[0]) == 2
+    return value.children[1] if twice else difference.algebra.times(0.5, value), (LOG_ALONE,)
 
 
 def _root(difference: Difference, monomial: Monomial, coefficient: float, like: Node) -> Node | None:

@@ -59,5 +59,33 @@ def _split(x: Any) -> tuple[Any, Any]:
     return jnp.where(small, 2 * m, m).astype(x.dtype), jnp.where(small, e - 1, e)
 
 
+def log_powers(x: Any, exponent: Any, axes: tuple[int, ...]) -> Any:
+    """log of the product of powers along axes, none of which is formed; NaN where it is negative.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(f"{log_powers(jnp.array([1e-20, -0.5]), jnp.array([3, 100]), (0,)):.6g}")
+        -207.47
+    """
+
+    def value_of(x: Any, exponent: Any) -> Any:
+        odd, whole = jnp.abs(jnp.fmod(exponent, 2)) == 1, exponent == jnp.round(exponent)
+        negative = (jnp.sum((x < 0) & odd, axis=axes) % 2 == 1) | jnp.any((x < 0) & ~whole, axis=axes)
+        logs = jnp.where(exponent == 0, 0, exponent * jnp.log(jnp.abs(jnp.where(exponent == 0, 1, x))))
+        return jnp.where(negative, jnp.nan, jnp.sum(logs, axis=axes)).astype(x.dtype)
+
+    found = jax.custom_jvp(value_of)
+
+    @found.defjvp
+    def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        x, exponent = primals
+        in_x = jnp.where(exponent == 0, 0, exponent / jnp.where(exponent == 0, 1, x)).astype(x.dtype)
+        in_exponent = jnp.log(jnp.where(x > 0, x, 1))  # as JAX has it for powers of 0
+        return found(x, exponent), jnp.sum(in_x * tangents[0] + in_exponent * tangents[1], axis=axes)
+
+    return found(x, jnp.asarray(exponent, x.dtype))
+
+
+LOG_POWERS = Operation("log_of_powers", log_powers, whole=True)
 LOG_PRODUCT = Operation("log_product", lambda x, axes: log_product(x, axes), whole=True)
 """The same as an operation of a rewriting."""

@@ -127,7 +127,7 @@ def entry(scales: Scales, form: Form) -> Node | None:
     if live[1].node.operation == "logaddexp":
         return _of_two(scales, live[0].node, live[1].node, form.shape)
     source = picked_from(live[1].node)
-    summed = _summed(source)
+    summed = summed_of(source)
     if summed is None:
         return None
     u, axes = summed
@@ -150,7 +150,7 @@ def _of_two(scales: Scales, u: Node, total: Node, shape: tuple[int, ...]) -> Nod
 def of_label(scales: Scales, pick: Node, total: Node) -> Node | None:
     """u[y] - log(sum(exp(u))) as it is written, u shifted already or not, for a y that is data."""
     source = picked_from(total)
-    summed = _summed(source)
+    summed = summed_of(source)
     if summed is None:
         return None
     u, axes = summed
@@ -165,7 +165,7 @@ def _picked(
 ) -> Node | None:
     difference = scales.difference
     beside, moves = chain(total, source), chain(pick, u)
-    if moves is None and exponent is not None:
+    if moves is None:
         moves = _moves_of_scaled(scales, pick, u, exponent)
     if moves is None or beside is None or not along_rows(difference.builder, moves, u, beside, axes):
         return None
@@ -180,21 +180,21 @@ def _picked(
     return taken(difference.builder, moves, value)
 
 
-def _moves_of_scaled(scales: Scales, pick: Node, u: Node, exponent: Exponent) -> list[Node] | None:
-    """The moves by which pick = (moved s) / T takes its elements from u = s / T."""
+def _moves_of_scaled(scales: Scales, pick: Node, u: Node, exponent: Exponent | None) -> list[Node] | None:
+    """The moves by which pick = (moved s) / T takes its elements from u = s / T; T is a number where there is none."""
     parts = [_without(scales, node, exponent) for node in (pick, u)]
     if parts[0] is None or parts[1] is None or parts[0][1] != parts[1][1]:
         return None
     return chain(parts[0][0], parts[1][0]) if parts[1][0].shape == u.shape else None
 
 
-def _without(scales: Scales, node: Node, exponent: Exponent) -> tuple[Node, Fraction] | None:
+def _without(scales: Scales, node: Node, exponent: Exponent | None) -> tuple[Node, Fraction] | None:
     """s and k, where a node is k s times the scale."""
     read = scales.difference.terms(node)
     if len(read) != 1:
         return None
     ((monomial, coefficient),) = read.items()
-    powers, left = dict(exponent.sources), []
+    powers, left = dict(exponent.sources if exponent is not None else ()), []
     for number, power in monomial:
         source = source_of(scales.difference.node(number))
         if powers.get(source.number) == power:
@@ -228,7 +228,7 @@ def _number(c: Fraction, like: Node) -> tuple[float, bool] | None:
     return None
 
 
-def _summed(node: Node) -> tuple[Node, tuple[int, ...]] | None:
+def summed_of(node: Node) -> tuple[Node, tuple[int, ...]] | None:
     """u and the axes, where a node is log(sum(exp(u)))."""
     if node.operation == "logsumexp":
         return node.children[0], tuple(node.params["axes"])
@@ -249,4 +249,4 @@ def _index(node: Node, u: Node) -> int | None:
     return int(node.params["start_indices"][0])
 
 
-__all__ = ["LOG_SOFTMAX", "entry", "log_softmax_at"]
+__all__ = ["LOG_SOFTMAX", "entry", "log_softmax_at", "of_label", "summed_of"]

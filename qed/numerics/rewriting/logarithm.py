@@ -40,6 +40,7 @@ from qed.numerics.rewriting.expectations import expectation
 from qed.numerics.rewriting.forms import Form, Term, linear
 from qed.numerics.rewriting.log_softmax import LOG_SOFTMAX, entry
 from qed.numerics.rewriting.made_of_numbers import is_plain_number
+from qed.numerics.rewriting.magnitudes import Magnitudes, put_among_zeros
 from qed.numerics.rewriting.masks import MASKED, masked_softmax_of
 from qed.numerics.rewriting.power_sums import SHARE, SHARE_OF_POWERS, share
 from qed.numerics.rewriting.ratios import sigmoid, softmax
@@ -86,6 +87,7 @@ class Logarithms:
         self.only = only
         self.builder = builder
         self.log = Logarithm(builder)
+        self.magnitudes = Magnitudes(self.log)
         self.difference = Difference(builder)
         self.log.gap = self._gap
         self.scales = Scales(self.difference)
@@ -119,7 +121,21 @@ class Logarithms:
             last = source_of(last.children[0])
         if last.settled and last.equation is not None:  # the scaled sum of a log-sum-exp, in its derivative
             return None
-        return self._noted(node, use(node))
+        return self._noted(node, self._signed(node) or use(node))
+
+    def _signed(self, node: Node) -> _Found | None:
+        """A product or quotient with factors below zero, by what it is without their signs."""
+        if node.operation not in ("mul", "div"):
+            return None
+        parts = self.magnitudes.product(node.children)
+        if parts is None or parts[0] == list(node.children) or node.equation is None:
+            return None
+        without = self.builder.apply(node.equation, parts[0])[0]
+        found = self._mul(without) if node.operation == "mul" else self._div(without)
+        if found is None:
+            return None
+        value, form, _ = found
+        return (value if parts[1] else self.log.algebra.negative(value)), form, "put"
 
     def _noted(self, node: Node, found: _Found | None) -> Node | None:
         if found is None:
@@ -232,8 +248,15 @@ class Logarithms:
 
     def _labelled(self, node: Node) -> _Found | None:
         """A log-softmax by the library of which data take entries."""
-        found = None if self.builder.derivative else labels.used(self.scales, node)
+        logs = [self._as_sum(child) for child in node.children] if node.operation == "sub" else ()
+        found = None if self.builder.derivative else labels.used(self.scales, node, logs)
         return None if found is None else (found, Form((Term(found),), node.shape, laws=(LOG_SOFTMAX,)), "put")
+
+    def _as_sum(self, node: Node) -> Node:
+        """A logarithm of a sum that was taken, as that; anything else as it is."""
+        form = self._taken_of.get(node.number)
+        only = form.terms[0] if form is not None and len(form.terms) == 1 and form.shape == node.shape else None
+        return only.node if only is not None and only.coefficient == 1 and only.node.shape == node.shape else node
 
     def _of_log(self, node: Node) -> Form | None:
         """The form of a logarithm that was taken, or of a multiple of one."""
@@ -348,7 +371,7 @@ class Logarithms:
         if found is not None:
             return found
         forms = [self.log.gained(child) for child in node.children]
-        emitted = [source_of(child).number in self._inverse for child in node.children]
+        emitted = [self._put(child).number in self._inverse for child in node.children]
         known = [form for form in forms if form is not None and not form.fragile]
         if len(known) < 2 or min(self.log.sign(child) for child in node.children) == Sign.UNKNOWN:
             return None
@@ -358,6 +381,12 @@ class Logarithms:
         live = [term for term in self.log.algebra.simplified(form).terms if term.coefficient]
         cancels = len(live) < sum(len(form.terms) for form in known)
         return self._exponential(form, node) if emitted.count(True) == 1 or cancels else None
+
+    def _put(self, node: Node) -> Node:
+        """What a node moves, or puts among zeros."""
+        node = source_of(node)
+        put = put_among_zeros(node)
+        return node if put is None else source_of(put)
 
     def _x_log_x(self, node: Node) -> _Found | None:
         """p log p, for a p that is known by its logarithm."""
@@ -402,7 +431,7 @@ class Logarithms:
             or self.log.algebra.exponential(form, node)
         )
         self.log.know(value, form)
-        if all(term.coefficient < 0 for term in form.terms):
+        if max((term.coefficient for term in form.terms), default=1.0) <= 0:
             self._inverse.add(value.number)
         used = tuple(law for law in form.laws if law is not laws.QUOTIENT)
         return value, replace(form, laws=(laws.DIVIDE, *used)), "exp"

@@ -108,6 +108,8 @@ class Signs:
             return _of_reduction(name, signs[0], node)
         if name in ("concatenate", "pad", "stack"):
             return min(signs)
+        if name == "dynamic_update_slice" or (name == "scatter" and node.params.get("update_jaxpr") is None):
+            return min(signs[0], signs[1 if name == "dynamic_update_slice" else 2])
         if name in _EMITTED:
             return _EMITTED[name]
         if name == "dot_general":

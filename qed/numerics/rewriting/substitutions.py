@@ -51,7 +51,7 @@ from qed.numerics.rewriting.entropies import divergence, ratio_times
 from qed.numerics.rewriting.growth import grown
 from qed.numerics.rewriting.hyperboloid import lorentz
 from qed.numerics.rewriting.laws import Law
-from qed.numerics.rewriting.log_lengths import log_of_squares
+from qed.numerics.rewriting.log_lengths import log_of_length, log_of_squares
 from qed.numerics.rewriting.moments import CENTRAL, central_moment
 from qed.numerics.rewriting.pairwise import squared_distances
 from qed.numerics.rewriting.signs import MOVES
@@ -341,13 +341,13 @@ class Substitutions(Table):
     def _log(self, node: Node) -> Found | None:
         child = node.children[0]
         polynomial = self.difference.terms(child)
-        lengths = log_of_squares(self.difference, polynomial, node)
+        lengths = log_of_squares(self.difference, polynomial, node) or log_of_length(self.difference, child, node)
         if lengths is not None:
             return lengths
         squared = [m for m in polynomial if m != ONE]
         if polynomial.get(ONE) == 1 and len(squared) == 1 and polynomial[squared[0]] > 0:
             root = _half(squared[0])
-            if root is not None and all(power > 0 for _, power in root):
+            if root is not None and any(power > 0 for _, power in root):
                 scale = math.sqrt(polynomial[squared[0]])
                 argument = self.difference.algebra.times(scale, self.difference.monomial(root, child))
                 return self.difference.emit(LOG1P_SQUARE, argument), (LOG_SQUARE,)
