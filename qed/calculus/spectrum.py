@@ -25,7 +25,7 @@ from qed.calculus.points.case import Case
 from qed.calculus.points.corners import direction, jumps
 from qed.calculus.points.touched import touched
 from qed.calculus.shares import shares
-from qed.calculus.spectra.products import SMALL, Products, cut, is_mean, room_for, too_large_to_form
+from qed.calculus.spectra.products import SMALL, Products, cut, is_mean, room_for, sized, too_large_to_form
 from qed.calculus.spectra.proved import proved_answer
 from qed.calculus.spectra.result import Spectrum
 from qed.calculus.spectra.searching import WHICH, beginning, how, measured, room_of, search, wanted
@@ -70,7 +70,8 @@ def spectrum(
         It is not claimed that they are the k largest. PROVED, each by its number from below or above, for 200 to 1000
         parameters where the Hessian has few entries (without `budget` and `parts`). UNKNOWN where the gradient has no
         derivative or is not finite, or f is no number, or (up to 20,000 parameters) a corner or a jump is met at the
-        point and shows around it.
+        point and shows around it. What stands behind a stop_gradient is held constant, as the program's gradient holds
+        it; where that takes something of the Hessian of the values away, QED101 or QED107 says so, and the claim too.
 
     Raises:
         QedError: as `qed.graph.function.read` does; QED007 for a k or a `which` that is none, and for `parts` of which
@@ -94,10 +95,16 @@ def spectrum(
         progress(findings[0].message, 0, k)
     findings = (*findings, *products.findings)
     case = Case(fun, x, args, function)
-    without = _without_hessian(case)
+    without = _without_hessian(case, products)
     if without is not None:
         return _unknown(function, without)
-    proved = sparse_eigenvalues(case, k, which, seed) if budget is None and parts == 1 else None
+    try:
+        stopped = products.stopped
+    except NotImplementedError:
+        stopped = None  # the search will say so
+    findings = findings if stopped is None else (stopped, *findings)
+    sparse = budget is None and parts == 1 and stopped is None
+    proved = sparse_eigenvalues(case, k, which, seed) if sparse else None
     if proved is not None:
         meta = {"dtype": function.dtype, "seconds": time.monotonic() - started, "seed": seed}
         answer = proved_answer(case, proved, products, seed)
@@ -109,13 +116,16 @@ def spectrum(
     except NotImplementedError:
         return _unknown(function, Missing("the gradient has no derivative in JAX", "a function without such a rule"))
     if not finite and krylov.count == 0:
-        missing = Missing("a Hessian-vector product is not finite", "a point off the corner", "QED210")
+        missing = Missing(
+            "a Hessian-vector product is not finite", "a point where the second derivatives are finite", "QED210"
+        )
         return _unknown(function, missing)
     answer = _answer(case, krylov, products, k, which, seed)
     if answer.value is not None:
         answer = replace(answer, headline=f"{answer.headline}{_beyond(answer.value, tol)}")
     meta = {"dtype": function.dtype, "seconds": time.monotonic() - started, "seed": seed}
-    return replace(answer, findings=findings, subject=function.title("parameter"), meta=meta)
+    reasons = (*answer.reasons, *sized(findings))
+    return replace(answer, findings=findings, reasons=reasons, subject=function.title("parameter"), meta=meta)
 
 
 def _parts(function: Function, fun: Any, x: Any, args: Any, parts: int) -> tuple[Function, ...]:
@@ -140,11 +150,11 @@ def _check(k: Any, which: str, tol: float, budget: float | None, parts: Any = 1)
         raise QedError("QED007", f"tol={tol!r}, budget={budget!r}", "both are positive", "give tol=1e-3, budget=60.0")
 
 
-def _without_hessian(case: Case) -> Missing | None:
+def _without_hessian(case: Case, products: Products) -> Missing | None:
     """Why there is no Hessian at the point: f is no number there, or, of a small function, has a corner or a jump."""
     function = case.function
     small = function.size <= SMALL
-    value, met = touched(function) if small else (float(function.value(function.parameters)), False)
+    value, met = touched(function) if small else (products.value, False)
     if not np.isfinite(value):
         return Missing(f"the value at the point is {value}", "a point where the function is finite", "QED210")
     why = _jumps(case) if met else ""
@@ -156,7 +166,7 @@ def _without_hessian(case: Case) -> Missing | None:
 
 def _jumps(case: Case) -> str:
     try:
-        return jumps(case, direction(case))
+        return jumps(case, direction(case), case.function)
     except (NotImplementedError, ValueError, TypeError):  # what JAX raises where a rule is missing
         return ""  # the search will say so
 
@@ -198,14 +208,16 @@ def _answer(case: Case, krylov: Krylov, products: Products, k: int, which: str, 
         )
         for t, e, names in zip(values, errors, named, strict=True)
     )
+    matrix = "the Hessian" if products.stopped is None else "the Hessian, with what is stopped held constant,"
+    held = "" if products.stopped is None else " What stands behind a stop_gradient is held constant."
     return Answer(
-        f"the Hessian has an eigenvalue within {errors[0]:.2g} of {values[0]:.6g}"
+        f"{matrix} has an eigenvalue within {errors[0]:.2g} of {values[0]:.6g}"
         + (", and one within its error of each other number told" if len(values) > 1 else ""),
         Standing.MEASURED,
         value,
         arithmetic=products.arithmetic,
         reasons=rows,
-        headline=f"The {ends} that was found is {first}: {told or 'spread over all parameters'}.",
+        headline=f"The {ends} that was found is {first}: {told or 'spread over all parameters'}.{held}",
         recheck=lambda: _again(case, products, values, errors, k, which, seed + 1),
     )
 

@@ -155,7 +155,12 @@ def step_size(fun: Callable[..., Any], x: Any, *args: Any, optimizer: Any = None
     except NotImplementedError:
         return _unknown(function, Missing("the gradient has no derivative in JAX", "a function without such a rule"))
     if not (high.finite and low.finite):
-        return _unknown(function, Missing("a Hessian-vector product is not finite", "a point off the corner", "QED210"))
+        return _unknown(
+            function,
+            Missing(
+                "a Hessian-vector product is not finite", "a point where the second derivatives are finite", "QED210"
+            ),
+        )
     if method:
         answer = _of_model(objective, start, method, high, low, seed)
         return replace(answer, subject=function.title("parameter"))

@@ -75,6 +75,15 @@ def test_a_corner_is_undecided(name, size):
     assert answer.value.kind == "undecided" and [f.code for f in answer.findings] == ["QED104"]
 
 
+def test_the_values_are_asked_and_not_what_a_stop_gradient_leaves_of_them():
+    stopped = jax.lax.stop_gradient
+    at = jnp.zeros(N)
+    bowl_by_its_gradient = lambda x: jnp.sum(x**2) - 3 * stopped(x) @ x - jnp.sum(x) ** 2 / N  # noqa: E731
+    answer = qed.critical_point(bowl_by_its_gradient, at)
+    assert answer.kind == "maximum" and answer.curvatures[1] < -3.9
+    assert qed.critical_point(lambda x: jnp.sum(x) ** 2 + x @ x - 3 * jnp.sum(stopped(jnp.abs(x))), at).unknown
+
+
 def test_equal_arguments_of_a_maximum_that_cancels_are_no_corner():
     answer = qed.critical_point(lambda b: jax.nn.logsumexp(b) - jnp.mean(b), jnp.zeros(3))
     assert answer.value.kind == "degenerate" and "adding one number" in answer.value.directions[0].why

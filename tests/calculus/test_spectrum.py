@@ -26,6 +26,7 @@ from qed.calculus.spectrum import search, wanted
 from qed.errors import QedError
 from qed.graph.function import read
 
+stop_gradient = jax.lax.stop_gradient
 DRAW = np.random.default_rng(11)
 
 
@@ -271,6 +272,26 @@ def test_arrays_without_numbers_are_no_part_of_anything():
     assert np.allclose(answer.eigenvalues, [6, 2]) and answer.eigenvectors[0]["none"].shape == (0, 2)
 
 
+@pytest.mark.parametrize(
+    ("fun", "size", "codes"),
+    [
+        (lambda x: jnp.sum(x**2) + 3 * jnp.sum(stop_gradient(x) * x), 2, ["QED101"]),
+        (lambda x: jnp.sum(x**2 * jnp.arange(1, 301)) + 3 * jnp.sum(stop_gradient(x) * x), 300, ["QED101"]),
+        (qed.surrogate(lambda x: jnp.sum((x + stop_gradient(jnp.round(x) - x)) ** 2)), 2, ["QED107"]),
+        (lambda x: jax.nn.logsumexp(x) + stop_gradient(3.0), 2, []),
+        (lambda x: jnp.log(jnp.sum(jnp.exp(x - stop_gradient(jnp.max(x))))) + stop_gradient(jnp.max(x)), 2, []),
+    ],
+    ids=["semi-gradient", "few entries", "straight through", "log-sum-exp", "the maximum twice"],
+)
+def test_what_a_stop_gradient_leaves_out_is_said(fun, size, codes):
+    at = jnp.linspace(-1.25, 1.4, size)
+    answer = qed.spectrum(fun, at, k=1)
+    held = np.linalg.eigvalsh(np.asarray(jax.hessian(fun)(at), float))
+    assert answer.measured and np.min(np.abs(held - answer.eigenvalues[0])) <= answer.errors[0] + 1e-4
+    assert [finding.code for finding in answer.findings] == codes
+    assert ("with what is stopped held constant" in answer.claim) == bool(codes)
+
+
 def test_a_linear_function_and_dead_units_have_zero_eigenvalues():
     for fun in (lambda x: jnp.sum(x), lambda x: jnp.sum(jax.nn.relu(x - 5.0))):
         answer = qed.spectrum(fun, jnp.zeros(3), k=2)
@@ -283,6 +304,7 @@ def test_the_size_is_said_before_anything_is_allocated(monkeypatch):
     fun, at = (lambda x: jnp.sum(x**2)), jnp.zeros(40_000)
     answer = qed.spectrum(fun, at, k=1)
     assert answer.findings[0].code == "QED701" and "6.4 GB" in answer.findings[0].message
+    assert "would take 6.4 GB" in " ".join(str(answer).split())
     monkeypatch.setattr(products, "free_memory", lambda: 1e6)
     with pytest.raises(QedError) as raised:
         qed.spectrum(fun, at)

@@ -15,6 +15,7 @@ from qed.calculus.bounding.by_terms import OnTerms
 from qed.calculus.hessian import flatten
 from qed.calculus.points.result import Direction
 from qed.calculus.shares import shares
+from qed.calculus.stopped import of_values
 from qed.domains.ball_boxes import BallBoxes
 from qed.domains.widened import Widened, compiled
 from qed.graph.function import Function
@@ -43,6 +44,11 @@ class Case:
     def point(self) -> Array:
         """The point, exact."""
         return flatten(self.function.parameters)
+
+    @cached_property
+    def values(self) -> Function:
+        """The function without its stop_gradients: what is differentiated are its values."""
+        return of_values(self.function)
 
     @cached_property
     def boxes(self) -> OnBoxes | OnTerms:

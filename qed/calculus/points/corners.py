@@ -24,6 +24,7 @@ from qed.domains.intervals import Intervals
 from qed.domains.jet import Jet
 from qed.domains.jets import Jets
 from qed.domains.widened import Widened, is_narrow
+from qed.graph.function import Function
 from qed.graph.walk import TooLong, Unknown, Walker
 
 Array = np.ndarray
@@ -54,10 +55,11 @@ def smooth_along(case: Case, vector: Array) -> bool:
     return part is None or bool(np.all(np.isfinite(part.lower) & np.isfinite(part.upper)))
 
 
-def jumps(case: Case, vector: Array) -> str:
+def jumps(case: Case, vector: Array, function: Function | None = None) -> str:
     """What jumps at the point, in words, as far as points around show: f, its gradient, or its Hessian times a vector.
 
-    Where f can be differentiated forward only (through a while loop), the derivatives along the vector are asked.
+    Where f can be differentiated forward only (through a while loop), the derivatives along the vector are asked. Of
+    `function` instead of the case's values, where it is given.
 
     >>> import jax.numpy as jnp
     >>> from qed.graph.function import read
@@ -71,7 +73,7 @@ def jumps(case: Case, vector: Array) -> str:
     n = case.function.size
     point = [np.asarray(p, np.float64) for p in case.pieces(case.point)]
     with jax.enable_x64(True):
-        derivatives, value = _derivatives(case, vector)
+        derivatives, value = _derivatives(case, vector, case.values if function is None else function)
         found = hull(derivatives, point)
         off, apart = _apart(derivatives, point)
     size = np.maximum(np.abs(found.lower), np.abs(found.upper))
@@ -90,12 +92,11 @@ def jumps(case: Case, vector: Array) -> str:
     return "its first or second derivative jumps there" if np.any(jumping) else ""
 
 
-def _derivatives(case: Case, vector: Array) -> tuple[Callable[[list[Array]], Array], float]:
+def _derivatives(case: Case, vector: Array, function: Function) -> tuple[Callable[[list[Array]], Array], float]:
     """point -> f less its value at the case's point, gradient, Hessian times the vector, end to end; and that value.
 
     Gradient and product are the two derivatives along the vector, where there is no gradient. Under `jax.enable_x64`.
     """
-    function = case.function
     along = tuple(jax.numpy.asarray(a) for a in case.pieces(vector))
 
     def value(point: Any) -> Any:

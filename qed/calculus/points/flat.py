@@ -240,7 +240,7 @@ def _mixed(case: Case, point: Array, lines: Array, others: Array) -> tuple[Array
 def _by_products(case: Case, point: Array, lines: Array) -> Array:
     """The gradient of x -> v'H(x)v / 2 for each line v, in float64."""
     with jax.enable_x64(True):
-        value = in_float64(case.function)
+        value = in_float64(case.values)
 
         def along(x: Any, v: Any) -> Any:
             def slope(y: Any) -> Any:

@@ -23,7 +23,7 @@ from qed.calculus.points.case import Case
 from qed.calculus.points.ends import above, below
 from qed.calculus.points.result import CriticalPoint, Kind
 from qed.calculus.points.symmetries import Motion, exchanges, seen_by_products
-from qed.calculus.spectra.products import Products, room_for, too_large_to_form
+from qed.calculus.spectra.products import Products, room_for, sized, too_large_to_form
 from qed.domains.ball_boxes import NotSmooth, rounded
 from qed.findings import Finding
 from qed.standing import Standing
@@ -68,7 +68,7 @@ class Ends:
 def gradient(case: Case) -> Array:
     """The gradient of the function's values, in float64 where the graph allows it."""
     with jax.enable_x64(True):
-        value = in_float64(case.function)
+        value = in_float64(case.values)
         return np.asarray(jax.jit(jax.grad(lambda x: value(x)[0]))(case.point))
 
 
@@ -114,7 +114,7 @@ def _epsilon(products: Products) -> float:
 
 def judged(case: Case, common: dict[str, Any], undecided: Any) -> Answer[CriticalPoint]:
     """The answer at a point whose gradient is no more than rounding."""
-    products = Products(case.function)
+    products = Products(case.values)
     findings = too_large_to_form(case.function, 2, STEPS + 1)
     try:
         found = ends(products)
@@ -122,7 +122,10 @@ def judged(case: Case, common: dict[str, Any], undecided: Any) -> Answer[Critica
         return undecided(Missing("the gradient has no derivative in JAX", "a function without such a rule"))
     except FloatingPointError:
         return undecided(
-            Missing("a Hessian-vector product is not finite", "a point off the corner", "QED210"), "QED210"
+            Missing(
+                "a Hessian-vector product is not finite", "a point where the second derivatives are finite", "QED210"
+            ),
+            "QED210",
         )
     kind = _kind(found)
     motions: list[Motion] = []
@@ -198,6 +201,7 @@ def _answer(
             *flat,
             words.rounding(common["gradient"], common["rounding"]),
             *words.exchanged(exchanges(case, case.point)),
+            *sized(findings),
         ),
         findings=findings,
         headline=headline,

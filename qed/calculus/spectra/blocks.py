@@ -78,7 +78,11 @@ def blocks(products: Products, most: int, seed: int) -> Answer[tuple[Block, ...]
                 found.append(_block(products, name, index, most, seed))
         whole = _block(products, "all parameters", np.arange(products.size), most, seed)
     except (NotImplementedError, FloatingPointError):
-        missing = Missing("a Hessian product is not finite, or has no rule", "a point off the corner", "QED210")
+        missing = Missing(
+            "a Hessian product is not finite, or has no rule",
+            "a point where the second derivatives are finite",
+            "QED210",
+        )
         return Answer(claim, Standing.UNKNOWN, None, missing=(missing,))
     positive = all(block.lowest - block.error > 0 for block in found)
     hidden = positive and whole.lowest + whole.error < 0

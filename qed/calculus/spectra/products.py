@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -21,9 +22,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qed.answer import Reason
 from qed.calculus.hessian import flatten, unflatten
 from qed.calculus.lanczos import length
 from qed.calculus.spectra.programs import LONG, Programs, Room, convolves, programs
+from qed.calculus.stopped import cuts, of_values, stops
 from qed.domains.cost import count
 from qed.domains.widened import is_narrow, widen
 from qed.errors import QedError
@@ -37,6 +40,8 @@ NOTED = 2**30
 """From so many bytes of a whole Hessian on its size is said."""
 WORTH = 3e7
 """From so many operations of a gradient on its derivative is linearised and kept."""
+SAME, SAME_NARROW = 1e-9, 1e-4
+"""Below which part of their length two products are the same, in float64 and in the program's arithmetic."""
 SHARE = 0.5
 """Which part of the free memory what is kept may take."""
 
@@ -62,6 +67,7 @@ class Products:
         self.wide = not is_narrow(function.graph)
         self._tangents: list[Any] | None = None
         self._slopes: list[Any] = []
+        self._values: list[float] = []
         with jax.enable_x64(True):
             self._point = tuple(widen(p) for p in function.parameters)
 
@@ -141,8 +147,17 @@ class Products:
     def _linearized(self) -> list[Any]:
         if self._tangents is None:
             found = [self._own.linearized(tuple(p.parameters), p.data) for p in self.parts]
-            self._slopes, self._tangents = [g for g, _ in found], [tangent for _, tangent in found]
+            self._slopes, self._tangents = [g for _, g, _ in found], [tangent for *_, tangent in found]
+            self._values = [float(value) for value, *_ in found]
         return self._tangents
+
+    @property
+    def value(self) -> float:
+        """The function's value, in its own arithmetic."""
+        if not self.linearized:
+            return float(self.function.value(self.function.parameters))
+        self._linearized()
+        return float(np.mean(self._values))
 
     @property
     def slopes(self) -> Array | None:
@@ -170,6 +185,27 @@ class Products:
     def rounding(self, vector: Array) -> float:
         """|H v in the program's arithmetic - H v in float64| for a unit vector: what a search may be off by."""
         return 0.0 if self.size <= SMALL else length(self.own(vector) - self.exact(vector))
+
+    @cached_property
+    def stopped(self) -> Finding | None:
+        """QED101, or QED107 where it is declared, where what stands behind a stop_gradient bends the values too."""
+        sites = stops(self.function)
+        wide = self.wide and self.size <= SMALL
+        with jax.enable_x64(True) if wide else nullcontext():
+            if not sites or not cuts(self.function, programs(self.function, wide=wide).moved):
+                return None
+        unit = np.random.default_rng(0).standard_normal(self.size)
+        unit /= np.linalg.norm(unit)
+        here, whole = self.exact(unit), Products(of_values(self.function)).exact(unit)
+        apart, most = length(here - whole), max(length(here), length(whole))
+        if apart <= (SAME if self.wide else SAME_NARROW) * most:
+            return None
+        text = (
+            f"what stands behind a stop_gradient is held constant here: a random unit vector is taken to one of length "
+            f"{length(here):.4g}, by the Hessian of the values to one of length {length(whole):.4g}, and the two are "
+            f"{apart:.4g} apart"
+        )
+        return Finding("QED107" if all(site.marked for site in sites) else "QED101", text, sites[0].span)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -276,6 +312,12 @@ def too_large_to_form(function: Function, k: int, vectors: int) -> tuple[Finding
         f"{in_words(size / function.size)}"
     )
     return (Finding("QED701", text),)
+
+
+def sized(findings: Sequence[Finding]) -> tuple[Reason, ...]:
+    """What is said of sizes, as a reason of the answer, where it heads what was found."""
+    sizes = [f for f in findings[:1] if f.code in ("QED701", "QED703")]
+    return tuple(Reason("size", text=finding.message, role="size") for finding in sizes)
 
 
 def room_for(function: Function, vectors: int, itemsize: int) -> None:

@@ -28,6 +28,7 @@ from qed.calculus.hessian import hessian_product
 from qed.calculus.spectra.convolutions import unfolded
 from qed.calculus.spectra.flattened import Flattened, is_stacked
 from qed.calculus.spectra.layouts import laid_out
+from qed.calculus.stopped import Opened, WideOpened
 from qed.certificates.fingerprint import fingerprint
 from qed.domains.widened import Widened, widen
 from qed.graph.function import Function
@@ -58,18 +59,26 @@ class Programs:
 
     Args:
         value: the function.
+        moved: (parameters, data, by) -> value, where what stands behind a stop_gradient is changed by so much.
         equations: how many it has, calls entered.
         convolutions: whether some of them are convolutions.
         unfold: whether the linearised product keeps copies for those.
     """
 
     def __init__(
-        self, value: Callable[[Any, Any], Any], equations: int, convolutions: bool = False, unfold: bool = False
+        self,
+        value: Callable[[Any, Any], Any],
+        moved: Callable[[Any, Any, Any], Any],
+        equations: int,
+        convolutions: bool = False,
+        unfold: bool = False,
     ) -> None:
         gradient = jax.grad(value)
-        slopes = unfolded(gradient) if unfold else gradient
+        valued = jax.value_and_grad(value)
+        slopes = unfolded(valued) if unfold else valued
         self.gradient = jax.jit(gradient)
         self.value = jax.jit(value)
+        self.moved = jax.jit(moved)
         self.afresh = hessian_product(value, equations=equations)
         self._rooms: dict[Any, Room | None] = {}
         self._linearize = jax.jit(lambda p, d: _linearized(slopes, p, d))
@@ -85,7 +94,7 @@ class Programs:
     def _room(self, parameters: Any, data: Any) -> Room | None:
         lowered = self._linearize.lower(parameters, data)
         first = lowered.compile().memory_analysis()
-        _, tangent = jax.eval_shape(self._linearize, parameters, data)
+        *_, tangent = jax.eval_shape(self._linearize, parameters, data)
         second = self._apply.lower(tangent, parameters).compile().memory_analysis()
         if first is None or second is None:
             return None
@@ -93,7 +102,7 @@ class Programs:
         return Room(kept, int(max(first.temp_size_in_bytes, second.temp_size_in_bytes)))
 
     def linearized(self, parameters: Any, data: Any) -> Any:
-        """The gradient at a point, and its derivative there: a tree with its residuals."""
+        """The value at a point, the gradient, and its derivative there: a tree with its residuals."""
         return self._linearize(parameters, data)
 
     def apply(self, tangent: Any, vector: Any) -> Any:
@@ -101,9 +110,13 @@ class Programs:
         return self._apply(tangent, vector)
 
 
-def _linearized(slopes: Callable[[Any, Any], Any], parameters: Any, data: Any) -> tuple[Any, Any]:
-    found, tangent = jax.linearize(lambda p: slopes(p, data), parameters)
-    return found, laid_out(tangent, parameters)
+def _linearized(slopes: Callable[[Any, Any], Any], parameters: Any, data: Any) -> tuple[Any, Any, Any]:
+    def last(p: Any) -> tuple[tuple[Any, ...], Any]:
+        value, *found = jax.tree.leaves(slopes(p, data))
+        return tuple(found), value
+
+    found, tangent, value = jax.linearize(last, parameters, has_aux=True)
+    return value, found, laid_out(tangent, parameters)
 
 
 _PROGRAMS: OrderedDict[Any, tuple[Any, Programs]] = OrderedDict()
@@ -158,12 +171,17 @@ def _made(graph: Graph, free: Sequence[int], wide: bool, unfold: bool) -> Progra
     places = set(free)
     run = _wide(graph) if wide else Flattened()
 
-    def value(parameters: Any, data: Any) -> Any:
+    def joined(parameters: Any, data: Any) -> list[Any]:
         first, second = iter(parameters), iter(data)
-        inputs = [next(first) if i in places else next(second) for i in range(len(graph.inputs))]
-        return run(graph, inputs)[0]
+        return [next(first) if i in places else next(second) for i in range(len(graph.inputs))]
 
-    return Programs(value, graph.count(), convolves(graph), unfold)
+    def value(parameters: Any, data: Any) -> Any:
+        return run(graph, joined(parameters, data))[0]
+
+    def moved(parameters: Any, data: Any, by: Any) -> Any:
+        return (WideOpened(by) if wide else Opened(by))(graph, joined(parameters, data))[0]
+
+    return Programs(value, moved, graph.count(), convolves(graph), unfold)
 
 
 def _wide(graph: Graph) -> Callable[[Graph, Sequence[Any]], list[Any]]:
