@@ -18,7 +18,7 @@ import numpy as np
 
 from qed.graph.build import Node
 from qed.numerics.rewriting.recursion import readable
-from qed.numerics.rewriting.scales import constant_of
+from qed.numerics.rewriting.scales import chosen, constant_of
 from qed.numerics.rewriting.signs import MOVES, floating
 
 Monomial = tuple[tuple[int, int], ...]
@@ -226,10 +226,15 @@ class Terms:
 
 
 def spelled(node: Node) -> Node:
-    """What a node may be read as: the body of a smooth library call, or what an emitted node stands for."""
-    while node.ghost is not None and (node.equation is None or readable(node)):
-        node = node.ghost
-    return node
+    """What a node may be read as: the body of a smooth library call, what an emitted node stands for, a known case."""
+    while True:
+        case = chosen(node)
+        if case is not node:
+            node = case
+        elif node.ghost is not None and (node.equation is None or readable(node)):
+            node = node.ghost
+        else:
+            return node
 
 
 def logarithm_of(node: Node, read: Terms) -> Polynomial:

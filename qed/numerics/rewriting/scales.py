@@ -7,17 +7,29 @@ already.
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from qed.graph.build import Node
 from qed.numerics.rewriting.signs import MOVES, floating
 
+_COMPARED: Mapping[str, Callable[[float, float], bool]] = {
+    "eq": operator.eq,
+    "ge": operator.ge,
+    "gt": operator.gt,
+    "le": operator.le,
+    "lt": operator.lt,
+    "ne": operator.ne,
+}
+
 
 def constant_of(node: Node) -> float | None:
-    """The number, if a node is one constant number, however it is broadcast or converted.
+    """The number, if a node is one constant number, however it is broadcast or converted, or a sum of two whole ones.
 
     Example:
         >>> from qed.graph.build import Builder
@@ -26,9 +38,60 @@ def constant_of(node: Node) -> float | None:
     """
     while node.operation in MOVES or node.operation == "convert_element_type":
         node = node.children[0]
+    if node.operation in ("add", "sub"):
+        return _sum_of_whole(node)
     if node.operation != "constant" or np.size(node.value) != 1 or _no_number(node.dtype):
         return None
     return float(np.asarray(node.value).reshape(()))
+
+
+def _sum_of_whole(node: Node) -> float | None:
+    """The sum or difference of two whole numbers that are constants, as the count of elements less a correction is."""
+    a, b = (whole_number(child) for child in node.children)
+    if a is None or b is None:
+        return None
+    found = a + b if node.operation == "add" else a - b
+    return float(found) if _holds(node.dtype, found) else None
+
+
+def whole_number(node: Node) -> int | None:
+    """The whole number, if a node is one that is constant, and held exactly by every dtype it is converted to."""
+    dtypes = [node.dtype]
+    while node.operation in ("convert_element_type", "broadcast_in_dim", "reshape", "squeeze"):
+        node = node.children[0]
+        dtypes.append(node.dtype)
+    if node.operation != "constant" or np.size(node.value) != 1 or _no_number(node.dtype):
+        return None
+    number = float(np.asarray(node.value).astype(np.float64).reshape(()))
+    if not number.is_integer() or not all(_holds(dtype, int(number)) for dtype in dtypes):
+        return None
+    return int(number)
+
+
+def _holds(dtype: Any, number: int) -> bool:
+    """Whether a dtype has all whole numbers up to this one."""
+    if floating(dtype):
+        return abs(number) <= 2 ** (int(jnp.finfo(dtype).nmant) + 1)
+    if getattr(dtype, "kind", "") not in "iu":
+        return False
+    return int(np.iinfo(dtype).min) <= number <= min(int(np.iinfo(dtype).max), 2**53)
+
+
+def _counted(node: Node) -> float | None:
+    return _sum_of_whole(node) if node.operation in ("add", "sub") else whole_number(node)
+
+
+def chosen(node: Node) -> Node:
+    """The case of a choice that two constant numbers decide, as a library's check of a count does; else the node."""
+    if node.operation != "select_n" or len(node.children) != 3:
+        return node
+    predicate = node.children[0]
+    compare = _COMPARED.get(predicate.operation)
+    if compare is None or predicate.equation is None:
+        return node
+    a, b = (_counted(child) for child in predicate.children)
+    case = None if a is None or b is None else node.children[1 + compare(a, b)]
+    return case if case is not None and case.shape == node.shape and case.dtype == node.dtype else node
 
 
 def largest_of(node: Node) -> float:

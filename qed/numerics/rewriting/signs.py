@@ -208,7 +208,7 @@ def _of_arithmetic(name: str, signs: list[Sign], node: Node) -> Sign:
         case "clamp":
             return max(signs[0], min(signs[1:]))
         case "sub":
-            return _of_numbers(node)
+            return max(_of_numbers(node), _of_complement(node))
         case "mul" if node.children[0] is node.children[1]:
             return max(low, Sign.NONNEGATIVE)
         case "mul":
@@ -230,6 +230,33 @@ def _of_numbers(node: Node) -> Sign:
             return Sign.UNKNOWN
         numbers.append(np.asarray(child.value).reshape(()))
     return _of_constant(np.subtract(*numbers, dtype=np.float64))
+
+
+def _of_complement(node: Node) -> Sign:
+    """The sign of c - m for a number c >= 1 and a mask m, all of whose elements are in [0, 1]."""
+    number, mask = node.children
+    while number.operation in ("convert_element_type", "broadcast_in_dim", "reshape", "squeeze"):
+        number = number.children[0]
+    if number.operation != "constant" or np.size(number.value) != 1 or not floating(node.dtype):
+        return Sign.UNKNOWN
+    c = float(np.asarray(number.value).astype(np.float64).reshape(()))
+    if not (c >= 1 and _is_mask(mask)):
+        return Sign.UNKNOWN
+    return Sign.BOUNDED if c >= 2 else Sign.NONNEGATIVE
+
+
+def _is_mask(node: Node, depth: int = 3) -> bool:
+    """Whether a node is truth values as numbers, constants in [0, 1], or a choice between such."""
+    while node.operation in MOVES or node.operation == "convert_element_type":
+        node = node.children[0]
+    if node.operation == "constant":
+        value = node.value
+        sized = 0 < int(np.size(value)) <= _LARGE and _number(getattr(value, "dtype", np.dtype(float)))
+        numbers = np.asarray(value).astype(np.float64) if sized else np.full(1, np.nan)
+        return bool(np.all((numbers >= 0) & (numbers <= 1)))
+    if node.operation == "select_n" and depth:
+        return all(_is_mask(case, depth - 1) for case in node.children[1:])
+    return node.dtype == bool
 
 
 def _of_power(sign: Sign, exponent: int) -> Sign:
