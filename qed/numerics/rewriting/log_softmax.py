@@ -27,7 +27,7 @@ from qed.numerics.logspace import one_of_largest
 from qed.numerics.rewriting.difference_factory import exact_product
 from qed.numerics.rewriting.free_energy import TEMPERED_LOG_SOFTMAX, tempered_log_softmax
 from qed.numerics.rewriting.laws import Law
-from qed.numerics.rewriting.picks import along_rows, by_data, chain, picked_from, taken
+from qed.numerics.rewriting.picks import along_rows, by_data, chain, picked_from, position_in, taken
 from qed.numerics.rewriting.scales import source_of, unshifted
 
 if TYPE_CHECKING:
@@ -132,7 +132,10 @@ def entry(scales: Scales, form: Form) -> Node | None:
         return None
     u, axes = summed
     exponent = scales(u, axes)
-    index = _index(live[0].node, u) if exponent is None and len(u.shape) == 1 and not form.shape else None
+    index = None
+    if exponent is None and len(u.shape) == 1 and not form.shape:
+        index = _index(live[0].node, u)
+        index = position_in(scales.difference.builder, live[0].node, u) if index is None else index
     if index is not None:
         return _at(scales.difference, u, index)
     return _picked(scales, live[0].node, live[1].node, source, u, axes, exponent)

@@ -38,6 +38,7 @@ from qed.numerics.rewriting.complements import beside_one
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.expectations import expectation
 from qed.numerics.rewriting.forms import Form, Term, linear
+from qed.numerics.rewriting.log_complements import LOG_OTHERS, log_of_rest
 from qed.numerics.rewriting.log_softmax import LOG_SOFTMAX, entry
 from qed.numerics.rewriting.made_of_numbers import is_plain_number
 from qed.numerics.rewriting.magnitudes import Magnitudes, put_among_zeros
@@ -159,6 +160,9 @@ class Logarithms:
 
     def _log(self, node: Node) -> _Found | None:
         argument = node.children[0]
+        rest = log_of_rest(self.log, argument)
+        if rest is not None:
+            return rest, Form((Term(rest),), node.shape, laws=(LOG_OTHERS,)), "log"
         form = None if is_plain_number(argument) else self.log.gained(argument)
         if form is not None:
             return self._beside_one(argument, self._taken(form, node))

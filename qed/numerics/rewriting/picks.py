@@ -157,6 +157,20 @@ def _evaluated(builder: Builder, node: Node) -> np.ndarray:
         return np.asarray(builder.function([node], inputs, effects=False)(*zeros)[0])
 
 
+def position_in(builder: Builder, node: Node, row: Node) -> int | None:
+    """Which element of a vector a number is, both taken from one array at places that are known."""
+    base = picked_from(node)
+    size = math.prod(base.shape)
+    if math.prod(node.shape) != 1 or picked_from(row) is not base or not 0 < size <= LARGEST:
+        return None
+    numbers = np.arange(size).reshape(base.shape)
+    one, others = (_moved(builder, chain(each, base) or [], numbers, ()) for each in (node, row))
+    if one is None or others is None:
+        return None
+    (found,) = np.nonzero(others.reshape(-1) == one.reshape(()))
+    return int(found[0]) if len(found) == 1 else None
+
+
 def by_data(moves: Sequence[Node]) -> bool:
     """Whether moves take elements at places that are data, as labels are."""
     return any(move.children[1:] and not all(map(known, move.children[1:])) for move in moves)
@@ -174,4 +188,4 @@ def taken(builder: Builder, moves: Sequence[Node], value: Node) -> Node:
     return value
 
 
-__all__ = ["PICK", "along_rows", "by_data", "chain", "known", "picked_from", "places", "taken"]
+__all__ = ["PICK", "along_rows", "by_data", "chain", "known", "picked_from", "places", "position_in", "taken"]

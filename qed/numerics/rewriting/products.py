@@ -11,6 +11,7 @@ import numpy as np
 from qed.graph.build import Node
 from qed.numerics.rewriting import kernels, laws, stable
 from qed.numerics.rewriting.forms import Form, Term, linear
+from qed.numerics.rewriting.log_complements import log_beside
 from qed.numerics.rewriting.power_sums import log_of_share
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.signs import Sign
@@ -58,7 +59,8 @@ def _neg(log: Logarithm, node: Node) -> Form | None:
     if child.operation != "expm1":
         return None
     x = child.children[0]
-    value = log.emit(stable.LOG1MEXP, x)
+    beside = log_beside(log, x)
+    value = log.algebra.filled(beside, node.shape) if beside is not None else log.emit(stable.LOG1MEXP, x)
     return Form((Term(value),), node.shape, fragile=log.sign.varies(x), laws=(laws.SUB,))
 
 

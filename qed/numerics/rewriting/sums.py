@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from qed.graph.build import Node
 from qed.numerics.rewriting import kernels, laws, stable
 from qed.numerics.rewriting.forms import Form, Term, linear, together
+from qed.numerics.rewriting.log_complements import log_beside
 from qed.numerics.rewriting.picks import PICK, places
 from qed.numerics.rewriting.power_sums import log_of_sum
 from qed.numerics.rewriting.probabilities import BETWEEN, LOG_ERFC_BETWEEN, OTHER_TAIL
@@ -214,6 +215,9 @@ def complement(log: Logarithm, form: Form, like: Node) -> Form:
         terms = (Term(minus), *(t for t in form.terms if t is not tail))
         return replace(form, terms=terms, laws=together((OTHER_TAIL,), form.laws))
     entry = log.entry(form)
+    beside = None if entry is None else log_beside(log, entry)
+    if beside is not None:
+        return Form((Term(beside),), form.shape, fragile=True, laws=together((laws.SUB,), form.laws))
     value = log.emit(stable.LOG1MEXP, entry if entry is not None else log.whole(form, like))
     return Form((Term(value),), form.shape, fragile=True, laws=together((laws.SUB,), form.laws))
 
