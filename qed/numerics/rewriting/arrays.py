@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import laws, stable
 from qed.numerics.rewriting.averages import RUNNING
-from qed.numerics.rewriting.forms import Form, Term
-from qed.numerics.rewriting.log_product import LOG_POWERS, LOG_PRODUCT
+from qed.numerics.rewriting.forms import Form, Term, together
+from qed.numerics.rewriting.log_product import LOG_POWERS, LOG_PRODUCT, LOG_PRODUCT_NEAR_ONE
 from qed.numerics.rewriting.magnitudes import PUT, put_among_zeros
 from qed.numerics.rewriting.signs import MOVES, Sign, fills_with_nan, floating
+from qed.numerics.rewriting.sums import scaled
 
 if TYPE_CHECKING:
     from qed.numerics.rewriting.recursion import Logarithm
@@ -142,11 +143,29 @@ def _reduce_prod(log: Logarithm, node: Node) -> Form | None:
             spread = log.algebra.filled(x, child.shape), log.algebra.filled(exponent, child.shape)
             value = log.emit(LOG_POWERS, *spread, shape=node.shape, axes=axes)
             return log.single(node, value, law=laws.PROD_OF_POWERS)
+        found = scaled(log, child)
+        if found is not None and found[0] is not None:
+            return _weighted_prod(log, node, found[0], found[1])
+        near = None if log.builder.derivative else log.gap(child, log.algebra.number(1.0, child))
+        if near is not None:
+            near = log.algebra.filled(near, child.shape)
+            value = log.emit(LOG_PRODUCT_NEAR_ONE, child, near, shape=node.shape, axes=axes)
+            return log.single(node, value, law=laws.PROD_NEAR_ONE)
         value = log.emit(LOG_PRODUCT, child, shape=node.shape, axes=axes)
         return log.single(node, value, law=laws.SIGNED_PROD)
     form = log.plain(child)
     value = log.emit(stable.SUM, log.whole(form, child), shape=node.shape, axes=axes)
     return log.single(node, value, form, law=laws.PROD)
+
+
+def _weighted_prod(log: Logarithm, node: Node, weight: Node, form: Form) -> Form:
+    """log of prod(w exp(u)) = log prod(w) + sum(u), w of any sign."""
+    child, axes = node.children[0], tuple(node.params["axes"])
+    w, u = (log.algebra.filled(each, child.shape) for each in (weight, log.whole(form, child)))
+    product = log.emit(LOG_PRODUCT, w, shape=node.shape, axes=axes)
+    total = log.emit(stable.SUM, u, shape=node.shape, axes=axes)
+    used = together((laws.SIGNED_PROD, laws.PROD), form.laws)
+    return Form((Term(product), Term(total)), node.shape, laws=used)
 
 
 def _cumprod(log: Logarithm, node: Node) -> Form | None:

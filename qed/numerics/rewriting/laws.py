@@ -51,4 +51,5 @@ SCALED = Law(
 CARRY = Law("log(f(exp(l))) is carried instead of f(c)", "c > 0, which the start and each step show")
 PROD_OF_POWERS = Law("log(prod(a**b)) = sum(b log |a|)", "prod > 0, as for the original")
 SIGNED_PROD = Law("log(prod(m * 2**e)) = log(prod(m)) + sum(e) log(2)", "prod > 0, as for the original")
+PROD_NEAR_ONE = Law("log(prod(1 + v)) = sum(log1p(v))", "prod > 0, as for the original")
 FACTORS = Law("c after the loop = c before it times the factors of all steps", "always")

@@ -6,7 +6,9 @@ exact; the m are multiplied in groups too small to overflow, and split again. So
     log prod x  =  log m + e log 2,        m = prod m_i up to powers of two,
 
 has the rounding errors of the product, not those of a sum of logarithms, which are large beside it where the logarithms
-cancel. The result is NaN where the product is negative, as the logarithm is. Its derivative is d log prod x = sum dx/x.
+cancel. Factors near 1 of which the distance v from 1 is known, as that of 1 + r and of a / (a + b), add log1p(v), whose
+error is smaller still. The result is NaN where the product is negative, as the logarithm is. Its derivative is
+d log prod x = sum dx/x.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from qed.graph.build import Operation
+from qed.numerics import logspace
 from qed.numerics.rewriting.binary_exponents import mantissa_and_exponent
 
 
@@ -86,6 +89,30 @@ def log_powers(x: Any, exponent: Any, axes: tuple[int, ...]) -> Any:
     return found(x, jnp.asarray(exponent, x.dtype))
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def log_product_near_one(x: Any, v: Any, axes: tuple[int, ...]) -> Any:
+    """log of the product along axes of x = 1 + v, v known to more digits: the sum of log1p(v) where |v| < 1/2.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> v = jnp.array([1e-9, 2e-9, 1.0])
+        >>> print(log_product_near_one(1 + v, v, (0,)) == jnp.log(2.0), log_product_near_one(1 + v[:2], v[:2], (0,)))
+        True 3e-09
+    """
+    near = jnp.abs(v) < 0.5
+    of_near = jnp.sum(logspace.log1p(jnp.where(near, v, 0).astype(x.dtype)), axis=axes)
+    return (of_near + log_product(jnp.where(near, 1, x).astype(x.dtype), axes)).astype(x.dtype)
+
+
+@log_product_near_one.defjvp
+def _near_one_derivative(axes: tuple[int, ...], primals: Any, tangents: Any) -> tuple[Any, Any]:
+    x, v = primals
+    return log_product_near_one(x, v, axes), jnp.sum(tangents[0] / x, axis=axes)
+
+
+LOG_PRODUCT_NEAR_ONE = Operation(
+    "log_product_near_one", lambda x, v, axes: log_product_near_one(x, v, axes), whole=True
+)
 LOG_POWERS = Operation("log_of_powers", log_powers, whole=True)
 LOG_PRODUCT = Operation("log_product", lambda x, axes: log_product(x, axes), whole=True)
 """The same as an operation of a rewriting."""
