@@ -61,7 +61,7 @@ class _Crossing:
                 self.skip -= 1
                 continue
             self.series, self.turns = series, turns
-            self.place = _activation(context.equation, context.frame)
+            self.place = activation(context.equation, context.frame)
             return self._form(context.equation.primitive, given, made)
         return None
 
@@ -69,15 +69,15 @@ class _Crossing:
         """What the equation makes, by y."""
         arb = flint().arb
         if name == "tan":
-            return Term(self.side * _number(given)[0].sin(), Fraction(1), arb(0))
+            return Term(self.side * number_of(given)[0].sin(), Fraction(1), arb(0))
         if not self.turns:
             return Term(arb(self.side), Fraction(-1), arb(0))
-        value = _number(made)[0]
+        value = number_of(made)[0]
         sign = arb(1 if value > 0 else -1)
         return Near(sign, Term(-sign / (1 + abs(value)), Fraction(-2), arb(0)))
 
 
-def _activation(equation: Any, frame: Frame | None) -> tuple[Any, ...]:
+def activation(equation: Any, frame: Frame | None) -> tuple[Any, ...]:
     """Which time it is that an equation is walked: by the calls, steps and branches around it."""
     found: list[Any] = [id(equation)]
     while frame is not None:
@@ -93,17 +93,17 @@ def _watched(equation: Any, given: Any, made: Any, turns: bool) -> Any:
     """
     name = equation.primitive
     if turns:
-        value, series = _number(made), _number(given)
+        value, series = number_of(made), number_of(given)
         if name not in ("sin", "cos") or series is None or value is None or not (value[0] > 0 or value[0] < 0):
             return None
         return series.cos() if name == "sin" else series.sin()
     if name != "tan":
-        return _number(made)
-    series = _number(given)
+        return number_of(made)
+    series = number_of(given)
     return None if series is None else series.cos()
 
 
-def _number(values: Any) -> Any:
+def number_of(values: Any) -> Any:
     """The series of one number that is smooth on the cell, if it is one."""
     if len(values) != 1 or not isinstance(values[0], SeriesOfBalls) or values[0].shape or values[0].doubt:
         return None
@@ -194,7 +194,7 @@ def _at_ends(f: Traced, cell: Cell, crossing: _Crossing) -> list[Any]:
         tape: list[Entry] = []
         point = Cell(cell.anchor, t, t)
         Walker([BallSeries(1, BITS)], observe=tape.append).run(f.graph, placed(f, [point.line(BITS, 2, False)]))
-        entry = next((e for e in tape if _activation(e.equation, e.frame) == crossing.place), None)
+        entry = next((e for e in tape if activation(e.equation, e.frame) == crossing.place), None)
         if entry is None:
             raise NoOrder
         with precision(BITS, 2):

@@ -15,6 +15,7 @@ import numpy as np
 
 from qed.certificates.cells import BITS, Cell, by_slope, walked
 from qed.certificates.crossings import across
+from qed.certificates.flat import CANCELLING, series_of
 from qed.certificates.found import BOTH, Found, Unbounded, Undefined, infinity
 from qed.certificates.patience import on_time
 from qed.certificates.tails import Tails
@@ -281,10 +282,26 @@ class Part(Tails):
             found = self._series(cell)
         except CertificateError:
             found = self._range(cell)
-            return found if found.finite or not cell.tiny(SMALL) else self._across(cell)
+            if found.finite:
+                return found
+            if (closer := self._cancelling(cell)) is not None:
+                return closer
+            return self._across(cell) if cell.tiny(SMALL) else found
         if all(ball.rad() < abs(ball.mid()) or ball.is_zero() for ball in (found.mass, found.of_f)):
             return found
         return min(found, self._range(cell), key=self._lost)
+
+    def _cancelling(self, cell: Cell) -> Found | None:
+        """The integrals over a cell by series whose sums are narrower, if that bounds them."""
+        if self.cancelling or not any(equation.primitive in CANCELLING for equation in self.f.graph.walk()):
+            return None
+        self.cancelling = True
+        try:
+            return self._series(cell)
+        except CertificateError:
+            return None
+        finally:
+            self.cancelling = False
 
     def _across(self, cell: Cell) -> Found:
         """The integrals over a small cell on which they have no bound."""
@@ -327,10 +344,10 @@ class Part(Tails):
 
     def _logarithms(self, cell: Cell, whole: bool) -> list[Any]:
         """The series of f and u, at the middle or over the whole cell."""
-        return [
-            cell.series(traced, output, BITS, self.order + 1, whole, self.node)
-            for traced, output in ((self.f, 0), (self.u, self.output))
-        ]
+        pairs = ((self.f, 0), (self.u, self.output))
+        if whole and self.cancelling:
+            return [series_of(traced, output, cell, self.order + 1, self.node) for traced, output in pairs]
+        return [cell.series(traced, output, BITS, self.order + 1, whole, self.node) for traced, output in pairs]
 
     def _weighted(self, found: Sequence[Any]) -> tuple[Any, Any]:
         """The series of f exp(u - shift) and exp(u - shift)."""

@@ -7,6 +7,7 @@ is beyond is known narrowly; of an oscillation that would have to be cut into to
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from qed.certificates.cells import BITS, Cell, between_cuts, reach, walked
+from qed.certificates.flat import flat
 from qed.certificates.found import Found, infinity
 from qed.certificates.patience import on_time
 from qed.certificates.phases import FARTHEST, FINE, frequency_of, over_phases
@@ -55,6 +57,7 @@ class Tails:
     diverging: set[int]
     problems: dict[float, str]
     mass_alone: bool = False  # whether 1 is taken for the function in the infinite ends
+    cancelling: bool = False  # whether sums whose terms cancel were found beside a number
 
     def off(self, found: Found) -> float:
         """How much is not known of two integrals."""
@@ -184,9 +187,11 @@ class Tails:
         else:
             rest = Term(arb(side), Fraction(-1), arb(0))
             x = Near(arb(s), rest) if s else rest
-        weight = domain.exp(walked(self.u, domain, x, self.output, self.node))
+        weight = domain.exp(self._known(s, side, domain, partial(walked, self.u, domain, x, self.output, self.node)))
         jacobian = Term((-self.shift).exp(), Fraction(0 if s is None else -2), arb(0))  # x = s + 1/y, dx = dy / y^2
-        form = partial(domain.fixed, arb(1)) if self.mass_alone and s is None else partial(self.form, domain, x)
+        form = partial(self._known, s, side, domain, partial(self.form, domain, x))
+        if self.mass_alone and s is None:
+            form = partial(domain.fixed, arb(1))
         if isinstance(weight, Above):
             return form(), Above(domain.mul(weight.least, jacobian))
         weight = domain.mul(domain.as_term(weight), jacobian)
@@ -212,6 +217,21 @@ class Tails:
         if wave:
             return Found(over_phases(partial(self._forms, None, side), start, BITS, wave), mass)
         return Found(domain.integral(domain.mul(domain.as_term(f), weight)), mass)
+
+    def _known(self, s: float | None, side: int, domain: Tail, form: Callable[[], Any]) -> Any:
+        """A value of a tail; beside a number, where it is not known as it is written, with sums that cancel as powers."""
+        try:
+            return form()
+        except CertificateError:
+            if s is None or domain.instead is not None:
+                raise
+            domain.instead = flat(self.f, s, side, domain.start)
+            try:
+                found = form()
+            finally:
+                domain.instead = None
+            self.cancelling = True
+            return found
 
     def form(self, domain: Tail, x: Any) -> Any:
         """The function for all x of a tail."""

@@ -37,6 +37,7 @@ from qed.graph.graph import Atom, Equation
 from qed.graph.walk import Context
 
 Array = np.ndarray
+Closer = Callable[[Context, Sequence[Any]], Sequence[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +116,7 @@ class BallSeries(Enclosing):
         order: the highest power of t.
         bits: the precision.
         batch: how many axes stand in front of those of each array.
+        closer: what makes the outputs of an equation narrower, by its context and the outputs.
     """
 
     name = "ball series"
@@ -123,10 +125,11 @@ class BallSeries(Enclosing):
         *"igamma igammac polygamma regularized_incomplete_beta zeta atan2 erf_inv".split()
     }
 
-    def __init__(self, order: int, bits: int = 200, batch: int = 0) -> None:
+    def __init__(self, order: int, bits: int = 200, batch: int = 0, closer: Closer | None = None) -> None:
         super().__init__(batch)
         self.order = order
         self.bits = bits
+        self.closer = closer
 
     def constant(self, atom: Atom, array: Any) -> Any:
         """Constants; a series is taken as a new value."""
@@ -138,7 +141,8 @@ class BallSeries(Enclosing):
         with precision(self.bits, self.order + 1):
             found = super().apply(equation, inputs, context)
             bounds = context.others.get("ball ends:out", ())
-            return [self.within(value, known) for value, known in zip_longest(found, bounds[: len(found)])]
+            found = [self.within(value, known) for value, known in zip_longest(found, bounds[: len(found)])]
+            return found if self.closer is None else self.closer(context, found)
 
     def within(self, value: Any, known: Any) -> Any:
         """The series with its leading coefficient kept within bounds that another domain carries, if there are any."""

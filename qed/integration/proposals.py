@@ -101,9 +101,10 @@ def singular_near(place: float, shares: Sequence[Share]) -> float | None:
         inside = inside[~np.isin(inside, share.cuts)]
         bad = inside[~(np.isfinite(share.f(inside)) & np.isfinite(share.u(inside)))] if inside.size else inside
         if np.any(inside == 0.0):
-            return 0.0  # what is not finite nearer to the place may only be rounded to it
+            return 0.0
         if bad.size:
-            return float(bad[np.argmin(np.abs(bad - place))])
+            short = [x for x in rounded if x in bad]  # what is not finite beside it may only be rounded to it
+            return short[0] if short else float(bad[np.argmin(np.abs(bad - place))])
     return None
 
 
