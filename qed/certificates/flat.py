@@ -32,8 +32,8 @@ from qed.domains.ball_series import BallSeries, SeriesOfBalls
 from qed.domains.balls import between, objects
 from qed.domains.precision import flint, precision
 from qed.domains.tail_forms import Term
-from qed.graph.trace import Traced
 from qed.errors import CertificateError
+from qed.graph.trace import Traced
 from qed.graph.walk import Context, Entry, Unknown, Walker
 
 ORDER = 8

@@ -26,6 +26,7 @@ from qed.certificates.cells import walked
 from qed.certificates.found import BOTH, Found, Undefined, infinity
 from qed.certificates.integral_parts import BITS, value_on, weight_of
 from qed.certificates.patience import on_time
+from qed.certificates.raabe import from_first
 from qed.certificates.residue_classes import by_classes
 from qed.certificates.series_tails import compared, down, exponential, outgrows, unit, up
 from qed.certificates.waves import never, signs_of
@@ -34,7 +35,7 @@ from qed.domains.exact_growth import AtLeast, ExactGrowth
 from qed.domains.increments import Increments
 from qed.domains.one_number import Undecided
 from qed.domains.precision import flint
-from qed.domains.successive_ratio import LAWS, SuccessiveRatio
+from qed.domains.successive_ratio import LAWS, Factors, Ratio, SuccessiveRatio
 from qed.domains.tail import Tail
 from qed.domains.tail_forms import NoOrder, Term, power_of
 from qed.domains.tail_growth import Above
@@ -47,9 +48,9 @@ FIRST, LAST = 8, 2**18
 """The places from which a tail is tried: the first, and the last."""
 DIRECT = 64
 """Masses of so few places are added up one by one; of more, by the difference of two sums."""
-CLOSE, ENOUGH, EASY = 1e-14, 1e-10, 1000
+CLOSE, ENOUGH, EASY, SLOW = 1e-14, 1e-10, 1000, 2e-6
 """The radius that is aimed at where no room is given, in parts of the sum of the sizes: the first, or, behind so many
-ranges of f, the second."""
+ranges of f, the second; the last, where the tail is known by ratios that tend to 1."""
 SumData = tuple[str, tuple[float, ...], float, float, str, bool]
 """Family or '', parameters, first and last place, weight as a fraction's text, whether it is a probability."""
 
@@ -66,7 +67,7 @@ class Sum:
         self.first, self.last = int(first), last
         if self.family and self.family != "Counting":
             self._checked()
-        self.shift = flint().arb(0)
+        self.shift, self.slow = flint().arb(0), False
         self._masses: list[Any] = []
         self._sums: list[Any] = [flint().arb(0)]
 
@@ -119,7 +120,8 @@ class Sum:
                 or not _wide(total, tail)
                 or count >= CELLS
             ):
-                return best if best is not None and not total.of_f.is_finite() else self._share(total)
+                last = self._share(total) if best is None or total.of_f.is_finite() else best
+                return last if best is None or not best.rad() < last.rad() else best
         raise CertificateError(self.node, problem)
 
     def _starts(self) -> list[int]:
@@ -159,7 +161,7 @@ class Sum:
         size = abs(tail.of_f).upper()
         for item in waiting:
             size += abs(item[-1].of_f).upper()
-        close = CLOSE if count < EASY else ENOUGH
+        close = CLOSE if count < EASY else SLOW if self.slow else ENOUGH
         return bool(total.of_f.rad() <= close * size and total.mass.rad() <= close * abs(total.mass))
 
     def _shifted(self) -> None:
@@ -314,7 +316,7 @@ class Sum:
         """The same by the ratios of successive terms; None where they decide nothing."""
         law = LAWS.get(self.family)
         if law is None:
-            return None
+            return self._by_exact_ratios(start) if self.family in ("", "Counting") else None
         domain = SuccessiveRatio(start, BITS)
         try:
             f = domain.ratio(walked(self.f, domain, domain.argument(), 0, self.node))
@@ -329,6 +331,28 @@ class Sum:
             return None
         rest = self._value(0, start, start) * mass / (1 - most)
         return Found(flint().arb(0).union(rest), masses) if rest.is_finite() else None
+
+    def _by_exact_ratios(self, start: int) -> Found | None:
+        """The same where no law falls: terms and masses that are products of factorials, powers and lines."""
+        domain = SuccessiveRatio(start, BITS)
+        try:
+            f = weight = Ratio(Factors(flint().arb(0), (), Fraction(0)))
+            if not self.of_one:
+                f = domain.ratio(walked(self.f, domain, domain.argument(), 0, self.node))
+            if not self.family:
+                weight = domain.exponential(walked(self.f, domain, domain.argument(), self.output, self.node))
+        except (CertificateError, Undecided):
+            return None
+        if not (weight.exact and start > 0):
+            return None
+        mass = flint().arb(1) if self.family else (self._value(self.output, start, start) - self.shift).exp()
+        masses = from_first(weight, start, mass)
+        both = Ratio(f.step * weight.step, f.sign, f.exact)
+        found = from_first(both, start, mass if self.of_one else self._value(0, start, start) * mass)
+        if found is None or (masses is None and self.probability):
+            return None
+        self.slow = True
+        return Found(found, flint().arb.pos_inf() if masses is None else masses)
 
     def _by_forms(self, start: int) -> Found:
         """The same by the forms of the function."""

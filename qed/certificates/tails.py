@@ -219,7 +219,7 @@ class Tails:
         return Found(domain.integral(domain.mul(domain.as_term(f), weight)), mass)
 
     def _known(self, s: float | None, side: int, domain: Tail, form: Callable[[], Any]) -> Any:
-        """A value of a tail; beside a number, where it is not known as it is written, with sums that cancel as powers."""
+        """A value of a tail; beside a number, where it is not known as written, with sums that cancel as powers."""
         try:
             return form()
         except CertificateError:

@@ -3,11 +3,12 @@
 Of f(k) = a exp(c k) prod (m_i k + b_i)^n_i prod Gamma(m_i k + b_i)^n_i with whole m_i >= 0 the ratio is rational, since
 Gamma(m (k + 1) + b) / Gamma(m k + b) = prod_{j < m} (m k + b + j); so it is of k! and of binomial coefficients, and
 
-    (x + m)^(y + l) / x^y = (x + m)^l exp(y log(1 + m/x)),      m y / (x + m) <= y log(1 + m/x) <= m y / x
+    (x + m)^(y + l) / x^y = (x + m)^l exp(y log(1 + 1/w)),      w = x / m,      w / (w + 1) <= w log(1 + 1/w) <= 1
 
-bounds it of k^k. With the factors of a law's ratio it is C k^D prod (1 + a_i / k)^n_i, each factor between 1 and what
-it is at K: terms of which it is at least 1 never fall, terms of which it is at most r < 1 have at most the sum
-f(K) / (1 - r) (d'Alembert's ratio test). Of a sum of positive values with such ratios the larger one is a lower bound.
+bounds it of k^k, as y is l w and a number. With the factors of a law's ratio it is C k^D prod (1 + a_i / k)^n_i, each
+factor between 1 and what it is at K: terms of which it is at least 1 never fall, terms of which it is at most r < 1
+have at most the sum f(K) / (1 - r) (d'Alembert's ratio test). Of a sum of positive values with such ratios the larger
+one is a lower bound.
 Reference: Knopp, *Theory and Application of Infinite Series*, Blackie 1951, section 14.
 """
 
@@ -37,29 +38,38 @@ class Number:
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """The positive number exp(rate) prod (m k + b)^n with m > 0: what one step makes of a value.
+    """The positive number exp(rate) prod (m k + b)^n with m >= 0: what one step makes of a value.
 
     Args:
         rate: a ball, or of what is only bounded one that holds it for all k.
         lines: the triples m, b, n, with m k + b > 0 for all k >= K.
+        exact: where it is known, the rate less the sum of l w log(1 + 1/w) over the growths.
+        growths: the pairs l, w - k.
     """
 
     rate: Any
     lines: tuple[tuple[Fraction, Fraction, Fraction], ...] = ()
+    exact: Fraction | None = None
+    growths: tuple[tuple[Fraction, Fraction], ...] = ()
 
     def __mul__(self, other: Factors) -> Factors:
-        return Factors(self.rate + other.rate, (*self.lines, *other.lines))
+        exact = None if self.exact is None or other.exact is None else self.exact + other.exact
+        return Factors(self.rate + other.rate, (*self.lines, *other.lines), exact, (*self.growths, *other.growths))
 
     def power(self, n: Fraction) -> Factors:
         """The n-th power."""
-        return Factors(self.rate * ball_of(n), tuple((m, b, n * k) for m, b, k in self.lines))
+        lines = tuple((m, b, n * k) for m, b, k in self.lines)
+        exact = None if self.exact is None else self.exact * n
+        return Factors(self.rate * ball_of(n), lines, exact, tuple((n * y, beta) for y, beta in self.growths))
 
     def between(self, start: int) -> tuple[Any, Any]:
         """What it is at least and at most, for all k >= start; 0 or infinity where it falls or grows without end."""
         arb = flint().arb
         apart: dict[Fraction, Fraction] = {}  # of the factors (1 + a / k)^n
-        low = high = self.rate + sum((ball_of(n) * ball_of(m).log() for m, _, n in self.lines), arb(0))
+        low = high = self.rate + sum((ball_of(n) * ball_of(m or b).log() for m, b, n in self.lines), arb(0))
         for m, b, n in self.lines:
+            if not m:
+                continue
             apart[b / m] = apart.get(b / m, Fraction(0)) + n
         for a, n in apart.items():
             here = ball_of(n) * ball_of(1 + a / start).log()
@@ -74,9 +84,10 @@ class Factors:
 
 @dataclass(frozen=True, eq=False)
 class Logarithm:
-    """A value whose exp is multiplied by factors when k grows by 1."""
+    """A value whose exp is multiplied by factors when k grows by 1; the logarithm of a line, if there is one."""
 
     step: Factors
+    of: Line | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +143,7 @@ class SuccessiveRatio(OneNumber):
         if isinstance(x, Ratio):
             return x
         if (number := _number(x)) is not None and (number > 0 or number < 0):
-            return Ratio(Factors(flint().arb(0)), 1 if number > 0 else -1)
+            return Ratio(Factors(flint().arb(0), (), Fraction(0)), 1 if number > 0 else -1)
         if isinstance(x, Line) and (x.m > 0 or x.m < 0):
             sign = 1 if x.m > 0 else -1
             return Ratio(self._moved(sign * x.m, sign * x.b, Fraction(1)), sign)
@@ -150,9 +161,10 @@ class SuccessiveRatio(OneNumber):
             return self._gamma(xs[0])
         if name in ("log", "log1p"):
             one = Line(Fraction(0), Fraction(1))
-            return Logarithm(self._positive(self._added(xs[0], one) if name == "log1p" else xs[0]))
+            inner = self._added(xs[0], one) if name == "log1p" else xs[0]
+            return Logarithm(self._positive(inner), inner if isinstance(inner, Line) else None)
         if name == "exp":
-            return self._exponential(xs[0])
+            return self.exponential(xs[0])
         if name == "exp2":
             return self._power(Line(Fraction(0), Fraction(2)), xs[0])
         if name in ("integer_pow", "square"):
@@ -176,7 +188,7 @@ class SuccessiveRatio(OneNumber):
         """The step of (m k + b)^n, m > 0."""
         if not m * self.start + b > 0:
             raise Undecided
-        return Factors(flint().arb(0), ((m, b + m, n), (m, b, -n)))
+        return Factors(flint().arb(0), ((m, b + m, n), (m, b, -n)), Fraction(0))
 
     def _positive(self, x: Any) -> Factors:
         """The step of an exact positive value."""
@@ -191,11 +203,14 @@ class SuccessiveRatio(OneNumber):
         if not x.m * self.start + x.b > 0:
             raise Undecided
         lines = tuple((x.m, x.b + j, Fraction(1)) for j in range(int(x.m)))
-        return Logarithm(Factors(flint().arb(0), lines))
+        return Logarithm(Factors(flint().arb(0), lines, Fraction(0)))
 
-    def _exponential(self, x: Any) -> Ratio:
+    def exponential(self, x: Any) -> Ratio:
+        """exp of a value."""
+        x = line_of(x)
         if isinstance(x, Line | Number):
-            return Ratio(Factors(ball_of(x.m) if isinstance(x, Line) else flint().arb(0)))
+            rate = x.m if isinstance(x, Line) else Fraction(0)
+            return Ratio(Factors(ball_of(rate), (), rate))
         if isinstance(x, Logarithm):
             return Ratio(x.step)
         raise Undecided
@@ -208,15 +223,22 @@ class SuccessiveRatio(OneNumber):
         if (base := _number(x)) is not None:
             if not base > 0:
                 raise Undecided
+            if isinstance(x, Line):
+                return Ratio(Factors(flint().arb(0), ((Fraction(0), x.b, y.m),), Fraction(0)))
             return Ratio(Factors(ball_of(y.m) * base.log()))
-        if not isinstance(x, Line) or not x.m > 0 or not y.m > 0 or not y.m * self.start + y.b > 0:
+        if not isinstance(x, Line) or not x.m > 0 or not y.m:
             raise Undecided
-        step = self._moved(x.m, x.b, Fraction(1))  # refuses what is not positive from K on
-        k = ball_of(Fraction(self.start))
-        over, under = ball_of(x.m) * k + ball_of(x.b), ball_of(x.m) * (k + 1) + ball_of(x.b)
-        least = (ball_of(x.m) * (ball_of(y.m) * k + ball_of(y.b)) / under).union(ball_of(y.m))
-        most = (ball_of(x.m) * (ball_of(y.m) * k + ball_of(y.b)) / over).union(ball_of(y.m))
-        return Ratio(Factors(least.union(most), ((step.lines[0][0], step.lines[0][1], y.m),)))
+        self._moved(x.m, x.b, Fraction(1))  # refuses what is not positive from K on
+        return Ratio(self._grown(x, y))
+
+    def _grown(self, x: Line, y: Line) -> Factors:
+        """The step of x^y: (x + m)^l ((w + 1) / w)^(y - l w) exp(l w log(1 + 1/w)) with w = x / m."""
+        beta = x.b / x.m
+        rest = y.b - y.m * beta
+        lines = ((x.m, x.b + x.m, y.m + rest), (x.m, x.b, -rest))
+        first = ball_of(self.start + beta)
+        growth = (first / (first + 1)).union(flint().arb(1))
+        return Factors(ball_of(y.m) * growth, lines, Fraction(0), ((y.m, beta),))
 
     def _times(self, x: Any, by: Fraction) -> Any:
         if isinstance(x, Line):
@@ -236,9 +258,9 @@ class SuccessiveRatio(OneNumber):
         if None not in numbers:
             return Number(sum(numbers))
         if isinstance(x, Line | Number) and isinstance(y, Line | Number):
-            return Logarithm(self._exponential(x).step * self._exponential(y).step)
+            return Logarithm(self.exponential(x).step * self.exponential(y).step)
         if isinstance(x, Logarithm) or isinstance(y, Logarithm):
-            logs = [z if isinstance(z, Logarithm) else Logarithm(self._exponential(z).step) for z in (x, y)]
+            logs = [z if isinstance(z, Logarithm) else Logarithm(self.exponential(z).step) for z in (x, y)]
             return Logarithm(logs[0].step * logs[1].step)
         one, other = self.ratio(x), self.ratio(y)
         if one.sign != other.sign:
@@ -253,6 +275,9 @@ class SuccessiveRatio(OneNumber):
         numbers = _number(x), _number(y)
         if None not in numbers:
             return Number(numbers[0] * numbers[1])
+        for one, other in ((x, y), (y, x)):
+            if isinstance(one, Line) and isinstance(other, Logarithm) and other.of is not None and other.of.m > 0:
+                return Logarithm(self._grown(other.of, one))
         for one, number in ((x, numbers[1]), (y, numbers[0])):
             if number is not None and isinstance(one, Line):
                 return Logarithm(Factors(ball_of(one.m) * number))

@@ -9,7 +9,7 @@ import pytest
 import qed
 from qed.certificates.cells import Cell
 from qed.certificates.flat import series_of, zeros
-from qed.domains.precision import flint, precision
+from qed.domains.precision import precision
 from qed.graph.trace import trace
 from qed.integration import measures
 
