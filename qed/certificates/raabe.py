@@ -48,12 +48,11 @@ class Expansion:
 def expansion(step: Factors) -> Expansion | None:
     """The logarithm of a ratio that is known exactly and tends to 1; None of any other.
 
-        >>> from fractions import Fraction as F
-        >>> from qed.certificates.raabe import expansion
-        >>> from qed.certificates.found import infinity
-    from qed.domains.successive_ratio import Factors, Ratio
-        >>> expansion(Factors(0, ((F(2), F(1), F(1)), (F(1), F(1), F(-1)), (F(0), F(2), F(-1))), F(0))).s
-        Fraction(-1, 2)
+    >>> from fractions import Fraction as F
+    >>> from qed.certificates.raabe import expansion
+    >>> from qed.domains.successive_ratio import Factors
+    >>> expansion(Factors(0, ((F(2), F(1), F(1)), (F(1), F(1), F(-1)), (F(0), F(2), F(-1))), F(0))).s
+    Fraction(-1, 2)
     """
     if step.exact is None or step.exact + sum(n for n, _ in step.growths) != 0:
         return None
