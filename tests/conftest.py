@@ -4,8 +4,10 @@ QED_LAW_EXAMPLES scales how many examples a law draws (1 by default; 0.1 is quic
 QED_REQUIRE_EXTRAS=1 makes a missing extra an error instead of a reason to skip; .ci/run sets it.
 """
 
+import gc
 import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,16 @@ def pytest_configure(config):
     if missing:
         message = f"QED_REQUIRE_EXTRAS=1 and these extras are not installed: {', '.join(missing)}"
         raise pytest.UsageError(message)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collecting makes hundreds of thousands of objects that stay; none of them is searched for garbage meanwhile."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(scope="session")
