@@ -57,7 +57,7 @@ from qed.optimization.proving import proved
 from qed.optimization.running import Ended, curvatures
 from qed.optimization.saturation import saturated
 from qed.optimization.solution import Ending, Verdict
-from qed.optimization.stopped import stopped_short
+from qed.optimization.stopped import creeping, stopped_short
 from qed.optimization.valleys import without_end
 from qed.optimization.wrong import wrong_aside, wrong_gradient
 
@@ -290,6 +290,8 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     if values[0] < -max(1e-8, case.rounding(len(values))) * abs(values[-1]) and falls(case, [vectors[:, 0]]):
         still = part.value is not None and str(part.value.kind) == "undecided" and case.left <= 1e-6 * abs(values[0])
         kind = Ending.SADDLE if still else Ending.NOT_STATIONARY
+        if not still and case.ended is not None and case.ended.how == "slow":
+            return creeping(case, ends)
         text = (
             f"Not a minimum: the gradient is {case.left:.3g}, the curvature along one direction {values[0]:.3g}, "
             "and f falls along it."

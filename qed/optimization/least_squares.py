@@ -38,6 +38,8 @@ LARGEST = 1 << 22
 """How many numbers J holds at most."""
 STEPS, FALL = 10, 0.01
 """Over how many steps f has to fall by which part, so that the matrix of first derivatives is kept."""
+MANY = 100
+"""Over how many trials f has to fall by a part `FALL`, so that a run goes on that has lost its first gradient."""
 LEFT = 1e-12
 """Which part of a sum of squares may be left where a run ends that does not halve it in `STEPS` steps."""
 
@@ -114,6 +116,36 @@ class Slow:
     def at_zero(self, f: float, tol: float) -> bool:
         """Whether f, at least 0, has no more than tol and a part `LEFT` of its first value left, and falls slowly."""
         return len(self.seen) > STEPS and f <= min(tol, LEFT * self.seen[0]) and f > 0.5 * self.seen[-1 - STEPS]
+
+
+class Creeping:
+    """Whether a run on a sum of squares creeps: f fell by less than `FALL` of itself in the last `MANY` trials.
+
+    It ends there once the gradient is no more than a given part of that of its start.
+
+    Example:
+        >>> run = Creeping()
+        >>> any(run.halted(1.0 / k, 1.0 / k, 1e-2) for k in range(1, 2 * MANY))  # f halves
+        False
+        >>> any(run.halted(1.0, 5e-3, 1e-2) for _ in range(MANY + 1))
+        True
+    """
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+        self.began = 0.0
+
+    def halted(self, f: float, size: float, part: float) -> bool:
+        """Take in a trial: the value of the point that the run has, the size of its gradient, and which part is little.
+
+        Never less than `part` itself is asked of the gradient.
+        """
+        self.began = self.began if self.seen else max(1.0, size)
+        self.seen.append(f)
+        if len(self.seen) <= MANY or size > part * self.began:
+            return False
+        before = self.seen[-1 - MANY]
+        return before - f < FALL * abs(before)
 
 
 def sum_of_squares(function: Function) -> SumOfSquares | None:

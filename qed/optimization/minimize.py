@@ -70,7 +70,8 @@ def minimize(
             updates of optax, as a transformation or a text such as 'adam:1e-2' or 'sgd:0.1,momentum=0.9,batch=8', which
             sees 8 rows of the args a step; with constraints 'uno-sqp', 'uno-ipm', 'slsqp' or 'trust-constr'. None
             chooses: with constraints one after the other, until residuals hold.
-        tol: for the largest part of the projected gradient; a run ends before where values and gradients are noise.
+        tol: for the largest part of the projected gradient; a run ends before where values and gradients are noise,
+            and on a sum of squares with a dear Hessian where f creeps and the gradient is tol times its first.
         max_steps: by default 1000 for Newton's method, updates of optax and compiled runs, 20000 for the others; where
             neither it nor a method is given and Newton's steps are spent, BFGS and others are tried from the start.
         starts: how many starts, the others drawn about x0 with seed 0; the lowest point found is returned.

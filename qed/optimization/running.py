@@ -21,7 +21,7 @@ import scipy.linalg
 from qed.optimization import momentum, newton, search
 from qed.optimization.bounds import Bounds
 from qed.optimization.hidden import hidden_gradient
-from qed.optimization.least_squares import Slow
+from qed.optimization.least_squares import Creeping, Slow
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.pieces import largest
 from qed.optimization.quasi_newton import FullMemory, Gradient, LimitedMemory
@@ -39,7 +39,7 @@ DENSE = 1000
 
 @dataclass(frozen=True, eq=False)
 class Ended:
-    """Where a run ended, and how: 'stationary', 'stuck', 'bottom', 'budget', 'away' or 'diverged'."""
+    """Where a run ended, and how: 'stationary', 'stuck', 'bottom', 'slow', 'budget', 'away' or 'diverged'."""
 
     here: Seen
     how: str
@@ -106,11 +106,14 @@ def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most:
     radius = max(1.0, 0.1 * float(np.linalg.norm(here.x)))
     held = objective.curvature.kind != "products"
     matrix, stall, slow, squares = None, Stall(), Slow(), held and objective.squares is not None
+    creeping = Creeping() if squares else None
     for taken in range(most):
         if small(objective, bounds, here, tol):
             return here, "stationary", taken
         if stall.halted(here.f, objective.sizes[-1], objective.noise(here.f)):
             return here, "stuck", taken
+        if creeping is not None and creeping.halted(here.f, objective.sizes[-1], tol):
+            return here, "slow", taken
         if held and matrix is None:
             squares = squares and not slow.halted(here.f)
             if objective.squares is not None and slow.at_zero(here.f, tol):

@@ -9,6 +9,8 @@ import numpy as np
 from qed.answer import Answer
 from qed.optimization.bottom import at_the_bottom
 from qed.optimization.edges import at_an_edge, kink_nearby
+from qed.optimization.least_squares import FALL, MANY
+from qed.optimization.pieces import largest
 from qed.optimization.point import Judged, as_tree, falls, units
 from qed.optimization.roundings import lost
 from qed.optimization.solution import Ending, Verdict
@@ -25,6 +27,8 @@ def stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
     bottom = at_the_bottom(case)
     if bottom is not None:
         return bottom
+    if case.ended is not None and case.ended.how == "slow":
+        return creeping(case, ends)
     if (case.ended is None or case.ended.how != "stationary") and (edge := at_an_edge(case)) is not None:
         return edge
     if case.ended is not None and case.ended.how == "budget":
@@ -50,6 +54,17 @@ def stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
         return case.says(Ending.NOISE_FLOOR, text, **dict[str, Any](ends))
     text = f"Undecided: the gradient is {case.left:.3g}, and no test told what the point is."
     return case.unknown(Ending.UNDECIDED, text, "a second derivative, or a better scaling", **dict[str, Any](ends))
+
+
+def creeping(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
+    """What is known of a point at which a run ended since f fell slowly and its first gradient was lost."""
+    began = "" if case.start is None else f", {case.left / largest(case.start.g):.2g} of that of the start"
+    bent = f"; curvatures lie between {ends['lowest']:.3g} and {ends['highest']:.3g}" if "lowest" in ends else ""
+    text = (
+        f"Undecided: f creeps. In the last {MANY} trials it fell by less than {FALL:.0%}, to {case.here.f:.6g}; the "
+        f"gradient is {case.left:.3g}{began}{bent}. How far below it can still come is not known."
+    )
+    return case.unknown(Ending.UNDECIDED, text, "a smaller tol, for a longer run", **dict[str, Any](ends))
 
 
 def _inward(case: Judged) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ import pytest
 import qed
 from qed.graph.function import read
 from qed.optimization.bounds import bounds_of
-from qed.optimization.least_squares import Slow, sum_of_squares
+from qed.optimization.least_squares import MANY, Creeping, Slow, sum_of_squares
 from qed.optimization.objective import Objective
 from qed.optimization.running import by_model
 
@@ -115,13 +115,13 @@ def test_where_the_second_term_is_as_dense_the_hessian_is_made_of_products(monke
     np.testing.assert_allclose(found, whole, rtol=0, atol=1e-12 * np.abs(whole).max())
 
 
+def model(x):
+    at = np.linspace(0.0, 1.0, 400)
+    return jnp.sum(x[::2] * x[1::2] / ((at[:, None] - np.linspace(0.0, 1.0, 20)) ** 2 + x[1::2] ** 2), axis=1)
+
+
 def test_a_run_on_squares_ends_where_less_than_the_tolerance_is_to_be_gained_slowly(monkeypatch):
     monkeypatch.setattr("qed.optimization.bottom.WORK", 0)  # ranges are not asked
-    at = np.linspace(0.0, 1.0, 400)
-
-    def model(x):
-        return jnp.sum(x[::2] * x[1::2] / ((at[:, None] - np.linspace(0.0, 1.0, 20)) ** 2 + x[1::2] ** 2), axis=1)
-
     with jax.enable_x64(True):
         data = np.asarray(model(0.3 + 0.1 * np.sin(np.arange(40.0))))
         start = 0.1 + 0.02 * np.cos(np.arange(40.0))
@@ -138,3 +138,23 @@ def test_a_sum_of_squares_goes_on_while_it_halves_or_more_than_the_tolerance_is_
         quick.halted(0.5**k)
     assert slow.at_zero(1e-13 * 0.99**20, 1e-6) and not slow.at_zero(1e-13 * 0.99**20, 1e-14)
     assert not slow.at_zero(2e-12, 1e-6) and not quick.at_zero(1e-13, 1e-6)
+
+
+def test_a_run_on_squares_that_creeps_ends_and_is_called_neither_a_minimum_nor_a_failure(monkeypatch):
+    monkeypatch.setattr("qed.optimization.least_squares.MANY", 15)
+    monkeypatch.setattr("qed.optimization.least_squares.FALL", 0.2)
+    with jax.enable_x64(True):
+        data = np.sign(np.sin(9 * np.linspace(0.0, 1.0, 400)))  # peaks grow and cancel to make a jump, and f creeps
+        start = 0.1 + 0.02 * np.cos(np.arange(40.0))
+        answer = qed.minimize(lambda x: 1e3 * jnp.sum((model(x) - data) ** 2), start, tol=1e-3)
+    assert str(answer.reason) == "undecided" and answer.unknown and not answer.proved
+    assert answer.counts["values"] < 300, answer.counts
+    assert "f creeps" in str(answer.headline or answer.claim) and "smaller tol" in answer.missing[0].settle
+
+
+def test_a_sum_of_squares_goes_on_while_it_falls_or_its_gradient_is_as_large_as_it_was():
+    falling, steep, creeping = Creeping(), Creeping(), Creeping()
+    steps = range(2 * MANY)
+    assert not any(falling.halted(0.999**k, 1e3 if k == 0 else 1e-9, 1e-3) for k in steps)  # by 10 % in MANY
+    assert not any(steep.halted(1.0, 1e3 if k == 0 else 1.1, 1e-3) for k in steps)
+    assert [creeping.halted(1.0, 1e3 if k == 0 else 0.9, 1e-3) for k in steps].index(True) == MANY
