@@ -20,6 +20,7 @@ import scipy.linalg
 
 from qed.optimization import momentum, newton, search
 from qed.optimization.bounds import Bounds
+from qed.optimization.factorisation import factorised
 from qed.optimization.hidden import hidden_gradient
 from qed.optimization.least_squares import Creeping, Slow
 from qed.optimization.objective import Objective, Seen
@@ -35,6 +36,8 @@ LONG = 30
 """After a search of more trials the noise of the values is measured."""
 DENSE = 1000
 """Up to so many free parameters the lowest curvature is asked."""
+FAR = 1e10
+"""The ball of the first trial where H is definite, which is Newton's step: how far the model holds is not known yet."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +127,8 @@ def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most:
         if squares and bounds.open:
             before, scale = scale, newton.scales(matrix, scale)
             radius = max(1.0, float(np.linalg.norm(scale * here.x))) if before is None else radius
-        move, predicted, inside = newton.step(objective, here, radius, matrix, bounds, scale)
+        far = not taken and scale is None and matrix is not None and factorised(matrix) is not None
+        move, predicted, inside = newton.step(objective, here, FAR if far else radius, matrix, bounds, scale)
         trial = objective.at(bounds.project(here.x + move))
         if np.isneginf(trial.f):
             return here, "away", taken
@@ -132,11 +136,14 @@ def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most:
             return here, "stuck", taken
         ratio = _ratio(objective, here, trial, predicted, bounds)
         length = float(np.linalg.norm(move if scale is None else scale * move))
-        if ratio < 0.25:
+        far = far and length > radius
+        if far:
+            radius = min(radius, 0.25 * length) if not ratio >= 0.25 else length if ratio <= 0.75 else 2.0 * length
+        elif ratio < 0.25:
             radius = 0.25 * min(radius, length) if np.isfinite(ratio) else 0.1 * min(radius, length)
         elif ratio > 0.75 and not inside:
             radius *= 2.0
-        if ratio > 1e-4:
+        if ratio > (0.25 if far else 1e-4):
             here, matrix = trial, None
         del trial, move
         if _far(here):
