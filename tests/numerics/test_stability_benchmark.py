@@ -20,7 +20,7 @@ def test_hamming_in_the_committed_result(record):
     assert [row["name"] for row in rows] == [core.name for core in HAMMING]
     assert all(row["after"] < row["before"] + 0.1 and row["points"] > 60 and row["seconds"] < 1 for row in rows)
     before, after = (statistics.mean(row[key] for row in rows) for key in ("before", "after"))
-    assert before > 25 and after < 8  # Herbie's published 2.4 is not reached
+    assert before > 25 and after < stability.HERBIE["after"]
 
 
 def right(row, system):
