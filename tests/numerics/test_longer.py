@@ -353,3 +353,12 @@ def test_a_multiple_of_a_unit_vector_is_scaled_far_from_all_probes():
     for size in (1e25, 1e-25):
         found = stable(jnp.array([1 * size, 2 * size, -0.1 * size], jnp.float32))
         assert np.allclose(found, np.sqrt(3 / 5.01) * np.array([1, 2, -0.1]), rtol=1e-6)
+
+
+def test_what_is_worse_at_some_points_and_milder_at_as_many_is_no_reason_to_keep_a_function_as_written():
+    """Where a result cancels, what is left of both is noise."""
+    noise, worse = Left(worse=5.5, milder=3.0, apart=30), Left(worse=5.5, milder=1.0, apart=30)
+    assert not noise.keeps(longer=False) and not noise.keeps(longer=True)
+    assert worse.keeps(longer=False) and worse.keeps(longer=True)
+    assert not Left(worse=5.5, mended=6.0, milder=1.0).keeps(longer=False)
+    assert Left(worse=5.5, milder=3.0, burst=1.0).keeps(longer=False)

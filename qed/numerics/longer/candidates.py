@@ -30,7 +30,7 @@ from qed.numerics.rewriting.signs import MOVES
 Range = tuple[float, float]
 ANYTHING: Range = (-math.inf, math.inf)
 SUMS = ("add", "add_any", "sub")
-STEEP = {"acos": 1, "acosh": 1, "asin": 1, "atanh": 1, "erf_inv": 1, "log": 1, "pow": 2}
+STEEP = {"acos": 1, "acosh": 1, "asin": 1, "atanh": 1, "erf_inv": 1, "log": 1, "one_minus_square": 1, "pow": 2}
 """What multiplies a relative error beside a regular point of its, and how many operands it has."""
 _SAME = MOVES | {"convert_element_type", "gather", "reduce_max", "reduce_min", "sort", "cummax", "cummin"}
 _JOINED = frozenset(["concatenate", "stack", "pad", "max", "min", "clamp"])

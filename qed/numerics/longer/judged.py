@@ -129,6 +129,8 @@ class Left:
         worse: it loses over `WRONG` bits, and the function fewer by over `MORE`; beside no zero.
         mended: the function loses over `BROKEN` bits or is no number, and the graph at most `WRONG`.
         apart: at how many points they differ by over `WRONG` bits, or one is no number.
+        milder: the function loses over `WRONG` bits, and the graph fewer by over `MORE`; beside no zero.
+        burst: the graph is no number, and the function is one.
     """
 
     wrong: float = 0.0
@@ -136,13 +138,19 @@ class Left:
     worse: float = 0.0
     mended: float = 0.0
     apart: int = 0
+    milder: float = 0.0
+    burst: float = 0.0
 
     def keeps(self, longer: bool) -> bool:
         """Whether the function as written loses less than the graph does, as far as these points show.
 
+        Where a result cancels, what is left of both is noise, and each of them loses less at about as many points.
+
         Args:
             longer: whether there are longer numbers, which are better where each of both is right at some points.
         """
+        if self.worse <= 2 * self.milder and not self.burst:
+            return False
         if longer:
             return self.worse >= FEW and not self.mended and self.wrong - self.worse < FEW
         return self.worse >= FEW and self.worse > self.mended
@@ -175,7 +183,7 @@ def left(
     true = truth([x[chosen] for x in points]) if len(chosen) else None
     if true is None:
         return Left(apart=len(suspected))
-    wrong, worse, better = [], [], []
+    wrong, worse, better, milder, bursts = [], [], [], [], []
     for i in real:
         ours, theirs = (_bits(x[i][chosen], true[i], i >= normwise) for x in (found, others))
         known = np.isfinite(_flat(true[i]))
@@ -183,16 +191,18 @@ def left(
         broken = (theirs > BROKEN) | ~np.isfinite(_flat(others[i][chosen]))
         wrong.append((ours > WRONG) & (broken | (ours > theirs + MORE)))
         worse.append(~burst & (lost | ((ours > WRONG) & (ours > theirs + MORE))))
+        milder.append(~lost & known & (burst | ((theirs > WRONG) & (theirs > ours + MORE))))
+        bursts.append(lost & ~burst)
         better.append(known & ~lost & broken & (ours <= WRONG))
     weight = len(suspected) / len(chosen)
     if not any(map(np.any, [*wrong, *worse])):
         return Left(mended=_most(better) * weight, apart=len(suspected))
     chance = _beside_zeros(short.function, [x[chosen] for x in points], [found[i][chosen] for i in real], real)
-    apart_from_zeros = [[each & ~beside for each, beside in zip(kind, chance, strict=True)] for kind in (wrong, worse)]
-    first, second, third, fourth = (
-        _most(kind) * weight for kind in (apart_from_zeros[0], wrong, apart_from_zeros[1], better)
-    )
-    return Left(first, second, third, fourth, len(suspected))
+    kinds = (wrong, worse, milder)
+    first, third, fifth = ([each & ~beside for each, beside in zip(kind, chance, strict=True)] for kind in kinds)
+    counted = [_most(kind) * weight for kind in (first, wrong, third, better, fifth)]
+    wrong_apart, beside, worse_apart, mended, milder_apart = counted
+    return Left(wrong_apart, beside, worse_apart, mended, len(suspected), milder_apart, _most(bursts) * weight)
 
 
 def _apart(found: Sequence[Any], others: Sequence[Any], normwise: int) -> np.ndarray:

@@ -41,7 +41,7 @@ from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.rewritten import Rewritten
 from qed.numerics.rewriting.signs import floating
 
-SUMS = frozenset(["sub", "add", "add_any"])
+SUMS = frozenset(["sub", "add", "add_any", "one_minus_square"])
 USED = SUMS | {"div", "log", "mul"}
 
 
@@ -143,6 +143,8 @@ class Differences:
 
     def _gone(self, difference: Difference, node: Node, polynomial: Polynomial) -> list[Monomial]:
         """Which terms of both sides of a sum cancel."""
+        if len(node.children) != 2:
+            return []
         left, right = (difference.terms(child) for child in node.children)
         return [m for m in left if m in right and 2 * abs(polynomial.get(m, 0)) < max(abs(left[m]), abs(right[m]))]
 

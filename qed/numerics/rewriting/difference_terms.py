@@ -296,6 +296,12 @@ def _integer_pow(terms: Terms, node: Node, children: list[Polynomial]) -> Polyno
     return {power_of(base[0], exponent): base[1] ** exponent}
 
 
+def _one_minus_square(terms: Terms, node: Node, children: list[Polynomial]) -> Polynomial | None:
+    """What newer versions of JAX have in the derivative of tanh."""
+    base = terms.factor(node.children[0], children[0])
+    return None if base is None else plus({ONE: Fraction(1)}, {power_of(base[0], 2): base[1] ** 2}, -1)
+
+
 _THROUGH = frozenset(["convert_element_type", "copy", "name"]) & (MOVES | {"convert_element_type"})
 _AS_WRITTEN = frozenset(["xlogy", "log_ratio_times"])
 """Emitted operations that change a derivative alone: they are read as the product that they stand for."""
@@ -307,5 +313,6 @@ _RULES = {
     "mul": _mul,
     "div": _div,
     "integer_pow": _integer_pow,
+    "one_minus_square": _one_minus_square,
     "square": _integer_pow,
 }
