@@ -171,7 +171,7 @@ def _large(case: Case, smooth: bool = False, certify: bool = True, prove: bool =
             bent = Products(case.values).exact(unit)
         except NotImplementedError:
             bent = np.zeros(len(unit))
-        common["rounding"] = explained(case.values, unit, bent, case.point)
+        common["rounding"] = explained(case.function, unit, bent, case.point)
         if size > common["rounding"]:
             return _not_critical(case, np.abs(slope) * (1 - 1e-9), None, common, certify)
     proved = sparse_point(case, common) if prove else None
@@ -238,7 +238,7 @@ def _at(
     bound = 0.0
     if gradient > 0:
         unit = here.gradient / gradient
-        bound = explained(case.values, unit, here.matrix @ unit, point)
+        bound = explained(case.function, unit, here.matrix @ unit, point)
     surely = np.maximum(np.maximum(here.slope.lower, -here.slope.upper), 0.0)
     common: dict[str, Any] = {"gradient": gradient, "rounding": bound}
     beside = None if found is None else _near(case, found, at, common, certify)
