@@ -17,6 +17,7 @@ from qed.certificates.cells import BITS, Cell, by_slope, walked
 from qed.certificates.crossings import across
 from qed.certificates.flat import CANCELLING, series_of
 from qed.certificates.found import BOTH, Found, Unbounded, Undefined, infinity
+from qed.certificates.gamma_sign import signs_read
 from qed.certificates.patience import on_time
 from qed.certificates.tails import Tails
 from qed.certificates.weights import fraction
@@ -61,7 +62,7 @@ class Part(Tails):
 
     def __init__(self, traced: Traced, part: Any, output: int, node: str, relative: bool = False) -> None:
         self.name, self.parameters, self.cuts, weight, self.probability = part
-        self.node, self.f = node, traced
+        self.node, self.f = node, signs_read(traced)
         self.weight = weight_of(weight, node)
         if len(self.cuts) < 2 or not all(a < b for a, b in zip(self.cuts, self.cuts[1:], strict=False)):
             raise CertificateError(node, "the cuts are not in order")
@@ -69,7 +70,7 @@ class Part(Tails):
         if self.name and family is None:
             raise CertificateError(node, f"{self.name} is no density")
         if family is None:
-            self.u, self.output = traced, output
+            self.u, self.output = self.f, output
         else:
             self._checked(family)
             self.u, self.output = family.traced(self.parameters), 0

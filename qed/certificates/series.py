@@ -24,6 +24,7 @@ import numpy as np
 
 from qed.certificates.cells import walked
 from qed.certificates.found import BOTH, Found, Undefined, infinity
+from qed.certificates.gamma_sign import signs_read
 from qed.certificates.integral_parts import BITS, value_on, weight_of
 from qed.certificates.patience import on_time
 from qed.certificates.raabe import from_first
@@ -60,7 +61,7 @@ class Sum:
 
     def __init__(self, traced: Traced, data: SumData, output: int, node: str, of_one: bool = False) -> None:
         self.family, self.parameters, first, last, weight, self.probability = data
-        self.node, self.f, self.output = node, traced, output
+        self.node, self.f, self.output = node, signs_read(traced), output
         self.weight, self.of_one = weight_of(weight, node), of_one  # whether f is known to be 1
         if not (float(first).is_integer() and (last == np.inf or float(last).is_integer()) and first <= last):
             raise CertificateError(node, f"{first!r} to {last!r} are no whole numbers in order")

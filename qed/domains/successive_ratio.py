@@ -19,11 +19,15 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, final
 
+import numpy as np
+
+from qed.domains.known import Known
 from qed.domains.line import Line, line_of
 from qed.domains.one_number import SAME, OneNumber, Undecided
 from qed.domains.precision import flint, precision
-from qed.domains.tail_forms import ball_of
+from qed.domains.tail_forms import ball_of, branch
 from qed.graph.graph import Equation
+from qed.graph.walk import Context
 
 LARGEST = 16
 """Whole m in Gamma(m k + b), and exponents, up to this size are taken apart."""
@@ -132,6 +136,27 @@ class SuccessiveRatio(OneNumber):
     def argument(self) -> Line:
         """k itself."""
         return Line(Fraction(1), Fraction(0))
+
+    def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
+        """The forms of an equation's outputs; a comparison of lines that holds for all k, or for none, is known."""
+        if equation.primitive in COMPARED and len(inputs) == 2:
+            try:
+                return (self._compared(equation.primitive, *map(line_of, inputs)),)
+            except Undecided:
+                return (self.unknown(equation, context),)
+        return super().apply(equation, inputs, context)
+
+    def choose(self, value: Any, count: int) -> int | None:
+        """Which branch is taken for all k."""
+        return branch(value, count) if isinstance(value, Known) else None
+
+    def _compared(self, name: str, x: Any, y: Any) -> Known:
+        if not isinstance(x, Line) or not isinstance(y, Line):
+            raise Undecided
+        m, first = x.m - y.m, (x.m - y.m) * self.start + x.b - y.b
+        if not ((m >= 0 and first > 0) or (m <= 0 and first < 0)):
+            raise Undecided
+        return Known(np.asarray(first > 0 if name in ("gt", "ge", "ne") else first < 0 and name != "eq"))
 
     def one(self, equation: Equation, inputs: Sequence[Any]) -> Any:
         """The form of an equation's output."""
@@ -309,6 +334,10 @@ ALONE = {
     "sqrt": lambda x: x.sqrt(),
 }
 """What is known of numbers that are the same for all k."""
+
+
+COMPARED = frozenset({"eq", "ge", "gt", "le", "lt", "ne"})
+"""Comparisons."""
 
 
 def _number(x: Any) -> Any:

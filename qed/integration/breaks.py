@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.certificates.certificate import placed
+from qed.certificates.gamma_sign import signs_read
 from qed.domains.widened import Widened, widen
 from qed.errors import QedError
 from qed.graph.calls import Inline
@@ -104,7 +105,7 @@ def breaks(traced: Traced, u: Callable[[Any], Any], ends: Sequence[float]) -> li
     """
     if len(ends) < 2 or not any(_turns(equation) for equation in traced.graph.walk()):
         return []
-    signature = _signature(traced)
+    signature = _signature(signs_read(traced))
     if signature is None:
         return []
     x = np.union1d(np.linspace(ends[0], ends[-1], GRID), ends)
