@@ -44,8 +44,10 @@ CANCELLING = frozenset({"add", "add_any", "sub"})
 Place = tuple[Any, ...]
 
 
-def flat(f: Traced, s: float, side: int, start: float) -> Callable[[Context, Sequence[Any]], Term | None]:
+def flat(f: Traced, s: float, side: int, start: float) -> Callable[[Context, Sequence[Any]], Term | None] | None:
     """What stands in the place of sums of f that are 0 of the second order or higher at s, for 0 < t <= 1 / start.
+
+    None where there are none.
 
     Args:
         f: the function.
@@ -64,7 +66,7 @@ def flat(f: Traced, s: float, side: int, start: float) -> Callable[[Context, Seq
     found = {
         place: Term(c * side**k, Fraction(-k), arb(0)) for place, (k, c) in zeros(f, s, side, start).items()
     }  # fmt: skip
-    return lambda context, inputs: found.get(activation(context.equation, context.frame))
+    return (lambda context, inputs: found.get(activation(context.equation, context.frame))) if found else None
 
 
 def zeros(f: Traced, s: float, side: int, start: float) -> dict[Place, tuple[int, Any]]:

@@ -25,6 +25,7 @@ from qed.graph.graph import Equation, Graph
 from qed.graph.trace import Traced, trace
 
 NAME = "gammasgn"
+_X64 = "jax_enable_x64"
 
 
 def _sign(x: Any) -> Any:
@@ -72,7 +73,7 @@ def _exact(graph: Graph) -> Graph | None:
     if kind not in ("float32", "float64"):
         return None
     own = fingerprint(graph)
-    return next((exact for known, exact in _graphs(kind, bool(jax.config.jax_enable_x64)) if known == own), None)
+    return next((exact for known, exact in _graphs(kind, bool(getattr(jax.config, _X64))) if known == own), None)
 
 
 @cache

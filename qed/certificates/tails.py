@@ -198,8 +198,20 @@ class Tails:
         return (weight if weight.b.is_zero() else form()), weight
 
     def _beyond(self, s: float | None, side: int, start: float, wave: Fraction | None = None) -> Found:
-        """The integrals over such a tail."""
+        """The integrals over such a tail; where their order is not known, with sums that cancel as powers."""
         domain = Tail(start, BITS)
+        try:
+            return self._over(domain, s, side, start, wave)
+        except NoOrder:
+            if s is None or (instead := flat(self.f, s, side, start)) is None:
+                raise
+            domain.instead = instead
+            found = self._over(domain, s, side, start, wave)
+            self.cancelling = True
+            return found
+
+    def _over(self, domain: Tail, s: float | None, side: int, start: float, wave: Fraction | None) -> Found:
+        """The integrals over the tail of a domain."""
         arb = flint().arb
         f, weight = self._forms(s, side, domain)
         if isinstance(weight, Above):
@@ -225,7 +237,9 @@ class Tails:
         except CertificateError:
             if s is None or domain.instead is not None:
                 raise
-            domain.instead = flat(self.f, s, side, domain.start)
+            if (instead := flat(self.f, s, side, domain.start)) is None:
+                raise
+            domain.instead = instead
             try:
                 found = form()
             finally:
