@@ -27,7 +27,7 @@ from qed.domains.precision import flint
 from qed.domains.successive_ratio import Factors, Ratio
 from qed.domains.tail_forms import ball_of
 
-SHIFTS = (Fraction(1), Fraction(4), Fraction(16))
+SHIFTS = tuple(map(Fraction, (1, 4, 16, 64, 256)))
 """The numbers d of the series 1 / (k - d) that terms are compared with."""
 LARGEST = 64
 """Exponents beyond this are not multiplied out."""

@@ -91,6 +91,7 @@ def test_a_constant_that_is_nearly_one_is_none():
         lambda k: jnp.exp(gammaln(k + 0.25) - gammaln(k + 1)),
         lambda k: -jnp.exp(k * jnp.log(k) - k - gammaln(k + 1)),
         lambda k: jnp.exp(betaln(k, 0.5)),
+        lambda k: jnp.exp(gammaln(k + 20.5) - gammaln(k + 21.5)),
         lambda k: jnp.exp(gammaln(k + 1)) * 2.0**-k,
     ],
 )
@@ -111,6 +112,11 @@ def test_a_finite_sum_by_ratios(fun, value):
     answer = qed.expect(fun, measures.Counting(1))
     assert answer.proved and answer.lower <= value <= answer.upper
     assert answer.upper - answer.lower < 1e-5 * value
+
+
+def test_a_border_that_is_seen_from_far_out():
+    answer = qed.expect(lambda k: jnp.exp(gammaln(k - 20.5) - gammaln(k - 19.5)), measures.Counting(30))
+    assert answer.proved and answer.value == np.inf  # 1 / (k - 20.5)
 
 
 def test_masses_by_ratios_are_a_law():
