@@ -194,11 +194,11 @@ def minimize(
 
 
 def _open(answer: Answer[Verdict], here: Seen, start: Seen) -> bool:
-    """Whether no test told what the point is; or it is flat and high, as a plateau beside a valley is."""
+    """Whether no test told what it is, or a saddle was not left; or it is flat and high, as beside a valley."""
     if answer.value is None or answer.proved:
         return False
     kind = answer.value.kind
-    return kind is Ending.UNDECIDED or (kind is Ending.FLAT_MINIMUM and here.f > HIGH * abs(start.f))
+    return kind in (Ending.UNDECIDED, Ending.SADDLE) or (kind is Ending.FLAT_MINIMUM and here.f > HIGH * abs(start.f))
 
 
 def _decided(

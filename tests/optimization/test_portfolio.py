@@ -9,7 +9,8 @@ import qed
 from qed.calculus.sparse import full_hessian
 from qed.graph.function import read
 from qed.optimization.bounds import bounds_of
-from qed.optimization.objective import Objective
+from qed.optimization.minimize import _open
+from qed.optimization.objective import Objective, Seen
 from qed.optimization.portfolio import InUnits, elsewhere, solve
 from qed.optimization.running import run
 from qed.optimization.second_order import SecondOrder, second_order
@@ -136,3 +137,9 @@ def test_products_that_share_a_look_at_the_data_make_the_same_hessian(monkeypatc
     monkeypatch.setattr("qed.optimization.second_order.PATTERN", 0.0)
     monkeypatch.setattr("qed.optimization.second_order.sparse_hessian", lambda *asked, **more: pytest.fail("asked"))
     assert np.allclose(second_order(function).matrix(function.parameters), usual, rtol=1e-5)
+
+
+def test_a_saddle_that_was_not_left_is_open_to_other_methods():
+    answer = qed.verdict(lambda x: x[0] ** 5 + x[1] ** 2, jnp.zeros(2))
+    here = Seen(np.zeros(2), 0.0, np.zeros(2))
+    assert answer.kind == "saddle" and answer.measured and _open(answer, here, here)
