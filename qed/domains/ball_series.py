@@ -38,6 +38,8 @@ from qed.graph.walk import Context
 
 Array = np.ndarray
 Closer = Callable[[Context, Sequence[Any]], Sequence[Any]]
+MANY = 2000
+"""From so many products of numbers on matrices of balls are multiplied as matrices."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +50,13 @@ class SeriesOfBalls(Elements):
         series = flint().arb_series
         if isinstance(self.array, series):  # an element; NumPy would take it for the list of its coefficients
             object.__setattr__(self, "array", objects([self.array], ()))
-        array = each(lambda x: x if isinstance(x, series) else series([x]), np.asarray(self.array, object))
-        lost = marked(lambda x: any(c.is_nan() for c in x.coeffs()), array)
-        doubt = self.doubt | Doubt(lost if np.any(lost) else None)
+        array = np.asarray(self.array, object)
+        if not all([isinstance(x, series) for x in array.ravel()]):
+            array = each(lambda x: x if isinstance(x, series) else series([x]), array)
+        places = [i for i, x in enumerate(array.ravel()) for c in x.coeffs() if c.is_nan()]
+        lost = np.zeros(array.shape, bool)
+        lost.reshape(-1)[places] = True
+        doubt = self.doubt | Doubt(lost if places else None)
         object.__setattr__(self, "array", array)
         object.__setattr__(self, "doubt", doubt.shaped(array.shape, np.ones(array.shape, bool)))
 
@@ -274,7 +280,14 @@ class BallSeries(Enclosing):
         return marked(test, x.leading, y.leading), marked(opposite, x.leading, y.leading)
 
     def contract(self, x: SeriesOfBalls, y: SeriesOfBalls) -> SeriesOfBalls:
-        """Products of stacks of matrices."""
+        """Products of stacks of matrices; by a matrix of exact numbers coefficient by coefficient."""
+        found = _by_known(x, y, self.order)
+        if found is None:
+            across, along = (z.map(lambda a: np.swapaxes(a, -1, -2)) for z in (y, x))
+            turned = _by_known(across, along, self.order)
+            found = None if turned is None else turned.map(lambda a: np.swapaxes(a, -1, -2))
+        if found is not None:
+            return found
         wide_x = x.map(lambda a: a[..., :, None, :])
         wide_y = y.map(lambda a: np.swapaxes(a, -1, -2)[..., None, :, :])
         found = self.combine("mul", [wide_x, wide_y])
@@ -294,6 +307,34 @@ class BallSeries(Enclosing):
     def anyone(self, x: Any, shape: tuple[int, ...]) -> Any:
         """An undecided element is not smooth."""
         return self.lift(np.zeros(shape)).lost()
+
+
+def _by_known(x: SeriesOfBalls, y: SeriesOfBalls, order: int) -> SeriesOfBalls | None:
+    """x y, if x is one matrix of exact numbers and the product is not small: its coefficients are x times those of y.
+
+    >>> with precision(53, 2) as library:
+    ...     x = SeriesOfBalls.point(np.arange(1200.0).reshape(1, 40, 30))
+    ...     y = SeriesOfBalls(objects([library.arb_series([k, 1]) for k in range(60)], (2, 30, 1)))
+    ...     found = _by_known(x, y, 1)
+    ...     found.shape, found.array[1, 39, 0][0] == sum((1170 + k) * (30 + k) for k in range(30))
+    ((2, 40, 1), True)
+    """
+    rows, inner = x.shape[-2:]
+    if y.array.size * rows < MANY or x.array.size != rows * inner or x.doubt or y.doubt:
+        return None
+    if not all(len(s.coeffs()) <= 1 and s[0].is_exact() and s[0].is_finite() for s in x.array.ravel()):
+        return None
+    columns = np.moveaxis(y.array, -2, 0)
+    flat, shape = columns.reshape(inner, -1), columns.shape[1:]
+    library = flint()
+    matrix = library.arb_mat(rows, inner, [s[0] for s in x.array.ravel()])
+    parts = [
+        (matrix * library.arb_mat(inner, flat.shape[1], [s[k] for s in flat.ravel()])).entries()
+        for k in range(order + 1)
+    ]
+    found = objects([library.arb_series(list(c)) for c in zip(*parts, strict=True)], (rows, *shape))
+    found = np.moveaxis(found, 0, -2)
+    return SeriesOfBalls(found.reshape((*(1,) * (x.ndim - found.ndim), *found.shape)))
 
 
 def _before_the_point(x: Any, y: Any) -> Any:

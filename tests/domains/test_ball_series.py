@@ -10,7 +10,9 @@ import pytest
 from jax import lax
 
 from qed import facts
-from qed.domains.ball_series import BallSeries
+from qed.domains import ball_series
+from qed.domains.ball_series import BallSeries, SeriesOfBalls
+from qed.domains.balls import objects
 from qed.domains.forward import Unknown
 from qed.domains.precision import precision
 from qed.graph.trace import trace
@@ -116,3 +118,39 @@ def test_decided_orders_keep_their_derivatives():
 def test_of_a_program():
     found = series(lambda t: jnp.exp(jnp.sin(t)) / (1 + t * t), jnp.float32(0.0), 1.0, 0.0, 0.0)
     assert [float(found.array.item()[k]) for k in range(5)] == pytest.approx([1, 1, -1 / 2, -1, 3 / 8], abs=1e-15)
+
+
+def wide(draw, shape, degree):
+    """Series whose coefficients are balls of some width, and series of numbers in them."""
+    library, both = flint, ([], [])
+    for _ in range(int(np.prod(shape))):
+        numbers = draw.standard_normal(degree)
+        both[0].append(library.arb_series([library.arb(c, 1e-3) for c in numbers]))
+        both[1].append(library.arb_series([library.arb(c + 9e-4 * draw.uniform(-1, 1)) for c in numbers]))
+    return [SeriesOfBalls(objects(found, shape)) for found in both]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_product_by_a_known_matrix_contains_what_is_in_the_balls(turned, monkeypatch):
+    draw, domain = np.random.default_rng(3), BallSeries(2, batch=1)
+    with precision(200, 3):
+        matrix = SeriesOfBalls.point(draw.standard_normal((1, 40, 30)))
+        balls, inside = wide(draw, (3, 30, 2), 3)
+        swap = lambda z: z.map(lambda a: np.swapaxes(a, -1, -2)) if turned else z  # noqa: E731
+        pairs = [(swap(z), swap(matrix)) if turned else (matrix, z) for z in (balls, inside)]
+        quick = [domain.contract(*pair) for pair in pairs]
+        monkeypatch.setattr(ball_series, "MANY", np.inf)
+        slow = [domain.contract(*pair) for pair in pairs]
+        assert quick[0].shape == slow[0].shape == ((3, 2, 40) if turned else (3, 40, 2))
+        for found, other, number in zip(*(z.array.ravel() for z in (quick[0], slow[0], slow[1])), strict=True):
+            for k in range(3):
+                assert found[k].contains(number[k].mid()) and float(found[k].rad()) < 1.01 * float(other[k].rad())
+
+
+def test_what_is_not_smooth_stays_so_in_a_product_by_a_known_matrix():
+    with precision(200, 2) as library:
+        matrix = SeriesOfBalls.point(np.ones((1, 60, 40)))
+        rows = [library.arb_series([k, 1]) for k in range(40)]
+        rows[7] = library.arb_series([library.arb.nan(), 1])
+        for balls in (SeriesOfBalls(objects(rows, (1, 40, 1))), SeriesOfBalls.between(np.zeros((1, 40, 1)), 1.0)):
+            assert np.all(BallSeries(1, batch=1).contract(matrix, balls).doubt.undefined)
