@@ -236,15 +236,25 @@ def relative(u: Any, shift: Any) -> Any:
     return jnp.where(finite, u - shift, jnp.where(u == shift, 0.0, -jnp.inf).astype(u.dtype))
 
 
+def exp_below(u: Any, shift: Any) -> Any:
+    """exp(u - shift), what u - shift rounds off put back: it would count |u - shift| times."""
+    below = relative(u, shift)
+    of_shift = below - u
+    rest = jax.lax.stop_gradient((u - (below - of_shift)) - (shift + of_shift))
+    power = jnp.exp(below)
+    return (power + power * jnp.where(jnp.isfinite(rest), rest, 0)).astype(u.dtype)
+
+
 def sum_exp(u: Any, shift: Any, axes: tuple[int, ...]) -> Any:
     """sum exp(u - shift), between 1 and n for the shift of `largest`."""
-    return jnp.sum(jnp.exp(relative(u, jnp.expand_dims(shift, axes))), axis=axes)
+    return jnp.sum(exp_below(u, jnp.expand_dims(shift, axes)), axis=axes)
 
 
 def sum_exp_minus_one(u: Any, shift: Any, axes: tuple[int, ...]) -> Any:
     """sum exp(u - shift) - 1, the largest term being 1: the sum of the others, with all its digits."""
-    below = relative(u, jnp.expand_dims(shift, axes))
-    return jnp.sum(jnp.where(one_of_largest(u, axes), jnp.expm1(below), jnp.exp(below)), axis=axes)
+    shift = jnp.expand_dims(shift, axes)
+    of_largest = jnp.expm1(relative(u, shift))
+    return jnp.sum(jnp.where(one_of_largest(u, axes), of_largest, exp_below(u, shift)), axis=axes)
 
 
 def one_of_largest(u: Any, axes: tuple[int, ...]) -> Any:

@@ -121,7 +121,7 @@ def softmax(u: Any, axes: tuple[int, ...]) -> Any:
          [nan nan]]
     """
     shift = jnp.expand_dims(logspace.largest(u, axes), axes)
-    terms = jnp.exp(logspace.relative(u, shift))
+    terms = logspace.exp_below(u, shift)
     found = terms / jnp.sum(terms, axis=axes, keepdims=True)
     return jnp.where(shift == -jnp.inf, jnp.nan, found).astype(u.dtype)
 

@@ -53,7 +53,7 @@ def log_beside_softmax(u: Any, axes: tuple[int, ...]) -> Any:
     others = jnp.sum(jnp.where(most, 0, p), axis=axes, keepdims=True)
     largest, of_rest = (jnp.expand_dims(logspace.largest(each, axes), axes) for each in (u, rest))
     sums = [
-        jnp.sum(jnp.exp(logspace.relative(each, shift)), axis=axes, keepdims=True)
+        jnp.sum(logspace.exp_below(each, shift), axis=axes, keepdims=True)
         for each, shift in ((u, largest), (rest, of_rest))
     ]
     far = jnp.where(of_rest == -jnp.inf, -jnp.inf, of_rest - largest + jnp.log(sums[1]) - jnp.log(sums[0]))

@@ -68,9 +68,15 @@ def _weights(s: Any, index: int, factor: float, divides: bool) -> tuple[Any, Any
     largest = jnp.max(q)
     of_largest = jnp.max(jnp.where(q == largest, rest, -jnp.inf))
     largest, of_largest = jnp.where(jnp.isfinite(largest), largest, 0), jnp.where(jnp.isfinite(largest), of_largest, 0)
-    q, rest = q - largest, rest - of_largest
+    below = q - largest
+    of_q = below - q
+    rounded = (q - (below - of_q)) - (largest + of_q)
+    q, rest = below, rest - of_largest + jnp.where(jnp.isfinite(rounded), rounded, 0)
     small = jnp.abs(rest) < 1
-    power = jnp.exp(jnp.where(small, q, q + rest)) * jnp.exp(jnp.where(small, rest, 0))
+    power = jnp.exp(jnp.where(small, q, q + rest))
+    power = power + power * jnp.expm1(
+        jnp.where(small, rest, 0)
+    )  # a compiler makes exp(q + rest) of a product of the two
     terms = jnp.where(jnp.arange(s.shape[0], dtype=np.int32) == index, 0, power).astype(s.dtype)
     shift = jnp.where(hidden, jnp.inf, largest + of_largest).astype(s.dtype)
     return shift, terms, jnp.exp(-shift) + jnp.sum(terms)
