@@ -94,6 +94,8 @@ class Curvature(Forward):
     def numbers(self, array: Any) -> Array:
         """Concrete numbers as forms; infinities and NaN stay floats."""
         array = np.asarray(array)
+        if array.size > self.limit:
+            raise TooMany
         if array.dtype.kind not in "fiub":
             array = array.astype(np.float64)
         return objects([self._number(value) for value in array.ravel().tolist()], array.shape)

@@ -14,7 +14,7 @@ from typing import Any
 
 from qed import facts
 from qed.domains import curvature_choices, curvature_factors
-from qed.domains.curvature_identities import RULES, entropy, log_sum_exp
+from qed.domains.curvature_identities import RULES, entropy, log_sum_exp, one_and_exponential
 from qed.domains.curvature_terms import Atom, Form, Place, Terms
 from qed.domains.precision import precision
 
@@ -218,6 +218,8 @@ class Algebra(Terms):
         if atom is not None and atom[0].name == "exp":
             return self.multiply(x, self.unary("exp", self.scale(atom[0].args[0], -1)))
         own = x.single
+        if own is not None and own[0].name == "exp" and one_and_exponential(v) is own[0].args[0]:
+            return self.scale(self.unary("logistic", own[0].args[0]), own[1])
         if own is not None and own[0].name == "exp" and _is_sum_of_powers(v):  # a share of softmax, whatever its shift
             logarithm = self.log_sum_exp([(c, part.args[0]) for part, c in v.terms])
             return self.scale(self.unary("exp", self.subtract(own[0].args[0], logarithm)), own[1])

@@ -107,7 +107,14 @@ def _reciprocal(a: Algebra, card: facts.Card, x: Form) -> Form | None:
         u, c = a.normalised(x)
         if c != 1:
             return a.scale(a.image(card, u), 1 / c)
-    return None
+    exponent = one_and_exponential(x)
+    return None if exponent is None else a.unary("logistic", a.scale(exponent, -1))
+
+
+def one_and_exponential(x: Form) -> Form | None:
+    """The u of 1 + exp(u), or None."""
+    alone = len(x.terms) == 1 and x.terms[0][1] == 1 and x.constant == 1
+    return x.terms[0][0].args[0] if alone and x.terms[0][0].name == "exp" else None
 
 
 def _expanded(a: Algebra, x: Form) -> Form | None:

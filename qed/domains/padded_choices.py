@@ -42,6 +42,24 @@ def followed(equation: Any, inputs: Sequence[Any]) -> bool:
     return kinds == {"b"} if name not in COMPARISONS else all(is_real(atom.dtype) for atom in equation.inputs)
 
 
+def settled(equation: Any, inputs: Sequence[Any]) -> Any:
+    """What an equation about real numbers gives wherever they are: x != x is false, is_finite(x) true, max(-inf, x) x.
+
+    None for others, and where a number may have no value.
+    """
+    name, jets = equation.primitive, [x for x in inputs if not isinstance(x, Known)]
+    sure = all(not x.doubt and all(np.all(np.isfinite(end[0])) for end in x.parts) for x in jets[-1:])
+    if name in ("eq", "ne") and len(jets) == 2 and inputs[0] is inputs[1] and sure:
+        return Known(np.full(equation.outputs[0].shape, name == "eq"))
+    if name == "is_finite" and len(jets) == 1 and sure:
+        return Known(np.ones(equation.outputs[0].shape, bool))
+    if name in ("max", "min") and len(jets) == 2 and is_real(equation.outputs[0].dtype):
+        place = neutral(equation)
+        other = None if place is None else inputs[1 - place]
+        return other if other is not None and other.shape[2:] == equation.outputs[0].shape else None
+    return None
+
+
 def neutral(equation: Any) -> int | None:
     """Which operand of a maximum is the constant -inf (of a minimum, inf): the other one is the result."""
     far = -np.inf if equation.primitive == "max" else np.inf

@@ -127,6 +127,9 @@ class PaddedJets(Enclosing):
             known = super().rule(equation.primitive) is not None
             if known and facts.classify(equation.primitive) is not facts.Class.EFFECT:
                 return tuple(map(Known, Value().apply(equation, [x.array for x in inputs], context)))
+        settled = padded_choices.settled(equation, inputs)
+        if settled is not None:
+            return (settled,)
         if self.choices and padded_choices.followed(equation, inputs):
             values = self.aligned(inputs, context)
             return (PaddedJet(*padded_choices.ends(self, equation, values, context)),)

@@ -30,6 +30,7 @@ from qed.optimization.bounds import Bounds
 from qed.optimization.corner import in_the_corner, of_bounds
 from qed.optimization.edges import in_steps
 from qed.optimization.endless import endless
+from qed.optimization.everywhere import everywhere
 from qed.optimization.gain import near_by
 from qed.optimization.higher import by_higher, overall
 from qed.optimization.many import among_many
@@ -95,6 +96,7 @@ def judged(
     answer = endless(
         objective, bounds, asked, seen, with_code(_judged(objective, here, bounds, asked, ended, start, 0))
     )
+    answer = everywhere(objective, bounds, asked, answer)
     if not answer.measured or answer.recheck is not None or answer.value is None:
         return answer
     kind = answer.value.kind

@@ -194,9 +194,29 @@ UNDEFINED = {
     "times zero": lambda x: 0.0 * jnp.sqrt(x[0]),
     "largest": lambda x: jnp.maximum(1.0 / x[0], x[1]),
     "nan": lambda x: x[0] + jnp.nan,
-    "inf": lambda x: jnp.maximum(x[0], -jnp.inf),
+    "inf": lambda x: jnp.minimum(x[0], -jnp.inf),
     "large integers": lambda x: x[0] + (jnp.array(2**31 - 1) * 1.0),
 }
+
+
+GUARDED = {
+    "logaddexp": (lambda x: jnp.logaddexp(x[0], x[1]), lambda x: jnp.log(jnp.exp(x[0]) + jnp.exp(x[1]))),
+    "logsumexp": (jax.nn.logsumexp, lambda x: jnp.log(jnp.exp(x[0]) + jnp.exp(x[1]))),
+    "largest": (lambda x: jnp.maximum(-jnp.inf, x[0]), lambda x: x[0]),
+    "a NaN by chance": (lambda x: jnp.where(jnp.isnan(x[0]), 1.0, x[1]), lambda x: x[1]),
+}
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_guards_against_what_is_no_number_are_read_for_numbers(name):
+    guarded, plain = GUARDED[name]
+    low, high = np.array([[0.5, -0.75]]), np.array([[0.5625, -0.6875]])
+    found = PaddedBoxes(trace(guarded, np.zeros(2)))(low, high)
+    for point in (low, high, low / 2 + high / 2):
+        slopes = np.asarray(jax.grad(plain)(jnp.asarray(point[0])))
+        assert found.value[0][0] - 1e-6 <= plain(point[0]) <= found.value[1][0] + 1e-6
+        assert np.all(found.slopes[0][:, 0] - 1e-6 <= slopes) and np.all(slopes <= found.slopes[1][:, 0] + 1e-6)
+    assert np.all(np.isfinite(found.hessian))
 
 
 @pytest.mark.parametrize("name", UNDEFINED)

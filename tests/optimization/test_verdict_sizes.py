@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import qed
@@ -61,3 +62,25 @@ def test_a_constant_is_called_constant():
         assert "looks constant" in qed.minimize(fun, jnp.ones(2)).headline
         assert "looks constant" in qed.critical_point(fun, jnp.ones(2)).headline
     assert "looks constant" not in qed.minimize(lambda x: (x[0] - x[1]) ** 4, jnp.ones(2)).headline
+
+
+def test_a_measured_minimum_of_a_convex_loss_over_many_rows_is_the_global_one():
+    random = np.random.default_rng(0)
+    rows = random.standard_normal((1500, 8))
+    truth = (rows[:, 0] + random.logistic(size=1500) > 0) * 1.0
+    w = np.zeros(8)
+    for _ in range(8):  # Newton's method
+        p = 1 / (1 + np.exp(-rows @ w))
+        w = w - np.linalg.solve(rows.T @ (rows * (p * (1 - p))[:, None]), rows.T @ (p - truth))
+
+    def loss(w):
+        p = 1 / (1 + jnp.exp(-rows @ w))
+        return -jnp.mean(truth * jnp.log(p) + (1 - truth) * jnp.log(1 - p))
+
+    with jax.enable_x64(True):
+        answer = qed.verdict(loss, jnp.asarray(w))
+        assert str(answer.kind) == "minimum" and str(answer.headline).startswith(
+            "The global minimum, since f is convex"
+        )
+        whole = answer if answer.proved else answer.answers[-1]
+        assert whole.proved and whole.check()

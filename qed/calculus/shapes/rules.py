@@ -22,6 +22,7 @@ from qed.calculus.shapes.perspective import perspectives
 from qed.calculus.shapes.polynomials import polynomials
 from qed.calculus.shapes.ridges import shared
 from qed.calculus.shapes.single import BY_KIND
+from qed.domains.card_signs import Bounds
 from qed.domains.curvature_algebra import Algebra
 from qed.domains.curvature_line import Directions
 from qed.domains.curvature_proof import Step
@@ -53,7 +54,7 @@ class Rules:
         self.directions = Directions()
         self._memo: dict[tuple[str, int], Found] = {}
         self.formulas = Formulas(Interval())
-        self.enclosed: dict[Any, tuple[float, float]] = {}
+        self.enclosed: dict[Any, Bounds | None] = {}
 
     def _remembered(self, claim: str, form: Form, rule: Callable[[Form], Found]) -> Found:
         key = (claim, id(form))
