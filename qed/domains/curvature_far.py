@@ -29,6 +29,9 @@ def limit(a: Algebra, form: Form, end: Any) -> Any:
     >>> t = a.line(None, None)
     >>> limit(a, a.combine([(a.unary("exp", a.scale(a.unary("exp", t), -1)), -a.one)], 1), float("-inf"))
     0
+    >>> larger = a.maximum([a.unary("exp", t), a.unary("tanh", t), a.number(-2)])
+    >>> [limit(a, larger, float(end)) for end in ("-inf", "inf")]
+    [0, inf]
     """
     total: Any = form.constant
     for atom, c in form.terms:
@@ -52,7 +55,7 @@ def _of_atom(a: Algebra, atom: Atom, end: Any) -> Any:
         case "product":
             return _product(*xs)
         case "max":
-            return max(xs)
+            return _largest(xs)
     if any(x == math.inf for x in xs):
         return math.inf
     weights = [w for w, x in zip(atom.data, xs, strict=True) if not isinstance(x, float)]
@@ -71,6 +74,12 @@ def _of_card(a: Algebra, atom: Atom, x: Any) -> Any:
     if value is None or value.terms or atom.data.jumps:
         raise NoLimit
     return value.constant
+
+
+def _largest(xs: list[Any]) -> Any:
+    if math.inf in xs:
+        return math.inf
+    return max((x for x in xs if not isinstance(x, float)), default=-math.inf)
 
 
 def _product(x: Any, y: Any) -> Any:

@@ -2,7 +2,8 @@
 
 Proofs of the point itself, in balls, take too long for a function of many numbers (`qed.optimization.proving`); that
 the function is convex does not: f(y) >= f(x*) + grad f(x*)'(y - x*) >= f(x*) for all y and a minimum x* (Boyd and
-Vandenberghe, *Convex Optimization*, 2004, section 4.2.2).
+Vandenberghe, *Convex Optimization*, 2004, section 4.2.2). Where f is flat as far as was looked it may still fall too
+slowly to be seen, as exp(x) does for x = -800: there the headline says what follows if the point is a minimum.
 """
 
 from __future__ import annotations
@@ -49,11 +50,12 @@ def everywhere(
         unpredicted="it is a theorem",
         text=f"f is convex {where} (proved by rules of whole arrays), so that no point is lower than a minimum",
     )  # fmt: skip
+    told = "The global minimum" if answer.value.kind is Ending.MINIMUM else "Global if it is a minimum"
     part = Answer(f"f is convex {where}", Standing.PROVED, None, arithmetic="reals", certificate=proof)
-    told = str(answer.headline)
+    here = str(answer.headline)
     return replace(
         answer,
-        headline=f"The global minimum, since f is convex: {told[:1].lower()}{told[1:]}",
+        headline=f"{told}, since f is convex: {here[:1].lower()}{here[1:]}",
         reasons=(why, *answer.reasons),
         answers=(*answer.answers, part),
     )

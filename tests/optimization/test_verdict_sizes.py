@@ -84,3 +84,9 @@ def test_a_measured_minimum_of_a_convex_loss_over_many_rows_is_the_global_one():
         )
         whole = answer if answer.proved else answer.answers[-1]
         assert whole.proved and whole.check()
+
+
+def test_a_convex_loss_that_falls_too_slowly_to_be_seen_has_no_global_minimum_there():
+    with jax.enable_x64(True):
+        answer = qed.verdict(lambda w: jnp.sum(jnp.exp(w)), jnp.full(60, -800.0))
+    assert "since f is convex: a flat minimum" in answer.headline and "The global minimum" not in answer.headline
