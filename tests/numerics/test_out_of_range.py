@@ -71,3 +71,12 @@ def test_a_negative_product_of_powers_has_no_logarithm() -> None:
     np.testing.assert_allclose(stable(x[1], c)[0], np.log(0.125 * 0.3), rtol=1e-6)
     np.testing.assert_allclose(stable(x[0], np.float32([2.0, 0.0]))[0], np.log(0.25), rtol=1e-6)
     assert np.isnan(stable(x[0], np.float32([0.5, 1.0]))[0])
+
+
+def test_a_product_of_powers_with_a_zero_beside_a_negative_number_has_the_logarithm_of_zero() -> None:
+    x, c = np.float32([-0.5, 0.0]), np.float32([3.0, 2.0])
+    stable = rewrite(trace(lambda x, c: jnp.log(jnp.prod(x**c)), x, c).graph).function
+    assert stable(x, c)[0] == -np.inf == jnp.log(jnp.prod(x**c))
+    assert np.isnan(stable(x, np.float32([0.5, 2.0]))[0])
+    slope = jax.grad(lambda x, c: stable(x, c)[0])
+    assert np.isnan(slope(np.float32([-0.5, 2.0]), np.float32([0.5, 2.0]))[0])

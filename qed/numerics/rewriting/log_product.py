@@ -73,16 +73,18 @@ def log_powers(x: Any, exponent: Any, axes: tuple[int, ...]) -> Any:
 
     def value_of(x: Any, exponent: Any) -> Any:
         odd, whole = jnp.abs(jnp.fmod(exponent, 2)) == 1, exponent == jnp.round(exponent)
-        negative = (jnp.sum((x < 0) & odd, axis=axes) % 2 == 1) | jnp.any((x < 0) & ~whole, axis=axes)
         logs = jnp.where(exponent == 0, 0, exponent * jnp.log(jnp.abs(jnp.where(exponent == 0, 1, x))))
-        return jnp.where(negative, jnp.nan, jnp.sum(logs, axis=axes)).astype(x.dtype)
+        total = jnp.sum(logs, axis=axes)
+        negative = (jnp.sum((x < 0) & odd, axis=axes) % 2 == 1) & (total != -jnp.inf)  # the logarithm of -0 is -inf
+        return jnp.where(negative | jnp.any((x < 0) & ~whole, axis=axes), jnp.nan, total).astype(x.dtype)
 
     found = jax.custom_jvp(value_of)
 
     @found.defjvp
     def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
         x, exponent = primals
-        in_x = jnp.where(exponent == 0, 0, exponent / jnp.where(exponent == 0, 1, x)).astype(x.dtype)
+        base = jnp.where((x < 0) & (exponent != jnp.round(exponent)), jnp.nan, jnp.where(exponent == 0, 1, x))
+        in_x = (exponent / base).astype(x.dtype)
         in_exponent = jnp.log(jnp.where(x > 0, x, 1))  # as JAX has it for powers of 0
         return found(x, exponent), jnp.sum(in_x * tangents[0] + in_exponent * tangents[1], axis=axes)
 
