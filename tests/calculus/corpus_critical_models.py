@@ -58,8 +58,9 @@ def newton(fun, w, steps=20):
     """Where Newton's method ends in float64, as float32."""
     with jax.enable_x64(True):
         w = jnp.asarray(w, jnp.float64)
+        step = jax.jit(lambda w: w - jnp.linalg.solve(jax.hessian(fun)(w), jax.grad(fun)(w)))
         for _ in range(steps):
-            w = w - jnp.linalg.solve(jax.hessian(fun)(w), jax.grad(fun)(w))
+            w = step(w)
         return np.asarray(w, np.float32)
 
 

@@ -98,8 +98,8 @@ def log_product_near_one(x: Any, v: Any, axes: tuple[int, ...]) -> Any:
     Example:
         >>> import jax.numpy as jnp
         >>> v = jnp.array([1e-9, 2e-9, 1.0])
-        >>> print(log_product_near_one(1 + v, v, (0,)) == jnp.log(2.0), log_product_near_one(1 + v[:2], v[:2], (0,)))
-        True 3e-09
+        >>> print(f"{log_product_near_one(1 + v, v, (0,)):.6g} {log_product_near_one(1 + v[:2], v[:2], (0,)):.6g}")
+        0.693147 3e-09
     """
     near = jnp.abs(v) < 0.5
     of_near = jnp.sum(logspace.log1p(jnp.where(near, v, 0).astype(x.dtype)), axis=axes)
