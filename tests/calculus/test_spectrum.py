@@ -290,6 +290,10 @@ def test_what_a_stop_gradient_leaves_out_is_said(fun, size, codes):
     assert answer.measured and np.min(np.abs(held - answer.eigenvalues[0])) <= answer.errors[0] + 1e-4
     assert [finding.code for finding in answer.findings] == codes
     assert ("with what is stopped held constant" in answer.claim) == bool(codes)
+    if size == 2:
+        for more in (answer.trace, answer.value.blocks(), answer.value.gauss_newton(k=1)):
+            assert [finding.code for finding in more.findings] == codes
+            assert more.claim.startswith("with what stands behind a stop_gradient held constant") == bool(codes)
 
 
 def test_a_linear_function_and_dead_units_have_zero_eigenvalues():

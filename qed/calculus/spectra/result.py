@@ -14,6 +14,7 @@ from qed.calculus.spectra import told
 from qed.calculus.spectra.blocks import Block, blocks
 from qed.calculus.spectra.density import Density
 from qed.calculus.spectra.gauss_newton import GaussNewton, gauss_newton
+from qed.calculus.spectra.holding import holding
 from qed.calculus.spectra.products import Products
 
 Array = np.ndarray
@@ -47,22 +48,22 @@ class Spectrum:
 
     def density(self, probes: int = 10, steps: int = 60) -> Answer[Density]:
         """The distribution of all eigenvalues, from probes x steps products; the error is that of their mean."""
-        return told.distribution(self._product(), probes, steps, self.seed)
+        return self._holding(told.distribution(self._product(), probes, steps, self.seed))
 
     @cached_property
     def trace(self) -> Answer[float]:
         """The sum of all eigenvalues, within an interval that holds it with a probability of 99 %; 120 products."""
-        return told.trace(self._product(), self.seed)
+        return self._holding(told.trace(self._product(), self.seed))
 
     @cached_property
     def diagonal(self) -> Answer[Any]:
         """All H_ii as a tree like the argument, each within its interval with a probability of 99 %; 120 products."""
-        return told.diagonal(self._product(), self.tree, self.seed)
+        return self._holding(told.diagonal(self._product(), self.tree, self.seed))
 
     @cached_property
     def log_determinant(self) -> Answer[float]:
         """log det H within an interval of 99 %; UNKNOWN where not all curvatures are known to be positive."""
-        return told.log_determinant(self._product(), self.seed)
+        return self._holding(told.log_determinant(self._product(), self.seed))
 
     def condition(self, most: int = 200) -> Answer[float]:
         """The largest curvature over the smallest in size, from one run of Lanczos with at most `most` products.
@@ -70,7 +71,7 @@ class Spectrum:
         The value is a ratio that is taken; the error goes up to a bound that fails with a probability of 1e-6. UNKNOWN
         where curvatures are of both signs or the smallest cannot be told from 0.
         """
-        return told.condition(self._product(), most, self.seed)
+        return self._holding(told.condition(self._product(), most, self.seed))
 
     def gauss_newton(self, k: int = 5) -> Answer[GaussNewton]:
         """The largest eigenvalues of the Gauss-Newton matrix, and the largest of what the Hessian has beside it.
@@ -78,14 +79,17 @@ class Spectrum:
         UNKNOWN where the loss is no sum of squared errors, cross-entropies or Poisson losses of a network's values;
         where it is, the matrix is the Fisher information of that model.
         """
-        return gauss_newton(self._product(), k, self.seed)
+        return self._holding(gauss_newton(self._product(), k, self.seed))
 
     def blocks(self, most: int = 60) -> Answer[tuple[Block, ...]]:
         """The curvatures within each array or layer alone, beside those of the whole; QED307 where they differ in sign.
 
         Positive blocks do not make a minimum: a direction that changes two layers together may still be one of descent.
         """
-        return blocks(self._product(), most, self.seed)
+        return self._holding(blocks(self._product(), most, self.seed))
+
+    def _holding(self, answer: Answer[Any]) -> Answer[Any]:
+        return holding(answer, self._product())
 
     def _product(self) -> Products:
         if self.source is None:
