@@ -18,7 +18,7 @@ networks typically occurs at the edge of stability*, 2021.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,8 +38,9 @@ from qed.optimization.step import StepRule, parse
 from qed.optimization.stepping import curved, slow, trials
 from qed.optimization.stepping.batches import Batch, Floor
 from qed.optimization.stepping.beside import Beside, beside
+from qed.optimization.stepping.fields import Field, again, field_at, missing, told
 from qed.optimization.stepping.noise import Noise
-from qed.optimization.stepping.safe import safe_step
+from qed.optimization.stepping.safe import with_safe
 from qed.optimization.stepping.valleys import Valley
 from qed.optimization.updates import without_batch
 from qed.standing import Standing
@@ -149,6 +150,11 @@ def step_size(fun: Callable[..., Any], x: Any, *args: Any, optimizer: Any = None
         local = _local(rule, objective, start.g)
         if isinstance(local, Missing):
             return _unknown(function, local)
+        field = field_at(objective, start)
+        if field is not None:
+            return replace(
+                _of_field(objective, start, None if method else local, field), subject=function.title("parameter")
+            )
         product = _load(local, lambda v: objective.product(start.x, v))
         high = steepest(product, function.size, most=PRODUCTS, tolerance=1e-4, seed=seed)
         low = steepest(lambda v: -product(v), function.size, most=PRODUCTS, tolerance=1e-3, seed=seed)
@@ -165,7 +171,8 @@ def step_size(fun: Callable[..., Any], x: Any, *args: Any, optimizer: Any = None
         answer = _of_model(objective, start, method, high, low, seed)
         return replace(answer, subject=function.title("parameter"))
     answer = _answer(objective, start.x, local, high, low, seed)
-    answer = _with_safe(answer, fun, x, args, local)
+    if isinstance(local, StepRule) and not local.momentum and function.size <= PROVED_UP_TO:
+        answer = with_safe(answer, fun, x, args)
     plain = local if isinstance(local, StepRule) else None
     assert answer.value is not None
     more = beside(objective, (fun, x, args), plain, batch, high, low, answer.value.best, seed)
@@ -344,21 +351,6 @@ def _where(high: EigenPair, lowest: float, names: tuple[tuple[str, float], ...],
     )
 
 
-def _with_safe(
-    answer: Answer[StepSize], fun: Any, x: Any, args: Sequence[Any], rule: StepRule | LocalRule
-) -> Answer[StepSize]:
-    """The same with the step that is safe everywhere, where it is proved."""
-    plain = isinstance(rule, StepRule) and not rule.momentum
-    if not plain or answer.value is None or read(fun, x, *args).size > PROVED_UP_TO:
-        return answer
-    known = safe_step(fun, x, args)
-    if known is None:
-        return answer
-    safe, reason, found = known
-    value = replace(answer.value, safe=safe)
-    return replace(answer, value=value, reasons=(*answer.reasons, reason), answers=(found,))
-
-
 def _with(answer: Answer[StepSize], more: Beside) -> Answer[StepSize]:
     """The same with what is said beside it."""
     assert answer.value is not None
@@ -370,6 +362,18 @@ def _with(answer: Answer[StepSize], more: Beside) -> Answer[StepSize]:
         advice=(*answer.advice, *more.advice),
         missing=(*answer.missing, *more.missing),
     )
+
+
+def _of_field(objective: Objective, start: Seen, rule: StepRule | LocalRule | None, field: Field) -> Answer[StepSize]:
+    """The answer where the program's gradient is that of no function: by the eigenvalues of its derivative."""
+    if not isinstance(rule, StepRule) or rule.momentum or field.unanswered:
+        return _unknown(objective.function, missing(field))
+    text, values, reasons = told(field, objective, start, rule.rate)
+    return Answer(
+        text, Standing.MEASURED, StepSize(0.0, rate=rule.rate, tried=(), **values), reasons=reasons,
+        arithmetic=objective.function.dtype, headline=text[0].upper() + text[1:] + ".",
+        recheck=lambda: again(field, objective, start),
+    )  # fmt: skip
 
 
 def _of_model(

@@ -104,3 +104,25 @@ def test_bad_input_is_refused(fun, x, optimizer, code):
     with pytest.raises(QedError) as error:
         qed.step_size(fun, x, optimizer=optimizer)
     assert error.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("fun", "limit"),
+    [
+        (lambda w: 0.5 * (w[0] + 0.5 * w[1] - 1 - 0.9 * jax.lax.stop_gradient(2 * w[0] + w[1])) ** 2, 0.0),
+        (lambda w: w[0] * jax.lax.stop_gradient(w[1]) - w[1] * jax.lax.stop_gradient(w[0]) + 0.1 * w @ w, 0.4 / 1.04),
+        (lambda w: jnp.sum((w + jax.lax.stop_gradient(jnp.round(w) - w)) ** 2), None),
+        (lambda w: jnp.log(jnp.sum(jnp.exp(2 * w - jax.lax.stop_gradient(2 * jnp.max(w))))) + w @ w, None),
+    ],
+    ids=["temporal differences", "rotation", "straight through", "nothing left out"],
+)
+def test_where_the_gradient_is_of_no_function_the_field_decides(fun, limit):
+    at = jnp.array([0.3, -0.2])
+    answer = qed.step_size(fun, at, optimizer="sgd:0.1")
+    if limit is None:
+        assert answer.unknown == ("round" in str(jax.make_jaxpr(fun)(at)))
+        return
+    assert answer.measured and answer.upper == pytest.approx(limit, abs=1e-4) and answer.check()
+    for reason in answer.reasons[1:]:
+        assert reason.observed == pytest.approx(reason.predicted, rel=1e-2)
+    assert qed.step_size(fun, at, optimizer="sgd:0.1,momentum=0.9").unknown

@@ -6,6 +6,7 @@ f(w - s g) <= f(w) - s (1 - s L / 2) |g|^2        (the lemma of descent; Nestero
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -16,6 +17,15 @@ from qed.calculus.expanding.words import outward
 from qed.calculus.lipschitz import lipschitz
 from qed.errors import QedError
 from qed.standing import Standing
+
+
+def with_safe(answer: Answer[Any], fun: Any, x: Any, args: Sequence[Any]) -> Answer[Any]:
+    """The answer of `qed.step_size` with the step that is safe everywhere, where it is proved."""
+    known = safe_step(fun, x, args)
+    if known is None or answer.value is None:
+        return answer
+    safe, reason, found = known
+    return replace(answer, value=replace(answer.value, safe=safe), reasons=(*answer.reasons, reason), answers=(found,))
 
 
 def safe_step(fun: Any, x: Any, args: Sequence[Any]) -> tuple[float, Reason, Answer[Any]] | None:

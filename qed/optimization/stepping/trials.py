@@ -60,7 +60,7 @@ def _apart(rule: StepRule, curvature: float, step: float) -> float:
     return distance
 
 
-def _seen_apart(objective: Objective, x: Array, v: Array, rule: StepRule, step: float) -> float:
+def seen_apart(objective: Objective, x: Array, v: Array, rule: StepRule, step: float) -> float:
     """The same, of two runs that begin a little apart along v."""
     distance = objective.eps ** (1 / 3) * max(1.0, float(np.linalg.norm(x)))
     first, _ = tried_run(objective, x, rule, step, APART)
@@ -85,7 +85,7 @@ def apart(objective: Objective, x: Array, high: EigenPair, rule: StepRule, upper
     for share in (0.9, 1.1):
         step = share * upper
         predicted = _apart(rule, high.value, step)
-        seen = _seen_apart(objective, x, high.vector, rule, step)
+        seen = seen_apart(objective, x, high.vector, rule, step)
         found.append(
             Reason(
                 "two runs that begin a little apart along the stiffest direction",
