@@ -64,6 +64,7 @@ TABLE: dict[str, str] = {
     "_repr": "qed.report.value:one_line",
     "_rich": "qed.report.text:rich_console",
     "_text": "qed.report.text:text",
+    "_state": "qed.report.pickled:state",
     "_to_json": "qed.report.json:to_json",
 }
 

@@ -14,9 +14,10 @@ through qed/_lazy.py.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from qed import _lazy
@@ -201,6 +202,7 @@ class Answer(Generic[T_co]):
 
     What the answer lacks is looked up on its value: ``answer.kind`` is ``answer.value.kind``. Answers
     compare by identity, since their values may be arrays; compare ``to_json()`` to compare what they say.
+    An answer can be pickled; what it says comes back, and ``check()`` then asks for the question anew.
     """
 
     claim: str
@@ -345,6 +347,12 @@ class Answer(Generic[T_co]):
 
     def __copy__(self) -> Self:
         return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return replace(self, value=copy.deepcopy(self.value, memo))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return _lazy.resolve("_state")(self)
 
     def __repr__(self) -> str:
         return _lazy.resolve("_repr")(self)

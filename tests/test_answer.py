@@ -139,6 +139,18 @@ def test_copies_and_pickles() -> None:
     assert len({answer, answer}) == 1
 
 
+def test_what_cannot_be_pickled_stays_as_plain_data() -> None:
+    proved = Answer("f is even", "PROVED", Spectrum(lambda t: t), certificate=Spectrum(lambda: 1), recheck=lambda: 2)
+    back = pickle.loads(pickle.dumps(Answer("all", "MEASURED", 2.0, answers=[proved], recheck=lambda: True)))
+    assert back.value == 2.0 and str(back.answers[0]) == str(proved)
+    assert back.answers[0].to_json() == proved.to_json()
+    with pytest.raises(QedError, match="neither a certificate nor a recheck"):
+        back.check()
+    with pytest.raises(QedError, match="ask the question again"):
+        back.answers[0].check()
+    assert copy.deepcopy(proved).certificate is proved.certificate and copy.deepcopy(proved).recheck() == 2
+
+
 def test_meta_is_copied() -> None:
     meta = {"seed": 0}
     answer = measured(meta=meta)
