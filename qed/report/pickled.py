@@ -40,7 +40,7 @@ def kept(value: Any) -> Any:
         return Record(type(value).__name__, {name: kept(getattr(value, name)) for name in shown})
     if isinstance(value, dict):
         return {key: kept(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list) and not hasattr(value, "_asdict"):
         made = [kept(item) for item in value]
         return tuple(made) if isinstance(value, tuple) else made
     return decode(encode(value))
