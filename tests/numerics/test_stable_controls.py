@@ -80,3 +80,15 @@ def test_at_a_point_what_an_operand_loses_is_mended_too():
     stable = qed.stabilize(loss, at=z)
     assert stable(z) == 0 and jax.grad(stable)(z).tolist() == [0, 0, 0]
     assert str(jax.make_jaxpr(qed.stabilize(loss, at=Z))(Z)) == str(jax.make_jaxpr(loss)(Z))
+
+
+def test_at_a_point_a_change_has_what_it_rests_on():
+    """The root of a discriminant is no change of its own; without it the sum that cancels is one no rule reads."""
+
+    def root(a, b, c):
+        return (-b + jnp.sqrt(b * b - 4 * a * c)) / (2 * a)
+
+    near, far = (tuple(map(jnp.float32, abc)) for abc in [(1.0, 1e4, 1.0), (1.0, 3.0, 1.0)])
+    assert root(*near) == 0
+    assert qed.stabilize(root, at=near)(*near) == pytest.approx(-1e-4, rel=1e-6)
+    assert str(jax.make_jaxpr(qed.stabilize(root, at=far))(*far)) == str(jax.make_jaxpr(root)(*far))

@@ -3,8 +3,10 @@
 Each change is judged by itself: the expression as it stands, and what would take its place, at the same numbers, in the
 program's own arithmetic, and the derivatives of both. Where all of these agree within `SAME` bits, the original keeps
 its digits as well as its replacement would, and stays. Changes inside loops are judged by the whole function. An
-expression may lose nothing but what an operand lost that was rewritten, too, and is gone with it: so the function with
-what is blamed is compared with the one with everything rewritten, and where they differ everything is.
+expression may lose nothing but what an operand lost that was rewritten, too, and is gone with it; and a change may rest
+on what its operands became, which is no change by itself. So the function with what is blamed rewritten is compared
+with the one with everything rewritten; where they differ what stands beneath the blamed is rewritten too, and where
+they differ still everything is.
 """
 
 from __future__ import annotations
@@ -65,12 +67,39 @@ def blamed(stable: Stable, moving: Sequence[int], points: Sequence[Sequence[Any]
                 found |= {span for c, d in zip(judged, differ, strict=True) if _lost(d) for span in _spans(c)}
         if inner and any(_whole(stable, point) for point in points):
             found |= {span for c in inner for span in _spans(c)}
-    rest = {span for graph in _graphs(stable, moving) for c in graph.changes for span in _spans(c)} - found
-    if rest and _left(stable, at_places(frozenset(found)), moving, points):
-        found |= rest
+    changes = [c for graph in _graphs(stable, moving) for c in graph.changes]
+    if changes:
+        found = _enough(stable, found, changes, moving, points)
     longer = frozenset(stable.fallback.places(_graphs(stable, moving), moving, points))
     longest = frozenset(stable.fallback.places_in_float64(moving, points)) if longer else longer
     return Blamed(frozenset(found) | longer | longest, longer | longest, longest)
+
+
+def _enough(
+    stable: Stable,
+    found: set[Span | None],
+    changes: Sequence[Change],
+    moving: Sequence[int],
+    points: Sequence[Sequence[Any]],
+) -> set[Span | None]:
+    """The blamed places, with what they rest on, as far as the function needs them to keep its digits at the points."""
+    every = {span for c in changes for span in _spans(c)} | {equation.span for equation in stable.graph.walk()}
+    for places in dict.fromkeys((frozenset(found), frozenset(found | _beneath(changes, found)))):
+        if not _left(stable, at_places(places), moving, points):
+            return set(places)
+    return every
+
+
+def _beneath(changes: Sequence[Change], places: set[Span | None]) -> set[Span | None]:
+    """Where the operands of what was changed at these places stand, as written and as they became."""
+    pending = [c.old for c in changes if c.old is not None and places.intersection(_spans(c))]
+    seen: dict[int, Node] = {}
+    while pending:
+        node = pending.pop()
+        if node.number not in seen:
+            seen[node.number] = node
+            pending += [*node.children, *([node.ghost] if node.ghost is not None else [])]
+    return {span for node in seen.values() for span in _of(node)}
 
 
 def at_places(places: frozenset[Span | None]) -> Only:
