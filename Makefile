@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
+unexport PYTHONDONTWRITEBYTECODE  # else every worker rewrites every test's assertions anew
 
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 # 3.11 has its own pinned versions, 3.12 and 3.13 share the newest; a Python newer than these is resolved freely.
