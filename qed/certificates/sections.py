@@ -6,13 +6,14 @@ x_i of a tail of coordinate i, with a lower bound that does not depend on the ot
     int f+ dmu >= int_B int f p_i dx_i dmu = infinity,       or the same of f-.
 
 With sections of both signs the integral is undefined; with one it is infinite if the part of the other sign is finite:
-where f is bounded from that side on the whole support of a probability, or f = exp(u). Reference: Halmos, *Measure
-Theory*, Springer 1974, section 36.
+where f is bounded from that side on the whole support of a finite measure, or f = exp(u). Sections may be curved: rays
+from a point, and lines across the level set of a value (`qed.certificates.curved_sections`). Reference: Halmos,
+*Measure Theory*, Springer 1974, section 36.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, final
@@ -21,10 +22,12 @@ import numpy as np
 
 from qed.certificates.cells import walked
 from qed.certificates.certificate import Certificate
+from qed.certificates.curved_sections import Crossing, Factor, Ray, sign_of_crossing, sign_of_ray
 from qed.certificates.named_laws import checked
 from qed.domains.ball_ends import BallEnds, Ends
 from qed.domains.balls import objects
 from qed.domains.densities import NAMED
+from qed.domains.one_sided import ANY, OneSided, Side
 from qed.domains.precision import flint, precision
 from qed.domains.tail import Tail
 from qed.domains.tail_arrays import Forms
@@ -34,8 +37,6 @@ from qed.errors import CertificateError
 from qed.graph.trace import Traced
 
 BITS = 128
-Factor = tuple[str, tuple[float, ...], float, float]
-"""A named density with its parameters, or '' for length, and its ends."""
 Section = tuple[int, float, int, float, tuple[tuple[float, float], ...]]
 """The coordinate i; the number s beside which the tail is, or infinity; its side; its start, so that the tail is
 side x >= start or 0 < side (x - s) <= 1 / start; and intervals of all coordinates, of which the i-th says nothing."""
@@ -63,6 +64,8 @@ class Sections(Certificate):
     sections: tuple[Section, ...]
     logarithm: bool
     value: float
+    rays: tuple[Ray, ...] = ()
+    crossings: tuple[Crossing, ...] = ()
 
     def prove(self, traced: Traced) -> None:
         """Prove the claim, or raise CertificateError."""
@@ -72,6 +75,8 @@ class Sections(Certificate):
             _a_measure(factor)
         with precision(BITS):
             signs = {self.sign_of(traced, section) for section in self.sections}
+            signs |= {sign_of_ray(traced, self.factors, one, self.logarithm) for one in self.rays}
+            signs |= {sign_of_crossing(traced, self.factors, one, self.logarithm) for one in self.crossings}
         if np.isnan(self.value):
             if signs != {1, -1}:
                 raise CertificateError("sections", "they are not of both signs")
@@ -132,18 +137,37 @@ class Sections(Certificate):
         """Whether sign times the integrand has a finite integral where it is negative."""
         if self.logarithm:
             return True
+        least = max(self._least(traced, sign), self._least_almost_everywhere(traced, sign))
+        finite = all(name or np.isfinite(high - low) for name, _, low, high in self.factors)
+        return bool(least >= 0 or (np.isfinite(least) and finite))
+
+    def _least(self, traced: Traced, sign: int) -> float:
+        """A lower bound of sign times f on the whole support; -inf where there is none."""
         domain = BallEnds(BITS)
         with precision(BITS) as library:
             low, high = (objects([library.arb(f[k]) for f in self.factors], (len(self.factors),)) for k in (2, 3))
             try:
                 value = domain.number(walked(traced, domain, Ends(low, high), 0, "value"))
             except CertificateError:
-                return False
+                return -np.inf
             if value.doubt.undefined is not None or value.doubt:
-                return False
+                return -np.inf
             (pair,) = value.pairs.ravel()
             least = pair[0] if sign > 0 else -pair[1]
-            return bool(least >= 0 or (least.is_finite() and all(name for name, *_ in self.factors)))
+            return np.nextafter(float(least), -np.inf) if least < 0 else 0.0
+
+    def _least_almost_everywhere(self, traced: Traced, sign: int) -> float:
+        """The same but for a set of measure 0, where f may have poles."""
+        forms = np.empty(len(self.factors), object)
+        for k, (_, _, low, high) in enumerate(self.factors):
+            forms[k] = Side(low, high, thin=ANY, on=frozenset({k}))
+        try:
+            found = walked(traced, OneSided(), Forms(forms), 0, "value")
+        except CertificateError:
+            return -np.inf
+        if not isinstance(found, Side):
+            return -np.inf
+        return found.lower if sign > 0 else -found.upper
 
 
 def _a_measure(factor: Factor) -> None:
@@ -154,15 +178,23 @@ def _a_measure(factor: Factor) -> None:
         checked(name, parameters, (low, high), "factors")
 
 
-def signs_proved(certificate: Sections, traced: Traced, tried: Sequence[Section]) -> dict[int, Section]:
-    """The signs that sections prove, each with one of them; both are enough."""
-    found: dict[int, Section] = {}
-    for section in tried:
+Tried = tuple[str, Any]
+"""One of the fields sections, rays, crossings, and what stands in it."""
+
+
+def signs_proved(certificate: Sections, traced: Traced, tried: Iterable[Tried]) -> Iterator[tuple[int, Tried]]:
+    """The signs that sections prove, each once, with what proves it."""
+    found: set[int] = set()
+    for kind, one in tried:
         with precision(BITS):
             try:
-                found.setdefault(certificate.sign_of(traced, section), section)
+                if kind == "sections":
+                    sign = certificate.sign_of(traced, one)
+                else:
+                    of = sign_of_ray if kind == "rays" else sign_of_crossing
+                    sign = of(traced, certificate.factors, one, certificate.logarithm)
             except CertificateError:
                 continue
-        if len(found) == 2:
-            break
-    return found
+        if sign not in found:
+            found.add(sign)
+            yield sign, (kind, one)

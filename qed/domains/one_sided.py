@@ -1,16 +1,18 @@
-"""Bounds, from one side or both, of a function of one number with poles: 1 / (1 - cos x) is at least 1/2.
+"""Bounds, from one side or both, of a function with poles, of one number or a vector: 1 / (1 - cos x) is at least 1/2.
 
 Values are intervals with float64 ends, rounded outward. Where the divisor keeps one sign but may be 0, the quotient may
 be infinite, of one sign: intervals that are closed at infinity say so. Whatever could be no number on more than single
 points, inf - inf, 0 times inf or a value outside the domain of a function, is undecided. So is the inverse of what may
 be 0 on more than single points, as max(x, 0) and cos(x)^2 + sin(x)^2 - 1 are: how often a value is taken is followed
-from x, which takes each value once. Reference: Moore, *Interval Analysis*, Prentice-Hall 1966, chapter 3.
+from x, which takes each value once. Of a vector, "single points" are sets of measure 0, and a sum of what depends on
+different coordinates takes each value on such a set if one of the two does, by Fubini's theorem.
+Reference: Moore, *Interval Analysis*, Prentice-Hall 1966, chapter 3.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, final
@@ -20,12 +22,19 @@ import numpy as np
 from qed import facts
 from qed.domains.known import Known
 from qed.domains.one_number import SAME, OneNumber, Undecided
+from qed.domains.tail_arrays import Forms, applied
+from qed.domains.tail_forms import NoOrder
+from qed.graph.dtypes import is_real
 from qed.graph.graph import Equation
+from qed.graph.walk import Context
 
 ANY, ZERO, NONE = 2, 1, 0
 """Which values are taken at countably many points at most: each one, 0, or none that is known."""
 COUNTABLE = frozenset("exp exp2 expm1 sin cos tan tanh sinh cosh logistic atan asinh erf sqrt cbrt".split())
 """Functions, besides powers and sizes, that take each value at countably many points of their domain at most."""
+
+ROUNDED = 2.0**-40
+"""By less than this, in parts of it, a logarithm in float64 is off."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,7 @@ class Side:
     upper: float
     infinite: bool = False
     thin: int = field(default=NONE, repr=False)
+    on: frozenset[int] = field(default=frozenset({0}), repr=False)  # the coordinates that it depends on
 
     def __contains__(self, number: float) -> bool:
         return self.lower <= number <= self.upper
@@ -67,11 +77,34 @@ class OneSided(OneNumber):
     """
 
     name = "one sided"
-    forms = (Side,)
+    forms = (Side, Forms)
+
+    def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
+        """The bounds of an equation's outputs; of arrays, entry by entry."""
+        known = all(isinstance(x, Known) for x in inputs)
+        if known or all(v.shape == () for v in (*equation.inputs, *equation.outputs)):
+            return super().apply(equation, inputs, context)
+        if not all(is_real(v.dtype) for v in equation.outputs):
+            return (self.unknown(equation, context),) * len(equation.outputs)
+        try:
+            return (applied(equation, inputs, _side, self._each(equation)),)
+        except (NoOrder, Undecided):
+            return (self.unknown(equation, context),) * len(equation.outputs)
+
+    def _each(self, equation: Equation) -> Callable[[str, Sequence[Any]], Any]:
+        """What an elementwise operation of this name makes of bounds."""
+        return lambda name, xs: self.one(
+            equation if name == equation.primitive else replace(equation, primitive=name, params={}), xs
+        )
 
     def one(self, equation: Equation, inputs: Sequence[Any]) -> Side:
         """The bounds of an equation's output."""
-        name, xs = equation.primitive, [_side(x) for x in inputs]
+        xs = [_side(x) for x in inputs]
+        found = self._bounds(equation, inputs, xs)
+        return replace(found, on=frozenset().union(*(x.on for x in xs)))
+
+    def _bounds(self, equation: Equation, inputs: Sequence[Any], xs: list[Side]) -> Side:
+        name = equation.primitive
         if name in SAME:
             return xs[0]
         if name == "neg":
@@ -94,6 +127,14 @@ class OneSided(OneNumber):
             return self._power(xs[0], int(equation.params["y"]))
         if name == "abs":
             return _size(xs[0])
+        if name == "rsqrt":
+            return _inverse(_root(xs[0]))
+        if name == "pow" and _constant(xs[1]) and xs[1].lower != 0:
+            return _root(xs[0]) if xs[1].lower > 0 else _inverse(_root(xs[0]))
+        if name == "log":
+            return _logarithm(xs[0])
+        if name == "exp" and xs[0].infinite:  # 0 where it is -inf
+            return Side(0.0, np.inf, xs[0].upper == np.inf)
         return _image(equation, xs)
 
     def _power(self, x: Side, y: int) -> Side:
@@ -113,11 +154,11 @@ def _side(x: Any) -> Side:
     value = float(np.asarray(x.array).astype(np.float64))
     if not np.isfinite(value):
         raise Undecided
-    return Side(value, value)
+    return Side(value, value, on=frozenset())
 
 
 def _negated(x: Side) -> Side:
-    return Side(-x.upper, -x.lower, x.infinite, x.thin)
+    return Side(-x.upper, -x.lower, x.infinite, x.thin, x.on)
 
 
 def _sum(x: Side, y: Side) -> Side:
@@ -125,7 +166,9 @@ def _sum(x: Side, y: Side) -> Side:
         raise Undecided
     lower = _ends(operator.add, (x.lower, y.lower), x.lower + y.lower)[0]
     upper = _ends(operator.add, (x.upper, y.upper), x.upper + y.upper)[1]
-    if _constant(x) or _constant(y):
+    if not x.on & y.on and ANY in (x.thin, y.thin):
+        thin = ANY
+    elif _constant(x) or _constant(y):
         thin = y.thin if _constant(x) and x.lower == 0 else x.thin if _constant(y) and y.lower == 0 else NONE
         thin = ANY if ANY in (x.thin, y.thin) else thin
     else:
@@ -148,7 +191,8 @@ def _product(x: Side, y: Side) -> Side:
     lower, upper = min(low for low, _ in found), max(high for _, high in found)
     thin = ZERO if x.seldom and y.seldom else NONE
     for one, other in ((x, y), (y, x)):
-        thin = ANY if _constant(one) and one.lower != 0 and other.thin == ANY else thin
+        apart = _constant(one) or not one.on & other.on
+        thin = ANY if apart and one.seldom and other.thin == ANY else thin
     return Side(lower, upper, x.infinite or y.infinite, thin)
 
 
@@ -175,6 +219,22 @@ def _inverse(x: Side) -> Side:
     upper = _ends(operator.truediv, (1.0, x.lower), 1 / x.lower)[1] if x.lower > 0 else np.inf
     thin = ANY if x.thin == ANY else ZERO  # it is 0 nowhere
     return Side(_ends(operator.truediv, (1.0, x.upper), 1 / x.upper)[0], upper, x.lower <= 0, thin)
+
+
+def _root(x: Side) -> Side:
+    """A positive power of what is not negative."""
+    if x.sign < 1 or x.lower < 0:
+        raise Undecided
+    return Side(0.0, np.inf, x.infinite, x.thin)
+
+
+def _logarithm(x: Side) -> Side:
+    """The logarithm of what is positive, but for a set of measure 0 where it may be 0."""
+    if x.lower < 0 or x.infinite or not x.seldom or x.upper <= 0:
+        raise Undecided
+    lower, upper = (float(np.log(end)) if end > 0 else -np.inf for end in (x.lower, x.upper))
+    off = [ROUNDED * (abs(end) + ROUNDED) if np.isfinite(end) else 0.0 for end in (lower, upper)]
+    return Side(lower - off[0], upper + off[1], x.lower <= 0, x.thin if x.thin == ANY else NONE)
 
 
 def _image(equation: Equation, xs: Sequence[Side]) -> Side:

@@ -7,6 +7,7 @@ import pytest
 
 from qed.certificates.cells import walked
 from qed.domains.one_sided import ANY, OneSided, Side
+from qed.domains.tail_arrays import Forms
 from qed.errors import CertificateError
 from qed.graph.trace import trace
 
@@ -59,3 +60,19 @@ def test_the_bounds_hold_the_values(name):
 def test_what_could_be_no_number_is_undecided(fun):
     with pytest.raises(CertificateError):
         bounds(fun, LINE)
+
+
+def test_of_a_vector_null_sets_may_hold_poles():
+    def least(fun):
+        with jax.enable_x64(True):
+            traced = trace(fun, np.zeros(2))
+        entries = np.empty(2, object)
+        entries[:] = [Side(0.0, 1.0, thin=ANY, on=frozenset({k})) for k in range(2)]
+        return walked(traced, OneSided(), Forms(entries), 0, "f").lower
+
+    assert least(lambda v: 1 / jnp.abs(v[0] - v[1])) == pytest.approx(1)
+    assert least(lambda v: jnp.sum(v**2) ** -1.5) == 0
+    assert least(lambda v: -2 * jnp.log(jnp.abs(v[0] - v[1]))) == pytest.approx(0, abs=1e-9)
+    for fun in (lambda v: 1 / jnp.abs(v[0] - v[0]), lambda v: 1 / (v[0] - v[1]), lambda v: 1 / (v[0] * (v[1] - v[1]))):
+        with pytest.raises(CertificateError):
+            least(fun)

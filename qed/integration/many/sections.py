@@ -1,7 +1,8 @@
 """Where an integral in many dimensions may be infinite or undefined: the search for sections that diverge.
 
 Each coordinate is sent to the ends of its law, to 0 and to 1, while the others stay in small intervals about quantiles
-of theirs. What is found is verified by `qed.certificates.sections`.
+of theirs; after these, curves are tried (`qed.integration.many.curves`). What is found is verified by
+`qed.certificates.sections`.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Answer, Enclosed, Reason
+from qed.certificates.curved_sections import Factor
 from qed.certificates.patience import OutOfTime, on_time, patience
-from qed.certificates.sections import Factor, Section, Sections, signs_proved
+from qed.certificates.sections import Section, Sections, Tried, signs_proved
 from qed.domains.densities import NAMED
+from qed.graph.trace import Traced
+from qed.integration.many.curves import crossings, rays
 from qed.integration.many.subject import Question
 from qed.integration.measure import Measure
 from qed.integration.transport import quantile
@@ -33,6 +37,8 @@ PLACES = (0.0, 1.0)
 """Beside which numbers an integrand is looked at, besides the ends of a law."""
 START = 64.0
 """Where the tails begin."""
+RAYS = 64
+"""So many rays are tried at most."""
 SHARE = 4
 """They take at most this part of the budget."""
 
@@ -46,19 +52,47 @@ def by_sections(question: Question) -> Answer[float] | str:
     subject = question.subject
     traced = subject.traced()
     empty = Sections.made(subject, traced, factors=given, sections=(), logarithm=question.logarithm, value=math.nan)
+    found: dict[int, Tried] = {}
     try:
         with patience(question.budget / SHARE):
-            found = signs_proved(empty, traced, list(_tried(question, given)))
+            for sign, one in signs_proved(empty, traced, _all(question, traced, given)):
+                found[sign] = one
+                if len(found) == 2:
+                    return _answer(question, _holding(empty, *found.values()))
+                if empty.bounded(traced, sign):
+                    return _answer(question, _holding(replace(empty, value=sign * math.inf), one))
     except OutOfTime:
-        return ""
+        pass
     if not found:
         return ""
-    if len(found) == 2:
-        return _answer(question, replace(empty, sections=tuple(found.values())).sealed())
-    ((sign, section),) = found.items()
-    if empty.bounded(traced, sign):
-        return _answer(question, replace(empty, sections=(section,), value=sign * math.inf).sealed())
+    (sign,) = found
     return f"the integral of its {'positive' if sign > 0 else 'negative'} part is infinite"
+
+
+def _all(question: Question, traced: Traced, factors: tuple[Factor, ...]) -> Iterator[Tried]:
+    """Everything that is tried, straight sections first."""
+    for section in _tried(question, factors):
+        yield "sections", section
+    for ray in rays(traced, factors, question.logarithm)[:RAYS]:
+        on_time()
+        yield "rays", ray
+    about = [np.array([sum(_about(one, law, level)) / 2
+                       for one, law, level in zip(factors, question.measure.factors, levels, strict=True)])
+             for levels in _levels(len(factors))]  # fmt: skip
+    for crossing in crossings(traced, factors, question.logarithm, about):
+        on_time()
+        yield "crossings", crossing
+
+
+def _levels(count: int) -> list[tuple[float, ...]]:
+    """The quantiles of a few points."""
+    return [tuple(LEVELS[(k + shift) % 2] for k in range(count)) for shift in (0, 1)] + [(0.4,) * count]
+
+
+def _holding(certificate: Sections, *found: Tried) -> Sections:
+    """The certificate with what proves it."""
+    held = {kind: tuple(one for what, one in found if what == kind) for kind in ("sections", "rays", "crossings")}
+    return replace(certificate, **held).sealed()
 
 
 def _factor(law: Measure) -> Factor | None:
@@ -104,7 +138,8 @@ def _about(factor: Factor, law: Measure, level: float) -> tuple[float, float]:
 def _answer(question: Question, certificate: Sections) -> Answer[float]:
     certificate.verify()
     undefined = math.isnan(certificate.value)
-    rule = "sections with one free coordinate diverge, with " + ("both signs" if undefined else "one sign")
+    curved = "along a curve " if certificate.rays or certificate.crossings else ""
+    rule = f"sections with one free coordinate {curved}diverge, with " + ("both signs" if undefined else "one sign")
     what: Any = "undefined" if undefined else "infinite" if certificate.value > 0 else "-inf"
     says = f"is {what}: {rule}"
     return Answer(
