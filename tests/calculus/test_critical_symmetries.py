@@ -28,6 +28,16 @@ def test_twins_share_what_leaves_them():
     assert any("units 0 and 1 are the same (w['a'])" in text for text in told(answer))
 
 
+def test_curvature_that_roundings_of_the_targets_leave_makes_no_saddle():
+    random = np.random.default_rng(1)
+    x, a, b = (jnp.asarray(random.standard_normal(shape), jnp.float32) for shape in ((6, 1), (1, 1), 2))
+    net = lambda w: jnp.tanh(x @ w["a"]) @ w["b"]  # noqa: E731
+    w = {"a": jnp.concatenate([a, a], 1), "b": b}
+    target = net(w) * (1 + 1e-7)
+    answer = qed.critical_point(lambda w: jnp.sum((net(w) - target) ** 2), w)
+    assert answer.curvatures[0] < -1e-11 and answer.kind == "degenerate" and answer.nature in ("", "minimum")
+
+
 @pytest.mark.slow
 def test_a_dead_unit_is_named_and_living_ones_are_not():
     x = jnp.asarray(DRAW.integers(4, 12, (40, 3)) / 8, jnp.float32)

@@ -28,6 +28,7 @@ from qed.certificates.saddle import Saddle
 from qed.domains.ball_boxes import NotSmooth
 from qed.errors import CertificateError
 from qed.findings import Finding
+from qed.graph.dtypes import unit_roundoff
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -45,7 +46,8 @@ def degenerate(case: Case, center: Array, at: Local, common: dict[str, Any]) -> 
         common: gradient and rounding at the given point.
     """
     values, vectors = np.linalg.eigh(at.matrix)
-    room = zero(values, at)
+    still = _stands_still(case, center, at)
+    room = zero(values, at) if still else _resolved(case, values, zero(values, at))
     flat = np.abs(values) <= room
     negative, positive = int(np.sum(values < -room)), int(np.sum(values > room))
     if not np.any(flat) or float(np.linalg.norm(at.gradient)) > max(1e-9 * common["gradient"], _still(at, center)):
@@ -74,7 +76,7 @@ def degenerate(case: Case, center: Array, at: Local, common: dict[str, Any]) -> 
         negative=negative, positive=positive, flat=int(flat.sum()), curvatures=values, directions=(*falls, *ways),
         moving=bool(orbit), everywhere=bool(whole), **common,
     )  # fmt: skip
-    if not _stands_still(case, center, at):
+    if not still:
         certificate = None
     elif kind is Kind.SADDLE:
         certificate = _falls(case, vectors[:, 0], vectors[:, -1])
@@ -89,6 +91,20 @@ def zero(values: Array, at: Local) -> float:
     """Below which size an eigenvalue is zero up to rounding."""
     largest = float(np.max(np.abs(values), initial=0.0))
     return 4 * at.spread() + 64 * len(values) * float(np.finfo(float).eps) * largest
+
+
+def _resolved(case: Case, values: Array, room: float) -> float:
+    """Below which size an eigenvalue is zero at a point that is critical up to rounding, where the signs differ.
+
+    A curvature below a rounding of the largest, in the program's own arithmetic, may be that of the way to the critical
+    point: of a network that fits its rounded targets, whose Hessian is J'J + sum r_i H_i, the last term is what the
+    roundings r of the targets leave.
+    """
+    if not values[0] < -room < room < values[-1]:
+        return room
+    unit = max(unit_roundoff(p.dtype) for p in case.function.parameters if p.size)
+    rounding = 2 * unit * float(np.max(np.abs(values)))
+    return max(room, rounding) if -values[0] <= rounding or values[-1] <= rounding else room
 
 
 def _still(at: Local, center: Array) -> float:
