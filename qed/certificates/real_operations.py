@@ -334,6 +334,7 @@ MEANINGS: dict[str, Meaning] = {
     "weighted_logaddexp": _simple(_weighted_two),
     "weighted_sum_two": _simple(_weighted_sum_two),
     "exp_of_sum": lambda f, ps, params, shapes: f.exp(_combined(f, ps, params["coefficients"])),
+    "exp_put_back": lambda f, ps, params, shapes: f.exp(ps[0]),
     "exp_beside": lambda f, ps, params, shapes: f.exp(_combined(f, ps[1:], params["coefficients"])),
     "softmax": _softmax,
     "tempered_softmax": lambda f, ps, params, shapes: _softmax(f, [_scaled(f, ps, params, shapes)], params, shapes),

@@ -191,7 +191,7 @@ def _graph(function: Callable[..., Any], arrays: Sequence[Any]) -> Graph:
 
 def _value_bits(asked: _Question) -> Bits:
     before, after = asked.written(*asked.arrays), asked.rewritten(*asked.arrays)
-    graphs = [asked.graph, _graph(asked.stable.value.function, asked.arrays)] if asked.changed else [asked.graph]
+    graphs = [asked.graph, _graph(asked.stable.value.plain, asked.arrays)] if asked.changed else [asked.graph]
     return compared(graphs, asked.arrays, before, after, normwise=False)
 
 
@@ -211,7 +211,7 @@ def _gradient_bits(asked: _Question) -> tuple[Bits, Rewritten | None]:
 
 
 def _compared_as_real(asked: _Question, seed: int) -> tuple[int, str]:
-    return equal(asked.graph, _graph(asked.stable.value.function, asked.arrays), asked.arrays, seed)
+    return equal(asked.graph, _graph(asked.stable.value.plain, asked.arrays), asked.arrays, seed)
 
 
 def _listed(asked: _Question, listed: Sequence[tuple[Rewritten, Change, str]]) -> tuple[Rewrite, ...]:

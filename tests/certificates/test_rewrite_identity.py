@@ -38,6 +38,7 @@ from qed.numerics.rewriting import (
     kernels,
     log_softmax,
     probabilities,
+    put_back,
     smooth,
     stable,
     tails,
@@ -283,7 +284,7 @@ V, W = np.array([0.3, 1.4, 0.8]), np.array([1.1, 0.2, 0.6])
 ROOMS = (algorithms, averages, difference_fractions, difference_growth, difference_kernels, difference_logs,
          difference_outer,
          difference_rules, difference_second, difference_series, entropies, free_energy, guards, kernels, log_softmax,
-         probabilities, smooth, stable, tails, weighted_moments)  # fmt: skip
+         probabilities, put_back, smooth, stable, tails, weighted_moments)  # fmt: skip
 OPERATIONS = {o.name: o for room in ROOMS for o in vars(room).values() if hasattr(o, "evaluate")}
 OPERATIONS |= {o.name: o for table in (difference_kernels.OPERATIONS, difference_kernels.STEPS) for o in table.values()}
 M = {"axes": (0,)}
@@ -305,7 +306,8 @@ ARGUMENTS = {
     "others": ((V, V.max()), M), "sum_exp": ((X,), {}), "weighted_logsumexp": ((W, V), M),
     "weighted_sum": ((W, V, 0.5), M), "weighted_logaddexp": ((X, 0.1, Y, 0.2), {}),
     "weighted_sum_two": ((X, 0.1, Y, 0.2, 0.5), {}), "exp_of_sum": ((X, Y), {"coefficients": (1.0, -2.0)}),
-    "exp_beside": ((X, Y, 0.2), {"coefficients": (1.0, -2.0)}), "log_cosh": ((X,), {}),
+    "exp_beside": ((X, Y, 0.2), {"coefficients": (1.0, -2.0)}),
+    "exp_put_back": ((8 + X, 8 + X), {"program": lambda leaves: (leaves[0], 0 * leaves[0])}), "log_cosh": ((X,), {}),
     "log_erfc": ((X,), {}), "scaled_erfc": ((X,), {}), "erfc_shift": ((X,), {}), "scaled_erfc_minus_one": ((X,), {}),
     "cancelled": ((X,), {}), "sech2": ((X,), {}), "log_ratio": ((X, Y, X - Y), {}),
     "log_ratio_times": ((X, Y, X - Y), {}), "log_difference_over": ((X, Y, X - Y), {}),

@@ -136,6 +136,16 @@ class Walk:
         return self.known[node.number]
 
 
+def roundings() -> Callable[[Node], Rounded]:
+    """How nodes are rounded, each computed once."""
+    return Walk(_rounded)
+
+
+def ranges() -> Callable[[Node], Range]:
+    """The ranges of nodes, the inputs being anything, each computed once."""
+    return Walk(_range)
+
+
 # --- how a value is rounded ------------------------------------------------------------------------------------
 
 
@@ -256,4 +266,4 @@ def _of_constant(value: Any) -> Range:
     return (float(numbers.min()), float(numbers.max())) if numbers.size else ANYTHING
 
 
-__all__ = ["candidates", "is_short_square"]
+__all__ = ["Rounded", "candidates", "is_short_square", "ranges", "roundings"]

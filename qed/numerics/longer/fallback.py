@@ -46,6 +46,7 @@ from qed.numerics.longer.truth import in_balls
 from qed.numerics.longer.weights import drawn_from_unit, weights
 from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.differentiated import forward_graph, reverse_graph
+from qed.numerics.rewriting.put_back import NAME as EXPONENTS
 from qed.numerics.rewriting.session import Rewritten, rewrite
 from qed.span import Span
 
@@ -322,7 +323,11 @@ def _with_tangents(points: Sequence[np.ndarray], short: Rewritten) -> list[np.nd
 
 
 def names(changes: Sequence[Change]) -> frozenset[str]:
-    """Which rewritings made some changes; "scaled" is what keeps squares from overflowing, far from all probes."""
+    """Which rewritings made some changes; "scaled" is what keeps squares from overflowing, far from all probes.
+
+    What is put back into exponentials needs no probes.
+    """
+    changes = [change for change in changes if change.rewriting != EXPONENTS]
     new = [change.new for change in changes if change.new is not None]
     scaled = {"scaled" for node in new if {node.operation, *(child.operation for child in node.children)} & SCALED}
     return frozenset(change.rewriting for change in changes) | scaled

@@ -120,7 +120,13 @@ class InFloat64:
     def _in_short(self, wide: Rewritten, blamed: Sequence[Node]) -> Rewritten:
         identity = "the same operations on numbers of twice the digits, rounded at the end"
         told = () if wide.longer else longer_changes(blamed, "in float64", identity)
-        return replace(wide, function=_rounded(wide.function, self._dtype), changes=(*wide.changes, *told), longer=True)
+        return replace(
+            wide,
+            function=_rounded(wide.function, self._dtype),
+            changes=(*wide.changes, *told),
+            longer=True,
+            differentiable=None,
+        )
 
 
 def _rounded(function: Callable[..., list[Any]], dtype: Any) -> Callable[..., list[Any]]:

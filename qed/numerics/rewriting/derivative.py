@@ -74,7 +74,7 @@ class Stable:
     _function: Callable[..., Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.short = self.value = rewrite(self.graph, self.only, everywhere=self.everywhere)
+        self.short = self.value = rewrite(self.graph, self.only, everywhere=self.everywhere, exponents=True)
         self.fallback = self._longer(self.only and (self.lengthened or self.only))
         if self.longer:
             self.value = self.fallback.value(self.short, self.short_pair)
@@ -288,15 +288,21 @@ def _has_gradient(graph: Graph, moving: tuple[int, ...]) -> bool:
 
 
 def _reversed(stable: Stable, moving: tuple[int, ...], saturated: bool = False) -> Rewritten | None:
-    graph = reverse_graph(stable.short.function, stable.graph, moving)
+    graph = reverse_graph(stable.short.plain, stable.graph, moving)
     return graph and rewrite(
-        graph, stable.only, derivative=True, everywhere=stable.everywhere, saturated=saturated, written=stable.graph
+        graph,
+        stable.only,
+        derivative=True,
+        everywhere=stable.everywhere,
+        saturated=saturated,
+        written=stable.graph,
+        exponents=True,
     )
 
 
 def _forward(stable: Stable, moving: tuple[int, ...], saturated: bool = False) -> Rewritten:
     count = len(stable.graph.inputs)
-    graph = forward_graph(stable.short.function, stable.graph, moving)
+    graph = forward_graph(stable.short.plain, stable.graph, moving)
     tangents = range(count, count + len(moving))
     return rewrite(
         graph,
@@ -306,4 +312,5 @@ def _forward(stable: Stable, moving: tuple[int, ...], saturated: bool = False) -
         everywhere=stable.everywhere,
         saturated=saturated,
         written=stable.graph,
+        exponents=True,
     )

@@ -29,6 +29,7 @@ from qed.numerics.rewriting.guards import Guards
 from qed.numerics.rewriting.inside import evaluated
 from qed.numerics.rewriting.logarithm import Logarithms
 from qed.numerics.rewriting.near_one import NearOne
+from qed.numerics.rewriting.put_back import Exponents
 from qed.numerics.rewriting.signs import MOVES
 from qed.numerics.rewriting.substitutions import Substitutions
 from qed.numerics.rewriting.temperatures import Temperatures
@@ -50,6 +51,8 @@ class Rewritten:
         passes: how many passes were made.
         longer: whether the nodes are of float64, and the function rounds to the program's dtype.
         kept: whether it is the original one because rewriting left more than it mended.
+        differentiable: the function with the exponentials as they are, of which the derivative is taken; what their
+            exponents round off is put back to it anew.
     """
 
     function: Callable[..., list[Any]] = field(repr=False)
@@ -60,6 +63,12 @@ class Rewritten:
     passes: int = 1
     longer: bool = False
     kept: bool = False
+    differentiable: Callable[..., list[Any]] | None = field(default=None, repr=False)
+
+    @property
+    def plain(self) -> Callable[..., list[Any]]:
+        """The function whose derivative is rewritten."""
+        return self.function if self.differentiable is None else self.differentiable
 
     def evaluated(self, nodes: Sequence[Node]) -> Callable[..., list[Any]]:
         """(the graph's inputs) -> the values of some of its nodes, in their own dtypes."""
@@ -82,6 +91,7 @@ def rewrite(
     saturated: bool = False,
     written: Graph | None = None,
     rewritings: Sequence[Maker] = REWRITINGS,
+    exponents: bool = False,
 ) -> Rewritten:
     """Run the rewritings over a graph.
 
@@ -94,6 +104,7 @@ def rewrite(
         saturated: whether to rewrite also JAX's own derivatives of tanh and the sigmoid.
         written: the user's own graph, where this is another one made from it: names are its names.
         rewritings: which ones, in order.
+        exponents: whether to put back in the end what exponents round off.
 
     Example:
         >>> import jax.numpy as jnp
@@ -116,11 +127,17 @@ def rewrite(
         before = builder.fired
         outputs = builder.again(outputs)
         fired, passes = builder.fired - before, passes + 1
+    plain = builder.function(outputs, inputs)
+    if exponents:
+        made.append(last := Exponents(builder, only))
+        builder.rule = _rule([last], linear)
+        outputs = builder.again(outputs)
     needed = {node.number for node in reachable([*outputs, *builder.effects])}
     changes = [change for rewriting in made for change in rewriting.changes(needed)]
     changes += bodies.changes(needed, builder)
     changes.sort(key=lambda change: change.new.number if change.new is not None else 0)
-    return Rewritten(builder.function(outputs, inputs), tuple(changes), builder, tuple(inputs), tuple(outputs), passes)
+    function = builder.function(outputs, inputs)
+    return Rewritten(function, tuple(changes), builder, tuple(inputs), tuple(outputs), passes, differentiable=plain)
 
 
 def _rule(rewritings: Sequence[Rewriting], linear: Linear) -> Callable[[Node], Node | None]:

@@ -43,6 +43,7 @@ _EMITTED = {
     "beside_softmax": Sign.NONNEGATIVE,
     "exp_beside": Sign.POSITIVE,
     "exp_of_sum": Sign.POSITIVE,
+    "exp_put_back": Sign.POSITIVE,
     "log_cosh": Sign.NONNEGATIVE,
     "others": Sign.NONNEGATIVE,
     "positive_part": Sign.NONNEGATIVE,

@@ -1,0 +1,282 @@
+"""Exponentials of a computed exponent: what the exponent rounds off counts |u| times, and is put back.
+
+exp(u(1 + d)) = exp(u) (1 + u d + ...): a unit roundoff in u = -x^2/2 becomes 72 of them in exp(u) at x = 12. So the
+exponent is computed a second time in pairs of numbers (`qed.numerics.rewriting.two_words`), u = h + l, and
+
+    exp(u) = exp(h) + exp(h) l.
+
+This is done last, to what the other rewritings left, and again to the derivative, in which (exp u)' = exp(u) u' has the
+same exponential. It is done where it is known to help: every operation that makes the exponent is done in pairs, from
+inputs and numbers, which are exact; one of them rounds; and the exponent is not bounded by `SMALL`. Up to there
+exp(u) stays what it is, bit for bit. The difference to a maximum is left alone: what it makes small is small beside 1.
+
+Reference: Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM 2002, section 1.6 (the condition
+number of exp is |u|).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qed.graph.build import Builder, Node, Operation, reachable
+from qed.numerics.longer.candidates import Rounded, ranges, roundings
+from qed.numerics.rewriting import two_words
+from qed.numerics.rewriting.change import Change, Only
+from qed.numerics.rewriting.render import Formula
+from qed.numerics.rewriting.scales import constant_of
+from qed.numerics.rewriting.two_words import Pair
+
+SMALL = 4.0
+"""Up to which |u| nothing is put back: three bits are lost at most where few operations make u."""
+STEPS = 64
+"""The largest number of operations that are done in pairs."""
+PRODUCTS = 4096
+"""The largest number of products of a product of arrays."""
+NAME = "exponents"
+
+Program = Callable[[Sequence[Any]], Pair]
+"""From the values of the leaves to a pair."""
+
+_MOVED = frozenset(
+    "broadcast_in_dim reshape transpose squeeze slice rev copy stop_gradient name tile expand_dims concatenate".split()
+)
+_IN_PAIRS: Mapping[str, Callable[..., Pair]] = {
+    "add": two_words.plus,
+    "add_any": two_words.plus,
+    "sub": lambda x, y: two_words.plus(x, two_words.minus(y)),
+    "mul": two_words.times,
+    "div": two_words.over,
+    "neg": two_words.minus,
+    "square": lambda x: two_words.times(x, x),
+    "sqrt": two_words.root,
+    "log": two_words.log,
+    "exp": two_words.exp,
+    "pow": two_words.power_of,
+    "abs": lambda x: two_words.times(x, two_words.exactly(jnp.sign(x[0]))),
+    "max": lambda x, y: _chosen(x[0] >= y[0], x, y),
+    "min": lambda x, y: _chosen(x[0] <= y[0], x, y),
+}
+_EXACT = frozenset(["neg", "abs", "max", "min"])
+_OF_MAXIMA = frozenset(["reduce_max", "reduce_min", "max", "min", "shift", "cummax", "cummin", "argmax", "sort"])
+
+
+def _chosen(first: Any, x: Pair, y: Pair) -> Pair:
+    return jnp.where(first, x[0], y[0]), jnp.where(first, x[1], y[1])
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def exp_put_back(program: Program, u: Any, *leaves: Any) -> Any:
+    """exp(u) of an exponent u, given with the leaves of a program that makes it in pairs."""
+    plain = jnp.exp(u)
+    high, low = program(leaves)
+    found = two_words.corrected(jnp.exp(high), (high, low))
+    usable = (jnp.abs(u) > SMALL) & jnp.isfinite(found) & jnp.isfinite(plain) & (plain > 0)
+    return jnp.where(usable, found, plain).astype(u.dtype)
+
+
+@exp_put_back.defjvp
+def _exp_put_back_slope(program: Program, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    value = exp_put_back(program, *primals)
+    return value, tangents[0] * value
+
+
+EXP_PUT_BACK = Operation("exp_put_back", lambda u, *leaves, program: exp_put_back(program, u, *leaves), whole=True)
+
+
+class Exponents:
+    """Puts back what exponents round off, on the nodes of one builder.
+
+    Args:
+        builder: where new nodes are made.
+        only: which nodes may be rewritten; default all.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import qed
+        >>> f, x = lambda x: jnp.exp(-(x**2) / 2), jnp.float32(12.3)
+        >>> true = math.exp(-float(x) ** 2 / 2)
+        >>> abs(float(f(x)) / true - 1) > 1e-6, abs(float(jax.jit(qed.stabilize(f))(x)) / true - 1) < 1e-7
+        (True, True)
+    """
+
+    name = NAME
+
+    def __init__(self, builder: Builder, only: Only | None = None) -> None:
+        self.builder = builder
+        self.only = only
+        self.roundings, self.ranges = roundings(), ranges()
+        self.changed: list[tuple[Node, Node]] = []
+
+    def rule(self, node: Node) -> Node | None:
+        """What takes the place of an exponential, or None."""
+        if node.operation != "exp" or node.equation is None or str(node.dtype) not in ("float32", "float64"):
+            return None
+        if self.only is not None and not self.only(node):
+            return None
+        (u,) = node.children
+        low, high = self.ranges(u)
+        if (low >= -SMALL and high <= SMALL) or not math.prod(u.shape) or _below_a_maximum(u):
+            return None
+        read = _Read(self.roundings, u.dtype, products=not u.shape or self.only is not None or self.builder.everywhere)
+        if not read(u) or not read.rounds:
+            return None
+        leaves, program = read.leaves.values(), read.program(u)
+        new = self.builder.emit(EXP_PUT_BACK, u, *leaves, shape=node.shape, dtype=node.dtype, program=program)
+        new.span, new.ghost = node.span, node
+        self.changed.append((node, new))
+        return new
+
+    def changes(self, needed: set[int]) -> tuple[Change, ...]:
+        """What was changed, for those new nodes that are needed."""
+        formula = Formula({})
+        return tuple(
+            Change(
+                old.span,
+                formula(old),
+                f"{formula(old)} of an exponent with twice the digits",
+                "exp(u) = exp(h) (1 + l), u = h + l",
+                "always",
+                rewriting=self.name,
+                old=old,
+                new=new,
+            )
+            for old, new in self.changed
+            if new.number in needed
+        )
+
+
+def _below_a_maximum(u: Node) -> bool:
+    """Whether a node is a difference to a largest or smallest number."""
+    while u.operation in _MOVED and len(u.children) == 1:
+        u = u.children[0]
+    if u.operation != "sub":
+        return False
+    pending, seen = [u.children[1]], set[int]()
+    while pending:
+        node = pending.pop()
+        if node.operation in _OF_MAXIMA:
+            return True
+        if node.number not in seen and (node.operation in _MOVED or node.operation == "select_n"):
+            seen.add(node.number)
+            pending += node.children
+    return False
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One operation in pairs."""
+
+    node: Node
+    evaluate: Callable[..., Pair]
+
+
+class _Read:
+    """The operations that make a node, from what is exact.
+
+    Args:
+        roundings: how a node is rounded.
+        dtype: the one dtype of all.
+        products: whether products of arrays are done in pairs.
+    """
+
+    def __init__(self, roundings: Callable[[Node], Rounded], dtype: Any, products: bool) -> None:
+        self.roundings, self.dtype, self.products = roundings, dtype, products
+        self.leaves: dict[int, Node] = {}
+        self.steps: dict[int, _Step] = {}
+        self.rounds = False
+
+    def __call__(self, node: Node) -> bool:
+        """Read a node; False where an operation is not done in pairs."""
+        if node.number in self.steps or node.number in self.leaves:
+            return True
+        if node.dtype != self.dtype or len(self.steps) > STEPS:
+            return False
+        if self.roundings(node) is Rounded.NOT:
+            self.leaves[node.number] = node
+            return True
+        evaluate = self._in_pairs(node)
+        if evaluate is None or not all(map(self, self._operands(node))):
+            return False
+        self.steps[node.number] = _Step(node, evaluate)
+        self.rounds |= not _exact(node)
+        return True
+
+    @staticmethod
+    def _operands(node: Node) -> tuple[Node, ...]:
+        return node.ghost.children if node.operation == "exp_put_back" and node.ghost else node.children
+
+    def _in_pairs(self, node: Node) -> Callable[..., Pair] | None:
+        name = node.operation
+        if name == "exp_put_back":
+            return two_words.exp
+        if name == "convert_element_type":  # of one dtype to itself: weak types
+            return (lambda x: x) if node.children[0].dtype == node.dtype else None
+        if name in _MOVED:
+            return lambda *pairs: (node.evaluate(*(p[0] for p in pairs)), node.evaluate(*(p[1] for p in pairs)))
+        if node.equation is None:
+            return _IN_PAIRS.get(name) if name in ("sub", "mul", "div", "add", "neg") else None
+        if name == "integer_pow":
+            return lambda x: two_words.power(x, node.params["y"])
+        if name == "reduce_sum":
+            return lambda x: two_words.total(x, tuple(node.params["axes"]))
+        if name == "dot_general" and self.products:
+            contracted, batch = node.params["dimension_numbers"]
+            inner = math.prod(node.children[0].shape[k] for k in contracted[0])
+            if inner * math.prod(node.shape) > PRODUCTS:
+                return None
+            return lambda x, y: two_words.product_of(x, y, contracted, batch)
+        return _IN_PAIRS.get(name)
+
+    def program(self, node: Node) -> Program:
+        """What makes the node, from the values of the leaves."""
+        leaves, steps = list(self.leaves), list(self.steps.values())
+        operands = [[child.number for child in self._operands(step.node)] for step in steps]
+        constant = {number for number, leaf in self.leaves.items() if _of_constants(leaf)}
+        constant |= {step.node.number for step in steps if _of_constants(step.node)}
+
+        def run(values: Sequence[Any]) -> Pair:
+            found = {number: two_words.exactly(jnp.asarray(v)) for number, v in zip(leaves, values, strict=True)}
+            for step, numbers in zip(steps, operands, strict=True):
+                pairs = [found[number] for number in numbers]
+                if step.node.operation == "sub" and numbers[0] in constant:
+                    high, low = two_words.plus(two_words.minus(pairs[1]), pairs[0])
+                else:
+                    swapped = step.node.operation in ("add", "add_any") and numbers[0] in constant
+                    high, low = step.evaluate(*(reversed(pairs) if swapped else pairs))
+                found[step.node.number] = (
+                    jnp.broadcast_to(high, step.node.shape),
+                    jnp.broadcast_to(low, step.node.shape),
+                )
+            return found[node.number]
+
+        return run
+
+
+def _of_constants(node: Node) -> bool:
+    """Whether a node depends on no input."""
+    return all(each.operation != "input" for each in reachable([node]))
+
+
+def _exact(node: Node) -> bool:
+    """Whether an operation rounds nothing: moves, signs, and products by powers of two."""
+    if node.operation in _MOVED or node.operation in _EXACT or node.operation == "convert_element_type":
+        return True
+    if node.operation not in ("mul", "div"):
+        return False
+    factors = node.children if node.operation == "mul" else node.children[1:]
+    return any(_is_power_of_two(constant_of(each)) for each in factors)
+
+
+def _is_power_of_two(value: float | None) -> bool:
+    return value is not None and value != 0 and bool(np.isfinite(value)) and abs(math.frexp(value)[0]) == 0.5
+
+
+__all__ = ["NAME", "Exponents", "exp_put_back"]
