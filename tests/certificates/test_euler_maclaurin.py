@@ -45,7 +45,7 @@ def test_slow_sums_are_proved(name):
         lambda k: jnp.sqrt(k + 1) - jnp.sqrt(k),
         lambda k: jnp.log(k + 1) - jnp.log(k),
         lambda k: 1 / k - 1 / (k + 1) + 1 / (2 * k * jnp.log(k)),
-        lambda k: jnp.sqrt(1 + 1 / k) - 1 - 0.5 / k + 1e-6 / k,
+        lambda k: jnp.sqrt(1 + 1 / k) - 1 - 0.5 / k + 0.125 / k,
     ],
 )
 def test_sums_that_only_just_diverge_are_infinite(fun):
