@@ -19,10 +19,11 @@ from qed.certificates.flat import flat
 from qed.certificates.found import Found, infinity
 from qed.certificates.patience import on_time
 from qed.certificates.phases import FARTHEST, FINE, frequency_of, over_phases
+from qed.certificates.slow_tails import slow_starts, variable
 from qed.certificates.waves import never, signs_of
 from qed.domains.precision import flint
 from qed.domains.tail import Tail
-from qed.domains.tail_forms import Near, NoOrder, Term
+from qed.domains.tail_forms import NoOrder
 from qed.domains.tail_growth import Above, infinite_integral
 from qed.domains.tail_infinite import Infinite
 from qed.errors import CertificateError
@@ -152,7 +153,7 @@ class Tails:
     ) -> tuple[float, Found]:
         """The first start from which a tail is enclosed, and so narrow that farther out it is not narrower by much."""
         best: tuple[float, Found] | None = None
-        problem = "no start was tried"
+        problem, first = "no start was tried", start
         for _ in range(self.starts):
             on_time()
             if (s and start * abs(s) > CLOSEST) or (wave and start * wave > FARTHEST):
@@ -166,8 +167,7 @@ class Tails:
                 problem = error.why
             else:
                 if not (tail.of_f.is_finite() and tail.mass.is_finite()):
-                    arb = flint().arb
-                    self.diverging |= {s for s, end in ((1, arb.pos_inf()), (-1, arb.neg_inf())) if tail.of_f == end}
+                    self._note(tail.of_f)
                     return start, tail
                 radius = self.off(tail)
                 if best is None or radius < self.off(best[1]):
@@ -175,20 +175,37 @@ class Tails:
                 if radius < enough:
                     break
             start *= 2.0 if s is None else CLOSER
-        if best is None:
+        if best is None and (wave or (best := self._slow_tail(s, side, first)) is None):
             raise CertificateError(self.node, problem)
         return best
+
+    def _slow_tail(self, s: float | None, side: int, start: float) -> tuple[float, Found] | None:
+        """A tail that is enclosed, or proved to be infinite, in the logarithm of x; None where that is not known."""
+        best: tuple[float, Found] | None = None
+        for x in slow_starts(s, start):
+            on_time()
+            try:
+                tail = self._over(Tail(flint().arb(x).log(), BITS, slow=True), s, side, x, None)
+            except (NoOrder, CertificateError):
+                continue
+            if not tail.finite:
+                self._note(tail.of_f)
+                return x, tail
+            best = x, tail
+            if self.off(tail) < self.tail_room:
+                break
+        return best
+
+    def _note(self, of_f: Any) -> None:
+        """Note of which sign an integral is infinite."""
+        self.diverging |= {sign for sign in (1, -1) if of_f == infinity(sign)}
 
     def _forms(self, s: float | None, side: int, domain: Tail) -> tuple[Any, Any]:
         """The function and the density for all side x >= domain.start, or, beside s, for 0 < side (x - s) <= 1 / it."""
         arb = flint().arb
-        if s is None:
-            x: Any = Term(arb(side), Fraction(1), arb(0))
-        else:
-            rest = Term(arb(side), Fraction(-1), arb(0))
-            x = Near(arb(s), rest) if s else rest
+        x, dx = variable(s, side, domain)
         weight = domain.exp(self._known(s, side, domain, partial(walked, self.u, domain, x, self.output, self.node)))
-        jacobian = Term((-self.shift).exp(), Fraction(0 if s is None else -2), arb(0))  # x = s + 1/y, dx = dy / y^2
+        jacobian = domain.scaled(dx, (-self.shift).exp())
         form = partial(self._known, s, side, domain, partial(self.form, domain, x))
         if self.mass_alone and s is None:
             form = partial(domain.fixed, arb(1))
@@ -235,7 +252,7 @@ class Tails:
         try:
             return form()
         except CertificateError:
-            if s is None or domain.instead is not None:
+            if s is None or domain.slow or domain.instead is not None:
                 raise
             if (instead := flat(self.f, s, side, domain.start)) is None:
                 raise

@@ -74,10 +74,13 @@ class Tail(Arithmetic, Forward):
 
     name = "tail"
 
-    def __init__(self, start: float, bits: int = 128, instead: Instead | None = None, counting: bool = False) -> None:
+    def __init__(
+        self, start: Any, bits: int = 128, instead: Instead | None = None, counting: bool = False, slow: bool = False
+    ) -> None:
         super().__init__(start, bits)
         self.instead = instead
         self.counting = counting  # whether x is a whole number
+        self.slow = slow  # whether x is the logarithm of what goes out
 
     def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """The forms of an equation's outputs; what stands `instead` of one, if that says so."""

@@ -49,7 +49,7 @@ CONSTANT = (ZERO, ZERO)
 class Arithmetic:
     """Sums, products, powers, exponentials, logarithms and integrals of the forms, for all x >= start."""
 
-    def __init__(self, start: float, bits: int) -> None:
+    def __init__(self, start: Any, bits: int) -> None:
         self.start, self.bits = start, bits
 
     # --- forms ---
@@ -158,6 +158,9 @@ class Arithmetic:
 
     def add(self, x: Any, y: Any) -> Any:
         """The sum."""
+        for one, other in ((x, y), (y, x)):
+            if isinstance(one, Term) and one.b.is_zero():
+                return other
         if (found := self._apart(x, y)) is not None:
             return found
         x, y = (self.fixed(self.ball(v)) if isinstance(v, Near) else v for v in (x, y))
@@ -280,6 +283,8 @@ class Arithmetic:
     def exp(self, x: Any) -> Any:
         """The exponential."""
         arb = flint().arb
+        if isinstance(x, Term) and x.b.is_zero():
+            return self.fixed(arb(1))
         if not isinstance(x, Near) and (parts := self.apart(x)) is not None and parts[0].is_zero():
             return self.near(arb(1), replace(parts[1], b=parts[1].b * self.ball(parts[1]).exp()))
         if isinstance(x, Term) and x.k > 0 and not x.q and x.p >= 0 and (x.p > 0 or x.k > 1):

@@ -35,6 +35,8 @@ STUB = 16.0
 """The error by what is nearer still: at least this many times its length times the integrand beside it."""
 SHORT = 8.0
 """Ways to a singularity shorter than this, in logarithms, do not show how an integrand falls."""
+FAR = 1e60
+"""So far out it is looked at how an integrand falls towards an infinite end."""
 LEAST_FALL = 1.5
 """Integrands that fall no faster than this power of the logarithm of the distance may have no integral."""
 FARTHEST, FAR_POINTS = 1e15, 2**10
@@ -238,6 +240,7 @@ def measured(
     singular = set(inner[~np.all(np.isfinite(values(inner)), axis=0)].tolist())
     pieces = [piece for a, b in itertools.pairwise(cuts) for piece in _pieces(a, b, singular)]
     stub = np.sum([_nearer(integrand, p) for p in pieces if isinstance(p, _Beside)], axis=0)
+    stub = stub + np.sum([_farther(values, a, b) for a, b in itertools.pairwise(cuts)], axis=0)
     sums = [_by(rule, integrand, pieces) for rule in (_kronrod, _double_exponential)]
     if not finite[0]:
         return None
@@ -300,6 +303,27 @@ def _nearer(integrand: Any, piece: _Beside) -> Array:
         power = np.log2(before / near)
         rest = np.where(power > LEAST_FALL, piece.ends[1] * near / (power - 1), np.inf)
     return np.where(near > 0, np.maximum(STUB * near, rest), 0.0)
+
+
+def _farther(values: Any, a: float, b: float) -> Array:
+    """A bound of what lies beyond FAR from a cut at an infinite end, as `_nearer` has it, with v = log(distance)."""
+    if np.isfinite(a) and np.isfinite(b):
+        return np.zeros(2)
+    at, side = (a, 1.0) if np.isfinite(a) else (b, -1.0)
+    if not np.isfinite(at):
+        return np.zeros(2)
+    last = float(np.log(FAR))
+
+    def size(first: float, to: float) -> Array:
+        t = np.exp(np.linspace(first, to, 5) * last)
+        with np.errstate(all="ignore"):
+            return np.max(np.abs(values(at + side * t) * t), axis=-1)
+
+    before, far = size(0.46, 0.5), size(0.92, 1.0)
+    with np.errstate(all="ignore"):
+        power = np.log2(before / far)
+        rest = np.where(power > LEAST_FALL, last * far / (power - 1), np.inf)
+    return np.where((far > 0) & np.isfinite(far), rest, 0.0)
 
 
 def _pieces(a: float, b: float, singular: set[float]) -> list[Any]:

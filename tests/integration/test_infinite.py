@@ -3,10 +3,12 @@
 import math
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import qed
 from qed.integration import measures as m
+from qed.integration.quadrature import measured
 
 LINE, HALF = m.Normal(), m.Uniform(-1.0, 1.0)
 LOG_CAUCHY = m.from_log_density(lambda x: -jnp.log(x) - jnp.log1p(jnp.log(x) ** 2), 0.0, math.inf)
@@ -20,6 +22,41 @@ EXPECTED = {
     "two parts of opposite signs": (lambda x: x, m.mixture([0.5, 0.5], [m.Pareto(1.0, 1.0), MIRRORED]), math.nan),
     "a sum and a density": (lambda x: x, m.mixture([0.5, 0.5], [m.Poisson(2.0), m.Cauchy()]), math.nan),
 }
+
+
+THIRD = m.from_log_density(
+    lambda x: -jnp.log(x) - jnp.log(jnp.log(x)) - 2 * jnp.log(jnp.log(jnp.log(x))), 16.0, math.inf
+)
+BEYOND, BESIDE = m.Lebesgue(16.0, math.inf), m.Lebesgue(0.0, 0.0625)
+ITERATED = {
+    "diverges": (lambda x: 1 / (x * jnp.log(x) * jnp.log(jnp.log(x))), BEYOND, math.inf),
+    "converges": (lambda x: 1 / (x * jnp.log(x) * jnp.log(jnp.log(x)) ** 2), BEYOND, 1 / math.log(math.log(16))),
+    "beside 0": (lambda x: 1 / (-x * jnp.log(x) * jnp.log(-jnp.log(x))), BESIDE, math.inf),
+    "beside 0, converging": (
+        lambda x: 1 / (x * jnp.log(x) * jnp.log(-jnp.log(x)) ** 2), BESIDE, -1 / math.log(math.log(16)),
+    ),
+    "a mean of a law": (lambda x: jnp.log(jnp.log(x)), THIRD, math.inf),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ITERATED)
+def test_logarithms_of_logarithms(name):
+    """The scale of Bertrand, one logarithm further: in log x it is the one before."""
+    fun, law, truth = ITERATED[name]
+    answer = qed.expect(fun, law)
+    assert answer.proved, answer.missing
+    assert answer.lower <= truth <= answer.upper
+    assert answer.certificate.verify()
+
+
+@pytest.mark.parametrize(
+    ("power", "truth"), [(1.0, None), (1.5, None), (2.0, 1 / math.log(2)), (3.0, 0.5 / math.log(2) ** 2)]
+)
+def test_what_falls_too_slowly_is_not_measured(power, truth):
+    """1 / (x (log x)^p): what lies beyond all numbers of float64 is a part of the error, or there is no measurement."""
+    found = measured(np.ones_like, lambda x: -np.log(x) - power * np.log(np.log(x)), [2.0, 10.0, math.inf], False)
+    assert (found is None) == (truth is None)
+    assert found is None or abs(found.value - truth) <= found.error < 0.1
 
 
 SLOW_ONES = {"three poles beside corners", "two parts of opposite signs"}
