@@ -52,10 +52,10 @@ check: dev-env
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/python -m pytest -m 'not slow' -n 2 $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -m 'not slow' -n 2 --dist worksteal $(PYTEST_FLAGS)
 
 test-all: check
-	$(BIN)/python -m pytest -n 2 $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_FLAGS)
 
 format: dev-env
 	$(BIN)/ruff check --fix .

@@ -38,18 +38,26 @@ def turned(values):
 
 
 def quadratic(matrix):
-    held = jnp.asarray(matrix)
-    return lambda x: x @ held @ x / 2, jnp.zeros(len(matrix)), np.linalg.eigvalsh(np.asarray(matrix, np.float64))
+    held = np.float32(matrix)
+    return (
+        lambda x: x @ held @ x / 2,
+        np.zeros(len(matrix), np.float32),
+        np.linalg.eigvalsh(np.asarray(matrix, np.float64)),
+    )
 
 
 def chain(n):
     """sum (x_i - x_(i+1))^2 / 2: the eigenvalues are 2 - 2 cos(pi j / n)."""
-    return lambda x: jnp.sum((x[1:] - x[:-1]) ** 2) / 2, jnp.zeros(n), 2 - 2 * np.cos(np.pi * np.arange(n) / n)
+    return (
+        lambda x: jnp.sum((x[1:] - x[:-1]) ** 2) / 2,
+        np.zeros(n, np.float32),
+        2 - 2 * np.cos(np.pi * np.arange(n) / n),
+    )
 
 
 def diagonal(values):
-    held = jnp.asarray(values, jnp.float32)
-    return lambda x: jnp.sum(held * x**2) / 2, jnp.ones(len(held)), np.sort(np.asarray(held, np.float64))
+    held = np.float32(values)
+    return lambda x: jnp.sum(held * x**2) / 2, np.ones_like(held), np.sort(np.float64(held))
 
 
 def sums(n):
@@ -64,7 +72,7 @@ def logistic(n):
 
 def product(n):
     """|u|^2 |v|^2 / 2 at |u| = |v| = 1: its Hessian is the identity and 2 (u v' + v u')."""
-    point = {"u": jnp.eye(n)[0], "v": jnp.eye(n)[0]}
+    point = {"u": np.eye(n, dtype=np.float32)[0], "v": np.eye(n, dtype=np.float32)[0]}
     return (
         lambda p: jnp.sum(p["u"] ** 2) * jnp.sum(p["v"] ** 2) / 2,
         point,
