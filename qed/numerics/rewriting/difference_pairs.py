@@ -34,6 +34,7 @@ from qed.numerics.rewriting.difference_terms import (
     scaled,
     times,
 )
+from qed.numerics.rewriting.other_tails import OTHER_TAIL, TAILS
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.signs import MOVES, fills_with_nan, floating
 
@@ -78,6 +79,8 @@ def _against(difference: Difference, m: Monomial, c: Fraction, e: Fraction, like
         found = rules.power_against(difference, g, r)
     elif g.operation == "softmax" and r == 1 and not difference.builder.derivative:
         found = difference.algebra.negative(difference.emit(BESIDE_SOFTMAX, *g.children, **g.params)), (OTHERS,)
+    elif g.operation in OTHER_TAIL and r == 1:
+        found = difference.algebra.negative(difference.emit(OTHER_TAIL[g.operation], *g.children)), (TAILS,)
     elif g.operation in MOVES or g.operation == "gather":
         found = _moved_against(difference, g, r)
     else:

@@ -20,6 +20,7 @@ from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_kernels as kernels
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.bessels import beside_ratio
 from qed.numerics.rewriting.difference_factory import of_one_size
 from qed.numerics.rewriting.difference_powers import POWER
 from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus
@@ -319,6 +320,7 @@ AGAINST: Mapping[str, Callable[[Difference, Node, Fraction], Found | None]] = {
     "tanh": _tanh,
     "erf": _erf,
     "erfc": _erfc,
+    "bessel_ratio": beside_ratio,
 }
 """For each primitive f(x) - r, by x and the number r."""
 

@@ -16,6 +16,7 @@ side              sqrt(a^2 + b^2 - 2 a b cos t)               sqrt((a - b)^2 + 4
 inverse Mills     exp(-z^2) / erfc(z)                         Laplace's continued fraction
 divergence        sum a log(a/b), sum a = sum b               sum (a log(a/b) - a + b)
 growth            (1 + r)^n                                   exp(n log1p r), |r| small
+mean resultant    I_1(k) / I_0(k)                             quotients of sums of positive terms (`bessels`)
 log of squares    log(x^2 + y^2)                              2 log |(x, y)| (`log_lengths`)
 ================  ==========================================  ==========================================================
 
@@ -45,6 +46,7 @@ from qed.numerics.rewriting.algorithms import (
     SQUARED_DISTANCE,
 )
 from qed.numerics.rewriting.angles import COSINE_DISTANCE, arccosine, side, triangle_area
+from qed.numerics.rewriting.bessels import bessel_ratio, slope_of_ratio
 from qed.numerics.rewriting.branches import read_normal_tail
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, product, times
 from qed.numerics.rewriting.entropies import divergence, ratio_times
@@ -124,7 +126,7 @@ class Substitutions(Table):
         return {
             "sub": self._sum,
             "add": self._sum,
-            "div": lambda n: mills(self.difference, n) or self._cosine(n),
+            "div": lambda n: mills(self.difference, n) or bessel_ratio(self.difference, n) or self._cosine(n),
             "mul": lambda n: ratio_times(self.difference, n) or grown_tail(self.difference, n),
             "acosh": lambda n: lorentz(self.difference, n),
             "acos": lambda n: arccosine(self.difference, n, self._cosine_of(n.children[0])),
@@ -151,6 +153,7 @@ class Substitutions(Table):
             return pairs
         return (
             self._cosine_distance(polynomial, node)
+            or slope_of_ratio(self.difference, polynomial)
             or self._moments(polynomial, node)
             or self._weighted(polynomial)
             or self._squared(polynomial, node)
