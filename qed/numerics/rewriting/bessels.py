@@ -196,7 +196,8 @@ def slope_of_ratio(difference: Difference, polynomial: Polynomial) -> Found | No
             c, a = -e, a.children[0]
         elif c != -e or power != 2 or len(polynomial) != 3:
             continue
-        if a.operation == "bessel_ratio" and polynomial.get(_over(difference, a)) == -c:
+        over = _over(difference, a) if a.operation == "bessel_ratio" else None
+        if c is not None and over is not None and polynomial.get(over) == -c:
             return difference.algebra.times(float(c), difference.emit(SLOPE, a.children[0])), (SLOPE_OF_RATIO,)
     return None
 

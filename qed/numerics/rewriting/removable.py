@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qed.graph.build import Builder, Node, Operation
+from qed.graph.build import Builder, Node, Operation, reachable
 from qed.numerics.rewriting import power_series as ps
 from qed.numerics.rewriting.difference_series import SERIES
 from qed.numerics.rewriting.difference_terms import spelled
@@ -90,6 +90,8 @@ class Removable:
         if found is None:
             return None
         u = cone.variable
+        if any(each.operation == "input" and each is not u for each in reachable([node], [u])):
+            return None  # it is a function of u as it is read, and evaluated from what u is made of
         outside = self.builder.function([node], [u], effects=False)
         operation = Operation("series_near_0", _kernel(found, lambda x: outside(x)[0]), whole=True)
         return self.builder.emit(operation, u, of=node.number)
