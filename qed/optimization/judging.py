@@ -59,6 +59,7 @@ from qed.optimization.running import Ended, curvatures
 from qed.optimization.saturation import saturated
 from qed.optimization.solution import Ending, Verdict
 from qed.optimization.stopped import creeping, stopped_short
+from qed.optimization.tangents import least_at_corner
 from qed.optimization.valleys import without_end
 from qed.optimization.wrong import wrong_aside, wrong_gradient
 
@@ -97,6 +98,7 @@ def judged(
         objective, bounds, asked, seen, with_code(_judged(objective, here, bounds, asked, ended, start, 0))
     )
     answer = everywhere(objective, bounds, asked, answer)
+    answer = least_at_corner(Judged(objective, here, bounds, asked, ended, start, 0.0), answer)
     if not answer.measured or answer.recheck is not None or answer.value is None:
         return answer
     kind = answer.value.kind

@@ -22,6 +22,7 @@ from qed.graph.function import confirm_known, read
 from qed.graph.trace import is_float
 from qed.graph.tracers import closes_over_tracers, is_traced
 from qed.optimization.bounds import Bounds, bounds_of, drawn
+from qed.optimization.bundle import by_cuts
 from qed.optimization.compass import compass
 from qed.optimization.compiled import descend, under_a_trace
 from qed.optimization.constrained.answering import minimize_constrained
@@ -123,11 +124,14 @@ def minimize(
         chosen, why = "l-bfgs", Reason("method", text="l-bfgs of optax, compiled as one program", role="method")
     most = max_steps if max_steps is not None else 1000 if chosen == "newton" or updates else 20000
     own = updates is None and method is None and max_steps is None
-    runs, sizes = [], {}
+    runs, sizes, cut = [], {}, None
     for each in (start, *drawn(box, start.x, starts - 1, objective.at)):
         objective.sizes = []
         if compiled:
             runs.append(_as_one(fun, x0, args, objective, each, tol, 1000 if max_steps is None else max_steps))
+        elif own and chosen == "newton" and (kinked := by_cuts(objective, each, box, tol)) is not None:
+            runs.append(kinked)
+            cut = each
         elif own and chosen == "newton":
             ended, told = solve(objective, each, box, tol, most)
             runs.append(ended)
@@ -155,7 +159,13 @@ def minimize(
         return answer
 
     answer = ask(best)
-    if own and starts == 1 and answer.value is not None and answer.value.kind is Ending.KINK:
+    if cut is not None and starts == 1 and not answer.proved:
+        ended, told = solve(objective, cut, box, tol, most)
+        if not (ended.here.f > best.here.f):
+            best, runs, notes = ended, [ended], (*notes, *told)
+            answer = ask(best)
+            sizes.setdefault(id(best), objective.sizes)
+    if own and starts == 1 and not answer.proved and answer.value is not None and answer.value.kind is Ending.KINK:
         lower = compass(objective, best.here, box)
         if lower is not None:
             best = replace(best, here=lower)
