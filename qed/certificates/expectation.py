@@ -126,7 +126,7 @@ class Expectation(Certificate):
                     shares.append(relative.share(self.seen(traced, k), part, places[k], f"parts[{k}]", close))
                     continue
                 found, own = self._of_part(self.seen(traced, k), part, places[k], f"parts[{k}]", share)
-                shares.append(found)
+                shares.append(found if _whole(part) else found / of_the_whole(part, f"parts[{k}]"))
                 cells.append(own)
             for k, data in enumerate(self.sums):
                 seen, place = self.seen(traced, len(self.parts) + k), places[len(self.parts) + k]
@@ -284,6 +284,27 @@ class LogSum(Certificate):
             if mass == library.arb.pos_inf():
                 return mass
             return mass.log() if mass > 0 and mass.is_finite() else library.arb.nan()
+
+
+def _whole(part: Any) -> bool:
+    """Whether a part is no named law that is cut: a probability, length, or a log-density."""
+    return part[4] or part[0] in ("", "Uniform")
+
+
+def of_the_whole(part: Any, node: str) -> Any:
+    """What the integral over a part of a named law that is cut is divided by: the mass of the law.
+
+    >>> from qed.certificates.expectation import of_the_whole
+    >>> from qed.domains.precision import precision
+    >>> with precision(128):
+    ...     float(of_the_whole(("Exponential", (4.0,), (1.0, 2.0), "1", False), "parts[0]"))
+    0.25
+    """
+    name, parameters, cuts, *_ = part
+    low, high = NAMED[name].support(*parameters)
+    if not low <= cuts[0] < cuts[-1] <= high:
+        raise CertificateError(node, f"the support of {name} is {(low, high)}")
+    return log_mass(name, parameters).exp()
 
 
 def _outputs(parts: Sequence[Any], count: int, images: int = 0) -> list[int]:

@@ -157,14 +157,16 @@ def add(measures: Sequence[Measure]) -> Measure:
 def restrict(measure: Measure, lower: Any = -math.inf, upper: float = math.inf) -> Measure:
     """The measure of what lies in [lower, upper], both ends included; it is not divided by the mass that is left.
 
+    `reweight(restrict(law, a, b), lambda x: 0 * x)` is: the truncated law.
+
     Args:
         measure: a measure of this module.
         lower: the left end, which may be -inf; or both, as a pair or a `qed.Box`.
         upper: the right end, which may be inf; equal ends keep an atom there and nothing else.
 
     Raises:
-        QedError: QED007 where the interval is none (a function, say) or empty, or cuts a density that is neither
-            Lebesgue's nor Uniform.
+        QedError: QED007 where the interval is none (a function, say) or empty, or cuts the law of a log-density, whose
+            mass is no closed form.
 
     >>> from qed.integration.measures import Dirac, Uniform, mixture, restrict
     >>> cut = restrict(mixture([0.5, 0.5], [Dirac(0.0), Uniform(0.0, 4.0)]), 0.0, 1.0)
@@ -213,9 +215,11 @@ def _cut(part: Part, lower: float, upper: float) -> Part | None:
         return replace(part, lower=low, upper=high, probability=False)  # masses of a named law are known
     if not part.probability:
         return replace(part, lower=low, upper=high)
+    if part.family in NAMED and part.family != "Uniform":
+        return replace(part, lower=low, upper=high, probability=False)  # its mass is a closed form, and no fraction
     if part.family != "Uniform":
         msg = f"[{lower:g}, {upper:g}] cuts {part.family or 'the law of a log-density'}"
         instead = "integrate where(inside, f, 0), or give its log-density on the interval to from_log_density"
-        raise wrong(msg, "the mass to each side of the cut is no fraction", instead)
+        raise wrong(msg, "its mass is no closed form", instead)
     share = (Fraction(high) - Fraction(low)) / (Fraction(part.upper) - Fraction(part.lower))
     return replace(part, parameters=(low, high), lower=low, upper=high, weight=part.weight * share)

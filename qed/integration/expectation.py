@@ -23,6 +23,8 @@ from qed.certificates.expectation import UNDEFINED, Expectation
 from qed.certificates.found import Unbounded, Undefined
 from qed.certificates.patience import LATE, OutOfTime, patience
 from qed.domains.densities import NAMED
+from qed.domains.masses import log_mass
+from qed.domains.precision import precision
 from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
 from qed.graph.trace import Traced
@@ -32,7 +34,7 @@ from qed.integration.constants import ROUNDED, room_of_constants
 from qed.integration.families.vectors import VectorLaw
 from qed.integration.hinges import hinge
 from qed.integration.images import Layout
-from qed.integration.measure import Measure, seconds_of
+from qed.integration.measure import Measure, Part, seconds_of
 from qed.integration.product import Product
 from qed.integration.proposals import (
     Proposal,
@@ -169,6 +171,13 @@ def probability(
     return expect(indicator, measure, *args, tol=tol, budget=budget)
 
 
+def _divided(u: Callable[[Any], Any], part: Part) -> Callable[[Any], Any]:
+    """The log-density of a named law less the logarithm of its mass."""
+    with precision(64):
+        mass = float(log_mass(part.family, part.parameters))
+    return lambda x: u(x) - mass
+
+
 @dataclass(frozen=True)
 class _Question:
     """What is asked."""
@@ -236,9 +245,10 @@ class _Question:
             f = vectorised(traced, self.layout.output(k)) if self.layout.functions else f
             if part.log_density is None:
                 u = vectorised(NAMED[part.family].traced(part.parameters), 0)
+                u = _divided(u, part) if part.cut else u
             else:
                 u, following = vectorised(traced, following), following + 1
-            v = u if part.probability else logarithm_of(f)
+            v = u if part.probability or part.cut else logarithm_of(f)
             cuts = cuts_of(part, v, more)
             cuts = with_breaks(cuts, traced, v, f, more)
             found.append(Share(part, f, u, cuts, proposal_of(part, f, u, cuts)))

@@ -42,6 +42,12 @@ class Part:
     of: Part | None = None
     image: Callable[..., Any] | None = None
 
+    @property
+    def cut(self) -> bool:
+        """Whether it is what an interval leaves of a named law, w exp(log-density) / mass of the whole law."""
+        plain = self.log_density is None and self.of is None and not self.counting
+        return plain and not self.probability and self.family not in ("", "Uniform")
+
 
 @dataclass(frozen=True)
 class Measure:

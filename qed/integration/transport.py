@@ -87,9 +87,9 @@ def length_of(part: Part) -> float:
         return float(part.weight) * (high - low)
     if part.counting and part.log_density is None:
         return float(part.weight) * (part.upper - part.lower + 1)
-    if part.log_density is not None:
+    if part.log_density is not None or part.cut:
         because = "its mass is an integral that is not known"
-        msg = "a log-density has no quantiles"
+        msg = "a log-density has no quantiles" if part.log_density is not None else "a law that is cut has no quantiles"
         raise wrong(msg, because, "integrate against Lebesgue, with the density as a factor")
     return float(part.weight) * (part.upper - part.lower)
 

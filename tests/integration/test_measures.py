@@ -1,14 +1,16 @@
 """The algebra of measures: sums, multiples and restrictions are what they are by definition; laws of SciPy."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
+import jax
 import jax.numpy as jnp
 import pytest
 from scipy import integrate, stats
 
 import qed
-from qed.errors import QedError
+from qed.errors import CertificateError, QedError
 from qed.integration import measures as m
 
 SPIKE = m.mixture([0.25, 0.75], [m.Dirac(0.0), m.Uniform(0.0, 4.0)])
@@ -21,6 +23,18 @@ MADE = {
     "a spike and a cut slab": (lambda x: x + 1, m.restrict(SPIKE, 0.0, 1.0), 0.25 + 0.75 * 0.25 * 1.5),
     "the spike alone": (lambda x: x + 1, m.restrict(SPIKE, 0.0, 0.0), 0.25),
     "a length cut": (jnp.exp, m.restrict(m.Lebesgue(), 0.0, 1.0), math.e - 1),
+    "a law cut": (lambda x: x, m.restrict(m.Normal(1.0, 2.0), 0.0, 2.5), stats.norm(1, 2).expect(lb=0, ub=2.5)),
+    "a tail": (jnp.ones_like, m.restrict(m.StudentT(3.0, 0.0, 1.0), 2.0), stats.t(3).sf(2)),
+    "a slab cut": (
+        jnp.exp,
+        m.restrict(m.mixture([0.25, 0.75], [m.Dirac(0.0), m.Exponential(4.0)]), 0.0, 1.0),
+        0.25 + 1 - math.exp(-3),
+    ),
+    "a truncated law": (
+        lambda x: x,
+        m.reweight(m.restrict(m.Normal(), 0.5, 2.0), jnp.zeros_like),
+        stats.truncnorm(0.5, 2).mean(),
+    ),
     "two atoms at one place": (lambda x: x, m.add([m.Dirac(2.0), m.Dirac(2.0)]), 4.0),
     "hurdle": (lambda x: x, m.mixture([0.75, 0.25], [m.Dirac(0.0), m.Gamma(2.0, 0.5)]), 1.0),
 }
@@ -88,7 +102,7 @@ def test_a_law_of_scipy_is_that_law(name):
         lambda: m.scaled(2.0, 3.0),
         lambda: m.add([]),
         lambda: m.add([m.Dirac(0.0), "Normal"]),
-        lambda: m.restrict(m.Normal(), 0.0, 1.0),
+        lambda: m.restrict(m.from_log_density(lambda x: -x * x), 0.0, 1.0),
         lambda: m.restrict(m.Dirac(0.0), 1.0, 0.0),
         lambda: m.restrict(m.Dirac(0.0), math.nan, 0.0),
         lambda: m.Counting(3, 1),
@@ -132,3 +146,20 @@ def test_what_is_sure_is_told_by_its_bound():
     )
     assert never.value == 0 and never.headline == "The probability is at most 1e-09."
     assert always.value == 1 and always.headline == f"The probability is at least {always.lower!r}."
+
+
+def test_a_law_that_is_cut_is_no_probability_and_keeps_to_its_support():
+    cut = m.restrict(m.Exponential(4.0), -1.0, 1.0)
+    assert cut.parts[0].lower == 0.0 and not cut.probability
+    with pytest.raises(QedError, match="no probability"):
+        qed.kl(cut, m.Exponential(4.0))
+    with pytest.raises(QedError, match="cut"):
+        jax.grad(lambda c: qed.expect(lambda x: c * x, cut).value)(1.0)
+    with pytest.raises(QedError, match="cut"):
+        m.product(cut, m.Normal()).quantiles([[0.5, 0.5]])
+    assert qed.expect(lambda x: x**3, m.restrict(m.StudentT(3.0, 0.0, 1.0), 1.0)).value == math.inf
+    certificate = qed.expect(jnp.ones_like, cut).certificate
+    (part,) = certificate.parts
+    wider = (*part[:2], (-1.0, *part[2][1:]), *part[3:])
+    with pytest.raises(CertificateError, match="support"):
+        replace(certificate, parts=(wider,), lower=-math.inf, upper=math.inf).sealed().verify()

@@ -73,6 +73,9 @@ def _before(image: Callable[[Any], Any], base: Part, h: Difference | None) -> Di
 
 def line_of(part: Part) -> Line:
     """The substitution of a named part."""
+    if part.cut:
+        what, because = f"a part of {part.family} is traced", "no substitution is known for a law that is cut"
+        raise QedError("QED007", what, because, "give concrete parameters, or where(inside, f, 0) under the whole law")
     if not part.probability:
         return length(part.lower, part.upper)
     parameters = tuple(jnp.asarray(value, jnp.result_type(float)) for value in part.parameters)

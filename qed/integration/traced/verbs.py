@@ -74,7 +74,7 @@ def normalizer(log_density: Callable[..., Any], base: Any, *args: Any) -> Answer
     (part,) = base.parts
     if part.counting:
         value = log_counted(u, part)
-    elif part.probability:
+    elif part.probability or part.cut:
         value = _evidence(u, part)
     else:
         line = about_mode(jax.vmap(u), part.lower, part.upper)
