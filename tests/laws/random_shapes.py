@@ -6,7 +6,9 @@ constants of shape (n,) it is n functions at once, so that 200-bit balls judge m
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,7 @@ from jax import lax
 from qed.domains.ball import Ball
 from qed.domains.balls import Balls
 from qed.domains.precision import precision
-from qed.graph.trace import trace
+from qed.graph.trace import Traced, trace
 from qed.graph.walk import Unknown, Walker
 
 Function = Callable[[Sequence[jax.Array]], jax.Array]
@@ -81,10 +83,15 @@ def _dyadic(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return (rng.integers(-8, 9, shape) / 4).astype(np.float32)
 
 
+@functools.lru_cache(maxsize=16)
+def _traced(fun: Function, shapes: tuple[tuple[int, ...], ...]) -> Traced:
+    """The graph of a function, once for all of its points: tracing costs more than walking."""
+    return trace(lambda *xs: fun(xs), *(np.zeros(shape, np.float32) for shape in shapes))
+
+
 def in_balls(fun: Function, points: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
     """The balls of fun at exact points, and where there surely is a value; None without a rule."""
-    example = [jnp.zeros(np.shape(p), jnp.float32) for p in points]
-    traced = trace(lambda *xs: fun(xs), *example)
+    traced = _traced(fun, tuple(np.shape(p) for p in points))
     with precision(200):
         value = Walker([Ball()]).run(traced.graph, [Balls.point(p) for p in points])[0].values[0]
         if isinstance(value, Unknown):
@@ -93,6 +100,17 @@ def in_balls(fun: Function, points: Sequence[np.ndarray]) -> tuple[np.ndarray, n
     lost = value.doubt.undefined
     defined = np.ones(value.shape, bool) if lost is None else ~np.broadcast_to(lost, value.shape)
     return value.array, defined
+
+
+def each_in_balls(fun: Function, points: np.ndarray) -> list[Any]:
+    """The ball of the value at each of some points (n, variables); None where there may be none, or no rule.
+
+    All are walked together where the function is elementwise and has a rule for that, else one by one.
+    """
+    found = in_balls(fun, list(points.T))
+    alone = [found] if found is not None else [in_balls(fun, list(point)) for point in points]
+    parts = [[None] if each is None else np.where(each[1], each[0], None).ravel() for each in alone]
+    return [ball for part in parts for ball in part]
 
 
 def bend(fun: Function, a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> np.ndarray | None:

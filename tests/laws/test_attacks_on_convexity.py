@@ -67,8 +67,9 @@ def contradicted(fun, lower, upper, answer, rng, segments=40):
     """Whether segments in balls say the opposite of what was proved or refuted."""
     shape = (segments, len(lower))
     a, b = (lower + (upper - lower) * rng.integers(0, 257, shape) / 256 for _ in range(2))
-    bends = [bend(fun, list(p), list(q)) for p, q in zip(a, b, strict=True)]
-    seen = {int(each) for each in bends if each is not None}
+    bends = bend(fun, list(a.T), list(b.T))  # all of them together; where one has no rule, each by itself
+    alone = [bend(fun, list(p), list(q)) for p, q in zip(a, b, strict=True)] if bends is None else []
+    seen = {int(each) for each in (alone if bends is None else np.ravel(bends)) if each is not None}
     if answer.proved:
         return -1 in seen or (answer.value.shape == "affine" and 1 in seen)
     if answer.refuted:

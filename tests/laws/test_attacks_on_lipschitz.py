@@ -15,18 +15,15 @@ from jax import lax
 import qed
 from qed.domains.precision import precision
 from tests.calculus.corpus_shapes import over
-from tests.laws.random_shapes import drawn, in_balls
+from tests.laws.random_shapes import drawn, each_in_balls
 
 PLANE = over(-1.0, 2.0, 2)
 
 
-def ratio(fun, a, b, order, flint):
-    """A difference quotient that is at most the constant of an order, as a ball; None without a value."""
-    points = (a, b) if order == 0 else (a, b, (a + b) / 2)
-    found = [in_balls(fun, list(p)) for p in points]
-    if any(each is None or not each[1][()] for each in found):
+def ratio(balls, a, b, order, flint):
+    """A difference quotient that is at most the constant of an order, from balls of its values there."""
+    if any(ball is None for ball in balls):
         return None
-    balls = [each[0][()] for each in found if each is not None]
     square: Any = sum((flint.arb(float(y)) - flint.arb(float(x))) ** 2 for x, y in zip(a, b, strict=True))
     if order == 0:
         return abs(balls[1] - balls[0]) / square.sqrt()
@@ -37,14 +34,21 @@ def exceeded(fun, box, order, constant, seed, count=60):
     """Whether a pair of points of the box contradicts a constant."""
     rng = np.random.default_rng(seed)
     lower, upper = (np.float64(side).ravel() for side in box)
+    pairs = []
     with precision(200) as flint:
         for k in range(count):
             share = rng.integers(0, 257, (2, lower.size)) / 256
             a, b = lower + (upper - lower) * share
             b = a + (b - a) * 2.0 ** -(k % 12)
-            if np.array_equal(a, b):
-                continue
-            quotient: Any = ratio(fun, a, b, order, flint)
+            if not np.array_equal(a, b):
+                pairs.append((a, b))
+        if not pairs:
+            return None
+        ends = [np.stack(side) for side in zip(*pairs, strict=True)]
+        ends += [(ends[0] + ends[1]) / 2] * order
+        values = zip(*(each_in_balls(fun, side) for side in ends), strict=True)
+        for (a, b), balls in zip(pairs, values, strict=True):
+            quotient: Any = ratio(balls, a, b, order, flint)
             if quotient is not None and quotient > flint.arb(float(constant)):
                 return a, b, quotient.str(12)
     return None
