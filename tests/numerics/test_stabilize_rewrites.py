@@ -143,6 +143,28 @@ def test_kernels_are_code_to_paste(text):
     assert any(text in each for each in found), found
 
 
+CLASSICS = {
+    "a b c": (lambda x: (-x[1] + jnp.sqrt(x[1] * x[1] - 4 * x[0] * x[2])) / (2 * x[0]), [(1, 1e4, 1), (1, -1e4, 1)]),
+    "r n": (lambda x: x[0] / (1 - (1 + x[0]) ** (-x[1])), [(1e-5, 360), (0.5, 30)]),
+    "x y": (lambda x: jnp.log(x[0]) - jnp.log(x[1]), [(2.0001, 2), (1e-20, 1e3), (1e30, 1)]),
+    "y k": (lambda x: x[0] ** x[1] - 1, [(1.0001, 2), (1e-9, 0.25)]),
+    "p q": (lambda x: jax.nn.sigmoid(x[0]) - jax.nn.sigmoid(x[1]), [(10, 10.5), (-80, 3), (3, 80)]),
+    "e": (lambda x: (jnp.exp(x[0]) - 1) / x[0], [(1e-5,), (-30,), (3,)]),
+    "h": (lambda x: (1 - jnp.cos(x[0])) / x[0] ** 2, [(1e-4,), (2,)]),
+    "z": (lambda x: jnp.log(jnp.cosh(x[0])), [(1e-3,), (-200,)]),
+}
+
+
+@pytest.mark.parametrize("names", CLASSICS)
+def test_a_patch_is_the_function_at_other_points_too(names):
+    fun, points = CLASSICS[names]
+    points = [tuple(map(jnp.float32, point)) for point in points]
+    stable = qed.stabilize(fun)
+    patches = [r.patch.expression for r in stable.rewrites(points[0]).rewrites if r.patch and r.where == "value"]
+    for x in points:
+        assert float(eval(patches[-1], {"jnp": jnp, "jax": jax, "x": x})) == pytest.approx(float(stable(x)), rel=1e-6)
+
+
 def test_a_value_that_is_kept_leaves_its_derivative_rewritten():
     for fun, slope in ((lambda x: jnp.sin(x) / x, -1e-3 / 3), (lambda x: jnp.log1p(x) / x, -0.5 + 2e-3 / 3)):
         stable, x = qed.stabilize(fun), jnp.float32(1e-3)

@@ -22,6 +22,7 @@ from qed.graph.build import reachable
 from qed.graph.dtypes import as_wide, is_real, unit_roundoff
 from qed.numerics import logspace
 from qed.numerics.rewriting.change import Change
+from qed.numerics.rewriting.code import spelled
 from qed.numerics.rewriting.session import Rewritten
 from qed.span import Span
 
@@ -35,46 +36,15 @@ _MODULES = {
 }
 _QUALIFIED = {name: f"{module}.{name}" for module, names in _MODULES.items() for name in names.split()}
 _TWO = {"max": "jnp.maximum", "min": "jnp.minimum"}
-_ALSO = {"lgamma": "jax.scipy.special.gammaln", "atan": "jnp.arctan", "atan2": "jnp.arctan2", "asin": "jnp.arcsin",
-         "acos": "jnp.arccos", "asinh": "jnp.arcsinh", "acosh": "jnp.arccosh", "atanh": "jnp.arctanh",
-         "pow": "jnp.power"}  # fmt: skip
-
-_SPELLED = {
-    ("sum_of_centred_squares", 1): "jnp.sum(({0} - jnp.mean({0}, {axis}keepdims=True)) ** 2, {axis})",
-    ("squared_distance", 2): "jnp.sum(({0} - {1}) ** 2, {axis})",
-    ("sqrt_difference", 3): "{2} / (jnp.sqrt({0}) + jnp.sqrt({1}))",
-    ("exp_difference", 3): "jnp.exp({1}) * jnp.expm1({2})",
-    ("log_difference", 3): "jnp.log1p({2} / {1})",
-    ("reciprocal_difference", 3): "-{2} / ({0} * {1})",
-    ("difference_of_squares", 3): "{2} * ({0} + {1})",
-    ("difference_of_squares", 4): "{2} * {3}",
-    ("difference_of_cubes", 3): "{2} * ({0} ** 2 + {0} * {1} + {1} ** 2)",
-    ("rsqrt_difference", 3): "-{2} / (jnp.sqrt({0}) * jnp.sqrt({1}) * (jnp.sqrt({0}) + jnp.sqrt({1})))",
-    ("cbrt_difference", 3): "{2} / (jnp.cbrt({0}) ** 2 + jnp.cbrt({0}) * jnp.cbrt({1}) + jnp.cbrt({1}) ** 2)",
-    ("sqrt_minus", 3): "{2} / ({0} + {1})",
-    ("log_ratio", 3): "jnp.log1p({2} / {1})",
-    ("log1p_difference", 3): "jnp.log1p({2} / (1 + {1}))",
-    ("log_difference_over", 3): "jnp.log1p({2} / {1}) / {2}",
-    ("softplus_difference", 3): "jnp.log1p(jax.nn.sigmoid({1}) * jnp.expm1({2}))",
-    ("sin_difference", 3): "2 * jnp.cos({1} + {2} / 2) * jnp.sin({2} / 2)",
-    ("sin_step", 3): "2 * jnp.cos({1} + {2} / 2) * jnp.sin({2} / 2)",
-    ("cos_difference", 3): "-2 * jnp.sin({1} + {2} / 2) * jnp.sin({2} / 2)",
-    ("cos_step", 3): "-2 * jnp.sin({1} + {2} / 2) * jnp.sin({2} / 2)",
-    ("tan_difference", 3): "jnp.sin({2}) / (jnp.cos({0}) * jnp.cos({1}))",
-    ("tan_step", 3): "jnp.sin({2}) / (jnp.cos({0}) * jnp.cos({1}))",
-    ("sinh_difference", 3): "2 * jnp.cosh({1} + {2} / 2) * jnp.sinh({2} / 2)",
-    ("cosh_difference", 3): "2 * jnp.sinh({1} + {2} / 2) * jnp.sinh({2} / 2)",
-    ("tanh_difference", 3): "jnp.sinh({2}) / (jnp.cosh({0}) * jnp.cosh({1}))",
-    ("atan_difference", 3): "jnp.arctan({2} / (1 + {0} * {1}))",
-    ("atanh_difference", 3): "jnp.arctanh({2} / (1 - {0} * {1}))",
-    ("power_minus_one", 3): "jnp.expm1({2} * jnp.log1p({1}))",
-    ("power_near_one", 3): "jnp.exp({2} * jnp.log1p({1}))",
-    ("log1p_square", 1): "jnp.log1p({0} ** 2)",
-    ("sech2", 1): "1 / jnp.cosh({0}) ** 2",
-    ("bose", 1): "1 / jnp.expm1({0})",
-    ("over_bose", 3): "{0} / ({1} * jnp.expm1({2}))",
+_ALSO = {
+    "lgamma": "jax.scipy.special.gammaln",
+    "igamma": "jax.scipy.special.gammainc",
+    "igammac": "jax.scipy.special.gammaincc",
+    "bessel_i0e": "jax.scipy.special.i0e",
+    "bessel_i1e": "jax.scipy.special.i1e",
+    "pow": "jnp.power",
+    **{name: f"jnp.arc{name[1:]}" for name in "atan atan2 asin acos asinh acosh atanh".split()},
 }
-"""Operations of rewritings as code; the third operand of a difference is the difference of the first two."""
 
 TOLERANCE = 3.0
 """Bits by which the expression may differ from the rewritten graph."""
@@ -148,9 +118,9 @@ def patch(found: Rewritten, change: Change, arrays: Sequence[Any]) -> Patch | No
             got = _evaluated(qualified, dict(zip(named, values, strict=True)))
     except Exception:  # the formula means something else as code
         return None
-    if not _agree(got, wanted):
-        return None
     expression = ast.unparse(qualified)
+    if not _agree(got, wanted) or expression == _written(change):
+        return None
     return Patch(change.span, expression, *_line(change.span, expression))
 
 
@@ -159,6 +129,12 @@ def _parsed(text: str) -> ast.expr | None:
         return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError):
         return None
+
+
+def _written(change: Change) -> str:
+    """What stands there, its functions by their modules."""
+    tree = _parsed(change.before)
+    return "" if tree is None else ast.unparse(_Qualify().visit(tree))
 
 
 class _Qualify(ast.NodeTransformer):
@@ -183,10 +159,8 @@ class _Qualify(ast.NodeTransformer):
         self.generic_visit(node)
         if isinstance(node.func, ast.Name):
             name = node.func.id
-            if (name, len(node.args)) in _SPELLED:
-                operands = [f"({ast.unparse(each)})" for each in node.args]
-                axis = "".join(f"{ast.unparse(each)}, " for each in node.keywords)
-                text = _SPELLED[name, len(node.args)].format(*operands, axis=axis)
+            text = spelled(name, node.args, node.keywords)
+            if text is not None:
                 return ast.parse(text, mode="eval").body
             two = name in _TWO and len(node.args) == 2
             known = _TWO[name] if two else _QUALIFIED.get(name) or _ALSO.get(name)

@@ -128,6 +128,8 @@ class Formula:
         axes = node.params.get("axes")
         if axes is not None and node.children and len(axes) < len(node.children[0].shape):
             options.append(f"axis={axes[0] if len(axes) == 1 else tuple(axes)}")
+        if node.operation == "remainder":  # (f less k terms of its series at 0) / its argument to the k
+            options += [f"f={node.params['f']}", f"k={node.params['k']}"]
         if node.operation == "integer_pow":
             options.append(str(node.params["y"]))
         text = f"{name}({', '.join(options)})"
