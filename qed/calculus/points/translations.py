@@ -69,7 +69,7 @@ def _eliminated(rows: Array) -> Array:
     rows = rows.copy()
     for k in range(len(rows)):
         size = np.abs(rows[k:])
-        i, j = np.unravel_index(np.argmax(size), size.shape)
+        i, j = np.unravel_index(np.argmax(size >= size.max() * (1.0 - ROUNDED)), size.shape)  # the first of equals
         rows[[k, k + i]] = rows[[k + i, k]]
         rows[k] /= rows[k, j]
         for other in range(len(rows)):
