@@ -53,13 +53,10 @@ def _falls(case: Judged, v: Array, bend: Array, across: Array) -> bool:
     size, falls = 1 + float(np.linalg.norm(case.here.x)), []
     for t in DISTANCES:
         there = _least(case, t * size * v, bend, across)
-        lower = there is not None and surely_lower(case.objective, there, case.here, 2 * case.noise)
-        higher = there is not None and surely_lower(case.objective, case.here, there, 2 * case.noise)
-        if falls and higher:
-            return False
-        if lower:
-            assert there is not None
+        if there is not None and surely_lower(case.objective, there, case.here, 2 * case.noise):
             falls.append(float(np.log(case.here.f - there.f)))
+        elif falls and there is not None and surely_lower(case.objective, case.here, there, 2 * case.noise):
+            return False
         elif falls:
             falls.append(-np.inf)
     falls = falls[: next((i for i, fall in enumerate(falls) if np.isinf(fall)), len(falls))]

@@ -25,6 +25,8 @@ BITS = 600
 """tanh(200) is 1 - 2 e^-400, which takes 577 of them."""
 ROUNDINGS = 1e3
 """How many times what rounding makes of the value is allowed."""
+TOGETHER = 5
+"""From how many straight lines on the plane that they span is asked first."""
 DIRECTIONS = 4
 """Along how many directions the slope and the curvature are asked for."""
 
@@ -51,13 +53,26 @@ def seen(case: Case, center: Array, flat: Array) -> list[Motion]:
     while True:
         found = symmetries(case, center, flat, left_out)
         found += [line for line in translations(case, center, flat, found) if line.name not in left_out]
-        wrong = {m.name for m in found if not m.single and any(p.moves(m) for p in places[: 1 + m.everywhere])}
+        lines = [motion for motion in found if motion.straight and not motion.single]
+        believed = len(lines) >= TOGETHER and not any(p.moves(m) for p in places for m in _mixed(lines))
+        asked = [m for m in found if not m.single and not (believed and m in lines)]
+        wrong = {m.name for m in asked if any(p.moves(m) for p in places[: 1 + m.everywhere])}
         one = [motion for motion in found if motion.single]
         at = [p for p in places if p.matter(one)]
         wrong |= {m.name for m in one if any(p.matter([m]) for p in at)}
         if not wrong:
             return found
         left_out |= wrong
+
+
+def _mixed(lines: Sequence[Motion]) -> list[Motion]:
+    """Two motions along lines of the plane that many lines span, in directions drawn at random.
+
+    Where f changes along one of the lines it changes along almost every direction of the plane.
+    """
+    units = np.array([line.generator / np.linalg.norm(line.generator) for line in lines])
+    drawn = np.random.default_rng(0).standard_normal((2, len(lines))) @ units
+    return [Motion("", v, lambda at, t, v=v: at + t * v, straight=True) for v in drawn]
 
 
 class _Place:
