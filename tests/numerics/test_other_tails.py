@@ -69,3 +69,10 @@ def test_what_is_no_ratio_of_one_argument_stays():
 
     plan, _ = qed.stabilize(mixed).plan((jnp.float32(2.0),), {})
     assert not any("bessel_ratio" in change.after for change in plan.stable.short.changes)
+
+
+def test_the_order_of_a_gamma_tail_has_no_formula_and_is_differentiated_all_the_same():
+    with jax.enable_x64(True):
+        stable = qed.stabilize(lambda a: 1 - gammainc(a, 20.0))
+        assert float(stable(jnp.float64(2.0))) == pytest.approx(21 * np.exp(-20.0), rel=1e-12)
+        assert float(jax.grad(stable)(jnp.float64(2.0))) == pytest.approx(1.135275691129069e-07, rel=1e-9)

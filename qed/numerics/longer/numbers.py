@@ -73,7 +73,8 @@ def _one(name: str, params: Mapping[str, Any], values: list[Any], dtype: Any) ->
     if moved is not None and len(moved) == 1:
         return moved[0]
     if name in facts.ARITHMETIC:
-        return facts.NUMPY.call(name, *values)
+        value = facts.ARITHMETIC[name].value
+        return facts.NUMPY.call(name, *values) if value.numpy or value.definition is not None else None
     card = facts.card(name, **params) if name in {*facts.CARDS, *facts.FAMILIES} and len(values) == 1 else None
     return None if card is None else card.numpy(values[0])
 
