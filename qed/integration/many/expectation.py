@@ -16,6 +16,7 @@ from qed.integration.many.sections import by_sections
 from qed.integration.many.separable import by_coordinates
 from qed.integration.many.separable import told as together
 from qed.integration.many.subject import Question
+from qed.integration.many.sum_of_normals import by_normal_sum
 from qed.integration.product import Product
 from qed.standing import Standing
 
@@ -51,6 +52,8 @@ def _answer(question: Question) -> Answer[float]:
     apart = by_coordinates(question)
     if apart.certificate is not None:
         return together(question, apart)
+    if (of_a_sum := by_normal_sum(question)) is not None:
+        return of_a_sum
     proved = by_boxes(question)
     if proved.certificate is not None and _narrow(question, proved):
         return told(question, proved)
