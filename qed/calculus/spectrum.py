@@ -27,7 +27,7 @@ from qed.calculus.points.touched import touched
 from qed.calculus.shares import shares
 from qed.calculus.spectra.products import SMALL, Products, cut, is_mean, room_for, sized, too_large_to_form
 from qed.calculus.spectra.proved import proved_answer
-from qed.calculus.spectra.result import Spectrum
+from qed.calculus.spectra.result import Spectrum, whole
 from qed.calculus.spectra.searching import WHICH, beginning, how, measured, room_of, search, wanted
 from qed.calculus.spectra.sparse import sparse_eigenvalues
 from qed.errors import QedError
@@ -85,6 +85,7 @@ def spectrum(
     """
     started = time.monotonic()
     _check(k, which, tol, budget, parts)
+    whole("seed", seed, 0, least=0)
     function = read(fun, x, *args)
     k = min(int(k), function.size)
     most = room_of(function.size, k)

@@ -365,7 +365,7 @@ def _with(answer: Answer[StepSize], more: Beside) -> Answer[StepSize]:
 
 
 def _of_field(objective: Objective, start: Seen, rule: StepRule | LocalRule | None, field: Field) -> Answer[StepSize]:
-    """The answer where the program's gradient is that of no function: by the eigenvalues of its derivative."""
+    """The answer where the program's gradient is not that of its values: by the eigenvalues of its derivative."""
     if not isinstance(rule, StepRule) or rule.momentum or field.unanswered:
         return _unknown(objective.function, missing(field))
     text, values, reasons = told(field, objective, start, rule.rate)

@@ -209,12 +209,27 @@ def test_the_value_graph_is_asked_and_not_a_rule():
 
 @pytest.mark.parametrize(
     ("options", "code"),
-    [({"k": 0}, "QED007"), ({"k": 1.5}, "QED007"), ({"which": "middle"}, "QED007"), ({"tol": 0.0}, "QED007")],
+    [
+        ({"k": 0}, "QED007"),
+        ({"k": 1.5}, "QED007"),
+        ({"which": "middle"}, "QED007"),
+        ({"tol": 0.0}, "QED007"),
+        ({"seed": "a"}, "QED007"),
+    ],
 )
 def test_wrong_options_are_coded(options, code):
     with pytest.raises(QedError) as raised:
         qed.spectrum(lambda x: jnp.sum(x**2), jnp.ones(2), **options)
     assert raised.value.code == code
+
+
+def test_wrong_numbers_of_probes_and_steps_are_coded():
+    found = qed.spectrum(lambda x: jnp.sum(x**2), jnp.ones(2)).value
+    for ask in (found.density, lambda number: found.density(steps=number), found.condition, found.gauss_newton):
+        for number in (0, "a", 1.5):
+            with pytest.raises(QedError) as raised:
+                ask(number)
+            assert raised.value.code == "QED007"
 
 
 @pytest.mark.parametrize(
@@ -603,3 +618,11 @@ def test_an_eigenvalue_is_told_as_often_as_it_occurs(size):
     assert found.eigenvalues == pytest.approx(np.full(5, 5.0), rel=2e-3)
     lowest = qed.spectrum(lambda x: -0.5 * x @ matrix @ x, jnp.zeros(size), which="smallest")
     assert lowest.eigenvalues == pytest.approx(np.full(5, -5.0), rel=2e-3)
+
+
+def test_an_interval_holds_the_eigenvalue_where_terms_cancel():
+    answer = qed.spectrum(jax.nn.logsumexp, jnp.array([0.0, 1.0, 2.0, 30.0]), k=3)
+    true = np.array([1.6120960620124496e-12, 3.4999049410825867e-13, 1.1667905411572788e-13])  # mpmath, 60 digits
+    assert np.all(np.abs(answer.eigenvalues - true) <= answer.errors) and answer.errors.max() < 1e-2 * true[0]
+    assert abs(answer.trace.value - true.sum()) <= answer.trace.error.error
+    assert answer.value.condition().unknown  # the fourth is 0

@@ -90,7 +90,7 @@ def ends(products: Products, seed: int = 0) -> Ends:
     scale = max(abs(ritz[0]), abs(ritz[-1]))
     start = np.asarray(krylov.basis[0], np.float64)
     own = max(products.rounding(v) for v in (start, down, up))
-    error = SAFETY * own + 1e-15 * np.sqrt(size) * float(scale)
+    error = SAFETY * own + 1e-15 * np.sqrt(size) * float(scale) + products.cancelled
     betas = np.array(krylov.betas)
     if krylov.closed:  # the space is that of a matrix as near as this
         error, betas[-1] = error + krylov.beside, 0.0

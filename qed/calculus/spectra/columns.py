@@ -74,10 +74,12 @@ def columns(products: Products) -> Columns | None:
     """
     size = products.size
     narrow = products.arithmetic != "float64"
+    beside = products.cancelled
     unit = (ROUNDINGS + np.sqrt(size)) * float(np.finfo(products.function.dtype if narrow else float).eps)
     if size <= MOST:
         matrix = np.array([products(column) for column in np.eye(size)], float)
-        errors = unit * np.array([length(row) for row in matrix]) + np.max(np.abs(matrix - matrix.T), -1, initial=0.0)
+        errors = beside + unit * np.array([length(row) for row in matrix])
+        errors += np.max(np.abs(matrix - matrix.T), -1, initial=0.0)
         return Columns(matrix, errors, size)
     if size > SMALL or len(products.parts) > 1:
         return None
@@ -93,4 +95,4 @@ def columns(products: Products) -> Columns | None:
         found[c] = products(np.where(colours == c, 1.0, 0.0))
     rows = hessian.pattern.rows
     matrix = scipy.sparse.csr_array((hessian.colouring.read(found), rows.members, rows.starts), shape=(size, size))
-    return Columns(matrix, unit * np.array([length(column) for column in found.T]), hessian.products)
+    return Columns(matrix, beside + unit * np.array([length(column) for column in found.T]), hessian.products)

@@ -46,34 +46,36 @@ class LogDeterminant:
 
 
 def log_determinant(
-    product: Callable[[Array], Array], size: int, probes: int = 12, steps: int = 40, seed: int = 0
+    product: Callable[[Array], Array], size: int, probes: int = 12, steps: int = 40, seed: int = 0, noise: float = 0.0
 ) -> LogDeterminant:
     """log det of a positive definite matrix; with lower = -inf where it is not known to be one.
+
+    Its eigenvalues may be off by `noise`, because terms of the products cancel.
 
     >>> found = log_determinant(lambda v: np.array([2.0, 3.0]) * v, 2)
     >>> bool(found.lower <= np.log(6.0) <= found.upper), found.upper - found.lower < 1e-9
     (True, True)
     """
     if size <= DENSE:
-        return _dense(product, size)
+        return _dense(product, size, noise)
     runs = [_run(product, size, LONG if i == 0 else steps, seed + i) for i in range(probes)]
     _, first, values = runs[0]
-    smallest = below(values, first, size, FAILURE)
+    smallest = below(values, first, size, FAILURE) - noise
     lowest = min(float(ritz[0]) for *_, ritz in runs)
     spent = sum(len(betas) for _, betas, _ in runs)
     if smallest <= 0 or lowest <= 0:
         return LogDeterminant(-np.inf, np.inf, min(smallest, lowest), spent)
     high = [_gauss(matrix) for matrix, *_ in runs]
     low = [_radau(matrix, betas[-1], smallest) for matrix, betas, _ in runs]
-    return LogDeterminant(
-        size * (float(np.mean(low)) - _half(low)), size * (float(np.mean(high)) + _half(high)), smallest, spent
-    )
+    away = size * noise / smallest
+    lower, upper = size * (float(np.mean(low)) - _half(low)), size * (float(np.mean(high)) + _half(high))
+    return LogDeterminant(lower - away, upper + away, smallest, spent)
 
 
-def _dense(product: Callable[[Array], Array], size: int) -> LogDeterminant:
+def _dense(product: Callable[[Array], Array], size: int, noise: float) -> LogDeterminant:
     matrix = np.array([product(unit) for unit in np.eye(size)], float)
     values = np.linalg.eigvalsh((matrix + matrix.T) / 2)
-    room = float(np.max(np.abs(matrix - matrix.T))) * size + 1e-14 * size * float(np.max(np.abs(values)))
+    room = noise + float(np.max(np.abs(matrix - matrix.T))) * size + 1e-14 * size * float(np.max(np.abs(values)))
     if values[0] <= room:
         return LogDeterminant(-np.inf, np.inf, float(values[0]) - room, size)
     logs = float(np.sum(np.log(values)))

@@ -25,6 +25,7 @@ import numpy as np
 from qed.answer import Reason
 from qed.calculus.hessian import flatten, unflatten
 from qed.calculus.lanczos import length
+from qed.calculus.spectra.cancelling import cancelled
 from qed.calculus.spectra.programs import LONG, Programs, Room, convolves, programs
 from qed.calculus.stopped import cuts, of_values, stops
 from qed.domains.cost import count
@@ -185,6 +186,11 @@ class Products:
     def rounding(self, vector: Array) -> float:
         """|H v in the program's arithmetic - H v in float64| for a unit vector: what a search may be off by."""
         return 0.0 if self.size <= SMALL else length(self.own(vector) - self.exact(vector))
+
+    @cached_property
+    def cancelled(self) -> float:
+        """How far an eigenvalue of the products in float64 may be off because terms of them cancel."""
+        return cancelled(self.function) if self.size <= SMALL and self.wide else 0.0
 
     @cached_property
     def stopped(self) -> Finding | None:

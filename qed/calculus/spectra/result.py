@@ -16,8 +16,24 @@ from qed.calculus.spectra.density import Density
 from qed.calculus.spectra.gauss_newton import GaussNewton, gauss_newton
 from qed.calculus.spectra.holding import holding
 from qed.calculus.spectra.products import Products
+from qed.errors import QedError
 
 Array = np.ndarray
+
+
+def whole(name: str, number: Any, instead: int, least: int = 1) -> None:
+    """Raise QED007 where a number that was given is no whole number, or less than the least.
+
+    >>> whole("probes", 0, 10)
+    Traceback (most recent call last):
+    ...
+    qed.errors.QedError: probes=0 is not possible
+      because it is a whole number, at least 1
+      instead give probes=10
+    """
+    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
+        because = f"it is a whole number, at least {least}"
+        raise QedError("QED007", f"{name}={number!r} is not possible", because, f"give {name}={instead}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +64,8 @@ class Spectrum:
 
     def density(self, probes: int = 10, steps: int = 60) -> Answer[Density]:
         """The distribution of all eigenvalues, from probes x steps products; the error is that of their mean."""
+        whole("probes", probes, 10)
+        whole("steps", steps, 60)
         return self._holding(told.distribution(self._product(), probes, steps, self.seed))
 
     @cached_property
@@ -71,6 +89,7 @@ class Spectrum:
         The value is a ratio that is taken; the error goes up to a bound that fails with a probability of 1e-6. UNKNOWN
         where curvatures are of both signs or the smallest cannot be told from 0.
         """
+        whole("most", most, 200)
         return self._holding(told.condition(self._product(), most, self.seed))
 
     def gauss_newton(self, k: int = 5) -> Answer[GaussNewton]:
@@ -79,6 +98,7 @@ class Spectrum:
         UNKNOWN where the loss is no sum of squared errors, cross-entropies or Poisson losses of a network's values;
         where it is, the matrix is the Fisher information of that model.
         """
+        whole("k", k, 5)
         return self._holding(gauss_newton(self._product(), k, self.seed))
 
     def blocks(self, most: int = 60) -> Answer[tuple[Block, ...]]:
@@ -86,6 +106,7 @@ class Spectrum:
 
         Positive blocks do not make a minimum: a direction that changes two layers together may still be one of descent.
         """
+        whole("most", most, 60)
         return self._holding(blocks(self._product(), most, self.seed))
 
     def _holding(self, answer: Answer[Any]) -> Answer[Any]:

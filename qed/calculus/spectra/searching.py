@@ -164,7 +164,7 @@ def _afresh(vectors: Array, products: Products) -> tuple[Array, Array, Array]:
         image = products(v)
         theta, size = float(v @ image), length(image)
         image -= np.asarray(theta * v, image.dtype)
-        errors.append(length(image) + 1e-15 * (8 + float(np.sqrt(len(v)))) * size)
+        errors.append(length(image) + 1e-15 * (8 + float(np.sqrt(len(v)))) * size + products.cancelled)
         values.append(theta)
         del image  # before the next product
     return np.array(values), np.array(errors), vectors

@@ -104,7 +104,7 @@ def _rounding(products: Products, seed: int) -> Array:
     image = np.asarray(products(signs), float)
     least = float(np.finfo(products.dtype).eps) * np.abs(image)
     if products.size <= SMALL or not products.wide:
-        return SAFETY * least
+        return SAFETY * least + products.cancelled
     return SAFETY * np.maximum(np.abs(image - products.exact(signs)), least)
 
 
@@ -143,7 +143,7 @@ def _entries(products: Products, found: Columns, tree: Callable[[Array], Any], s
 
 def log_determinant(products: Products, seed: int) -> Answer[float]:
     """log det H, where H is positive definite as far as products tell."""
-    found = determinants.log_determinant(products, products.size, seed=seed)
+    found = determinants.log_determinant(products, products.size, seed=seed, noise=products.cancelled)
     claim = "the logarithm of the determinant of the Hessian is known"
     if not np.isfinite(found.lower):
         what = f"the smallest curvature may be {found.smallest:.3g}: no positive number is known below all of them"
@@ -152,7 +152,7 @@ def log_determinant(products: Products, seed: int) -> Answer[float]:
     value, error = (found.lower + found.upper) / 2, (found.upper - found.lower) / 2
 
     def again() -> bool:
-        other = determinants.log_determinant(products, products.size, seed=seed + 1)
+        other = determinants.log_determinant(products, products.size, seed=seed + 1, noise=products.cancelled)
         return other.lower <= found.upper and found.lower <= other.upper
 
     return _measured(
@@ -169,7 +169,7 @@ def log_determinant(products: Products, seed: int) -> Answer[float]:
 
 
 def ends(products: Products, most: int, seed: int) -> tuple[float, float, float, float]:
-    """(lowest, highest) values v'Hv that are taken, and (lower, upper) bounds but for FAILURE, of all curvatures."""
+    """Values v'Hv (lowest, highest) that are taken or passed; bounds (lower, upper) of all, but for FAILURE."""
     most = min(most, products.size)
     room_for(products.function, most + 1, np.dtype(products.dtype).itemsize)
     krylov = Krylov(products, products.size, most, seed, products.dtype)
@@ -180,14 +180,19 @@ def ends(products: Products, most: int, seed: int) -> tuple[float, float, float,
     values, inner = krylov.ritz()
     betas = np.array(krylov.betas)
     scale = float(np.max(np.abs(values)))
-    error = 1e-13 * scale + (krylov.beside if krylov.closed else 0.0)
+    error = 1e-13 * scale + products.cancelled + (krylov.beside if krylov.closed else 0.0)
     for i in (0, -1):
         v = np.asarray(krylov.vectors(inner[:, i]), np.float64)
         error = max(error, SAFETY * products.rounding(v / np.linalg.norm(v)))
     if krylov.closed:
         betas[-1] = 0.0
     lower = below(values, betas, products.size, FAILURE / 2) - error
-    return float(values[0]), float(values[-1]), lower, above(values, betas, products.size, FAILURE / 2) + error
+    return (
+        float(values[0]) + error,
+        float(values[-1]) - error,
+        lower,
+        above(values, betas, products.size, FAILURE / 2) + error,
+    )
 
 
 def condition(products: Products, most: int, seed: int) -> Answer[float]:
@@ -201,7 +206,7 @@ def condition(products: Products, most: int, seed: int) -> Answer[float]:
         what = f"the curvatures lie between {lower:.3g} and {upper:.3g}: {both}"
         missing = Missing(what, "a point where all curvatures are of one sign, or more products (most=)", "QED304")
         return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), headline=f"Unknown: {what}.")
-    value = high / low
+    value = max(high / low, 1.0)
     error = max(upper / lower - value, 0.0)
 
     def again() -> bool:

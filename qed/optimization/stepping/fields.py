@@ -1,4 +1,4 @@
-"""Which steps are stable where a program's gradient is no gradient of a function: one that is stopped or replaced.
+"""Which steps are stable where a program's gradient is not that of its values: one that is stopped or replaced.
 
 What a stop_gradient holds constant while differentiating still moves with the parameters, step after step. So does a
 derivative that somebody wrote follow no function. The field g(w) that descent then follows has a derivative J that is
@@ -41,7 +41,7 @@ from qed.standing import Standing
 Array = np.ndarray
 LARGEST = 200
 """With how many parameters the matrix is formed."""
-NO_GRADIENT = "the program's gradient, in which a derivative is stopped or replaced, is that of no function here"
+NOT_OF_VALUES = "the program's gradient, in which a derivative is stopped or replaced, is not that of its values"
 FLAT = 1e-6
 """Below which part of the largest an eigenvalue is taken for zero."""
 
@@ -162,7 +162,7 @@ def missing(field: Field) -> Missing:
         why, instead = "", f"gradient descent without momentum, up to {LARGEST} parameters"
     else:
         why, instead = ", and does not change near the point", "another point"
-    return Missing(f"{NO_GRADIENT}{why}", instead, span=field.span)
+    return Missing(f"{NOT_OF_VALUES}{why}", instead, span=field.span)
 
 
 def told(
@@ -180,7 +180,7 @@ def told(
     reason = Reason(
         "eigenvalues of the derivative of the program's gradient", "|1 - s m| < 1", f"m = {number}",
         observed=value.real, unpredicted="the matrix has no closed form here", standing=Standing.MEASURED, role="where",
-        span=field.span, text=f"{NO_GRADIENT}: its derivative has the eigenvalue {number} {where}",
+        span=field.span, text=f"{NOT_OF_VALUES}: its derivative has the eigenvalue {number} {where}",
     )  # fmt: skip
     steps = [(0.9 * upper, "0.9 of the limit"), (1.1 * upper, "1.1 of the limit")]
     runs = [_tried(field, objective, start.x, *s) for s in (steps if upper else [(1 / abs(value), "1 / |m|")])]
