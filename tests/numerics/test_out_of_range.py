@@ -35,6 +35,7 @@ CASES = {
         [(3e-25, 4e-25), (1e25, 1e24), (2.0, 3.0)],
     ),
     "log of Cauchy's density": (lambda x, c: jnp.log(1 + (x / c) ** 2), [(1e22, 3.0), (1e-5, 2.0), (2.0, 3.0)]),
+    "pseudo-Huber": (lambda x, y: y * (jnp.sqrt(1 + x**2) - 1), [(1e25, 0.5), (0.01, 2.0), (1.0, 3.0)]),
     "divergence of two scales": (divergence, [(83.0, 2e19), (1.0, 1.0009765625), (3.0, 2.0), (1e-15, 1e15)]),
 }
 

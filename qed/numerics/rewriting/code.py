@@ -43,9 +43,6 @@ _TEMPLATES = {
     ("sech2", 1): "1 / jnp.cosh({0}) ** 2",
     ("bose", 1): "1 / jnp.expm1({0})",
     ("over_bose", 3): "{0} / ({1} * jnp.expm1({2}))",
-    ("sqrt_minus", 3): "jnp.where({1} > 0, {2} / jnp.where({1} > 0, {0} + {1}, 1), {0} - {1})",
-    ("sqrt_minus_over", 4): "jnp.where({1} > 0, {2} / jnp.where({1} > 0, {0} + {1}, 1), "
-    "({0} - {1}) / jnp.where({1} > 0, 1, {3}))",
     ("root_of_discriminant", 4): "jnp.sqrt({0})",
     ("logistic_difference", 3): "jnp.tanh({2} / 2) * (jax.nn.sigmoid({0}) * jax.nn.sigmoid(-{1}) "
     "+ jax.nn.sigmoid(-{0}) * jax.nn.sigmoid({1}))",
@@ -105,10 +102,21 @@ def _logs(args: Sequence[ast.expr], operands: Sequence[str], plain: str) -> str:
     if isinstance(b, ast.Constant) and b.value == 1:
         return _log_near(args[0], d)
     near = "jnp.log1p({2} / {1})"
-    if isinstance(d, ast.Constant) and isinstance(d.value, int | float) and d.value > 0:
+    if _is_positive(d):
         return near.format(*operands)
     text = "jnp.where(jnp.abs({2}) < jnp.abs({1}) / 2, jnp.log1p(jnp.clip({2} / {1}, -0.5, 0.5)), " + plain + ")"
     return text.format(*operands)
+
+
+def _root_less(args: Sequence[ast.expr], operands: Sequence[str], plain: str) -> str:
+    """sqrt(S) - b, or that over a, which cancels where b > 0."""
+    if _is_positive(args[1]):
+        return "{2} / ({0} + {1})".format(*operands)
+    return ("jnp.where({1} > 0, {2} / jnp.where({1} > 0, {0} + {1}, 1), " + plain + ")").format(*operands)
+
+
+def _is_positive(b: ast.expr) -> bool:
+    return isinstance(b, ast.Constant) and isinstance(b.value, int | float) and b.value > 0
 
 
 def _power_over(args: Sequence[ast.expr], operands: Sequence[str]) -> str:
@@ -127,6 +135,10 @@ _CHOSEN: dict[tuple[str, int], Callable[[Sequence[ast.expr], Sequence[str]], str
     ("power_minus_one", 3): lambda args, operands: f"jnp.expm1({operands[2]} * {_log_near(*args[:2])})",
     ("power_near_one", 3): lambda args, operands: f"jnp.exp({operands[2]} * {_log_near(*args[:2])})",
     ("power_over", 3): _power_over,
+    ("sqrt_minus", 3): lambda args, operands: _root_less(args, operands, "{0} - {1}"),
+    ("sqrt_minus_over", 4): lambda args, operands: _root_less(
+        args, operands, "({0} - {1}) / jnp.where({1} > 0, 1, {3})"
+    ),
     ("root_of_squares", 3): lambda args, operands: f"jnp.sqrt({operands[0]})",
     ("root_of_squares", 4): _root,
 }

@@ -86,6 +86,9 @@ def _against(difference: Difference, m: Monomial, c: Fraction, e: Fraction, like
     else:
         rule = rules.AGAINST.get(g.operation)
         found = rule(difference, g.children[0], r) if rule is not None else None
+        if found is not None and found[0].operation == "sqrt_difference" and grown.operation == "root_of_squares":
+            number = difference.number(r, grown)  # the squares may overflow, and their root does not
+            found = difference.emit(rules.ROOT, grown, number, found[0].children[2]), found[1]
     return None if found is None else (difference.algebra.times(float(c), found[0]), found[1])
 
 
