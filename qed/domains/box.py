@@ -16,6 +16,8 @@ import numpy as np
 from qed.errors import QedError
 from qed.graph.dtypes import is_real
 
+WRONG = "this is no box"
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -115,6 +117,10 @@ def _pair(box: Any) -> tuple[Any, Any]:
     if isinstance(box, tuple | list) and len(box) == 2:
         return box[0], box[1]
     because = f"a box is qed.Box(lower, upper) or that pair, not {type(box).__name__}"
+    if any(hasattr(leaf, "dtype") for leaf in jax.tree.leaves(box)):
+        because = f"{because}: a point x has one end where a box has two"
+        instead = "give two ends: qed.Box(lower, upper), arrays like x; about a point, qed.Box(x - 1.0, x + 1.0)"
+        raise QedError("QED007", WRONG, because, instead)
     raise _wrong(because)
 
 
@@ -169,4 +175,4 @@ def _example(leaf: Any) -> Any:
 
 
 def _wrong(because: str) -> QedError:
-    return QedError("QED007", "this is no box", because, "give qed.Box(lower, upper) with lower <= upper")
+    return QedError("QED007", WRONG, because, "give qed.Box(lower, upper) with lower <= upper")

@@ -7,7 +7,7 @@ Bertsekas, *Nonlinear Programming*, 3rd ed., 2016, section 3.4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,10 +16,12 @@ import jax
 import numpy as np
 
 from qed.calculus.hessian import shaped
-from qed.domains.box import Box, spread_over
+from qed.domains.box import WRONG, Box, spread_over
+from qed.errors import QedError
 from qed.graph.trace import is_float
 
 Array = np.ndarray
+INSTEAD = "bounds=(lower, upper) with lower <= upper, each one number for all, or arrays and trees like x0"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +70,42 @@ def bounds_of(bounds: Any, x: Any) -> Bounds:
     n = sum(int(np.size(leaf)) for leaf in leaves)
     if bounds is None:
         return Bounds(np.broadcast_to(-np.inf, n), np.broadcast_to(np.inf, n))  # one number each, however many x has
-    sides = spread_over(bounds, x)
+    try:
+        sides = spread_over(bounds, x)
+    except QedError as error:
+        raise _said(error, bounds, x) from None
     keep = [is_float(leaf) for leaf in jax.tree.leaves(x)]
     lower, upper = ([end for end, use in zip(side, keep, strict=True) if use] for side in sides)
     pairs = [_held(low, high, leaf) for low, high, leaf in zip(lower, upper, leaves, strict=True)]
     return Bounds(*(_joined(side) for side in zip(*pairs, strict=True)))
+
+
+def _said(error: QedError, bounds: Any, x: Any) -> QedError:
+    """The error that says what to write for bounds that are pairs number by number, or those of SciPy."""
+    leaves = jax.tree.leaves(x)
+    pairs = "bounds are one pair (lower, upper), each like x0 or one number for all, and no pairs for single numbers"
+    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+        return QedError(error.code, error.what, "these are SciPy's Bounds", "bounds=(bounds.lb, bounds.ub)")
+    if getattr(bounds, "ndim", 0) == 2 and len(leaves) == 1 and bounds.shape == (np.size(leaves[0]), 2):
+        return QedError(error.code, error.what, pairs, "bounds=(bounds[:, 0], bounds[:, 1])")
+    if isinstance(bounds, Mapping) and isinstance(x, Mapping) and all(map(_is_pair, bounds.values())):
+        lower, upper = ({k: bounds.get(k, (None, None))[side] for k in x} for side in (0, 1))
+        return QedError(error.code, error.what, pairs, f"bounds=({lower}, {upper})")
+    if isinstance(bounds, Sequence) and bounds and all(map(_is_pair, bounds)) and len(leaves) == 1:
+        if len(bounds) == np.size(leaves[0]):
+            lower = [-np.inf if low is None else low for low, _ in bounds]
+            upper = [np.inf if high is None else high for _, high in bounds]
+            instead = f"bounds=(np.array({lower}), np.array({upper})) for a pair each".replace("inf", "np.inf")
+            return QedError(error.code, error.what, pairs, instead)
+    if error.what != WRONG:
+        return error
+    return QedError(error.code, "these are no bounds of x0", error.because, f"{INSTEAD}; None or an infinity is open")
+
+
+def _is_pair(pair: Any) -> bool:
+    """Whether something is a pair of numbers or None."""
+    pair = pair.tolist() if isinstance(pair, np.ndarray) else pair
+    return isinstance(pair, Sequence) and len(pair) == 2 and all(p is None or isinstance(p, int | float) for p in pair)
 
 
 def _held(lower: Any, upper: Any, leaf: Any) -> tuple[Array, Array]:

@@ -54,7 +54,7 @@ from qed.optimization.point import (
     with_code,
 )
 from qed.optimization.poles import unless_a_pole
-from qed.optimization.proving import proved
+from qed.optimization.proving import ill_scaled, proved
 from qed.optimization.running import Ended, curvatures
 from qed.optimization.saturation import saturated
 from qed.optimization.solution import Ending, Verdict
@@ -98,7 +98,8 @@ def judged(
         objective, bounds, asked, seen, with_code(_judged(objective, here, bounds, asked, ended, start, 0))
     )
     answer = everywhere(objective, bounds, asked, answer)
-    answer = least_at_corner(Judged(objective, here, bounds, asked, ended, start, 0.0), answer)
+    case = Judged(objective, here, bounds, asked, ended, start, 0.0)
+    answer = least_at_corner(case, ill_scaled(case, answer))
     if not answer.measured or answer.recheck is not None or answer.value is None:
         return answer
     kind = answer.value.kind

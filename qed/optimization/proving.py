@@ -36,7 +36,7 @@ from qed.optimization.boxed_gap import by_duality
 from qed.optimization.kkt_box import boxed
 from qed.optimization.objective import Objective, Wide
 from qed.optimization.point import Judged
-from qed.optimization.solution import Verdict
+from qed.optimization.solution import Ending, Verdict
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -49,6 +49,8 @@ SECONDS = 2.0
 """How long a proof of convexity is looked for in pieces."""
 SHARES = (1e-12, 1e-10, 1e-8)
 """How large a box is tried, relative to the point."""
+UNSURE = (Ending.MINIMUM, Ending.FLAT_MINIMUM)
+"""What a minimum with curvatures of very different sizes may look like."""
 NEAR = 1e-3
 """How far from x, relative to 1 + |x|, the minimum may be that is proved."""
 
@@ -157,6 +159,26 @@ def _deeply(algebra: Algebra, form: Form) -> Step | None:
     rules = Rules(algebra, deep=True, deadline=time.thread_time() + SECONDS)
     rules.top = form
     return rules.convex(form)
+
+
+def ill_scaled(case: Judged, answer: Answer[Verdict]) -> Answer[Verdict]:
+    """The answer, PROVED where curvatures of very different sizes were taken for rounding and balls tell them apart."""
+    if not answer.measured or answer.value is None or answer.value.kind not in UNSURE or not case.bounds.open:
+        return answer
+    if not affordable(case.objective.function) or case.objective.cornered:
+        return answer
+    matrix = case.objective.matrix(case.here.x)
+    matrix = matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix, np.float64)
+    sizes = np.diag(matrix)
+    if not np.all(np.isfinite(matrix)) or not np.all(sizes > 0):
+        return answer
+    scaled = matrix / np.sqrt(np.outer(sizes, sizes))
+    if float(np.linalg.eigvalsh(scaled)[0]) <= 4 * len(sizes) * np.finfo(np.float64).eps:
+        return answer
+    found = proved(case, answer, case.here.x)
+    if not found.proved or found.value is None:
+        return answer
+    return replace(found, value=replace(found.value, kind=Ending.MINIMUM), findings=(), answers=())
 
 
 def proved(case: Judged, answer: Answer[Verdict], near: Array) -> Answer[Verdict]:

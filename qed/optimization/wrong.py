@@ -16,6 +16,8 @@ from qed.optimization.point import Judged, as_tree, explained, units
 from qed.optimization.probing import slope
 from qed.optimization.solution import Ending, Verdict
 
+FLAT = 1e-6
+"""Up to which part of a jump of the slope a slope on one side may be rounding."""
 ASIDE = 0.01
 """How far aside, relative to 1 + |x|, the gradient is asked where the point lies at a step."""
 
@@ -29,9 +31,12 @@ def wrong_gradient(case: Judged) -> Answer[Verdict] | None:
         if found.kinked:
             left, right = found.observed - found.jump / 2, found.observed + found.jump / 2
             sides = f"slope {left:.4g} on one side and {right:.4g} on the other, at steps of {found.step:.2g}"
-            if left <= 0 <= right:
-                return at_a_kink(case, f"A kink: along a direction f has {sides}.")
-            return case.says(Ending.KINK, f"A kink: along a direction f has {sides}.", direction=as_tree(case, unit))
+            told, flat = f"A kink: along a direction f has {sides}.", FLAT * abs(found.jump)
+            if left <= flat and right >= -flat:
+                return at_a_kink(case, told)
+            both = left > flat and right < -flat
+            text = f"{told} It is no minimum: f falls to {'both sides' if both else 'one side'}."
+            return case.says(Ending.KINK, text, direction=as_tree(case, unit if right < -flat else -unit))
         if found.disagrees and not explained(case, found, unit):
             fun, x, args = case.asked
             part = check_gradient(fun, x, *args)

@@ -53,3 +53,17 @@ def test_what_is_no_least_value_is_not_proved_to_be_one(fun, point):
     answer = qed.verdict(fun, jnp.array(point))
     assert not isinstance(answer.certificate, CuttingPlanes)
     assert "global" not in answer.headline
+
+
+@pytest.mark.parametrize(
+    ("fun", "point", "words"),
+    [
+        (lambda x: x[0] ** 2 - 2 * jnp.abs(x[0]), [0.0], "falls to both sides"),
+        (lambda x: jnp.abs(x[0]) + 3 * x[0], [0.0], "falls to one side"),
+        (lambda x: jnp.abs(x[0]) + x[1], [0.0, 0.0], "no minimum"),
+    ],
+)
+def test_a_corner_from_which_f_falls_is_called_no_minimum(fun, point, words):
+    with jax.enable_x64(True):
+        answer = qed.verdict(fun, jnp.array(point))
+    assert answer.kind == "kink" and words in answer.headline and not answer.proved

@@ -181,3 +181,33 @@ def test_a_stop_gradient_is_told_beside_a_minimum_that_is_proved():
 
     answer = qed.verdict(valley, jnp.ones(2))
     assert answer.kind == "stop_gradient" or (answer.proved and "stop_gradient is in the way" in answer.headline)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "instead"),
+    [
+        ([(0.0, 1.0), (None, 3.0)], "bounds=(np.array([0.0, -np.inf]), np.array([1.0, 3.0]))"),
+        (np.array([[0.0, 1.0], [0.0, 3.0]]), "bounds=(bounds[:, 0], bounds[:, 1])"),
+        (scipy.optimize.Bounds([0, 0], [1, 3]), "bounds=(bounds.lb, bounds.ub)"),
+        ("ab", "each one number for all"),
+        (5.0, "each one number for all"),
+    ],
+)
+def test_bounds_in_another_form_are_told_how_to_be_written(bounds, instead):
+    """Two pairs for two numbers are two sides, too: to take them for one or the other would be a guess."""
+    with pytest.raises(QedError) as caught:
+        qed.minimize(lambda x: jnp.sum((x - 2) ** 2), jnp.zeros(2), bounds=bounds)
+    assert caught.value.code == "QED007" and instead in caught.value.instead
+
+
+def test_pairs_by_name_are_told_how_to_be_written():
+    start = {"a": jnp.array(0.5), "b": jnp.zeros(2)}
+    fun = lambda p: (p["a"] - 1) ** 2 + jnp.sum((p["b"] - 2) ** 2)  # noqa: E731
+    with pytest.raises(QedError) as caught:
+        qed.minimize(fun, start, bounds={"a": (0.0, 0.7)})
+    said = caught.value.instead
+    assert said == "bounds=({'a': 0.0, 'b': None}, {'a': 0.7, 'b': None})"
+    answer = qed.minimize(fun, start, bounds=({"a": 0.0, "b": None}, {"a": 0.7, "b": None}))
+    assert float(answer.x["a"]) == np.float32(0.7)
+    with pytest.raises(QedError, match="a point x has one end"):
+        qed.convexity(fun, start)

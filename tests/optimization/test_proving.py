@@ -73,3 +73,15 @@ def test_bounds_are_what_the_dtype_holds_inside_them():
     answer = qed.minimize(lambda x: jnp.sum(x), jnp.zeros(2, jnp.float32), bounds=(-0.3, 0.3))
     assert answer.reason == "minimum"
     assert np.all(np.asarray(answer.x, np.float64) >= -0.3)
+
+
+@pytest.mark.parametrize("scale", [1e14, 1e16, 1e20])
+def test_scales_far_apart_are_no_flat_directions(scale):
+    with jax.enable_x64(True):
+        answer = qed.minimize(lambda x: x[0] ** 2 + scale * x[1] ** 2, jnp.ones(2))
+        assert answer.proved and answer.check() and answer.reason == "minimum" and "global" in answer.headline
+        if scale <= 1e16:
+            turned = qed.minimize(lambda x: (x[0] - 1 / 3) ** 2 + scale * (x[1] - x[0] / 7) ** 2, jnp.ones(2))
+            assert turned.proved and turned.check() and turned.reason == "minimum" and not turned.findings
+        flat = qed.verdict(lambda x: scale * (x[0] + x[1] - 1 / 3) ** 2, jnp.array([1 / 6, 1 / 6]))
+        assert flat.kind == "flat_minimum"
