@@ -161,7 +161,7 @@ def a_number() -> Any:
 def measure_of(piece: Certificate) -> tuple[Any, ...]:
     """The measure that a piece is about, its parts without the cuts between their ends."""
     if isinstance(piece, LogMass):
-        return (), (("", (), piece.cuts[0], piece.cuts[-1], "1", False),), ()
+        return (), ((piece.family, piece.parameters, piece.cuts[0], piece.cuts[-1], "1", bool(piece.family)),), ()
     assert isinstance(piece, Expectation)
     parts = tuple((f, p, cuts[0], cuts[-1], w, d) for f, p, cuts, w, d in piece.parts)
     return piece.atoms, parts, piece.sums

@@ -138,13 +138,14 @@ def _exact(c: Fraction) -> float:
     return near
 
 
-def _checked(terms: Sequence[tuple[Fraction, Factors]]) -> Sum:
-    gathered: dict[Factors, Fraction] = {}
+def gathered(terms: Sequence[tuple[Fraction, Factors]]) -> Sum:
+    """The sum of terms, like ones together; TooWide where it is long, or where what may be undefined cancels."""
+    found: dict[Factors, Fraction] = {}
     for c, factors in terms:
-        gathered[factors] = gathered.get(factors, Fraction(0)) + c
-    if any(not c and not all(one.total for _, one in factors) for factors, c in gathered.items()):
+        found[factors] = found.get(factors, Fraction(0)) + c
+    if any(not c and not all(one.total for _, one in factors) for factors, c in found.items()):
         raise TooWide  # 0 times what may be undefined is not 0
-    kept = tuple((c, factors) for factors, c in gathered.items() if c)
+    kept = tuple((c, factors) for factors, c in found.items() if c)
     if len(kept) > MOST:
         raise TooWide
     return Sum(kept)
@@ -153,22 +154,26 @@ def _checked(terms: Sequence[tuple[Fraction, Factors]]) -> Sum:
 def _number(value: float) -> Sum:
     if not np.isfinite(value):
         raise TooWide
-    return _checked([(Fraction(value), ())])
+    return gathered([(Fraction(value), ())])
 
 
-def _single(i: int, one: One) -> Sum:
+def single(i: int, one: One) -> Sum:
+    """A function of one coordinate."""
     return Sum(((Fraction(1), ((i, one),)),))
 
 
-def _added(a: Sum, b: Sum, sign: int = 1) -> Sum:
-    return _checked([*a.terms, *((sign * c, factors) for c, factors in b.terms)])
+def added(a: Sum, b: Sum, sign: int = 1) -> Sum:
+    """The sum, or the difference."""
+    return gathered([*a.terms, *((sign * c, factors) for c, factors in b.terms)])
 
 
-def _scaled(a: Sum, c: Fraction) -> Sum:
-    return _checked([(c * d, factors) for d, factors in a.terms])
+def scaled(a: Sum, c: Fraction) -> Sum:
+    """A sum times a number."""
+    return gathered([(c * d, factors) for d, factors in a.terms])
 
 
-def _multiplied(a: Sum, b: Sum) -> Sum:
+def multiplied(a: Sum, b: Sum) -> Sum:
+    """The product of two sums."""
     terms = []
     for c, first in a.terms:
         for d, second in b.terms:
@@ -178,7 +183,7 @@ def _multiplied(a: Sum, b: Sum) -> Sum:
             terms.append((c * d, tuple(sorted(known.items(), key=lambda pair: pair[0]))))
     if len(terms) > MOST * MOST:
         raise TooWide
-    return _checked(terms)
+    return gathered(terms)
 
 
 def _by_factor(a: Sum, name: str, parameters: tuple[tuple[str, Any], ...] = (), more: tuple[One, ...] = ()) -> Sum:
@@ -215,12 +220,12 @@ def _angle(a: Sum, name: str) -> Sum:
     if constant:
         i, one = parts[0]
         parts[0] = i, One("add", (one, One("constant", value=_exact(constant))))
-    cosine, sine = (_single(parts[0][0], One(n, (parts[0][1],))) for n in ("cos", "sin"))
+    cosine, sine = (single(parts[0][0], One(n, (parts[0][1],))) for n in ("cos", "sin"))
     for i, one in parts[1:]:
-        c, s = (_single(i, One(n, (one,))) for n in ("cos", "sin"))
+        c, s = (single(i, One(n, (one,))) for n in ("cos", "sin"))
         cosine, sine = (
-            _added(_multiplied(cosine, c), _multiplied(sine, s), -1),
-            _added(_multiplied(sine, c), _multiplied(cosine, s)),
+            added(multiplied(cosine, c), multiplied(sine, s), -1),
+            added(multiplied(sine, c), multiplied(cosine, s)),
         )
     return cosine if name == "cos" else sine
 
@@ -232,7 +237,7 @@ def applied(name: str, xs: Sequence[Sum], parameters: tuple[tuple[str, Any], ...
     coordinates = frozenset().union(*(x.coordinates for x in xs))
     if len(coordinates) <= 1:
         i = next(iter(coordinates), 0)
-        return _single(i, One(name, tuple(x.alone() for x in xs), parameters))
+        return single(i, One(name, tuple(x.alone() for x in xs), parameters))
     if name == "exp":
         constant, parts = by_coordinate(xs[0])
         if constant:
@@ -245,10 +250,10 @@ def applied(name: str, xs: Sequence[Sum], parameters: tuple[tuple[str, Any], ...
         return _by_factor(xs[0], name, parameters)
     if name == "log" and len(xs[0].terms) == 1 and xs[0].terms[0][0] > 0:
         ((c, factors),) = xs[0].terms
-        logs = [_single(i, One("log", (one,))) for i, one in factors]
-        total = _single(factors[0][0], One("log", (One("constant", value=_exact(c)),)))
+        logs = [single(i, One("log", (one,))) for i, one in factors]
+        total = single(factors[0][0], One("log", (One("constant", value=_exact(c)),)))
         for one in logs:
-            total = _added(total, one)
+            total = added(total, one)
         return total
     if name == "pow" and xs[1].constant is not None:
         return _by_factor(xs[0], name, parameters, (xs[1].alone(),))
@@ -259,24 +264,24 @@ def _arithmetic(name: str, xs: Sequence[Sum], parameters: Mapping[str, Any]) -> 
     """Sums, products, and powers; None for another function, and for what is kept as it was written."""
     several = len(frozenset().union(*(x.coordinates for x in xs))) > 1 or all(x.constant is not None for x in xs)
     if name in ("add", "sub"):
-        return _added(xs[0], xs[1], 1 if name == "add" else -1) if several else None
+        return added(xs[0], xs[1], 1 if name == "add" else -1) if several else None
     if name == "neg":
-        return _scaled(xs[0], Fraction(-1)) if several else None
+        return scaled(xs[0], Fraction(-1)) if several else None
     if name == "mul":
-        return _multiplied(xs[0], xs[1]) if several else None
+        return multiplied(xs[0], xs[1]) if several else None
     if not several:
         return None
     if name == "div":
         if (c := xs[1].constant) is not None:
-            return _scaled(xs[0], 1 / c) if c else None
-        return _multiplied(xs[0], _by_factor(xs[1], "integer_pow", (("y", -1),)))
+            return scaled(xs[0], 1 / c) if c else None
+        return multiplied(xs[0], _by_factor(xs[1], "integer_pow", (("y", -1),)))
     if name in ("square", "integer_pow"):
         n = 2 if name == "square" else int(parameters["y"])
         if n < 0:
             return _by_factor(xs[0], "integer_pow", (("y", n),)) if xs[0].coordinates else None
         total = _number(1.0)
         for _ in range(n):
-            total = _multiplied(total, xs[0])
+            total = multiplied(total, xs[0])
         return total
     return None
 
@@ -430,7 +435,7 @@ def separated(traced: Traced, output: int = 0) -> Sum | str:
     """
     size = int(np.shape(traced.parameters[0])[0])
     inputs: list[Any] = list(traced.leaves)
-    inputs[traced.free[0]] = Sums(objects([_single(i, One("x")) for i in range(size)], (size,)))
+    inputs[traced.free[0]] = Sums(objects([single(i, One("x")) for i in range(size)], (size,)))
     domain = Separated()
     value = Walker([domain]).run(traced.graph, inputs)[output].values[0]
     if isinstance(value, Unknown):

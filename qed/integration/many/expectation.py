@@ -1,6 +1,7 @@
 """Expectations and normalising constants of functions of a vector, against a product of measures.
 
-What can be proved is tried first: subdivision of a box in few dimensions (`qed.integration.many.proof`). Bounds that
+What can be proved is tried first: integrals on the line (`separable`, `conditional`), subdivision of a box in few
+dimensions (`proof`). Bounds that
 are narrow beside the value are the answer; bounds that are wide are the answer where nothing better is measured.
 """
 
@@ -10,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from qed.answer import Answer, Measured, Missing, Reason
+from qed.integration.many.conditional import by_conditionals
 from qed.integration.many.proof import Proved, by_boxes, told
 from qed.integration.many.sampling import Sampled, sampled
 from qed.integration.many.sections import by_sections
@@ -54,6 +56,8 @@ def _answer(question: Question) -> Answer[float]:
         return together(question, apart)
     if (of_a_sum := by_normal_sum(question)) is not None:
         return of_a_sum
+    if (conditional := by_conditionals(question)) is not None:
+        return conditional
     proved = by_boxes(question)
     if proved.certificate is not None and _narrow(question, proved):
         return told(question, proved)

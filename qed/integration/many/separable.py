@@ -65,7 +65,7 @@ def by_coordinates(question: Question) -> Apart:
     wanted = _wanted(question, form, factors)
     if isinstance(wanted, str):
         return Apart(None, wanted)
-    if not _alike(question, form):
+    if not alike(question, form):
         return Apart(None, "the form that was read differs from the function")
     deadline = time.monotonic() + SHARE * question.budget
     pieces: list[tuple[int, str, str]] = []
@@ -157,7 +157,7 @@ def _certified(
     return Apart(certificate, "", f"{', '.join(counted)} on the line")
 
 
-def _alike(question: Question, form: Sum) -> bool:
+def alike(question: Question, form: Sum) -> bool:
     """Whether the form has the function's values at some points of the support."""
     from qed.integration.many.sampling import integrand
 
@@ -169,7 +169,7 @@ def _alike(question: Question, form: Sum) -> bool:
     u = np.random.default_rng(question.seed).random((POINTS, question.measure.dimension))
     x = base.points(u) if base is not None else np.clip(8 * u - 4, g.low, g.high)
     values = batched(question.subject.traced())(x)
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), np.errstate(all="ignore"):
         total, size = np.zeros(len(x)), np.zeros(len(x))
         for c, factors in form.terms:
             term = float(c) * np.ones(len(x))
@@ -177,7 +177,7 @@ def _alike(question: Question, form: Sum) -> bool:
                 term = term * np.asarray(number(one, jax.numpy.asarray(x[:, i])), np.float64)
             total, size = total + term, size + np.abs(term)
     good = np.isfinite(values) & np.isfinite(total)
-    return bool(np.all(np.abs(values - total)[good] <= ALIKE * (size[good] + 1e-300)))
+    return bool(np.all(np.abs(values[good] - total[good]) <= ALIKE * (size[good] + 1e-300)))
 
 
 def told(question: Question, apart: Apart) -> Answer[float]:

@@ -1,0 +1,149 @@
+"""The certificate of a normalising constant whose coordinates are normal given others, and independent after that.
+
+    log int exp(u) dx = c + sum_k log(pi / a_k) / 2 + sum_i log int exp(v_i) dx_i
+
+Verification reads the form of u from its graph (`qed.domains.separated`), adds the log-densities of normal priors, and
+integrates one coordinate after the other (`qed.domains.conditionals`); what is left are integrals on the line, each
+with a certificate of its own, kept as text, that is verified for the expression found here. As the integrand is
+positive the order of integration is free, whether the integral is finite or not (Tonelli's theorem).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar, final
+
+import numpy as np
+
+from qed.certificates.certificate import Certificate
+from qed.certificates.expectation import LogMass
+from qed.certificates.separable import ZERO, a_number, joint
+from qed.domains.conditionals import Marginal, marginal, of_powers
+from qed.domains.densities import NAMED
+from qed.domains.ends import floats
+from qed.domains.precision import precision
+from qed.domains.separated import One, Sum, TooWide, added, separated
+from qed.domains.tail_forms import ball_of
+from qed.errors import CertificateError, QedError
+from qed.graph.trace import Traced
+
+BITS = 128
+Law = tuple[str, tuple[float, ...], float, float]
+"""Of a coordinate: the family or '' for length, its parameters, and the ends."""
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conditional(Certificate):
+    """lower <= log of the integral of exp(u) against the laws <= upper.
+
+    Args:
+        laws: of each coordinate the family, or '' for length, its parameters, and the ends of its support.
+        pieces: (coordinate, certificate as JSON) of each coordinate that is left.
+        lower, upper: the bounds.
+    """
+
+    kind: ClassVar[str] = "conditional"
+    laws: tuple[Law, ...]
+    pieces: tuple[tuple[int, str], ...]
+    lower: float
+    upper: float
+
+    def prove(self, traced: Traced) -> None:
+        """Prove the claim, or raise CertificateError."""
+        if not (self.lower <= self.upper and np.isfinite(self.lower) and np.isfinite(self.upper)):
+            raise CertificateError("lower", f"[{self.lower!r}, {self.upper!r}] is no bounded interval")
+        lower, upper = self.enclosed(traced)
+        if not (lower >= self.lower and upper <= self.upper):
+            raise CertificateError("lower", f"it is proved to lie in [{lower!r}, {upper!r}] only")
+
+    def enclosed(self, traced: Traced, verified: bool = False) -> tuple[float, float]:
+        """The bounds that verification finds; `verified` says that the pieces were verified just now."""
+        for k, law in enumerate(self.laws):
+            _checked(law, f"laws[{k}]")
+        left = left_of(traced, self.laws)
+        if isinstance(left, str):
+            raise CertificateError("function", left)
+        rest, held = [i for i in range(len(self.laws)) if i not in left.gone], dict(self.pieces)
+        if sorted(i for i, _ in self.pieces) != rest:
+            raise CertificateError("pieces", f"the coordinates {rest} are left, one piece each")
+        with precision(BITS) as library:
+            pi, total = library.arb.pi(), ball_of(left.constant)
+            for rate in left.rates:
+                total += (pi if rate is None else pi / ball_of(rate)).log() / 2
+            for family, parameters, *_ in self.laws:
+                if family == "Normal":
+                    total -= (library.arb(parameters[1]) * (2 * pi).sqrt()).log()
+            for i in rest:
+                low, high = self._piece(i, held[i], left.parts.get(i, ZERO), verified)
+                total += library.arb(low).union(library.arb(high))
+            if not total.is_finite():
+                raise CertificateError("pieces", "the integral is not proved to be finite")
+            ends = floats([total])
+            return float(ends[0][0]), float(ends[1][0])
+
+    def _piece(self, i: int, data: str, one: One, verified: bool) -> tuple[float, float]:
+        """The bounds of what is left of a coordinate, verified for its expression."""
+        node = "pieces"
+        try:
+            piece = Certificate.from_json(data)
+        except QedError as error:
+            raise CertificateError(node, "it is no certificate") from error
+        if not isinstance(piece, LogMass):
+            raise CertificateError(node, "it is a certificate of another kind")
+        if (piece.family, piece.parameters, piece.cuts[0], piece.cuts[-1]) != line_of(self.laws[i]):
+            raise CertificateError(node, f"it is about another measure than that of coordinate {i}")
+        if not verified:
+            piece.verify(joint(one, True), a_number())
+        if not (np.isfinite(piece.lower) and np.isfinite(piece.upper) and piece.lower <= piece.upper):
+            raise CertificateError(node, "it proves no bounds")
+        return piece.lower, piece.upper
+
+
+def line_of(law: Law) -> Law:
+    """What a coordinate that is left is integrated against: of a normal law the density is in the function."""
+    return ("", (), -np.inf, np.inf) if law[0] == "Normal" else law
+
+
+def left_of(traced: Traced, laws: Sequence[Law]) -> Marginal | str:
+    """What is left of a log-density and its laws when normal coordinates are integrated, or why nothing is."""
+    if [np.shape(leaf) for leaf in traced.parameters] != [(len(laws),)]:
+        return f"its argument is no vector of {len(laws)} numbers"
+    form = separated(traced)
+    if isinstance(form, str):
+        return form
+    try:
+        for i, (family, parameters, *_) in enumerate(laws):
+            if family == "Normal":
+                form = added(form, _bell(i, *map(Fraction, parameters)))
+    except TooWide:
+        return "it is no short sum of products of functions of single coordinates"
+    lines = [i for i, law in enumerate(laws) if line_of(law) == ("", (), -np.inf, np.inf)]
+    found = marginal(form, lines)
+    return found if found is not None else "no coordinate is normal given another one, so that the others fall apart"
+
+
+def _bell(i: int, mean: Fraction, scale: Fraction) -> Sum:
+    """The log-density of a normal law without its constant."""
+    a = 1 / (2 * scale * scale)
+    return of_powers(i, {0: -a * mean * mean, 1: 2 * a * mean, 2: -a})
+
+
+def _checked(law: Law, node: str) -> None:
+    """Raise CertificateError where a law is none."""
+    family, parameters, low, high = law
+    if not family:
+        if parameters or not low < high:
+            raise CertificateError(node, f"({low!r}, {high!r}) is no interval")
+        return
+    if family not in NAMED:
+        raise CertificateError(node, f"{family} is no family")
+    values = dict(zip(NAMED[family].parameters, parameters, strict=False))
+    if len(parameters) != len(NAMED[family].parameters) or not all(map(np.isfinite, parameters)):
+        raise CertificateError(node, f"{family} has the parameters {', '.join(NAMED[family].parameters)}")
+    if any(not values[one] > 0 for one in NAMED[family].positive):
+        raise CertificateError(node, f"of {family}, {', '.join(NAMED[family].positive)} must be positive")
+    if (low, high) != NAMED[family].support(*parameters):
+        raise CertificateError(node, f"the support of {family} is {NAMED[family].support(*parameters)}")
