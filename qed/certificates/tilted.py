@@ -3,10 +3,10 @@
     E exp(g) h = (1 / Z) int h exp(g + u) dx
 
 with the exponents added before anything is enclosed: on a cell the balls of exp(g), which may be huge, and of exp(u),
-which is tiny there, know nothing of each other. In the tails g + u may cancel, as x^2 / 2 under a normal law does. Z is
-a closed form (`qed.domains.masses`). Esscher, "On the probability function in the collective theory of risk",
-Skandinavisk Aktuarietidskrift 15 (1932). Where g leaves the power and the rate of u's tail as they are the two are not
-put together: the cells of f exp(u) are as good.
+which is tiny there, know nothing of each other. In the tails g + u may cancel, as x^2 / 2 under a normal law does;
+where both are polynomials, they are added as such. Z is a closed form (`qed.domains.masses`). Esscher, "On the
+probability function in the collective theory of risk", Skandinavisk Aktuarietidskrift 15 (1932). Where g leaves the
+power and the rate of u's tail as they are the two are not put together: the cells of f exp(u) are as good.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from qed.certificates.integral_parts import Part
 from qed.certificates.named_laws import checked, output_of
 from qed.domains.densities import NAMED
 from qed.domains.masses import log_mass
-from qed.domains.one_number import SAME
+from qed.domains.one_number import SAME, Undecided
+from qed.domains.polynomials import Polynomials, X, read
 from qed.domains.precision import flint
 from qed.domains.tail import Tail
 from qed.domains.tail_forms import NoOrder, Term
@@ -108,6 +109,7 @@ def tilted(traced: Traced, part: Any, node: str) -> Part | None:
     exponents = list(zip(each, (n for _, n in found.exponents), strict=False))
     others = list(zip(each[len(exponents) :], (n for _, n in found.others), strict=True))
     law = NAMED[name].log_density
+    exact = _as_polynomial(alone, exponents, name, parameters)
 
     def joint(x: Any, *given: Any) -> Any:
         h, g = 0 * x + 1, law(x, *given)
@@ -115,13 +117,36 @@ def tilted(traced: Traced, part: Any, node: str) -> Part | None:
             h = h * value(x) ** n if n > 0 else h / value(x) ** -n
         for value, n in exponents:
             g = g + n * value(x)
-        return h, g
+        return h, g if exact is None else exact(x)
 
     with jax.enable_x64(True):
         made = trace(joint, np.asarray(traced.parameters[0]), *map(np.float64, parameters))
     if not any(_eased(made, name, parameters, side) for side, end in ((-1, cuts[0]), (1, cuts[-1])) if np.isinf(end)):
         return None
     return Part(made, ("", (), cuts, weight, False), 1, node)
+
+
+def _as_polynomial(
+    alone: Traced, exponents: list[Any], name: str, parameters: tuple[float, ...]
+) -> Callable[[Any], Any] | None:
+    """g + u by Horner's scheme, where all its terms are polynomials and the sum has coefficients of float64."""
+    try:
+        total = read(walked(NAMED[name].traced(parameters), Polynomials(), X, 0, name))
+        for k, (_, n) in enumerate(exponents):
+            total = total + read(walked(alone, Polynomials(), X, k, name)).scaled(Fraction(n))
+        numbers = [float(a) for a in total.coefficients]
+    except (CertificateError, Undecided, OverflowError):
+        return None
+    if not all(Fraction(number) == a for number, a in zip(numbers, total.coefficients, strict=True)):
+        return None
+
+    def horner(x: Any) -> Any:
+        value = 0 * x
+        for number in reversed(numbers):
+            value = value * x + number
+        return value
+
+    return horner
 
 
 def _eased(made: Traced, name: str, parameters: tuple[float, ...], side: int) -> bool:

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 import qed
-from qed.certificates.tilted import factors_of
+from qed.certificates.cells import BITS, walked
+from qed.certificates.tilted import factors_of, mean_of, tilted
+from qed.domains.polynomials import Polynomials, X
+from qed.domains.precision import flint, precision
+from qed.errors import CertificateError
 from qed.graph.trace import trace
 from qed.integration import measures as m
 
@@ -43,3 +47,23 @@ def test_at_the_edge_and_beyond_it_is_infinite():
         assert answer.proved
         assert answer.value == math.inf
     assert qed.expect(lambda x: jnp.exp(0.5 * x * x) * x, m.Normal()).value is not math.inf
+
+
+def test_exponents_that_are_polynomials_cancel_on_every_cell():
+    part = ("Normal", (0.0, 1.0), (-math.inf, 0.0, math.inf), "1", True)
+    with precision(BITS):
+        for sign, truth in ((1, math.sqrt(math.pi / 2)), (-1, None)):
+            traced = trace(lambda x, sign=sign: jnp.exp(sign * x * x / 2) / (1 + x**2), np.float32(0.5))
+            together = tilted(traced, part, "parts[0]")
+            (total,) = walked(together.f, Polynomials(), X, 1, "u").coefficients[2:] or (0,)
+            assert total == (sign - 1) / 2
+            if truth:
+                assert mean_of(together, part, 1e-3).overlaps(flint().arb(truth))
+
+
+@pytest.mark.parametrize(
+    "fun", [jnp.abs, jnp.sqrt, lambda x: 1 / x, lambda x: x**20, lambda x: jnp.exp(x) - jnp.exp(x)]
+)
+def test_what_is_no_polynomial_is_not_taken_for_one(fun):
+    with pytest.raises(CertificateError):
+        walked(trace(fun, 0.5), Polynomials(), X, 0, "f")
