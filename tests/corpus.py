@@ -6,12 +6,16 @@ tests/corpus_elements.py.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from qed.domains.value import Value
+from qed.graph.trace import trace
+from qed.graph.walk import Walker
 from tests import corpus_elements, corpus_programs
 from tests.corpus_case import TABLE, Case
 from tests.corpus_libraries import library_cases
@@ -31,6 +35,15 @@ def corpus(keep: Callable[[Case], bool] = lambda case: True, slow: Callable[[Cas
         for case in CORPUS.values()
         if keep(case)
     ]
+
+
+@functools.cache
+def value_at_its_point(name: str) -> Any:
+    """What the value domain makes of a function of the corpus at its own arguments, once for all laws."""
+    case = CORPUS[name]
+    traced = trace(case.fun, *case.make())
+    (cell,) = Walker([Value()]).run(traced.graph, traced.leaves)
+    return cell.values[0]
 
 
 def covered(module: Any, group: str, cases: list[Case]) -> set[str]:

@@ -24,7 +24,7 @@ from qed.domains.value import Value
 from qed.graph.dtypes import is_real
 from qed.graph.trace import trace
 from qed.graph.walk import Walker
-from tests.corpus import CORPUS, corpus
+from tests.corpus import CORPUS, corpus, value_at_its_point
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:optax", "ignore:The function .* is deprecated")
 
@@ -240,7 +240,7 @@ def test_a_program_at_its_point(case, domain):
         return
     if any(word in case.name for word in ROUNDED):
         return
-    value = float(one(Value(), traced, traced.leaves))
+    value = float(value_at_its_point(case.name))
     lower, upper = (float(end) for end in make().number(found).bounds)
     slack = 2e-4 * max(1.0, abs(value))
     assert lower - slack <= value <= upper + slack
