@@ -77,6 +77,7 @@ class Builder:
         self.effects: list[Node] = []
         self.derivative = False  # whether what is read is a derivative, for rules that ask
         self.saturated = False  # whether JAX's own 1 - t^2 and s (1 - s) in a derivative are to be rewritten, too
+        self.asks_settled = False  # whether rules are asked about what rewritings emitted, too
         self.everywhere = False  # whether also what keeps its digits is to be rewritten
 
     @property
@@ -322,7 +323,9 @@ class Builder:
             node.span = node.span or span
             if span not in node.spans:
                 node.spans.append(span)
-        asked = self.rule is not None and (not node.settled or node.operation == "add_any")  # a sum of cotangents
+        asked = self.rule is not None and (
+            not node.settled or self.asks_settled or node.operation == "add_any"  # a sum of cotangents
+        )
         replacement = self.rule(node) if asked and self.rule is not None else None
         if replacement is None or replacement is node:
             return node

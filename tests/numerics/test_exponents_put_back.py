@@ -45,6 +45,9 @@ COMPUTED = {
     "distance": lambda x, y: jnp.exp(-jnp.sum((x - y) ** 2) / (2 * 1.5**2)),
     "quadratic form": lambda x, y: jnp.exp(-0.125 * (x - y) @ (x - y)),
     "logarithm": lambda x, y: jnp.exp(3.75 * jnp.log(x[0]) - 0.375 * (0.125 - x[0]) ** 2) / x[0],
+    "fermi": lambda x, y: 1 / (jnp.exp((x[0] - 0.375) / 0.625) + 1),
+    "bose": lambda x, y: 1 / (jnp.exp((x[0] - 0.375) / 0.625) - 1),
+    "difference": lambda x, y: jnp.exp(-x[0] * y[1]) - jnp.exp(x[0] * x[1] / 2),
     "twice": lambda x, y: jnp.exp(-(2.75 * y + jnp.exp(-1.25 * y))),
 }
 
@@ -69,6 +72,7 @@ def test_a_computed_exponent_keeps_its_digits(name):
     [
         lambda x: jnp.exp(jnp.sin(x + 1)),  # bounded
         lambda x: jnp.exp(-x / 2),  # not rounded
+        lambda x: jnp.exp(0.3 * x + 0.7),  # a model's
         lambda x: jnp.exp(x - jnp.max(x)),  # small beside 1
         lambda x: jnp.exp(-(jnp.arctan(x) * x)),  # of what is rounded otherwise
     ],
@@ -97,3 +101,9 @@ def test_with_a_point_only_what_loses_digits_there():
         stable = qed.stabilize(density, at=jnp.float32(x))
         assert (str(jax.make_jaxpr(stable)(x)) == str(jax.make_jaxpr(density)(x))) is same
     assert "twice the digits" in str(qed.stabilize(density).rewrites(jnp.float32(12.3)))
+
+
+def test_what_was_rewritten_before_is_told_beside_it():
+    found = qed.stabilize(COMPUTED["fermi"]).rewrites(X, Y)
+    assert [each.after.split("(")[0] for each in found.value.rewrites][:1] == ["sigmoid"]
+    assert len(found.value.rewrites) >= 2 and str(found.standing) != "REFUTED"

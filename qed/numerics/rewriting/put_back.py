@@ -9,6 +9,8 @@ This is done last, to what the other rewritings left, and again to the derivativ
 same exponential. It is done where it is known to help: every operation that makes the exponent is done in pairs, from
 inputs and numbers, which are exact; one of them rounds; and the exponent is not bounded by `SMALL`. Up to there
 exp(u) stays what it is, bit for bit. The difference to a maximum is left alone: what it makes small is small beside 1.
+So is a sum of products of different inputs, as in exp(w x + b), in a function that nothing else changes: models are
+written so, and they do not live where exp has left its range.
 
 Reference: Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM 2002, section 1.6 (the condition
 number of exp is |u|).
@@ -29,7 +31,11 @@ import numpy as np
 from qed.graph.build import Builder, Node, Operation, reachable
 from qed.numerics.longer.candidates import Rounded, ranges, roundings
 from qed.numerics.rewriting import two_words
+from qed.numerics.rewriting.bose import bose
 from qed.numerics.rewriting.change import Change, Only
+from qed.numerics.rewriting.difference_factory import short
+from qed.numerics.rewriting.difference_kernels import exp as exp_difference
+from qed.numerics.rewriting.kernels import sigmoid
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.two_words import Pair
@@ -60,10 +66,12 @@ _IN_PAIRS: Mapping[str, Callable[..., Pair]] = {
     "log": two_words.log,
     "exp": two_words.exp,
     "pow": two_words.power_of,
+    "xlogy": lambda x, y: two_words.times(x, two_words.log(y)),
     "abs": lambda x: two_words.times(x, two_words.exactly(jnp.sign(x[0]))),
     "max": lambda x, y: _chosen(x[0] >= y[0], x, y),
     "min": lambda x, y: _chosen(x[0] <= y[0], x, y),
 }
+_DTYPES = ("float32", "float64")
 _EXACT = frozenset(["neg", "abs", "max", "min"])
 _OF_MAXIMA = frozenset(["reduce_max", "reduce_min", "max", "min", "shift", "cummax", "cummin", "argmax", "sort"])
 
@@ -72,23 +80,75 @@ def _chosen(first: Any, x: Pair, y: Pair) -> Pair:
     return jnp.where(first, x[0], y[0]), jnp.where(first, x[1], y[1])
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def exp_put_back(program: Program, u: Any, *leaves: Any) -> Any:
-    """exp(u) of an exponent u, given with the leaves of a program that makes it in pairs."""
-    plain = jnp.exp(u)
+def _steep(name: str) -> tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]:
+    """A function f, and f'(h)/f(h) from h and f(h)."""
+    match name:
+        case "exp":
+            return jnp.exp, lambda h, f: jnp.ones_like(h)
+        case "expm1":
+            return jnp.expm1, lambda h, f: (1 + f) / f
+        case "logistic":
+            return sigmoid, lambda h, f: jax.nn.sigmoid(-h)
+        case "bose":
+            return bose, lambda h, f: -(1 + f)
+    return jax.lax.erfc, lambda h, f: -2 / math.sqrt(math.pi) * jnp.exp(-h * h) / f
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def put_back(name: str, program: Program, u: Any, *leaves: Any) -> Any:
+    """f(u) of a u that is given with the leaves of a program that makes it in pairs; f by its name."""
+    function, slope = _steep(name)
+    plain = function(u)
     high, low = program(leaves)
-    found = two_words.corrected(jnp.exp(high), (high, low))
-    usable = (jnp.abs(u) > SMALL) & jnp.isfinite(found) & jnp.isfinite(plain) & (plain > 0)
+    near = function(high)
+    steep = slope(high, near)
+    found = two_words.corrected(near, (high, steep * low))
+    usable = (jnp.abs(u * steep) > SMALL) & jnp.isfinite(found) & jnp.isfinite(plain) & (plain != 0)
     return jnp.where(usable, found, plain).astype(u.dtype)
 
 
-@exp_put_back.defjvp
-def _exp_put_back_slope(program: Program, primals: Any, tangents: Any) -> tuple[Any, Any]:
-    value = exp_put_back(program, *primals)
-    return value, tangents[0] * value
+@put_back.defjvp
+def _put_back_slope(name: str, program: Program, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    value, u = put_back(name, program, *primals), primals[0]
+    if name == "exp":
+        return value, tangents[0] * value
+    return value, jax.jvp(_steep(name)[0], (u,), (tangents[0],))[1]
 
 
-EXP_PUT_BACK = Operation("exp_put_back", lambda u, *leaves, program: exp_put_back(program, u, *leaves), whole=True)
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def difference_put_back(first: Program, second: Program, x: Any, y: Any, d: Any, *leaves: Any) -> Any:
+    """exp(x) - exp(y) from d = x - y, with the leaves of what makes x and y in pairs."""
+    plain = exp_difference(x, y, d)
+    (a, more_a), (b, more_b) = first(leaves), second(leaves)
+    rest_x, rest_y = (a - x) + more_a, (b - y) + more_b
+    more = jnp.where(short(x, y, d), plain * rest_y, jnp.exp(x) * rest_x - jnp.exp(y) * rest_y)
+    usable = (jnp.maximum(jnp.abs(x), jnp.abs(y)) > SMALL) & jnp.isfinite(more)
+    return jnp.where(usable, plain + more, plain).astype(x.dtype)
+
+
+@difference_put_back.defjvp
+def _difference_put_back_slope(first: Program, second: Program, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    value = difference_put_back(first, second, *primals)
+    return value, jax.jvp(exp_difference, primals[:3], tangents[:3])[1]
+
+
+def _operation(name: str) -> Operation:
+    def evaluate(u: Any, *leaves: Any, program: Program) -> Any:
+        return put_back(name, program, u, *leaves)
+
+    return Operation(f"{name}_put_back", evaluate, whole=True)
+
+
+EXP_PUT_BACK = _operation("exp")
+DIFFERENCE_PUT_BACK = Operation(
+    "exp_difference_put_back",
+    lambda x, y, d, *leaves, first, second: difference_put_back(first, second, x, y, d, *leaves),
+    whole=True,
+)
+_PUT_BACK = {"exp": EXP_PUT_BACK} | {name: _operation(name) for name in ("expm1", "logistic", "bose", "erfc")}
+_CALLS = {"sigmoid": "logistic", "bose": "bose", "exp_difference": "exp_difference"}
+_MILD = frozenset(["logistic", "erfc"])
+"""What stays in the program as written unless a point is given: it is mild where most programs use it."""
 
 
 class Exponents:
@@ -97,6 +157,7 @@ class Exponents:
     Args:
         builder: where new nodes are made.
         only: which nodes may be rewritten; default all.
+        alone: whether nothing else is rewritten: then exponents that are sums of products of different inputs stay.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -109,27 +170,53 @@ class Exponents:
 
     name = NAME
 
-    def __init__(self, builder: Builder, only: Only | None = None) -> None:
+    def __init__(self, builder: Builder, only: Only | None = None, alone: bool = False) -> None:
         self.builder = builder
         self.only = only
+        self.alone = alone
         self.roundings, self.ranges = roundings(), ranges()
         self.changed: list[tuple[Node, Node]] = []
 
     def rule(self, node: Node) -> Node | None:
         """What takes the place of an exponential, or None."""
-        if node.operation != "exp" or node.equation is None or str(node.dtype) not in ("float32", "float64"):
+        if str(node.dtype) not in _DTYPES or (self.only is not None and not self.only(node)):
             return None
-        if self.only is not None and not self.only(node):
+        name = _name(node)
+        if name == "exp_difference":
+            return self._difference(node)
+        if name not in _PUT_BACK or len(node.children) != 1:
             return None
         (u,) = node.children
+        asked = self.only is not None or self.builder.everywhere
+        if (node.settled and _settled(u)) or (name in _MILD and not node.settled and not asked):
+            return None
         low, high = self.ranges(u)
         if (low >= -SMALL and high <= SMALL) or not math.prod(u.shape) or _below_a_maximum(u):
             return None
-        read = _Read(self.roundings, u.dtype, products=not u.shape or self.only is not None or self.builder.everywhere)
-        if not read(u) or not read.rounds:
+        read = _Read(self.roundings, u.dtype, products=not u.shape or asked)
+        if not read(u) or not read.rounds or not (read.bends or asked or node.settled or not self.alone):
             return None
-        leaves, program = read.leaves.values(), read.program(u)
-        new = self.builder.emit(EXP_PUT_BACK, u, *leaves, shape=node.shape, dtype=node.dtype, program=program)
+        leaves, operation = read.leaves.values(), _PUT_BACK[name]
+        new = self.builder.emit(operation, u, *leaves, shape=node.shape, dtype=node.dtype, program=read.program(u))
+        return self._changed(node, new)
+
+    def _difference(self, node: Node) -> Node | None:
+        x, y, _ = node.children
+        read = _Read(self.roundings, node.dtype, products=not node.shape)
+        if _settled(x) or _settled(y) or not read(x) or not read(y) or not read.rounds:
+            return None
+        new = self.builder.emit(
+            DIFFERENCE_PUT_BACK,
+            *node.children,
+            *read.leaves.values(),
+            shape=node.shape,
+            dtype=node.dtype,
+            first=read.program(x),
+            second=read.program(y),
+        )
+        return self._changed(node, new)
+
+    def _changed(self, node: Node, new: Node) -> Node:
         new.span, new.ghost = node.span, node
         self.changed.append((node, new))
         return new
@@ -142,7 +229,7 @@ class Exponents:
                 old.span,
                 formula(old),
                 f"{formula(old)} of an exponent with twice the digits",
-                "exp(u) = exp(h) (1 + l), u = h + l",
+                "exp(u) = exp(h) (1 + l), u = h + l" if _name(old) == "exp" else "f(u) = f(h) + f'(h) l, u = h + l",
                 "always",
                 rewriting=self.name,
                 old=old,
@@ -151,6 +238,19 @@ class Exponents:
             for old, new in self.changed
             if new.number in needed
         )
+
+
+def _settled(u: Node) -> bool:
+    """Whether an exponent is made by what a rewriting emitted, which may put back what it rounds off itself."""
+    while u.operation == "neg" or (u.operation in _MOVED and len(u.children) == 1):
+        u = u.children[0]
+    return u.settled
+
+
+def _name(node: Node) -> str:
+    """The function that a node is; what a rewriting emitted is a call in a derivative."""
+    call = node.equation.call if node.equation is not None and node.settled else None
+    return _CALLS.get(getattr(call, "name", ""), node.operation)
 
 
 def _below_a_maximum(u: Node) -> bool:
@@ -191,7 +291,7 @@ class _Read:
         self.roundings, self.dtype, self.products = roundings, dtype, products
         self.leaves: dict[int, Node] = {}
         self.steps: dict[int, _Step] = {}
-        self.rounds = False
+        self.rounds = self.bends = False
 
     def __call__(self, node: Node) -> bool:
         """Read a node; False where an operation is not done in pairs."""
@@ -199,7 +299,8 @@ class _Read:
             return True
         if node.dtype != self.dtype or len(self.steps) > STEPS:
             return False
-        if self.roundings(node) is Rounded.NOT:
+        exact = self.roundings(node) is Rounded.NOT
+        if exact or (node.operation == "lgamma" and str(node.dtype) == "float64"):  # of 32 bits it is not so good
             self.leaves[node.number] = node
             return True
         evaluate = self._in_pairs(node)
@@ -207,7 +308,21 @@ class _Read:
             return False
         self.steps[node.number] = _Step(node, evaluate)
         self.rounds |= not _exact(node)
+        self.bends |= self._bends(node)
         return True
+
+    def _bends(self, node: Node) -> bool:
+        """Whether an operation is not linear in each of the inputs."""
+        if node.operation in _IN_PAIRS and len(self._operands(node)) == 1:
+            return node.operation != "neg"
+        if node.operation not in ("mul", "dot_general"):
+            return node.operation in ("integer_pow", "pow", "xlogy", "max", "min", "exp_put_back")
+        first, second = (self._made_of(child) for child in node.children)
+        return bool(first & second)
+
+    @staticmethod
+    def _made_of(node: Node) -> frozenset[int]:
+        return frozenset(each.number for each in reachable([node]) if each.operation == "input")
 
     @staticmethod
     def _operands(node: Node) -> tuple[Node, ...]:
@@ -222,7 +337,7 @@ class _Read:
         if name in _MOVED:
             return lambda *pairs: (node.evaluate(*(p[0] for p in pairs)), node.evaluate(*(p[1] for p in pairs)))
         if node.equation is None:
-            return _IN_PAIRS.get(name) if name in ("sub", "mul", "div", "add", "neg") else None
+            return _IN_PAIRS.get(name) if name in ("sub", "mul", "div", "add", "neg", "xlogy") else None
         if name == "integer_pow":
             return lambda x: two_words.power(x, node.params["y"])
         if name == "reduce_sum":
@@ -279,4 +394,4 @@ def _is_power_of_two(value: float | None) -> bool:
     return value is not None and value != 0 and bool(np.isfinite(value)) and abs(math.frexp(value)[0]) == 0.5
 
 
-__all__ = ["NAME", "Exponents", "exp_put_back"]
+__all__ = ["NAME", "Exponents", "put_back"]

@@ -127,14 +127,15 @@ def rewrite(
         before = builder.fired
         outputs = builder.again(outputs)
         fired, passes = builder.fired - before, passes + 1
-    plain = builder.function(outputs, inputs)
-    if exponents:
-        made.append(last := Exponents(builder, only))
-        builder.rule = _rule([last], linear)
-        outputs = builder.again(outputs)
     needed = {node.number for node in reachable([*outputs, *builder.effects])}
     changes = [change for rewriting in made for change in rewriting.changes(needed)]
     changes += bodies.changes(needed, builder)
+    plain = builder.function(outputs, inputs)
+    if exponents:
+        last = Exponents(builder, only, alone=not changes)
+        builder.rule, builder.asks_settled = _rule([last], linear), True
+        outputs = builder.again(outputs)
+        changes += last.changes({node.number for node in reachable(outputs)})
     changes.sort(key=lambda change: change.new.number if change.new is not None else 0)
     function = builder.function(outputs, inputs)
     return Rewritten(function, tuple(changes), builder, tuple(inputs), tuple(outputs), passes, differentiable=plain)
