@@ -46,17 +46,17 @@ def test_slopes_that_no_float64_holds_are_no_zeros(fun, x64):
 
 
 @pytest.mark.parametrize(
-    "fun",
+    ("fun", "least"),
     [
-        lambda x: (x[0] + x[1]) ** 2 + jnp.sin(x[0] - x[1]) ** 3,
-        lambda x: (x[0] + x[1]) ** 2 - 1e-9 * (x[0] - x[1]) ** 6,
-        lambda x: x[0] ** 2 * x[1] ** 2,
+        (lambda x: (x[0] + x[1]) ** 2 + jnp.sin(x[0] - x[1]) ** 3, False),
+        (lambda x: (x[0] + x[1]) ** 2 - 1e-9 * (x[0] - x[1]) ** 6, False),
+        (lambda x: x[0] ** 2 * x[1] ** 2, True),  # by its enclosure, nowhere below 0
     ],
     ids=["cubic", "small sextic", "product"],
 )
-def test_neither_is_told_of_a_function_that_is_not_so(fun):
+def test_neither_is_told_of_a_function_that_is_not_so(fun, least):
     value = qed.critical_point(fun, jnp.zeros(2)).value
-    assert not value.everywhere and not value.moving and value.nature != "minimum"
+    assert not value.everywhere and not value.moving and (value.nature == "minimum") == least
 
 
 def test_numbers_that_tie_inside_a_logarithm_of_a_sum_are_a_minimum_that_a_shift_moves():

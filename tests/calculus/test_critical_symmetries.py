@@ -78,6 +78,10 @@ def test_a_point_that_only_symmetries_move_is_a_minimum():
         assert any("Morse-Bott" in reason.text for reason in answer.reasons) and "not a strict one" in answer.headline
     broken = lambda t: (t[0] - t[1]) ** 2 - 1e-15 * (t[0] + t[1] - 2) ** 6  # noqa: E731
     along = lambda t: t[2] ** 2 - (t[0] * t[1]) ** 2  # noqa: E731 - each of two ways changes nothing, both together do
+    valley = lambda t: t[0] ** 2 + t[1] ** 2 * jnp.exp(t[2])  # noqa: E731 - no motion, not convex, nowhere below 0
+    for sign, nature in ((1, "minimum"), (-1, "maximum")):
+        answer = qed.critical_point(lambda t, sign=sign: sign * valley(t), np.zeros(3))
+        assert answer.proved and answer.nature == nature and answer.check() and "nearby" in answer.headline
     assert qed.critical_point(broken, np.ones(2)).nature == "neither"
     assert qed.critical_point(along, np.zeros(3)).nature == "neither"
 
@@ -97,7 +101,7 @@ def test_a_point_that_only_symmetries_move_is_a_minimum():
         (
             lambda p: jnp.sum((p["u"] @ p["v"] - jnp.ones((3, 3))) ** 2),  # a zero where more is flat than is moved
             {"u": jnp.eye(2)[jnp.zeros(3, int)], "v": jnp.eye(2)[:, jnp.zeros(3, int)]},
-            "",
+            "minimum",  # f is a square and 0 there
             "adding unit 0 to unit 1",
         ),
         (lambda x: (x[0] - x[1]) ** 2 - jnp.sin(5 * jnp.pi * (x[0] + x[1])) ** 6, jnp.zeros(2), "neither", ""),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Answer, Reason
-from qed.calculus.points import orbits, overall, words
+from qed.calculus.points import lowest, orbits, overall, words
 from qed.calculus.points.case import Case
 from qed.calculus.points.flat import Higher, beyond, in_one_variable, in_several
 from qed.calculus.points.located import Local, local
@@ -68,11 +68,15 @@ def degenerate(case: Case, center: Array, at: Local, common: dict[str, Any]) -> 
     if kind is Kind.DEGENERATE and shape is None and not (found.nature or orbit) and case.function.size > 1:
         found = _curved(case, center, vectors, values, room, motions, found)
     whole = "" if shape is None else overall.NATURES[shape.claim]
+    bound = ""
+    alone = any(motion.single for motion in motions)
+    if kind is Kind.DEGENERATE and not (found.nature or orbit or whole or alone):
+        bound = lowest.nature(case, center)
     ways = _ways(case, basis, motions, found)
     falls = (case.direction(vectors[:, 0], float(values[0])),) if negative else ()
     distance = float(np.linalg.norm(center - case.point))
     value = CriticalPoint(
-        kind, (found.nature or orbit or whole) if kind is Kind.DEGENERATE else "", case.tree(center), distance,
+        kind, (found.nature or orbit or whole or bound) if kind is Kind.DEGENERATE else "", case.tree(center), distance,
         negative=negative, positive=positive, flat=int(flat.sum()), curvatures=values, directions=(*falls, *ways),
         moving=bool(orbit), everywhere=bool(whole), **common,
     )  # fmt: skip
@@ -84,7 +88,7 @@ def degenerate(case: Case, center: Array, at: Local, common: dict[str, Any]) -> 
         certificate = _exact(case, basis, found)
     if isinstance(certificate, FlatDirection) and shape is not None:
         certificate = OverallPoint.of(certificate, shape)
-    return _answer(case, value, found, motions, room, certificate, shape)
+    return _answer(case, value, found, motions, room, certificate, shape, bound)
 
 
 def zero(values: Array, at: Local) -> float:
@@ -226,6 +230,7 @@ def _answer(
     room: float,
     proof: FlatDirection | OverallPoint | Saddle | None,
     shape: Convexity | None,
+    bound: str,
 ) -> Answer[CriticalPoint]:
     n = case.function.size
     flat = proof.inner()[0] if isinstance(proof, OverallPoint) else proof
@@ -254,12 +259,13 @@ def _answer(
             _counted(value, room, isinstance(flat, FlatDirection)),
             *(() if silent else (test,)),
             *convex,
+            *((lowest.told(bound),) if bound else ()),
             *_named(value, motions),
             words.rounding(value.gradient, value.rounding),
             *words.exchanged(exchanges(case, case.vector(value.point))),
         ),
         findings=findings,
-        headline=_headline(value, motions, n),
+        headline=_headline(value, motions, n, bound),
         recheck=None if proof is not None else _again(case, value, room),
     )
 
@@ -335,7 +341,7 @@ def _claim(
     return f"grad f and {value.flat} of {_count(value)} curvatures are zero up to rounding"
 
 
-def _headline(value: CriticalPoint, motions: list[Motion], n: int) -> str:
+def _headline(value: CriticalPoint, motions: list[Motion], n: int, bound: str) -> str:
     if value.kind is Kind.SADDLE:
         are = "is" if value.negative == 1 else "are"
         rest = f"{value.positive} positive, and {value.flat} zero up to rounding"
@@ -352,6 +358,8 @@ def _headline(value: CriticalPoint, motions: list[Motion], n: int) -> str:
     if value.everywhere:
         shape = "convex" if value.nature == "minimum" else "concave"
         told = f", and f is {shape}: the point is a {point}"
+    elif bound:
+        told = f", and f is nowhere {'lower' if bound == 'minimum' else 'higher'} nearby: the point is a {bound}"
     elif value.nature:
         told = f"; higher derivatives: {words.NATURES[value.nature]}"
     else:
