@@ -290,7 +290,7 @@ def _check_output(traced: Traced, fun: Any, has_aux: bool | None) -> None:
         raise QedError(
             "QED002",
             f"{name} returns an array of shape {list(value.shape)}",
-            "a gradient needs one number",
+            "the question is about one number",
             "return jnp.mean(...) or jnp.sum(...) of it",
             span,
         )
@@ -298,8 +298,10 @@ def _check_output(traced: Traced, fun: Any, has_aux: bool | None) -> None:
         raise QedError(
             "QED002",
             f"{name} returns dtype {value.dtype}",
-            "a loss must be a floating-point number",
-            "compute it in floats",
+            "the answer must be about a floating-point number",
+            "ask about its real and its imaginary part"
+            if np.dtype(value.dtype).kind == "c"
+            else "compute it in floats",
             span,
         )
 

@@ -258,7 +258,8 @@ class _Comparison:
         """What the rules measure, and what balls prove."""
         constants = tuple(one.constant() for side in self.densities for one in side)
         if not np.all(np.isfinite(constants)):
-            return self._unknown("the logarithm of a mass was not found: a density may be improper")
+            which = "p" if not np.all(np.isfinite(constants[: len(self.densities[0])])) else "q"
+            return self._unknown(f"the mass of {which} was not found: it may be infinite, as qed.normalizer may prove")
         certificate, traced = self._certificate(constants)
         try:
             value, error = self._measured(traced, float(certificate.of_atoms()))

@@ -43,10 +43,10 @@ from qed.integration.proposals import (
     cuts_of,
     left_out,
     logarithm_of,
+    not_a_number,
     proposal_of,
     singular_near,
     total_of,
-    undefined_at,
     with_breaks,
 )
 from qed.integration.quadrature import vectorised
@@ -220,8 +220,7 @@ class _Question:
                 break
             cuts = (*cuts, singular)
         if known is None or not known.whole or not known.close:
-            place = undefined_at(shares)
-            return self._unknown(problem if place is None else f"the function is NaN at {place:.6g}, amid the mass")
+            return self._unknown(not_a_number(shares) or problem)
         if "undefined" in problem or "infinite mass" in problem or "it is [" in problem or "it is inf" in problem:
             return self._unknown(problem)
         if problem.startswith(LATE):

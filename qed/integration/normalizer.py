@@ -33,7 +33,7 @@ from qed.integration.families.vectors import VectorLaw
 from qed.integration.measure import Measure, Part, seconds_of
 from qed.integration.normalizer_of_sums import normalizer_of_sum, places_counted
 from qed.integration.product import Product
-from qed.integration.proposals import Share, singular_near
+from qed.integration.proposals import Share, nan_inside, places_of, singular_near
 from qed.integration.quadrature import ends_in_float64, measured, unmeasured, vectorised, where_mass_is
 from qed.integration.traced.tracers import closes_over_tracers, is_traced, measure_is_traced
 from qed.integration.words import RULES, settle, two_rules, within
@@ -47,12 +47,6 @@ CONFIRMED = 1e-3
 """How narrow a ball is asked to be that is to confirm a measurement."""
 PLACES = 4
 """How many numbers beside which the density is not bounded are looked for."""
-
-
-PLACES_LOOKED_AT = 1022
-"""At how many places a density without an answer is looked at for NaN."""
-FAR = 64.0
-"""How far from 0, where the interval has no end."""
 
 
 def normalizer(
@@ -163,7 +157,7 @@ class _Question:
         least = max(4 * error, room_of_constants(traced, value, logarithm=True))
         tried = [(value - max(h, least), value + max(h, least)) for h in HALF_WIDTHS if math.isfinite(value)]
         law = (self.part.family, self.part.parameters) if self.part.probability else ("", ())
-        nothing = not tried and bool(np.all(u(_places(self.part)) == -np.inf))
+        nothing = not tried and bool(np.all(u(places_of(self.part)) == -np.inf))
         infinite = -math.inf if nothing else math.inf
         problem, waiting = "", [*dict.fromkeys(tried), (infinite, infinite)]
         while waiting:
@@ -216,23 +210,10 @@ class _Question:
             missed = unmeasured(np.ones_like, u, (self.part.lower, self.part.upper), ends)
             missed = missed or self._between(traced, ends, value, error)
             problem, whole = missed or problem, not missed
-        if not whole and (place := _nan_inside(u, self.part)) is not None:
+        if not whole and (place := nan_inside(u, self.part)) is not None:
             problem = f"the log-density is NaN at {place:.6g}, inside the interval"
         error = max(error, room_of_constants(traced, value, logarithm=True))
         return _unproved(self.function, value, error, whole, problem)
-
-
-def _places(part: Part) -> np.ndarray:
-    """Places inside a part."""
-    return np.linspace(max(part.lower, -FAR), min(part.upper, FAR), PLACES_LOOKED_AT + 2)[1:-1]
-
-
-def _nan_inside(u: Any, part: Part) -> float | None:
-    """A place inside a part about which the log-density is NaN in float64, not at one number alone."""
-    x = _places(part)
-    lost = np.isnan(u(x))
-    about = lost & (np.roll(lost, 1) | np.roll(lost, -1))
-    return float(x[np.argmax(about)]) if np.any(about) else None
 
 
 def _enclosed(certificate: LogMass, traced: Traced) -> list[tuple[float, float]]:

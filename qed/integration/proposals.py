@@ -24,6 +24,10 @@ NEAR = 2.0**-20
 
 LEAST = 1e-290
 """Numbers closer to 0 are not told from it by a program that flushes them."""
+PLACES_LOOKED_AT = 1022
+"""At how many places a density without an answer is looked at for NaN."""
+FAR = 64.0
+"""How far from 0, where the interval has no end."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,30 @@ def undefined_at(shares: Sequence[Share]) -> float | None:
         if (bad := x[dense & np.isnan(share.f(x))]).size:
             return float(bad[0])
     return None
+
+
+def places_of(part: Part) -> np.ndarray:
+    """Places inside a part."""
+    return np.linspace(max(part.lower, -FAR), min(part.upper, FAR), PLACES_LOOKED_AT + 2)[1:-1]
+
+
+def nan_inside(u: Any, part: Part) -> float | None:
+    """A place inside a part about which the log-density is NaN in float64, not at one number alone."""
+    x = places_of(part)
+    lost = np.isnan(u(x))
+    about = lost & (np.roll(lost, 1) | np.roll(lost, -1))
+    return float(x[np.argmax(about)]) if np.any(about) else None
+
+
+def not_a_number(shares: Sequence[Share]) -> str:
+    """Where the function or a log-density of the user's is NaN, if that is seen."""
+    if (place := undefined_at(shares)) is not None:
+        return f"the function is NaN at {place:.6g}, amid the mass"
+    for one in shares:
+        if one.part is not None and one.part.log_density is not None and one.u is not None:
+            if (place := nan_inside(one.u, one.part)) is not None:
+                return f"the log-density of the measure is NaN at {place:.6g}"
+    return ""
 
 
 def logarithm_of(f: Callable[[Any], Any]) -> Callable[[Any], Any]:

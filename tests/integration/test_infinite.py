@@ -86,3 +86,8 @@ def test_log_log_x_in_a_density_that_is_known():
     answer = qed.normalizer(lambda x: -jnp.log(x) - 2 * jnp.log(jnp.log(x)), m.Lebesgue(3.0, math.inf))
     assert answer.proved
     assert answer.lower <= -math.log(math.log(3)) <= answer.upper
+
+
+def test_a_log_density_that_is_nan_is_told():
+    answer = qed.expect(lambda x: x, m.reweight(m.Normal(), jnp.log))
+    assert answer.unknown and "log-density of the measure is NaN at -" in answer.missing[0].what
