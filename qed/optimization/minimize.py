@@ -18,6 +18,7 @@ from qed.answer import Answer, Reason
 from qed.calculus.hessian import flatten
 from qed.calculus.sparse import SparseHessian
 from qed.errors import QedError
+from qed.findings import Level
 from qed.graph.function import confirm_known, read
 from qed.graph.trace import is_float
 from qed.graph.tracers import closes_over_tracers, is_traced
@@ -26,6 +27,7 @@ from qed.optimization.bundle import by_cuts
 from qed.optimization.compass import compass
 from qed.optimization.compiled import descend, under_a_trace
 from qed.optimization.constrained.answering import minimize_constrained
+from qed.optimization.everywhere import MINIMA
 from qed.optimization.judging import judged
 from qed.optimization.methods import named, seen
 from qed.optimization.objective import Objective, Seen
@@ -129,8 +131,8 @@ def minimize(
         objective.sizes = []
         if compiled:
             runs.append(_as_one(fun, x0, args, objective, each, tol, 1000 if max_steps is None else max_steps))
-        elif own and chosen == "newton" and (kinked := by_cuts(objective, each, box, tol)) is not None:
-            runs.append(kinked)
+        elif own and chosen == "newton" and (by_cut := by_cuts(objective, each, box, tol)) is not None:
+            runs.append(by_cut)
             cut = each
         elif own and chosen == "newton":
             ended, told = solve(objective, each, box, tol, most)
@@ -159,13 +161,15 @@ def minimize(
         return answer
 
     answer = ask(best)
-    if cut is not None and starts == 1 and not answer.proved:
+    if cut is not None and starts == 1 and not _at_rest(answer):
         ended, told = solve(objective, cut, box, tol, most)
+        cut = None
         if not (ended.here.f > best.here.f):
             best, runs, notes = ended, [ended], (*notes, *told)
             answer = ask(best)
             sizes.setdefault(id(best), objective.sizes)
-    if own and starts == 1 and not answer.proved and answer.value is not None and answer.value.kind is Ending.KINK:
+    kinked = answer.value is not None and answer.value.kind is Ending.KINK
+    if own and starts == 1 and cut is None and kinked and not answer.proved:
         lower = compass(objective, best.here, box)
         if lower is not None:
             best = replace(best, here=lower)
@@ -201,6 +205,13 @@ def minimize(
         reasons=reasons, findings=answer.findings, missing=answer.missing, headline=answer.headline,
         subject=function.title(), meta=meta, answers=answer.answers, recheck=answer.recheck,
     )  # fmt: skip
+
+
+def _at_rest(answer: Answer[Verdict]) -> bool:
+    """Whether a point is a minimum, or a corner that is one as far as was looked."""
+    if answer.proved or answer.value is None or answer.value.kind is not Ending.KINK:
+        return answer.proved or (answer.value is not None and answer.value.kind in MINIMA)
+    return all(finding.level is Level.NOTE for finding in answer.findings)
 
 
 def _open(answer: Answer[Verdict], here: Seen, start: Seen) -> bool:

@@ -9,6 +9,7 @@ slopes are changed a little: then the equations have a solution near by, which b
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -19,7 +20,6 @@ import scipy.optimize
 
 from qed.answer import Answer, Reason
 from qed.calculus.hessian import shaped
-from qed.calculus.points.overall import LARGEST
 from qed.calculus.shapes.arrays import of_arrays
 from qed.certificates.convex_optimum import ConvexOptimum
 from qed.certificates.cutting_planes import CuttingPlanes
@@ -41,8 +41,10 @@ JITTER = 0.05
 """How far from a point where one is looked for it is put, at random, so that no corner passes through it."""
 CLOSE = 1e-6
 """A gap up to which it is told, relative."""
-WORK = 8_000_000
-"""How many operations between balls the tangents may take, about."""
+PARAMETERS, WORK = 30, 8_000_000
+"""In how many parameters at most, and how many operations between balls the tangents may take, about."""
+SECONDS = 3.0
+"""Seconds of processor time for which points are looked for, at each distance."""
 VERTICES, SMALL = 4, 1e-5
 """How many times fewer tangents are looked for, and how small their weights may be."""
 KINDS = (
@@ -70,7 +72,7 @@ def least_at_corner(case: Judged, answer: Answer[Verdict]) -> Answer[Verdict]:
     if answer.value.kind is not Ending.KINK and not case.objective.cornered:
         return answer
     work = count(function.graph, function.traced.free).sweep * n * (n + 1)
-    if n > LARGEST or work > WORK or function.dtype not in ("float32", "float64"):
+    if n > PARAMETERS or work > WORK or function.dtype not in ("float32", "float64"):
         return answer
     wide = Wide.of(case.objective)
     if wide is None and case.objective.eps > np.finfo(np.float64).eps:
@@ -139,7 +141,10 @@ def tangents(objective: Objective, case: Judged, distance: float) -> tuple[Array
 
     plain = None
     seen = [beside(np.zeros(n)), *(beside(sign * e) for e in np.eye(n) for sign in (1.0, -1.0))]
+    deadline = time.thread_time() + SECONDS
     for _ in range(10 * n + 20):
+        if time.thread_time() > deadline:
+            break
         if not all(p.finite for p in seen):
             return None
         slopes = np.array([p.g for p in seen])
