@@ -53,7 +53,7 @@ CONCENTRATIONS = np.array([1e-3, 0.5, 5.0, 11.9, 12.1, 60.0, 1e4], "float32")
         (information, CONCENTRATIONS, 3, 6),
         (gamma_survival, np.array([0.5, 20.0, 40.0], "float32"), 5, 5),  # as many as JAX's own Q
         (gamma_by_survival, np.array([1e-3, 0.5], "float32"), 5, 5),
-        (beta_survival, np.array([0.25, 0.9999], "float32"), 3, 3),
+        (beta_survival, np.array([0.25, 0.9999], "float32"), 3, 5),
     ],
     ids=lambda x: getattr(x, "__name__", ""),
 )

@@ -157,6 +157,11 @@ Found = tuple[Node, tuple[Law, ...]]
 
 def bessel_ratio(difference: Difference, node: Node) -> Found | None:
     """I_1(k) / I_0(k), scaled or not, times what else is there."""
+    first, zeroth = (_read(child) for child in node.children)
+    if first is not None and zeroth is not None and (first[0], zeroth[0]) == ("bessel_i1e", "bessel_i0e"):
+        if first[2] != zeroth[2] or _size(first[1]) is not _size(zeroth[1]) or first[1].shape != node.shape:
+            return None
+        return difference.emit(RATIO, first[1]), (RATIO_OF_BESSELS,)
     polynomial = difference.terms(node)
     if len(polynomial) != 1:
         return None
@@ -172,6 +177,29 @@ def bessel_ratio(difference: Difference, node: Node) -> Found | None:
     rest = tuple((number, power) for number, power in monomial if number not in (first, zeroth))
     found, laws = difference.by((difference.emit(RATIO, k), (RATIO_OF_BESSELS,)), rest, node)
     return difference.algebra.times(float(coefficient), found), laws
+
+
+def _read(node: Node) -> tuple[str, Node, bool] | None:
+    """Which scaled Bessel function a node is, of what, and whether times exp |k|; through the rule of a library."""
+    if node.operation == "custom_jvp_call" and node.ghost is not None and node.equation is not None:
+        own = node.equation.call is None or node.equation.call.graph.span is not None
+        return None if own else _read(node.ghost)
+    if node.operation in ("bessel_i1e", "bessel_i0e"):
+        return node.operation, node.children[0], False
+    if node.operation != "mul":
+        return None
+    for growth, scaled in (node.children, node.children[::-1]):
+        found = _read(scaled) if scaled.operation != "mul" else None
+        if growth.operation == "exp" and found is not None and not found[2]:
+            size = growth.children[0]
+            if size.operation == "abs" and _size(found[1]) is size.children[0]:
+                return found[0], found[1], True
+    return None
+
+
+def _size(k: Node) -> Node:
+    """k of |k|: I_0 is even."""
+    return k.children[0] if k.operation == "abs" else k
 
 
 def beside_ratio(difference: Difference, k: Node, r: Fraction) -> Found | None:
