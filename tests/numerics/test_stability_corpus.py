@@ -133,20 +133,20 @@ def sampled(cases, every, share=1):
     Args:
         cases: a table of the corpus.
         every: which of them are not slow.
-        share: of the slow ones every second, third, ... is judged; `benchmarks/stability.py` judges all in both dtypes.
+        share: of the slow ones every second pair, ... is judged; `benchmarks/stability.py` judges all in both dtypes.
 
     The slow ones take float32 and float64 by turns.
     """
     return [
         pytest.param(
             found,
-            BOTH[k // share % 2 :][:1] if k % every else BOTH,
+            BOTH[k % 2 :][:1] if k % every else BOTH,
             id=name,
             marks=[pytest.mark.slow] * (k % every != 0)
             + [pytest.mark.xfail(reason="worse somewhere")] * (name in WORSE),
         )
         for k, (name, found) in enumerate(sorted(cases.items()))
-        if k % every == 0 or k % share == share - 1
+        if k % every == 0 or k // 2 % share == share - 1
     ]
 
 
