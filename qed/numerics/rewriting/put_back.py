@@ -148,7 +148,7 @@ DIFFERENCE_PUT_BACK = Operation(
 _PUT_BACK = {"exp": EXP_PUT_BACK} | {name: _operation(name) for name in ("expm1", "logistic", "bose", "erfc")}
 _CALLS = {"sigmoid": "logistic", "bose": "bose", "exp_difference": "exp_difference"}
 _MILD = frozenset(["logistic", "erfc"])
-"""What stays in the program as written unless a point is given: it is mild where most programs use it."""
+"""What stays in the program as written unless all is rewritten: it is mild where most programs use it."""
 
 
 class Exponents:
