@@ -249,6 +249,8 @@ def measured(
         if probability and not mass > 0:
             return None
         off = np.array([top_error, mass_error]) + stub
+        if not np.all(np.isfinite(off if probability else off[:1])):
+            return None
         if probability:
             found.append(top / mass)
             errors.append((off[0] + abs(top / mass) * off[1]) / abs(mass))
