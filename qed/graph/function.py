@@ -176,7 +176,7 @@ def _checked_parameters(at: Any, name: str) -> Any:
             "QED004",
             f"the parameters {name} are empty",
             "a derivative needs something to vary",
-            f"give at={name}",
+            f"give {name} an array of floats, or a tree with one",
         )
     plain = _plain(at)
     floats = 0
@@ -215,7 +215,7 @@ def _checked_parameters(at: Any, name: str) -> Any:
             code,
             f"the parameters {name} hold no floating-point number",
             because,
-            f"give at={name} as float arrays",
+            f"give {name} an array of floats, or a tree with one",
         )
     return jax.tree.map(lambda leaf: jnp.asarray(leaf) if is_float(leaf) else leaf, at)
 
