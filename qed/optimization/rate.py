@@ -209,7 +209,9 @@ def _slopes(wide: Wide, limit: Array, f: float, g: Array) -> bool:
 
 
 def _unknown(missing: Missing) -> Answer[Rate]:
-    return Answer("the method converges at the rate that the curvatures predict", Standing.UNKNOWN, missing=(missing,))
+    claim = "the method converges at the rate that the curvatures predict"
+    headline = f"No rate is told: {missing.what}."
+    return Answer(claim, Standing.UNKNOWN, missing=(missing,), headline=headline)
 
 
 # --- what it says ---------------------------------------------------------------------------------------------

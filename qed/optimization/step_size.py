@@ -189,8 +189,9 @@ def _method(optimizer: Any) -> str | None:
 
 
 def _unknown(function: Function, missing: Missing) -> Answer[StepSize]:
-    claim = "the stable steps at the point are known"
-    return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), subject=function.title("parameter"))
+    claim, headline = "the stable steps at the point are known", f"No stable step is told: {missing.what}."
+    subject = function.title("parameter")
+    return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), headline=headline, subject=subject)
 
 
 # --- the rule -------------------------------------------------------------------------------------------------
