@@ -134,10 +134,10 @@ def _as_polynomial(
         total = read(walked(NAMED[name].traced(parameters), Polynomials(), X, 0, name))
         for k, (_, n) in enumerate(exponents):
             total = total + read(walked(alone, Polynomials(), X, k, name)).scaled(Fraction(n))
-        numbers = [float(a) for a in total.coefficients]
+        numbers = [np.float64(a) for a in total.coefficients]  # as such they widen an x of float32
     except (CertificateError, Undecided, OverflowError):
         return None
-    if not all(Fraction(number) == a for number, a in zip(numbers, total.coefficients, strict=True)):
+    if not all(Fraction(float(number)) == a for number, a in zip(numbers, total.coefficients, strict=True)):
         return None
 
     def horner(x: Any) -> Any:

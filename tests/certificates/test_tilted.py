@@ -32,6 +32,7 @@ def test_the_factors_of_a_quotient():
         pytest.param(lambda x: jnp.exp(60 * (x - 30)), m.Normal(), 1.0, marks=pytest.mark.slow),
         (lambda x: jnp.exp(0.5 * x) * jnp.exp(-x) / 2.0, m.Exponential(1.0), 1 / 3),
         (lambda x: jnp.exp(2 * x), m.Uniform(0.0, 1.0), (math.exp(2) - 1) / 2),
+        (lambda x: jnp.exp(x / 16), m.Exponential(0.1), 0.1 / (0.1 - 0.0625)),  # a sum that float32 does not hold
     ],
 )
 def test_the_mean_is_that_of_the_closed_form(fun, law, truth):
