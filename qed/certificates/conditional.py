@@ -91,7 +91,7 @@ class Conditional(Certificate):
             piece = Certificate.from_json(data)
         except QedError as error:
             raise CertificateError(node, "it is no certificate") from error
-        if not isinstance(piece, LogMass):
+        if not isinstance(piece, LogMass) or not piece.x64:  # numbers of float32 would be others
             raise CertificateError(node, "it is a certificate of another kind")
         if (piece.family, piece.parameters, piece.cuts[0], piece.cuts[-1]) != line_of(self.laws[i]):
             raise CertificateError(node, f"it is about another measure than that of coordinate {i}")

@@ -271,6 +271,8 @@ class Divergence(Certificate):
             raise CertificateError("constants", f"there are {len(everything)} parts")
         outputs = self._outputs(len(traced.graph.outputs))
         own = [output_of(traced, k) for k in outputs if k]
+        if own and np.asarray(traced.parameters[0]).dtype != np.float64:
+            raise CertificateError("function", "it is traced in another dtype, to which parameters are rounded")
         integrand = log_ratio(self.p_parts, self.q_parts, self.constants, own, self.ratio)
         with jax.enable_x64(True):
             made = trace(integrand, np.asarray(traced.parameters[0]) if own else np.float64(0.5))

@@ -125,7 +125,7 @@ class Separable(Certificate):
                 piece = Certificate.from_json(data)
             except QedError as error:
                 raise CertificateError(name, "it is no certificate") from error
-            if not isinstance(piece, LogMass if self.logarithm else Expectation):
+            if not isinstance(piece, LogMass if self.logarithm else Expectation) or not piece.x64:
                 raise CertificateError(name, "it is a certificate of another kind")
             if measure_of(piece) != self.measures[i]:
                 raise CertificateError(name, f"it is about another measure than that of coordinate {i}")

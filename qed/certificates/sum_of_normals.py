@@ -71,7 +71,9 @@ class SumOfNormals(Certificate):
             piece = Certificate.from_json(self.piece)
         except QedError as error:
             raise CertificateError("piece", "it is no certificate") from error
-        if not isinstance(piece, Expectation) or piece.atoms or piece.sums or piece.functions or len(piece.parts) != 1:
+        if not isinstance(piece, Expectation) or not piece.x64:
+            raise CertificateError("piece", "it is a certificate of another kind, or of numbers that are rounded")
+        if piece.atoms or piece.sums or piece.functions or len(piece.parts) != 1:
             raise CertificateError("piece", "it is a certificate of another kind")
         ((family, parameters, cuts, weight, probability),) = piece.parts
         if (family, parameters, weight, probability) != ("", (), "1", True) or (cuts[0], cuts[-1]) != (-np.inf, np.inf):

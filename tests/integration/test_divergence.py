@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +11,7 @@ from scipy import integrate, special, stats
 
 import qed
 from qed.certificates.curvature_integral import by_bregman, by_curvature
+from qed.certificates.divergence import Divergence
 from qed.domains import closed_forms
 from qed.domains.densities import NAMED
 from qed.domains.masses import LOG_MASS, log_mass
@@ -422,6 +423,18 @@ def test_the_integrand_of_a_log_density_is_made_again():
     for changed in ({"ratio": False}, {"constants": ()}, {"p_parts": (("", (), (), "1"),)}):
         with pytest.raises(CertificateError):
             replace(certificate, **changed).sealed().verify()
+
+
+def test_parameters_are_not_rounded_to_the_dtype_of_the_argument():
+    """In float32 the numbers 0.1 and 0.3 are others, and so is the divergence."""
+    certificate = qed.kl(m.from_log_density(lambda x: -x * x / 2), m.Normal(0.1, 0.3)).certificate
+    assert certificate.lower <= math.log(0.3) + 1.01 / 0.18 - 0.5 <= certificate.upper
+    rounded = replace(certificate.subject, at=np.float32(0.5), x64=False)
+    kept = {f.name: getattr(certificate, f.name) for f in fields(certificate)}
+    for name in ("function", "x64", "seal", "subject"):
+        del kept[name]
+    with pytest.raises(CertificateError, match="dtype"):
+        Divergence.made(rounded, **kept).verify()
 
 
 @pytest.mark.parametrize(

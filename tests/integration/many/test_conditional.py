@@ -10,8 +10,10 @@ import pytest
 
 import qed
 from qed import measures as m
-from qed.certificates.certificate import Certificate
-from qed.certificates.conditional import Conditional
+from qed.certificates.certificate import Certificate, Subject
+from qed.certificates.conditional import Conditional, left_of
+from qed.certificates.expectation import LogMass
+from qed.certificates.separable import joint
 from qed.errors import CertificateError
 
 
@@ -95,5 +97,12 @@ def test_a_certificate_survives_json_and_no_change_of_a_field():
             if name != "x64":
                 with pytest.raises((CertificateError, qed.QedError)):
                     changed.sealed().verify()
+    one = left_of(made.subject.traced(), made.laws).parts[i]
+    rounded = Subject(joint(one, True), jnp.float32(0.5), x64=False)  # a piece whose numbers are those of float32
+    piece = LogMass.made(
+        rounded, **{name: getattr(Certificate.from_json(text), name) for name in ("cuts", "lower", "upper")}
+    )
+    with pytest.raises(CertificateError, match="pieces"):
+        replace(made, pieces=((i, json.dumps(piece.to_json())),)).sealed().verify()
     with pytest.raises(CertificateError):
         made.verify(lambda x: -(3 + jnp.sin(x[0])) * x[1] ** 2 - x[0] ** 2 + x[1] * x[0], made.subject.at)
