@@ -10,6 +10,7 @@ import pytest
 import qed
 from qed.graph.trace import trace
 from qed.numerics.rewriting.difference import rewrite
+from qed.numerics.rewriting.difference_kernels import OPERATIONS, RECIPROCAL
 from tests.numerics.cancellations import CLASSICS, CONTROLS
 from tests.numerics.judging import uniform_floats, worst
 
@@ -105,3 +106,29 @@ def test_zero_is_on_both_sides():
 )
 def test_no_rewriting_is_worse_at_the_ends(function, x, value):
     np.testing.assert_allclose(qed.stabilize(function)(jnp.array(x, np.float32)), value, rtol=1e-6, atol=1e-13)
+
+
+PLAIN = {
+    "atan": jnp.arctan, "asinh": jnp.arcsinh, "atanh": jnp.arctanh, "cbrt": jnp.cbrt, "log": jnp.log, "exp": jnp.exp,
+    "log1p": jnp.log1p, "logistic": jax.nn.sigmoid, "reciprocal": lambda x: 1 / x, "sqrt": jnp.sqrt, "tanh": jnp.tanh,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_difference_has_the_values_of_the_plain_one_at_infinity_and_outside_its_domain(name):
+    kernel = {**OPERATIONS, "reciprocal": RECIPROCAL}[name].evaluate
+    ends = np.float32([0, 1, -1, 0.5, 2, np.inf, -np.inf, -20, 20, 3e38])
+    x, y = (jnp.asarray(each.ravel()) for each in np.meshgrid(ends, ends))
+
+    @jax.jit
+    def all_of(x, y):
+        ways = (lambda x, y: PLAIN[name](x) - PLAIN[name](y), lambda x, y: kernel(x, y, x - y))
+        return [(jax.vmap(way)(x, y), *jax.vmap(jax.grad(way, (0, 1)))(x, y)) for way in ways]
+
+    plain, found = all_of(x, y)
+    known, overflows = ~np.isnan(plain[0]), (x == y) & (jnp.abs(x) > 1e38)  # inf - inf, where the rewriting has 0
+    np.testing.assert_array_equal(np.isnan(found[0])[~overflows], np.isnan(plain[0])[~overflows])
+    np.testing.assert_allclose(found[0][known], plain[0][known], rtol=1e-5, atol=1e-6)
+    for slope, other in zip(found[1:], plain[1:], strict=True):
+        usual = np.isfinite(plain[0]) & np.isfinite(other)
+        np.testing.assert_allclose(slope[usual], other[usual], rtol=1e-5, atol=1e-6)

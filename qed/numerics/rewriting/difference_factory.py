@@ -53,8 +53,8 @@ def kernel(name: str, value: Function, slope: Function, near: Function, slopes: 
 
 
 def within(x: Any, y: Any, d: Any) -> Any:
-    """Whether two numbers of one sign are within a factor 2 of each other."""
-    return jnp.abs(d) <= 0.5 * jnp.maximum(jnp.abs(x), jnp.abs(y))
+    """Whether two finite numbers of one sign, not both 0, are within a factor 2 of each other."""
+    return jnp.abs(d) < 0.5 * jnp.maximum(jnp.abs(x), jnp.abs(y))
 
 
 def short(x: Any, y: Any, d: Any) -> Any:

@@ -53,7 +53,7 @@ def _apart(u: Any, v: Any, gap: Any, power: int) -> Any:
 
 
 def _parts(r: Any, y: Any, x: Any) -> tuple[Any, Any, Any, Any]:
-    near = (r >= LEAST) & (jnp.abs(y) <= 0.5 * r)
+    near = (r >= LEAST) & (jnp.abs(y) < 0.5 * r)
     one = jnp.ones_like(x)
     safe = jnp.where(near, r, LEAST) * one, jnp.where(near, y, 1) * one, jnp.where(near, x, LEAST + 1) * one
     return near, *safe

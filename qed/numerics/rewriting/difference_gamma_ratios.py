@@ -54,7 +54,7 @@ def log_size_of_ratio(x: Any, y: Any, d: Any) -> Any:
 def _log_size_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     x, y, d = primals
     along_x, along_y, along_d = tangents
-    near = jnp.abs(d) <= 0.5 * jnp.abs(y)
+    near = jnp.abs(d) < 0.5 * jnp.abs(y)
     slope = jnp.where(near, along_d - (d / y) * along_y, along_x - (x / y) * along_y) / x
     value = log_size_of_ratio(x, y, d)
     return value, jnp.broadcast_to(slope, value.shape).astype(value.dtype)

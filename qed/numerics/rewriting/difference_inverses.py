@@ -32,6 +32,11 @@ def _same_sign(x: Any, y: Any) -> Any:
     return (x > 0) & (y > 0) | (x < 0) & (y < 0)
 
 
+def _inside_one(x: Any, y: Any, d: Any) -> Any:
+    """Whether two numbers of one sign are at most 1: beyond, the formula has a value and the function has none."""
+    return _same_sign(x, y) & (jnp.abs(x) <= 1) & (jnp.abs(y) <= 1)
+
+
 def root_above(x: Any) -> Any:
     """sqrt(1 + x^2) without overflow."""
     square = x * x
@@ -56,8 +61,10 @@ def _sine_of_difference(root: Function) -> Function:
 
 def _atan_value(x: Any, y: Any, d: Any) -> Any:
     product = x * y
-    ratio = jnp.where(jnp.abs(product) > 4 / jnp.finfo(product.dtype).eps, (d / x) / y, d / (1 + product))
-    return jnp.where(product > -0.5, jnp.arctan(ratio), jnp.arctan(x) - jnp.arctan(y))
+    first = jnp.abs(x) > jnp.abs(y)  # of (d / x) / y a compiler makes d / (x y), which overflows
+    far = (d / jnp.where(first, x, y)) * (1 / jnp.where(first, y, x))
+    ratio = jnp.where(jnp.abs(product) > 4 / jnp.finfo(product.dtype).eps, far, d / (1 + product))
+    return jnp.where((product > -0.5) & jnp.isfinite(d), jnp.arctan(ratio), jnp.arctan(x) - jnp.arctan(y))
 
 
 def _atan_slope(x: Any) -> Any:
@@ -79,12 +86,14 @@ def _atanh_slopes(x: Any, y: Any, d: Any) -> Any:
 
 def _asinh_value(x: Any, y: Any, d: Any) -> Any:
     formula = jnp.arcsinh(_sine_of_difference(root_above)(x, y, d))
-    return jnp.where(_same_sign(x, y), formula, jnp.arcsinh(x) - jnp.arcsinh(y))
+    least, most = jnp.minimum(jnp.abs(x), jnp.abs(y)), jnp.maximum(jnp.abs(x), jnp.abs(y))
+    alike = _same_sign(x, y) & jnp.isfinite(d) & (least > jnp.finfo(most.dtype).eps ** 2 * most)  # no weight vanishes
+    return jnp.where(alike, formula, jnp.arcsinh(x) - jnp.arcsinh(y))
 
 
 def _asinh_slopes(x: Any, y: Any, d: Any) -> Any:
     a, b = root_above(x), root_above(y)
-    return -((d / (a + b)) * ((x + y) / a)) / b
+    return -((d / (a + b)) * (x / a + y / a)) / b
 
 
 def _asin_value(x: Any, y: Any, d: Any) -> Any:
@@ -100,7 +109,7 @@ def _asin_slopes(x: Any, y: Any, d: Any) -> Any:
 atan = kernel("atan_difference", _atan_value, _atan_slope, _close, _atan_slopes)
 atanh = kernel(
     "atanh_difference",
-    chosen(lambda x, y, d: _same_sign(x, y), _atanh_formula, jnp.arctanh),
+    chosen(_inside_one, _atanh_formula, jnp.arctanh),
     lambda x: 1 / ((1 - x) * (1 + x)),
     lambda x, y, d: jnp.abs(d) <= 0.5 * jnp.minimum(1 - jnp.abs(x), 1 - jnp.abs(y)),
     _atanh_slopes,

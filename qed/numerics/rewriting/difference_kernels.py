@@ -55,7 +55,7 @@ def _sqrt_slopes(x: Any, y: Any, d: Any) -> Any:
 
 def _cbrt_value(x: Any, y: Any, d: Any) -> Any:
     a, b = jnp.cbrt(x), jnp.cbrt(y)
-    return jnp.where(a * b > 0, over(d, a * a + a * b + b * b), a - b)
+    return jnp.where((a * b > 0) & jnp.isfinite(d), over(d, a * a + a * b + b * b), a - b)
 
 
 def _cbrt_slope(x: Any) -> Any:
@@ -109,7 +109,7 @@ def _reciprocal_slopes(x: Any, y: Any, d: Any) -> Any:
 
 reciprocal = kernel(
     "reciprocal_difference",
-    lambda x, y, d: -(d / x) / y,
+    chosen(within, lambda x, y, d: -(d / x) / y, lambda x: 1 / x),
     lambda x: -(1 / x) / x,
     within,
     _reciprocal_slopes,
@@ -193,7 +193,11 @@ def _log_value(x: Any, y: Any, d: Any) -> Any:
 
 def _log1p_value(x: Any, y: Any, d: Any) -> Any:
     ratio = jnp.abs(d) / (1 + jnp.minimum(x, y))
-    return jnp.where(jnp.isfinite(ratio), jnp.sign(d) * logspace.log1p(ratio), logspace.log1p(x) - logspace.log1p(y))
+    return jnp.where(
+        jnp.isfinite(ratio) & (jnp.minimum(x, y) > -1),
+        jnp.sign(d) * logspace.log1p(ratio),
+        logspace.log1p(x) - logspace.log1p(y),
+    )
 
 
 _LOG2 = math.log(2.0)
@@ -224,6 +228,7 @@ log1p = kernel(
 
 def _tanh_value(x: Any, y: Any, d: Any) -> Any:
     a, b, sign = jnp.abs(x), jnp.abs(y), jnp.where((x < 0) | (y < 0), -1.0, 1.0)
+    d = jnp.where(jnp.isinf(x) & (x == y), 0.0, d)
     same = ((x >= 0) & (y >= 0)) | ((x <= 0) & (y <= 0))  # 0 is on both sides
     scale = 2 / ((1 + jnp.exp(-2 * a)) * (1 + jnp.exp(-2 * b)))
     far = -jnp.sign(d) * jnp.expm1(-2 * jnp.abs(d)) * jnp.exp(jnp.where(same, -2 * jnp.minimum(a, b), 0.0))

@@ -39,7 +39,7 @@ def _log_over(x: Any, y: Any, d: Any) -> Any:
         >>> print(_log_over(jnp.float32(2.0), jnp.float32(2.0), jnp.float32(1e-9)))
         0.5
     """
-    near = jnp.abs(d) <= 0.5 * jnp.abs(y)
+    near = (jnp.abs(d) <= 0.5 * jnp.abs(y)) & jnp.isfinite(d)
     below = jnp.where(near, y, 1)
     inside = remainder("log1p", 1)(jnp.where(near, d / below, 0)) / below
     x, y, d = (jnp.where(near, 1, each) for each in (x, y, d))

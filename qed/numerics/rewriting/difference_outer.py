@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def _near(a: Any, b: Any, d: Any) -> Any:
-    return jnp.abs(d) <= 0.5 * jnp.abs(b)
+    return jnp.abs(d) < 0.5 * jnp.abs(b)
 
 
 @jax.custom_jvp

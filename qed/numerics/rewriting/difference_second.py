@@ -59,7 +59,7 @@ def second_difference(difference: Difference, polynomial: Polynomial) -> Found |
 
 
 def _usable(a: Any, b: Any, d: Any) -> Any:
-    return (a > 0) & (b > 0) & (jnp.abs(d) <= 0.5 * jnp.maximum(a, b))
+    return (a > 0) & (b > 0) & (jnp.abs(d) < 0.5 * jnp.maximum(a, b))
 
 
 @jax.custom_jvp

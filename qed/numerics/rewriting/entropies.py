@@ -56,7 +56,7 @@ def log_ratio_times(a: Any, b: Any, d: Any) -> Any:
 def _log_ratio_times_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     a, b, d = primals
     along_a, along_b, along_d = tangents
-    near = jnp.abs(d) <= 0.5 * jnp.abs(b)
+    near = jnp.abs(d) < 0.5 * jnp.abs(b)
     over = jnp.where(near, d, 0) / jnp.where(near, b, 1)
     rest, far = log_rest(1 + over, over), jnp.where(near, 0, log_ratio(a, b, d) + 1)
     ratio, zero = a / b, jnp.zeros_like(d)

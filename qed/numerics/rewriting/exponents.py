@@ -42,7 +42,7 @@ def _near(x: Any, y: Any, d: Any, k: Any) -> tuple[Any, Any, Any]:
     """Whether x^k and y^k are near each other; then y and log(x/y), else 1 and 0."""
     positive = (y > 0) & (x > 0)
     above, below = jnp.where(positive, x, 1), jnp.where(positive, y, 1)
-    close = positive & (jnp.abs(d) <= 0.5 * y)
+    close = positive & (jnp.abs(d) < 0.5 * y)
     ratio = above / below
     usual = jnp.isfinite(ratio) & (ratio >= jnp.finfo(ratio.dtype).tiny)
     apart = jnp.where(usual, jnp.log(jnp.where(usual, ratio, 1)), jnp.log(above) - jnp.log(below))
@@ -77,7 +77,7 @@ def _powers_apart_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     high, low = jnp.where(near, 1, x), jnp.where(near, 1, y)
     outer = _times_log(high, k) - _times_log(low, k)
     steps = near & jnp.isfinite(at_x) & jnp.isfinite(at_y)
-    steps &= (jnp.abs(d) <= 0.5 * y) & (jnp.abs((k - 1) * log) <= ALIKE)
+    steps &= (jnp.abs(d) < 0.5 * y) & (jnp.abs((k - 1) * log) <= ALIKE)
     steep = jnp.where(steps, k * powers_apart(x, y, d, k - 1), -at_y)
     tangent = at_x * jnp.where(steps, along_d, along_x) + steep * along_y + jnp.where(near, inner, outer) * along_k
     return value, tangent.astype(value.dtype)
