@@ -268,9 +268,10 @@ class _Comparison:
         if self.ratio and value < NEAR and (found := self._near(constants, traced)) is not None:
             return found
         room = max(CLOSE * abs(value), 1e-13, 4 * error if error < 1e-3 * abs(value) else 0.0)
+        room = room if np.isfinite(room) else 1e-3  # of a value that is no number in float64
         problem = "the enclosure is too wide"
         try:
-            total = certificate.enclosed(traced, room if np.isfinite(room) else 1e-3)
+            total = certificate.enclosed(traced, room)
         except CertificateError as lost:
             problem = f"{lost.node}: {lost.why}"
         except TooLong as lost:
@@ -353,6 +354,8 @@ class _Comparison:
         half = 0.0 if room is None else max(4 * room, upper - lower)
         if half:  # the enclosure is asked for with an eighth of the width, as it was here
             lower, upper = max(middle - half, 0.0 if self.ratio else -np.inf), middle + half
+        if not lower <= upper:
+            return None
         claimed = replace(certificate, lower=lower, upper=upper).sealed()
         if room is None or half > 4 * room or lower == 0.0:
             try:

@@ -425,6 +425,13 @@ def test_the_integrand_of_a_log_density_is_made_again():
             replace(certificate, **changed).sealed().verify()
 
 
+def test_a_law_that_the_rules_have_no_number_for_is_bounded():
+    """The tail of a reweighted law, in float64 0 times infinity: what balls say has bounds that hold."""
+    answer = qed.kl(m.reweight(m.Exponential(0.1), lambda x: x / 16), m.Exponential(0.1))
+    assert answer.proved and answer.check()
+    assert answer.lower <= math.log(0.375) + 0.1 / 0.0375 - 1 <= answer.upper
+
+
 def test_parameters_are_not_rounded_to_the_dtype_of_the_argument():
     """In float32 the numbers 0.1 and 0.3 are others, and so is the divergence."""
     certificate = qed.kl(m.from_log_density(lambda x: -x * x / 2), m.Normal(0.1, 0.3)).certificate
