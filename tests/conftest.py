@@ -76,7 +76,17 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
     return None if plain else argname
 
 
+LONG = frozenset(
+    line for line in Path(__file__).with_name("long_tests.txt").read_text("utf-8").splitlines() if line[:1] != "#"
+)
+"""The tests of long_tests.txt, which are slow without a mark of their own."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before those that are not asked for are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fail where a test's name holds an address: parallel workers would not agree on it (ids=str does that)."""
+    """Mark the long tests; fail where a name holds an address: workers would not agree on it (ids=str does that)."""
+    for item in items:
+        if item.nodeid in LONG:
+            item.add_marker(pytest.mark.slow)
     if moving := [item.nodeid for item in items if " at 0x" in item.nodeid]:
         raise pytest.UsageError(f"names of tests differ from run to run: {moving[0]}")

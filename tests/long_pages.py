@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 LONG = frozenset(
-    "expectation hessian hessian-size kl-divergence lebesgue-integral log-space mini-batch newton normalising-constant "
-    "probability QED419 QED420 QED421 QED611".split()
+    "automatic-differentiation expectation hessian hessian-size kl-divergence lagrange-multipliers learning-rate "
+    "lebesgue-integral log-space mini-batch momentum newton normalising-constant probability "
+    "stochastic-gradient-descent QED419 QED420 QED421 QED423 QED603 QED609 QED611".split()
 )
 """Those whose examples take more than some three seconds."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import EXTRAS
+from tests.conftest import EXTRAS, LONG
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -63,3 +63,9 @@ def test_nothing_is_tied_to_one_machine():
             continue
         found = set(machine.findall(path.read_bytes().decode("utf-8", "replace")))
         assert found <= {"/home/me/"}, f"{name}: {found}"  # the reader's own home, in examples
+
+
+def test_every_long_test_is_there():
+    for name in LONG:
+        path, test = name.split("[")[0].split("::")
+        assert re.search(rf"^def {test}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), name
