@@ -47,7 +47,7 @@ CASES = {
         lambda x: (x[0] ** 2 + x[1] ** 2 - 8 * x[2] ** 2) * (x[0] ** 2 + x[1] ** 2 - 8.1 * x[2] ** 2), np.zeros(3),
         "neither",
     ),
-    "valley": (lambda x: (x[1] - jnp.sin(x[0])) ** 2, np.zeros(2), ""),
+    "valley": (lambda x: (x[1] - jnp.sin(x[0])) ** 2, np.zeros(2), "minimum"),
 }  # fmt: skip
 
 
