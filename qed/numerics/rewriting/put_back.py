@@ -86,7 +86,7 @@ def _steep(name: str) -> tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]:
         case "exp":
             return jnp.exp, lambda h, f: jnp.ones_like(h)
         case "expm1":
-            return jnp.expm1, lambda h, f: (1 + f) / f
+            return jnp.expm1, lambda h, f: jnp.exp(h) / f
         case "logistic":
             return sigmoid, lambda h, f: jax.nn.sigmoid(-h)
         case "bose":
@@ -112,6 +112,8 @@ def _put_back_slope(name: str, program: Program, primals: Any, tangents: Any) ->
     value, u = put_back(name, program, *primals), primals[0]
     if name == "exp":
         return value, tangents[0] * value
+    if name == "expm1":  # whose slope is not expm1(u) + 1, as JAX has it, where u is far below 0
+        return value, tangents[0] * put_back("exp", program, *primals)
     return value, jax.jvp(_steep(name)[0], (u,), (tangents[0],))[1]
 
 
