@@ -36,7 +36,7 @@ def test_the_factors_of_a_quotient():
     ],
 )
 def test_the_mean_is_that_of_the_closed_form(fun, law, truth):
-    answer = qed.expect(fun, law)
+    answer = qed.expect(fun, law, budget=200.0)
     assert answer.proved, answer.missing
     assert answer.lower <= truth <= answer.upper
     assert answer.check()
