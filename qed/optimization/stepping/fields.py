@@ -34,7 +34,7 @@ from qed.calculus.stopped import Opened
 from qed.graph.trace import trace
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.step import StepRule
-from qed.optimization.stepping.trials import APART, seen_apart
+from qed.optimization.stepping.trials import APART, multiplied, seen_apart
 from qed.span import Span
 from qed.standing import Standing
 
@@ -207,14 +207,4 @@ def _tried(field: Field, objective: Objective, x: Array, step: float, name: str)
     _, v = field.stiffest
     turned = np.linalg.matrix_power(np.eye(len(v)) - step * field.matrix, APART) @ v
     predicted, seen = float(v @ turned), seen_apart(objective, x, v, StepRule("sgd"), step)
-    return Reason(
-        "two runs that begin a little apart",
-        "d <- (I - s J) d",
-        f"s = {step:.4g}: {predicted:.4g} predicted, {seen:.4g} seen",
-        predicted=predicted,
-        observed=seen,
-        standing=Standing.MEASURED,
-        role="tried",
-        text=f"{APART} steps of {step:.4g} ({name}) multiply a distance by {seen:.4g}; the linear model says "
-        f"{predicted:.4g}",
-    )
+    return multiplied(("two runs that begin a little apart", "d <- (I - s J) d"), step, name, "linear", predicted, seen)

@@ -86,20 +86,23 @@ def apart(objective: Objective, x: Array, high: EigenPair, rule: StepRule, upper
         step = share * upper
         predicted = _apart(rule, high.value, step)
         seen = seen_apart(objective, x, high.vector, rule, step)
-        found.append(
-            Reason(
-                "two runs that begin a little apart along the stiffest direction",
-                "d <- (1 - s l) d",
-                f"s = {step:.4g}: {predicted:.4g} predicted, {seen:.4g} seen",
-                predicted=predicted,
-                observed=seen,
-                standing=Standing.MEASURED,
-                role="tried",
-                text=f"{APART} steps of {step:.4g} ({share:g} of the limit) multiply a distance by {seen:.4g}; "
-                f"the quadratic model says {predicted:.4g}",
-            )
-        )
+        theorem = "two runs that begin a little apart along the stiffest direction", "d <- (1 - s l) d"
+        found.append(multiplied(theorem, step, f"{share:g} of the limit", "quadratic", predicted, seen))
     return found
+
+
+def multiplied(rule: tuple[str, str], step: float, which: str, model: str, predicted: float, seen: float) -> Reason:
+    """By what steps multiplied the distance of two runs, beside what a model says; the rule and its formula."""
+    return Reason(
+        *rule,
+        f"s = {step:.4g}: {predicted:.4g} predicted, {seen:.4g} seen",
+        predicted=predicted,
+        observed=seen,
+        standing=Standing.MEASURED,
+        role="tried",
+        text=f"{APART} steps of {step:.4g} ({which}) multiply a distance by {seen:.4g}; the {model} model says "
+        f"{predicted:.4g}",
+    )
 
 
 def told(step: float, trial: Trial, upper: float) -> Reason:
