@@ -6,6 +6,7 @@ comparisons. Bounds that are both the same infinity claim that v is that infinit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,3 +31,16 @@ def surely_within(found: Any, lower: float, upper: float) -> None:
         proved = found >= arb(lower) and found <= arb(upper)
     if not proved:
         raise CertificateError("lower", f"it is {found.str(12)}, not surely in [{lower!r}, {upper!r}]")
+
+
+def stated(lower: float, upper: float, enclosed: Callable[[], tuple[float, float]]) -> None:
+    """Raise CertificateError unless [lower, upper] is a bounded interval that holds the one that verification finds.
+
+    >>> from qed.certificates.bounded import stated
+    >>> stated(0.0, 1.0, lambda: (0.25, 0.5))
+    """
+    if not (lower <= upper and np.isfinite(lower) and np.isfinite(upper)):
+        raise CertificateError("lower", f"[{lower!r}, {upper!r}] is no bounded interval")
+    least, most = enclosed()
+    if not (least >= lower and most <= upper):
+        raise CertificateError("lower", f"it is proved to lie in [{least!r}, {most!r}] only")

@@ -17,11 +17,12 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from qed.certificates.bounded import stated
 from qed.certificates.certificate import Certificate
 from qed.certificates.expectation import LogMass
+from qed.certificates.named_laws import Law, a_law
 from qed.certificates.separable import ZERO, a_number, joint
 from qed.domains.conditionals import Marginal, marginal, of_powers
-from qed.domains.densities import NAMED
 from qed.domains.ends import floats
 from qed.domains.precision import precision
 from qed.domains.separated import One, Sum, TooWide, added, separated
@@ -30,8 +31,6 @@ from qed.errors import CertificateError, QedError
 from qed.graph.trace import Traced
 
 BITS = 128
-Law = tuple[str, tuple[float, ...], float, float]
-"""Of a coordinate: the family or '' for length, its parameters, and the ends."""
 
 
 @final
@@ -53,16 +52,12 @@ class Conditional(Certificate):
 
     def prove(self, traced: Traced) -> None:
         """Prove the claim, or raise CertificateError."""
-        if not (self.lower <= self.upper and np.isfinite(self.lower) and np.isfinite(self.upper)):
-            raise CertificateError("lower", f"[{self.lower!r}, {self.upper!r}] is no bounded interval")
-        lower, upper = self.enclosed(traced)
-        if not (lower >= self.lower and upper <= self.upper):
-            raise CertificateError("lower", f"it is proved to lie in [{lower!r}, {upper!r}] only")
+        stated(self.lower, self.upper, lambda: self.enclosed(traced))
 
     def enclosed(self, traced: Traced, verified: bool = False) -> tuple[float, float]:
         """The bounds that verification finds; `verified` says that the pieces were verified just now."""
         for k, law in enumerate(self.laws):
-            _checked(law, f"laws[{k}]")
+            a_law(law, f"laws[{k}]")
         left = left_of(traced, self.laws)
         if isinstance(left, str):
             raise CertificateError("function", left)
@@ -129,21 +124,3 @@ def _bell(i: int, mean: Fraction, scale: Fraction) -> Sum:
     """The log-density of a normal law without its constant."""
     a = 1 / (2 * scale * scale)
     return of_powers(i, {0: -a * mean * mean, 1: 2 * a * mean, 2: -a})
-
-
-def _checked(law: Law, node: str) -> None:
-    """Raise CertificateError where a law is none."""
-    family, parameters, low, high = law
-    if not family:
-        if parameters or not low < high:
-            raise CertificateError(node, f"({low!r}, {high!r}) is no interval")
-        return
-    if family not in NAMED:
-        raise CertificateError(node, f"{family} is no family")
-    values = dict(zip(NAMED[family].parameters, parameters, strict=False))
-    if len(parameters) != len(NAMED[family].parameters) or not all(map(np.isfinite, parameters)):
-        raise CertificateError(node, f"{family} has the parameters {', '.join(NAMED[family].parameters)}")
-    if any(not values[one] > 0 for one in NAMED[family].positive):
-        raise CertificateError(node, f"of {family}, {', '.join(NAMED[family].positive)} must be positive")
-    if (low, high) != NAMED[family].support(*parameters):
-        raise CertificateError(node, f"the support of {family} is {NAMED[family].support(*parameters)}")

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from qed.certificates.cells import walked
+from qed.certificates.named_laws import Law
 from qed.domains.ball_series import BallSeries, SeriesOfBalls
 from qed.domains.balls import between, objects
 from qed.domains.densities import NAMED
@@ -39,8 +40,6 @@ from qed.graph.trace import Traced
 BITS = 128
 LEAST = 8
 """The tails start here at the least."""
-Factor = tuple[str, tuple[float, ...], float, float]
-"""A named density with its parameters, or '' for length, and its ends."""
 Boxes = tuple[tuple[float, float], ...]
 Ray = tuple[int, bool, int, float, tuple[float, ...], tuple[float, ...], Boxes]
 """The coordinate i; whether u goes to infinity; m; R; c; d; the intervals of w, of which the i-th says nothing."""
@@ -48,7 +47,7 @@ Crossing = tuple[int, int, int, float, Boxes]
 """The equation whose output is g; the coordinate i; the side; R; the box."""
 
 
-def sign_of_ray(traced: Traced, factors: Sequence[Factor], ray: Ray, logarithm: bool) -> int:
+def sign_of_ray(traced: Traced, factors: Sequence[Law], ray: Ray, logarithm: bool) -> int:
     """The sign of the part of f that a ray proves to have an infinite integral; else CertificateError."""
     i, far, m, start, c, d, boxes = ray
     count = len(factors)
@@ -101,7 +100,7 @@ def _inside(far: bool, m: int, start: Fraction, line: Sequence[Fraction], ends: 
     return bool(below and above)
 
 
-def sign_of_crossing(traced: Traced, factors: Sequence[Factor], crossing: Crossing, logarithm: bool) -> int:
+def sign_of_crossing(traced: Traced, factors: Sequence[Law], crossing: Crossing, logarithm: bool) -> int:
     """The same of a crossing."""
     index, i, side, start, boxes = crossing
     count = len(factors)
@@ -150,7 +149,7 @@ def _series(traced: Traced, boxes: Sequence[tuple[float, float]], i: int) -> Any
 
 
 def _sign(
-    traced: Traced, domain: Tail, factors: Sequence[Factor], forms: np.ndarray, weighed: Sequence[int], weight: Any,
+    traced: Traced, domain: Tail, factors: Sequence[Law], forms: np.ndarray, weighed: Sequence[int], weight: Any,
     logarithm: bool, node: str,
 ) -> int:  # fmt: skip
     """The sign of an infinite integral over the tail; CertificateError where it is not proved."""

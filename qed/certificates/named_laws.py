@@ -15,6 +15,9 @@ from qed.graph.graph import Variable
 from qed.graph.jaxpr import evaluate
 from qed.graph.trace import Traced
 
+Law = tuple[str, tuple[float, ...], float, float]
+"""A named density with its parameters, or '' for length, and the ends of its support."""
+
 
 def output_of(traced: Traced, k: int) -> Callable[[Any], Any]:
     """An output of a graph as a function, by itself."""
@@ -40,3 +43,12 @@ def checked(name: str, parameters: tuple[float, ...], cuts: tuple[float, ...], n
         raise CertificateError(node, f"of {name}, {', '.join(family.positive)} must be positive")
     if len(cuts) < 2 or (cuts[0], cuts[-1]) != family.support(*parameters):
         raise CertificateError(node, f"the support of {name} is {family.support(*parameters)}")
+
+
+def a_law(law: Law, node: str) -> None:
+    """Raise CertificateError where a law is none."""
+    name, parameters, low, high = law
+    if not low < high or (parameters and not name):
+        raise CertificateError(node, f"({low!r}, {high!r}) is no interval that lengths are taken on")
+    if name:
+        checked(name, parameters, (low, high), node)

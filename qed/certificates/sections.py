@@ -22,8 +22,8 @@ import numpy as np
 
 from qed.certificates.cells import walked
 from qed.certificates.certificate import Certificate
-from qed.certificates.curved_sections import Crossing, Factor, Ray, sign_of_crossing, sign_of_ray
-from qed.certificates.named_laws import checked
+from qed.certificates.curved_sections import Crossing, Ray, sign_of_crossing, sign_of_ray
+from qed.certificates.named_laws import Law, a_law
 from qed.domains.ball_ends import BallEnds, Ends
 from qed.domains.balls import objects
 from qed.domains.densities import NAMED
@@ -60,7 +60,7 @@ class Sections(Certificate):
     """
 
     kind: ClassVar[str] = "sections"
-    factors: tuple[Factor, ...]
+    factors: tuple[Law, ...]
     sections: tuple[Section, ...]
     logarithm: bool
     value: float
@@ -72,7 +72,7 @@ class Sections(Certificate):
         if [np.shape(leaf) for leaf in traced.parameters] != [(len(self.factors),)]:
             raise CertificateError("function", f"its argument is no vector of {len(self.factors)} numbers")
         for factor in self.factors:
-            _a_measure(factor)
+            a_law(factor, "factors")
         with precision(BITS):
             signs = {self.sign_of(traced, section) for section in self.sections}
             signs |= {sign_of_ray(traced, self.factors, one, self.logarithm) for one in self.rays}
@@ -168,14 +168,6 @@ class Sections(Certificate):
         if not isinstance(found, Side):
             return -np.inf
         return found.lower if sign > 0 else -found.upper
-
-
-def _a_measure(factor: Factor) -> None:
-    name, parameters, low, high = factor
-    if not low < high:
-        raise CertificateError("factors", "an interval is empty")
-    if name:
-        checked(name, parameters, (low, high), "factors")
 
 
 Tried = tuple[str, Any]

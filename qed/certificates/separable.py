@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qed.certificates.bounded import stated
 from qed.certificates.certificate import Certificate
 from qed.certificates.expectation import Expectation, LogMass
 from qed.domains.ends import floats
@@ -55,11 +56,7 @@ class Separable(Certificate):
 
     def prove(self, traced: Traced) -> None:
         """Prove the claim, or raise CertificateError."""
-        if not (self.lower <= self.upper and np.isfinite(self.lower) and np.isfinite(self.upper)):
-            raise CertificateError("lower", f"[{self.lower!r}, {self.upper!r}] is no bounded interval")
-        lower, upper = self.enclosed(traced)
-        if not (lower >= self.lower and upper <= self.upper):
-            raise CertificateError("lower", f"it is proved to lie in [{lower!r}, {upper!r}] only")
+        stated(self.lower, self.upper, lambda: self.enclosed(traced))
 
     def enclosed(self, traced: Traced, verified: bool = False) -> tuple[float, float]:
         """The bounds that verification finds; `verified` says that the pieces were verified just now."""

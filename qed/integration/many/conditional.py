@@ -14,13 +14,14 @@ import jax
 import numpy as np
 
 from qed.answer import Answer, Enclosed, Reason
-from qed.certificates.conditional import Conditional, Law, left_of, line_of
+from qed.certificates.conditional import Conditional, left_of, line_of
 from qed.certificates.expectation import LogMass
+from qed.certificates.named_laws import Law
 from qed.certificates.separable import ZERO, number
-from qed.domains.densities import NAMED
 from qed.domains.separated import separated
 from qed.errors import CertificateError, QedError
 from qed.graph.walk import TooLong
+from qed.integration.many.laws import named
 from qed.integration.many.separable import alike
 from qed.integration.many.subject import Question
 from qed.integration.measure import Measure
@@ -30,7 +31,7 @@ from qed.standing import Standing
 
 def by_conditionals(question: Question) -> Answer[float] | None:
     """The answer, where the log-density is of that form and what is left is proved."""
-    laws = [_law(one) for one in question.measure.factors]
+    laws = [named(one) for one in question.measure.factors]
     if not question.logarithm or any(law is None for law in laws):
         return None
     given = tuple(law for law in laws if law is not None)
@@ -61,20 +62,6 @@ def by_conditionals(question: Question) -> Answer[float] | None:
     except CertificateError:
         return None
     return _told(question, certificate, len(left.gone))
-
-
-def _law(law: Measure) -> Law | None:
-    """A factor that is length on an interval, or one density with a name."""
-    if law.atoms or len(law.parts) != 1:
-        return None
-    (part,) = law.parts
-    if part.log_density is not None or part.counting or part.of is not None or part.weight != 1:
-        return None
-    if not part.probability:
-        return ("", (), part.lower, part.upper) if part.family == "Uniform" else None
-    if part.family not in NAMED or (part.lower, part.upper) != NAMED[part.family].support(*part.parameters):
-        return None
-    return part.family, part.parameters, part.lower, part.upper
 
 
 def _on_line(one: Any, measure: Measure, law: Law, budget: float) -> LogMass | None:

@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.certificates.certificate import placed
-from qed.certificates.curved_sections import Crossing, Factor, Ray
+from qed.certificates.curved_sections import Crossing, Ray
+from qed.certificates.named_laws import Law
 from qed.certificates.patience import on_time
 from qed.domains.densities import NAMED
 from qed.domains.widened import Widened
@@ -49,7 +50,7 @@ VALUES = 24
 """So many values of the program are looked at at most."""
 
 
-def rays(traced: Traced, factors: Sequence[Factor], logarithm: bool) -> list[Ray]:
+def rays(traced: Traced, factors: Sequence[Law], logarithm: bool) -> list[Ray]:
     """The rays that may diverge, the steepest first."""
     tried = list(itertools.islice(_rays(traced, factors), MOST))
     if not tried:
@@ -70,7 +71,7 @@ def rays(traced: Traced, factors: Sequence[Factor], logarithm: bool) -> list[Ray
     return [tried[k] for k in order if slope[k] > -FALLS]
 
 
-def _rays(traced: Traced, factors: Sequence[Factor]) -> Iterator[Ray]:
+def _rays(traced: Traced, factors: Sequence[Law]) -> Iterator[Ray]:
     """All rays of the patterns."""
     count, numbers = len(factors), _numbers(traced)
     places = []
@@ -123,7 +124,7 @@ def _exponent(ray: Ray, count: int) -> float:
     return (m * (count - 1) + 1) * (1.0 if far else -1.0)
 
 
-def _log_size(traced: Traced, factors: Sequence[Factor], logarithm: bool) -> Callable[[Array], Array]:
+def _log_size(traced: Traced, factors: Sequence[Law], logarithm: bool) -> Callable[[Array], Array]:
     """log |f p| of rows of points."""
     f = batched(traced, 0)
 
@@ -140,7 +141,7 @@ def _log_size(traced: Traced, factors: Sequence[Factor], logarithm: bool) -> Cal
     return size
 
 
-def crossings(traced: Traced, factors: Sequence[Factor], logarithm: bool, about: Sequence[Array]) -> list[Crossing]:
+def crossings(traced: Traced, factors: Sequence[Law], logarithm: bool, about: Sequence[Array]) -> list[Crossing]:
     """Boxes about places where a value of the program changes its sign, and the integrand may diverge.
 
     Args:
@@ -211,7 +212,7 @@ def _diverges(size: Callable[[Array], Array], point: Array, i: int, root: float)
     return False
 
 
-def _boxes(k: int, i: int, factors: Sequence[Factor], point: Array, root: float) -> list[Crossing]:
+def _boxes(k: int, i: int, factors: Sequence[Law], point: Array, root: float) -> list[Crossing]:
     """The crossings of a level set, from both sides."""
     boxes = []
     for j, (_, _, low, high) in enumerate(factors):

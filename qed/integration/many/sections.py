@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Answer, Enclosed, Reason
-from qed.certificates.curved_sections import Factor
+from qed.certificates.named_laws import Law
 from qed.certificates.patience import OutOfTime, on_time, patience
 from qed.certificates.sections import Section, Sections, Tried, signs_proved
-from qed.domains.densities import NAMED
 from qed.graph.trace import Traced
 from qed.integration.many.curves import crossings, rays
+from qed.integration.many.laws import named
 from qed.integration.many.subject import Question
 from qed.integration.measure import Measure
 from qed.integration.transport import quantile
@@ -45,7 +45,7 @@ SHARE = 4
 
 def by_sections(question: Question) -> Answer[float] | str:
     """The answer that it is infinite or undefined; or what speaks against a measurement, if anything does."""
-    factors = [_factor(one) for one in question.measure.factors]
+    factors = [named(one) for one in question.measure.factors]
     if len(factors) > MOST or any(one is None for one in factors):
         return ""
     given = tuple(one for one in factors if one is not None)
@@ -69,7 +69,7 @@ def by_sections(question: Question) -> Answer[float] | str:
     return f"the integral of its {'positive' if sign > 0 else 'negative'} part is infinite"
 
 
-def _all(question: Question, traced: Traced, factors: tuple[Factor, ...]) -> Iterator[Tried]:
+def _all(question: Question, traced: Traced, factors: tuple[Law, ...]) -> Iterator[Tried]:
     """Everything that is tried, straight sections first."""
     for section in _tried(question, factors):
         yield "sections", section
@@ -95,21 +95,7 @@ def _holding(certificate: Sections, *found: Tried) -> Sections:
     return replace(certificate, **held).sealed()
 
 
-def _factor(law: Measure) -> Factor | None:
-    """A factor that is one density with a name, or length."""
-    if law.atoms or len(law.parts) != 1:
-        return None
-    (part,) = law.parts
-    if part.log_density is not None or part.counting or part.of is not None or part.weight != 1:
-        return None
-    if not part.probability:
-        return ("", (), part.lower, part.upper) if part.family == "Uniform" else None
-    if part.family not in NAMED or (part.lower, part.upper) != NAMED[part.family].support(*part.parameters):
-        return None
-    return part.family, part.parameters, part.lower, part.upper
-
-
-def _tried(question: Question, factors: tuple[Factor, ...]) -> Iterator[Section]:
+def _tried(question: Question, factors: tuple[Law, ...]) -> Iterator[Section]:
     boxes = [[_about(one, law, level) for level in LEVELS]
              for one, law in zip(factors, question.measure.factors, strict=True)]  # fmt: skip
     for i, (_, _, low, high) in enumerate(factors):
@@ -122,7 +108,7 @@ def _tried(question: Question, factors: tuple[Factor, ...]) -> Iterator[Section]
                 yield i, float(s), side, START, tuple(chosen)
 
 
-def _about(factor: Factor, law: Measure, level: float) -> tuple[float, float]:
+def _about(factor: Law, law: Measure, level: float) -> tuple[float, float]:
     """A small interval of a factor about a quantile; of length, about a number between its ends."""
     name, _, low, high = factor
     if name:
