@@ -47,6 +47,7 @@ COMPUTED = {
     "logarithm": lambda x, y: jnp.exp(3.75 * jnp.log(x[0]) - 0.375 * (0.125 - x[0]) ** 2) / x[0],
     "fermi": lambda x, y: 1 / (jnp.exp((x[0] - 0.375) / 0.625) + 1),
     "bose": lambda x, y: 1 / (jnp.exp((x[0] - 0.375) / 0.625) - 1),
+    "complement": lambda x, y: 1 - jnp.exp(-x[0] / 0.375),
     "difference": lambda x, y: jnp.exp(-x[0] * y[1]) - jnp.exp(x[0] * x[1] / 2),
     "twice": lambda x, y: jnp.exp(-(2.75 * y + jnp.exp(-1.25 * y))),
 }

@@ -131,8 +131,8 @@ def beside(k: Any) -> Any:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> print(beside(jnp.float32(1000.0)))
-        0.0005001251
+        >>> print(f"{beside(jnp.float32(1000.0)):.5g}")
+        0.00050013
     """
     wide = _wide(k)
     long, far, u, near = _parts(wide)
