@@ -3,10 +3,9 @@
 import pytest
 
 from docs import tables
-from docs.pages import CODE_PAGES, TOPIC_PAGES, comparisons, examples, rewrite
+from docs.pages import TOPIC_PAGES, comparisons, examples, rewrite
 from qed import _lazy
 from qed.topics import BUILT, CHAPTERS, TOPICS
-from tests.long_pages import LONG, marked
 
 HEADINGS = [
     "Why",
@@ -21,10 +20,6 @@ HEADINGS = [
 def test_the_chapters_are_in_their_order():
     assert [chapter.title for chapter in CHAPTERS] == ["Calculus", "Optimization", "Integration", "Gotchas"]
     assert [len(chapter.topics) for chapter in CHAPTERS] == [11, 11, 5, 5]
-
-
-def test_pages_that_take_long_are_pages():
-    assert {page.stem for page in (*TOPIC_PAGES, *CODE_PAGES)} >= LONG
 
 
 def test_every_page_is_of_a_topic():
@@ -51,7 +46,7 @@ def test_a_page_has_its_headings(page):
     assert max(map(len, lines)) <= 115
 
 
-@pytest.mark.parametrize("page", marked(TOPIC_PAGES), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", TOPIC_PAGES, ids=lambda page: page.stem)
 def test_a_page_prints_what_it_says_and_its_predictions_hold(page):
     namespace, compared = {}, []
     for example in examples(page):
