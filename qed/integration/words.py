@@ -11,7 +11,7 @@ from qed.standing import Standing
 RULES = "Gauss-Kronrod beside the double exponential rule"
 """The two unlike rules of `qed.integration.quadrature`."""
 
-SUMS = "terms added up in balls; the rest is bounded by a geometric sum or an integral"
+SUMS = "terms added up in balls; the rest is enclosed by a geometric sum, an integral, or Euler and Maclaurin's formula"
 """How sums over whole numbers are proved."""
 
 
