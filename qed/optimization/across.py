@@ -29,7 +29,7 @@ LEAST, SLACK = 3, 0.25
 
 def falls_across(case: Judged, flats: list[Array]) -> bool:
     """Whether f falls as a power of the distance on a curve beside one of some flat directions."""
-    if len(case.here.x) > LARGEST or case.objective.dear or not case.bounds.open:
+    if len(case.here.x) > LARGEST or case.objective.dear:
         return False
     found = curvatures(case.objective, case.here, case.bounds)
     if found is None or not len(found[0]):
@@ -65,7 +65,7 @@ def _falls(case: Judged, v: Array, bend: Array, across: Array) -> bool:
 
 
 def _least(case: Judged, move: Array, bend: Array, across: Array) -> Seen | None:
-    """The point beside one where the slopes across are zero; None where it is not near."""
+    """The point beside one where the slopes across are zero; None where it is not near, or not in the bounds."""
     at, length = case.objective.at(case.here.x + move), float(np.linalg.norm(move))
     for _ in range(STEPS):
         if not at.finite:
@@ -75,4 +75,5 @@ def _least(case: Judged, move: Array, bend: Array, across: Array) -> Seen | None
             break
         at = case.objective.at(at.x - step)
     near = float(np.linalg.norm(across.T @ (at.x - case.here.x))) <= length
-    return at if at.finite and near else None
+    inside = case.bounds.open or np.array_equal(case.bounds.project(at.x), at.x)
+    return at if at.finite and near and inside else None

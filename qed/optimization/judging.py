@@ -366,7 +366,8 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
     ):
         way = case.named(vectors[:, 0])
         text = f"Not a minimum: {of_bounds(count)}along {way} f falls, with a curvature of {values[0]:.3g}."
-        return case.says(Ending.SADDLE, text, direction=as_tree(case, vectors[:, 0]), **dict[str, Any](ends))
+        kind = Ending.SADDLE if case.left <= 1e-3 * max(scale, abs(values[0])) else Ending.NOT_STATIONARY
+        return case.says(kind, text, direction=as_tree(case, vectors[:, 0]), **dict[str, Any](ends))
     if len(values) and values[0] < -max(1e-8, case.rounding(len(values))) * abs(values[-1]):
         corner = in_the_corner(case, held)
         if corner is not None:
@@ -378,22 +379,25 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
         if not bends_beyond(case, -vectors @ ((vectors.T @ free) / values), float(values[0])):
             return stopped_short(case, ends)
     elif len(values):
-        if (
-            case.left <= 1e-6 * scale
-            and values[0] >= -max(1e-8, case.rounding(len(values))) * abs(values[-1])
-            and not falls(case, list(vectors.T[:1]))
-        ):
-            if (jump := jumped(case, 0.0, ends)) is not None:
+        zero = max(1e-8, case.rounding(len(values))) * abs(values[-1])
+        if case.left <= 1e-6 * scale and values[0] >= -zero:
+            level = not falls(case, list(vectors.T[:1]))
+            if level and (jump := jumped(case, 0.0, ends)) is not None:
                 return jump
-            if np.all((here.x > box.lower) & (here.x < box.upper)):
+            if level and np.all((here.x > box.lower) & (here.x < box.upper)):
                 part: Any = critical_within(*case.asked, WORK, here.f)
                 if part.value is not None and part.value.kind == "degenerate":
                     return _degenerate(case, part)
-            text = (
-                f"A flat minimum as far as was looked: {of_bounds(count)}along some direction "
-                f"{'of the others ' * (count > 0)}f bends by no more than rounding explains."
-            )
-            return case.says(Ending.FLAT_MINIMUM, text, **dict[str, Any](ends))
+            flats = list(vectors.T[np.abs(values) <= zero])
+            if falls_across(case, flats) or falls_along(case, flats):
+                text = f"Not a minimum: {of_bounds(count)}f falls along a direction that does not bend, or beside it."
+                return case.says(Ending.SADDLE, text, direction=as_tree(case, flats[0]), **dict[str, Any](ends))
+            if level:
+                text = (
+                    f"A flat minimum as far as was looked: {of_bounds(count)}along some direction "
+                    f"{'of the others ' * (count > 0)}f bends by no more than rounding explains."
+                )
+                return case.says(Ending.FLAT_MINIMUM, text, **dict[str, Any](ends))
         return stopped_short(case, ends)
     if (jump := jumped(case, gain, ends)) is not None:
         return jump

@@ -117,7 +117,8 @@ def ray(
 ) -> Ray | None:
     """What f does along a ray from x: 'unbounded', 'infimum', or None where it rises or nothing is told.
 
-    'unbounded': f falls between all of twenty doubling distances, and in the second half by no less than in the first.
+    'unbounded': f falls between all of twenty doubling distances, and in the second half by no less than in the first,
+    and so it does much farther on (`_ends`).
     'infimum': f falls by less and less, from its largest fall in the first half on, its slope there fading until
     neither is resolved by its dtype, which a power of the distance does only farther on; where it breaks off before, as
     that of a hinge does, nothing is told.
@@ -149,7 +150,8 @@ def ray(
     if len(falls) >= 6 and strict == len(falls) and all(s < 0 for s in slopes):
         half = len(falls) // 2
         if min(falls[half:]) >= 0.9 * max(falls[1:half]) and falls[-1] > 10 * noise:
-            return Ray("unbounded", distances[-1], values[-1], falls)
+            ends = _ends(objective, here, direction, distances[-1], 0.9 * max(falls[1:half]))
+            return None if ends else Ray("unbounded", distances[-1], values[-1], falls)
     first = next((i for i, fall in enumerate(falls) if fall <= 0), len(falls))
     largest = int(np.argmax(falls[:first])) if first else 0
     blur = 4 * noise if len(falls) > DOUBLINGS else 0.0  # so far out falls and slopes are rounding in the end
@@ -162,6 +164,20 @@ def ray(
         if gone:
             return Ray("infimum", distances[-1], values[-1], falls[:first])
     return None
+
+
+def _ends(objective: Objective, here: Seen, direction: Array, distance: float, least: float) -> bool:
+    """Whether f falls by less than `least` over one more doubling, eps^-1/4 or eps^-1/2 times as far on.
+
+    A bowl may be far away, and a value may be cut off far down. What is not finite there says nothing. No farther than
+    that: a direction is rounded, and one along which a square stays 0 leaves it in the end.
+    """
+    for power in (0.25, 0.5):
+        at = distance * objective.eps**-power
+        near, far = (objective.at(here.x + t * direction).f for t in (at, 2 * at))
+        if np.isfinite(near) and np.isfinite(far) and near - far < least:
+            return True
+    return False
 
 
 def _fading(values: list[float], slopes: list[float]) -> bool:

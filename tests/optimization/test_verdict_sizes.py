@@ -23,6 +23,36 @@ def test_a_straight_line_down_is_unbounded(x):
     assert str(answer.reason) == "unbounded_below"
 
 
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: jnp.sqrt(1 + (x - 1e8) ** 2),  # a bowl far away
+        lambda x: -jnp.minimum(x, 1e6),  # cut off
+        lambda x: -x + 2 * jax.nn.relu(x - 1e12),  # turns far out
+    ],
+    ids=["bowl", "cut off", "turns"],
+)
+def test_what_ends_its_fall_far_away_is_not_unbounded(fun):
+    with jax.enable_x64(True):
+        assert str(qed.verdict(fun, jnp.asarray(0.0)).kind) == "not_stationary"
+
+
+@pytest.mark.parametrize(
+    ("fun", "x", "kind"),
+    [
+        (lambda x: (x[1] - x[0] ** 2) * (x[1] - 2 * x[0] ** 2), [0.0, 0.0], "saddle"),  # falls between two parabolas
+        (lambda x: (x[1] - x[0] ** 2) * (x[1] - 0.5 * x[0] ** 2) + x[0] ** 4, [0.0, 0.0], "flat_minimum"),
+        (lambda x: x[1] ** 2 - x[0] ** 3, [0.0, 0.0], "saddle"),  # falls along an axis, into the box
+        (lambda x: x[1] ** 2 + x[0] ** 3, [0.0, 0.0], "flat_minimum"),  # would fall out of the box
+        (lambda x: x[1] + x[0] * jnp.exp(-x[0]), [1.5, 0.0], "not_stationary"),  # bends down, and has a slope
+    ],
+    ids=["between", "above", "cubic", "out", "slope"],
+)
+def test_on_a_face_what_falls_to_higher_order_is_no_minimum(fun, x, kind):
+    with jax.enable_x64(True):
+        assert str(qed.verdict(fun, jnp.array(x), bounds=(0.0, 2.0)).kind) == kind
+
+
 def test_what_many_parameters_end_at_is_told_though_the_gradient_is_no_rounding_error():
     n = 1200
     with jax.enable_x64(True):
