@@ -82,6 +82,30 @@ def test_at_a_point_what_an_operand_loses_is_mended_too():
     assert str(jax.make_jaxpr(qed.stabilize(loss, at=Z))(Z)) == str(jax.make_jaxpr(loss)(Z))
 
 
+def softsign(x):
+    return jnp.sum(jnp.abs(x) / (1 + jnp.abs(x)))
+
+
+def divergence(v):
+    return 0.5 * jnp.sum(jnp.exp(v) - v)
+
+
+@pytest.mark.parametrize(
+    ("fun", "mild", "wide"),
+    [(softsign, (0.4, 0.6), (0.4, 1e4)), (divergence, (0.5, 1.0), (-1e-3, 1e-3))],
+    ids=lambda f: getattr(f, "__name__", None),
+)
+def test_in_a_box_what_loses_digits_in_the_result_and_nothing_else(fun, mild, wide):
+    """Each has a sum that cancels a little anywhere; over three bits of the value or the gradient in the wide box."""
+    x = jnp.full(2, 0.5)
+    written = str(jax.make_jaxpr(jax.value_and_grad(fun))(x))
+    for box, same in ((mild, True), (wide, False)):
+        stable = qed.stabilize(fun, box=tuple(jnp.full(2, end) for end in box))
+        assert (str(jax.make_jaxpr(jax.value_and_grad(stable))(x)) == written) is same
+    at = qed.stabilize(fun, at=jnp.full(2, sum(mild) / 2))
+    assert str(jax.make_jaxpr(jax.value_and_grad(at))(x)) == written
+
+
 def test_at_a_point_a_change_has_what_it_rests_on():
     """The root of a discriminant is no change of its own; without it the sum that cancels is one no rule reads."""
 

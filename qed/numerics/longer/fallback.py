@@ -38,10 +38,10 @@ from qed.graph.graph import Graph
 from qed.numerics.longer.affordable import affordable
 from qed.numerics.longer.candidates import candidates
 from qed.numerics.longer.in_float64 import Function, InFloat64, Pair, in_float64
-from qed.numerics.longer.judged import FEW, MOST, Limits, judged, left
+from qed.numerics.longer.judged import FEW, MOST, Judgement, Limits, judged, left
 from qed.numerics.longer.numbers import in_numpy
 from qed.numerics.longer.on_machine import on_machine
-from qed.numerics.longer.probes import SEED, probes, tens, where_defined
+from qed.numerics.longer.probes import SEED, beside, probes, tens, where_defined
 from qed.numerics.longer.truth import in_balls
 from qed.numerics.longer.weights import drawn_from_unit, weights
 from qed.numerics.rewriting.change import Change, Only
@@ -58,8 +58,8 @@ SCALED = frozenset("unit_vector norm root_of_squares log_norm log_of_squares len
 """What is put in place of roots of squares that overflow where no probe is."""
 SATURATES = frozenset(["tanh", "logistic"])
 """Functions whose derivative by JAX's own rule, 1 - t^2 or s (1 - s), has few digits where they are nearly constant."""
-SAME = 2.0
-"""Bits that a result may lose at the user's own points and counts as right."""
+SAME, LEFT = 2.0, 3.0
+"""Bits that a result may lose at the user's own points, and beside them, and counts as right."""
 
 
 class Wider(Protocol):
@@ -201,12 +201,16 @@ class Longer:
             found = self._suspects(each)
             if not found or self.wider is None or len(each.inputs) != len(points[0]):
                 continue
-            rows = [np.stack([np.asarray(point[i]) for point in points]) for i in range(len(points[0]))]
             truth = self._truth(None if k == 0 else tuple(moving), len(each.inputs))
-            bits = SAME if self.into is None else self.wider.limits[0][0]
-            seen = judged(each, truth, found, rows, len(self.graph.outputs), ((bits, 0.0),), SAME)
-            if seen.points:
-                blamed |= {span for node in seen.blamed or found for span in node.spans or [node.span]}
+            same, most = (SAME, LEFT) if self.into is None else (self.wider.limits[0][0],) * 2
+
+            def seen(bits: float, where: Any, each: Any = each, truth: Any = truth, found: Any = found) -> Judgement:
+                rows = [np.stack([np.asarray(point[i]) for point in where]) for i in range(len(where[0]))]
+                return judged(each, truth, found, rows, len(self.graph.outputs), ((bits, 0.0),), SAME)
+
+            at = seen(same, points)
+            if at.points and (most == same or seen(most, beside(points, moving)).points):
+                blamed |= {span for node in at.blamed or found for span in node.spans or [node.span]}
         return blamed
 
     def places_in_float64(self, moving: Sequence[int], points: Sequence[Sequence[Any]]) -> set[Span | None]:

@@ -27,13 +27,15 @@ from typing import Any
 
 import numpy as np
 
-from qed.graph.dtypes import is_real
+from qed.graph.dtypes import is_real, unit_roundoff
 from qed.graph.graph import Graph
 
 COUNT = 512
 SEED = 0
 ROUNDS = 2
 """How often points are drawn again at most."""
+BESIDE_ONE, FAR_BESIDE = 8, 8
+"""How many neighbours a point has, and by how many units of the last place they differ from it."""
 BESIDE = (1.0, 0.0, -1.0, 2.0, np.pi / 2, np.pi)
 
 
@@ -64,6 +66,35 @@ def tens(graph: Graph) -> list[np.ndarray]:
     rng = np.random.default_rng([SEED, 2])
     shapes = [v.shape for v in graph.inputs if is_real(v.dtype)]
     return _of_dtypes(graph, [_apart(rng, shapes, 0.0, 2.0) for _ in range(COUNT // len(KINDS))], rng)
+
+
+def beside(points: Sequence[Sequence[Any]], moving: Sequence[int]) -> list[list[Any]]:
+    """A point and others a few units of the last place from it: what is lost there, no rounding hides by chance.
+
+    Several points stay as they are: what their roundings hide at one of them they do not at the others.
+
+    Args:
+        points: the inputs at each point.
+        moving: positions of the inputs that move.
+
+    Example:
+        >>> found = beside([[np.float32(1), np.float32(3)]], [0])
+        >>> len(found), sorted({float(x) - 1 for x, _ in found})[0] > -1e-6, {float(y) for _, y in found}
+        (9, True, {3.0})
+    """
+    found = [list(point) for point in points]
+    if len(points) > 1:
+        return found
+    rng = np.random.default_rng(SEED)
+    for _ in range(BESIDE_ONE):
+        near = list(points[0])
+        for i in moving:
+            x = np.asarray(near[i])
+            if is_real(x.dtype):
+                steps = rng.integers(-FAR_BESIDE, FAR_BESIDE + 1, x.shape).astype(np.float64)
+                near[i] = (x * (1 + 2 * unit_roundoff(x.dtype) * steps).astype(x.dtype)).astype(x.dtype)
+        found.append(near)
+    return found
 
 
 def _of_dtypes(graph: Graph, rows: Sequence[Sequence[Any]], rng: Any) -> list[np.ndarray]:
@@ -201,4 +232,4 @@ KINDS = (*PURE, _scattered, _mixed)
 """By which rule each point in turn is drawn."""
 
 
-__all__ = ["COUNT", "SEED", "probes", "tens", "where_defined"]
+__all__ = ["COUNT", "SEED", "beside", "probes", "tens", "where_defined"]
