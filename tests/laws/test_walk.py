@@ -121,6 +121,8 @@ def test_transformed(case, transform):
 
 
 BESIDE = [name for name in CORPUS if name.startswith("program.") and not CORPUS[name].slow]
+TURNS = [set(list(CORPUS)[k::2]) for k in range(2)]
+"""One half of the corpus is compiled, the other is followed by the shadow; programs are asked for both."""
 
 
 def compared(case):
@@ -132,7 +134,9 @@ def compared(case):
     return [compare(mine, run, bound) for run in (case.fun(*args), compiled)]
 
 
-@pytest.mark.parametrize("case", corpus(slow=lambda case: case.name not in BESIDE[::4]))
+@pytest.mark.parametrize(
+    "case", corpus(lambda case: case.name in TURNS[0].union(BESIDE), lambda case: case.name not in BESIDE[::4])
+)
 def test_the_users_runs_agree_within_the_bound(case):
     for comparison in compared(case):
         if case.name == "special.spence" and comparison.bound is None:  # a guarded log(0) has adjoint nan
@@ -170,7 +174,9 @@ def test_the_bound_catches_an_error_beyond_rounding():
     assert compare(exact, exact * (1 + 1e-4), bound).agreement is Agreement.DEPENDS
 
 
-@pytest.mark.parametrize("case", corpus(slow=lambda case: case.name not in BESIDE[::6]))
+@pytest.mark.parametrize(
+    "case", corpus(lambda case: case.name in TURNS[1].union(BESIDE), lambda case: case.name not in BESIDE[::6])
+)
 def test_the_shadow_follows_every_program(case):
     traced = trace(case.fun, *case.make())
     ((value, shadow),) = (cell.values for cell in Walker([Value(), Shadow()]).run(traced.graph, traced.leaves))
