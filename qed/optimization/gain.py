@@ -4,7 +4,9 @@ Whether H is positive definite does not depend on units: by Sylvester's law of i
 
     C = D H D,   D = diag(H_ii)^(-1/2),
 
-is, whose diagonal is 1 and whose entries keep the relative accuracy of those of H. Among matrices scaled by a diagonal
+is, whose diagonal is 1 and whose entries keep the relative accuracy of those of H, which are had again at numbers that
+differ from x in their last places: a curvature that is 0 as a real number is computed as one far below the others, of
+any sign, which the units would make a 1. Among matrices scaled by a diagonal
 C has a condition number within a factor n of the least (van der Sluis, *Condition numbers and equilibration of
 matrices*, Numer. Math. 14, 1969). The quadratic model then lets f fall by g'H^-1 g / 2 = (Dg)' C^-1 (Dg) / 2.
 """
@@ -26,6 +28,10 @@ NEAR = 1e-3
 """How far away, relative to 1 + |x|, the least point of the model may be."""
 ROUGH = 1e-6
 """Above which the least eigenvalue of C is no rounding, where H was had by differences of gradients."""
+LAST_PLACES = 2.0
+"""By so many unit roundoffs of itself each number is changed to see which curvatures are rounding."""
+SHARE = 0.25
+"""The change of C, beside its least eigenvalue, that is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +82,7 @@ def near_by(case: Judged, ends: dict[str, Any]) -> Answer[Verdict] | None:
 
 def scaled_gain(case: Judged) -> Gain | None:
     """What the model lets f fall by, without bounds; None where C is not positive definite beyond its rounding."""
-    matrix = case.objective.matrix(case.here.x)
-    matrix = matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
+    matrix = _dense(case, case.here.x)
     diagonal = matrix.diagonal()
     if not np.all(np.isfinite(matrix)) or not np.all(diagonal > 0):
         return None
@@ -86,8 +91,19 @@ def scaled_gain(case: Judged) -> Gain | None:
     surely = case.rounding(len(values)) if case.objective.computes(case.here.x) else ROUGH
     if not values[0] > surely * values[-1]:
         return None
+    for sign in (1, -1):
+        places = np.where(np.arange(len(units)) % 2, -sign, sign) * LAST_PLACES * case.objective.eps
+        change = units[:, None] * (_dense(case, case.here.x * (1 + places)) - matrix) * units[None, :]
+        if not np.linalg.norm(change) <= SHARE * values[0]:
+            return None
     move = -units * (vectors @ ((vectors.T @ (units * case.here.g)) / values))
     return Gain(move, -0.5 * float(case.here.g @ move), float(values[0]))
+
+
+def _dense(case: Judged, x: Array) -> Array:
+    """The Hessian as an array."""
+    matrix = case.objective.matrix(x)
+    return matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
 
 
 def arrives(case: Judged, gain: Gain) -> float | None:
