@@ -5,7 +5,8 @@ A claim is a sentence that is true or false, with its quantifiers and its region
 MEASURED while the claim that it lies in [2.1e5, 2.3e5] is PROVED, and the number is the same. Two rules are
 kept by the constructors, so that no answer can break them:
 
-- PROVED needs a certificate, UNKNOWN says what is missing, and tried advice carries its trial;
+- PROVED needs a certificate and ends that enclose something, UNKNOWN says what is missing, and tried advice
+  carries its trial;
 - a MEASURED reason carries what was predicted *and* what was observed, or says why nothing was predicted.
 
 Everything here is frozen and knows no JAX; texts, HTML and JSON are written by qed/report, found by name
@@ -233,6 +234,9 @@ class Answer(Generic[T_co]):
         if self.standing is Standing.PROVED and self.certificate is None:
             msg = f"PROVED needs a certificate; the claim is {self.claim!r}"
             raise ValueError(msg)
+        if self.standing is Standing.PROVED and _encloses_nothing(self.error, self.value):
+            msg = f"{self.error} encloses nothing, so nothing is PROVED; the claim is {self.claim!r}"
+            raise ValueError(msg)
         if self.standing is Standing.UNKNOWN and not self.missing:
             msg = f"UNKNOWN must say what is missing; the claim is {self.claim!r}"
             raise ValueError(msg)
@@ -365,6 +369,15 @@ class Answer(Generic[T_co]):
 
     def _repr_html_(self) -> str:
         return _lazy.resolve("_html")(self)
+
+
+def _encloses_nothing(error: Error | None, value: Any) -> bool:
+    """Whether the ends are out of order or NaN; the value of what is undefined is NaN, and so are its ends."""
+    if not isinstance(error, Enclosed):
+        return False
+    ends = error.lower, error.upper
+    undefined = isinstance(value, float) and math.isnan(value)
+    return all(isinstance(end, int | float) for end in ends) and not ends[0] <= ends[1] and not undefined
 
 
 def _is_numeric(value: Any) -> bool:

@@ -57,6 +57,16 @@ def test_proved_needs_a_certificate() -> None:
     assert Answer("f is convex", "PROVED", certificate=Certificate()).proved
 
 
+@pytest.mark.parametrize("ends", [(math.nan, math.nan), (0.0, math.nan), (2.0, 1.0)])
+def test_what_encloses_nothing_is_not_proved(ends) -> None:
+    with pytest.raises(ValueError, match="encloses nothing"):
+        Answer("a", "PROVED", 1.5, error=Enclosed(*ends), certificate=Certificate())
+    undefined = Answer(
+        "neither a number nor infinite", "PROVED", math.nan, error=Enclosed(*ends[:1] * 2), certificate="c"
+    )
+    assert undefined.proved
+
+
 def test_unknown_says_what_is_missing() -> None:
     with pytest.raises(ValueError, match="UNKNOWN must say what is missing"):
         Answer("f is convex", "UNKNOWN")
