@@ -30,7 +30,7 @@ def test_a_classic_keeps_its_digits(name):
     classic = CLASSICS[name]
     points = uniform_floats(classic.low, classic.high, 16, np.float32, seed=3)
     value, slope = worst(classic.function, rewritten(classic.function, jnp.asarray(points)), points)
-    assert value <= 3.5  # the elementary functions of XLA lose 3 themselves
+    assert value <= 4  # the elementary functions of XLA lose 3 themselves, its cube root 3.8 where it optimizes nothing
     if name not in UNDERFLOW:
         assert slope <= 3.5
 

@@ -1,5 +1,7 @@
 """Minimising: classics solved, bounds kept, saddles left; and the point found is called what it is."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -152,7 +154,8 @@ def test_several_starts_show_the_places_they_end_at_and_how_far_apart_these_are(
     answer = qed.minimize(lambda x: (x**2 - 1) ** 2 + 0.3 * x, 1.0, starts=4)
     assert answer.fun < -0.29
     (told,) = [reason.text for reason in answer.reasons if "4 starts" in (reason.text or "")]
-    assert "ended at 2 places" in told and "1 of them at -0.305429; 3 at 0.294146, |x - x of the lowest| = 2" in told
+    places = r"1 of them at -0\.30542\d; 3 at 0\.29414\d, \|x - x of the lowest\| = 2"
+    assert "ended at 2 places" in told and re.search(places, told)
 
 
 def test_a_run_that_meets_its_tolerance_is_not_said_to_have_failed():

@@ -1,5 +1,6 @@
 """Functions of one linear form in normal coordinates: by the law of the form; of another form nothing is taken."""
 
+import functools
 import json
 import math
 from dataclasses import replace
@@ -30,15 +31,15 @@ TRUE = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def answers():
-    return {}
+@functools.cache
+def asked(name):
+    fun, law, _ = TRUE[name]
+    return (qed.probability if name in ("an event", "two sides", "a third") else qed.expect)(fun, law)
 
 
 @pytest.mark.parametrize("name", TRUE)
-def test_it_is_proved(name, answers):
-    fun, law, truth = TRUE[name]
-    answer = answers[name] = (qed.probability if name in ("an event", "two sides", "a third") else qed.expect)(fun, law)
+def test_it_is_proved(name):
+    answer, truth = asked(name), TRUE[name][2]
     assert answer.proved, answer.missing
     assert isinstance(answer.certificate, SumOfNormals)
     assert answer.check()
@@ -64,14 +65,14 @@ def test_another_form_is_not_taken_for_one(fun, law):
     assert by_normal_sum(Question.asked(fun, law, ())) is None
 
 
-def test_the_certificate(answers):
-    certificate = answers["an option"].certificate
+def test_the_certificate():
+    certificate = asked("an option").certificate
     fun, at = TRUE["an option"][0], certificate.subject.at
     assert Certificate.from_json(json.loads(json.dumps(certificate.to_json()))).verify(fun, at)
     laws = ((0.0, 1.0), (0.0, 1.0), (0.0, 2.0))
     for change in (
         {"laws": laws}, {"laws": laws[:2]}, {"equation": 0}, {"equation": -1}, {"scale": 2.0}, {"scale": -1.0},
-        {"upper": certificate.lower}, {"piece": answers["an event"].certificate.piece}, {"piece": "{}"},
+        {"upper": certificate.lower}, {"piece": asked("an event").certificate.piece}, {"piece": "{}"},
     ):  # fmt: skip
         with pytest.raises(CertificateError):
             replace(certificate, **change).sealed().verify()
