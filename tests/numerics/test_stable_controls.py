@@ -35,13 +35,33 @@ def bernoulli(z, y):
     return jnp.mean(-y * jax.nn.log_sigmoid(z) - (1 - y) * jax.nn.log_sigmoid(-z))
 
 
+def cross_entropy_with_its_guard(p, y):
+    return -jnp.sum(y * jnp.log(p + 1e-12))
+
+
+def logarithm_beside_its_factor(x, y):
+    return jnp.sum((x - y) * jnp.log(x - y + 2.0))
+
+
 @pytest.mark.parametrize(
     "fun",
-    [cross_entropy_of_logits, sigmoid_by_sign, log_density_of_fixed_scale],
+    [
+        cross_entropy_of_logits,
+        sigmoid_by_sign,
+        log_density_of_fixed_scale,
+        cross_entropy_with_its_guard,
+        logarithm_beside_its_factor,
+    ],
     ids=lambda f: f.__name__,
 )
 def test_stable_code_keeps_its_graph(fun):
     assert str(jax.make_jaxpr(qed.stabilize(fun))(Z, LABELS)) == str(jax.make_jaxpr(fun)(Z, LABELS))
+
+
+def test_a_factor_and_a_logarithm_that_vanish_together_are_guarded():
+    for fun in (lambda p, y: y * jnp.log(p), lambda p, y: y * jnp.log(p - 1e-12), lambda p, y: p * jnp.log(2 * p)):
+        stable = qed.stabilize(lambda p, y, fun=fun: jnp.sum(fun(p, y)))
+        assert any(c.convention == "0 log 0 = 0" for c in stable.plan((Z, LABELS), {})[0].stable.short.changes)
 
 
 def test_the_value_of_a_bernoulli_likelihood_stays_in_its_own_numbers():

@@ -7,7 +7,7 @@
     max(x, 0)^p, 0 < p < 1                   the same, its derivative 0 where x <= 0
     g min(a, b/|x|)                          b g / max(|x|, b/a), its derivative without |x|^2 (`clips`)
     where(c, f(x), b)                        where(c, f(where(c, x, 1)), b): f has a derivative at 1
-    u log v                                  0 where u = 0
+    u log v                                  0 where u = 0, unless v is kept from 0 there: u log(u + 1e-9)
 
 The first four are identities. A branch that is not chosen is evaluated at 1, so that its infinite derivative is not
 multiplied by 0 (the "double where"). Two are *conventions*, named in every report: the derivative of a norm at the
@@ -23,12 +23,13 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
-from qed.graph.build import Node, Operation
+from qed.graph.build import Builder, Node, Operation
+from qed.numerics.longer.candidates import roundings
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.algorithms import CENTRED_AT
+from qed.numerics.rewriting.change import Only
 from qed.numerics.rewriting.clips import clipped, clipped_by, over_clipped
 from qed.numerics.rewriting.difference_laws import NORM_AT_ZERO
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial
@@ -40,38 +41,20 @@ from qed.numerics.rewriting.rectified import AT_THE_CUT, RECTIFIED
 from qed.numerics.rewriting.scales import constant_of, source_of
 from qed.numerics.rewriting.signs import MOVES, Sign, floating
 from qed.numerics.rewriting.table import Replacement, Table
-
-ZERO_LOG_ZERO = "0 log 0 = 0"
+from qed.numerics.rewriting.zero_logarithms import of_logarithm
 
 ABS = Law("sqrt(a**2) = |a|", "always")
 NORM = Law("sqrt(sum(a**2)) = s sqrt(sum((a/s)**2))", "s > 0")
 HYPOT = Law("sqrt(a**2 + b) = s sqrt((a/s)**2 + b/s**2)", "s > 0")
 WHERE = Law("where(c, f(a), b) = where(c, f(where(c, a, 1)), b)", "always")
-XLOGY = Law("u log(v) = u log(v)", "u != 0; 0 where u = 0")
 SQUARE = Law("sqrt(a)**2 = a", "a >= 0")
 CUT = Law("max(a, 0)**p = where(a > 0, a**p, 0)", "0 < p < 1")
 ANGLE = Law("atan2(a, b), its derivative without a**2 + b**2", "always")
 
 
-@jax.custom_jvp
-def xlog(u: Any, v: Any) -> Any:
-    """u log v, 0 where u is 0."""
-    return jnp.where(u == 0, 0, u * jnp.log(jnp.where(u == 0, 1, v))).astype(jnp.result_type(u, v))
-
-
-@xlog.defjvp
-def _xlog_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    u, v = primals
-    positive = v > 0
-    in_u = jnp.where(v == 0, 0, jnp.log(jnp.where(v == 0, 1, v)))
-    in_v = jnp.where(u == 0, 0, u / jnp.where((u == 0) & ~positive, 1, v))
-    return xlog(u, v), in_u * tangents[0] + in_v * tangents[1]
-
-
 ABS_OF = Operation("abs", absolute, whole=True)
 NORM_OF = Operation("norm", norm, whole=True)
 ROOT_OF = Operation("root_of_squares", hypot, whole=True)
-XLOG = Operation("xlogy", xlog, whole=True)
 ATAN2 = Operation("atan2", angle, whole=True)
 ATAN_RATIO = Operation("atan_of_quotient", slope_angle, whole=True)
 CHOSEN = Operation("where_chosen", lambda p, x, case, other=1.0: jnp.where(p == case, x, other).astype(x.dtype))
@@ -114,6 +97,10 @@ class Guards(Table):
 
     name = "guards"
 
+    def __init__(self, builder: Builder, only: Only | None = None) -> None:
+        super().__init__(builder, only)
+        self.rounded = roundings()
+
     def rules(self) -> Mapping[str, Callable[[Node], Replacement | None]]:
         """The table."""
         return {
@@ -123,7 +110,7 @@ class Guards(Table):
             "integer_pow": self._square,
             "square": self._square,
             "select_n": self._where,
-            "mul": lambda node: self._xlog(node) or clipped_by(self.difference, node),
+            "mul": lambda node: of_logarithm(self.difference, self.rounded, node) or clipped_by(self.difference, node),
             "min": lambda node: clipped(self.difference, node),
             "div": lambda node: over_clipped(self.difference, node),
             "atan2": self._angle,
@@ -339,19 +326,7 @@ class Guards(Table):
             node.operation in ("exp", "expm1", "exp2", "sinh", "cosh", "acos", "asin", "atanh") or sign < Sign.BOUNDED
         )
 
-    # --- u log v, and angles ---
-
-    def _xlog(self, node: Node) -> Replacement | None:
-        for u, log in (node.children, node.children[::-1]):
-            if log.operation != "log" or log.equation is None or constant_of(u) is not None or u.shape != log.shape:
-                continue
-            if u.operation == "log":
-                return None
-            v = log.children[0]
-            if self.difference.sign(v) >= Sign.BOUNDED or self.difference.sign(u) >= Sign.POSITIVE:
-                return None
-            return self.difference.emit(XLOG, u, v), (XLOGY,), ZERO_LOG_ZERO
-        return None
+    # --- angles ---
 
     def _slope(self, node: Node) -> Replacement | None:
         """atan(y / x)."""
