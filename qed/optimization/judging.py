@@ -38,6 +38,7 @@ from qed.optimization.objective import Objective, Seen
 from qed.optimization.own_rules import noted
 from qed.optimization.point import (
     Judged,
+    across_a_jump,
     as_tree,
     bends_beyond,
     bottomless,
@@ -307,7 +308,7 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         gain, length = 0.5 * float(case.here.g @ move), float(np.linalg.norm(move))
         ends["decrease"] = gain
         near = 1 + float(np.linalg.norm(case.here.x))
-        if (jump := jumped(case, gain, ends)) is not None:
+        if (jump := jumped(case, gain, ends)) is not None or (jump := across_a_jump(case, move, ends)) is not None:
             return jump
         if length <= 1e-6 * near or (gain <= case.noise and length <= 1e-5 * near):
             text = (

@@ -221,6 +221,18 @@ def jumped(case: Judged, gain: float, ends: dict[str, Any]) -> Answer[Verdict] |
     return None
 
 
+def across_a_jump(case: Judged, move: Array, ends: dict[str, Any]) -> Answer[Verdict] | None:
+    """The answer that f, which may jump, is higher at x - `move`, where the model has its minimum; else None."""
+    if not case.objective.cornered:
+        return None
+    least = case.objective.at(case.bounds.project(case.here.x - move))
+    if not surely_lower(case.objective, case.here, least, 2 * case.noise):
+        return None
+    away = float(np.linalg.norm(least.x - case.here.x))
+    text = f"No minimum: by slopes and curvatures it would lie {away:.2g} away, and f is higher there: it jumps."
+    return case.says(Ending.KINK, text, **ends)
+
+
 def around(n: int, random: int, seed: int, axes: int = 20) -> Iterator[Array]:
     """The first `axes` axes of n, and so many random directions; one at a time, since n may be large.
 

@@ -37,6 +37,13 @@ def test_what_ends_its_fall_far_away_is_not_unbounded(fun):
         assert str(qed.verdict(fun, jnp.asarray(0.0)).kind) == "not_stationary"
 
 
+def test_a_minimum_of_the_model_across_a_jump_is_none():
+    with jax.enable_x64(True):
+        answer = qed.minimize(lambda x: jnp.where(x > 0, x**2 - 1, x**2), jnp.asarray(0.0))
+        assert str(answer.reason) == "kink" and "higher there" in answer.headline
+        assert str(qed.minimize(lambda x: jnp.where(x < -1, x**2 - 1, (x - 0.5) ** 2), 0.0).reason) == "minimum"
+
+
 @pytest.mark.parametrize(
     ("fun", "x", "kind"),
     [
