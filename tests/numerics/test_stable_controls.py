@@ -126,6 +126,14 @@ def test_in_a_box_what_loses_digits_in_the_result_and_nothing_else(fun, mild, wi
     assert str(jax.make_jaxpr(jax.value_and_grad(at))(x)) == written
 
 
+def test_at_a_point_an_answer_that_is_no_number_is_mended_too():
+    def below(x):
+        return jnp.log(1 + jnp.exp(x)) < 150
+
+    x = jnp.float32(100.0)
+    assert not below(x) and qed.stabilize(below, at=x)(x)
+
+
 def test_at_a_point_a_change_has_what_it_rests_on():
     """The root of a discriminant is no change of its own; without it the sum that cancels is one no rule reads."""
 

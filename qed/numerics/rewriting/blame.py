@@ -91,7 +91,10 @@ def _enough(
         return found
     near = beside(points, moving)
     wanted = _results(stable, stable, moving, near)
-    for places in dict.fromkeys((frozenset(), frozenset(found), frozenset(found | _beneath(changes, found)))):
+    tried = [frozenset(found), frozenset(found | _beneath(changes, found))]
+    if all(is_real(v.dtype) for v in stable.graph.outputs):  # others are not compared
+        tried = [frozenset(), *tried]
+    for places in dict.fromkeys(tried):
         part = Stable(stable.graph, at_places(places), stable.everywhere, longer=False)
         results = _results(part, stable, moving, near if found and not places else points)
         if not any(_lost(pair, LEFT) for pair in zip(results, wanted, strict=False)):
