@@ -5,6 +5,7 @@ from fractions import Fraction
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import qed
 
@@ -48,3 +49,21 @@ def test_numbers_of_any_sign_times_exponentials():
         np.testing.assert_allclose(fun(x), np.sum(np.log(np.abs(x)) - x), rtol=3e-7)
         np.testing.assert_allclose(jax.grad(fun)(x), 1 / x - 1, rtol=5e-7, atol=1e-7)
     assert np.isnan(fun(np.array([-1.0, 2.0, 300.0], np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("fun", "shape"),
+    [
+        (lambda x: jnp.log(jnp.prod(x)), (0,)),
+        (lambda x: jnp.log(jnp.prod(1 + x, axis=0)), (3, 0)),
+        (lambda x: jnp.prod(1 + x, axis=0) - 1, (3, 0)),
+        (lambda x: jnp.sqrt(jnp.sum(x * x, axis=0)), (0, 2)),
+        (lambda x: jnp.log(jnp.sqrt(jnp.sum(x * x, axis=0))), (3, 0)),
+    ],
+    ids=["product", "products", "less one", "length", "lengths"],
+)
+def test_nothing_has_a_product_and_a_length(fun, shape):
+    x = jnp.zeros(shape)
+    stable = qed.stabilize(fun)
+    np.testing.assert_array_equal(stable(x), fun(x))
+    assert jax.grad(lambda x: jnp.sum(stable(x)))(x).shape == shape

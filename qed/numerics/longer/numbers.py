@@ -65,6 +65,8 @@ def evaluated(equation: Equation, values: list[Any]) -> Sequence[Any]:
 
 
 def _one(name: str, params: Mapping[str, Any], values: list[Any], dtype: Any) -> Any:
+    if not all(v.size for v in values):
+        return None  # JAX knows what the largest of no numbers is, NumPy does not
     if is_real(dtype) and np.dtype(dtype).itemsize < 4:  # NumPy and SciPy sum and evaluate in no half precision
         values = [v.astype(np.float32) if is_real(v.dtype) else v for v in values]
     if name in OTHERS:

@@ -9,6 +9,7 @@ Reference: Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, secti
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -55,7 +56,7 @@ def all_minus_one(s: Any, axes: tuple[int, ...]) -> Any:
         1e-06
     """
     kept = [a for a in range(s.ndim) if a not in axes]
-    rows = jnp.transpose(s, (*axes, *kept)).reshape((-1, *(s.shape[a] for a in kept)))
+    rows = jnp.transpose(s, (*axes, *kept)).reshape((math.prod(s.shape[a] for a in axes), *(s.shape[a] for a in kept)))
     while rows.shape[0] > 1:
         half = rows.shape[0] // 2
         first, second, rest = rows[:half], rows[half : 2 * half], rows[2 * half :]

@@ -11,6 +11,7 @@ cuts for complex elementary functions*, 1987, for the logarithm of a complex num
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -122,7 +123,9 @@ def log_norm(x: Any, axes: tuple[int, ...]) -> Any:
 
     def value_of(x: Any) -> Any:
         kept = [a for a in range(x.ndim) if a not in axes]
-        rows = jnp.transpose(x, (*axes, *kept)).reshape((-1, *(x.shape[a] for a in kept)))
+        rows = jnp.transpose(x, (*axes, *kept)).reshape(
+            (math.prod(x.shape[a] for a in axes), *(x.shape[a] for a in kept))
+        )
         product, low = exact_product(rows, rows)
         v = _accumulated(product, low, -1.0)
         near = jnp.abs(v) < 0.5

@@ -142,7 +142,7 @@ def _softmax_derivative(axes: tuple[int, ...], primals: Any, tangents: Any) -> t
 def softmax_beside_one(u: Any, axes: tuple[int, ...]) -> Any:
     """exp(u) / (1 + sum(exp(u))): the softmax of u and one more 0, whose derivative cannot cancel."""
     moved = jnp.moveaxis(u, axes, tuple(range(len(axes))))
-    flat = moved.reshape((-1, *moved.shape[len(axes) :]))
+    flat = moved.reshape((math.prod(moved.shape[: len(axes)]), *moved.shape[len(axes) :]))
     weights = softmax(jnp.concatenate([flat, jnp.zeros_like(flat[:1])]), (0,))[:-1]
     return jnp.moveaxis(weights.reshape(moved.shape), tuple(range(len(axes))), axes)
 

@@ -34,6 +34,8 @@ def log_product(x: Any, axes: tuple[int, ...]) -> Any:
         -693.14716 True
     """
     kept = [a for a in range(x.ndim) if a not in axes]
+    if x.size == 0:  # no factors, whose product is 1, or no products
+        return jnp.zeros([x.shape[a] for a in kept], x.dtype)
     rows = jnp.transpose(x, (*axes, *kept)).reshape((-1, *(x.shape[a] for a in kept)))
     negative = jnp.sum(rows < 0, axis=0) % 2 == 1
     m, e = _split(jnp.abs(rows))

@@ -120,7 +120,8 @@ def total(x: Pair, axes: tuple[int, ...]) -> Pair:
     """The sum of x along axes, in halves: the first with the second one."""
     kept = [k for k in range(x[0].ndim) if k not in axes]
     shape = tuple(x[0].shape[k] for k in kept)
-    high, low = (jnp.transpose(each, (*axes, *kept)).reshape((-1, *shape)) for each in x)
+    rows = math.prod(x[0].shape[a] for a in axes)
+    high, low = (jnp.transpose(each, (*axes, *kept)).reshape((rows, *shape)) for each in x)
     if not high.shape[0]:
         return exactly(jnp.zeros(shape, high.dtype))
     while high.shape[0] > 1:
