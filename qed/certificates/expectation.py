@@ -113,6 +113,7 @@ class Expectation(Certificate):
             not (k == 0 or len(traced.graph.outputs) - images <= k < len(traced.graph.outputs)) for k in self.functions
         ):
             raise CertificateError("functions", "they are no outputs behind the log-densities")
+        exact = room is None and self.lower == self.upper
         room = self._room() if room is None else room
         share = room / max(1, len(self.parts) + len(self.sums))
         cells = []
@@ -120,7 +121,7 @@ class Expectation(Certificate):
             shares = []
             for k, (x, weight) in enumerate(self.atoms):
                 shares.append(weight_of(weight, f"atoms[{k}]") * value_on(traced, 0, x, x, f"atoms[{k}]"))
-            close = self._close() if room > 0 else 0.0
+            close = self._close() if room > 0 and not exact else 0.0
             for k, part in enumerate(self.parts):
                 if close:
                     shares.append(relative.share(self.seen(traced, k), part, places[k], f"parts[{k}]", close))
@@ -130,7 +131,7 @@ class Expectation(Certificate):
                 cells.append(own)
             for k, data in enumerate(self.sums):
                 seen, place = self.seen(traced, len(self.parts) + k), places[len(self.parts) + k]
-                shares.append(Sum(seen, data, place, f"sums[{k}]").mean(share if share else None))
+                shares.append(Sum(seen, data, place, f"sums[{k}]").mean(share if share and not exact else None))
             if library.arb.pos_inf() in shares and library.arb.neg_inf() in shares:
                 raise Undefined("parts", BOTH)
             return sum(shares, library.arb(0)), cells
@@ -163,8 +164,9 @@ class Expectation(Certificate):
         return (self.upper - self.lower) / (8 * max(abs(self.lower), abs(self.upper)))
 
     def _room(self) -> float:
-        """How wide the enclosure of the integrals may be."""
-        return (self.upper - self.lower) / 8 if np.isfinite(self.upper - self.lower) else 1e-3
+        """How wide the enclosure of the integrals may be; one that is a number itself is not found by narrow cells."""
+        width = self.upper - self.lower
+        return width / 8 if np.isfinite(width) and width > 0 else 1e-3
 
 
 @final

@@ -39,9 +39,12 @@ def refined(
     probabilities = all(part[4] for part in certificate.parts)
     if not certificate.parts or certificate.sums or not probabilities or not most < SMALL * weight:
         return None
-    if not _of_one_sign(values, [part[2] for part in certificate.parts]):
-        return None
+    signs = _signs(values, [part[2] for part in certificate.parts])
     try:
+        if signs == {0.0}:
+            return _nothing(certificate, traced)
+        if signs not in ({0.0, 1.0}, {1.0}, {0.0, -1.0}, {-1.0}):
+            return None
         ball = next((one for goal in GOALS if (one := _ball(certificate, traced, goal)) is not None), None)
         if ball is None or not LEAST < abs(float(ball.mid())) < SMALL * weight:
             return None
@@ -56,18 +59,26 @@ def refined(
     return found, value
 
 
-def _of_one_sign(values: Sequence[Callable[[Any], np.ndarray]], cuts: Sequence[Sequence[float]]) -> bool:
-    """Whether the integrand has one sign at many places, and is not 0 at all of them."""
+def _signs(values: Sequence[Callable[[Any], np.ndarray]], cuts: Sequence[Sequence[float]]) -> set[float]:
+    """The signs of the integrand at many places; none where one part is 0 at all of them, and another is not."""
     wide = np.sinh(np.linspace(-14.0, 14.0, 2**12))
-    signs = set()
+    of_parts = []
     for f, ends in zip(values, cuts, strict=True):
         inner = np.linspace(max(ends[0], -1e3), min(ends[-1], 1e3), 2**12)
         x = np.concatenate([wide, inner])
-        found = f(x[(x > ends[0]) & (x < ends[-1])])
-        signs |= set(np.sign(found).tolist())
-        if not np.any(found):
-            return False
-    return signs in ({0.0, 1.0}, {1.0}, {0.0, -1.0}, {-1.0})
+        of_parts.append(set(np.sign(f(x[(x > ends[0]) & (x < ends[-1])])).tolist()))
+    empty = [signs <= {0.0} for signs in of_parts]
+    return set().union(*of_parts) if all(empty) == any(empty) else set()
+
+
+def _nothing(certificate: Expectation, traced: Traced) -> tuple[Expectation, float] | None:
+    """The claim that the integral is 0, where the balls add up to 0 itself: an impossible event."""
+    ball, _ = certificate.enclosed(traced)
+    if not ball == 0:
+        return None
+    found = replace(certificate, lower=0.0, upper=0.0).sealed()
+    found.verify()
+    return found, 0.0
 
 
 def _ball(certificate: Expectation, traced: Traced, goal: float) -> Any:
