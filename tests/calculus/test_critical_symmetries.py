@@ -33,7 +33,7 @@ def test_curvature_that_roundings_of_the_targets_leave_makes_no_saddle():
     x, a, b = (jnp.asarray(random.standard_normal(shape), jnp.float32) for shape in ((6, 1), (1, 1), 2))
     net = lambda w: jnp.tanh(x @ w["a"]) @ w["b"]  # noqa: E731
     w = {"a": jnp.concatenate([a, a], 1), "b": b}
-    target = net(w) * (1 + 1e-7)
+    target = net(w) * (1 - 1e-7)
     answer = qed.critical_point(lambda w: jnp.sum((net(w) - target) ** 2), w)
     assert answer.curvatures[0] < -1e-11 and answer.kind == "degenerate" and answer.nature in ("", "minimum")
 

@@ -19,6 +19,9 @@ pytest.importorskip("flint")
 UNDERFLOW = {"quadp", "quad2p", "quad2m", "root above"}
 """In whose derivative JAX forms 1/s^2, below the smallest float32, and that is what the last bits are."""
 
+UNOPTIMIZED = {"2cbrt": (4.0, 5.5)}
+"""What XLA's own cube root, and its derivative, lose where XLA optimizes nothing."""
+
 
 def rewritten(function, x):
     found = rewrite(trace(function, x).graph)
@@ -30,9 +33,10 @@ def test_a_classic_keeps_its_digits(name):
     classic = CLASSICS[name]
     points = uniform_floats(classic.low, classic.high, 16, np.float32, seed=3)
     value, slope = worst(classic.function, rewritten(classic.function, jnp.asarray(points)), points)
-    assert value <= 4  # the elementary functions of XLA lose 3 themselves, its cube root 3.8 where it optimizes nothing
+    of_value, of_slope = UNOPTIMIZED.get(name, (3.5, 3.5))  # the elementary functions of XLA lose 3 themselves
+    assert value <= of_value
     if name not in UNDERFLOW:
-        assert slope <= 3.5
+        assert slope <= of_slope
 
 
 @pytest.mark.parametrize("name", CONTROLS)
