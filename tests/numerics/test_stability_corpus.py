@@ -133,7 +133,7 @@ def sampled(cases, every, share=1):
     Args:
         cases: a table of the corpus.
         every: which of them are not slow.
-        share: of the slow ones every second pair, ... is judged; `benchmarks/stability.py` judges all in both dtypes.
+        share: of the slow ones one pair of so many is judged; `benchmarks/stability.py` judges all in both dtypes.
 
     The slow ones take float32 and float64 by turns.
     """
@@ -179,7 +179,7 @@ def test_a_control_is_left_alone(case, dtypes):
             assert not scoring.verdict(case, dtype, stable, scoring.truths(case, dtype)).worse("gradient")
 
 
-@pytest.mark.parametrize(("case", "dtypes"), sampled(UNSTABLE, 16, share=2))
+@pytest.mark.parametrize(("case", "dtypes"), sampled(UNSTABLE, 16, share=3))
 def test_nothing_becomes_worse(case, dtypes):
     for dtype in dtypes:
         verdict = scoring.verdict(case, dtype, qed.stabilize(case.fun), scoring.truths(case, dtype))
@@ -194,9 +194,9 @@ def test_the_functions_written_last_are_others():
 
 @pytest.mark.slow
 def test_most_of_the_functions_written_last_are_mended():
-    worse, broken, fixed = scored(FRESH, "float64")
+    worse, broken, fixed = scored(dict(list(FRESH.items())[::2]), "float64")
     assert worse <= FRESH_WORSE
-    assert min(broken.values()) >= 40
+    assert min(broken.values()) >= 18
     assert fixed["value"] >= MENDED["value"] * broken["value"], (fixed, broken)
     assert fixed["gradient"] >= MENDED["gradient"] * broken["gradient"], (fixed, broken)
 
@@ -222,9 +222,9 @@ def test_the_third_set_is_of_others():
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_how_many_of_the_third_set_are_mended(dtype):
-    worse, broken, fixed = scored(dict(list(THIRD.items())[dtype == "float32" :: 2]), dtype)  # by turns
+    worse, broken, fixed = scored(dict(list(THIRD.items())[2 * (dtype == "float32") :: 4]), dtype)  # by turns
     assert worse <= THIRD_WORSE
-    assert min(broken.values()) >= 27
+    assert min(broken.values()) >= 12
     for what in ("value", "gradient"):
         assert fixed[what] >= THIRD_MENDED[dtype, what] * broken[what], (fixed, broken)
 

@@ -33,7 +33,7 @@ def test_an_answer_in_four_dimensions_is_true_within_its_claim(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dimension", [2, 8])
+@pytest.mark.parametrize("dimension", [8])
 def test_no_answer_is_further_off_than_it_claims(dimension):
     here = [p for name, p in PROBLEMS.items() if name.endswith(f"d = {dimension}")]
     answers = [honest(problem, budget=0.5) for problem in here]
