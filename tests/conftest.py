@@ -35,6 +35,9 @@ if importlib.metadata.version("jaxlib").startswith("0.10."):
         " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
     )
 
+OPTIMIZED = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
+"""The compiler_options of jax.jit for the few tests that are about what optimizations do to the last bits."""
+
 EXTRAS = {
     "sklearn": "sklearn",
     "flax": "flax",

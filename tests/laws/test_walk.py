@@ -21,6 +21,7 @@ from qed.domains.shadow import Shadow
 from qed.domains.value import Value
 from qed.graph.trace import is_float, trace
 from qed.graph.walk import Walker
+from tests.conftest import OPTIMIZED
 from tests.corpus import CORPUS, corpus, covered, value_at_its_point
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:optax", "ignore:The function .* is deprecated")
@@ -153,8 +154,7 @@ def test_where_compilation_decides_it_is_said():
 
     x = jnp.float32(1 + 2**-12)
     (mine,) = walked(edge, x, x * x)
-    optimized = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
-    verdict = compare(mine, jax.jit(edge, compiler_options=optimized)(x, x * x), None)
+    verdict = compare(mine, jax.jit(edge, compiler_options=OPTIMIZED)(x, x * x), None)
     assert (verdict.walked, verdict.agreement) == (math.inf, Agreement.DEPENDS)
     assert math.isfinite(verdict.other)
 

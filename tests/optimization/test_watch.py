@@ -18,6 +18,7 @@ import pytest
 import qed
 from qed.errors import QedError
 from qed.optimization.recording import is_recording, read, runs
+from tests.conftest import OPTIMIZED
 
 RULES = {
     "sgd": optax.sgd(0.1),
@@ -59,7 +60,7 @@ def test_the_updates_are_the_same_bit_for_bit(file, rule, dtype):
     watched = qed.watch(RULES[rule], path=file, every=8)
     w = parameters(dtype)
     states = [plain.init(w), watched.init(w)]
-    updates = [jax.jit(plain.update), jax.jit(watched.update)]
+    updates = [jax.jit(update, compiler_options=OPTIMIZED) for update in (plain.update, watched.update)]
     slope = jax.jit(jax.value_and_grad(loss))
     for x in DATA[:20]:
         value, g = slope(w, x.astype(dtype))
