@@ -117,8 +117,17 @@ trials = st.builds(
 advice = st.builds(Advice, words, optional_words, st.none() | trials)
 missing = st.builds(Missing, words, optional_words, span=optional_spans, cost=st.none() | st.floats() | words)
 errors = st.none() | st.builds(Exact) | st.builds(Enclosed, numbers, numbers) | st.builds(Measured, numbers, words)
+
+
+def answer(claim, standing, value, **fields):
+    """An answer; MEASURED where ends that enclose nothing would be PROVED, which the constructor refuses."""
+    if isinstance(error := fields["error"], Enclosed) and not error.lower <= error.upper:
+        standing = Standing.MEASURED if standing is Standing.PROVED else standing
+    return Answer(claim, standing, value, **fields)
+
+
 parts = st.builds(
-    Answer,
+    answer,
     words,
     st.sampled_from(Standing),
     values,
