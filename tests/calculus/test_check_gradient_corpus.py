@@ -1,6 +1,6 @@
-"""`qed.check_gradient` gives every case of the corpus its verdict and its place, every twelfth in both dtypes.
+"""`qed.check_gradient` gives every second case of the corpus its verdict and its place, every twelfth in both dtypes.
 
-The others take float64 and float32 by turns; benchmarks/gradient_checks.py asks all in both.
+The others take float64 and float32 by turns; benchmarks/gradient_checks.py asks all, and all in both.
 
 No right gradient may be refuted, and every fault must be found at the line of its call and of its rule. What is
 answered otherwise for an understood reason stands in ACCEPTED with that reason, and must go on being answered so.
@@ -40,6 +40,8 @@ QUICK = {
 def parameters():
     for k, (name, case) in enumerate(CASES.items()):
         both = k % 12 == 0 or name in QUICK or any(name == accepted for accepted, _ in ACCEPTED)
+        if not both and k % 4 > 1:
+            continue
         turn = k % len(case.dtypes)
         for dtype in case.dtypes if both else case.dtypes[turn : turn + 1]:
             quick = name in QUICK and dtype == "float64"
