@@ -41,7 +41,7 @@ REALISTIC = [
     ("vae", "sign", "QED306", None),
     ("batch_norm", "evaluation", "QED416", "self.norm"),
     ("dqn", "sign", "QED411", "error.mean()"),
-    ("recurrent", "explode", "QED204", "h @ self.across"),
+    ("recurrent", "explode", "QED204|QED201", "h @ self.across"),  # inf - inf or inf, by how a product is added up
     ("physics", "norm", "QED205", "jnp.sqrt"),
     ("diffusion", "beta", "QED205", "a / (1 - a)"),
     ("loss_scaling", "unguarded", "QED201", "hidden @ w"),
@@ -113,7 +113,7 @@ def test_a_realistic_script_prints_the_same_and_nothing_speaks_against_it(name):
 def test_a_realistic_script_is_diagnosed_when_it_breaks(name, broken, code, line, monkeypatch):
     monkeypatch.setenv("BREAK", broken)
     _, answer = output_of(lambda: why_script(SCRIPTS / f"{name}.py"))
-    assert answer.findings[0].code == code, str(answer)
+    assert answer.findings[0].code in code.split("|"), str(answer)
     assert answer.standing == "REFUTED"
     if line is not None:
         assert Path(answer.findings[0].span.file).name == f"{name}.py"
