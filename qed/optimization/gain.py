@@ -4,11 +4,12 @@ Whether H is positive definite does not depend on units: by Sylvester's law of i
 
     C = D H D,   D = diag(H_ii)^(-1/2),
 
-is, whose diagonal is 1 and whose entries keep the relative accuracy of those of H, which are had again at numbers that
-differ from x in their last places: a curvature that is 0 as a real number is computed as one far below the others, of
-any sign, which the units would make a 1. Among matrices scaled by a diagonal
-C has a condition number within a factor n of the least (van der Sluis, *Condition numbers and equilibration of
-matrices*, Numer. Math. 14, 1969). The quadratic model then lets f fall by g'H^-1 g / 2 = (Dg)' C^-1 (Dg) / 2.
+is, whose diagonal is 1. Among matrices scaled by a diagonal C has a condition number within a factor n of the least
+(van der Sluis, *Condition numbers and equilibration of matrices*, Numer. Math. 14, 1969). The quadratic model then lets
+f fall by g'H^-1 g / 2 = (Dg)' C^-1 (Dg) / 2.
+
+A curvature that is 0 as a real number is computed as one far below the others, of any sign, of which these units would
+make a 1. So H is had again at numbers that differ from x in their last places, and C may not change by much.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def near_by(case: Judged, ends: dict[str, Any]) -> Answer[Verdict] | None:
 
 def scaled_gain(case: Judged) -> Gain | None:
     """What the model lets f fall by, without bounds; None where C is not positive definite beyond its rounding."""
-    matrix = _dense(case, case.here.x)
+    matrix = case.objective.dense(case.here.x)
     diagonal = matrix.diagonal()
     if not np.all(np.isfinite(matrix)) or not np.all(diagonal > 0):
         return None
@@ -93,17 +94,11 @@ def scaled_gain(case: Judged) -> Gain | None:
         return None
     for sign in (1, -1):
         places = np.where(np.arange(len(units)) % 2, -sign, sign) * LAST_PLACES * case.objective.eps
-        change = units[:, None] * (_dense(case, case.here.x * (1 + places)) - matrix) * units[None, :]
+        change = units[:, None] * (case.objective.dense(case.here.x * (1 + places)) - matrix) * units[None, :]
         if not np.linalg.norm(change) <= SHARE * values[0]:
             return None
     move = -units * (vectors @ ((vectors.T @ (units * case.here.g)) / values))
     return Gain(move, -0.5 * float(case.here.g @ move), float(values[0]))
-
-
-def _dense(case: Judged, x: Array) -> Array:
-    """The Hessian as an array."""
-    matrix = case.objective.matrix(x)
-    return matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
 
 
 def arrives(case: Judged, gain: Gain) -> float | None:

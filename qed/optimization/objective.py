@@ -160,6 +160,11 @@ class Objective:
             return found
         return mended(found, x, lambda at: self.at(at).g, self.eps)
 
+    def dense(self, x: Array) -> Array:
+        """The Hessian as an array of float64."""
+        found = self.matrix(x)
+        return np.asarray(found.toarray() if hasattr(found, "toarray") else found, np.float64)
+
     def _made(self, x: Array) -> Any:
         """The matrix made of products; that of the last point is kept where it is dear."""
         if self._last is not None and np.array_equal(self._last[0], x):

@@ -23,16 +23,12 @@ import numpy as np
 
 from qed.graph.build import Node
 from qed.graph.dtypes import as_wide, is_real, unit_roundoff
+from qed.numerics.longer.fallback import LEFT, SAME
 from qed.numerics.longer.probes import beside
 from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.derivative import Stable
 from qed.numerics.rewriting.session import Rewritten
 from qed.span import Span
-
-SAME = 2.0
-"""Bits by which two results may differ and count as the same."""
-LEFT = 3.0
-"""Bits that the function may lose as written, or with only what is blamed rewritten."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ Reference: Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, secti
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -19,6 +18,7 @@ from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_terms import Monomial
+from qed.numerics.rewriting.rows import rows
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -55,14 +55,13 @@ def all_minus_one(s: Any, axes: tuple[int, ...]) -> Any:
         >>> print(f"{all_minus_one(jnp.full(1000, 1e-9, jnp.float32), (0,)):.4g}")
         1e-06
     """
-    kept = [a for a in range(s.ndim) if a not in axes]
-    rows = jnp.transpose(s, (*axes, *kept)).reshape((math.prod(s.shape[a] for a in axes), *(s.shape[a] for a in kept)))
-    while rows.shape[0] > 1:
-        half = rows.shape[0] // 2
-        first, second, rest = rows[:half], rows[half : 2 * half], rows[2 * half :]
+    left = rows(s, axes)
+    while left.shape[0] > 1:
+        half = left.shape[0] // 2
+        first, second, rest = left[:half], left[half : 2 * half], left[2 * half :]
         both = product_minus_one(1 + first, 1 + second, first, second)
-        rows = jnp.concatenate([both, rest]) if rest.shape[0] else both
-    return rows[0] if rows.shape[0] else jnp.zeros(rows.shape[1:], s.dtype)
+        left = jnp.concatenate([both, rest]) if rest.shape[0] else both
+    return left[0] if left.shape[0] else jnp.zeros(left.shape[1:], s.dtype)
 
 
 PRODUCT_MINUS_ONE = Operation("product_minus_one", product_minus_one, whole=True)

@@ -11,7 +11,6 @@ cuts for complex elementary functions*, 1987, for the logarithm of a complex num
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from typing import Any
 
@@ -26,6 +25,7 @@ from qed.numerics.rewriting.difference_rules import Found
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.lengths import norm
+from qed.numerics.rewriting.rows import rows
 
 EXACT_SUM = Law("a sum of products, each and their sum with twice the digits", "always")
 LOG_NORM_LAW = Law("log |a| = log1p(|a|**2 - 1)/2", "always")
@@ -122,11 +122,8 @@ def log_norm(x: Any, axes: tuple[int, ...]) -> Any:
     """
 
     def value_of(x: Any) -> Any:
-        kept = [a for a in range(x.ndim) if a not in axes]
-        rows = jnp.transpose(x, (*axes, *kept)).reshape(
-            (math.prod(x.shape[a] for a in axes), *(x.shape[a] for a in kept))
-        )
-        product, low = exact_product(rows, rows)
+        numbers = rows(x, axes)
+        product, low = exact_product(numbers, numbers)
         v = _accumulated(product, low, -1.0)
         near = jnp.abs(v) < 0.5
         far = jnp.log(jnp.where(near, 1, norm(x, axes)))

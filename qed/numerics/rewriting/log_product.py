@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from qed.graph.build import Operation
 from qed.numerics import logspace
 from qed.numerics.rewriting.binary_exponents import mantissa_and_exponent
+from qed.numerics.rewriting.rows import rows
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -33,12 +34,11 @@ def log_product(x: Any, axes: tuple[int, ...]) -> Any:
         >>> print(log_product(jnp.full(1000, -0.5), (0,)), abs(log_product(jnp.array([1e30, 1e-30]), (0,))) < 1e-6)
         -693.14716 True
     """
-    kept = [a for a in range(x.ndim) if a not in axes]
+    factors = rows(x, axes)
     if x.size == 0:  # no factors, whose product is 1, or no products
-        return jnp.zeros([x.shape[a] for a in kept], x.dtype)
-    rows = jnp.transpose(x, (*axes, *kept)).reshape((-1, *(x.shape[a] for a in kept)))
-    negative = jnp.sum(rows < 0, axis=0) % 2 == 1
-    m, e = _split(jnp.abs(rows))
+        return jnp.zeros(factors.shape[1:], x.dtype)
+    negative = jnp.sum(factors < 0, axis=0) % 2 == 1
+    m, e = _split(jnp.abs(factors))
     group = int(jnp.finfo(x.dtype).maxexp) // 2
     while m.shape[0] > 1:
         size = min(group, m.shape[0])

@@ -27,6 +27,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from qed.numerics.rewriting.rows import rows
+
 Pair = tuple[Any, Any]
 """A number and what it leaves out."""
 
@@ -118,12 +120,9 @@ def root(x: Pair) -> Pair:
 
 def total(x: Pair, axes: tuple[int, ...]) -> Pair:
     """The sum of x along axes, in halves: the first with the second one."""
-    kept = [k for k in range(x[0].ndim) if k not in axes]
-    shape = tuple(x[0].shape[k] for k in kept)
-    rows = math.prod(x[0].shape[a] for a in axes)
-    high, low = (jnp.transpose(each, (*axes, *kept)).reshape((rows, *shape)) for each in x)
+    high, low = (rows(each, axes) for each in x)
     if not high.shape[0]:
-        return exactly(jnp.zeros(shape, high.dtype))
+        return exactly(jnp.zeros(high.shape[1:], high.dtype))
     while high.shape[0] > 1:
         if high.shape[0] % 2:
             high, low = (jnp.concatenate([each, jnp.zeros_like(each[:1])]) for each in (high, low))

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -128,7 +127,7 @@ def curved_at(objective: Objective, here: Seen) -> Curved:
         NotImplementedError: where the gradient has no derivative in JAX.
     """
     n = len(here.x)
-    matrix = _dense(objective, here.x)
+    matrix = objective.dense(here.x)
     move, definite = _newton(matrix, here.g)
     predicted = -float(here.g @ move) - 0.5 * float(move @ matrix @ move)
     observed = here.f - objective.at(here.x + move).f
@@ -138,11 +137,6 @@ def curved_at(objective: Objective, here: Seen) -> Curved:
         definite, predicted, observed, 8 * n * n, n**3 / 3, memories,
         _solved(objective, here, "newton"), _solved(objective, here, "l-bfgs"),
     )  # fmt: skip
-
-
-def _dense(objective: Objective, x: Array) -> Array:
-    found: Any = objective.matrix(x)
-    return np.asarray(found.toarray() if hasattr(found, "toarray") else found, np.float64)
 
 
 def _newton(matrix: Array, g: Array) -> tuple[Array, bool]:
@@ -169,7 +163,7 @@ def _walked(objective: Objective, here: Seen) -> tuple[Seen, list[tuple[Array, A
 
 
 def _guesses(objective: Objective, here: Seen, pairs: list[tuple[Array, Array]]) -> tuple[Memory, ...]:
-    matrix = _dense(objective, here.x)
+    matrix = objective.dense(here.x)
     move, definite = _newton(matrix, here.g)
     found = []
     for m in MEMORIES:
