@@ -244,10 +244,13 @@ def measured(
     pieces = [piece for a, b in itertools.pairwise(cuts) for piece in _pieces(a, b, singular)]
     stub = np.sum([_nearer(integrand, p) for p in pieces if isinstance(p, _Beside)], axis=0)
     stub = stub + np.sum([_farther(values, a, b) for a, b in itertools.pairwise(cuts)], axis=0)
-    many = [p for p in pieces if not isinstance(p, _Beside) and np.all(np.isfinite(p))]
-    many = many if len(many) > ONE_BY_ONE else []
+    plain = [p for p in pieces if not isinstance(p, _Beside) and np.all(np.isfinite(p))]
+    many = plain if len(plain) > ONE_BY_ONE else []
     apart = [p for p in pieces if p not in many]
-    sums = [_by(rule, integrand, apart) + all_at_once(integrand, many) for rule, all_at_once in RULES]
+    sums = [_by(rule, integrand, apart) for rule in (_kronrod, _double_exponential)]
+    if many:
+        ends = np.transpose(many)
+        sums = [sums[0] + _kronrod_on_many(integrand, *ends), sums[1] + _double_exponential(integrand, *ends)]
     if not finite[0]:
         return None
     found, errors = [], []
@@ -358,62 +361,43 @@ def _by(rule: Any, integrand: Any, pieces: Sequence[Any]) -> Array:
                 t = piece.reach * np.exp(-np.asarray(v, np.float64))
                 return integrand(piece.s + t) * np.abs(t)
 
-            sums += np.array(rule(beside, *piece.ends))
+            sums += rule(beside, *piece.ends)
         else:
-            sums += np.array(rule(integrand, *piece))
+            sums += rule(integrand, *piece)
     return sums
 
 
-def _kronrod(integrand: Any, a: float, b: float) -> list[tuple[float, float]]:
+def _kronrod(integrand: Any, a: float, b: float) -> Array:
+    value, error = _adapted(lambda x: integrand(np.array([x]))[:, 0], a, b, 48)
+    return np.array([[v, error] for v in value])
+
+
+def _kronrod_on_many(integrand: Any, lower: Array, upper: Array) -> Array:
+    """The sums over many intervals, cut at the same shares of each, so that a node is one call for all of them.
+
+    The root of how many they are, times the length of the vector of their errors, bounds the sum of these.
+    """
+    width = upper - lower
+    value, error = _adapted(lambda t: (integrand(lower + t * width) * width).ravel(), 0.0, 1.0, 192)
+    return np.array([[np.sum(v), math.sqrt(len(width)) * error] for v in np.reshape(value, (2, -1))])
+
+
+def _adapted(integrand: Any, a: float, b: float, most: int) -> tuple[Array, float]:
+    """The integral of a vector by at most so many intervals, and the length of the vector of its errors."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # what is not finite is seen by the integrand
-        value, error = integrate.quad_vec(
-            lambda x: integrand(np.array([x]))[:, 0], a, b, epsrel=1e-11, epsabs=1e-300, limit=48, quadrature="gk21"
-        )[:2]
-    return [(v, float(error)) for v in value]
+        value, error = integrate.quad_vec(integrand, a, b, epsrel=1e-11, epsabs=1e-300, limit=most, quadrature="gk21")[
+            :2
+        ]
+    return value, float(error)
 
 
-def _double_exponential(integrand: Any, a: float, b: float) -> list[tuple[float, float]]:
+def _double_exponential(integrand: Any, a: Any, b: Any) -> Array:
+    """On one interval; or the sums over many, each level of all of them in one call."""
     found = []
     for k in range(2):
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             result: Any = integrate.tanhsinh(lambda x, k=k: integrand(x)[k], a, b, rtol=1e-11, maxlevel=9)
-        found.append((float(result.integral), float(result.error)))
-    return found
-
-
-def _kronrod_on_many(integrand: Any, pieces: Sequence[tuple[float, float]]) -> Array:
-    """The same with every piece cut at the same shares of it, so that a node is one call for all pieces.
-
-    The root of how many numbers there are, times the length of the vector of their errors, bounds the sum of them.
-    """
-    if not pieces:
-        return np.zeros((2, 2))
-    lower, upper = np.transpose(pieces)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        value, error = integrate.quad_vec(
-            lambda t: (integrand(lower + t * (upper - lower)) * (upper - lower)).ravel(),
-            *(0.0, 1.0),
-            **{"epsrel": 1e-11, "epsabs": 1e-300, "limit": 192, "quadrature": "gk21"},
-        )[:2]
-    return np.array([[np.sum(each), math.sqrt(len(pieces)) * error] for each in np.reshape(value, (2, -1))])
-
-
-def _double_exponential_on_many(integrand: Any, pieces: Sequence[tuple[float, float]]) -> Array:
-    """The same, each level of all pieces in one call."""
-    if not pieces:
-        return np.zeros((2, 2))
-    lower, upper = np.transpose(pieces)
-    found = []
-    for k in range(2):
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            result: Any = integrate.tanhsinh(lambda x, k=k: integrand(x)[k], lower, upper, rtol=1e-11, maxlevel=9)
         found.append([np.sum(result.integral), np.sum(result.error)])
     return np.array(found)
-
-
-RULES = ((_kronrod, _kronrod_on_many), (_double_exponential, _double_exponential_on_many))
-"""Two unlike rules: on one piece, and on many at once."""
