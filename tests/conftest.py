@@ -2,7 +2,7 @@
 
 QED_LAW_EXAMPLES scales how many examples a law draws (1 by default; 0.1 is quick, 10 is thorough).
 QED_REQUIRE_EXTRAS=1 makes a missing extra an error instead of a reason to skip; .ci/run sets it.
-XLA_FLAGS="" compiles as XLA does by itself; unset, with JAX 0.10, the tests compile in a fifth of the time.
+XLA_FLAGS="" compiles as XLA does by itself; unset, with JAX 0.10, the tests compile without its optimizations.
 """
 
 import gc
@@ -77,7 +77,7 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         gc.enable()
-        gc.freeze()  # and none is searched later, over and over: a tenth of the time of the tests
+        gc.freeze()  # and none is searched later, over and over
         gc.set_threshold(100_000, 20, 50)
 
 

@@ -61,10 +61,11 @@ def test_proved_needs_a_certificate() -> None:
 def test_what_encloses_nothing_is_not_proved(ends) -> None:
     with pytest.raises(ValueError, match="encloses nothing"):
         Answer("a", "PROVED", 1.5, error=Enclosed(*ends), certificate=Certificate())
-    undefined = Answer(
-        "neither a number nor infinite", "PROVED", math.nan, error=Enclosed(*ends[:1] * 2), certificate="c"
-    )
-    assert undefined.proved
+
+
+def test_what_is_undefined_is_proved_with_ends_that_are_none() -> None:
+    ends = Enclosed(math.nan, math.nan)
+    assert Answer("neither a number nor infinite", "PROVED", math.nan, error=ends, certificate=Certificate()).proved
 
 
 def test_unknown_says_what_is_missing() -> None:

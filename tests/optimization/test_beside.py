@@ -44,11 +44,11 @@ def test_a_curvature_that_is_only_rounding_makes_no_minimum():
         assert qed.verdict(lambda x: (x @ (D * x)) / (x @ x), x).kind == "flat_minimum"
 
 
-@pytest.mark.parametrize("bend", [1e-5, 1e-2])  # the bend of 1e-7 is lost in float32
+@pytest.mark.parametrize("bend", [1e-6, 1e-2])
 def test_a_valley_that_bends_a_little_keeps_its_minimum(bend):
     answer = qed.minimize(lambda x: (x @ x - 1) ** 2 + bend * x[1] ** 2, jnp.array([0.3, 0.4]))
     assert answer.reason == "minimum"
-    assert abs(float(answer.x[1])) < 1e-3
+    assert abs(float(answer.x[1])) < 1e-4
 
 
 def test_a_saturated_loss_falls_on_beside_a_parameter_that_is_settled():
