@@ -24,6 +24,8 @@ BOTTOM = 1e30
 """Below minus so many times its value at the start a function has no least value that could be looked for."""
 FEW = 2
 """Along how many axes, and in how many random directions, a jump is looked for where Hessians are dear."""
+HALVINGS, FEWEST = 60, 8
+"""How often an interval with a jump is halved; after fewer, its ends are too near to tell a jump from a slope."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,15 +224,31 @@ def jumped(case: Judged, gain: float, ends: dict[str, Any]) -> Answer[Verdict] |
 
 
 def across_a_jump(case: Judged, move: Array, ends: dict[str, Any]) -> Answer[Verdict] | None:
-    """The answer that f, which may jump, is higher at x - `move`, where the model has its minimum; else None."""
+    """The answer that f, which may jump, jumps up before x - `move`, where the model has its minimum; else None."""
     if not case.objective.cornered:
         return None
     least = case.objective.at(case.bounds.project(case.here.x - move))
-    if not surely_lower(case.objective, case.here, least, 2 * case.noise):
+    rise = least.f - case.here.f
+    if not surely_lower(case.objective, case.here, least, 2 * case.noise) or jump_between(case, least) < 0.5 * rise:
         return None
     away = float(np.linalg.norm(least.x - case.here.x))
     text = f"No minimum: by slopes and curvatures it would lie {away:.2g} away, and f is higher there: it jumps."
     return case.says(Ending.KINK, text, **ends)
+
+
+def jump_between(case: Judged, there: Seen) -> float:
+    """By how much f differs at neighbouring floats between x and `there`; 0 where they are too near to tell that.
+
+    The interval is halved, and the half kept over whose ends f differs more: what stays is a jump, or a slope so steep
+    that the dtype does not tell it from one.
+    """
+    low, high = case.here, there
+    for halvings in range(HALVINGS):
+        middle = case.objective.at(0.5 * (low.x + high.x))
+        if not middle.finite or np.array_equal(middle.x, low.x) or np.array_equal(middle.x, high.x):
+            return abs(high.f - low.f) if halvings >= FEWEST else 0.0
+        low, high = (low, middle) if abs(middle.f - low.f) >= abs(high.f - middle.f) else (middle, high)
+    return abs(high.f - low.f)
 
 
 def around(n: int, random: int, seed: int, axes: int = 20) -> Iterator[Array]:

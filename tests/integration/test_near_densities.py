@@ -15,7 +15,8 @@ C = 1 + 1e-8
 @pytest.fixture(scope="module")
 def quartics():
     """KL of exp(-x^4) and exp(-c x^4), c = 1 + 2^-20."""
-    return qed.kl(from_log_density(lambda x: -(x**4)), from_log_density(lambda x: -(1 + 2.0**-20) * x**4))
+    p, q = from_log_density(lambda x: -(x**4)), from_log_density(lambda x: -(1 + 2.0**-20) * x**4)
+    return qed.kl(p, q, budget=200.0)
 
 
 @pytest.mark.slow
@@ -35,7 +36,7 @@ def test_near_densities_of_the_user_are_told_apart(quartics):
     ],
 )
 def test_near_members_are_told_apart(p, q, truth):
-    answer = qed.kl(p, q)
+    answer = qed.kl(p, q, budget=200.0)
     assert answer.proved and 0 < answer.lower <= truth * (1 + 1e-7) and truth * (1 - 1e-7) <= answer.upper
     assert answer.upper - answer.lower < 1e-4 * truth and answer.check()
 

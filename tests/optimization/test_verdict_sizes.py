@@ -44,6 +44,13 @@ def test_a_minimum_of_the_model_across_a_jump_is_none():
         assert str(qed.minimize(lambda x: jnp.where(x < -1, x**2 - 1, (x - 0.5) ** 2), 0.0).reason) == "minimum"
 
 
+def test_where_newtons_step_overshoots_nothing_jumps():
+    """From 9 Newton's step on (sqrt x - 2)^2 goes to 0, where f is higher; the corner of where is never met."""
+    with jax.enable_x64(True):
+        smooth = qed.verdict(lambda x: (jnp.sqrt(jnp.where(x > -1, x, 0.0)) - 2) ** 2, jnp.asarray(9.0))
+        assert str(smooth.value.kind) == "not_stationary"
+
+
 @pytest.mark.parametrize(
     ("fun", "x", "kind"),
     [
