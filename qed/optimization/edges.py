@@ -1,15 +1,16 @@
 """Why a run halts at a point with a slope: a kink, the edge of where f or its gradient is a number, values in steps.
 
 Down the slope from the point, x - t g/|g|, value and gradient are asked at distances from the smallest that changes x
-up to a thousandth of its size. If they end to be finite there while f has only fallen, that is why no step is taken: f
-is not defined beyond; or f falls on, and its gradient is NaN there, as it is where the branch of a `where` that is not
-taken has no finite derivative (0 times infinity). And where f is made of `round`, `floor` or `sign`, the gradient is 0
-although f falls: a derivative passes none of them. That is so where f, with their values held as they are at the point,
-falls no more.
+up to a thousandth of its size, and on the way to the last step that failed so, up to there. If they end to be finite
+while f has only fallen, as far as its rounding tells, that is why no step is taken: f is not defined beyond; or f falls
+on, and its gradient is NaN there, as it is where the branch of a `where` that is not taken has no finite derivative
+(0 times infinity). And where f is made of `round`, `floor` or `sign`, the gradient is 0 although f falls: a derivative
+passes none of them. That is so where f, with their values held as they are at the point, falls no more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from qed.optimization.held import held
 from qed.optimization.objective import Seen
 from qed.optimization.point import Judged, around, as_tree, units
 from qed.optimization.probing import slope
+from qed.optimization.roundings import lost
 from qed.optimization.running import lower_along
 from qed.optimization.solution import Ending, Verdict
 
@@ -35,40 +37,50 @@ ASKED = 4
 
 
 def at_an_edge(case: Judged) -> Answer[Verdict] | None:
-    """The answer that close by, down the slope, f or its gradient stops being finite; None where they do not."""
-    down = units(case)[:1]
-    if not down or not float(case.here.g @ down[0]) < 0:
-        return None
-    found = _first(case, down[0])
-    if found is None:
-        return None
-    inside, beyond = found
-    away = float(np.abs(beyond.x - case.here.x).max())
-    if np.isfinite(beyond.f):
-        what = "f falls on, and its gradient is not finite" if beyond.f < inside.f else "the gradient is not finite"
-    else:
-        what = f"f has fallen, and its value is {beyond.f}"
-    part = _checked(case, beyond.x)
-    known = [] if part is None else [found.message for found in part.findings if found.code != "QED210"]
-    born = f": {known[0].rstrip('.')}" if known else ""
-    text = f"An edge: {away:.2g} from the point, down its slope of {case.left:.3g}, {what}{born}."
-    parts = () if part is None else (part,)
-    return case.says(Ending.NONFINITE, text, parts=parts, direction=as_tree(case, down[0]))
+    """The answer that f or its gradient stops being finite close by, down the slope or on the way that a run tried."""
+    for unit, farthest, way in _outward(case):
+        found = _first(case, unit, farthest) if float(case.here.g @ unit) < 0 else None
+        if found is None:
+            continue
+        inside, beyond = found
+        away = float(np.abs(beyond.x - case.here.x).max())
+        if np.isfinite(beyond.f):
+            what = "f falls on, and its gradient is not finite" if beyond.f < inside.f else "the gradient is not finite"
+        else:
+            what = f"f has fallen, and its value is {beyond.f}"
+        part = _checked(case, beyond.x)
+        known = [] if part is None else [found.message for found in part.findings if found.code != "QED210"]
+        born = f": {known[0].rstrip('.')}" if known else ""
+        text = f"An edge: {away:.2g} from the point, {way}, {what}{born}."
+        parts = () if part is None else (part,)
+        return case.says(Ending.NONFINITE, text, parts=parts, direction=as_tree(case, unit))
+    return None
 
 
-def _first(case: Judged, unit: Array) -> tuple[Seen, Seen] | None:
-    """The last point down the slope that is finite, and the first that is not; None unless f only falls to there."""
-    size, least = max(1.0, float(np.linalg.norm(case.here.x))), float(np.linalg.norm(case.here.x))
+def _outward(case: Judged) -> Iterator[tuple[Array, float, str]]:
+    """(direction, how far is looked, its name): down the slope; and towards the last point tried that failed."""
+    size = max(1.0, float(np.linalg.norm(case.here.x)))
+    yield from ((unit, FAR * size, f"down its slope of {case.left:.3g}") for unit in units(case)[:1])
+    if case.ended is not None and case.ended.how == "stuck" and case.ended.beyond is not None:
+        move = case.ended.beyond - case.here.x
+        length = float(np.linalg.norm(move))
+        if 0 < length < np.inf:
+            yield move / length, length, "on the way of a step that was tried"
+
+
+def _first(case: Judged, unit: Array, farthest: float) -> tuple[Seen, Seen] | None:
+    """The last point along a direction that is finite, and the first that is not; None unless f only falls to there."""
+    least, noise = float(np.linalg.norm(case.here.x)), 2 * max(case.noise, lost(case.objective, case.here.x))
     t, known = max(case.objective.eps * least, np.finfo(np.float64).tiny), 0.0
     inside, beyond = case.here, None
-    while t <= FAR * size:
+    while t <= farthest:
         seen = case.objective.at(case.bounds.project(case.here.x + t * unit))
         if not seen.finite:
             beyond = seen
             break
-        if seen.f > inside.f:
+        if seen.f > inside.f + noise:
             return None
-        inside, known, t = seen, t, t * FACTOR
+        inside, known, t = seen, t, t * FACTOR if t * FACTOR < farthest or t == farthest else farthest
     if beyond is None:
         return None
     for _ in range(HALVES):
@@ -76,11 +88,11 @@ def _first(case: Judged, unit: Array) -> tuple[Seen, Seen] | None:
         seen = case.objective.at(case.bounds.project(case.here.x + middle * unit))
         if not seen.finite:
             beyond, t = seen, middle
-        elif seen.f > inside.f:
+        elif seen.f > inside.f + noise:
             return None
         else:
             inside, known = seen, middle
-    return inside, beyond
+    return (inside, beyond) if inside.f <= case.here.f + 2 * case.noise else None
 
 
 def _checked(case: Judged, x: Array) -> Answer[Any] | None:

@@ -56,7 +56,7 @@ class Objective:
     """A function that was read, to be evaluated at vectors; counts what it is asked for.
 
     `sizes` are those of the gradient along a run, a number a step; `scatter` is the relative noise of values where a
-    search found it to be more than a few roundings.
+    search found it to be more than a few roundings; `beyond` is the last point asked for that is not finite.
     """
 
     def __init__(self, function: Function) -> None:
@@ -64,6 +64,7 @@ class Objective:
         self.counts = {"values": 0, "hessians": 0, "products": 0}
         self.sizes: list[float] = []
         self.scatter = 0.0
+        self.beyond: Array | None = None
         self.together: Together | None = None
         self._last: tuple[Array, Any] | None = None
         self._products: tuple[Array, Array] = (np.zeros(0), np.zeros((0, 0)))
@@ -113,6 +114,12 @@ class Objective:
 
         An `owned` vector is nobody else's: where nothing is rounded it is the point itself, without a copy.
         """
+        seen = self._at(x, owned)
+        if not seen.finite:
+            self.beyond = seen.x
+        return seen
+
+    def _at(self, x: Array, owned: bool) -> Seen:
         self.counts["values"] += 1
         arrays = cut(x, self.function.parameters, copy=False)
         if self.together is not None:

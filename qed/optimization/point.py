@@ -11,6 +11,7 @@ import numpy as np
 from qed.answer import Answer, Missing, Reason
 from qed.calculus.shares import shares
 from qed.findings import Finding, Level
+from qed.graph.splice import splice
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen, Wide
 from qed.optimization.probing import Slope, ray, slope
@@ -24,6 +25,8 @@ BOTTOM = 1e30
 """Below minus so many times its value at the start a function has no least value that could be looked for."""
 FEW = 2
 """Along how many axes, and in how many random directions, a jump is looked for where Hessians are dear."""
+ARRAYS, LAYERS = 100, 4
+"""Of how many arrays at most those that are read last are moved alone, and how many of these at most."""
 HALVINGS, FEWEST = 60, 8
 """How often an interval with a jump is halved; after fewer, its ends are too near to tell a jump from a slope."""
 
@@ -113,9 +116,10 @@ def fall_for_ever(case: Judged, at: Seen, directions: list[Array]) -> Answer[Ver
                 f"to {found.value:.6g} at {found.distance:.3g}{balls}."
             )
             return case.says(Ending.UNBOUNDED_BELOW, text, direction=as_tree(case, direction))
+        which = f" ({case.named(direction)})" if len(at.x) > 1 else ""
         text = (
-            f"No minimum is attained as far as was looked: along a ray f falls on, by {told}, "
-            f"towards {found.value:.6g}."
+            f"No minimum is attained as far as was looked: along a ray{which} f falls on, by {told}, "
+            f"towards {found.value + 0.0:.6g}."
         )
         return case.says(Ending.INFIMUM_NOT_ATTAINED, text, direction=as_tree(case, direction))
     return None
@@ -288,8 +292,12 @@ def falls(case: Judged, directions: list[Array]) -> bool:
 
 
 def ways(case: Judged, found: tuple[Array, Array] | None) -> list[Array]:
-    """Directions along which f may fall for ever: of the point, the slope, the run, and the least curvature."""
-    tried = [case.here.x, -case.here.g]
+    """Directions along which f may fall for ever: of the point, the slope, the run, and the least curvature.
+
+    And the point with only those parameters kept that the program reads last: as they grow, so do the scores of a
+    network that tells all classes apart, and its loss falls for ever.
+    """
+    tried = [case.here.x, *_last_read(case), -case.here.g]
     if case.start is not None:
         tried.append(case.here.x - case.start.x)
     if found is not None and len(found[0]):
@@ -299,6 +307,23 @@ def ways(case: Judged, found: tuple[Array, Array] | None) -> list[Array]:
             tried.append(-found[1] @ ((found[1].T @ case.here.g) / found[0]))
     sizes = [float(np.linalg.norm(w)) for w in tried]
     return [w / size for w, size in zip(tried, sizes, strict=True) if 0 < size < np.inf]
+
+
+def _last_read(case: Judged) -> list[Array]:
+    """x with all but the arrays zeroed that the program reads last: the last, the last two, and so on."""
+    traced = case.objective.function.traced
+    sizes = [part.size for part in case.objective.function.parameters]
+    if not 1 < len(sizes) <= ARRAYS:
+        return []
+    graph = splice(traced.graph)
+    place = {graph.inputs[i]: k for k, i in enumerate(traced.free)}
+    read = dict.fromkeys(place[a] for e in graph.equations for a in e.inputs if a in place)
+    offsets = np.cumsum([0, *sizes])
+    kept, found = np.zeros(len(case.here.x)), []
+    for k in list(read)[:0:-1][:LAYERS]:
+        kept[offsets[k] : offsets[k + 1]] = case.here.x[offsets[k] : offsets[k + 1]]
+        found.append(kept.copy())
+    return found
 
 
 def singular(case: Judged, values: Array, vectors: Array) -> str | None:

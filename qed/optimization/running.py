@@ -42,12 +42,16 @@ FAR = 1e10
 
 @dataclass(frozen=True, eq=False)
 class Ended:
-    """Where a run ended, and how: 'stationary', 'stuck', 'bottom', 'slow', 'budget', 'away' or 'diverged'."""
+    """Where a run ended, and how: 'stationary', 'stuck', 'bottom', 'slow', 'budget', 'away' or 'diverged'.
+
+    `beyond` is the last point that was tried at which f or its gradient is not finite, if there was one.
+    """
 
     here: Seen
     how: str
     steps: int
     escapes: int
+    beyond: Array | None = None
 
 
 def small(objective: Objective, bounds: Bounds, here: Seen, tol: float) -> bool:
@@ -69,7 +73,7 @@ def run(objective: Objective, start: Seen, bounds: Bounds, method: str, tol: flo
         tol: for the largest part of the projected gradient.
         most: steps.
     """
-    here, steps, escapes = start, 0, 0
+    here, steps, escapes, objective.beyond = start, 0, 0, None
     descend = {"newton": _by_newton, "heavy-ball": _by_momentum, "nesterov": _by_momentum}.get(method, _by_search)
     while True:
         here, how, taken = descend(objective, here, bounds, method, tol, most - steps)
@@ -80,10 +84,10 @@ def run(objective: Objective, start: Seen, bounds: Bounds, method: str, tol: flo
             if there.finite and there.f < here.f:
                 here, how = there, "stuck" if other == "budget" and steps < most else other
         if how not in ("stationary", "stuck") or escapes >= 20:
-            return Ended(here, how, steps, escapes)
+            return Ended(here, how, steps, escapes, objective.beyond)
         lower = escape(objective, here, bounds)
         if lower is None:
-            return Ended(here, how, steps, escapes)
+            return Ended(here, how, steps, escapes, objective.beyond)
         here, escapes, steps = lower, escapes + 1, steps + 1
 
 

@@ -60,3 +60,29 @@ def test_steps_are_blamed_only_where_f_falls_by_them():
 )
 def test_a_barrier_beyond_a_spent_budget_is_no_fall_for_ever(edge):
     assert qed.minimize(lambda x: edge(x) - x, 0.0, max_steps=5).reason == "budget_spent"
+
+
+def test_a_run_that_creeps_along_an_edge_is_told_where_the_value_is_nan():
+    """A network that fits its labels: float32's 1 - sigmoid(z) is 0 from z = 17 on, and values beside it scatter."""
+    rng = np.random.default_rng(3)
+    x = jnp.asarray(rng.normal(size=(30, 2)), jnp.float32)
+    y = jnp.where(x[:, 0] * x[:, 1] > 0, 1.0, 0.0)
+
+    def loss(p):
+        q = jax.nn.sigmoid(jnp.tanh(x @ p["W"] + p["b"]) @ p["v"])
+        return jnp.mean(-(y * jnp.log(q) + (1 - y) * jnp.log(1 - q)))
+
+    w, v = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((2, 5), (5,)))
+    answer = qed.minimize(loss, {"W": w, "b": jnp.zeros(5), "v": v}, tol=1e-6)
+    assert answer.reason == "nonfinite" and "nan" in answer.headline and "log at 0" in answer.headline
+
+
+def test_scores_that_grow_for_ever_are_told_by_the_layer_that_is_read_last():
+    """All parameters together, twice as large, tell the classes apart no more: tanh(0.6 x) is near 1 for all x."""
+    x, sign = jnp.asarray([1.0, 3.0, 1.2, 2.5]), jnp.asarray([-1.0, 1.0, -1.0, 1.0])
+
+    def loss(p):
+        return jnp.mean(jax.nn.softplus(-sign * (p["v"] * jnp.tanh(p["w"] * x) + p["c"])))
+
+    answer = qed.verdict(loss, {"c": jnp.asarray(-20.0), "v": jnp.asarray(40.0), "w": jnp.asarray(0.3)})
+    assert answer.kind == "infimum_not_attained" and "(80% p['v'], 20% p['c'])" in answer.headline
