@@ -27,25 +27,33 @@ LEAST, SLACK = 3, 0.25
 """How many distances have to show the fall, and by how much its power may differ between them."""
 
 
-def falls_across(case: Judged, flats: list[Array]) -> bool:
-    """Whether f falls as a power of the distance on a curve beside one of some flat directions."""
+def falls_across(case: Judged, flats: list[Array]) -> Array | None:
+    """The one of some flat directions, to one side, beside which f falls on a curve as a power of the distance."""
     if len(case.here.x) > LARGEST or case.objective.dear:
-        return False
+        return None
     found = curvatures(case.objective, case.here, case.bounds)
     if found is None or not len(found[0]):
-        return False
+        return None
     values, vectors = found
     stiff = np.abs(values) > max(1e-10, case.rounding(len(values))) * float(np.abs(values).max(initial=0.0))
     if np.any(values[stiff] < 0) or np.all(stiff) or not np.any(stiff):
-        return False
+        return None
     bend, across = values[stiff], vectors[:, stiff]
-    return any(_falls(case, sign * v, bend, across) for v in flats[:FLAT] for sign in (1.0, -1.0))
+    sides = (sign * v for v in flats[:FLAT] for sign in (1.0, -1.0))
+    return next((v for v in sides if _falls(case, v, bend, across)), None)
 
 
-def falls_along(case: Judged, flats: list[Array]) -> bool:
-    """Whether f falls along a flat direction itself, from the point on: a fall that begins far away does not count."""
+def falls_along(case: Judged, flats: list[Array]) -> Array | None:
+    """The flat direction along which f falls, from the point on: a fall that begins far away does not count."""
     none = np.zeros((len(case.here.x), 0))
-    return any(_falls(case, sign * v, np.zeros(0), none) for v in flats for sign in (1.0, -1.0))
+    sides = (sign * v for v in flats for sign in (1.0, -1.0))
+    return next((v for v in sides if _falls(case, v, np.zeros(0), none)), None)
+
+
+def falling(case: Judged, flats: list[Array]) -> Array | None:
+    """A flat direction along which f falls, or beside which it does; None where neither is seen."""
+    along = falls_along(case, flats)
+    return falls_across(case, flats) if along is None else along
 
 
 def _falls(case: Judged, v: Array, bend: Array, across: Array) -> bool:

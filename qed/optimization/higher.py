@@ -16,8 +16,9 @@ from qed.answer import Answer
 from qed.certificates.flat_direction import FlatDirection
 from qed.certificates.overall_point import OverallPoint
 from qed.findings import Finding
+from qed.optimization.across import falling
 from qed.optimization.edges import is_step
-from qed.optimization.point import Judged, fall_for_ever, ways
+from qed.optimization.point import Judged, as_tree, fall_for_ever, ways
 from qed.optimization.roundings import lost
 from qed.optimization.running import curvatures
 from qed.optimization.solution import Ending, Verdict
@@ -48,7 +49,8 @@ def by_higher(case: Judged, part: Answer[Any], nature: str, flats: list[Array]) 
             return None
         kind, sure = (Ending.SADDLE if higher else Ending.MAXIMUM), " as far as was looked"
     value: Any = part.value
-    way = value.directions[0].vector if flats else None
+    down = falling(case, flats) if kind is Ending.SADDLE else None
+    way = as_tree(case, down) if down is not None else value.directions[0].vector if flats else None
     made = part.certificate
     flat = made.inner()[0] if isinstance(made, OverallPoint) else made
     order = flat.order if isinstance(flat, FlatDirection) else 0

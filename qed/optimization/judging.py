@@ -23,7 +23,8 @@ from qed.calculus.points.overall import WORK
 from qed.certificates.overall_point import OverallPoint
 from qed.errors import QedError
 from qed.graph.trace import is_float
-from qed.optimization.across import falls_across, falls_along
+from qed.optimization.across import falling, falls_across, falls_along
+from qed.optimization.attained import unless_attained
 from qed.optimization.beside import beside, placed_from
 from qed.optimization.bottom import at_the_bottom
 from qed.optimization.bounds import Bounds
@@ -48,6 +49,7 @@ from qed.optimization.point import (
     falls,
     falls_in_float64,
     jumped,
+    lower_in_float64,
     runs_off,
     singular,
     turned,
@@ -123,6 +125,11 @@ def _judged(
 ) -> Answer[Verdict]:
     rough = objective.noise(here.f) if np.isfinite(here.f) else float("nan")
     case = Judged(objective, here, bounds, asked, ended, start, rough, seed)
+    return unless_attained(case, _told(case))
+
+
+def _told(case: Judged) -> Answer[Verdict]:
+    objective, here, bounds, ended, start = case.objective, case.here, case.bounds, case.ended, case.start
     if (bottomless(case) or (ended is not None and ended.how == "away")) and not turned(case):
         return _fell(case)
     if not here.finite:
@@ -244,21 +251,25 @@ def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         found = fall_for_ever(case, case.here, ways(case, None)) if found is None else found
         if found is not None:
             return found
-    curved = nature == "neither" or (not nature and not point.moving and falls_across(case, flats))
+    beside_it = falls_across(case, flats) if not nature and not point.moving else None
+    curved = nature == "neither" or beside_it is not None
     steps = in_steps(case, flats) if nature in ("", "neither") else None
     if steps is not None:
         return steps
-    if curved or (not nature and falls_along(case, flats)):
+    along_it = falls_along(case, flats) if nature in ("", "neither") else None
+    if curved or along_it is not None:
         along = "on a curve beside" if curved else "along"
+        way = next((v for v in (along_it, beside_it, *flats) if v is not None), None)
         many = f"{len(flats)} directions do not bend, and {along} one of them"
         text = f"Not a minimum: {many if len(flats) != 1 else f'one direction does not bend, and {along} it'} f falls."
-        return case.says(Ending.SADDLE, text, parts=(part,), direction=point.directions[0].vector if flats else None)
+        return case.says(Ending.SADDLE, text, parts=(part,), direction=None if way is None else as_tree(case, way))
     if nature == "maximum":
         return case.says(Ending.MAXIMUM, "A maximum, by derivatives of higher order.", parts=(part,))
     names = "; ".join(d.named() for d in point.directions[:3])
     if nature != "minimum":
         away = falls_in_float64(case, flats)
         away = saturated(case, flats) if away is None else away
+        away = lower_in_float64(case) if away is None else away
         away = jumped(case, 0.0, {}) if away is None else away
         if away is not None:
             return away
@@ -288,7 +299,7 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     zero = max(1e-10, case.rounding(len(values)))
     if abs(values[0]) <= zero * max(1.0, abs(values[-1])):
         away = falls_in_float64(case, ways(case, found))
-        away = saturated(case, [vectors[:, 0]]) if away is None else away
+        away = saturated(case, [vectors[:, 0], *ways(case, found)[-1:]]) if away is None else away
         if away is not None:
             return away
     ends = {"lowest": float(values[0]), "highest": float(values[-1])}
@@ -334,7 +345,8 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         return scaled
     flat = singular(case, values, vectors)
     if flat is not None:
-        return case.says(Ending.FLAT_MINIMUM, flat, **dict[str, Any](ends))
+        lower = lower_in_float64(case)
+        return case.says(Ending.FLAT_MINIMUM, flat, **dict[str, Any](ends)) if lower is None else lower
     bottom = at_the_bottom(case)
     if bottom is not None:
         return bottom
@@ -390,9 +402,9 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
                 if part.value is not None and part.value.kind == "degenerate":
                     return _degenerate(case, part)
             flats = list(vectors.T[np.abs(values) <= zero])
-            if falls_across(case, flats) or falls_along(case, flats):
+            if (way := falling(case, flats)) is not None:
                 text = f"Not a minimum: {of_bounds(count)}f falls along a direction that does not bend, or beside it."
-                return case.says(Ending.SADDLE, text, direction=as_tree(case, flats[0]), **dict[str, Any](ends))
+                return case.says(Ending.SADDLE, text, direction=as_tree(case, way), **dict[str, Any](ends))
             if level:
                 text = (
                     f"A flat minimum as far as was looked: {of_bounds(count)}along some direction "

@@ -31,7 +31,7 @@ from qed.optimization.everywhere import MINIMA
 from qed.optimization.judging import judged
 from qed.optimization.methods import named, seen
 from qed.optimization.objective import Objective, Seen
-from qed.optimization.portfolio import by_gradients, elsewhere, farther, solve
+from qed.optimization.portfolio import CHEAP, FEW, by_gradients, elsewhere, farther, solve
 from qed.optimization.repeatable import called_back, check_repeatable, check_same
 from qed.optimization.running import Ended, run
 from qed.optimization.second_order import held_as
@@ -179,6 +179,10 @@ def minimize(
         best, answer, told = _decided(objective, start, box, tol, (best, answer), ask)
         runs, notes = [best], (*notes, *told)
         sizes.setdefault(id(best), objective.sizes)
+    if own and starts == 1 and answer.value is not None and answer.value.below is not None:
+        best, answer, told = _lower(objective, box, tol, (best, answer), ask)
+        runs, notes = [best], (*notes, *told)
+        sizes.setdefault(id(best), objective.sizes)
     counts = {**objective.counts, "steps": best.steps}
     here = best.here
     point = objective.tree(x0, here.x)
@@ -243,6 +247,22 @@ def _decided(
     if lower is None:
         return end, answer, words
     return lower[0], ask(lower[0]), (*words, *lower[1])
+
+
+def _lower(
+    objective: Objective, box: Bounds, tol: float, first: tuple[Ended, Answer[Verdict]], ask: Callable[..., Any]
+) -> tuple[Ended, Answer[Verdict], tuple[Reason, ...]]:
+    """Where Newton's method leads from a minimum that the verdict on the end of a run saw elsewhere."""
+    end, answer = first
+    assert answer.value is not None
+    objective.sizes = []
+    seen = objective.at(flatten([leaf for leaf in jax.tree.leaves(answer.value.below) if is_float(leaf)]))
+    on = run(objective, seen, box, "newton", tol, CHEAP * FEW)
+    if not (on.here.finite and on.here.f <= end.here.f):
+        return end, answer, ()
+    text = f"newton's steps led along a fall that goes on for ever; f is lower elsewhere, {on.here.f:.8g}"
+    on = replace(on, steps=end.steps + on.steps)
+    return on, ask(on), (Reason("a minimum elsewhere", text=text, role="method"),)
 
 
 def _prices(fun: Callable[..., Any], point: Any, args: tuple[Any, ...], bounds: Any) -> Answer[Any]:

@@ -168,6 +168,29 @@ def falls_in_float64(case: Judged, directions: list[Array]) -> Answer[Verdict] |
     return case.says(found.value.kind, text, direction=found.value.direction)
 
 
+def lower_in_float64(case: Judged) -> Answer[Verdict] | None:
+    """The answer that f is lower in float64 far down its slope there, at each of some distances; None where not."""
+    wide = Wide.of(case.objective)
+    try:
+        here = None if wide is None else wide.at(case.here.x)
+    except TypeError:  # of a program whose numbers are of several dtypes
+        return None
+    if wide is None or here is None or not here.finite or not np.any(here.g):
+        return None
+    size, unit = max(1.0, float(np.linalg.norm(here.x))), -here.g / float(np.linalg.norm(here.g))
+    values = [here.f]
+    for share in (0.125, 0.25, 0.5):
+        there = wide.at(case.bounds.project(here.x + share * size * unit))
+        if not there.finite or there.f > values[-1] - 2 * wide.noise(max(abs(here.f), abs(there.f))):
+            return None
+        values.append(there.f)
+    text = (
+        f"Not a minimum: in float64 f falls down its slope, by {values[0] - values[-1]:.2g} over {0.5 * size:.3g}; "
+        f"in {case.objective.function.dtype} the point looks flat."
+    )
+    return case.says(Ending.NOT_STATIONARY, text, direction=as_tree(case, unit))
+
+
 def explained(case: Judged, found: Slope, unit: Array) -> bool:
     """Whether that values and gradient disagree lies in the dtype: a slope underflows, or in float64 they agree."""
     if max(abs(found.observed), abs(found.promised)) <= case.objective.underflow:
@@ -303,8 +326,9 @@ def ways(case: Judged, found: tuple[Array, Array] | None) -> list[Array]:
     if found is not None and len(found[0]):
         lowest = found[1][:, 0]
         tried.append(lowest if float(case.here.g @ lowest) < 0 else -lowest)
-        if found[0][0] > 0:
-            tried.append(-found[1] @ ((found[1].T @ case.here.g) / found[0]))
+        bends = found[0] > max(1e-10, case.rounding(len(found[0]))) * abs(float(found[0][-1]))
+        if np.any(bends):
+            tried.append(-found[1][:, bends] @ ((found[1][:, bends].T @ case.here.g) / found[0][bends]))
     sizes = [float(np.linalg.norm(w)) for w in tried]
     return [w / size for w, size in zip(tried, sizes, strict=True) if 0 < size < np.inf]
 

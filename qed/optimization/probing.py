@@ -170,13 +170,26 @@ def _ends(objective: Objective, here: Seen, direction: Array, distance: float, l
     """Whether f falls by less than `least` over one more doubling, eps^-1/4 or eps^-1/2 times as far on.
 
     A bowl may be far away, and a value may be cut off far down. What is not finite there says nothing. No farther than
-    that: a direction is rounded, and one along which a square stays 0 leaves it in the end.
+    that where the direction is rounded: one along which a square stays 0 leaves it in the end. A direction of short
+    numbers is no other in floats, and along it all doublings are looked at, as far as f is finite.
     """
     for power in (0.25, 0.5):
         at = distance * objective.eps**-power
         near, far = (objective.at(here.x + t * direction).f for t in (at, 2 * at))
         if np.isfinite(near) and np.isfinite(far) and near - far < least:
             return True
+    unit = direction / float(np.abs(direction).max())
+    short = np.round(8 * unit) / 8
+    if np.abs(short - unit).max() > 8 * np.finfo(np.float64).eps:
+        return False
+    t = 2.0 ** np.ceil(np.log2(distance))
+    near = objective.at(here.x + t * short).f
+    while np.isfinite(near) and t < 1e300:
+        t *= 2.0
+        far = objective.at(here.x + t * short).f
+        if far == np.inf or near - far < least:
+            return True
+        near = far
     return False
 
 

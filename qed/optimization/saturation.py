@@ -19,7 +19,8 @@ from qed.optimization.solution import Ending, Verdict
 from qed.standing import Standing
 
 Array = np.ndarray
-DOUBLINGS = 7
+DOUBLINGS, BEYOND = 7, 16
+"""Over how many doublings of a distance slopes are asked, and over how many of its quadruplings beyond."""
 MORE = 3.0
 """How many digits larger its fall along a ray is to be than what a step across it brings."""
 BENT = 1e-9
@@ -43,17 +44,17 @@ def saturated(case: Judged, flats: list[Array]) -> Answer[Verdict] | None:
         told = slope_sign(objective, here.x, way)
         if told is not None:
             ways.append(-told[0] * way)
-    for way in ways:
-        found = _for_ever(case, way)
+    size = max(1.0, float(np.linalg.norm(here.x)))
+    for way, first in ((way, first) for first in {size / 8: 0, 1 / 8: 0} for way in ways):
+        found = _for_ever(case, way, first)
         if found is not None:
             return found
     hidden = hidden_gradient(objective, here)
     return None if hidden is None else _lower(case, hidden)
 
 
-def _for_ever(case: Judged, way: Array) -> Answer[Verdict] | None:
-    """Whether along a ray the slopes stay negative, and fade faster than the distance grows."""
-    t = max(1.0, float(np.linalg.norm(case.here.x))) / 8
+def _for_ever(case: Judged, way: Array, t: float) -> Answer[Verdict] | None:
+    """Whether along a ray, from a distance t on, the slopes stay negative and fade faster than the distance grows."""
     logs, distances = [], []
     for k in range(DOUBLINGS):
         told = slope_sign(case.objective, case.here.x + (t if k else 0.0) * way, way)
@@ -64,7 +65,7 @@ def _for_ever(case: Judged, way: Array) -> Answer[Verdict] | None:
         t *= 2 if k else 1
     if not logs[-1] + math.log10(distances[-1]) < logs[1] + math.log10(distances[1]) - 0.3:
         return None
-    if not _more_than_bent(case, way, logs, distances):
+    if not _more_than_bent(case, way, logs, distances) or _rises_beyond(case, way, distances[-1]):
         return None
     text = (
         "No minimum is attained as far as was looked: f is saturated. Along a ray it falls on, with a slope of "
@@ -72,6 +73,15 @@ def _for_ever(case: Judged, way: Array) -> Answer[Verdict] | None:
         f"{case.objective.function.dtype} do not show."
     )
     return case.says(Ending.INFIMUM_NOT_ATTAINED, text, _seen(logs[0]), direction=as_tree(case, way))
+
+
+def _rises_beyond(case: Judged, way: Array, distance: float) -> bool:
+    """Whether farther on along a ray a slope is certainly positive: the fall has an end there."""
+    for k in range(1, BEYOND):
+        told = slope_sign(case.objective, case.here.x + distance * 4.0**k * way, way)
+        if told is not None and told[0] > 0:
+            return True
+    return False
 
 
 def _more_than_bent(case: Judged, way: Array, logs: list[float], distances: list[float]) -> bool:

@@ -1,0 +1,86 @@
+"""That no minimum is attained, or that f falls for ever, is not said of functions that have a minimum elsewhere."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+
+ELSEWHERE = {
+    "a dip ahead": (lambda x: 1 / (2 + x**2) - jnp.exp(-((x - 37.0) ** 2)), 1.0, 37.0),
+    "a dip behind": (lambda x: jnp.exp(-x) - 2e9 * jnp.exp(-4 * (x + 20.0) ** 2), 1.0, -20.0),
+    "a narrow dip far out": (lambda x: 1 / (1 + x**2) - jnp.exp(-9 * (x - 4321.0) ** 2), 1.0, 4321.0),
+    "a zero near the origin": (lambda x: (x - 0.4) ** 2 / (1 + x**4), 3.5, 0.4),
+    "in the plane": (lambda x: 1 / (1 + x[0] ** 2) + x[1] ** 2 - 2 * jnp.exp(-((x[0] + 15) ** 2)), [1.0, 0.5], -15.0),
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_minimum_elsewhere_is_seen_and_the_run_goes_on_there(name):
+    fun, x, where = ELSEWHERE[name]
+    asked = qed.verdict(fun, jnp.asarray(x))
+    assert asked.value.kind == "not_stationary"
+    answer = qed.minimize(fun, jnp.asarray(x))
+    assert answer.reason == "minimum" and np.ravel(answer.x)[0] == pytest.approx(where, abs=5e-2)
+
+
+def test_a_verdict_names_the_minimum_that_it_saw():
+    found = qed.verdict(lambda x: 1 / (2 + x**2) - jnp.exp(-((x - 37.0) ** 2)), 1.0)
+    assert float(found.value.below) == pytest.approx(37.0, abs=1e-3)
+    assert "attained elsewhere" in found.headline
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: 1 / (3 + x**2),
+        lambda x: jnp.exp(-0.02 * x) - 0.1 * jnp.exp(-((x - 5) ** 2)),  # a local minimum above the infimum
+        lambda x: jnp.logaddexp(0.0, -3 * x),
+    ],
+)
+def test_an_infimum_that_nothing_attains_stays_one(fun):
+    assert qed.minimize(fun, 1.0).reason == "infimum_not_attained"
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: -(x**2) + 1e-36 * x**4,
+        lambda x: -x + jnp.exp(1e-11 * x),
+        lambda x: -jnp.log(2 + x**2) + 1e-28 * x**2,
+    ],
+)
+def test_a_wall_far_away_ends_a_fall(fun):
+    assert qed.verdict(fun, 1.5).value.kind != "unbounded_below"
+
+
+def test_a_fall_that_its_dtype_hides_is_no_flat_minimum():
+    answer = qed.minimize(lambda x: jnp.sqrt(4 + x**2) - x, jnp.float32(1.0))
+    assert answer.reason not in ("minimum", "flat_minimum")
+
+
+def test_along_a_rounded_direction_a_fall_is_still_seen():
+    fun = lambda x: -jnp.sqrt(1 + (x[0] + 2 * x[1]) ** 2) + (2 * x[0] - x[1]) ** 2  # noqa: E731
+    assert qed.minimize(fun, jnp.array([1.0, 0.3])).reason == "unbounded_below"
+
+
+def test_a_wall_behind_a_saturated_fall_is_seen():
+    assert qed.minimize(lambda x: -jnp.tanh(x) + 1e-20 * x**2, 1.0).reason != "infimum_not_attained"
+
+
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("power", [3, 5])
+def test_the_direction_of_a_saddle_on_a_face_is_one_along_which_f_falls(k, power):
+    other = 3 - k
+    box = jnp.array([0.0, -1.0, -1.0]), jnp.ones(3)
+    fun = lambda x: x[0] + x[k] ** power + x[other] ** 4  # noqa: E731
+    found = qed.verdict(fun, jnp.zeros(3), bounds=box)
+    assert found.value.kind == "saddle"
+    assert fun(0.1 * jnp.asarray(found.value.direction)) < 0
+
+
+def test_the_direction_of_a_flat_saddle_is_one_along_which_f_falls():
+    fun = lambda x: x[0] ** 4 + 2 * x[1] ** 4 - x[2] ** 6  # noqa: E731
+    found = qed.verdict(fun, jnp.zeros(3))
+    assert found.value.kind == "saddle"
+    assert fun(0.2 * jnp.asarray(found.value.direction)) < 0
