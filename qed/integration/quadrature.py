@@ -70,6 +70,8 @@ def vectorised(traced: Traced, output: int) -> Callable[[Any], Array]:
     def evaluate(x: Any) -> Array:
         with jax.enable_x64(True):
             flat = np.asarray(x, np.float64)
+            if not flat.size:
+                return flat  # at no other number than those given: a loop may not end there
             size = 1 << max(4, int(flat.size - 1).bit_length())
             padded = np.resize(flat.ravel(), size)  # few sizes, few compilations
             return np.asarray(call(padded), np.float64)[: flat.size].reshape(flat.shape)

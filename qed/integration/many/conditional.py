@@ -21,6 +21,7 @@ from qed.certificates.separable import ZERO, number
 from qed.domains.separated import separated
 from qed.errors import CertificateError, QedError
 from qed.graph.walk import TooLong
+from qed.integration.many.constants import room, rounded, with_room
 from qed.integration.many.laws import named
 from qed.integration.many.separable import alike
 from qed.integration.many.subject import Question
@@ -54,14 +55,14 @@ def by_conditionals(question: Question) -> Answer[float] | None:
         pieces.append((i, json.dumps(found.to_json())))
     try:
         made = Conditional.made(subject, traced, laws=given, pieces=tuple(pieces), lower=0.0, upper=0.0)
-        lower, upper = made.enclosed(traced, verified=True)
+        lower, upper = with_room(question, traced, *made.enclosed(traced, verified=True))
         certificate = Conditional.made(
             subject, traced, laws=given, pieces=tuple(pieces), lower=lower, upper=upper
         )  # fmt: skip
         certificate.verify()
     except CertificateError:
         return None
-    return _told(question, certificate, len(left.gone))
+    return _told(question, certificate, len(left.gone), room(question, traced, lower / 2 + upper / 2))
 
 
 def _on_line(one: Any, measure: Measure, law: Law, budget: float) -> LogMass | None:
@@ -79,13 +80,13 @@ def _on_line(one: Any, measure: Measure, law: Law, budget: float) -> LogMass | N
     return answer.certificate if good and isinstance(answer.certificate, LogMass) else None
 
 
-def _told(question: Question, certificate: Conditional, count: int) -> Answer[float]:
+def _told(question: Question, certificate: Conditional, count: int, half: float) -> Answer[float]:
     """The answer of a proof."""
     lower, upper = certificate.lower, certificate.upper
     left = len(certificate.laws) - count
     counted = f"{count} normal coordinate{'' if count == 1 else 's'}"
     rest = f", {left} integral{'' if left == 1 else 's'} on the line" if left else ""
-    rule = f"normal given the others: {counted} in closed form{rest}"
+    rule = rounded(f"normal given the others: {counted} in closed form{rest}", half)
     return Answer(
         question.claim(f"has its logarithm in [{lower!r}, {upper!r}]"),
         Standing.PROVED,

@@ -12,6 +12,7 @@ from typing import Any
 
 from qed.answer import Answer, Measured, Missing, Reason
 from qed.integration.many.conditional import by_conditionals
+from qed.integration.many.constants import room
 from qed.integration.many.proof import Proved, by_boxes, told
 from qed.integration.many.sampling import Sampled, sampled
 from qed.integration.many.sections import by_sections
@@ -65,6 +66,8 @@ def _answer(question: Question) -> Answer[float]:
     if isinstance(sections, Answer):
         return sections
     found = sampled(question)
+    if found.value is not None:
+        found = replace(found, error=max(found.error, room(question, question.subject.traced(), found.value)))
     if sections:
         found = replace(found, problem=sections)
     if proved.certificate is None:

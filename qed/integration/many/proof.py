@@ -15,6 +15,7 @@ from qed.errors import CertificateError
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.many.boxes import Search
+from qed.integration.many.constants import with_room
 from qed.integration.many.subject import Question
 from qed.integration.words import within
 from qed.standing import Standing
@@ -84,6 +85,7 @@ def by_boxes(question: Question) -> Proved:
     ends = found.lower * float(density), found.upper * float(density)
     if not question.logarithm and not (lower <= ends[1] and ends[0] <= upper):
         return Proved(None, "two enclosures of it do not meet")
+    lower, upper = with_room(question, traced, lower, upper)
     return Proved(BoxIntegral.on_box(subject, ([low], [high]), **_content(first), lower=lower, upper=upper))
 
 

@@ -23,6 +23,7 @@ from qed.certificates.separable import UNIT, ZERO, Separable, measure_of, number
 from qed.domains.separated import One, Sum, TooWide, by_coordinate, separated
 from qed.errors import CertificateError, QedError
 from qed.graph.walk import TooLong
+from qed.integration.many.constants import room, rounded, with_room
 from qed.integration.many.modes import batched
 from qed.integration.many.subject import Question
 from qed.integration.measure import Measure
@@ -145,7 +146,7 @@ def _certified(
         upper=0.0,
     )
     try:
-        lower, upper = made.enclosed(traced, verified=True)
+        lower, upper = with_room(question, traced, *made.enclosed(traced, verified=True))
         certificate = Separable.made(
             subject, traced, measures=made.measures, pieces=made.pieces, logarithm=question.logarithm, lower=lower,
             upper=upper,
@@ -154,7 +155,8 @@ def _certified(
     except CertificateError as error:
         return Apart(None, str(error))
     counted = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((terms, "term"), (len(pieces), "integral"))]
-    return Apart(certificate, "", f"{', '.join(counted)} on the line")
+    text = f"{', '.join(counted)} on the line"
+    return Apart(certificate, "", rounded(text, room(question, traced, lower / 2 + upper / 2)))
 
 
 def alike(question: Question, form: Sum) -> bool:

@@ -13,14 +13,16 @@ from typing import Any
 
 import jax
 
-from qed.answer import Answer, Reason
+from qed.answer import Answer, Enclosed, Reason
 from qed.certificates.expectation import Expectation
 from qed.certificates.sum_of_normals import Form, Law, SumOfNormals, behind, form_of, moments, on_the_line
 from qed.errors import CertificateError, QedError
 from qed.graph.walk import TooLong
 from qed.integration.combining import from_log_density
+from qed.integration.many.constants import room, rounded, with_room
 from qed.integration.many.subject import Question
 from qed.integration.measure import Measure
+from qed.integration.words import within
 from qed.standing import Standing
 
 PLACES = 64
@@ -89,6 +91,9 @@ def _answer(
     lower, upper = found.certificate.lower, found.certificate.upper
     if not lower <= upper:
         return None
+    traced = question.subject.traced()
+    half = room(question, traced, lower / 2 + upper / 2)
+    lower, upper = with_room(question, traced, lower, upper)
     try:
         certificate = SumOfNormals.made(
             question.subject, laws=laws, equation=place, scale=scale, piece=json.dumps(found.certificate.to_json()),
@@ -103,7 +108,8 @@ def _answer(
         claim=question.claim(says),
         seal=None,
         certificate=certificate,
-        reasons=(Reason(RULE, FORMULA, standing=Standing.PROVED, text=RULE), *found.reasons),
-        headline=found.headline,
+        error=Enclosed(lower, upper),
+        reasons=(Reason(RULE, FORMULA, standing=Standing.PROVED, text=rounded(RULE, half)), *found.reasons),
+        headline=f"{question.noun} is {within(lower, upper)}." if half else found.headline,
         subject=question.function.title(),
     )
