@@ -54,4 +54,11 @@ def is_mild(log: Logarithm, node: Node) -> bool:
     return False
 
 
-__all__ = ["at_most_one", "is_mild"]
+def divides(form: Form) -> bool:
+    """Whether a form is of a number over something."""
+    numbers = [t.node.operation == "log" and number_of(t.node.children[0]) is not None for t in form.terms]
+    moving = [term.coefficient for term, number in zip(form.terms, numbers, strict=True) if not number]
+    return max(moving, default=1.0) <= 0
+
+
+__all__ = ["at_most_one", "divides", "is_mild"]

@@ -7,11 +7,12 @@
     max(x, 0)^p, 0 < p < 1                   the same, its derivative 0 where x <= 0
     g min(a, b/|x|)                          b g / max(|x|, b/a), its derivative without |x|^2 (`clips`)
     where(c, f(x), b)                        where(c, f(where(c, x, 1)), b): f has a derivative at 1
+    where(c, a, 0) b                         where(c, a b, 0), for b that may be infinite (`sinks`)
     u log v                                  0 where u = 0, unless v is kept from 0 there: u log(u + 1e-9)
 
-The first four are identities. A branch that is not chosen is evaluated at 1, so that its infinite derivative is not
-multiplied by 0 (the "double where"). Two are *conventions*, named in every report: the derivative of a norm at the
-origin is taken to be 0, one of its subgradients; and 0 log 0 is taken to be 0, the limit.
+The first four and the product are identities. A branch that is not chosen is evaluated at 1, so that its infinite
+derivative is not multiplied by 0 (the "double where"). Two are *conventions*, named in every report: the derivative of
+a norm at the origin is taken to be 0, one of its subgradients; and 0 log 0 is taken to be 0, the limit.
 
 References: Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, section 27.8 (norms).
 """
@@ -40,6 +41,7 @@ from qed.numerics.rewriting.pairwise import sum_of_squares
 from qed.numerics.rewriting.rectified import AT_THE_CUT, RECTIFIED
 from qed.numerics.rewriting.scales import constant_of, source_of
 from qed.numerics.rewriting.signs import MOVES, Sign, floating
+from qed.numerics.rewriting.sinks import sunk
 from qed.numerics.rewriting.table import Replacement, Table
 from qed.numerics.rewriting.zero_logarithms import of_logarithm
 
@@ -110,9 +112,13 @@ class Guards(Table):
             "integer_pow": self._square,
             "square": self._square,
             "select_n": self._where,
-            "mul": lambda node: of_logarithm(self.difference, self.rounded, node) or clipped_by(self.difference, node),
+            "mul": lambda node: (
+                sunk(self.difference, self._unsafe, node)
+                or of_logarithm(self.difference, self.rounded, node)
+                or clipped_by(self.difference, node)
+            ),
             "min": lambda node: clipped(self.difference, node),
-            "div": lambda node: over_clipped(self.difference, node),
+            "div": lambda node: over_clipped(self.difference, node) or sunk(self.difference, self._unsafe, node),
             "atan2": self._angle,
             "atan": self._slope,
         }

@@ -32,7 +32,7 @@ from fractions import Fraction
 from qed.graph.build import Builder, Node
 from qed.numerics.rewriting import kernels, labels, laws, shifted, stable
 from qed.numerics.rewriting.algorithms import LOG1P_SQUARE
-from qed.numerics.rewriting.bounded import at_most_one, is_mild
+from qed.numerics.rewriting.bounded import at_most_one, divides, is_mild
 from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.complements import beside_one
 from qed.numerics.rewriting.difference_recursion import Difference
@@ -40,7 +40,7 @@ from qed.numerics.rewriting.expectations import expectation
 from qed.numerics.rewriting.forms import Form, Term, linear
 from qed.numerics.rewriting.log_complements import LOG_OTHERS, log_of_rest
 from qed.numerics.rewriting.log_softmax import LOG_SOFTMAX, entry
-from qed.numerics.rewriting.made_of_numbers import is_plain_number
+from qed.numerics.rewriting.made_of_numbers import is_plain_number, multiple_of, number_of
 from qed.numerics.rewriting.magnitudes import Magnitudes, put_among_zeros
 from qed.numerics.rewriting.masks import MASKED, masked_softmax_of
 from qed.numerics.rewriting.power_sums import SHARE, SHARE_OF_POWERS, share
@@ -387,10 +387,15 @@ class Logarithms:
         return self._exponential(form, node) if emitted.count(True) == 1 or cancels else None
 
     def _put(self, node: Node) -> Node:
-        """What a node moves, or puts among zeros."""
-        node = source_of(node)
-        put = put_among_zeros(node)
-        return node if put is None else source_of(put)
+        """What a node moves, puts among zeros, or is a multiple of."""
+        while True:
+            node = source_of(node)
+            inner = put_among_zeros(node)
+            if inner is None:
+                inner = multiple_of(node)
+            if inner is None:
+                return node
+            node = inner
 
     def _x_log_x(self, node: Node) -> _Found | None:
         """p log p, for a p that is known by its logarithm."""
@@ -416,9 +421,13 @@ class Logarithms:
         inverse = linear(below.shape, (-1.0, below), law=laws.DIVISOR)
         factor = self.log.algebra.exponential(inverse, node)
         self.log.know(factor, inverse)
+        if divides(inverse):
+            self._inverse.add(factor.number)
         if constant_of(a) == 1.0:
             return self.log.algebra.filled(factor, node.shape), inverse, "over"
         value = self.builder.emit(stable.MUL, a, factor)
+        if (number_of(a) or 0.0) > 0:
+            self.log.know(value, linear(node.shape, (1.0, self.log.plain(a)), (1.0, inverse), law=laws.QUOTIENT))
         return self.log.algebra.filled(value, node.shape), inverse, "over"
 
     def _power(self, node: Node) -> _Found | None:
@@ -435,7 +444,7 @@ class Logarithms:
             or self.log.algebra.exponential(form, node)
         )
         self.log.know(value, form)
-        if max((term.coefficient for term in form.terms), default=1.0) <= 0:
+        if divides(form):
             self._inverse.add(value.number)
         used = tuple(law for law in form.laws if law is not laws.QUOTIENT)
         return value, replace(form, laws=(laws.DIVIDE, *used)), "exp"

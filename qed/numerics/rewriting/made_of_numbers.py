@@ -61,4 +61,16 @@ def number_of(node: Node, depth: int = DEPTH) -> float | None:
     return found if float(info.tiny) <= abs(found) <= float(info.max) else None
 
 
-__all__ = ["is_plain_number", "number_of"]
+def multiple_of(node: Node) -> Node | None:
+    """What a node is a multiple of, the factor made of numbers; None for anything else."""
+    if node.operation == "neg":
+        return node.children[0]
+    if node.operation not in ("mul", "div"):
+        return None
+    a, b = node.children
+    if number_of(b) is not None:
+        return a
+    return b if node.operation == "mul" and number_of(a) is not None else None
+
+
+__all__ = ["is_plain_number", "multiple_of", "number_of"]
