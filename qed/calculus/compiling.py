@@ -21,6 +21,8 @@ import jax
 LONG = 200
 """From so many equations on an option is worth its trouble."""
 OPTIONS = {"xla_cpu_use_fusion_emitters": False}
+SELDOM = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+"""As quickly as it can be compiled."""
 APART = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
 """Only products of matrices go to the library."""
 
@@ -67,3 +69,14 @@ def of_products(fun: Callable[..., Any]) -> Any:
         [[1.0, 0.0], [0.0, 1.0]]
     """
     return jax.jit(fun, compiler_options=dict(APART)) if _takes(tuple(APART.items())) else jax.jit(fun)
+
+
+def seldom(fun: Callable[..., Any]) -> Any:
+    """`jax.jit` for a function that is called from outside of every trace, and a few times only.
+
+    Example:
+        >>> float(seldom(lambda x: x * x)(jax.numpy.float32(3)))
+        9.0
+    """
+    options = {**SELDOM, **(OPTIONS if known() else {})}
+    return jax.jit(fun, compiler_options=options) if _takes(tuple(options.items())) else jax.jit(fun)

@@ -29,6 +29,7 @@ from qed.calculus.points.large import BALLS, gradient, judged
 from qed.calculus.points.located import Local, Located, around, local, located, refined
 from qed.calculus.points.result import CriticalPoint, Kind, kind_of
 from qed.calculus.points.rounding import explained
+from qed.calculus.points.sharpened import affordable, hides, hopeless, proved, sharpened
 from qed.calculus.points.sparse import sparse_point
 from qed.calculus.points.symmetries import exchanges
 from qed.calculus.spectra.products import Products
@@ -246,6 +247,13 @@ def _at(
         return _not_critical(case, surely, beside, common)
     if beside is not None:
         return beside
+    if hides(at):
+        center, at, sure = _sharper(case, center, at)
+        found = proved(case, center, at) if sure and not hides(at) else None
+        beside = None if found is None else _near(case, found, at, common, certify)
+        if beside is not None:
+            return beside
+        flat = flat and sure
     answer = degenerate(case, center, at, common) if flat else None
     if answer is not None:
         return answer
@@ -253,6 +261,17 @@ def _at(
     what = f"the curvatures, {values[0]:.3g} to {values[-1]:.3g} as computed, are too uncertain" if n > 1 else "f'' is"
     missing = Missing(f"{what} for a proof in float64", "a better scaled function")
     return undecided(missing, gradient=gradient, rounding=bound, curvatures=values)
+
+
+def _sharper(case: Case, center: Array, at: Local) -> tuple[Array, Local, bool]:
+    """The point and its derivatives in balls of many bits, and whether no curvature that counts can be hidden there."""
+    try:
+        sharp = sharpened(case, case.point) if affordable(case) else None
+    except NotSmooth:
+        return center, at, not hopeless(at)
+    if sharp is not None:
+        return *sharp, True
+    return center, at, affordable(case) or not hopeless(at)
 
 
 def _near(case: Case, found: Located, at: Local, common: dict[str, Any], certify: bool) -> Answer[CriticalPoint] | None:

@@ -195,7 +195,7 @@ class BallBoxes:
         pairs = [(i, j) for i in range(count) for j in range(i + 1, count)]
         sums = [basis[i] + basis[j] for i, j in pairs]
         _, found = self.series(lower, upper, np.array([*basis, *sums]), 2)
-        with precision(BITS) as library:
+        with precision(self.bits) as library:
             squares = [2 * s[2] for s in found]
             matrix = [[library.arb(0)] * count for _ in range(count)]
             for i in range(count):

@@ -51,8 +51,8 @@ LOOSE: dict[str, float] = {
 """More of them where they were measured: erfc 507, digamma 4.5e4; lgamma is 6e6 near its zeros."""
 
 _EXACT = frozenset({"neg", "abs", "sign", "max", "min", "clamp", "floor", "ceil", "round", "real", "imag", "copy"})
-_SUMS = frozenset({"reduce_sum", "cumsum", "reduce_window_sum", "dot_general", "conv_general_dilated", "fft"})
-_FOLDS = frozenset({"reduce_prod", "cumprod", "cumlogsumexp", "reduce", "reduce_window", "scatter-add", "scatter-mul"})
+SUMS = frozenset({"reduce_sum", "cumsum", "reduce_window_sum", "dot_general", "conv_general_dilated", "fft"})
+FOLDS = frozenset({"reduce_prod", "cumprod", "cumlogsumexp", "reduce", "reduce_window", "scatter-add", "scatter-mul"})
 _CORRECT = frozenset({"add", "sub", "mul", "div", "sqrt", "convert_element_type", "square"})
 
 
@@ -176,20 +176,29 @@ def roundings(entry: Entry, value: Any) -> tuple[float, np.ndarray]:
     """(k, the numbers of which each rounding is a fraction u) of an entry's output."""
     primitive, equation = entry.equation.primitive, entry.equation
     size = np.abs(as_wide(value))
-    if primitive in _SUMS and equation.native is not None:
+    if primitive in SUMS and equation.native is not None:
         operands = [_size(cell.values[0]) for cell in entry.inputs]
         sums = size + 1 if primitive == "fft" else np.abs(as_wide(jaxpr.bind(equation.native, operands)[0]))
         return float(max(1, _terms(entry))), sums
-    if primitive in _FOLDS:
+    if primitive in FOLDS:
         return float(max(1, *(math.prod(cell.shape) for cell in entry.inputs))), size
-    kind = facts.classify(primitive)
-    if primitive in _EXACT:
-        return 0.0, size
-    if kind in (facts.Class.UNARY, facts.Class.ARITHMETIC) or primitive == "polynomial":
-        return (1.0 if primitive in _CORRECT else LOOSE.get(primitive, ULPS)), size
     if equation.call is not None:
         return ULPS * sum(graph.count() for graph in equation.call.graphs), size
-    return (1.0 if primitive in ("convert_element_type", "reduce_precision") else 0.0), size
+    return of_one_number(primitive), size
+
+
+def of_one_number(primitive: str) -> float:
+    """How many roundings are behind one number of an operation on single numbers; 0 where it is exact, or is none.
+
+    Example:
+        >>> of_one_number("mul"), of_one_number("tanh"), of_one_number("neg"), of_one_number("transpose")
+        (1.0, 8.0, 0.0, 0.0)
+    """
+    if primitive in _EXACT:
+        return 0.0
+    if facts.classify(primitive) in (facts.Class.UNARY, facts.Class.ARITHMETIC) or primitive == "polynomial":
+        return 1.0 if primitive in _CORRECT else LOOSE.get(primitive, ULPS)
+    return 1.0 if primitive in ("convert_element_type", "reduce_precision") else 0.0
 
 
 def _size(value: Any) -> Any:

@@ -286,3 +286,26 @@ def test_a_tie_of_log_sum_exp_is_no_corner():
 def test_a_corner_beside_log_sum_exp_stays_one(fun):
     answer = qed.critical_point(fun, jnp.zeros(1))
     assert answer.unknown and answer.value.kind == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("fun", "at", "kind"),
+    [
+        (lambda x: 7e17 * x**2 + 3 * x**2 - 7e17 * x**2, 0.0, "minimum"),
+        (lambda x: 2.0**65 * x**2 - (x - 1) ** 2 - 2.0**65 * x * x, 1.0, "maximum"),
+        (lambda x: 2.0**65 * (x[0] + x[1]) ** 2 + x[0] * x[1] - 2.0**65 * (x[1] + x[0]) ** 2, [0.0, 0.0], "saddle"),
+        (lambda x: 7e17 * x**2 - x**4 - 7e17 * x**2, 0.0, "degenerate"),
+    ],
+    ids=["minimum", "maximum", "saddle", "degenerate"],
+)
+def test_a_curvature_that_large_terms_hide_is_not_called_zero(fun, at, kind):
+    with jax.enable_x64(True):
+        answer = qed.critical_point(fun, jnp.asarray(at, jnp.float64))
+    assert answer.value.kind == kind and answer.proved and answer.check()
+
+
+def test_where_too_many_numbers_hide_a_curvature_nothing_is_decided():
+    fun = lambda x: 7e17 * jnp.sum(x**2) + jnp.sum(x**2) - 7e17 * jnp.sum(x**2)  # noqa: E731
+    with jax.enable_x64(True):
+        answer = qed.critical_point(fun, jnp.zeros(60))
+    assert answer.value.kind in ("minimum", "undecided")

@@ -43,6 +43,8 @@ def polynomials(rules: Rules, parts: Terms, steps: Known) -> Groups:
         if whole is None:
             continue
         names = sorted({v for m in whole for v, _ in m})
+        if not names:  # the terms cancel
+            continue
         rule = "binary forms" if len(names) == 2 else "polynomial"
         if is_convex(whole) if len(names) == 2 else _is_convex_between(whole, _ends(rules.a, names)):
             found.append((group, Step("convex", group, rule, (), (), members[0][0].place)))

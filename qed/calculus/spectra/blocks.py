@@ -137,7 +137,7 @@ def _block(products: Products, name: str, index: Array, most: int, seed: int) ->
         krylov.extend()
     else:
         raise FloatingPointError
-    ends, room = [], 0.0
+    ends, room = [], products.cancelled
     for i in (0, -1):
         v = krylov.vectors(inner[:, i])
         v /= np.linalg.norm(v)

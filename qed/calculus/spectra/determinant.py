@@ -23,6 +23,8 @@ Array = np.ndarray
 LEVEL = 0.99
 DENSE = 400
 """Up to which size all products are made."""
+ROUNDED = 1e-14
+"""Which part of a logarithm its rounding may be, and that of sums of them."""
 LONG = 160
 """How many steps the first probe takes, from which the smallest eigenvalue is bounded."""
 FAILURE = 1e-6
@@ -67,7 +69,7 @@ def log_determinant(
         return LogDeterminant(-np.inf, np.inf, min(smallest, lowest), spent)
     high = [_gauss(matrix) for matrix, *_ in runs]
     low = [_radau(matrix, betas[-1], smallest) for matrix, betas, _ in runs]
-    away = size * noise / smallest
+    away = size * (noise / smallest + ROUNDED * float(np.max(np.abs(np.log(values)))))
     lower, upper = size * (float(np.mean(low)) - _half(low)), size * (float(np.mean(high)) + _half(high))
     return LogDeterminant(lower - away, upper + away, smallest, spent)
 
@@ -79,7 +81,7 @@ def _dense(product: Callable[[Array], Array], size: int, noise: float) -> LogDet
     if values[0] <= room:
         return LogDeterminant(-np.inf, np.inf, float(values[0]) - room, size)
     logs = float(np.sum(np.log(values)))
-    error = float(np.sum(room / (values - room)))
+    error = float(np.sum(room / (values - room))) + ROUNDED * float(np.sum(np.abs(np.log(values))))
     return LogDeterminant(logs - error, logs + error, float(values[0]) - room, size)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -22,8 +23,9 @@ import numpy as np
 from qed.answer import Answer, Missing, Reason
 from qed.calculus.hessian import flatten, unflatten
 from qed.calculus.lanczos import Krylov
+from qed.calculus.spectra.cancelling import Roundings
 from qed.calculus.spectra.heads import Head, heads
-from qed.calculus.spectra.products import Products
+from qed.calculus.spectra.products import SMALL, Products
 from qed.calculus.spectra.searching import how, measured, room_of, search, wanted
 from qed.domains.widened import Widened, widen
 from qed.graph.function import Function
@@ -62,7 +64,8 @@ class GaussNewtonProducts(Products):
         super().__init__(function)
         self.hessian = hessian
         self._narrow = jax.jit(_product(function, found, evaluate))
-        self._broad = jax.jit(_product(function, found, Widened()))
+        self._matrix = _product(function, found, Widened())
+        self._broad = jax.jit(self._matrix)
 
     def own(self, vector: Array) -> Array:
         """The product in the program's arithmetic."""
@@ -84,6 +87,22 @@ class GaussNewtonProducts(Products):
     def several(self, vectors: Array) -> Array:
         """The products with the rows."""
         return np.array([self(v) for v in vectors], self.dtype)
+
+    @cached_property
+    def _roundings(self) -> Roundings | None:
+        if self.size > SMALL or not self.wide:
+            return None
+        with jax.enable_x64(True):
+            data = tuple(widen(leaf) for leaf in self.function.data)
+        hessian = None if self.hessian is None else Roundings.of(self.hessian.function)
+
+        def product(point: Any, direction: Any) -> Any:
+            found = self._matrix(point, data, direction)
+            if hessian is None:
+                return found
+            return jax.tree.map(lambda a, b: a - b, hessian.product(point, direction), found)
+
+        return Roundings(product, self._point)
 
 
 def _product(function: Function, found: Sequence[Head], run: Callable[[Graph, Sequence[Any]], list[Any]]) -> Any:

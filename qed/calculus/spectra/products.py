@@ -25,7 +25,7 @@ import numpy as np
 from qed.answer import Reason
 from qed.calculus.hessian import flatten, unflatten
 from qed.calculus.lanczos import length
-from qed.calculus.spectra.cancelling import cancelled
+from qed.calculus.spectra.cancelling import Roundings
 from qed.calculus.spectra.programs import LONG, Programs, Room, convolves, programs
 from qed.calculus.stopped import cuts, of_values, stops
 from qed.domains.cost import count
@@ -188,9 +188,17 @@ class Products:
         return 0.0 if self.size <= SMALL else length(self.own(vector) - self.exact(vector))
 
     @cached_property
+    def _roundings(self) -> Roundings | None:
+        return Roundings.of(self.function) if self.size <= SMALL and self.wide else None
+
+    @property
     def cancelled(self) -> float:
-        """How far an eigenvalue of the products in float64 may be off because terms of them cancel."""
-        return cancelled(self.function) if self.size <= SMALL and self.wide else 0.0
+        """How far an eigenvalue or an entry of the products in float64 may be off, of a small function."""
+        return 0.0 if self._roundings is None else self._roundings.size
+
+    def beside(self, vectors: Array, images: Array) -> Array:
+        """How far products in float64 with rows may be off, of a small function."""
+        return np.zeros(len(vectors)) if self._roundings is None else self._roundings.beside(vectors, images)
 
     @cached_property
     def stopped(self) -> Finding | None:

@@ -158,16 +158,19 @@ def _shorten(krylov: Krylov, count: int) -> None:
 
 def _afresh(vectors: Array, products: Products) -> tuple[Array, Array, Array]:
     """Rayleigh quotients, and residuals from a fresh product each."""
-    values, errors = [], []
+    values, errors, images = [], [], []
     for v in vectors:
         v /= np.linalg.norm(v)
         image = products(v)
         theta, size = float(v @ image), length(image)
+        if products.size <= SMALL:
+            images.append(np.array(image))
         image -= np.asarray(theta * v, image.dtype)
-        errors.append(length(image) + 1e-15 * (8 + float(np.sqrt(len(v)))) * size + products.cancelled)
+        errors.append(length(image) + 1e-15 * (8 + float(np.sqrt(len(v)))) * size)
         values.append(theta)
         del image  # before the next product
-    return np.array(values), np.array(errors), vectors
+    beside = products.beside(vectors, np.array(images)) if images else 0.0
+    return np.array(values), np.array(errors) + beside, vectors
 
 
 def _of_the_recurrence(
