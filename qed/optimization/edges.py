@@ -25,13 +25,15 @@ from qed.optimization.held import held
 from qed.optimization.objective import Seen
 from qed.optimization.point import Judged, around, as_tree, units
 from qed.optimization.probing import slope
-from qed.optimization.roundings import lost
+from qed.optimization.roundings import lost, surely_lower
 from qed.optimization.running import lower_along
 from qed.optimization.solution import Ending, Verdict
 
 Array = np.ndarray
 FAR, FACTOR, HALVES = 1e-3, 64.0, 30
 """How far is looked, relative to the size of x; by what factor distances grow; how often an interval is halved."""
+AXES = 200
+"""Along how many axes at most it is looked whether f is lower beside a corner."""
 ASKED = 4
 """How many steps of a program are asked alone."""
 
@@ -153,12 +155,13 @@ def is_step(equation: Equation) -> bool:
 def at_a_kink(case: Judged, told: str, direction: Any = None) -> Answer[Verdict]:
     """The answer at a corner from which f rises to both sides of a line: is it lower at one of some points around?"""
     size, count = max(1.0, float(np.linalg.norm(case.here.x))), 0
-    for way in around(len(case.here.x), 20, case.seed):
+    for way in around(len(case.here.x), 20, case.seed, AXES):
         for t in (1e-2, 1e-4, 1e-6):
             for sign in (1.0, -1.0):
                 move = sign * t * size * way / np.linalg.norm(way)
                 count += 1
-                if case.objective.at(case.bounds.project(case.here.x + move)).f < case.here.f - 2 * case.noise:
+                there = case.objective.at(case.bounds.project(case.here.x + move))
+                if surely_lower(case.objective, there, case.here, 2 * case.noise):
                     text = f"{told} It is no minimum: {t * size:.2g} away f is lower."
                     return case.says(Ending.KINK, text, direction=direction)
     text = f"{told} A minimum as far as was looked: f is not lower at any of {count} points around."

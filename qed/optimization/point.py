@@ -15,7 +15,7 @@ from qed.graph.splice import splice
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen, Wide
 from qed.optimization.probing import Slope, ray, slope
-from qed.optimization.roundings import surely_lower
+from qed.optimization.roundings import lost, surely_lower
 from qed.optimization.running import Ended, curvatures, lower_along
 from qed.optimization.solution import FOUND, Ending, Verdict
 from qed.standing import Standing
@@ -310,7 +310,8 @@ def units(case: Judged) -> list[Array]:
 
 def falls(case: Judged, directions: list[Array]) -> bool:
     """Whether along one of some directions, to either side, f is lower by more than its noise and its roundings."""
-    found = (lower_along(case.objective, case.here, d, case.bounds, case.noise) for d in directions)
+    noise = case.noise + lost(case.objective, case.here.x)
+    found = (lower_along(case.objective, case.here, d, case.bounds, noise) for d in directions)
     return any(p is not None and surely_lower(case.objective, p, case.here, 2 * case.noise) for p in found)
 
 

@@ -27,6 +27,7 @@ from qed.optimization.objective import Objective, Seen
 from qed.optimization.pieces import largest
 from qed.optimization.quasi_newton import FullMemory, Gradient, LimitedMemory
 from qed.optimization.stalling import Stall
+from qed.optimization.subgradients import below_corners, rounding
 
 Array = np.ndarray
 MEMORIES = {"gradient": Gradient, "l-bfgs": LimitedMemory, "bfgs": FullMemory}
@@ -78,7 +79,8 @@ def run(objective: Objective, start: Seen, bounds: Bounds, method: str, tol: flo
     while True:
         here, how, taken = descend(objective, here, bounds, method, tol, most - steps)
         steps += taken
-        if how == "stuck" and method == "newton" and objective.cornered and len(here.x) <= DENSE:
+        cornered = how == "stuck" and objective.cornered and len(here.x) <= DENSE
+        if cornered and method == "newton":
             there, other, taken = _by_search(objective, start, bounds, "bfgs", tol, min(200, most - steps))
             steps += taken
             if there.finite and there.f < here.f:
@@ -86,6 +88,11 @@ def run(objective: Objective, start: Seen, bounds: Bounds, method: str, tol: flo
         if how not in ("stationary", "stuck") or escapes >= 20:
             return Ended(here, how, steps, escapes, objective.beyond)
         lower = escape(objective, here, bounds)
+        if lower is None and cornered:
+            lower = _down(objective, here, bounds)
+            lower = below_corners(objective, here, bounds) if lower is None else lower
+            if lower is not None and method == "newton":
+                descend, method = _by_search, "bfgs"
         if lower is None:
             return Ended(here, how, steps, escapes, objective.beyond)
         here, escapes, steps = lower, escapes + 1, steps + 1
@@ -243,6 +250,15 @@ def escape(objective: Objective, here: Seen, bounds: Bounds) -> Seen | None:
     ):
         return None
     return lower_along(objective, here, vectors[:, 0], bounds)
+
+
+def _down(objective: Objective, here: Seen, bounds: Bounds) -> Seen | None:
+    """A point down the slope, lower by more than roundings explain, where a run halted between corners."""
+    slope = bounds.slope(here.x, here.g)
+    size = float(np.linalg.norm(slope))
+    if not 0 < size < np.inf:
+        return None
+    return lower_along(objective, here, -slope / size, bounds, rounding(objective, here) / 2)
 
 
 def curvatures(objective: Objective, here: Seen, bounds: Bounds) -> tuple[Array, Array] | None:

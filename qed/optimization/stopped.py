@@ -8,12 +8,16 @@ import numpy as np
 
 from qed.answer import Answer
 from qed.optimization.bottom import at_the_bottom
-from qed.optimization.edges import at_an_edge, kink_nearby
+from qed.optimization.edges import at_a_kink, at_an_edge, kink_nearby
 from qed.optimization.least_squares import FALL, MANY
 from qed.optimization.pieces import largest
 from qed.optimization.point import Judged, as_tree, falls, units
 from qed.optimization.roundings import lost
 from qed.optimization.solution import Ending, Verdict
+from qed.optimization.subgradients import around_corners, rounding
+
+CANCELLED = 0.5
+"""How much shorter than the shortest slope a mean of slopes is where corners meet."""
 
 
 def stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
@@ -52,8 +56,27 @@ def stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
             f"value are rounded by up to {rounding:.2g}; the gradient is {case.left:.2g}."
         )
         return case.says(Ending.NOISE_FLOOR, text, **dict[str, Any](ends))
+    if (corners := _corners_meet(case)) is not None:
+        return corners
     text = f"Undecided: the gradient is {case.left:.3g}, and no test told what the point is."
     return case.unknown(Ending.UNDECIDED, text, "a second derivative, or a better scaling", **dict[str, Any](ends))
+
+
+def _corners_meet(case: Judged) -> Answer[Verdict] | None:
+    """The answer at a point around which slopes have a mean of about 0, and down which f falls no more."""
+    enough = max(2 * case.noise, rounding(case.objective, case.here))
+    balls = list(around_corners(case.objective, case.here, case.bounds, case.seed))
+    if not balls or any(ball.lowest is None or ball.lowest.f < case.here.f - enough for ball in balls):
+        return None
+    best = min(balls, key=lambda ball: ball.mean / ball.shortest)
+    if best.mean > CANCELLED * best.shortest:
+        return None
+    return at_a_kink(
+        case,
+        f"Corners meet here: the slopes at {best.count} points within {best.radius:.2g} are {best.shortest:.2g} long "
+        f"or longer, a weighted mean of them is {best.mean:.2g} long, and down that f falls by no more than rounding "
+        f"explains, {enough:.2g}.",
+    )
 
 
 def creeping(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:

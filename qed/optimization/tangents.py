@@ -28,9 +28,9 @@ from qed.domains.cost import count
 from qed.errors import CertificateError, QedError
 from qed.findings import Finding, Level
 from qed.graph.walk import TooLong
-from qed.optimization.bundle import on_simplex
 from qed.optimization.objective import Objective, Seen, Wide
 from qed.optimization.point import Judged
+from qed.optimization.simplex import on_simplex
 from qed.optimization.solution import FOUND, Ending, Verdict
 from qed.standing import Standing
 

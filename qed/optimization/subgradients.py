@@ -1,0 +1,84 @@
+"""Points where corners meet: f has no slope of 0 there, and a mean of the slopes around is.
+
+At a minimum of a function with corners 0 is a mean, with weights w >= 0, sum w = 1, of slopes at points as near as one
+likes (Clarke, *Optimization and Nonsmooth Analysis*, 1983). So slopes are asked at random points in a small ball, and
+the shortest of their means is looked for. Down that mean f falls, where it is no minimum, although it may rise down
+each single slope (Burke, Lewis and Overton, "A robust gradient sampling algorithm for nonsmooth, nonconvex
+optimization", SIAM J. Optim. 15, 2005).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from qed.optimization.bounds import Bounds
+from qed.optimization.objective import Objective, Seen
+from qed.optimization.roundings import lost
+from qed.optimization.simplex import on_simplex
+
+Array = np.ndarray
+PARAMETERS = 200
+"""In how many parameters at most."""
+RADII = (1e-3, 1e-4, 1e-5, 1e-6)
+"""Of the balls, relative to the size of the point."""
+STEPS = tuple(4.0 * 0.5**k for k in range(12))
+"""How far down the mean f is asked, in radii."""
+
+
+@dataclass(frozen=True, eq=False)
+class Around:
+    """What was seen in a ball: how many slopes, the shortest, their shortest mean; and the lowest point.
+
+    `lowest` is the lowest of the points in the ball and of some down the mean; None where f is not finite at one.
+    """
+
+    radius: float
+    count: int
+    shortest: float
+    mean: float
+    lowest: Seen | None
+
+
+def around_corners(objective: Objective, here: Seen, bounds: Bounds, seed: int = 0) -> Iterator[Around]:
+    """What is seen in balls around a point, the largest first; nothing where f has no corners or is too large.
+
+    >>> import jax.numpy as jnp
+    >>> from qed.graph.function import read
+    >>> objective = Objective(read(lambda x: jnp.abs(x[0]) + 2 * jnp.abs(x[1]), jnp.zeros(2)))
+    >>> box = Bounds(np.full(2, -np.inf), np.full(2, np.inf))
+    >>> seen = [next(around_corners(objective, objective.at(np.array(x)), box)) for x in ([1e-5, 0.0], [1.0, 1e-5])]
+    >>> [(round(one.shortest, 3), round(one.mean, 3)) for one in seen]
+    [(2.236, 0.0), (2.236, 1.0)]
+    """
+    n = len(here.x)
+    if not objective.cornered or n > PARAMETERS or objective.dear or not bounds.open:
+        return
+    size = max(1.0, float(np.linalg.norm(here.x)))
+    random = np.random.default_rng(seed)
+    for radius in (r * size for r in RADII if r >= 8 * objective.eps):
+        ways = random.standard_normal((2 * n + 10, n))
+        ways *= (radius * random.random(len(ways)) ** (1 / n) / np.linalg.norm(ways, axis=1))[:, None]
+        seen = [objective.at(here.x + way) for way in ways]
+        if not all(one.finite for one in seen):
+            continue
+        slopes = np.array([here.g, *(one.g for one in seen)])
+        mean = on_simplex(slopes @ slopes.T, np.zeros(len(slopes))) @ slopes
+        length = float(np.linalg.norm(mean))
+        down = [objective.at(here.x - t * radius / length * mean) for t in STEPS] if length else []
+        lowest = min((one for one in (*seen, *down) if one.finite), key=lambda one: one.f)
+        yield Around(radius, len(slopes), float(np.linalg.norm(slopes, axis=1).min()), length, lowest)
+
+
+def rounding(objective: Objective, here: Seen) -> float:
+    """By how much two values may differ by rounding alone."""
+    return 2 * max(objective.noise(here.f), lost(objective, here.x))
+
+
+def below_corners(objective: Objective, here: Seen, bounds: Bounds) -> Seen | None:
+    """A point lower by more than rounding explains, where a run has halted between corners; None where none is met."""
+    enough = rounding(objective, here)
+    met = (one.lowest for one in around_corners(objective, here, bounds))
+    return next((one for one in met if one is not None and one.f < here.f - enough), None)
