@@ -84,3 +84,36 @@ def test_what_keeps_its_digits_is_left_alone(dtype):
 def test_a_power_of_a_ball_about_infinity_is_a_number_that_is_not_known():
     everywhere = flint.arb("inf", "inf")
     assert not integer_pow(everywhere, 2).is_finite() and integer_pow(everywhere, 0) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_expectations_under_weights_whose_exponentials_overflow(dtype):
+    """Sums are taken in float32; what is summed there are softmax's weights."""
+
+    def mean(s, v):
+        w = jnp.exp(s)
+        return jnp.sum(w * v) / jnp.sum(w)
+
+    s, v = jnp.array([120, 121, -3], dtype), jnp.array([1, -2, 5], dtype)
+    p = np.array([1, np.e, 0]) / (1 + np.e)
+    value, slope = jax.value_and_grad(qed.stabilize(mean))(s, v)
+    unit = DIGITS[dtype]
+    assert not np.isfinite(float(mean(s, v))) and value.dtype == s.dtype
+    assert float(value) == pytest.approx(p[0] - 2 * p[1], rel=2 * unit)
+    assert np.asarray(slope, float) == pytest.approx(p * (np.array([1, -2, 5]) - (p[0] - 2 * p[1])), abs=2 * unit)
+
+
+def test_a_length_whose_squares_leave_the_range_of_bfloat16():
+    x = jnp.array([3e25, 4e25], "bfloat16")
+    stable = qed.stabilize(lambda x: jnp.sqrt(jnp.sum(x * x)))
+    true = np.asarray(x, float)
+    assert float(stable(x)) == pytest.approx(np.hypot(*true), rel=2.0**-7)
+    assert np.asarray(jax.grad(stable)(x), float) == pytest.approx(true / np.hypot(*true), rel=2.0**-6)
+
+
+def test_float16_has_the_values_whose_exponentials_leave_its_range():
+    """exp(12) and exp(11.5) are above 65504, (exp(12) - 1)/12 and sigmoid(-11.5) are not out of range."""
+    stable = qed.stabilize(lambda x: (jnp.exp(x) - 1) / x)
+    assert float(stable(jnp.float16(12))) == pytest.approx(np.expm1(12) / 12, rel=2.0**-10)
+    stable = qed.stabilize(lambda x: jnp.log(1 + jnp.exp(x)))
+    assert float(jax.grad(stable)(jnp.float16(-11.5))) == pytest.approx(np.exp(-11.5), abs=2.0**-24)

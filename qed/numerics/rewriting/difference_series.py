@@ -273,7 +273,14 @@ def _slope(name: str, k: int) -> Callable[[Any], Any]:
     return lambda v: (_derivative(name, v) - _taylor(name, k, 1, v)) / v ** (k - 1)
 
 
+def _in_range(v: Any, f: str, k: int) -> Any:
+    """R_k f(v); of float16, whose largest number is 65504, in float32: f(v) overflows where f(v) / v^k does not."""
+    if v.dtype != jnp.float16:
+        return remainder(f, k)(v)
+    return remainder(f, k)(v.astype(jnp.float32)).astype(v.dtype)
+
+
 REST = Operation("taylor_rest", lambda v, f, k: rest(f, k)(v), whole=True)
-REMAINDER = Operation("remainder", lambda v, f, k: remainder(f, k)(v), whole=True)
+REMAINDER = Operation("remainder", _in_range, whole=True)
 LOG_REST = Operation("log_rest", log_rest, whole=True)
 LOG_LESS = Operation("log_less", log_less, whole=True)

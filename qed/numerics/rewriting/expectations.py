@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qed.graph.build import Node
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.forms import Form
-from qed.numerics.rewriting.scales import leads, source_of
+from qed.numerics.rewriting.scales import leads, source_of, summed
 from qed.numerics.rewriting.tempered import Scales, softmax_of
 
 if TYPE_CHECKING:
@@ -21,17 +21,43 @@ def expectation(log: Logarithm, scales: Scales, a: Node, below: Form) -> Node | 
         return None
     if a.operation == "dot_general":
         return _product(log, scales, a, only.node)
+    if a.operation == "convert_element_type":
+        return _in_float32(log, scales, a, only.node)
     if a.operation != "reduce_sum":
         return None
     total, axes, child = source_of(only.node), tuple(a.params["axes"]), a.children[0]
     if total.operation != "logsumexp" or total.params["axes"] != axes or child.operation != "mul":
         return None
     u = total.children[0]
-    values = [other for each, other in (child.children, child.children[::-1]) if _is_exp(log, each, u)]
-    if not values or only.node.shape != a.shape or child.shape != u.shape:
+    value = _beside_exp(log, child, u)
+    if value is None or only.node.shape != a.shape or child.shape != u.shape:
         return None
-    product = log.emit(stable.MUL, softmax_of(scales, u, axes), log.algebra.filled(values[0], child.shape))
+    product = log.emit(stable.MUL, softmax_of(scales, u, axes), log.algebra.filled(value, child.shape))
     return log.emit(stable.SUM, product, shape=a.shape, axes=axes)
+
+
+def _in_float32(log: Logarithm, scales: Scales, a: Node, whole: Node) -> Node | None:
+    """The same of 16-bit numbers, which are summed in float32: the products are rounded there alone."""
+    found, total = summed(a), source_of(whole)
+    wide = total.children[0] if total.operation == "convert_element_type" else None
+    if found is None or wide is None or wide.operation != "logsumexp" or wide.shape != a.shape:
+        return None
+    (child, axes), u = found, wide.children[0]
+    if wide.params["axes"] != axes or child.operation != "mul" or u.operation != "convert_element_type":
+        return None
+    value, widening = _beside_exp(log, child, u.children[0]), a.children[0].children[0]
+    if value is None or whole.shape != a.shape or child.shape != u.shape or a.equation is None:
+        return None
+    assert widening.equation is not None
+    (value,) = log.builder.apply(widening.equation, [log.algebra.filled(value, child.shape)])
+    product = log.emit(stable.MUL, softmax_of(scales, u, axes), value)
+    return log.builder.apply(a.equation, [log.emit(stable.SUM, product, shape=a.shape, axes=axes)])[0]
+
+
+def _beside_exp(log: Logarithm, product: Node, u: Node) -> Node | None:
+    """The other factor of a product with exp(u)."""
+    pairs = (product.children, product.children[::-1])
+    return next((other for each, other in pairs if _is_exp(log, each, u)), None)
 
 
 def _is_exp(log: Logarithm, node: Node, u: Node) -> bool:

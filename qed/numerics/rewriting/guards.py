@@ -40,6 +40,7 @@ from qed.numerics.rewriting.lengths_of_order import root_of_powers
 from qed.numerics.rewriting.pairwise import sum_of_squares
 from qed.numerics.rewriting.rectified import AT_THE_CUT, RECTIFIED
 from qed.numerics.rewriting.scales import constant_of, source_of
+from qed.numerics.rewriting.scales import summed as summed_of
 from qed.numerics.rewriting.signs import MOVES, Sign, floating
 from qed.numerics.rewriting.sinks import sunk
 from qed.numerics.rewriting.table import Replacement, Table
@@ -229,16 +230,17 @@ class Guards(Table):
         if summed.operation == "sum_of_centred_squares":
             x, axes = summed.children[0], tuple(summed.params["axes"])
             return self.difference.emit(CENTRED_AT, x, axes=axes), axes
-        if summed.operation != "reduce_sum" or summed.equation is None:
+        found = summed_of(summed) if summed.equation is not None else None
+        if found is None:
             return None
-        inner = self.difference.terms(summed.children[0])
+        inner = self.difference.terms(found[0])
         if len(inner) != 1:
             return None
         ((monomial, coefficient),) = inner.items()
         if not _is_square(monomial) or coefficient <= 0:
             return None
-        x = self.difference.algebra.filled(self._root(monomial, coefficient, summed), summed.children[0].shape)
-        return x, tuple(summed.params["axes"])
+        x = self.difference.algebra.filled(self._root(monomial, coefficient, summed), found[0].shape)
+        return x, found[1]
 
     def _squared(self, summed: Node) -> tuple[Node, tuple[int, ...]] | None:
         """The same of a product of matrices, or of its diagonal."""

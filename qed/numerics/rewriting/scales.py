@@ -132,6 +132,30 @@ def maximum_of(shift: Node, dtype: Any) -> Node | None:
     return seen if seen is not None and seen.operation == "reduce_max" else None
 
 
+def summed(node: Node) -> tuple[Node, tuple[int, ...]] | None:
+    """What a node is the sum of and along which axes, also where a sum of 16-bit numbers is taken in float32.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.build import Builder
+        >>> from qed.graph.trace import trace
+        >>> builder, graph = Builder(), trace(lambda x: jnp.sum(jnp.exp(x)), jnp.ones(2, "float16")).graph
+        >>> summed(builder.inline(graph, builder.inputs(graph))[0])
+        (%1=exp(%0), (0,))
+    """
+    total, wide = node, node.operation == "convert_element_type"
+    if wide:
+        total = node.children[0]
+    if total.operation != "reduce_sum":
+        return None
+    x = total.children[0]
+    if wide:
+        if x.operation != "convert_element_type" or x.children[0].dtype != node.dtype:
+            return None
+        x = x.children[0]
+    return x, tuple(total.params["axes"])
+
+
 def unshifted(node: Node, axes: tuple[int, ...]) -> Node | None:
     """x, where a node is x - max(x) with the maximum along just these axes, one for each row, put back along them."""
     if node.operation != "sub":

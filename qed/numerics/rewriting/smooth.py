@@ -31,13 +31,25 @@ def smooth(function: Function, slope: Function) -> Function:
     return found
 
 
+def logistic(x: Any) -> Any:
+    """1/(1 + exp(-x)), whose exponential overflows in float16 where the value has not vanished.
+
+    Example:
+        >>> x = jnp.float16(-12)
+        >>> print(logistic(x), jax.nn.sigmoid(jnp.float32(x)).astype(x.dtype))
+        6.14e-06 6.14e-06
+    """
+    found = jax.nn.sigmoid(x)
+    return jnp.where(x < -10, jnp.exp(x), found) if found.dtype == jnp.float16 else found
+
+
 def _sinh_value(x: Any) -> Any:
     t = jnp.expm1(x)
     return jnp.where(jnp.abs(x) < 1, 0.5 * (t + t / (t + 1)), 0.5 * jnp.exp(x) - 0.5 * jnp.exp(-x))
 
 
 expm1 = smooth(jnp.expm1, jnp.exp)
-sigmoid = smooth(jax.nn.sigmoid, lambda x: sigmoid(x) * sigmoid(-x))
+sigmoid = smooth(logistic, lambda x: sigmoid(x) * sigmoid(-x))
 hyperbolic_sine = smooth(_sinh_value, lambda x: 0.5 * (jnp.exp(x) + jnp.exp(-x)))
 hyperbolic_tangent = smooth(jnp.tanh, lambda x: sech2(x))
 sech2 = smooth(lambda x: 4 * sigmoid(2 * x) * sigmoid(-2 * x), lambda x: -2 * jnp.tanh(x) * sech2(x))
