@@ -156,7 +156,9 @@ class SparseJacobian(_Products):
         return scipy.sparse.csr_array((values, rows.members, rows.starts), shape=self.pattern.shape)
 
 
-def sparse_hessian(function: Function, *, varying: bool = False, most: int = LIMIT) -> SparseHessian:
+def sparse_hessian(
+    function: Function, *, varying: bool = False, most: int = LIMIT, often: bool = False
+) -> SparseHessian:
     """The Hessian of a scalar function in all its parameters, prepared for many points.
 
     Args:
@@ -192,7 +194,7 @@ def sparse_hessian(function: Function, *, varying: bool = False, most: int = LIM
         pattern = hessian_pattern(function.graph, _fixed(function, varying), function.traced.free, most=most)
         colouring = star_colouring(pattern.rows)
 
-    return _prepared(function, product, pattern, colouring, varying, not own)
+    return _prepared(function, product, pattern, colouring, varying, not own, often)
 
 
 def full_hessian(function: Function) -> SparseHessian:
@@ -222,8 +224,9 @@ def _prepared(
     colouring: Colouring,
     varying: bool,
     symmetric: bool,
+    often: bool = False,
 ) -> SparseHessian:
-    """A function of many equations is linearized at its first points, and compiled if there are more."""
+    """A function of many equations is linearized at its first points, unless `often`, and compiled if there are more."""
     count = function.graph.count()
 
     def by(used: Callable[..., Any]) -> Callable[..., Any]:
@@ -240,7 +243,8 @@ def _prepared(
     compiled = quickly(by(product), count, static_argnames="together")
     if symmetric and count > MANY:
         slowly = by(linearized(lambda p, d: function.value(p, d)))
-        compiled = slowly if count > LONGEST or not known() else _after_few(slowly, compiled)
+        few = 0 if often else FEW
+        compiled = slowly if count > LONGEST or not known() else _after_few(few, slowly, compiled)
     return SparseHessian(function, pattern, colouring, compiled, varying, symmetric)
 
 
@@ -267,10 +271,10 @@ def _one_by_one(function: Function) -> Callable[..., Any]:
     return quickly(run, function.graph.count(), static_argnames="together")
 
 
-def _after_few(first: Callable[..., Any], then: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that is the first one, and from its call number FEW + 1 on the other."""
+def _after_few(few: int, first: Callable[..., Any], then: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that is the first one, and from its call number few + 1 on the other."""
     calls = itertools.count()
-    return lambda *args, **options: (first if next(calls) < FEW else then)(*args, **options)
+    return lambda *args, **options: (first if next(calls) < few else then)(*args, **options)
 
 
 def sparse_jacobian(function: Function, *, varying: bool = False) -> SparseJacobian:

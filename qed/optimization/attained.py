@@ -29,7 +29,7 @@ from qed.optimization.solution import Ending, Verdict
 
 Array = np.ndarray
 PARAMETERS, NUMBERS = 200, 20_000
-"""How many parameters there may be, and how many numbers of the program that intervals are asked of."""
+"""How many parameters there may be, and how many numbers of the program."""
 RATIO, NEAREST, FARTHEST = 1.15, 1e-2, 1e5
 """Of the distances on the line: from the point relative to max(1, |x|), from its start and the origin as they are."""
 DRAWN = 12
@@ -49,7 +49,8 @@ def unless_attained(case: Judged, answer: Answer[Verdict]) -> Answer[Verdict]:
     value = answer.value
     if value is None or value.kind is not Ending.INFIMUM_NOT_ATTAINED or value.direction is None:
         return answer
-    if len(case.here.x) > PARAMETERS or case.objective.dear or case.objective.curvature.kind == "products":
+    large = len(case.here.x) > PARAMETERS or case.objective.function.graph.numbers() > NUMBERS
+    if large or case.objective.dear or case.objective.curvature.kind == "products":
         return answer
     way = flatten([leaf for leaf in jax.tree.leaves(value.direction) if is_float(leaf)])
     unit = way / float(np.linalg.norm(way))
@@ -115,8 +116,6 @@ def _at(case: Judged, move: Array) -> Seen:
 def _narrow(case: Judged, unit: Array, limit: float, size: float) -> Seen | None:
     """A point of the line at which f lies below a value, found by enclosures of f on ever shorter intervals."""
     function = case.objective.function
-    if function.graph.numbers() > NUMBERS:
-        return None
     boxes, least = OnBoxes.of(function.traced), limit - _slack(case, limit)
     steps = np.array([0.0, *(size * NEAREST * 4.0 ** np.arange(int(np.log(FARTHEST / NEAREST) / np.log(4.0)) + 1))])
     left, right = np.concatenate([steps[:-1], -steps[1:]]), np.concatenate([steps[1:], -steps[:-1]])

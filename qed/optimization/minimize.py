@@ -119,6 +119,7 @@ def minimize(
     objective = Objective(function)
     updates = updates_of(method)
     if updates is None and method in (None, "newton") and not compiled:
+        objective.often = max_steps is None or max_steps > 1
         objective.foresee()
     start, notes = _start(objective, box, (fun, x0, args))
     chosen, why = _chosen(objective, box, method) if updates is None else _of_optax(updates)

@@ -156,7 +156,7 @@ class Objective:
     @cached_property
     def curvature(self) -> SecondOrder:
         """How second derivatives are held."""
-        return second_order(self.function)
+        return second_order(self.function, self.often)
 
     def matrix(self, x: Array) -> Any:
         """The Hessian, dense or sparse."""

@@ -101,8 +101,8 @@ class SecondOrder:
         return conjugate_step(product, gradient, radius, tolerance=min(0.1, np.sqrt(size)))
 
 
-def second_order(function: Function) -> SecondOrder:
-    """How to hold the second derivative of a loss that was read.
+def second_order(function: Function, often: bool = False) -> SecondOrder:
+    """How to hold the second derivative of a loss that was read; `often`: it is asked at many points.
 
     Example:
         >>> import jax.numpy as jnp
@@ -117,7 +117,7 @@ def second_order(function: Function) -> SecondOrder:
     try:
         if n <= SMALL and n * count(function.graph, function.traced.free).sweep > PATTERN:
             raise TooDense
-        hessian = sparse_hessian(function, most=n * n if n <= MEDIUM else min(n * n // 4, MOST))
+        hessian = sparse_hessian(function, most=n * n if n <= MEDIUM else min(n * n // 4, MOST), often=often)
     except TooDense as error:
         if n > MEDIUM:
             why = f"the Hessian of {n:,} parameters is too dense: {error}"
