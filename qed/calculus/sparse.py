@@ -166,6 +166,7 @@ def sparse_hessian(
         varying: whether the floating-point data may change from call to call; their zeros are then not used. Integers
             and truth values have to stay as they are.
         most: the most places of the pattern, at most eight million.
+        often: whether it is asked at many points, so that a long function is compiled at once.
 
     Raises:
         TooDense: where the pattern has more places.
@@ -226,7 +227,7 @@ def _prepared(
     symmetric: bool,
     often: bool = False,
 ) -> SparseHessian:
-    """A function of many equations is linearized at its first points, unless `often`, and compiled if there are more."""
+    """A function of many equations is linearized at its first points, unless `often`; compiled if there are more."""
     count = function.graph.count()
 
     def by(used: Callable[..., Any]) -> Callable[..., Any]:

@@ -38,6 +38,8 @@ RUNS, STEPS = 4, 60
 """From how many points Newton's method is run, and for how many steps."""
 BENT = 1e-10
 """Which part of the largest curvature the least one has to be at a minimum."""
+STILL = 1e-6
+"""How long Newton's step may be at a minimum, relative to max(1, |x|)."""
 DOUBLINGS = 64
 """Of the distance, over which the value that the ray nears is told."""
 ROUNDS, TOGETHER, MOST = 40, 128, 2000
@@ -152,8 +154,11 @@ def _rests(case: Judged, there: Seen, unit: Array, limit: float) -> bool:
         return False
     size, objective = max(1.0, float(np.linalg.norm(there.x))), case.objective
     found = curvatures(objective, there, case.bounds)
-    if found is None or (len(found[0]) and found[0][0] <= BENT * abs(found[0][-1])):  # else a valley may lead on
+    if found is None or not len(found[0]) or found[0][0] <= BENT * abs(found[0][-1]):  # else a valley may lead on
         return False
+    (values, vectors), slope = found, case.bounds.slope(there.x, there.g)
+    if float(np.linalg.norm((vectors.T @ slope) / values)) > max(STILL, 100 * objective.eps) * size:
+        return False  # as far out on exp(-x), where each of Newton's steps is as long as the last
     for sign in (1.0, -1.0):
         points = (case.bounds.project(there.x + sign * size * 2.0**-k * unit) for k in range(2, 16))
         rises = (

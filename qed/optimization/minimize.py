@@ -294,6 +294,11 @@ def _as_one(
 
 
 def _options(tol: float, max_steps: int | None, starts: int) -> None:
+    if isinstance(tol, bool) or not isinstance(tol, int | float | np.number):
+        raise QedError("QED007", f"tol={tol!r} is no number", "it bounds the gradient", "tol=1e-8")
+    for name, given in (("max_steps", max_steps), ("starts", starts)):
+        if not (name == "max_steps" and given is None) and not isinstance(given, int | np.integer):
+            raise QedError("QED007", f"{name}={given!r} is no whole number", "it is a count", f"{name}=1000 or another")
     if not tol >= 0 or not np.isfinite(tol):
         raise QedError("QED007", f"tol={tol!r} is no tolerance", "it bounds the gradient", "tol=1e-8")
     if max_steps is not None and max_steps < 0:

@@ -56,8 +56,11 @@ class Objective:
     """A function that was read, to be evaluated at vectors; counts what it is asked for.
 
     `sizes` are those of the gradient along a run, a number a step; `scatter` is the relative noise of values where a
-    search found it to be more than a few roundings; `beyond` is the last point asked for that is not finite.
+    search found it to be more than a few roundings; `beyond` is the last point asked for that is not finite;
+    `often` says that Hessians are asked at many points.
     """
+
+    often = False
 
     def __init__(self, function: Function) -> None:
         self.function = function
