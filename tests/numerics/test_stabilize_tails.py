@@ -129,3 +129,21 @@ def test_the_logarithm_of_what_a_difference_became_does_not_underflow(fun, x, va
             at, rel = jnp.asarray(x, dtype), 1e-6 if dtype == "float32" else 1e-13
             assert float(stable(at)) == pytest.approx(value, rel=rel)
             assert float(jax.grad(stable)(at)) == pytest.approx(slope, rel=rel)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_tail_over_a_density_has_no_exponent(dtype):
+    """erfc(z) / exp(-z^2) and Mills' ratio, where both have vanished; 1/(sqrt(pi) z) times an asymptotic series."""
+    with jax.enable_x64(dtype == "float64"):
+        x, unit = jnp.asarray(40.0, dtype), float(jnp.finfo(dtype).eps)
+        series = sum((-1) ** k * math.prod(range(1, 2 * k, 2)) / (2 * 40.0**2) ** k for k in range(8))
+        slope = -sum((-1) ** k * (2 * k + 1) * math.prod(range(1, 2 * k, 2)) / (2 * 40.0**2) ** k for k in range(8))
+
+        def written(x):
+            return jax.scipy.special.erfc(x) / jnp.exp(-x * x)
+
+        stable = qed.stabilize(written)
+        assert np.isnan(written(x))
+        assert float(stable(x)) == pytest.approx(series / (40 * math.pi**0.5), rel=4 * unit)
+        assert float(jax.grad(stable)(x)) == pytest.approx(slope / (1600 * math.pi**0.5), rel=8 * unit)
+        assert float(stable(-x / 20)) == pytest.approx(float(written(-x / 20)), rel=8 * unit)

@@ -126,7 +126,12 @@ class Substitutions(Table):
         return {
             "sub": self._sum,
             "add": self._sum,
-            "div": lambda n: mills(self.difference, n) or bessel_ratio(self.difference, n) or self._cosine(n),
+            "div": lambda n: (
+                mills(self.difference, n)
+                or grown_tail(self.difference, n)
+                or bessel_ratio(self.difference, n)
+                or self._cosine(n)
+            ),
             "mul": lambda n: ratio_times(self.difference, n) or grown_tail(self.difference, n),
             "acosh": lambda n: lorentz(self.difference, n),
             "acos": lambda n: arccosine(self.difference, n, self._cosine_of(n.children[0])),

@@ -11,7 +11,7 @@ with the exponent that was written: that of the rounded z would be another by z^
 
 The same fraction gives what grows times a tail, where one overflows and the other vanishes::
 
-    exp(e) erfc(z) = exp(e - z^2) / m(z),        z > 0
+    exp(e) erfc(z) = exp(e - z^2) / m(z),        z > 0,        also written erfc(z) / exp(-e)
 
 with e - z^2 as a polynomial, so that what is common to both is never formed: the exponentially modified Gaussian.
 
@@ -119,17 +119,20 @@ GROWN_TAIL = Operation("grown_tail", grown_tail, whole=True)
 
 
 def grown(difference: Difference, node: Node) -> Found | None:
-    """c exp(e) erfc(z), other factors left as they are, where e - z^2 has no more terms than e."""
+    """c exp(e) erfc(z) or c erfc(z) / exp(-e), other factors as they are, where e - z^2 has no more terms than e."""
     polynomial = difference.terms(node)
     if len(polynomial) != 1:
         return None
     ((monomial, coefficient),) = polynomial.items()
-    factors = {number: difference.known(difference.node(number)) for number, power in monomial if power == 1}
+    powers = {number: power for number, power in monomial if abs(power) == 1}
+    factors = {number: difference.known(difference.node(number)) for number in powers}
     growth = [number for number, factor in factors.items() if factor.operation == "exp"]
-    tails = [number for number, factor in factors.items() if factor.operation == "erfc"]
+    tails = [number for number, factor in factors.items() if factor.operation == "erfc" and powers[number] == 1]
     if len(growth) != 1 or len(tails) != 1:
         return None
+    power = powers[growth[0]]
     z, e = factors[tails[0]].children[0], factors[growth[0]].children[0]
+    e = e if power == 1 else difference.algebra.negative(e)
     read, written = difference.terms(z), difference.terms(e)
     if z.shape != node.shape or not read or not any(c > 0 for c in written.values()):
         return None
@@ -140,7 +143,7 @@ def grown(difference: Difference, node: Node) -> Found | None:
         return None
     parts = (difference.algebra.filled(each, node.shape) for each in (e, difference.plain(rest, z)))
     value = difference.emit(GROWN_TAIL, z, *parts)
-    others = times(monomial, ((growth[0], -1), (tails[0], -1)))
+    others = times(times(monomial, ((growth[0], -power),)), ((tails[0], -1),))
     found = difference.by((value, (GROWN,)), others, node)
     return difference.algebra.times(float(coefficient), found[0]), found[1]
 
