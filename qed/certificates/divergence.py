@@ -20,6 +20,7 @@ by is put right, or told for a mixture by |log sum exp(u_k + a_k) - log sum exp(
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -30,6 +31,7 @@ import numpy as np
 
 from qed.certificates import countable, near_divergence
 from qed.certificates.bounded import surely_within
+from qed.certificates.cells import Cell
 from qed.certificates.certificate import Certificate
 from qed.certificates.curvature_integral import enclosed
 from qed.certificates.fingerprint import fingerprint
@@ -54,6 +56,8 @@ EXACT = 384
 """The precision of sums of logarithms, whose digits may cancel."""
 ROUGH = 2.0**-5
 """How closely the integral is enclosed that stands beside a closed form, in parts of it."""
+INNER = 0.25, 0.75
+"""The part of the way between two cuts on which it is looked whether a density is 0."""
 PartData = tuple[str, tuple[float, ...], tuple[float, ...], str]
 """A density as data: family or '', parameters, cuts, and weight as a fraction's text."""
 
@@ -89,12 +93,13 @@ class Divergence(Certificate):
         self._probabilities()
         if not self.lower <= self.upper:
             raise CertificateError("lower", f"[{self.lower!r}, {self.upper!r}] is no interval")
-        if self.lower == np.inf and (self.atom_alone() is not None or self.gap(traced) is not None):
+        if self.lower == np.inf and (self.atom_alone() is not None or self.bare(traced) is not None):
             return
         width = self.upper - self.lower
         total = self.enclosed(traced, width / 8 if np.isfinite(width) else 1e-3)
         with precision(BITS):
-            surely_within(total, self.lower, self.upper)
+            # Gibbs' inequality: a divergence is never negative
+            surely_within(total, -np.inf if self.ratio and self.lower == 0 else self.lower, self.upper)
         self._beside(traced)
 
     # --- supports ---
@@ -133,6 +138,27 @@ class Divergence(Certificate):
                 with precision(BITS):
                     self._off(traced, k, output, 1e-3)  # the mass is finite
                 return ends
+        return None
+
+    def bare(self, traced: Traced) -> tuple[float, float] | None:
+        """An interval where a density of p is positive and every one of q is 0: outside them, or between cuts."""
+        if (gap := self.gap(traced)) is not None:
+            return gap
+        outputs = self._outputs(len(traced.graph.outputs))
+        count = len(self.p_parts)
+        of_q = [pair for pair in zip(self.q_parts, outputs[count:], strict=True) if fraction(pair[0][3]) > 0]
+        if all(part[0] for part, _ in of_q):
+            return None  # densities with a name are positive on all of their supports
+        for k, (name, _, cuts, weight) in enumerate(self.p_parts):
+            for a, b in itertools.pairwise(cuts if fraction(weight) > 0 else ()):
+                low, high = (a + (b - a) * share for share in INNER)
+                if not (np.isfinite(b - a) and a < low < high < b):
+                    continue
+                bare = all(_zero(traced, part, output, low, high) for part, output in of_q)
+                if bare and (name or _known(traced, outputs[k], low, high) > 0):
+                    with precision(BITS):
+                        self._off(traced, k, outputs[k], 1e-3)  # the mass is finite
+                    return low, high
         return None
 
     def uncovered(self, parts: Sequence[PartData]) -> tuple[float, float] | None:
@@ -342,6 +368,20 @@ def _whole(one: SumData, node: str) -> None:
         raise CertificateError(node, f"of {name}, {fault}")
     if (first, last) != (0.0, COUNTS[name].last(*parameters)) or not probability:
         raise CertificateError(node, f"the places of {name} are 0 to {COUNTS[name].last(*parameters)}")
+
+
+def _known(traced: Traced, output: int, low: float, high: float) -> Any:
+    """A ball of exp of a log-density on an interval, 0 where it is -inf; NaN where it is not known."""
+    try:
+        return Cell(0.0, low, high).density_of(traced, output, flint().arb(0), BITS, "p_parts")
+    except CertificateError:
+        return flint().arb.nan()
+
+
+def _zero(traced: Traced, part: PartData, output: int, low: float, high: float) -> bool:
+    """Whether a density is 0 on an interval."""
+    outside = part[2][-1] <= low or high <= part[2][0]
+    return bool(outside or (not part[0] and _known(traced, output, low, high).is_zero()))
 
 
 def _merged(atoms: tuple[tuple[float, str], ...], node: str) -> dict[float, Fraction]:

@@ -21,6 +21,7 @@ from qed.answer import Answer, Enclosed, Measured, Missing, Reason
 from qed.certificates.certificate import Subject
 from qed.certificates.curvature_integral import NARROW, by_bregman, by_curvature
 from qed.certificates.divergence import EXACT, Divergence
+from qed.certificates.found import Unbounded
 from qed.certificates.near_divergence import NEAR
 from qed.certificates.patience import LATE, OutOfTime, patience
 from qed.certificates.weights import as_text
@@ -33,6 +34,7 @@ from qed.errors import CertificateError
 from qed.findings import Finding
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
+from qed.integration.density_cuts import cut_where_ways_part, empty, singular_of, with_cut
 from qed.integration.families.vectors import VectorLaw
 from qed.integration.image_divergence import of_images
 from qed.integration.laws import Density, densities_of
@@ -53,6 +55,10 @@ CLOSE = 1e-10
 WIDE = (1e-3, 1e-9)
 """A proof this wide is still told, in parts of the value and absolutely."""
 BY_CELLS = "tails enclosed, series with remainder on the cells between"
+SINGULAR = 4
+"""At so many numbers at most beside which the integrand is not bounded densities are cut."""
+ZERO = 1e-12
+"""A divergence that is smaller in float64 may be 0."""
 CURVATURE = "∫₀¹ (1 - t) dᵀA''(η_p + t d) d dt"
 """How, where the log-normaliser A is known."""
 
@@ -206,7 +212,7 @@ class _Comparison:
 
     def _gap(self, certificate: Divergence, traced: Traced) -> tuple[float, float] | None:
         try:
-            return certificate.gap(traced)
+            return certificate.bare(traced)
         except (CertificateError, TooLong):
             return None
 
@@ -261,6 +267,20 @@ class _Comparison:
             which = "p" if not np.all(np.isfinite(constants[: len(self.densities[0])])) else "q"
             return self._unknown(f"the mass of {which} was not found: it may be infinite, as qed.normalizer may prove")
         certificate, traced = self._certificate(constants)
+        p, q = self.densities
+        if (ways := cut_where_ways_part(p, q, traced, np.zeros_like)) == p:
+            return self._enclosed(constants)
+        certificate, _ = replace(self, densities=(ways, q))._certificate(constants)
+        if (gap := self._gap(certificate, traced)) is not None:
+            infinite = replace(certificate, lower=np.inf, upper=np.inf).sealed()
+            infinite.verify()
+            return self._infinite(infinite, None, gap)
+        ways = cut_where_ways_part(p, q, traced, vectorised(traced, 0))
+        return replace(self, densities=(ways, q))._enclosed(constants)
+
+    def _enclosed(self, constants: tuple[float, ...], more: int = SINGULAR) -> Answer[float]:
+        """What the rules measure between these cuts, and what balls prove; `more` numbers may be cuts."""
+        certificate, traced = self._certificate(constants)
         try:
             value, error = self._measured(traced, float(certificate.of_atoms()))
         except CertificateError as lost:
@@ -268,10 +288,17 @@ class _Comparison:
         if self.ratio and value < NEAR and (found := self._near(constants, traced)) is not None:
             return found
         room = max(CLOSE * abs(value), 1e-13, 4 * error if error < 1e-3 * abs(value) else 0.0)
+        if self.ratio and abs(value) < ZERO:
+            room = max(room, WIDE[1] / 16)  # equal laws: at most so much
         room = room if np.isfinite(room) else 1e-3  # of a value that is no number in float64
         problem = "the enclosure is too wide"
         try:
             total = certificate.enclosed(traced, room)
+        except Unbounded as lost:
+            problem = f"{lost.node}: {lost.why}"
+            place = singular_of(self.densities, traced, lost.place) if more else None
+            if place is not None:
+                return replace(self, densities=with_cut(self.densities, place))._enclosed(constants, more - 1)
         except CertificateError as lost:
             problem = f"{lost.node}: {lost.why}"
         except TooLong as lost:
@@ -289,7 +316,7 @@ class _Comparison:
             return self._unknown(problem)
         if problem == LATE:
             return self._unknown(f"{problem}; the rules say {value:.9g}, which no balls confirm")
-        if (place := self._empty()) is not None:
+        if (place := empty(*self.densities)) is not None:
             return self._unknown(f"the density of q is 0 or undefined near {place:g}, where p has mass")
         return self._measurement(max(value, 0.0) if self.ratio else value, error, problem)
 
@@ -325,19 +352,6 @@ class _Comparison:
             value += float(one.part.weight) * found.value
             error += float(one.part.weight) * found.error
         return value, error
-
-    def _empty(self) -> float | None:
-        """A place between the cuts of a density of p where every density of q is 0 or undefined in float64."""
-        for one in self.densities[0]:
-            inner = [c for c in one.cuts if np.isfinite(c)]
-            x = np.linspace(inner[0], inner[-1], 2**16 + 2)[1:-1]
-            seen = np.zeros(x.shape, bool)
-            for other in self.densities[1]:
-                assert other.u is not None
-                seen |= np.isfinite(other.u(x)) & (x >= other.cuts[0]) & (x <= other.cuts[-1])
-            if not np.all(seen):
-                return float(x[np.argmin(seen)])
-        return None
 
     # --- words ---
 

@@ -17,6 +17,8 @@ from qed.integration.quadrature import ends_in_float64, measured
 
 SHARES = (1e-6, 1e-3)
 """How closely near densities are compared, in parts of their divergence."""
+LEAST = 1e-27
+"""Smaller scales are those of rounding: log-densities that differ by less are told alike by float64."""
 BY_EXCESS = "the mean of exp(v) - 1 - v, which has no digits to lose"
 EXCESS = "E_p[exp(v) - 1 - v] - (y - log(1 + y)),  v = log q/p + a,  y = E_p exp(v) - 1"
 
@@ -36,5 +38,5 @@ def mean_and_scale(ratio: Callable[[Any], Any], p: Density) -> tuple[float, floa
         at = mean.value
         square = measured(lambda x, at=at: (ratio(x) - at) ** 2, p.u, ends, True)
         if square is not None:
-            return (at, square.value / 2) if 0 < square.value / 2 < NEAR else None
+            return (at, square.value / 2) if LEAST < square.value / 2 < NEAR else None
     return None
