@@ -1,4 +1,4 @@
-"""Where a function has a corner or a jump: the differences that its comparisons and maxima look at, from its graph.
+"""Where a function has a corner or a jump: what its comparisons, maxima and floors look at, from its graph.
 
 A jump at b(theta), where h(b, theta) = 0, adds its height times p(b) db/dtheta to the derivative of the integral
 (Leibniz's rule), with db/dtheta = - h_theta / h_x (the implicit function theorem). Where the interval is cut at b, and
@@ -25,6 +25,10 @@ from qed.graph.trace import trace
 
 PAIRS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "max", "min", "lt_to", "le_to"})
 SINGLE = frozenset({"abs", "sign"})
+WHOLE = {"floor": 0.0, "ceil": 0.0, "round": 0.5}
+"""Where between whole numbers they jump."""
+PHASES = 4
+"""Jumps at whole numbers are followed as those at k, k + PHASES, k + 2 PHASES, ..., each a difference of its own."""
 MOST = 8
 """How many differences are followed; their roots, at most `ROOTS` each, cut the interval."""
 ROOTS = 4
@@ -48,7 +52,22 @@ class Differences(Replay):
             notes = {**notes, place.at(equation): jnp.subtract(*values)}
         elif equation.primitive in SINGLE:
             notes = {**notes, place.at(equation): values[0]}
+        elif equation.primitive in WHOLE:
+            notes = {**notes, place.at(equation): _jumps(values[0] - WHOLE[equation.primitive])}
+        elif equation.primitive == "rem":
+            notes = {**notes, place.at(equation): _jumps(values[0] / values[1])}
         return outs, notes
+
+
+def _jumps(x: Any) -> Any:
+    """Numbers of which one changes its sign where x is whole.
+
+    >>> import jax.numpy as jnp
+    >>> signs = [jnp.sign(_jumps(jnp.asarray(x))).tolist() for x in (1.9, 2.1)]
+    >>> [k for k in range(PHASES) if signs[0][k] != signs[1][k]]
+    [2]
+    """
+    return jnp.stack([jnp.sin(jnp.pi * (x - k) / PHASES) for k in range(PHASES)])
 
 
 def switches(fun: Callable[..., Any], example: Any, *args: Any) -> Callable[[Any], Any] | None:
