@@ -110,22 +110,24 @@ def roots(h: Callable[[Any], Any], grid: Any, end: Any) -> Any:
         signs = jnp.sign(jax.lax.stop_gradient(values[:, k]))
         changes = (signs[:-1] * signs[1:] < 0) | ((signs[1:] == 0) & (signs[:-1] != 0))
         places = jnp.nonzero(changes, size=ROOTS, fill_value=-1)[0]
-        for j in range(ROOTS):
-            place = places[j]
-            a, b = grid[place], grid[place + 1]
-            root = _refined(one, a, b)
-            found.append(jnp.where(place >= 0, root, end))
-    return jnp.stack(found)
+        refined = jax.vmap(lambda a, b, one=one: _refined(one, a, b))(grid[places], grid[places + 1])
+        found.append(jnp.where(places >= 0, refined, end))
+    return jnp.concatenate(found)
 
 
 def _refined(one: Callable[[Any], Any], a: Any, b: Any) -> Any:
     """A root between a and b, with its derivative."""
     low, high = jax.lax.stop_gradient(a), jax.lax.stop_gradient(b)
     sign = jax.lax.stop_gradient(jnp.sign(one(low)))
-    for _ in range(HALVINGS if low.dtype == np.float64 else HALVINGS // 2):
+
+    def halved(_: Any, ends: tuple[Any, Any]) -> tuple[Any, Any]:
+        low, high = ends
         middle = low / 2 + high / 2
-        left = jax.lax.stop_gradient(jnp.sign(one(middle))) == sign
-        low, high = jnp.where(left, middle, low), jnp.where(left, high, middle)
+        left = jnp.sign(one(middle)) == sign
+        return jnp.where(left, middle, low), jnp.where(left, high, middle)
+
+    count = HALVINGS if low.dtype == np.float64 else HALVINGS // 2
+    low, high = jax.lax.stop_gradient(jax.lax.fori_loop(0, count, halved, (low, high)))
     root = jax.lax.stop_gradient(low / 2 + high / 2)
     slope = jax.lax.stop_gradient(jax.grad(one)(root))
     value = one(root)
