@@ -31,6 +31,7 @@ from qed.calculus.spectra.result import Spectrum, whole
 from qed.calculus.spectra.searching import WHICH, beginning, how, measured, room_of, search, wanted
 from qed.calculus.spectra.sparse import sparse_eigenvalues
 from qed.errors import QedError
+from qed.findings import Finding
 from qed.graph.function import Function, read
 from qed.standing import Standing
 
@@ -176,7 +177,10 @@ def _unknown(function: Function, missing: Missing) -> Answer[Spectrum]:
     claim = "the eigenvalues of the Hessian are known"
     headline = f"Unknown: {missing.what}."
     subject = function.title("parameter")
-    return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), headline=headline, subject=subject)
+    findings = () if missing.code is None else (Finding(missing.code, missing.what, missing.span),)
+    return Answer(
+        claim, Standing.UNKNOWN, None, missing=(missing,), findings=findings, headline=headline, subject=subject
+    )
 
 
 def _answer(case: Case, krylov: Krylov, products: Products, k: int, which: str, seed: int) -> Answer[Spectrum]:

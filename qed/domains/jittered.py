@@ -1,6 +1,6 @@
 """The graph in float64 with every rounding error made larger: how far its outputs are from those of real numbers.
 
-Each equation computes y (1 + d) with |d| <= k u, u = 2^-53; here it computes y (1 + d) with |d| <= k w, w = 2^-44, d
+Each equation computes y (1 + d) with |d| <= k u, u = 2^-53; here it computes y (1 + d) with |d| <= k w, w = 512 u, d
 drawn at random, and what it differs by from the plain run is w / u times as large as what rounding does, in
 distribution (Monte Carlo arithmetic: Parker, *Monte Carlo Arithmetic*, UCLA CSD-970002, 1997; Vignes, "Discrete
 stochastic arithmetic for validating results of numerical software", Numer. Algorithms 37, 2004). It follows what is not
@@ -27,7 +27,6 @@ from qed.graph.replay import Place
 
 WIDER = 2.0**9
 """How many times as large as a unit roundoff the changes are."""
-UNIT = WIDER * 2.0**-53
 SCATTERED = 16
 """How many terms a scatter adds up in one place, or a loop's reduction: about."""
 _PLACES, _DRAWS = 0x1E3779B97F4A7C15, 0x11B54A32D192ED02
@@ -39,6 +38,7 @@ class Jittered(Widened):
 
     Args:
         draw: a whole number (of JAX or not) that the random numbers depend on.
+        unit: the unit roundoff, of a program that is run in another format than float64.
 
     >>> import jax
     >>> from qed.graph.trace import trace
@@ -49,9 +49,10 @@ class Jittered(Widened):
     (True, 3)
     """
 
-    def __init__(self, draw: Any) -> None:
+    def __init__(self, draw: Any, unit: float = 2.0**-53) -> None:
         super().__init__()
         self.draw = draw
+        self.unit = WIDER * unit
         self._count = 0
 
     def leaf(self, equation: Equation, values: Sequence[Any], place: Place) -> Sequence[Any]:
@@ -74,7 +75,7 @@ class Jittered(Widened):
         """x (1 + d), with |d| at most so many units."""
         if not jnp.issubdtype(x.dtype, jnp.inexact):
             return x
-        noise = count * UNIT * self._noise(x)
+        noise = count * self.unit * self._noise(x)
         return x + noise * jnp.max(jnp.abs(x), initial=0.0) if normwise else x * (1 + noise)
 
     def _noise(self, x: Any) -> Any:

@@ -88,3 +88,37 @@ def test_the_gauss_newton_matrix_says_what_cancels_in_it():
         answer = qed.spectrum(loss, np.array([0.5, 0.25]), rows).value.gauss_newton(k=1)
     truth = np.linalg.eigvalsh(2 * rows.T @ rows)
     assert answer.unknown or np.min(np.abs(truth - answer.value.eigenvalues[0])) <= answer.value.errors[0]
+
+
+@jax.custom_jvp
+def from_the_host(x):
+    """A sine that no arithmetic but float32 can run."""
+    shape = jax.ShapeDtypeStruct(x.shape, x.dtype)
+    return jax.pure_callback(lambda v: np.sin(v).astype(np.float32), shape, x, vmap_method="sequential")
+
+
+@from_the_host.defjvp
+def _(at, along):
+    return from_the_host(at[0]), jnp.cos(at[0]) * along[0]
+
+
+def test_of_a_program_that_only_its_own_arithmetic_runs_the_errors_are_of_that_arithmetic():
+    held = np.float32([0.1, 0.7, -3.3])
+    at = np.float32([0.3, 1.1, 2.2])
+    answer = qed.spectrum(lambda x: jnp.sum(held * from_the_host(x) * jnp.sin(x)), at, k=3)
+    truth = 2 * np.float64(held) * np.cos(2 * np.float64(at))
+    for value, error in zip(answer.eigenvalues, answer.errors, strict=True):
+        assert np.min(np.abs(truth - value)) <= error < 1e-3
+    assert abs(answer.value.trace.value - truth.sum()) <= answer.value.trace.error.error
+
+
+def test_many_parameters_hide_nothing_either():
+    fun = lambda x: 2.0**60 * jnp.sum(x**2) + 3 * jnp.sum(x**2) - 2.0**60 * jnp.sum(x**2)  # noqa: E731
+    answer = qed.spectrum(fun, np.ones(20_001, np.float32), k=1)
+    assert abs(answer.eigenvalues[0] - 6) <= answer.errors[0]
+
+
+@pytest.mark.parametrize(("fun", "code"), [(jnp.log, "QED210"), (jnp.floor, "QED104")], ids=["no number", "a jump"])
+def test_an_unknown_spectrum_says_its_code(fun, code):
+    answer = qed.spectrum(lambda x: fun(x) * x, -1.0)
+    assert answer.unknown and [finding.code for finding in answer.findings] == [code]

@@ -7,7 +7,8 @@ its vector as numbers like all others, are walked through
 
 - in intervals (`qed.domains.interval`), which hold the product of real numbers, underflow included. They are short
   where a program is shallow, and cheap where it is small;
-- otherwise with roundings that are drawn at random and larger than they are (`qed.domains.jittered`).
+- otherwise with roundings that are drawn at random and larger than they are (`qed.domains.jittered`): also those of a
+  program that no arithmetic but its own can run.
 
 With E the errors of the products as a matrix, and e a vector of independent random numbers of mean 0 and variance 1,
 |E e|^2 has the mean |E|_F^2, by which no eigenvalue and no entry is further off (Weyl; Horn and Johnson, *Matrix
@@ -18,6 +19,7 @@ round.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -34,6 +36,7 @@ from qed.domains.intervals import Intervals
 from qed.domains.jittered import WIDER, Jittered
 from qed.domains.widened import Widened, widen
 from qed.errors import QedError
+from qed.graph.dtypes import unit_roundoff
 from qed.graph.function import Function
 from qed.graph.trace import Traced, trace
 from qed.graph.walk import TooLong, Unknown, Walker
@@ -68,6 +71,7 @@ class Roundings:
     Args:
         product: (point, direction) -> the product, tuples of arrays; traced under `jax.enable_x64`.
         point: the point.
+        unit: the unit roundoff, if the products are computed in another format; intervals are not asked then.
 
     >>> from qed.graph.function import read
     >>> lost = Roundings.of(read(lambda x: 1e16 * x**2 + x**2 - 1e16 * x**2, 1.0))
@@ -76,8 +80,9 @@ class Roundings:
     (True, True)
     """
 
-    def __init__(self, product: Product, point: Sequence[Any]) -> None:
+    def __init__(self, product: Product, point: Sequence[Any], unit: float | None = None) -> None:
         self.point = tuple(point)
+        self.unit = unit
         self.count = sum(p.size for p in self.point)
         self.product = product
 
@@ -93,9 +98,19 @@ class Roundings:
 
         return cls(lambda p, v: jax.jvp(jax.grad(value), (p,), (v,))[1], point)
 
+    @classmethod
+    def in_its_arithmetic(cls, function: Function) -> Roundings:
+        """Those of the Hessian products that the program makes itself, its own derivative rules among them."""
+
+        def product(p: Any, v: Any) -> Any:
+            return jax.jvp(jax.grad(function.value), (p,), (v,))[1]
+
+        unit = max((unit_roundoff(p.dtype) for p in function.parameters if p.size), default=2.0**-53)
+        return cls(product, function.parameters, unit)
+
     @cached_property
     def _traced(self) -> Traced | None:
-        with jax.enable_x64(True):
+        with jax.enable_x64(True) if self.unit is None else nullcontext():
             try:
                 return trace(self.product, self.point, self.point)
             except (TypeError, ValueError, NotImplementedError):  # no product, or none that can be followed
@@ -108,7 +123,12 @@ class Roundings:
     def bounds(self, vectors: Array) -> tuple[Array, Array] | None:
         """Bounds of the products with the rows of (count, n); None where intervals are too dear, or have no rule."""
         traced, rows = self._traced, len(vectors)
-        if traced is None or self._work.value * rows > OPERATIONS or self._work.equations > STEPS:
+        if (
+            traced is None
+            or self.unit is not None
+            or self._work.value * rows > OPERATIONS
+            or self._work.equations > STEPS
+        ):
             return None
         given = [Intervals.point(np.asarray(p)[None]) for p in self.point]
         shapes = [np.empty((rows, *p.shape)) for p in self.point]
@@ -162,7 +182,8 @@ class Roundings:
         found = []
         with jax.enable_x64(True), np.errstate(all="ignore"):
             plain = seldom(lambda inputs: Widened()(graph, inputs))
-            drawn = seldom(lambda draw, inputs: Jittered(draw)(graph, inputs))
+            unit = 2.0**-53 if self.unit is None else self.unit
+            drawn = seldom(lambda draw, inputs: Jittered(draw, unit)(graph, inputs))
             for draw, probe in enumerate(probes(DRAWS, self.count, 1)):
                 inputs = (*self.point, *unflatten(probe, self.point))
                 away = flatten(drawn(jnp.int64(draw), inputs)) - flatten(plain(inputs))

@@ -13,6 +13,7 @@ negative log-likelihood of natural parameters, G is the Fisher information (`qed
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -63,9 +64,8 @@ class GaussNewtonProducts(Products):
     def __init__(self, function: Function, found: Sequence[Head], hessian: Products | None = None) -> None:
         super().__init__(function)
         self.hessian = hessian
-        self._narrow = jax.jit(_product(function, found, evaluate))
-        self._matrix = _product(function, found, Widened())
-        self._broad = jax.jit(self._matrix)
+        self._matrices = _product(function, found, evaluate), _product(function, found, Widened())
+        self._narrow, self._broad = (jax.jit(matrix) for matrix in self._matrices)
 
     def own(self, vector: Array) -> Array:
         """The product in the program's arithmetic."""
@@ -90,19 +90,20 @@ class GaussNewtonProducts(Products):
 
     @cached_property
     def _roundings(self) -> Roundings | None:
-        if self.size > SMALL or not self.wide:
+        if self.size > SMALL:
             return None
-        with jax.enable_x64(True):
-            data = tuple(widen(leaf) for leaf in self.function.data)
-        hessian = None if self.hessian is None else Roundings.of(self.hessian.function)
+        made = Roundings.of if self.wide else Roundings.in_its_arithmetic
+        hessian = made(self.function)
+        with jax.enable_x64(True) if self.wide else nullcontext():
+            data = tuple(widen(leaf) if self.wide else leaf for leaf in self.function.data)
 
         def product(point: Any, direction: Any) -> Any:
-            found = self._matrix(point, data, direction)
-            if hessian is None:
+            found = self._matrices[self.wide](point, data, direction)
+            if self.hessian is None:
                 return found
             return jax.tree.map(lambda a, b: a - b, hessian.product(point, direction), found)
 
-        return Roundings(product, self._point)
+        return Roundings(product, hessian.point, hessian.unit)
 
 
 def _product(function: Function, found: Sequence[Head], run: Callable[[Graph, Sequence[Any]], list[Any]]) -> Any:

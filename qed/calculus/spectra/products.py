@@ -189,11 +189,13 @@ class Products:
 
     @cached_property
     def _roundings(self) -> Roundings | None:
-        return Roundings.of(self.function) if self.size <= SMALL and self.wide else None
+        if not self.wide:
+            return Roundings.in_its_arithmetic(self.function)
+        return Roundings.of(self.function) if self.size <= SMALL or not self._pays else None
 
     @property
     def cancelled(self) -> float:
-        """How far an eigenvalue or an entry of the products in float64 may be off, of a small function."""
+        """How far an eigenvalue or an entry of the products may be off; 0 where products are dear."""
         return 0.0 if self._roundings is None else self._roundings.size
 
     def beside(self, vectors: Array, images: Array) -> Array:

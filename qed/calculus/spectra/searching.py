@@ -169,7 +169,7 @@ def _afresh(vectors: Array, products: Products) -> tuple[Array, Array, Array]:
         errors.append(length(image) + 1e-15 * (8 + float(np.sqrt(len(v)))) * size)
         values.append(theta)
         del image  # before the next product
-    beside = products.beside(vectors, np.array(images)) if images else 0.0
+    beside = products.beside(vectors, np.array(images)) if images else products.cancelled
     return np.array(values), np.array(errors) + beside, vectors
 
 
@@ -191,4 +191,4 @@ def _of_the_recurrence(
         mixed += v.dtype.type(weight) * v
         told += v.dtype.type(weight * value) * v + v.dtype.type(weight * step) * beside
     away = length(products.exact(mixed) - told)
-    return values, np.abs(steps) + SAFETY * float(np.sqrt(k)) * away, vectors
+    return values, np.abs(steps) + SAFETY * float(np.sqrt(k)) * away + products.cancelled, vectors
