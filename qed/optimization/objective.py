@@ -23,6 +23,7 @@ from qed.calculus.hessian import cut, flatten, hessian_product, unflatten
 from qed.domains.cost import count
 from qed.domains.widened import is_narrow
 from qed.graph.function import Function
+from qed.graph.graph import Equation, Graph, Variable
 from qed.graph.trace import is_float
 from qed.graph.untraceable import not_differentiable
 from qed.optimization.differences import mended
@@ -36,6 +37,43 @@ SCATTER = 1000.0
 """Up to how many times its last digits a value is believed to scatter."""
 FEWER = 4
 """By what factor the products of a second term are fewer than those of the Hessian where both terms are computed."""
+
+CALLS = ("jit", "pjit", "closed_call")
+"""Primitives that run the graph that they hold, once."""
+
+
+def _cornered(graph: Graph, varying: set[Variable]) -> bool:
+    """Whether an equation between floating-point numbers may have a corner or a step, where inputs vary.
+
+    Those of integers alone compute places, as x[i] is x[n + i] where i < 0; those of data are constants, and what data
+    select is smooth. Within loops and branches everything is taken to vary.
+    """
+    for equation in graph.equations:
+        moves = [isinstance(atom, Variable) and atom in varying for atom in equation.inputs]
+        if not any(moves):
+            continue
+        varying = varying | set(equation.outputs)
+        graphs = () if equation.call is None else equation.call.graphs
+        if equation.primitive in CALLS and len(graphs) == 1 and len(graphs[0].inputs) == len(moves):
+            inner = {variable for variable, move in zip(graphs[0].inputs, moves, strict=True) if move}
+            if _cornered(graphs[0], inner):
+                return True
+            continue
+        if _may_have_a_corner(equation) and (equation.primitive != "select_n" or moves[0]):
+            return True
+        if any(_may_have_a_corner(each) for part in graphs for each in part.walk()):
+            return True
+    return False
+
+
+def _may_have_a_corner(equation: Equation) -> bool:
+    given, made = (
+        any(jax.numpy.issubdtype(atom.dtype, jax.numpy.floating) for atom in atoms)
+        for atoms in (equation.inputs, equation.outputs)
+    )
+    if equation.primitive == "convert_element_type":
+        return given and not made
+    return (given or made) and facts.may_have_corners(equation.primitive)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +133,9 @@ class Objective:
 
     @cached_property
     def cornered(self) -> bool:
-        """Whether the function is made of primitives that may have corners."""
-        return any(facts.may_have_corners(equation.primitive) for equation in self.function.graph.walk())
+        """Whether primitives that may have corners are met between the parameters and the value."""
+        graph = self.function.graph
+        return _cornered(graph, {graph.inputs[i] for i in self.function.traced.free})
 
     def arrays(self, x: Array) -> tuple[Any, ...]:
         """A vector as the arrays of parameters."""
