@@ -174,7 +174,8 @@ class Expectation(Certificate):
 class LogMass(Certificate):
     """The logarithm of the integral of exp(u) over an interval: u is what the function returns behind the number 1.
 
-    With a family it is that of the mean of exp(u) under this law, whose mass is a closed form (`qed.domains.masses`).
+    With a family it is that of the mean of exp(u) under this law, whose mass is a closed form (`qed.domains.masses`),
+    or of the share of this mean that the cuts leave.
     Infinite bounds say that the integral diverges. The first and last of the cuts are the ends of the interval.
 
     >>> import jax.numpy as jnp
@@ -227,7 +228,10 @@ class LogMass(Certificate):
         """The function with the law's log-density added to the second output."""
         if not self.family:
             return traced
-        checked(self.family, self.parameters, self.cuts, "family")
+        ends = NAMED[self.family].support(*self.parameters) if self.family in NAMED else (0.0, 0.0)
+        checked(self.family, self.parameters, ends, "family")
+        if len(self.cuts) < 2 or not ends[0] <= self.cuts[0] < self.cuts[-1] <= ends[1]:
+            raise CertificateError("cuts", f"{self.family} has no mass on all of them")
         own, law = output_of(traced, 1), NAMED[self.family].log_density
         with jax.enable_x64(True):
             x, given = np.asarray(traced.parameters[0]), map(np.float64, self.parameters)

@@ -24,6 +24,7 @@ import numpy as np
 from qed.certificates.bounded import stated
 from qed.certificates.certificate import Certificate
 from qed.certificates.expectation import Expectation, LogMass
+from qed.domains.densities import NAMED
 from qed.domains.ends import floats
 from qed.domains.precision import flint, precision
 from qed.domains.separated import One, Sum, TooWide, by_coordinate, separated
@@ -158,7 +159,9 @@ def a_number() -> Any:
 def measure_of(piece: Certificate) -> tuple[Any, ...]:
     """The measure that a piece is about, its parts without the cuts between their ends."""
     if isinstance(piece, LogMass):
-        return (), ((piece.family, piece.parameters, piece.cuts[0], piece.cuts[-1], "1", bool(piece.family)),), ()
+        ends = piece.cuts[0], piece.cuts[-1]
+        whole = bool(piece.family) and NAMED[piece.family].support(*piece.parameters) == ends
+        return (), ((piece.family, piece.parameters, *ends, "1", whole),), ()
     assert isinstance(piece, Expectation)
     parts = tuple((f, p, cuts[0], cuts[-1], w, d) for f, p, cuts, w, d in piece.parts)
     return piece.atoms, parts, piece.sums

@@ -58,7 +58,8 @@ def normalizer(
         log_density: a function of one real number that returns one, without its constant; of a vector, over a box.
         base: `Lebesgue(lower, upper)`, the interval, or with vectors the box, or
             `Counting(lower, upper)`; None for the whole line. Or a law with a name, such as `Normal(0.0, 1.0)` or
-            `MultivariateNormal(mean, covariance)`: where it is the prior and log_density the log-likelihood, log Z is
+            `MultivariateNormal(mean, covariance)`, or what an interval leaves of it
+            (`qed.measures.restrict`): where it is the prior and log_density the log-likelihood, log Z is
             the log of the evidence.
         args: the other arguments, as they are.
         budget: seconds that the search for a proof, or an integral over a box, may take; what was found until then is
@@ -107,9 +108,13 @@ def normalizer(
     return replace(found, recheck=lambda: normalizer(log_density, base, *args, budget=budget))
 
 
+def _named(part: Part) -> bool:
+    """Whether it is a law with a name, or what an interval leaves of one."""
+    return part.cut or (part.probability and part.family in NAMED and not part.counting)
+
+
 def _is_base(part: Part) -> bool:
-    named = part.probability and part.family in NAMED and not part.counting
-    return part.weight == 1 and (named or (part.family == "Uniform" and not part.probability))
+    return part.weight == 1 and (_named(part) or (part.family == "Uniform" and not part.probability))
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ class _Question:
         traced, part = self._subject().traced(), self.part
         own = vectorised(traced, 1)
         u = own
-        if part.probability:
+        if _named(part):
             prior = vectorised(NAMED[part.family].traced(part.parameters), 0)
             with precision(64):
                 mass = float(log_mass(part.family, part.parameters))
@@ -156,7 +161,7 @@ class _Question:
         value, error, _ = measured_logarithm(u, cuts)
         least = max(4 * error, room_of_constants(traced, value, logarithm=True))
         tried = [(value - max(h, least), value + max(h, least)) for h in HALF_WIDTHS if math.isfinite(value)]
-        law = (self.part.family, self.part.parameters) if self.part.probability else ("", ())
+        law = (self.part.family, self.part.parameters) if _named(self.part) else ("", ())
         nothing = not tried and bool(np.all(u(places_of(self.part)) == -np.inf))
         infinite = -math.inf if nothing else math.inf
         problem, waiting = "", [*dict.fromkeys(tried), (infinite, infinite)]
@@ -186,7 +191,7 @@ class _Question:
     def _between(self, traced: Traced, cuts: Sequence[float], value: float, error: float) -> str:
         """What balls say against the rules between finite ends, beyond which the density is 0 in float64."""
         inner = tuple(c for c in cuts if np.isfinite(c))
-        if self.part.probability or len(inner) < 2:
+        if _named(self.part) or len(inner) < 2:
             return ""
         certificate = LogMass.made(self._subject(), traced, cuts=inner, lower=-math.inf, upper=math.inf)
         try:

@@ -107,3 +107,15 @@ def test_a_density_that_is_nan_inside_is_named():
     answer = qed.normalizer(lambda x: jnp.log(x), m.Lebesgue(-1.0, 1.0))
     assert answer.standing == "UNKNOWN" and "the log-density is NaN at -0." in answer.missing[0].what
     assert "jnp.where" in answer.missing[0].settle
+
+
+@pytest.mark.parametrize("above", [pytest.param(True, marks=pytest.mark.slow), False])
+def test_what_an_interval_leaves_of_a_law_is_a_base(above):
+    low, high = (2.0, math.inf) if above else (0.0, 2.0)
+    answer = qed.normalizer(lambda x: x / 2, qed.measures.restrict(qed.measures.Exponential(1.0), low, high))
+    meant = math.log(2 * math.exp(-1) if above else 2 - 2 * math.exp(-1))
+    assert answer.proved and answer.lower <= meant <= answer.upper and answer.check()
+    assert answer.certificate.cuts[0] == low and answer.certificate.family == "Exponential"
+    beyond = replace(answer.certificate, cuts=(-1.0, *answer.certificate.cuts[1:])).sealed()
+    with pytest.raises(CertificateError):
+        beyond.verify()
