@@ -2,10 +2,11 @@
 
 Values are intervals with float64 ends, rounded outward. Where the divisor keeps one sign but may be 0, the quotient may
 be infinite, of one sign: intervals that are closed at infinity say so. Whatever could be no number on more than single
-points, inf - inf, 0 times inf or a value outside the domain of a function, is undecided. So is the inverse of what may
-be 0 on more than single points, as max(x, 0) and cos(x)^2 + sin(x)^2 - 1 are: how often a value is taken is followed
-from x, which takes each value once. Of a vector, "single points" are sets of measure 0, and a sum of what depends on
-different coordinates takes each value on such a set if one of the two does, by Fubini's theorem.
+points, inf - inf or a value outside the domain of a function, is undecided, but not 0 times inf, which is met at single
+points since infinities are. Undecided is the inverse of what may be 0 on more than single points, as max(x, 0) and
+cos(x)^2 + sin(x)^2 - 1 are: how often a value is taken is followed from x, which takes each value once. Of a vector,
+"single points" are sets of measure 0, and a sum of what depends on different coordinates takes each value on such a
+set if one of the two does, by Fubini's theorem.
 Reference: Moore, *Interval Analysis*, Prentice-Hall 1966, chapter 3.
 """
 
@@ -181,9 +182,7 @@ def _constant(x: Side) -> bool:
 
 
 def _product(x: Side, y: Side) -> Side:
-    if (x.infinite and 0 in y) or (y.infinite and 0 in x):
-        raise Undecided
-    found = [
+    found = [  # infinities are met on sets of measure 0 only, and so is 0 times one of them
         _ends(operator.mul, (a, b), 0.0 if 0.0 in (a, b) else a * b)
         for a in (x.lower, x.upper)
         for b in (y.lower, y.upper)
@@ -245,6 +244,8 @@ def _image(equation: Equation, xs: Sequence[Side]) -> Side:
     card = facts.card(name, **equation.params) if name in {*facts.CARDS, *facts.FAMILIES} else None
     thin = ANY if xs[0].thin == ANY and name in COUNTABLE else NONE
     if name == "tan":
+        if thin != ANY:
+            raise Undecided  # a pole may be met on more than single points
         return Side(-np.inf, np.inf, True, thin)
     if card is None or card.poles:
         raise Undecided

@@ -30,6 +30,7 @@ INFINITE = {
     "a point": (lambda v: 1 / (v[0] ** 2 + v[1] ** 2), CENTRED),
     "another point": (lambda v: 1 / ((v[0] - 0.5) ** 2 + (v[1] - 0.25) ** 2), SQUARE),
     "a point of space": (lambda v: jnp.sum(v**2) ** -1.5, CUBE),
+    "a point where a factor is 0": (lambda v: jnp.abs(v[0]) ** 3 / jnp.sum(v**2) ** 2.5, CENTRED),
     "a parabola's focus": (lambda v: (v[0] ** 2 + jnp.abs(v[1])) ** -1.5, CENTRED),
 }
 IMPROPER = {
