@@ -213,7 +213,10 @@ def _in_the_open(case: Judged) -> Answer[Verdict]:
         return _known(case, of, Ending(kind))
     if kind == "degenerate":
         return _degenerate(case, part)
-    if kind == "not_critical" and not _dear_to_prove(case) and at_the_bottom(case) is None:
+    if kind == "not_critical":
+        bottom = at_the_bottom(case) if _dear_to_prove(case) else None
+        if bottom is not None:
+            return bottom
         valley = beside(case)
         moved = None if valley is None else critical_within(fun, valley.asked[1], args, WORK, valley.here.f)
         if valley is not None and moved is not None and moved.value is not None and moved.value.kind == "degenerate":
