@@ -25,11 +25,14 @@ from qed.domains.curvature_ranges import WHOLE, Range, down, ends, times
 from qed.domains.hull import image
 from qed.domains.intervals import Intervals
 from qed.domains.precision import flint, precision
+from qed.graph.walk import TooLong
 
 __all__ = ["Atom", "Form", "Place", "Terms"]
 
 SQUARES = 64
 """Of up to how many variables a quadratic form is asked whether it is a sum of squares."""
+LONGEST = 100_000
+"""How many bits an exact number may have: those of x_(k+1) = r x_k (1 - x_k) double at each step."""
 
 
 class Terms:
@@ -164,6 +167,8 @@ class Terms:
             return x
         if c == 0:
             return self.form((), self.zero) if x.lost is None else self._vanished(x.lost)
+        if c.p.bit_length() + c.q.bit_length() > LONGEST:
+            raise TooLong(f"a number of more than {LONGEST} bits is computed")
         found = self.form(((atom, c * a) for atom, a in x.terms), c * x.constant)
         if len(x.terms) > 1 and (x.lower > -math.inf or x.upper < math.inf):
             low, high = times(c, (x.lower, x.upper))

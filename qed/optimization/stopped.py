@@ -10,12 +10,15 @@ from qed.answer import Answer
 from qed.optimization.bottom import at_the_bottom
 from qed.optimization.edges import at_a_kink, at_an_edge, kink_nearby
 from qed.optimization.least_squares import FALL, MANY
+from qed.optimization.objective import Wide
 from qed.optimization.pieces import largest
 from qed.optimization.point import Judged, as_tree, falls, units
 from qed.optimization.roundings import lost
 from qed.optimization.solution import Ending, Verdict
 from qed.optimization.subgradients import around_corners, rounding
 
+BLURRED = 0.1
+"""Which part of a gradient's length rounding may be for its direction to be one."""
 CANCELLED = 0.5
 """How much shorter than the shortest slope a mean of slopes is where corners meet."""
 
@@ -56,10 +59,29 @@ def stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
             f"value are rounded by up to {rounding:.2g}; the gradient is {case.left:.2g}."
         )
         return case.says(Ending.NOISE_FLOOR, text, **dict[str, Any](ends))
+    if (blurred := _blurred(case, ends)) is not None:
+        return blurred
     if (corners := _corners_meet(case)) is not None:
         return corners
     text = f"Undecided: the gradient is {case.left:.3g}, and no test told what the point is."
     return case.unknown(Ending.UNDECIDED, text, "a second derivative, or a better scaling", **dict[str, Any](ends))
+
+
+def _blurred(case: Judged, ends: dict[str, float]) -> Answer[Verdict] | None:
+    """The answer at a point whose gradient is mostly rounding, as float64 tells; None where it is not."""
+    wide = Wide.of(case.objective)
+    if wide is None:
+        return None
+    there, own = wide.at(case.here.x), float(np.linalg.norm(case.here.g))
+    apart, true = float(np.linalg.norm(case.here.g - there.g)), float(np.linalg.norm(there.g))
+    if not (there.finite and apart > BLURRED * true):
+        return None
+    bend = f"; curvatures reach {ends['highest']:.3g}" if "highest" in ends else ""
+    text = (
+        f"The noise floor: the gradient is {own:.3g} long in {case.objective.function.dtype} and {true:.3g} in float64, "
+        f"and the two are {apart:.3g} apart{bend}. No step is found by it; in float64 a run may go on."
+    )
+    return case.says(Ending.NOISE_FLOOR, text, **dict[str, Any](ends))
 
 
 def _corners_meet(case: Judged) -> Answer[Verdict] | None:

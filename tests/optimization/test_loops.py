@@ -49,3 +49,30 @@ def test_with_many_parameters_the_error_says_what_to_do():
         qed.verdict(loss, jnp.ones(LARGEST + 1))
     assert error.value.code == "QED010"
     assert "scan" in str(error.value)
+
+
+def test_a_map_whose_exact_coefficients_double_in_length_is_given_up():
+    """x <- r x (1 - x) from a number with 24 bits: after 40 steps the exact numbers would have 10^13."""
+
+    def orbit(r):
+        return jax.lax.scan(lambda x, _: (r * x * (1 - x), x), jnp.asarray(0.3, jnp.float32), None, length=40)[1]
+
+    answer = qed.convexity(lambda r: jnp.mean(orbit(r[0]) ** 2), qed.Box(jnp.array([3.6]), jnp.array([3.7])))
+    assert answer.refuted
+
+
+@pytest.mark.slow
+def test_a_gradient_that_is_mostly_rounding_is_told_beside_that_of_float64():
+    """A recurrent network with large weights is chaotic: float32 has no digit of its gradient."""
+    rng = np.random.default_rng(0)
+    series, a, b, c = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in (40, (2, 2), 2, 2))
+
+    def fit(p):
+        def step(h, x):
+            h = jnp.tanh(p["A"] @ h + p["B"] * x)
+            return h, h @ p["c"]
+
+        return jnp.mean((jax.lax.scan(step, jnp.zeros(2), series)[1][:-1] - series[1:]) ** 2)
+
+    answer = qed.minimize(fit, {"A": 2.5 * a, "B": b, "c": c})
+    assert answer.reason == "noise_floor" and "in float32" in answer.headline and "in float64" in answer.headline
