@@ -168,7 +168,8 @@ class Terms:
         if c == 0:
             return self.form((), self.zero) if x.lost is None else self._vanished(x.lost)
         if c.p.bit_length() + c.q.bit_length() > LONGEST:
-            raise TooLong(f"a number of more than {LONGEST} bits is computed")
+            msg = f"a number of more than {LONGEST} bits is computed"
+            raise TooLong(msg)
         found = self.form(((atom, c * a) for atom, a in x.terms), c * x.constant)
         if len(x.terms) > 1 and (x.lower > -math.inf or x.upper < math.inf):
             low, high = times(c, (x.lower, x.upper))

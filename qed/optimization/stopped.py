@@ -77,9 +77,10 @@ def _blurred(case: Judged, ends: dict[str, float]) -> Answer[Verdict] | None:
     if not (there.finite and apart > BLURRED * true):
         return None
     bend = f"; curvatures reach {ends['highest']:.3g}" if "highest" in ends else ""
+    dtype = case.objective.function.dtype
     text = (
-        f"The noise floor: the gradient is {own:.3g} long in {case.objective.function.dtype} and {true:.3g} in float64, "
-        f"and the two are {apart:.3g} apart{bend}. No step is found by it; in float64 a run may go on."
+        f"The noise floor: the gradient is {own:.3g} long in {dtype} and {true:.3g} in float64, and the two "
+        f"are {apart:.3g} apart{bend}. No step is found by it; in float64 a run may go on."
     )
     return case.says(Ending.NOISE_FLOOR, text, **dict[str, Any](ends))
 
