@@ -13,7 +13,7 @@ method and trust regions in large scale optimization*, SIAM J. Numer. Anal. 20, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,11 +64,15 @@ def exact_step(matrix: Matrix, gradient: Array, radius: float) -> ModelStep:
         >>> away = exact_step(np.diag([2.0, -1.0]), np.zeros(2), 3.0)  # a saddle: along the second axis
         >>> abs(away.step).round(3).tolist(), round(away.predicted, 6)
         ([0.0, 3.0], 4.5)
+        >>> exact_step(np.diag([2.0, 0.0]), np.array([2.0, 0.0]), 3.0).step.round(9).tolist()
+        [-1.0, 0.0]
     """
     g = np.asarray(gradient, np.float64)
     size = float(np.linalg.norm(g))
     diagonal, rows = matrix.diagonal(), np.asarray(abs(matrix).sum(axis=1)).ravel()
     norm = float(rows.max(initial=0.0))
+    if np.any(idle := (rows == 0) & (g == 0)) and not np.all(idle):
+        return _of_the_others(matrix, g, radius, ~idle)
     factor = factorised(matrix)
     definite = factor is not None
     work, best, shift = 1, None, 0.0
@@ -104,6 +108,14 @@ def exact_step(matrix: Matrix, gradient: Array, radius: float) -> ModelStep:
         work += 1
     p = -g * (radius / size) if best is None and size else np.zeros_like(g) if best is None else best
     return _made(matrix, g, p * min(1.0, radius / max(float(np.linalg.norm(p)), 1e-300)), shift, False, definite, work)
+
+
+def _of_the_others(matrix: Matrix, g: Array, radius: float, used: Array) -> ModelStep:
+    """The step in the parameters that the model depends on; the others stay where they are."""
+    part = exact_step(matrix[used][:, used], g[used], radius)
+    step = np.zeros_like(g)
+    step[used] = part.step
+    return replace(part, step=step, definite=False)
 
 
 def _better(factor: Factor, p: Array, length: float, radius: float, shift: float) -> float:

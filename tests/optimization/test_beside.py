@@ -40,8 +40,9 @@ def test_a_run_that_ends_beside_a_valley_of_minima_is_told_the_valley(fun, start
 
 def test_a_curvature_that_is_only_rounding_makes_no_minimum():
     with jax.enable_x64(False):  # on the ray on which a Rayleigh quotient is the same, H_11 is computed as 1.5e-5
+        d = np.arange(1.0, 5.0, dtype=np.float32)  # of D itself JAX keeps what it made in float64
         x = jnp.array([0.22017991542816162, 5.9162438836857234e-11, 9.7235604984424739e-12, -4.0069442447214498e-13])
-        assert qed.verdict(lambda x: (x @ (D * x)) / (x @ x), x).kind == "flat_minimum"
+        assert qed.verdict(lambda x: (x @ (d * x)) / (x @ x), x).kind == "flat_minimum"
 
 
 @pytest.mark.parametrize("bend", [1e-6, 1e-2])

@@ -7,6 +7,7 @@ import pytest
 import scipy.optimize
 import scipy.sparse
 
+import qed
 from qed.calculus.hessian import flatten, unflatten
 from qed.domains import index_sets
 from qed.graph.function import read
@@ -175,3 +176,11 @@ def test_what_is_dense_and_large_is_known_by_products():
     assert slope < 1e-3
     with pytest.raises(ValueError, match="products only"):
         curvature.matrix(curvature.function.parameters)
+
+
+def test_a_parameter_on_which_nothing_depends_stays_where_it_is():
+    answer = qed.minimize(
+        lambda p: (p["used"] - 1) ** 4 + jnp.sum(0 * p["idle"]), {"idle": jnp.arange(3.0), "used": 5.0}
+    )
+    np.testing.assert_array_equal(answer.x["idle"], np.arange(3.0))
+    assert abs(answer.x["used"] - 1) < 0.1
