@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Answer, Reason
+from qed.calculus.points.words import all_curvatures
 from qed.optimization.point import Judged, jumped
 from qed.optimization.solution import Ending, Verdict
 from qed.standing import Standing
@@ -60,9 +61,7 @@ def near_by(case: Judged, ends: dict[str, Any]) -> Answer[Verdict] | None:
     if gain is None:
         return None
     length, near = float(np.linalg.norm(gain.move)), 1 + float(np.linalg.norm(case.here.x))
-    surely = (
-        f"in units in which each parameter bends by 1 all {len(gain.move)} curvatures are at least {gain.least:.2g}"
-    )
+    surely = f"in units in which each parameter bends by 1 {all_curvatures(len(gain.move))} at least {gain.least:.2g}"
     model = f"by the quadratic model f can fall by {gain.fall:.2g}, and its values are rounded by {case.noise:.2g}"
     if gain.fall <= case.noise and length > 1e-5 * near:
         text = f"The noise floor: {surely}; {model}, while x may still move by {length:.2g}."

@@ -20,6 +20,7 @@ from qed.calculus.critical import critical_within, provable, undecided
 from qed.calculus.gradient.check import check_gradient
 from qed.calculus.hessian import flatten
 from qed.calculus.points.overall import WORK
+from qed.calculus.points.words import all_curvatures
 from qed.certificates.overall_point import OverallPoint
 from qed.errors import QedError
 from qed.graph.trace import is_float
@@ -332,7 +333,7 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
             return jump
         if length <= 1e-6 * near or (gain <= case.noise and length <= 1e-5 * near):
             text = (
-                f"A minimum, about {length:.2g} away: all {len(values)} curvatures are positive, from {values[0]:.3g}; "
+                f"A minimum, about {length:.2g} away: {all_curvatures(len(values))} positive, from {values[0]:.3g}; "
                 f"by the quadratic model f can fall by {gain:.2g}, and its values are rounded by {case.noise:.2g}."
             )
             return case.says(Ending.MINIMUM, text, **dict[str, Any](ends))

@@ -19,6 +19,7 @@ import numpy as np
 
 from qed.answer import Answer
 from qed.calculus.points.large import FAILURE, ends
+from qed.calculus.points.words import all_curvatures
 from qed.calculus.spectra.products import Products
 from qed.errors import QedError
 from qed.graph.function import read
@@ -128,7 +129,7 @@ def among_many(case: Judged) -> Answer[Verdict] | None:
     count, inside = len(here.x) - len(free), "" if box.open else " in the box"
     held = f"{count:,} parameters are held by bounds, and of the others " if count else ""
     text = (
-        f"A minimum{inside}, about {length:.2g} away: {held}all {len(free):,} curvatures are at least "
+        f"A minimum{inside}, about {length:.2g} away: {held}{all_curvatures(len(free))} at least "
         f"{lowest.lower:.3g}{lowest.how}; by the quadratic model f can fall by {gain:.2g}, and its values are rounded "
         f"by {case.noise:.2g}."
     )

@@ -219,8 +219,8 @@ def _sentences(kind: Kind, found: Ends, n: int, motions: int) -> tuple[str, str]
         return f"Degenerate: {told}.", f"up to rounding grad f is zero, and so are the curvatures along {told}"
     end = f"above {outward(found.lower, -1)}" if kind is Kind.MINIMUM else f"below {outward(found.upper, 1)}"
     what = words.CALLED[kind]
-    headline = f"{what.capitalize()}, but for a probability of {FAILURE:g}: all {n:,} curvatures are {end}."
-    return headline, f"up to rounding grad f is zero, and all {n:,} curvatures are {end}: {what}"
+    headline = f"{what.capitalize()}, but for a probability of {FAILURE:g}: {words.all_curvatures(n)} {end}."
+    return headline, f"up to rounding grad f is zero, and {words.all_curvatures(n)} {end}: {what}"
 
 
 def _fall(case: Case, found: Ends) -> Reason:

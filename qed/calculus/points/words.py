@@ -33,6 +33,15 @@ def place(distance: float) -> str:
     return "the point itself" if distance == 0 else f"within {outward(distance, 1)} of the point"
 
 
+def all_curvatures(count: int) -> str:
+    """The subject of a sentence about all curvatures, with its verb.
+
+    >>> all_curvatures(1), all_curvatures(2), all_curvatures(1200)
+    ('the curvature is', 'both curvatures are', 'all 1,200 curvatures are')
+    """
+    return {1: "the curvature is", 2: "both curvatures are"}.get(count, f"all {count:,} curvatures are")
+
+
 def signs(negative: int, positive: int) -> str:
     """How many curvatures have which sign.
 
