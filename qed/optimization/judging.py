@@ -62,6 +62,7 @@ from qed.optimization.proving import ill_scaled, proved
 from qed.optimization.running import Ended, curvatures
 from qed.optimization.saturation import saturated
 from qed.optimization.solution import Ending, Verdict
+from qed.optimization.staircase import by_steps_only
 from qed.optimization.stopped import creeping, stopped_short
 from qed.optimization.tangents import least_at_corner
 from qed.optimization.valleys import without_end
@@ -141,6 +142,9 @@ def _told(case: Judged) -> Answer[Verdict]:
     if wrong is not None:
         proved = _minimum_all_the_same(case) if bounds.open else None
         return wrong if proved is None else proved
+    steps = by_steps_only(case)
+    if steps is not None:
+        return steps
     answer = noted(case, _in_the_open(case) if bounds.open else _in_the_box(case))
     if start is not None and answer.value is not None and not answer.proved and answer.value.kind in UNEXPLAINED:
         answer = unless_a_pole(case, answer)
