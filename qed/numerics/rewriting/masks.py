@@ -45,7 +45,7 @@ def _parts(w: Any, u: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
 def masked_softmax(w: Any, u: Any, axes: tuple[int, ...]) -> Any:
-    """w exp(u) / sum(w exp(u)) along axes.
+    """w exp(u) / sum(w exp(u)) along axes; NaN where every w is 0, and its derivative 0 there.
 
     Example:
         >>> import jax.numpy as jnp
@@ -58,13 +58,17 @@ def masked_softmax(w: Any, u: Any, axes: tuple[int, ...]) -> Any:
 @masked_softmax.defjvp
 def _masked_softmax_slope(axes: tuple[int, ...], primals: Any, tangents: Any) -> tuple[Any, Any]:
     w, u = primals
-    p, e = _parts(w, u, axes)
+    value, e = _parts(w, u, axes)
+    nothing = jnp.all(w == 0, axis=axes, keepdims=True)
+    p, e = (jnp.where(nothing, 0, part).astype(part.dtype) for part in (value, e))
     first = (p == jnp.max(p, axis=axes, keepdims=True)).astype(p.dtype)
     largest = jax.lax.stop_gradient(first / jnp.maximum(jnp.sum(first, axis=axes, keepdims=True), 1))
-    at = jnp.sum(largest * (tangents[1] + tangents[0] / jnp.where(largest > 0, w, 1)), axis=axes, keepdims=True)
+    at = jnp.sum(
+        largest * (tangents[1] + tangents[0] / jnp.where((largest > 0) & ~nothing, w, 1)), axis=axes, keepdims=True
+    )
     beside = p * (tangents[1] - at) + e * tangents[0]  # w e is 0 where e w would be 0 times infinity, transposed
     inner = beside - p * jnp.sum(beside, axis=axes, keepdims=True)
-    return p, inner - largest * jnp.sum(inner, axis=axes, keepdims=True)
+    return value, inner - largest * jnp.sum(inner, axis=axes, keepdims=True)
 
 
 MASKED_SOFTMAX = Operation("masked_softmax", lambda w, u, axes: masked_softmax(w, u, axes), whole=True)
