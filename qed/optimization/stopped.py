@@ -59,10 +59,10 @@ def stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
             f"value are rounded by up to {rounding:.2g}; the gradient is {case.left:.2g}."
         )
         return case.says(Ending.NOISE_FLOOR, text, **dict[str, Any](ends))
-    if (blurred := _blurred(case, ends)) is not None:
-        return blurred
     if (corners := _corners_meet(case)) is not None:
         return corners
+    if (blurred := _blurred(case, ends)) is not None:
+        return blurred
     text = f"Undecided: the gradient is {case.left:.3g}, and no test told what the point is."
     return case.unknown(Ending.UNDECIDED, text, "a second derivative, or a better scaling", **dict[str, Any](ends))
 
