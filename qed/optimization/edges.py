@@ -10,7 +10,7 @@ passes none of them. That is so where f, with their values held as they are at t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from qed.optimization.held import held
 from qed.optimization.objective import Seen
 from qed.optimization.point import Judged, around, as_tree, units
 from qed.optimization.probing import slope
-from qed.optimization.roundings import lost, surely_lower
+from qed.optimization.roundings import surely_lower
 from qed.optimization.running import lower_along
 from qed.optimization.solution import Ending, Verdict
 
@@ -72,7 +72,7 @@ def _outward(case: Judged) -> Iterator[tuple[Array, float, str]]:
 
 def _first(case: Judged, unit: Array, farthest: float) -> tuple[Seen, Seen] | None:
     """The last point along a direction that is finite, and the first that is not; None unless f only falls to there."""
-    least, noise = float(np.linalg.norm(case.here.x)), 2 * max(case.noise, lost(case.objective, case.here.x))
+    least, noise = float(np.linalg.norm(case.here.x)), case.blur
     t, known = max(case.objective.eps * least, np.finfo(np.float64).tiny), 0.0
     inside, beyond = case.here, None
     while t <= farthest:
@@ -82,7 +82,7 @@ def _first(case: Judged, unit: Array, farthest: float) -> tuple[Seen, Seen] | No
             break
         if seen.f > inside.f + noise:
             return None
-        inside, known, t = seen, t, t * FACTOR if t * FACTOR < farthest or t == farthest else farthest
+        inside, known, t = seen, t, min(t * FACTOR, farthest) if t < farthest else np.inf
     if beyond is None:
         return None
     for _ in range(HALVES):
@@ -125,9 +125,8 @@ def in_steps(case: Judged, flats: list[Array]) -> Answer[Verdict] | None:
         return None
     lower, blamed = found
     away = float(np.linalg.norm(lower.x - case.here.x))
-    places = dict.fromkeys(e.primitive if e.span is None else f"{e.primitive} ({e.span})" for e in blamed)
     text = (
-        f"No gradient passes {' and '.join(places)}: the derivative is 0 wherever there is one, so that the "
+        f"No gradient passes {' and '.join(places_of(blamed))}: the derivative is 0 wherever there is one, so that the "
         f"gradient is 0 here and f still falls, to {lower.f:.6g} at a distance of {away:.2g}."
     )
     return case.says(Ending.STOP_GRADIENT, text, direction=as_tree(case, lower.x - case.here.x))
@@ -144,6 +143,11 @@ def _falls_without(case: Judged, points: list[Array], steps: list[Equation]) -> 
     """Whether at one of some points f is lower with some steps held as they are at the point, or that is not known."""
     values = held(case.objective, case.here.x, points, steps)
     return values is None or not np.all(values[1:] >= values[0] - 2 * case.noise)
+
+
+def places_of(equations: Iterable[Equation]) -> list[str]:
+    """What is computed where, each place once."""
+    return list(dict.fromkeys(e.primitive if e.span is None else f"{e.primitive} ({e.span})" for e in equations))
 
 
 def is_step(equation: Equation) -> bool:

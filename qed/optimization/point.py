@@ -15,7 +15,7 @@ from qed.graph.splice import splice
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen, Wide
 from qed.optimization.probing import Slope, ray, slope
-from qed.optimization.roundings import lost, surely_lower
+from qed.optimization.roundings import rounding, surely_lower
 from qed.optimization.running import Ended, curvatures, lower_along
 from qed.optimization.solution import FOUND, Ending, Verdict
 from qed.standing import Standing
@@ -53,6 +53,11 @@ class Judged:
     def reach(self) -> float:
         """How much f falls at most, by its slope, where `jumped` looks."""
         return 1e-4 * float(np.linalg.norm(self.here.g)) * max(1.0, float(np.linalg.norm(self.here.x)))
+
+    @property
+    def blur(self) -> float:
+        """By how much two values may differ by what was measured of their noise, or by rounding."""
+        return max(2 * self.noise, rounding(self.objective, self.here))
 
     def rounding(self, n: int) -> float:
         """Up to which size, relative to the largest, a curvature among n may be rounding."""
@@ -310,8 +315,7 @@ def units(case: Judged) -> list[Array]:
 
 def falls(case: Judged, directions: list[Array]) -> bool:
     """Whether along one of some directions, to either side, f is lower by more than its noise and its roundings."""
-    noise = case.noise + lost(case.objective, case.here.x)
-    found = (lower_along(case.objective, case.here, d, case.bounds, noise) for d in directions)
+    found = (lower_along(case.objective, case.here, d, case.bounds, case.blur / 2) for d in directions)
     return any(p is not None and surely_lower(case.objective, p, case.here, 2 * case.noise) for p in found)
 
 

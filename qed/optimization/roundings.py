@@ -40,6 +40,11 @@ def lost(objective: Objective, x: Array) -> float:
     return 0.0 if found is None else found
 
 
+def rounding(objective: Objective, here: Seen) -> float:
+    """By how much two values near a point may differ by rounding alone."""
+    return 2 * max(objective.noise(here.f), lost(objective, here.x))
+
+
 def surely_lower(objective: Objective, there: Seen, here: Seen, more: float) -> bool:
     """Whether f is lower at one point than at another by `more`, and by more than rounding explains."""
     fall = here.f - there.f

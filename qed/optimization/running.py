@@ -26,8 +26,9 @@ from qed.optimization.least_squares import Creeping, Slow
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.pieces import largest
 from qed.optimization.quasi_newton import FullMemory, Gradient, LimitedMemory
+from qed.optimization.roundings import rounding
 from qed.optimization.stalling import Stall
-from qed.optimization.subgradients import below_corners, rounding
+from qed.optimization.subgradients import below_corners
 
 Array = np.ndarray
 MEMORIES = {"gradient": Gradient, "l-bfgs": LimitedMemory, "bfgs": FullMemory}

@@ -8,13 +8,15 @@ places and roundings held as they are at the point does not, these are why.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
 
 from qed.answer import Answer
+from qed.findings import Finding
 from qed.graph.graph import Atom, Equation
-from qed.optimization.edges import is_step
+from qed.optimization.edges import is_step, places_of
 from qed.optimization.held import held
 from qed.optimization.point import Judged, around, as_tree
 from qed.optimization.solution import Ending, Verdict
@@ -22,6 +24,7 @@ from qed.optimization.solution import Ending, Verdict
 DISTANCES = (1.0, 1e-2)
 """How far from the point it is looked, relative to its size."""
 AXES, RANDOM = 20, 20
+"""Along how many axes at most, and in how many random directions."""
 ALONE = 4
 """How many equations are asked alone whether they are why."""
 
@@ -48,14 +51,14 @@ def by_steps_only(case: Judged) -> Answer[Verdict] | None:
     blamed = next((part for part in (*alone, steps) if _explain(case, points, part)), None)
     if blamed is None:
         return None
-    places = dict.fromkeys(e.primitive if e.span is None else f"{e.primitive} ({e.span})" for e in blamed)
     lowest = min(seen, key=lambda one: one.f)
     text = (
-        f"No gradient passes {' and '.join(list(places)[:3])}: it is 0 here and at all of {len(seen)} points around, "
-        f"where f takes {len(values)} values, from {values[0]:.6g} to {values[-1]:.6g}, and {case.here.f:.6g} here. "
-        "No method that uses gradients moves x."
+        f"No gradient passes {' and '.join(places_of(blamed)[:3])}: it is 0 here and at all of {len(seen)} points "
+        f"around, where f takes {len(values)} values, from {values[0]:.6g} to {values[-1]:.6g}, and {case.here.f:.6g} "
+        "here. No method that uses gradients moves x."
     )
-    return case.says(Ending.STOP_GRADIENT, text, direction=as_tree(case, lowest.x - case.here.x))
+    answer = case.says(Ending.STOP_GRADIENT, text, direction=as_tree(case, lowest.x - case.here.x))
+    return replace(answer, findings=(Finding("QED102", text, blamed[0].span),))
 
 
 def _is_step(equation: Equation) -> bool:

@@ -15,7 +15,7 @@ from qed.optimization.pieces import largest
 from qed.optimization.point import Judged, as_tree, falls, units
 from qed.optimization.roundings import lost
 from qed.optimization.solution import Ending, Verdict
-from qed.optimization.subgradients import around_corners, rounding
+from qed.optimization.subgradients import around_corners
 
 BLURRED = 0.1
 """Which part of a gradient's length rounding may be for its direction to be one."""
@@ -87,13 +87,12 @@ def _blurred(case: Judged, ends: dict[str, float]) -> Answer[Verdict] | None:
 
 def _corners_meet(case: Judged) -> Answer[Verdict] | None:
     """The answer at a point around which slopes have a mean of about 0, and down which f falls no more."""
-    enough = max(2 * case.noise, rounding(case.objective, case.here))
+    enough = case.blur
     balls = list(around_corners(case.objective, case.here, case.bounds, case.seed))
-    if not balls or any(ball.lowest is None or ball.lowest.f < case.here.f - enough for ball in balls):
+    meet = [ball for ball in balls if ball.mean <= CANCELLED * ball.shortest]
+    if not meet or any(ball.lowest.f < case.here.f - enough for ball in balls):
         return None
-    best = min(balls, key=lambda ball: ball.mean / ball.shortest)
-    if best.mean > CANCELLED * best.shortest:
-        return None
+    best = min(meet, key=lambda ball: ball.mean)
     return at_a_kink(
         case,
         f"Corners meet here: the slopes at {best.count} points within {best.radius:.2g} are {best.shortest:.2g} long "

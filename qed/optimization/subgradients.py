@@ -16,7 +16,7 @@ import numpy as np
 
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen
-from qed.optimization.roundings import lost
+from qed.optimization.roundings import rounding
 from qed.optimization.simplex import on_simplex
 
 Array = np.ndarray
@@ -32,18 +32,20 @@ STEPS = tuple(4.0 * 0.5**k for k in range(12))
 class Around:
     """What was seen in a ball: how many slopes, the shortest, their shortest mean; and the lowest point.
 
-    `lowest` is the lowest of the points in the ball and of some down the mean; None where f is not finite at one.
+    `lowest` is the lowest of the points in the ball and of some down the mean.
     """
 
     radius: float
     count: int
     shortest: float
     mean: float
-    lowest: Seen | None
+    lowest: Seen
 
 
 def around_corners(objective: Objective, here: Seen, bounds: Bounds, seed: int = 0) -> Iterator[Around]:
-    """What is seen in balls around a point, the largest first; nothing where f has no corners or is too large.
+    """What is seen in balls around a point, the largest first, where f is finite in all of one.
+
+    Nothing is where f has no corners, or is too large.
 
     >>> import jax.numpy as jnp
     >>> from qed.graph.function import read
@@ -72,13 +74,8 @@ def around_corners(objective: Objective, here: Seen, bounds: Bounds, seed: int =
         yield Around(radius, len(slopes), float(np.linalg.norm(slopes, axis=1).min()), length, lowest)
 
 
-def rounding(objective: Objective, here: Seen) -> float:
-    """By how much two values may differ by rounding alone."""
-    return 2 * max(objective.noise(here.f), lost(objective, here.x))
-
-
 def below_corners(objective: Objective, here: Seen, bounds: Bounds) -> Seen | None:
     """A point lower by more than rounding explains, where a run has halted between corners; None where none is met."""
     enough = rounding(objective, here)
     met = (one.lowest for one in around_corners(objective, here, bounds))
-    return next((one for one in met if one is not None and one.f < here.f - enough), None)
+    return next((one for one in met if one.f < here.f - enough), None)

@@ -33,6 +33,7 @@ def test_a_loss_of_steps_is_told_with_the_operation(loss, shape, name):
         answer = qed.verdict(loss, start)
         assert answer.measured and answer.kind == "stop_gradient"
         assert f"No gradient passes {name}" in answer.headline
+        assert [finding.code for finding in answer.findings] == ["QED102"]
 
 
 @pytest.mark.parametrize(

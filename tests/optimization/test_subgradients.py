@@ -9,6 +9,9 @@ import qed
 from qed.graph.function import read
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective
+from qed.optimization.point import Judged
+from qed.optimization.running import Ended
+from qed.optimization.stopped import stopped_short
 from qed.optimization.subgradients import around_corners, below_corners
 
 OPEN = Bounds(np.full(2, -np.inf), np.full(2, np.inf))
@@ -68,3 +71,15 @@ def test_a_saddle_of_corners_is_no_minimum():
         for at in (np.zeros(30), np.full(30, 1e-9)):
             verdict = qed.verdict(saddle, jnp.asarray(at))
             assert "A minimum" not in verdict.headline
+
+
+def test_beside_a_plateau_a_slope_of_zero_is_one_of_the_slopes():
+    """Next to the corner of max(0, x) some slopes are 0, and 0 is their mean."""
+    with jax.enable_x64(True):
+        objective = Objective(read(lambda z: jnp.maximum(0.0, z[0]) + 0 * z[1], jnp.ones(2)))
+        here = objective.at(np.array([1e-9, 1.0]))
+        balls = list(around_corners(objective, here, OPEN))
+        assert balls and all(ball.shortest == ball.mean == 0.0 for ball in balls[:2])
+        run = Ended(here, "stuck", 1, 0)
+        case = Judged(objective, here, OPEN, (None, jnp.ones(2), ()), run, None, 1e-8)
+        assert stopped_short(case, {}).value.kind == "kink"
