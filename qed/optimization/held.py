@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any, final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
@@ -32,13 +31,7 @@ class _Held(Replay):
 
     def leaf(self, equation: Equation, values: Sequence[Any], place: Place) -> Sequence[Any]:
         outs = bind(equation.native, list(values))
-        if id(equation) not in self.held:
-            return outs
-        numbers = [jnp.issubdtype(out.dtype, jnp.inexact) for out in outs]  # of a sort the places are held alone
-        return [
-            out if number and not all(numbers) else lax.all_gather(out, _ROWS)[0]
-            for out, number in zip(outs, numbers, strict=True)
-        ]
+        return [lax.all_gather(out, _ROWS)[0] for out in outs] if id(equation) in self.held else outs
 
 
 def held(objective: Objective, x: Array, points: Sequence[Array], equations: Sequence[Equation]) -> Array | None:

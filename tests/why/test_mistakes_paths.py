@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import qed
+from qed.domains.felt import Flow, State
 from qed.graph.trace import trace
 from qed.why.mistakes import gradient
 from qed.why.prepare import prepare
@@ -43,10 +44,10 @@ def test_the_pass_loses_no_derivative_on_the_corpus():
     for name, case in CORPUS.items():
         arguments = case.make()
         traced = trace(case.fun, *arguments)
-        flow = gradient._Flow(len(traced.free))
-        states = [gradient._State(1 << flow.count)] * len(traced.graph.inputs)
+        flow = Flow(len(traced.free))
+        states = [State(1 << flow.count)] * len(traced.graph.inputs)
         for k, position in enumerate(traced.free):
-            states[position] = gradient._State(1 << k, 1 << k, 1 << k, 1 << k)
+            states[position] = State(1 << k, 1 << k, 1 << k, 1 << k)
         felt = flow.run(traced.graph, states)[0].feels
         lost = [k for k in range(flow.count) if not felt >> k & 1]
         if lost:

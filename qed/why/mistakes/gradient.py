@@ -3,21 +3,15 @@
 By the chain rule the derivative of the loss in a parameter is a sum over the paths from it to the loss, each the
 product of the local derivatives on the way. Where there is no path the sum is empty, and where every path runs through
 an equation whose derivative is zero (a comparison, a rounding, an index, `stop_gradient`) all its products are zero.
-Both are read off the graph in one pass with four sets for each value,
-
-    uses    the parameters that it depends on, and whether it depends on data,
-    feels   the parameters in which its derivative may be other than zero,
-    open    the same, if `stop_gradient` did nothing,
-    bare    the parameters that it shows as they are (taken from an array, in another shape),
-
-and then seen: the gradient is evaluated, and the parameter is moved. What is not used or stopped on purpose is a
-note. A warning is given only where moving the parameter moves the loss, and the gradient is zero none the less.
+Both are read off the graph (`qed.domains.felt`), and then seen: the gradient is evaluated, and the parameter is moved.
+What is not used or stopped on purpose is a note. A warning is given only where moving the parameter moves the loss, and
+the gradient is zero none the less.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -26,17 +20,14 @@ import numpy as np
 
 from qed import facts
 from qed.answer import Answer, Finding, Reason, Standing
-from qed.domains.backward import has_derivative
+from qed.domains.felt import Cut, Flow, State
 from qed.findings import Level
-from qed.graph.calls import Cond, Inline, Scan, While
-from qed.graph.dtypes import is_extended, is_inexact
-from qed.graph.graph import Equation, Graph, Literal, Variable
+from qed.graph.dtypes import is_extended
+from qed.graph.graph import Variable
 from qed.graph.trace import is_float
-from qed.span import Span
 from qed.why.case import Case
 from qed.why.mistakes.flat import VIEWS
 
-_PASSES = frozenset({facts.Class.EFFECT, None})
 _BARE = VIEWS | {"concatenate", "dynamic_slice", "gather", "select_n", "slice"}
 _ROUNDS = frozenset({"ceil", "floor", "round", "sign"})
 _WORDS = {
@@ -48,126 +39,22 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class _State:
-    uses: int = 0
-    feels: int = 0
-    open: int = 0
-    bare: int = 0
-
-    def __or__(self, other: _State) -> _State:
-        return _State(self.uses | other.uses, self.feels | other.feels, self.open | other.open, self.bare | other.bare)
-
-
-@dataclass(eq=False)
-class _Cut:
-    """An equation at which paths lose their derivative: of which parameters, shown as they are or not; with data?"""
-
-    bit: int
-    equation: Equation
-    span: Span | None
-    lost: int = 0
-    bare: int = 0
-    on_data: bool = False
-
-
-@dataclass(eq=False)
-class _Flow:
-    """The pass over a graph of `count` parameters; bit `count` stands for the data, the bits after it for the cuts."""
-
-    count: int
-    cuts: dict[int, _Cut] = field(default_factory=dict)
-
-    def run(self, graph: Graph, inputs: Sequence[_State], span: Span | None = None) -> list[_State]:
-        env: dict[Variable, _State] = dict(zip(graph.inputs, inputs, strict=True))
-        for equation in graph.equations:
-            given = [_State() if isinstance(a, Literal) else env.get(a, _State()) for a in equation.inputs]
-            env.update(zip(equation.outputs, self.step(equation, given, equation.span or span), strict=True))
-        return [_State() if isinstance(a, Literal) else env.get(a, _State()) for a in graph.outputs]
-
-    def step(self, equation: Equation, given: list[_State], span: Span | None) -> list[_State]:
-        match equation.call:
-            case Inline(graph=graph, custom=""):
-                return self.run(graph, given, span)
-            case Cond(branches=branches):
-                decided = _State(given[0].uses)
-                rows = [self.run(branch, given[1:], span) for branch in branches]
-                return [_joined([*column, decided]) for column in zip(*rows, strict=True)]
-            case Scan(body=body, constants=constants, carry=carry):
-                return self._repeat(body, given[:constants], given[constants:], carry, span)
-            case While() as loop:
-                split = loop.condition_constants
-                cut = split + loop.body_constants
-                count = len(given) - cut
-                outs = self._repeat(loop.body, given[split:cut], given[cut:], count, span)
-                (decision,) = self.run(loop.condition, [*given[:split], *outs], span)
-                return [out | _State(decision.uses) for out in outs]
-        return self._leaf(equation, _joined(given), span)
-
-    def _repeat(
-        self, body: Graph, constants: list[_State], rest: list[_State], carry: int, span: Span | None
-    ) -> list[_State]:
-        current, sliced = rest[:carry], rest[carry:]
-        while True:
-            outs = self.run(body, [*constants, *current, *sliced], span)
-            after = [old | new for old, new in zip(current, outs[:carry], strict=True)]
-            if after == current:
-                return [*after, *outs[carry:]]
-            current = after
-
-    def _leaf(self, equation: Equation, inside: _State, span: Span | None) -> list[_State]:
-        if equation.primitive == "stop_gradient":
-            return [_State(inside.uses, 0, inside.open)] * len(equation.outputs)
-        smooth = equation.call is not None or _smooth(equation)
-        states = []
-        for variable in equation.outputs:
-            if smooth and is_inexact(variable.dtype):
-                states.append(inside if equation.primitive in _BARE else replace(inside, bare=0))
-            else:
-                states.append(_State(inside.uses | self._cut(equation, inside, span)))
-        return states
-
-    def _cut(self, equation: Equation, inside: _State, span: Span | None) -> int:
-        if not inside.open:
-            return 0
-        known = self.cuts.get(id(equation))
-        if known is None:
-            known = self.cuts[id(equation)] = _Cut(1 << (self.count + 1 + len(self.cuts)), equation, span)
-        known.lost |= inside.open
-        known.bare |= inside.bare
-        known.on_data |= bool(inside.uses >> self.count & 1)
-        return known.bit
-
-
-def _joined(states: Sequence[_State]) -> _State:
-    found = _State()
-    for state in states:
-        found |= state
-    return found
-
-
-def _smooth(equation: Equation) -> bool:
-    """False only where the derivative is certainly zero."""
-    kind = facts.classify(equation.primitive)
-    return kind in _PASSES or equation.primitive == "random_gamma" or has_derivative(equation)
-
-
 @dataclass(frozen=True, eq=False)
 class _Fixed:
     """A parameter that no gradient moves: why ('unused', 'stopped', 'cut') and, if cut, where."""
 
     index: int
     why: str
-    cut: _Cut | None = None
+    cut: Cut | None = None
 
 
 def _fixed(case: Case) -> list[_Fixed]:
     prepared = case.prepared
     free = {position: k for k, position in enumerate(prepared.traced.free)}
-    flow = _Flow(len(free))
-    inputs = [_State() if _is_key(v) else _State(1 << flow.count) for v in prepared.graph.inputs]
+    flow = Flow(len(free), _BARE)
+    inputs = [State() if _is_key(v) else State(1 << flow.count) for v in prepared.graph.inputs]
     for position, k in free.items():
-        inputs[position] = _State(1 << k, 1 << k, 1 << k, 1 << k)
+        inputs[position] = State(1 << k, 1 << k, 1 << k, 1 << k)
     out = flow.run(prepared.graph, inputs, prepared.span)[0]
     found = []
     settings = _settings(prepared.problem.at)
