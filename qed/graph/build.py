@@ -74,6 +74,7 @@ class Builder:
         self._bodies: dict[int, Callable[..., Any]] = {}
         self._origin: Any = None
         self._settled = False
+        self._left: tuple[Rule | None, set[int]] = None, set()
         self.effects: list[Node] = []
         self.derivative = False  # whether what is read is a derivative, for rules that ask
         self.saturated = False  # whether JAX's own 1 - t^2 and s (1 - s) in a derivative are to be rewritten, too
@@ -259,13 +260,19 @@ class Builder:
     def again(self, outputs: Sequence[Node]) -> list[Node]:
         """The outputs once more, the rule offered to every node that they need, also to those that no equation makes.
 
+        What the rule left as it is and reads what it read then, is not offered again.
+
         Args:
             outputs: nodes of this builder.
         """
         new: dict[int, Node] = {}
+        left = self._left[1] if self._left[0] is self.rule else set()
         for node in reachable([*outputs, *self.effects]):
             children = tuple(new[child.number] for child in node.children)
             made = node if children == node.children else self.over(node, children)
+            if made is node and node.number in left:
+                new[node.number] = node
+                continue
             self._origin, self._settled = node.origin, node.settled
             new[node.number] = made if made.operation in ("input", "constant") else self._place(made, node.span)
         self._origin, self._settled = None, False
@@ -326,8 +333,13 @@ class Builder:
         asked = self.rule is not None and (
             not node.settled or self.asks_settled or node.operation == "add_any"  # a sum of cotangents
         )
-        replacement = self.rule(node) if asked and self.rule is not None else None
+        if not asked or self.rule is None:
+            return node
+        replacement = self.rule(node)
         if replacement is None or replacement is node:
+            if self._left[0] is not self.rule:
+                self._left = self.rule, set()
+            self._left[1].add(node.number)
             return node
         self.fired += 1
         return replacement

@@ -228,11 +228,12 @@ class Longer:
     def _found(self, short: Rewritten, moving: tuple[int, ...] | None, normwise: int) -> Found:
         """What a graph loses at the probes, or which of its differences the user's own points blame."""
         by = frozenset() if short.builder.effects else self.by | names(short.changes)
-        suspects = self._suspects(short)
         if self.only is not None:
+            suspects = self._suspects(short)
             return Found(suspects if suspects and self.wider is not None else None)
         most = MOST if self.wider is not None else affordable(self.graph) if by else 0
-        if not most or not (suspects or by):
+        suspects = self._suspects(short) if most else []
+        if not suspects and not (most and by):
             return NOTHING
         return untraced(lambda: self._measured(short, moving, normwise, suspects, by, most))
 

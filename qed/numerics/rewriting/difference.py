@@ -39,7 +39,7 @@ from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.removable import SERIES_AT_ZERO, Removable
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.rewritten import Rewritten
-from qed.numerics.rewriting.signs import floating
+from qed.numerics.rewriting.signs import floating, memoised
 
 SUMS = frozenset(["sub", "add", "add_any", "one_minus_square"])
 USED = SUMS | {"div", "log", "mul"}
@@ -78,6 +78,7 @@ class Differences:
         self.difference = Difference(builder)
         self.deep = Difference(builder, Terms(deep=True), pairs=False)
         self.removable = Removable(builder)
+        self._emitted: dict[int, bool] = {}
         self.changed: list[Rewrite] = []
 
     def rule(self, node: Node) -> Node | None:
@@ -91,7 +92,7 @@ class Differences:
             new = None if self._named(node) else self.removable(node)
             if new is not None:
                 return self.replaced(node, new, (SERIES_AT_ZERO,))
-        for difference in (self.difference, self.deep):
+        for difference in (self.difference, self.deep) if self._two_readings(node) else (self.difference,):
             if node.operation in SUMS:
                 found = self._found(difference, node)
                 if found is None and not self.builder.derivative:
@@ -105,6 +106,16 @@ class Differences:
             new = self.removable(node, 1)
             return None if new is None else self.replaced(node, new, (SERIES_AT_ZERO,))
         return None
+
+    def _two_readings(self, node: Node) -> bool:
+        """Whether something that was emitted is below a node: only then it is read as what it stands for, too."""
+
+        def emitted(each: Node) -> bool:
+            if each.equation is None and each.operation not in ("input", "constant", "item"):
+                return True
+            return any(self._emitted[child.number] for child in (*each.children, *filter(None, [each.ghost])))
+
+        return memoised(node, self._emitted, emitted)
 
     def _product(self, node: Node) -> tuple[Node, tuple[Law, ...]] | None:
         """A product with a quotient among its factors, where what is divided by vanishes with another factor."""

@@ -38,10 +38,12 @@ def times(first: Monomial, second: Monomial) -> Monomial:
         >>> times(((1, 2),), ((1, -2), (5, 1)))
         ((5, 1),)
     """
+    if not first or not second:
+        return first or second
     powers = dict(first)
     for number, power in second:
         powers[number] = powers.get(number, 0) + power
-    return tuple(sorted((number, power) for number, power in powers.items() if power))
+    return tuple(sorted([pair for pair in powers.items() if pair[1]]))
 
 
 def power_of(monomial: Monomial, exponent: int) -> Monomial:
@@ -53,7 +55,9 @@ def plus(first: Polynomial, second: Polynomial, factor: Fraction | int = 1) -> P
     """first + factor * second."""
     result = dict(first)
     for monomial, coefficient in second.items():
-        total = result.get(monomial, Fraction(0)) + factor * coefficient
+        part = coefficient if factor == 1 else -coefficient if factor == -1 else factor * coefficient
+        before = result.get(monomial)
+        total = part if before is None else before + part
         if total:
             result[monomial] = total
         else:
@@ -63,6 +67,8 @@ def plus(first: Polynomial, second: Polynomial, factor: Fraction | int = 1) -> P
 
 def scaled(polynomial: Polynomial, factor: Fraction, monomial: Monomial = ONE) -> Polynomial:
     """factor * monomial * polynomial."""
+    if factor == 1:
+        return {times(each, monomial): coefficient for each, coefficient in polynomial.items()}
     return {times(each, monomial): factor * coefficient for each, coefficient in polynomial.items()} if factor else {}
 
 
@@ -103,9 +109,9 @@ def denominator(polynomial: Polynomial) -> Monomial:
 
 def small(polynomial: Polynomial) -> bool:
     """Whether a polynomial is worth looking at."""
-    return len(polynomial) <= TERMS and all(
-        sum(abs(power) for _, power in monomial) <= DEGREE for monomial in polynomial
-    )
+    if len(polynomial) > TERMS:
+        return False
+    return all(sum([abs(power) for _, power in monomial]) <= DEGREE for monomial in polynomial)
 
 
 class Terms:
@@ -128,7 +134,8 @@ class Terms:
         self.deep = deep
         self.nodes: dict[int, Node] = {}
         self._known: dict[int, Polynomial] = {}
-        self._expanded: dict[int, Polynomial] = {}
+        self._expanded: dict[int, Polynomial | None] = {}
+        self._multiplied: dict[tuple[frozenset[tuple[Monomial, Fraction]], int], Polynomial | None] = {}
         self.steps = 0
 
     def __call__(self, node: Node) -> Polynomial:
@@ -161,19 +168,24 @@ class Terms:
 
     def expanded(self, polynomial: Polynomial, depth: int = 4) -> Polynomial | None:
         """The polynomial with its sums multiplied out; None where it grows too large or a power is negative."""
+        key = frozenset(polynomial.items()), depth
+        if key not in self._multiplied:
+            self._multiplied[key] = self._expand(polynomial, depth)
+        return self._multiplied[key]
+
+    def _expand(self, polynomial: Polynomial, depth: int) -> Polynomial | None:
         result: Polynomial = {}
         for monomial, coefficient in polynomial.items():
-            term: Polynomial = {ONE: coefficient}
-            for number, power in monomial:
-                inner = self.inside(self.nodes[number]) if depth else None
-                if inner is None or power < 0:
-                    term = scaled(term, Fraction(1), ((number, power),))
-                    continue
-                for _ in range(power):
+            sums = [(number, self.inside(self.nodes[number])) for number, power in monomial if depth and power > 0]
+            inside = {number: inner for number, inner in sums if inner is not None}
+            left = tuple(pair for pair in monomial if pair[0] not in inside) if inside else monomial
+            term: Polynomial = {left: coefficient}
+            for number, inner in inside.items():
+                for _ in range(dict(monomial)[number]):
                     term = product(term, inner)
                     if not small(term):
                         return None
-            if term != {monomial: coefficient}:
+            if inside and term != {monomial: coefficient}:
                 deeper = self.expanded(term, depth - 1)
                 if deeper is None:
                     return None
@@ -186,9 +198,9 @@ class Terms:
     def inside(self, node: Node) -> Polynomial | None:
         """The sum that a generator is, if it is one."""
         if node.number not in self._expanded:
-            self._expanded[node.number] = self(node)
-        found = self._expanded[node.number]
-        return None if found == {((node.number, 1),): 1} else found
+            found = self(node)
+            self._expanded[node.number] = None if found == {((node.number, 1),): 1} else found
+        return self._expanded[node.number]
 
     # --- rules ---
 

@@ -94,6 +94,9 @@ class Logarithms:
         self.scales = Scales(self.difference)
         self.log.entry = lambda form: entry(self.scales, form)
         self.changed: list[tuple[Node, Node, Form, str]] = []
+        self._uses = {"log": self._log, "log1p": self._log1p, "div": self._div, "mul": self._mul}
+        self._uses |= {"integer_pow": self._power, "sub": self._logs, "add": self._logs}
+        self._uses |= dict.fromkeys(labels.CHOOSE, self._labelled)
         self._inverse: set[int] = set()
         self._taken_of: dict[int, Form] = {}
 
@@ -108,9 +111,7 @@ class Logarithms:
 
     def rule(self, node: Node) -> Node | None:
         """What takes the place of a node, or None."""
-        rules = {"log": self._log, "log1p": self._log1p, "div": self._div, "mul": self._mul, "integer_pow": self._power}
-        rules |= {"sub": self._logs, "add": self._logs, **dict.fromkeys(labels.CHOOSE, self._labelled)}
-        use = rules.get(node.operation)
+        use = self._uses.get(node.operation)
         if use is None or node.equation is None or (self.only is not None and not self.only(node)):
             return None
         if node.operation in ("sub", "add"):

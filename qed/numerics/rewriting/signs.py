@@ -12,6 +12,7 @@ derivative, log of something POSITIVE may meet a computed zero.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
 
@@ -77,7 +78,7 @@ class Signs:
 
     def __call__(self, node: Node) -> Sign:
         """The sign of a node; the walk keeps its own stack, so that a deep graph is no matter."""
-        return _memoised(node, self._known, self._rule)
+        return memoised(node, self._known, self._rule)
 
     def know(self, node: Node, sign: Sign, varies: bool = True) -> None:
         """Remember the sign of a node that is known from elsewhere, and whether a derivative can flow through it."""
@@ -86,7 +87,7 @@ class Signs:
 
     def varies(self, node: Node) -> bool:
         """Whether a derivative can flow through the node: it depends on a floating-point input."""
-        return _memoised(node, self._varies, self._flows)
+        return memoised(node, self._varies, self._flows)
 
     def _flows(self, node: Node) -> bool:
         if node.operation in ("constant", "stop_gradient") or not floating(node.dtype):
@@ -158,7 +159,8 @@ def _contracts(node: Node) -> bool:
     return all(node.children[0].shape[i] for i in left)
 
 
-def _memoised(node: Node, known: dict[int, Any], rule: Any) -> Any:
+def memoised(node: Node, known: dict[int, Any], rule: Callable[[Node], Any]) -> Any:
+    """The value of a rule at a node, found after those of its children and its ghost, which are in `known` then."""
     stack = [node]
     while stack:
         top = stack[-1]

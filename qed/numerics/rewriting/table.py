@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import ClassVar
 
 from qed.graph.build import Builder, Node
@@ -42,10 +43,17 @@ class Table(ABC):
     def rules(self) -> Mapping[str, Callable[[Node], Replacement | None]]:
         """The table: by the name of an operation what is tried at it."""
 
+    @cached_property
+    def uses(self) -> Mapping[str, Callable[[Node], Replacement | None]]:
+        """The table, made once."""
+        return self.rules()
+
     def rule(self, node: Node) -> Node | None:
         """What takes the place of a node whose children are rewritten already, or None."""
-        use = self.rules().get(node.operation)
-        if use is None or node.equation is None or not floating(node.dtype) or self.builder.derivative:
+        if self.builder.derivative or node.equation is None:
+            return None
+        use = self.uses.get(node.operation)
+        if use is None or not floating(node.dtype):
             return None
         if self.only is not None and not self.only(node):
             return None
