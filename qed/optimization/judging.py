@@ -127,7 +127,7 @@ def _judged(
 ) -> Answer[Verdict]:
     rough = objective.noise(here.f) if np.isfinite(here.f) else float("nan")
     case = Judged(objective, here, bounds, asked, ended, start, rough, seed)
-    return unless_attained(case, _told(case))
+    return unless_attained(case, _told(case), _told)
 
 
 def _told(case: Judged) -> Answer[Verdict]:

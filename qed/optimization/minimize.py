@@ -156,9 +156,11 @@ def minimize(
     best = min(runs, key=lambda each: each.here.f if not np.isnan(each.here.f) else np.inf)
 
     def ask(end: Ended) -> Answer[Verdict]:
-        spent, point = dict(objective.counts), objective.tree(x0, end.here.x)
+        spent, along, point = dict(objective.counts), objective.sizes, objective.tree(x0, end.here.x)
+        objective.sizes = []
         answer = judged(objective, end.here, box, (fun, point, args), ended=end, start=start)
-        objective.counts.update(spent)  # a verdict is not counted
+        objective.counts.update(spent)  # a verdict is not counted, and its searches are no part of the run
+        objective.sizes = along
         return answer
 
     answer = ask(best)

@@ -27,6 +27,8 @@ FEW = 2
 """Along how many axes, and in how many random directions, a jump is looked for where Hessians are dear."""
 ARRAYS, LAYERS = 100, 4
 """Of how many arrays at most those that are read last are moved alone, and how many of these at most."""
+BENT = 200
+"""Of how many parameters at most curvatures are asked in float64, a product each."""
 HALVINGS, FEWEST = 60, 8
 """How often an interval with a jump is halved; after fewer, its ends are too near to tell a jump from a slope."""
 
@@ -161,11 +163,11 @@ def falls_in_float64(case: Judged, directions: list[Array]) -> Answer[Verdict] |
     if wide is None:
         return None
     here = wide.at(case.here.x)
-    size = float(np.linalg.norm(here.g))
-    ways = [*directions, *([-here.g / size] if 0 < size < np.inf else [])]
-    if not here.finite or size == 0:
+    if not here.finite or not np.any(here.g):
         return None
-    found = fall_for_ever(replace(case, objective=wide, here=here), here, ways)
+    there = replace(case, objective=wide, here=here)
+    bends = curvatures(wide, here, case.bounds) if len(here.x) <= BENT else None
+    found = fall_for_ever(there, here, [*directions, *ways(there, bends)])
     if found is None:
         return None
     text = f"{found.headline} That is seen in float64; in {case.objective.function.dtype} the point looks flat."
@@ -323,17 +325,19 @@ def ways(case: Judged, found: tuple[Array, Array] | None) -> list[Array]:
     """Directions along which f may fall for ever: of the point, the slope, the run, and the least curvature.
 
     And the point with only those parameters kept that the program reads last: as they grow, so do the scores of a
-    network that tells all classes apart, and its loss falls for ever.
+    network that tells all classes apart, and its loss falls for ever. Of the point and the run also the part along what
+    bends: what is added to the scores of all classes alike changes nothing, and may be most of a point.
     """
-    tried = [case.here.x, *_last_read(case), -case.here.g]
-    if case.start is not None:
-        tried.append(case.here.x - case.start.x)
+    far = [case.here.x] if case.start is None else [case.here.x, case.here.x - case.start.x]
+    tried = [far[0], *_last_read(case), -case.here.g, *far[1:]]
     if found is not None and len(found[0]):
         lowest = found[1][:, 0]
         tried.append(lowest if float(case.here.g @ lowest) < 0 else -lowest)
         bends = found[0] > max(1e-10, case.rounding(len(found[0]))) * abs(float(found[0][-1]))
         if np.any(bends):
-            tried.append(-found[1][:, bends] @ ((found[1][:, bends].T @ case.here.g) / found[0][bends]))
+            bent = found[1][:, bends]
+            tried.append(-bent @ ((bent.T @ case.here.g) / found[0][bends]))
+            tried += [] if np.all(bends) else [bent @ (bent.T @ way) for way in far]
     sizes = [float(np.linalg.norm(w)) for w in tried]
     return [w / size for w, size in zip(tried, sizes, strict=True) if 0 < size < np.inf]
 

@@ -76,13 +76,13 @@ def run(objective: Objective, start: Seen, bounds: Bounds, method: str, tol: flo
         most: steps.
     """
     here, steps, escapes, objective.beyond = start, 0, 0, None
-    descend = {"newton": _by_newton, "heavy-ball": _by_momentum, "nesterov": _by_momentum}.get(method, _by_search)
+    descend = {"newton": _by_newton, "heavy-ball": _by_momentum, "nesterov": _by_momentum}.get(method, by_search)
     while True:
         here, how, taken = descend(objective, here, bounds, method, tol, most - steps)
         steps += taken
         cornered = how == "stuck" and objective.cornered and len(here.x) <= DENSE
         if cornered and method == "newton":
-            there, other, taken = _by_search(objective, start, bounds, "bfgs", tol, min(200, most - steps))
+            there, other, taken = by_search(objective, start, bounds, "bfgs", tol, min(200, most - steps))
             steps += taken
             if there.finite and there.f < here.f:
                 here, how = there, "stuck" if other == "budget" and steps < most else other
@@ -93,7 +93,7 @@ def run(objective: Objective, start: Seen, bounds: Bounds, method: str, tol: flo
             lower = _down(objective, here, bounds)
             lower = below_corners(objective, here, bounds) if lower is None else lower
             if lower is not None and method == "newton":
-                descend, method = _by_search, "bfgs"
+                descend, method = by_search, "bfgs"
         if lower is None:
             return Ended(here, how, steps, escapes, objective.beyond)
         here, escapes, steps = lower, escapes + 1, steps + 1
@@ -135,7 +135,7 @@ def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most:
                 return here, "bottom", taken
             matrix = objective.first_order(here.x) if squares else objective.matrix(here.x)
             if not np.all(np.isfinite(matrix.data if hasattr(matrix, "nnz") else matrix)):
-                return _by_search(objective, here, bounds, "l-bfgs", tol, most - taken)
+                return by_search(objective, here, bounds, "l-bfgs", tol, most - taken)
         if squares and bounds.open:
             before, scale = scale, newton.scales(matrix, scale)
             radius = max(1.0, float(np.linalg.norm(scale * here.x))) if before is None else radius
@@ -178,9 +178,10 @@ def _ratio(objective: Objective, here: Seen, trial: Seen, predicted: float, boun
     return 1.0 if after < before else -1.0
 
 
-def _by_search(
+def by_search(
     objective: Objective, here: Seen, bounds: Bounds, method: str, tol: float, most: int
 ) -> tuple[Seen, str, int]:
+    """Steps along directions guessed from gradients: where they end, how, and how many they are."""
     memory, stall = MEMORIES[method](), Stall()
     fresh = True
     for taken in range(most):
@@ -197,7 +198,8 @@ def _by_search(
             memory.forget()
         if not np.any(direction):
             return here, "stuck", taken
-        first = min(1.0, max(1.0, float(np.linalg.norm(here.x))) / float(np.linalg.norm(direction))) if fresh else 1.0
+        length = max(float(np.linalg.norm(direction)), 1e-300)  # squares of tiny numbers are 0
+        first = min(1.0, max(1.0, float(np.linalg.norm(here.x))) / length) if fresh else 1.0
         before = objective.counts["values"]
         if bounds.open:
             new = search.along(objective, here, direction, first)

@@ -72,7 +72,7 @@ class Verdict:
         lowest, highest: of the curvatures among the parameters that no bound holds; NaN where they were not asked.
             Under constraints, of the Lagrangian along the directions that they leave.
         residuals: under constraints, of the KKT conditions (`qed.optimization.constrained.residuals.Residuals`).
-        below: a tree like x, a minimum that was seen elsewhere, as low as f becomes along a ray; or None.
+        below: a tree like x, a point that was seen elsewhere, as low as f becomes along a ray or lower; or None.
     """
 
     kind: Ending

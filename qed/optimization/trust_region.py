@@ -23,6 +23,9 @@ from qed.optimization.pieces import add, length_of_sum
 Array = np.ndarray
 EASY, HARD = 0.1, 0.1
 """How exactly the radius is met, and how much of the best decrease may be missing in the hard case (relative)."""
+FLAT = 1e-3
+"""Which part of the decrease the lowest eigenvector has to bring to be added: along what does not bend, rounding alone
+would carry a point far off, as what is added to the scores of all classes alike, which changes no probability."""
 ROUNDS = 60
 
 
@@ -96,7 +99,8 @@ def exact_step(matrix: Matrix, gradient: Array, radius: float) -> ModelStep:
                 high = min(high, shift)
                 full, lowest = _lengthened(matrix, factor, p, shift, radius)
                 if full is not None:
-                    return _made(matrix, g, full, shift, False, definite, work)
+                    longer, own = (_made(matrix, g, each, shift, False, definite, work) for each in (full, p))
+                    return longer if longer.predicted > (1 + FLAT) * own.predicted else replace(own, inside=True)
                 low = max(low, shift - lowest)
             else:
                 low = max(low, shift)

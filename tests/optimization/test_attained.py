@@ -1,5 +1,6 @@
 """That no minimum is attained, or that f falls for ever, is not said of functions that have a minimum elsewhere."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ ELSEWHERE = {
     "a zero near the origin": (lambda x: (x - 0.4) ** 2 / (1 + x**4), 3.5, 0.4),
     "in the plane": (lambda x: 1 / (1 + x[0] ** 2) + x[1] ** 2 - 2 * jnp.exp(-((x[0] + 15) ** 2)), [1.0, 0.5], -15.0),
 }
+WELL = lambda x: 1 / (2 + x @ x) - 2 * jnp.exp(-jnp.sum((x - jnp.array([5.0, -7.0, 6.0])) ** 2) / 5)  # noqa: E731
+ELSEWHERE["off the line, in space"] = (WELL, [0.7, 0.4, -0.9], 5.0)
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)
@@ -84,3 +87,28 @@ def test_the_direction_of_a_flat_saddle_is_one_along_which_f_falls():
     found = qed.verdict(fun, jnp.zeros(3))
     assert found.value.kind == "saddle"
     assert fun(0.2 * jnp.asarray(found.value.direction)) < 0
+
+
+def test_what_lies_below_an_infimum_on_the_other_side_is_named():
+    answer = qed.minimize(lambda x: (x - 1) * jnp.exp(-x), 4.0)
+    assert answer.reason == "unbounded_below" and float(answer.verdict.direction) < 0
+    tails = lambda x: jnp.exp(-x[0]) - 3 / (1 + jnp.exp(x[1] - 40)) + 0.1 / (1 + jnp.exp(-x[1]))  # noqa: E731
+    other = qed.verdict(tails, jnp.array([3.0, 90.0]))
+    assert other.value.kind == "infimum_not_attained" and "Elsewhere it is lower: -" in other.claim
+
+
+def test_a_valley_of_minima_elsewhere_is_found():
+    answer = qed.minimize(lambda x: (x[0] ** 2 + 2 * x[1] ** 2 - 3) ** 2 / (1 + (x @ x) ** 3), jnp.array([3.0, 4.0]))
+    assert answer.reason == "flat_minimum" and answer.fun == pytest.approx(0, abs=1e-12)
+
+
+def test_the_claim_says_where_it_was_looked():
+    answer = qed.verdict(lambda x: jnp.exp(-x) + 1.0, 2.0)
+    assert answer.value.kind == "infimum_not_attained" and "Lower it was at none of" in answer.claim
+
+
+def test_what_all_scores_have_in_common_carries_no_point_away():
+    rows = jnp.array([[1.5, 2, -0.3], [2, -1, 1], [0.5, 1, -2], [1, 1, 1.2]])
+    answer = qed.minimize(lambda w: -jnp.mean(jnp.diag(jax.nn.log_softmax(rows @ w))), jnp.zeros((3, 4)))
+    assert answer.reason == "infimum_not_attained"
+    assert np.abs(np.asarray(answer.x).mean(1)).max() < 10
