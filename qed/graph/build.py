@@ -78,6 +78,7 @@ class Builder:
         self.effects: list[Node] = []
         self.derivative = False  # whether what is read is a derivative, for rules that ask
         self.saturated = False  # whether JAX's own 1 - t^2 and s (1 - s) in a derivative are to be rewritten, too
+        self.rewritten = False  # whether it is a derivative of a value that was rewritten
         self.asks_settled = False  # whether rules are asked about what rewritings emitted, too
         self.everywhere = False  # whether also what keeps its digits is to be rewritten
 

@@ -346,6 +346,8 @@ def bind(native: Any, inputs: Sequence[Any], **changed: Any) -> tuple[Any, ...]:
 
 SCOPE = "qed"
 """The name scope of what a rewriting emits; its derivative keeps the scope."""
+WRITTEN = "qed-written"
+"""The name scope, inside of that, of what a rewriting evaluates as it was written."""
 
 
 @contextlib.contextmanager
@@ -368,7 +370,8 @@ def at_line(native: Any, scope: bool = False) -> Iterator[None]:
 
 def in_scope(native: Any) -> bool:
     """Whether an equation was traced in the scope of what a rewriting emits, or is the derivative of one that was."""
-    return native is not None and SCOPE in re.split(r"[/()]", str(native.source_info.name_stack))
+    names = re.split(r"[/()]", str(native.source_info.name_stack)) if native is not None else []
+    return next((name == SCOPE for name in reversed(names) if name in (SCOPE, WRITTEN)), False)
 
 
 def concrete(value: Any) -> bool:

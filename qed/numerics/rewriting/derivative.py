@@ -295,6 +295,7 @@ def _reversed(stable: Stable, moving: tuple[int, ...], saturated: bool = False) 
         derivative=True,
         everywhere=stable.everywhere,
         saturated=saturated,
+        rewritten=bool(stable.short.changes),
         written=stable.graph,
         exponents=True,
     )
@@ -311,6 +312,7 @@ def _forward(stable: Stable, moving: tuple[int, ...], saturated: bool = False) -
         derivative=True,
         everywhere=stable.everywhere,
         saturated=saturated,
+        rewritten=bool(stable.short.changes),
         written=stable.graph,
         exponents=True,
     )

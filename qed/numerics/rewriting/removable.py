@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.graph.build import Builder, Node, Operation, reachable
+from qed.graph.jaxpr import WRITTEN
 from qed.numerics.rewriting import power_series as ps
 from qed.numerics.rewriting.difference_series import SERIES
 from qed.numerics.rewriting.difference_terms import spelled
@@ -283,7 +284,8 @@ def _kernel(near: Sum, outside: Callable[[Any], Any]) -> Callable[..., Any]:
     @value_of.defjvp
     def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
         close, small, large = parts(primals[0])
-        far = jax.jvp(outside, (large,), (jnp.ones_like(large),))[1]
+        with jax.named_scope(WRITTEN):  # of which the derivative may be rewritten
+            far = jax.jvp(outside, (large,), (jnp.ones_like(large),))[1]
         return value_of(*primals), jnp.where(close, slope_near(small), far) * tangents[0]
 
     return lambda u, of: value_of(u)

@@ -31,12 +31,13 @@ from qed.numerics.rewriting.logarithm import Logarithms
 from qed.numerics.rewriting.near_one import NearOne
 from qed.numerics.rewriting.put_back import Exponents
 from qed.numerics.rewriting.signs import MOVES
+from qed.numerics.rewriting.slopes import Slopes
 from qed.numerics.rewriting.substitutions import Substitutions
 from qed.numerics.rewriting.temperatures import Temperatures
 
 PASSES = 3
 
-REWRITINGS: tuple[Maker, ...] = (Substitutions, Logarithms, Temperatures, NearOne, Differences, Guards)
+REWRITINGS: tuple[Maker, ...] = (Substitutions, Logarithms, Temperatures, NearOne, Differences, Guards, Slopes)
 """The rewritings, in the order in which a node is offered to them."""
 
 
@@ -89,6 +90,7 @@ def rewrite(
     derivative: bool = False,
     everywhere: bool = False,
     saturated: bool = False,
+    rewritten: bool = False,
     written: Graph | None = None,
     rewritings: Sequence[Maker] = REWRITINGS,
     exponents: bool = False,
@@ -102,6 +104,7 @@ def rewrite(
         derivative: whether the graph is a derivative, with JAX's own rules for its primitives in it.
         everywhere: whether to rewrite also what keeps its digits.
         saturated: whether to rewrite also JAX's own derivatives of tanh and the sigmoid.
+        rewritten: whether it is the derivative of a value that was rewritten.
         written: the user's own graph, where this is another one made from it: names are its names.
         rewritings: which ones, in order.
         exponents: whether to put back in the end what exponents round off.
@@ -115,6 +118,7 @@ def rewrite(
     """
     builder = Builder(names=assigned if written is None else of_program(written))
     builder.derivative, builder.everywhere, builder.saturated = derivative, everywhere, saturated
+    builder.rewritten = rewritten
     inputs = builder.inputs(graph)
     linear = Linear(frozenset(inputs[i].number for i in tangents))
     made = [maker(builder, only) for maker in rewritings]
@@ -177,6 +181,7 @@ class _Bodies:
                 derivative=self.outside.derivative,
                 everywhere=self.outside.everywhere,
                 saturated=self.outside.saturated,
+                rewritten=self.outside.rewritten,
                 rewritings=self.rewritings,
             )
         found = self.known[id(graph)]

@@ -32,6 +32,8 @@ class Table(ABC):
     """
 
     name: ClassVar[str]
+    derivative: ClassVar[bool] = False
+    """Whether the rules are for graphs of derivatives, and not for those of values."""
 
     def __init__(self, builder: Builder, only: Only | None = None) -> None:
         self.builder = builder
@@ -50,7 +52,7 @@ class Table(ABC):
 
     def rule(self, node: Node) -> Node | None:
         """What takes the place of a node whose children are rewritten already, or None."""
-        if self.builder.derivative or node.equation is None:
+        if self.builder.derivative is not self.derivative or node.equation is None:
             return None
         use = self.uses.get(node.operation)
         if use is None or not floating(node.dtype):
