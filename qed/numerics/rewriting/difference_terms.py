@@ -217,7 +217,7 @@ class Terms:
     def _rule(self, node: Node) -> Polynomial | None:
         if not floating(node.dtype):
             return None
-        number = constant_of(node)
+        number = 1.0 if _is_one(node) else constant_of(node)
         if number is not None:
             return None if not np.isfinite(number) else ({ONE: Fraction(number)} if number else {})
         seen = self.spelled(node)
@@ -235,6 +235,11 @@ class Terms:
         if len(polynomial) == 1:
             return next(iter(polynomial.items()))
         return self.monomial(node), Fraction(1)
+
+
+def _is_one(node: Node) -> bool:
+    """Whether a node is exp(u - u): an exponential divided by itself, where it is a number."""
+    return node.operation == "exp" and node.children[0].operation == "cancelled"
 
 
 def spelled(node: Node) -> Node:

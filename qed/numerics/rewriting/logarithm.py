@@ -32,6 +32,7 @@ from fractions import Fraction
 from qed.graph.build import Builder, Node
 from qed.numerics.rewriting import kernels, labels, laws, shifted, stable
 from qed.numerics.rewriting.algorithms import LOG1P_SQUARE
+from qed.numerics.rewriting.balanced import Balanced
 from qed.numerics.rewriting.bounded import at_most_one, divides, is_mild
 from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.complements import beside_one
@@ -89,6 +90,7 @@ class Logarithms:
         self.builder = builder
         self.log = Logarithm(builder)
         self.magnitudes = Magnitudes(self.log)
+        self.balanced = Balanced(self.log, lambda form, node: self._exponential(form, node)[0])
         self.difference = Difference(builder)
         self.log.gap = self._gap
         self.scales = Scales(self.difference)
@@ -366,6 +368,8 @@ class Logarithms:
             return self._weighted(weighted[0], linear(node.shape, (1.0, weighted[1]), (-1.0, below)), node)
         if self.log.sign(b) == Sign.BOUNDED:
             return self._over(a, below, node)
+        if above is None and (number_of(a) or 0.0) > 0:
+            above = self.log.plain(a)
         if above is not None and not above.gained and self.log.sign(a) == Sign.BOUNDED:
             return self._exponential(linear(node.shape, (1.0, above), (-1.0, below), law=laws.QUOTIENT), node)
         return None
@@ -375,6 +379,9 @@ class Logarithms:
         found = self._x_log_x(node) or self._labelled(node)
         if found is not None:
             return found
+        return self._cancelling(node) or self._balanced(node)
+
+    def _cancelling(self, node: Node) -> _Found | None:
         forms = [self.log.gained(child) for child in node.children]
         emitted = [self._put(child).number in self._inverse for child in node.children]
         known = [form for form in forms if form is not None and not form.fragile]
@@ -386,6 +393,19 @@ class Logarithms:
         live = [term for term in self.log.algebra.simplified(form).terms if term.coefficient]
         cancels = len(live) < sum(len(form.terms) for form in known)
         return self._exponential(form, node) if emitted.count(True) == 1 or cancels else None
+
+    def _balanced(self, node: Node) -> _Found | None:
+        """w exp(-log(sum(exp(u)))) exp(v) = w exp(v - log(sum(exp(u)))), w of any sign."""
+        found = self.balanced(node)
+        if found is None:
+            return None
+        weight, form = found
+        value, form, kind = self._exponential(form, node)
+        if weight is not None:
+            value = self.log.algebra.filled(self.builder.emit(stable.MUL, weight, value), node.shape)
+            self.balanced.know(value, *found)
+            kind = "put"
+        return value, form, kind
 
     def _put(self, node: Node) -> Node:
         """What a node moves, puts among zeros, or is a multiple of."""
@@ -445,6 +465,7 @@ class Logarithms:
             or self.log.algebra.exponential(form, node)
         )
         self.log.know(value, form)
+        self.balanced.know(value, None, form)
         if divides(form):
             self._inverse.add(value.number)
         used = tuple(law for law in form.laws if law is not laws.QUOTIENT)

@@ -4,6 +4,8 @@
 
     where(c, a, 0) * b = where(c, a b, 0)            where(c, a, 0) / b = where(c, a / b, 0)
 
+and the same of -where(c, a, 0).
+
 Derivatives by hand or by `jax.grad` are full of them: what is not chosen has the slope 0 there, times a slope that may
 be infinite or no number. 0 times that is NaN; what is not chosen is 0.
 """
@@ -42,6 +44,8 @@ def sunk(difference: Difference, unsafe: Callable[[Node], bool], node: Node) -> 
         return None
     for at in (0, 1) if node.operation == "mul" else (0,):
         choice, other = node.children[at], node.children[1 - at]
+        negative = choice.operation == "neg"
+        choice = choice.children[0] if negative else choice
         if choice.operation != "select_n" or choice.shape != node.shape or other.shape != node.shape:
             continue
         predicate, *cases = choice.children
@@ -57,7 +61,8 @@ def sunk(difference: Difference, unsafe: Callable[[Node], bool], node: Node) -> 
         ]
         if choice.equation is None or any(p.shape != node.shape or p.dtype != node.dtype for p in products):
             continue
-        return difference.builder.apply(choice.equation, [predicate, *products])[0], (SUNK,), None
+        sunken = difference.builder.apply(choice.equation, [predicate, *products])[0]
+        return (difference.algebra.negative(sunken) if negative else sunken), (SUNK,), None
     return None
 
 
