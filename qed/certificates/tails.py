@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from qed.certificates.cells import BITS, Cell, between_cuts, reach, walked
+from qed.certificates.far_tails import expanded_tail
 from qed.certificates.flat import flat
 from qed.certificates.found import Found, infinity
 from qed.certificates.patience import on_time
@@ -37,6 +38,8 @@ CLOSEST = 2.0**64
 """How close in parts of that number the last one is."""
 BESIDE = 2.0**-30
 """The part of the way to the next cut that is looked at for a bound."""
+NEARER, FARTHER = (16.0, 128.0, 1024.0), 16.0
+"""Where an expansion is tried that begins before the farthest cut, if that is so many times as far out."""
 ENOUGH = 2.0**-10
 """The part of the room that a tail may take."""
 
@@ -74,7 +77,8 @@ class Tails:
         for side in (-1, 1):
             if np.isfinite(self.cuts[0] if side < 0 else self.cuts[-1]):
                 continue
-            start, tail = self._tail_or_waves(None, side, max(8.0, *map(abs, inner)), enough)
+            first = max(8.0, *map(abs, inner))
+            start, tail = self._nearer(side, first, enough) or self._tail_or_waves(None, side, first, enough)
             start, tail = self._oscillating(side, max(enough, room / 8), start, tail) or (start, tail)
             found = found + tail
             cuts = [side * start, *(c for c in cuts if side * c < start)]
@@ -88,6 +92,16 @@ class Tails:
                 found = found if tail is None else found + tail
             cells += between_cuts(a, b, *offsets)
         return found, cells
+
+    def _nearer(self, side: int, first: float, enough: float) -> tuple[float, Found] | None:
+        """A narrow tail by expansions, from a place nearer than the farthest cut."""
+        for start in NEARER:
+            if start < first / FARTHER and (found := self._expanded(None, side, start)) is not None:
+                if not found.finite:
+                    return None
+                if self.off(found) < enough:
+                    return start, found
+        return None
 
     def _oscillating(self, side: int, enough: float, start: float, tail: Found) -> tuple[float, Found] | None:
         """A nearer start and the tail from there on, phase by phase, where too many periods come before `start`."""
@@ -220,12 +234,31 @@ class Tails:
         try:
             return self._over(domain, s, side, start, wave)
         except NoOrder:
+            if wave is None and (expanded := self._expanded(s, side, start)) is not None:
+                return expanded
             if s is None or (instead := flat(self.f, s, side, start)) is None:
                 raise
             domain.instead = instead
             found = self._over(domain, s, side, start, wave)
             self.cancelling = True
             return found
+
+    def _expanded(self, s: float | None, side: int, start: float) -> Found | None:
+        """The same by expansions; None where there are none."""
+        f = None if self.mass_alone and s is None else self.f
+        try:
+            found = expanded_tail(
+                f, (self.u, self.output), self.shift, s, side, start,
+                lambda: self._forms(s, side, Tail(start, BITS))[1], self.node,
+            )  # fmt: skip
+        except NoOrder:
+            return None
+        if not self.probability:
+            found = Found(found.of_f, flint().arb(0))
+        elif not found.mass.is_finite():
+            return Found(flint().arb(0), found.mass)
+        self.cancelling = self.cancelling or s is not None
+        return found
 
     def _over(self, domain: Tail, s: float | None, side: int, start: float, wave: Fraction | None) -> Found:
         """The integrals over the tail of a domain."""

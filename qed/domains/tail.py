@@ -43,6 +43,7 @@ from qed.domains.tail_forms import (
 from qed.domains.tail_gamma import GAMMA, far_gamma
 from qed.domains.tail_growth import Above, above
 from qed.domains.tail_infinite import Infinite, with_infinities
+from qed.domains.tail_inverse import INVERSE, far_inverse
 from qed.domains.value import Value
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Atom, Equation, Variable
@@ -268,8 +269,10 @@ class Tail(Arithmetic, Forward):
             return self._sign(x)
         if name in ROUNDED:
             return self._rounded(name, x)
-        if name in ("logistic", "tanh") or name in GAMMA or name in BESSEL:
+        if name in ("logistic", "tanh") or name in GAMMA or name in BESSEL or name in INVERSE:
             try:
+                if name in INVERSE:
+                    return far_inverse(self, name, x, lambda other, value: self._unary(other, value, {}))
                 if name in BESSEL:
                     return far_bessel(self, name, x)
                 return far_gamma(self, name, x) if name in GAMMA else self._sigmoid(name, x)

@@ -66,10 +66,11 @@ def from_log_density(log_density: Callable[..., Any], lower: float = -math.inf, 
     if not callable(log_density):
         msg = f"a {type(log_density).__name__} is no function"
         raise wrong(msg, "it cannot be called", "give a function of x")
-    if not lower < upper:
+    low, high = (end_of(end, "from_log_density") for end in (lower, upper))
+    if not low < high:
         msg = f"[{lower}, {upper}]"
         raise wrong(msg, "the interval is empty", "give lower < upper")
-    part = Part("", (), float(lower), float(upper), log_density=log_density)
+    part = Part("", (), low, high, log_density=log_density)
     return Measure(parts=(part,), name=f"the law of {getattr(log_density, '__name__', 'a log-density')}")
 
 

@@ -192,8 +192,11 @@ class _Question:
 
     def answer(self) -> Answer[float]:
         """What is found within the budget."""
-        with patience(self.budget):
-            return self._found()
+        try:
+            with patience(self.budget):
+                return self._found()
+        except OutOfTime as late:
+            return self._unknown(str(late))
 
     def _found(self) -> Answer[float]:
         """Measure, then prove; a number beside which the integrand is not bounded becomes a cut."""
@@ -201,7 +204,9 @@ class _Question:
         traced = subject.traced()
         count = len(self.layout.densities)
         sums = [(part, self.layout.output(count + k)) for k, part in enumerate(self.layout.sums)]
-        if hinging := hinge(traced, [x for x, _ in self.measure.atoms], sums):
+        with patience(self.budget / SHARES):
+            hinging = hinge(traced, [x for x, _ in self.measure.atoms], sums)
+        if hinging:
             return self._unknown(hinging)
         cuts: tuple[float, ...] = ()
         while True:

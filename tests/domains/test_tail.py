@@ -66,6 +66,10 @@ FUNCTIONS = {
     "steep": lambda x: jnp.exp(-jnp.exp(x) - x) * jnp.exp(0.5 * x) + jnp.exp(-jnp.exp(-x)),
     "gamma": lambda x: jax.lax.lgamma(x * x + 1) / (1 + x * x) + jax.lax.digamma(2 + x * x),
     "exponential less 1": lambda x: jnp.expm1(x) / x,
+    "error functions": lambda x: jax.lax.erf(2 * x) + x * jax.lax.erfc(x - 1),
+    "arcs": lambda x: jnp.arctan(3 * x + 1) + jnp.arcsinh(-2 * x) / x,
+    "arcosh": lambda x: jnp.arccosh(1 + x * x),
+    "cube roots": lambda x: jnp.cbrt(x) + jnp.cbrt(jnp.sin(x) * x),
 }
 BESIDE = {
     "root of the rest": lambda x: 1 / jnp.sqrt(1 - x),
@@ -77,6 +81,10 @@ BESIDE = {
     "inverse": lambda x: 1 / jnp.abs(1 / x - 1),
     "exponential": lambda x: jnp.exp(x - 1) - 1,
     "size": lambda x: jnp.log(jnp.abs(x - 1.0)),
+    "arc cosine": lambda x: jnp.arccos(1 - jnp.abs(x - 1)) * jnp.arccos(jnp.abs(x - 1) - 1),
+    "arc sine": lambda x: jnp.arcsin(1 - jnp.abs(x - 1)) * jnp.arcsin(jnp.abs(x - 1) - 1),
+    "artanh": lambda x: jnp.arctanh(1 - jnp.abs(x - 1)) + 2 * jnp.arctanh(jnp.abs(x - 1) - 1),
+    "arcosh": lambda x: jnp.arccosh(1 + jnp.abs(x - 1)),
 }
 
 

@@ -165,3 +165,8 @@ def test_a_law_that_is_cut_is_no_probability_and_keeps_to_its_support():
     wider = (*part[:2], (-1.0, *part[2][1:]), *part[3:])
     with pytest.raises(CertificateError, match="support"):
         replace(certificate, parts=(wider,), lower=-math.inf, upper=math.inf).sealed().verify()
+
+
+def test_the_ends_of_a_law_by_its_log_density_are_numbers():
+    with pytest.raises(QedError, match="an end of from_log_density is no number"):
+        m.from_log_density(lambda x: -x, m.Lebesgue(0.0, 1.0))

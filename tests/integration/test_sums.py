@@ -289,3 +289,8 @@ def test_a_probability_is_told_between_0_and_1():
     point, line = (qed.probability(event, m.Normal()) for event in (lambda x: x == 0, lambda x: x > -20))
     assert point.proved and point.lower == point.value == 0.0 and line.upper == line.value == 1.0
     assert point.check() and line.check()
+
+
+def test_a_sum_that_takes_longer_than_its_budget_is_unknown_and_raises_nothing():
+    answer = qed.expect(lambda k: jnp.where(k % 2 == 0, 0.1, -0.3) * k, m.Counting(0), budget=1e-3)
+    assert answer.standing == "UNKNOWN" and "in time" in answer.missing[0].what
