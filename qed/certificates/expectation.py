@@ -32,11 +32,14 @@ from qed.certificates.integral_parts import BITS, Part, value_on, weight_of
 from qed.certificates.named_laws import checked, output_of
 from qed.certificates.series import Sum, SumData
 from qed.certificates.tilted import mean_of, tilted
+from qed.certificates.weights import fraction
 from qed.domains.counts import COUNTS
 from qed.domains.densities import NAMED
 from qed.domains.masses import log_mass
 from qed.domains.precision import precision
 from qed.errors import CertificateError
+from qed.graph.dtypes import is_inexact
+from qed.graph.graph import Equation, Literal, Variable
 from qed.graph.trace import Traced, trace
 
 UNDEFINED = (np.inf, -np.inf)
@@ -114,19 +117,22 @@ class Expectation(Certificate):
         ):
             raise CertificateError("functions", "they are no outputs behind the log-densities")
         exact = room is None and self.lower == self.upper
+        level = self.lower if exact and self._of_mass_one() and _exactly(traced, self.lower) else 0.0
         room = self._room() if room is None else room
         share = room / max(1, len(self.parts) + len(self.sums))
         cells = []
         with precision(BITS) as library:
-            shares = []
+            shares = [library.arb(level)]
             for k, (x, weight) in enumerate(self.atoms):
-                shares.append(weight_of(weight, f"atoms[{k}]") * value_on(traced, 0, x, x, f"atoms[{k}]"))
+                value = value_on(traced, 0, x, x, f"atoms[{k}]") - library.arb(level)
+                shares.append(weight_of(weight, f"atoms[{k}]") * value)
             close = self._close() if room > 0 and not exact else 0.0
             for k, part in enumerate(self.parts):
                 if close:
                     shares.append(relative.share(self.seen(traced, k), part, places[k], f"parts[{k}]", close))
                     continue
-                found, own = self._of_part(self.seen(traced, k), part, places[k], f"parts[{k}]", share)
+                seen = less(self.seen(traced, k), level) if level else self.seen(traced, k)
+                found, own = self._of_part(seen, part, places[k], f"parts[{k}]", share, exact)
                 shares.append(found if _whole(part) else found / of_the_whole(part, f"parts[{k}]"))
                 cells.append(own)
             for k, data in enumerate(self.sums):
@@ -136,7 +142,14 @@ class Expectation(Certificate):
                 raise Undefined("parts", BOTH)
             return sum(shares, library.arb(0)), cells
 
-    def _of_part(self, traced: Traced, part: Any, output: int, node: str, room: float) -> tuple[Any, list[float]]:
+    def _of_mass_one(self) -> bool:
+        """Whether it is a mean of densities and atoms: E f = c + E (f - c), where f - c may be 0 on every cell."""
+        masses = [fraction(one, "weights") for one in (*(w for _, w in self.atoms), *(part[3] for part in self.parts))]
+        return not self.sums and bool(self.parts) and all(part[4] for part in self.parts) and sum(masses) == 1
+
+    def _of_part(
+        self, traced: Traced, part: Any, output: int, node: str, room: float, vanishing: bool
+    ) -> tuple[Any, list[float]]:
         """A ball of a part's share, and its cells: exponentials in f and in the density together, or by themselves."""
         if (together := tilted(traced, part, node)) is not None:
             try:
@@ -146,6 +159,7 @@ class Expectation(Certificate):
             except CertificateError:
                 pass  # by itself f may be known where the product is not
         one = Part(traced, part, output, node)
+        one.vanishing = vanishing
         return one.mean(room), one.cells
 
     def seen(self, traced: Traced, k: int) -> Traced:
@@ -167,6 +181,22 @@ class Expectation(Certificate):
         """How wide the enclosure of the integrals may be; one that is a number itself is not found by narrow cells."""
         width = self.upper - self.lower
         return width / 8 if np.isfinite(width) and width > 0 else 1e-3
+
+
+def _exactly(traced: Traced, number: float) -> bool:
+    """Whether a number is one of the type that the program returns."""
+    dtype = traced.graph.outputs[0].dtype
+    return bool(np.isfinite(number) and is_inexact(dtype) and float(np.asarray(number).astype(dtype)) == number)
+
+
+def less(traced: Traced, number: float) -> Traced:
+    """The program whose first output is less by a number, of the type that it returns."""
+    graph = traced.graph
+    first = graph.outputs[0]
+    found = Variable((), first.dtype)
+    equation = Equation("sub", (first, Literal(np.asarray(number).astype(first.dtype), (), first.dtype)), (found,))
+    changed = replace(graph, equations=(*graph.equations, equation), outputs=(found, *graph.outputs[1:]))
+    return replace(traced, graph=changed)
 
 
 @final

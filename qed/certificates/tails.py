@@ -61,6 +61,7 @@ class Tails:
     diverging: set[int]
     problems: dict[float, str]
     mass_alone: bool = False  # whether 1 is taken for the function in the infinite ends
+    vanishing: bool = False  # whether it is claimed that the function is 0, but for single numbers
     cancelling: bool = False  # whether sums whose terms cancel were found beside a number
 
     def off(self, found: Found) -> float:
@@ -155,6 +156,8 @@ class Tails:
     def _bounded(self, s: float, to: float) -> bool:
         cell = Cell(s, min(0.0, to), max(0.0, to))
         try:
+            if self.vanishing and not cell.range_of(self.f, 0, BITS, self.node).is_zero():
+                return False
             weight = cell.density_of(self.u, self.output, self.shift, BITS, self.node)
             return bool(
                 weight.is_zero() or (weight.is_finite() and cell.range_of(self.f, 0, BITS, self.node).is_finite())

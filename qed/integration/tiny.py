@@ -37,12 +37,15 @@ def refined(
     weight = sum(float(Fraction(part[3])) for part in certificate.parts)
     most = max(abs(certificate.lower), abs(certificate.upper))
     probabilities = all(part[4] for part in certificate.parts)
-    if not certificate.parts or certificate.sums or not probabilities or not most < SMALL * weight:
+    if not certificate.parts or certificate.sums or not probabilities:
         return None
-    signs = _signs(values, [part[2] for part in certificate.parts])
+    cuts = [part[2] for part in certificate.parts]
     try:
-        if signs == {0.0}:
-            return _nothing(certificate, traced)
+        if (level := _level(values, cuts)) is not None and certificate.lower <= level <= certificate.upper:
+            return _constant(certificate, traced, level)
+        if not most < SMALL * weight:
+            return None
+        signs = _signs(values, cuts)
         if signs not in ({0.0, 1.0}, {1.0}, {0.0, -1.0}, {-1.0}):
             return None
         ball = next((one for goal in GOALS if (one := _ball(certificate, traced, goal)) is not None), None)
@@ -61,24 +64,31 @@ def refined(
 
 def _signs(values: Sequence[Callable[[Any], np.ndarray]], cuts: Sequence[Sequence[float]]) -> set[float]:
     """The signs of the integrand at many places; none where one part is 0 at all of them, and another is not."""
-    wide = np.sinh(np.linspace(-14.0, 14.0, 2**12))
-    of_parts = []
-    for f, ends in zip(values, cuts, strict=True):
-        inner = np.linspace(max(ends[0], -1e3), min(ends[-1], 1e3), 2**12)
-        x = np.concatenate([wide, inner])
-        of_parts.append(set(np.sign(f(x[(x > ends[0]) & (x < ends[-1])])).tolist()))
+    of_parts = [set(np.sign(one).tolist()) for one in _sampled(values, cuts)]
     empty = [signs <= {0.0} for signs in of_parts]
     return set().union(*of_parts) if all(empty) == any(empty) else set()
 
 
-def _nothing(certificate: Expectation, traced: Traced) -> tuple[Expectation, float] | None:
-    """The claim that the integral is 0, where the balls add up to 0 itself: an impossible event."""
-    ball, _ = certificate.enclosed(traced)
-    if not ball == 0:
-        return None
-    found = replace(certificate, lower=0.0, upper=0.0).sealed()
+def _sampled(values: Sequence[Callable[[Any], np.ndarray]], cuts: Sequence[Sequence[float]]) -> list[np.ndarray]:
+    """The integrand of each part at many places."""
+    wide, found = np.sinh(np.linspace(-14.0, 14.0, 2**12)), []
+    for f, ends in zip(values, cuts, strict=True):
+        x = np.concatenate([wide, np.linspace(max(ends[0], -1e3), min(ends[-1], 1e3), 2**12)])
+        found.append(f(x[(x > ends[0]) & (x < ends[-1])]))
+    return found
+
+
+def _level(values: Sequence[Callable[[Any], np.ndarray]], cuts: Sequence[Sequence[float]]) -> float | None:
+    """The number that the integrand is at many places of all parts; None where it is not one."""
+    seen = np.concatenate(_sampled(values, cuts))
+    return float(seen[0]) if seen.size and np.all(seen == seen[0]) else None
+
+
+def _constant(certificate: Expectation, traced: Traced, level: float) -> tuple[Expectation, float] | None:
+    """The claim that the mean is one number: an impossible event, or a sure one."""
+    found = replace(certificate, lower=level, upper=level).sealed()
     found.verify()
-    return found, 0.0
+    return found, level
 
 
 def _ball(certificate: Expectation, traced: Traced, goal: float) -> Any:

@@ -57,3 +57,36 @@ def test_a_false_claim_about_a_tiny_number_is_refused():
     ):
         with pytest.raises(CertificateError):
             replace(certificate, **changed).sealed().verify()
+
+
+SURE = {
+    "square": (lambda x: x * x >= 0, N),
+    "support": (lambda x: x > 0, m.Exponential(2.0)),
+    "pole": (lambda x: x > 0, m.Gamma(0.5, 2.0)),
+    "both ends": (lambda x: (x > 0) & (x < 1), m.Beta(2.0, 3.0)),
+    "mixture": (lambda x: x > -1, m.mixture([0.3, 0.7], [m.Dirac(0.0), m.Exponential(1.0)])),
+    "own density": (lambda x: x * x >= 0, m.from_log_density(lambda x: -(x**4))),
+}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "support")) for n in SURE])
+def test_a_sure_event_has_the_probability_1(name):
+    event, law = SURE[name]
+    sure = qed.probability(event, law)
+    assert sure.proved and sure.lower == sure.upper == 1.0 and sure.check()
+
+
+@pytest.mark.slow
+def test_what_is_nearly_sure_is_not_called_sure():
+    answer = qed.probability(lambda x: jnp.abs(x - 0.625) > 2.0**-20, m.Uniform(0.0, 1.0))
+    assert answer.proved and answer.lower < 1 - 2.0**-19 < answer.upper
+    for level in (1.0, 0.75):
+        with pytest.raises(CertificateError):
+            replace(answer.certificate, lower=level, upper=level).sealed().verify()
+
+
+def test_the_mean_of_a_number_is_that_number():
+    answer = qed.expect(lambda x: 0 * x + 2.5, N)
+    assert answer.proved and answer.lower == answer.upper == 2.5
+    with pytest.raises(CertificateError):
+        replace(answer.certificate, lower=2.25, upper=2.25).sealed().verify()
