@@ -10,6 +10,7 @@ import pytest
 import qed
 from qed.graph.trace import trace
 from qed.numerics.longer.weights import weights
+from qed.numerics.rewriting.session import rewrite
 
 Z = jnp.array([0.3, -1.2, 2.0, 0.7], "float32")
 LABELS = jnp.array([1.0, 0.0, 1.0, 0.0], "float32")
@@ -56,6 +57,45 @@ def logarithm_beside_its_factor(x, y):
 )
 def test_stable_code_keeps_its_graph(fun):
     assert str(jax.make_jaxpr(qed.stabilize(fun))(Z, LABELS)) == str(jax.make_jaxpr(fun)(Z, LABELS))
+
+
+def heads(z):
+    q = jnp.outer(z, jnp.array([0.5, -1.0])).reshape(1, 4, 2, 1)
+    return jax.nn.dot_product_attention(q, q, 2 * q)
+
+
+def softmax_of_columns(z):
+    rows = jnp.outer(z, jnp.arange(1.0, 4.0))
+    return jax.vmap(lambda x: jax.nn.softmax(x, axis=0), in_axes=1, out_axes=0)(rows)
+
+
+def weighted_exponentials(z):
+    return jax.nn.logsumexp(z, b=jnp.array([0.5, 2.0, 1.0, 3.0]))
+
+
+def softmax_of_standardized(z):
+    x = (z - jnp.mean(z)) * jax.lax.rsqrt(jnp.var(z, ddof=1) + 1e-5)
+    return jax.nn.softmax(jnp.outer(x, x))
+
+
+@pytest.mark.parametrize(
+    "fun", [heads, softmax_of_columns, weighted_exponentials, softmax_of_standardized], ids=lambda f: f.__name__
+)
+def test_a_library_softmax_keeps_its_operations_however_its_axes_lie(fun):
+    assert not rewrite(trace(fun, Z).graph).changes
+
+
+def test_a_choice_that_no_input_decides_is_not_guarded():
+    def checked(z):
+        total = jnp.sum(jnp.exp(z))
+        return jnp.where(total >= 0, jnp.log(1 + total), jnp.nan) / jnp.where(z.size - 1 > 0, 1 + jnp.abs(z), 0.0)
+
+    def guarded(z):
+        return jnp.where(z > 0, jnp.log(z), 0.0)
+
+    for fun, some in ((checked, False), (guarded, True)):
+        changes = rewrite(trace(fun, Z).graph).changes
+        assert any(change.rewriting == "guards" for change in changes) is some
 
 
 def test_a_factor_and_a_logarithm_that_vanish_together_are_guarded():

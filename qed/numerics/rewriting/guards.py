@@ -39,7 +39,7 @@ from qed.numerics.rewriting.lengths import absolute, angle, hypot, norm, slope_a
 from qed.numerics.rewriting.lengths_of_order import root_of_powers
 from qed.numerics.rewriting.pairwise import sum_of_squares
 from qed.numerics.rewriting.rectified import AT_THE_CUT, RECTIFIED
-from qed.numerics.rewriting.scales import constant_of, source_of
+from qed.numerics.rewriting.scales import constant_of, decided, source_of
 from qed.numerics.rewriting.scales import summed as summed_of
 from qed.numerics.rewriting.signs import MOVES, Sign, floating
 from qed.numerics.rewriting.sinks import sunk
@@ -259,6 +259,8 @@ class Guards(Table):
         predicate, *cases = node.children
         alone = predicate.shape == ()
         if node.equation is None or not (alone or predicate.shape == node.shape) or constant_of(predicate) is not None:
+            return None
+        if decided(node, self.difference.sign):
             return None
         common = frozenset[int].intersection(*map(_needed, cases))
         new = [self._guarded(case, predicate, index, common) for index, case in enumerate(cases)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.graph.build import Node
-from qed.numerics.rewriting.signs import MOVES, floating
+from qed.numerics.rewriting.signs import MOVES, Sign, Signs, floating
 
 _COMPARED: Mapping[str, Callable[[float, float], bool]] = {
     "eq": operator.eq,
@@ -26,6 +26,7 @@ _COMPARED: Mapping[str, Callable[[float, float], bool]] = {
     "lt": operator.lt,
     "ne": operator.ne,
 }
+_MIRRORED = {"ge": "le", "le": "ge", "gt": "lt", "lt": "gt"}
 
 
 def constant_of(node: Node) -> float | None:
@@ -94,6 +95,33 @@ def chosen(node: Node) -> Node:
     return case if case is not None and case.shape == node.shape and case.dtype == node.dtype else node
 
 
+def decided(node: Node, sign: Signs) -> bool:
+    """Whether a choice is always the same one: two constant numbers decide it, or a value and one that it cannot cross.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from qed.graph.build import Builder
+        >>> from qed.graph.trace import trace
+        >>> def found(fun):
+        ...     builder, graph = Builder(), trace(fun, 1.0).graph
+        ...     return decided(builder.inline(graph, builder.inputs(graph))[0], Signs())
+        >>> found(lambda x: jax.lax.select(jnp.exp(x) >= 0, x, -x)), found(lambda x: jax.lax.select(x >= 0, x, -x))
+        (True, False)
+    """
+    if chosen(node) is not node:
+        return True
+    name, sides = node.children[0].operation, node.children[0].children
+    if name not in _MIRRORED:
+        return False
+    numbers = [constant_of(side) for side in sides]
+    if numbers[0] is not None:
+        name, sides, numbers = _MIRRORED[name], sides[::-1], numbers[::-1]
+    if numbers[1] is None or not numbers[1] <= 0:
+        return False
+    surely = name in ("ge", "lt") or numbers[1] < 0  # a positive number may be computed as 0
+    return sign(sides[0]) >= (Sign.NONNEGATIVE if surely else Sign.BOUNDED)
+
+
 def largest_of(node: Node) -> float:
     """The largest absolute value of a constant array, infinite for anything else.
 
@@ -115,12 +143,72 @@ def _no_number(dtype: Any) -> bool:
 
 
 def anchored(node: Node, axes: tuple[int, ...]) -> bool:
-    """Whether a node is x - max(x), the maximum taken over some of these axes, so that its largest element is 0."""
+    """Whether a node is x - max(x), the maximum taken over some of these axes, so that its largest element is 0.
+
+    The axes of both may have been reordered since, as `jax.vmap` does.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from qed.graph.build import Builder
+        >>> from qed.graph.trace import trace
+        >>> def gap(x, order):
+        ...     return jnp.transpose(x, (2, 0, 1)) - jnp.transpose(jnp.max(x, axis=1), order)[:, :, None]
+        >>> def found(order):
+        ...     builder, graph = Builder(), trace(lambda x: gap(x, order), jnp.ones((3, 4, 3))).graph
+        ...     return anchored(builder.inline(graph, builder.inputs(graph))[0], (2,))
+        >>> found((1, 0)), found((0, 1))
+        (True, False)
+    """
     if node.operation != "sub":
         return False
     x, shift = node.children
     top = maximum_of(shift, node.dtype)
-    return top is not None and top.children[0] is x and set(top.params["axes"]) <= set(axes)
+    if top is None:
+        return False
+    reduced = set(top.params["axes"])
+    if top.children[0] is x:
+        return reduced <= set(axes)
+    of_x = _moved_axes(x, top.children[0], range(len(top.children[0].shape)))
+    of_shift = _moved_axes(shift, top, [axis for axis in range(len(top.children[0].shape)) if axis not in reduced])
+    if of_x is None or of_shift is None or len(of_x) != len(of_shift):
+        return False
+    for i, (one, other) in enumerate(zip(of_x, of_shift, strict=True)):
+        if x.shape[i] != 1 and ((one in reduced and i not in axes) or other != (None if one in reduced else one)):
+            return False
+    return True
+
+
+def _moved_axes(node: Node, source: Node, axes: Iterable[int]) -> list[int | None] | None:
+    """Which axis of a source each axis of a node is, None for a new one; None where a move does more than reorder."""
+    chain = list[Node]()
+    while node is not source:
+        chain.append(node)
+        among = [child for child in node.children if child.dtype == node.dtype and constant_of(child) is None]
+        if len(among) != 1 and node.operation != "convert_element_type":
+            return None
+        node = among[0] if among else node.children[0]
+    found: list[int | None] = list(axes)
+    for move in reversed(chain):
+        before = node.shape
+        match move.operation:
+            case "transpose":
+                found = [found[k] for k in move.params["permutation"]]
+            case "broadcast_in_dim":
+                at = dict(zip(move.params["broadcast_dimensions"], zip(found, before, strict=True), strict=True))
+                found = [at[k][0] if k in at and at[k][1] == n else None for k, n in enumerate(move.shape)]
+            case "reshape" | "squeeze" if _without_ones(move.shape) == _without_ones(before):
+                whole = iter([axis for axis, n in zip(found, before, strict=True) if n != 1])
+                found = [None if n == 1 else next(whole) for n in move.shape]
+            case "stop_gradient" | "copy" | "max" | "select_n" | "convert_element_type" if move.shape == before:
+                pass
+            case _:
+                return None
+        node = move
+    return found
+
+
+def _without_ones(shape: tuple[int, ...]) -> list[int]:
+    return [n for n in shape if n != 1]
 
 
 def maximum_of(shift: Node, dtype: Any) -> Node | None:

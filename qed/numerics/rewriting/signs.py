@@ -38,7 +38,7 @@ MOVES = frozenset(
 )
 """Operations whose every element is an element of the first operand."""
 
-_KEEPS_ZERO = frozenset(["log1p", "expm1", "tanh", "sinh", "asinh", "erf", "atan", "sqrt", "cbrt"])
+_KEEPS_ZERO = frozenset(["log1p", "expm1", "tanh", "sinh", "asinh", "erf", "atan", "sqrt", "cbrt", "sign"])
 _SAME = frozenset("reduce_sum reduce_max reduce_min cumsum cummax cummin reduce_prod cumprod".split())
 _EMITTED = {
     "beside_softmax": Sign.NONNEGATIVE,

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from qed.graph.build import Node
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.laws import Law
-from qed.numerics.rewriting.scales import constant_of
+from qed.numerics.rewriting.scales import constant_of, decided
 from qed.numerics.rewriting.signs import MOVES, Sign
 from qed.numerics.rewriting.table import Replacement
 
@@ -51,6 +51,8 @@ def sunk(difference: Difference, unsafe: Callable[[Node], bool], node: Node) -> 
         predicate, *cases = choice.children
         zero = [constant_of(case) == 0 for case in cases]
         if zero.count(False) != 1 or constant_of(predicate) is not None:
+            continue
+        if decided(choice, difference.sign):
             continue
         if not _may_burst(difference, unsafe, other, node.operation == "div"):
             continue

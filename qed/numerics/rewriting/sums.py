@@ -17,7 +17,7 @@ from qed.numerics.rewriting.log_complements import log_beside
 from qed.numerics.rewriting.picks import PICK, places
 from qed.numerics.rewriting.power_sums import log_of_sum
 from qed.numerics.rewriting.probabilities import BETWEEN, LOG_ERFC_BETWEEN, OTHER_TAIL
-from qed.numerics.rewriting.scales import anchored, constant_of
+from qed.numerics.rewriting.scales import anchored, constant_of, source_of
 from qed.numerics.rewriting.signs import Sign
 
 if TYPE_CHECKING:
@@ -257,6 +257,8 @@ def _reduce_sum(log: Logarithm, node: Node) -> Form | None:
     form = log.gained(child)
     if form is None or form.fragile or log.sign(child) == Sign.UNKNOWN:
         return _weighted_sum(log, node, child, axes)
+    if not log.builder.everywhere and _largest_is_a_weight(log, child, axes):
+        return replace(_as_it_stands(log, node), laws=form.laws)
     found = None if _may_vanish(log, node) else _factor(log, child)  # a mask stays in the exponent: log 0, log 1
     if found is not None:
         weight, exponent = (log.algebra.filled(node, child.shape) for node in found)
@@ -303,6 +305,16 @@ def _by_mask(log: Logarithm, node: Node, child: Node, axes: tuple[int, ...]) -> 
             u = log.emit(stable.ADD, log.emit(stable.LOG, mask), found)
             return _sum_of(log, u, node.shape, axes, together((laws.SUM,), form.laws))
     return None
+
+
+def _largest_is_a_weight(log: Logarithm, node: Node, axes: tuple[int, ...]) -> bool:
+    """Whether a node is w exp(u - max(u)), the weights w positive numbers: the sum is at least the smallest of them."""
+    if node.operation != "mul":
+        return False
+    for w, e in (node.children, node.children[::-1]):
+        if e.operation == "exp" and source_of(w).operation == "constant" and log.sign(w) == Sign.BOUNDED:
+            return anchored(e.children[0], axes)
+    return False
 
 
 def _factor(log: Logarithm, node: Node) -> tuple[Node, Node] | None:
