@@ -96,3 +96,22 @@ def test_beyond_a_series_the_derivative_is_rewritten():
         slope = gradient(jnp.float32(x))
         two = 2 * np.float64(np.float32(x))
         np.testing.assert_allclose(slope, -2 * np.cosh(two) / np.sinh(two) ** 2, rtol=1e-6)
+
+
+def entropy_of_policies(z):
+    p = jax.nn.softmax(z, axis=-1)
+    return -jnp.mean(jnp.sum(p * jnp.log(p), axis=-1))
+
+
+def entropy_by_hand(z):
+    e = jnp.exp(z)
+    p = e / jnp.sum(e, axis=-1, keepdims=True)
+    return -jnp.sum(p * jnp.log(p))
+
+
+@pytest.mark.parametrize("f", [entropy_of_policies, entropy_by_hand])
+def test_the_gradient_of_the_entropy_of_a_policy_that_has_decided(f):
+    z = jnp.asarray([[25.0, 0.0, 1.0], [-60.0, 35.0, 0.0], [0.25, -0.5, 1.0]], jnp.float32)
+    read = trace(jax.grad(f), z)
+    bits = lost(jax.jit(jax.grad(qed.stabilize(f)))(z), exact(read.graph, read.leaves), np.float32)
+    assert max(bits) <= 3

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from qed.numerics.rewriting.recursion import Logarithm
 
 
-def _centred(w: Any, p: Any, axes: tuple[int, ...]) -> Any:
+def beside_mean(w: Any, p: Any, axes: tuple[int, ...]) -> Any:
     """w - sum(p w) along axes, for p whose sum is 1."""
     first = jax.lax.stop_gradient(p == jnp.max(p, axis=axes, keepdims=True))
     count = jnp.sum(first, axis=axes, keepdims=True).astype(w.dtype)
@@ -44,7 +44,7 @@ def _centred(w: Any, p: Any, axes: tuple[int, ...]) -> Any:
     return beside - jnp.sum(p * beside, axis=axes, keepdims=True)
 
 
-CENTRED = Operation("beside_mean", _centred)
+CENTRED = Operation("beside_mean", beside_mean)
 DEEP = 10
 """Through how many operations factors are followed."""
 SUMS = frozenset("logsumexp weighted_logsumexp logaddexp logaddexp_split weighted_logaddexp".split())
@@ -294,4 +294,4 @@ def _is_number(node: Node) -> bool:
     return node.operation == "constant" or number_of(node) is not None
 
 
-__all__ = ["Balanced", "degree"]
+__all__ = ["Balanced", "beside_mean", "degree"]

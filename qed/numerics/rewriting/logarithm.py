@@ -50,6 +50,7 @@ from qed.numerics.rewriting.recursion import Logarithm
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.scales import constant_of, root_of, source_of
 from qed.numerics.rewriting.signs import Sign
+from qed.numerics.rewriting.softmax_entropy import ENTROPY, negative_entropy
 from qed.numerics.rewriting.sums import complement, limited, log_softmax, scaled, sum_of
 from qed.numerics.rewriting.tempered import Scales, softmax_of
 
@@ -97,7 +98,7 @@ class Logarithms:
         self.log.entry = lambda form: entry(self.scales, form)
         self.changed: list[tuple[Node, Node, Form, str]] = []
         self._uses = {"log": self._log, "log1p": self._log1p, "div": self._div, "mul": self._mul}
-        self._uses |= {"integer_pow": self._power, "sub": self._logs, "add": self._logs}
+        self._uses |= {"reduce_sum": self._entropy, "integer_pow": self._power, "sub": self._logs, "add": self._logs}
         self._uses |= dict.fromkeys(labels.CHOOSE, self._labelled)
         self._inverse: set[int] = set()
         self._taken_of: dict[int, Form] = {}
@@ -429,6 +430,11 @@ class Logarithms:
             if log in (self.log.whole(form, p), entry(self.scales, form)):
                 return self.builder.emit(kernels.X_LOG_X, p, log), replace(form, laws=(laws.XLOGX, *form.laws)), "mean"
         return None
+
+    def _entropy(self, node: Node) -> _Found | None:
+        """The sum of p log p of a softmax."""
+        found = None if self.builder.derivative else negative_entropy(self.log, node)
+        return None if found is None else (found, Form((Term(found),), node.shape, laws=(ENTROPY,)), "put")
 
     def _weighted(self, weight: Node, form: Form, node: Node) -> _Found:
         """w exp(a) / exp(b) = w exp(a - b), w of any sign."""
