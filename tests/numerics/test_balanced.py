@@ -115,3 +115,21 @@ def test_the_gradient_of_the_entropy_of_a_policy_that_has_decided(f):
     read = trace(jax.grad(f), z)
     bits = lost(jax.jit(jax.grad(qed.stabilize(f)))(z), exact(read.graph, read.leaves), np.float32)
     assert max(bits) <= 3
+
+
+def anomaly(x):
+    return x[1] - x[0] * jnp.sin(x[1])
+
+
+def what_is_left(x):
+    return 1 - x[0] * jnp.exp(-x[1])
+
+
+@pytest.mark.parametrize("x", [[1.0, 1e-3], [0.9999, 1e-2], [0.5, 2.0], [3.0, 40.0]])
+def test_what_cancels_at_one_place_of_a_gradient(x):
+    """1 - e cos x, put among zeros; and 1 - w exp(-t) for w and exp(-t) near 1."""
+    x = jnp.asarray(x, jnp.float32)
+    for f in (jax.grad(anomaly), what_is_left):
+        read = trace(f, x)
+        bits = lost(jax.jit(qed.stabilize(f))(x), exact(read.graph, read.leaves), np.float32)
+        assert max(bits) <= 3

@@ -36,6 +36,7 @@ from qed.numerics.rewriting.difference_quotients import exponentials, quotient, 
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, Terms
 from qed.numerics.rewriting.laws import Law
+from qed.numerics.rewriting.padded import at_one_place
 from qed.numerics.rewriting.removable import SERIES_AT_ZERO, Removable
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.rewritten import Rewritten
@@ -92,6 +93,9 @@ class Differences:
             new = None if self._named(node) else self.removable(node)
             if new is not None:
                 return self.replaced(node, new, (SERIES_AT_ZERO,))
+        padded = at_one_place(self.difference, node, lambda each: self._found(self.difference, each))
+        if padded is not None:
+            return self.replaced(node, *padded)
         for difference in (self.difference, self.deep) if self._two_readings(node) else (self.difference,):
             if node.operation in SUMS:
                 found = self._found(difference, node)

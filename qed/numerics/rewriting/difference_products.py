@@ -9,6 +9,7 @@ Reference: Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, secti
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -21,10 +22,10 @@ from qed.numerics.rewriting.difference_terms import Monomial
 from qed.numerics.rewriting.rows import rows
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
     from qed.numerics.rewriting.difference_recursion import Difference
     from qed.numerics.rewriting.difference_rules import Found
+
+ONE = Fraction(1)
 
 
 @jax.custom_jvp
@@ -69,14 +70,20 @@ ALL_MINUS_ONE = Operation("products_minus_one", lambda s, axes: all_minus_one(s,
 
 
 def product_against_one(difference: Difference, monomial: Monomial, like: Node) -> Found | None:
-    """A product of two or more factors minus 1, where of each the difference from 1 is known."""
+    """A product of two or more factors minus 1, where of each the difference from 1 is known.
+
+    That of an input is, too, where another factor is a function near 1, as in 1 - e cos x.
+    """
     factors = [number for number, power in monomial for _ in range(max(power, 0))]
     if not 2 <= len(factors) <= 8 or any(power < 0 for _, power in monomial):
         return None
     value, gap, used = None, None, (laws.PRODUCT,)
-    for number in factors:
-        node = difference.node(number)
-        found = _from_one(difference, node)
+    nodes = [difference.node(number) for number in factors]
+    near = [_from_one(difference, node) or _by_rule(difference, node) for node in nodes]
+    ruled = any(each is not None and each[1] for each in near)
+    for node, found in zip(nodes, near, strict=True):
+        if found is None and ruled and difference.exact(node):
+            found = difference.plain(difference.shifted(node, ONE), node), ()
         if found is None or node.shape != like.shape:
             return None
         used += found[1]
@@ -86,6 +93,11 @@ def product_against_one(difference: Difference, monomial: Monomial, like: Node) 
             gap = difference.emit(PRODUCT_MINUS_ONE, value, node, gap, found[0])
             value = difference.emit(stable.MUL, value, node)
     return None if gap is None else (gap, used)
+
+
+def _by_rule(difference: Difference, node: Node) -> Found | None:
+    """f(u) - 1 by the rule of f."""
+    return difference(difference.shifted(node, ONE), node) if node.operation in ("cos", "exp", "cosh") else None
 
 
 def all_against_one(difference: Difference, node: Node, r: Fraction) -> Found | None:
