@@ -132,7 +132,9 @@ class Expectation(Certificate):
                     shares.append(relative.share(self.seen(traced, k), part, places[k], f"parts[{k}]", close))
                     continue
                 seen = less(self.seen(traced, k), level) if level else self.seen(traced, k)
-                found, own = self._of_part(seen, part, places[k], f"parts[{k}]", share, exact)
+                found, own = self._of_part(
+                    seen, part, places[k], f"parts[{k}]", share, exact and bool(np.isfinite(self.lower))
+                )
                 shares.append(found if _whole(part) else found / of_the_whole(part, f"parts[{k}]"))
                 cells.append(own)
             for k, data in enumerate(self.sums):

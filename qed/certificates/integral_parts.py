@@ -22,6 +22,7 @@ from qed.certificates.patience import on_time
 from qed.certificates.tails import Tails
 from qed.certificates.weights import fraction
 from qed.domains.densities import NAMED
+from qed.domains.masses import log_mass
 from qed.domains.one_sided import ANY, OneSided, Side
 from qed.domains.precision import flint, precision
 from qed.domains.tail_forms import ball_of
@@ -124,9 +125,12 @@ class Part(Tails):
             return self.outside.of_f
         if not self.probability:
             return self.weight * middle.of_f * self.shift.exp()
-        if not (middle.mass > 0 and middle.mass.is_finite()):
+        mass = middle.mass
+        if self.name and not (mass > 0 and mass.is_finite()):  # where all cells went to a function that is huge
+            mass = (log_mass(self.name, self.parameters) - self.shift).exp()
+        if not (mass > 0 and mass.is_finite()):
             raise CertificateError(self.node, "the mass is not proved to be positive and finite")
-        return self.weight * middle.of_f / middle.mass
+        return self.weight * middle.of_f / mass
 
     def _poles(self, inner: list[float]) -> Any:
         """The infinity of a mean that diverges beside a number and is bounded from that side; None where not proved.

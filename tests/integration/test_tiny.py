@@ -90,3 +90,9 @@ def test_the_mean_of_a_number_is_that_number():
     assert answer.proved and answer.lower == answer.upper == 2.5
     with pytest.raises(CertificateError):
         replace(answer.certificate, lower=2.25, upper=2.25).sealed().verify()
+
+
+@pytest.mark.slow
+def test_a_mean_that_is_huge_has_its_digits():
+    answer = qed.expect(lambda x: jnp.exp(28 * x), N)
+    assert answer.proved and answer.lower <= math.exp(392.0) <= answer.upper < 1.00001 * answer.lower
