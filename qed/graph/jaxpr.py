@@ -344,6 +344,9 @@ def bind(native: Any, inputs: Sequence[Any], **changed: Any) -> tuple[Any, ...]:
     return tuple(result) if primitive.multiple_results else (result,)
 
 
+_DERIVATIVE = frozenset(["jvp", "transpose"])
+"""How JAX calls its transformations in the name stack of what it traced."""
+
 SCOPE = "qed"
 """The name scope of what a rewriting emits; its derivative keeps the scope."""
 WRITTEN = "qed-written"
@@ -372,6 +375,11 @@ def in_scope(native: Any) -> bool:
     """Whether an equation was traced in the scope of what a rewriting emits, or is the derivative of one that was."""
     names = re.split(r"[/()]", str(native.source_info.name_stack)) if native is not None else []
     return next((name == SCOPE for name in reversed(names) if name in (SCOPE, WRITTEN)), False)
+
+
+def of_derivative(native: Any) -> bool:
+    """Whether an equation was traced while JAX took a derivative: it may be one of a primitive's derivative rule."""
+    return native is not None and not _DERIVATIVE.isdisjoint(re.split(r"[/()]", str(native.source_info.name_stack)))
 
 
 def concrete(value: Any) -> bool:

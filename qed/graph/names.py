@@ -4,6 +4,8 @@ An equation knows the columns of the expression that made it. If these are the w
 assignment ``z = X @ w["W"] + w["b"]``, the value is called z; if they are some other expression, it is
 called what is written there. A wrong name is worse than none, so a value gets one only if
 
+- it is no part of a derivative that the user took (`jax.grad`): cos x has the columns of sin(x) there, and a cotangent
+  those of the expression whose cotangent it is;
 - it is the last of the equations with these columns (an expression makes several: a product, a broadcast, a sum), and
   no step occurs there twice (a loop, or a function called more than once, where one name means several values);
 - the source parses and has an expression at exactly these columns;
@@ -17,6 +19,7 @@ import functools
 import linecache
 from collections.abc import Callable, Mapping
 
+from qed.graph import jaxpr
 from qed.graph.graph import Graph
 from qed.span import Span
 
@@ -40,7 +43,7 @@ def assigned(graph: Graph) -> Mapping[int, str]:
     last: dict[Span, int] = {}
     steps: dict[Span, list[str]] = {}
     for index, equation in enumerate(graph.equations):
-        if equation.span is not None:
+        if equation.span is not None and not jaxpr.of_derivative(equation.native):
             last[equation.span] = index
             shapes = [variable.shape for variable in equation.outputs]
             steps.setdefault(equation.span, []).append(f"{equation.primitive} {shapes}")

@@ -103,7 +103,7 @@ class Formula:
         if node.operation == "constant":
             return _constant(node), 3
         if node.operation in _SILENT and node.children:
-            kept = self._kept_dimensions(node, depth)
+            kept = self._kept_dimensions(node, depth) or self._sliced(node, depth)
             return kept if kept is not None else self._text(node.children[0], depth)
         if depth <= 0:
             return "...", 3
@@ -134,6 +134,23 @@ class Formula:
             options.append(str(node.params["y"]))
         text = f"{name}({', '.join(options)})"
         return (text if len(text) <= 2 * LONGEST else f"{name}(...)"), 3
+
+    def _sliced(self, node: Node, depth: int) -> Text | None:
+        """x[1:] and x[:-1] are not one value."""
+        taken = node.children[0] if node.operation == "squeeze" and node.children[0].name is None else node
+        if taken.operation != "slice" or taken.equation is None:
+            return None
+        shape, gone = taken.children[0].shape, node.params["dimensions"] if taken is not node else ()
+        starts, ends = taken.params["start_indices"], taken.params["limit_indices"]
+        steps = taken.params["strides"] or (1,) * len(shape)
+        places = []
+        for k, (size, start, end, step) in enumerate(zip(shape, starts, ends, steps, strict=True)):
+            whole = f"{start or ''}:{'' if end == size else end}" + (f":{step}" if step != 1 else "")
+            places.append(str(start) if k in gone else whole)
+        while places and places[-1] == ":":
+            places.pop()
+        text = self._text(taken.children[0], depth)
+        return (f"{self._inside(text, 3)}[{', '.join(places)}]", 3) if places else text
 
     def _kept_dimensions(self, node: Node, depth: int) -> Text | None:
         """A reduction along axes that are then put back with length 1 (and perhaps repeated): keepdims."""
