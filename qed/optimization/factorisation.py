@@ -28,10 +28,12 @@ class Factor:
     Args:
         solve: v -> the solution x of A x = v.
         entries: how many numbers the triangular factor holds.
+        least: the smallest pivot, which is of the size of roundings where the matrix is singular.
     """
 
     solve: Callable[[Array], Array]
     entries: int
+    least: float
 
 
 def factorised(matrix: Matrix, shift: float = 0.0) -> Factor | None:
@@ -62,7 +64,8 @@ def _dense(matrix: Array, shift: float) -> Factor | None:
     except np.linalg.LinAlgError:
         return None
     n = len(shifted)
-    return Factor(lambda v: scipy.linalg.cho_solve(factor, v, check_finite=False), n * (n + 1) // 2)
+    least = float(np.min(factor[0].diagonal(), initial=np.inf)) ** 2
+    return Factor(lambda v: scipy.linalg.cho_solve(factor, v, check_finite=False), n * (n + 1) // 2, least)
 
 
 def _sparse(matrix: scipy.sparse.csr_array, shift: float) -> Factor | None:
@@ -80,4 +83,4 @@ def _sparse(matrix: scipy.sparse.csr_array, shift: float) -> Factor | None:
     pivots = np.asarray(found.U.diagonal())
     if not (np.array_equal(found.perm_r, found.perm_c) and (pivots > 0).all()):
         return None
-    return Factor(found.solve, int(found.L.nnz))
+    return Factor(found.solve, int(found.L.nnz), float(pivots.min(initial=np.inf)))

@@ -1,12 +1,12 @@
 """A sum of squares, read from the graph, and the Gauss-Newton matrix in the place of its Hessian.
 
-Of f(x) = c sum r_i(x)^2 the second derivative is
+Of f(x) = sum c_i r_i(x)^2 the second derivative is
 
-    H = 2 c J'J + 2 c sum r_i Hess r_i,   J = dr/dx,
+    H = 2 J'C J + 2 sum c_i r_i Hess r_i,   J = dr/dx,  C = diag(c_i),
 
 and the first term needs first derivatives alone. Where the residuals are small, or nearly linear, it is nearly H; it is
 never indefinite, and where residuals are many a row of J costs a small part of a product with H. Where its steps become
-slow, since r does not vanish, H takes over. The second term is the Hessian of the function w'r(x) at w = 2 c r: where
+slow, since r does not vanish, H takes over. The second term is the Hessian of the function w'r(x) at w = 2 C r: where
 a residual is a sum of terms of few parameters each, as a sum of peaks is, it is sparse although J'J is dense, and a few
 products give it. Reference: Nocedal and Wright, *Numerical Optimization*, 2006, section
 10.3; Dennis, Gay and Welsch, *An adaptive nonlinear least-squares algorithm*, ACM TOMS 7, 1981 (the change from one to
@@ -15,7 +15,7 @@ the other).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -46,23 +46,30 @@ LEFT = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class SumOfSquares:
-    """f = c sum r^2; made by `sum_of_squares`.
+    """f = sum of c_i r_i^2, and a constant that is not negative; made by `sum_of_squares`.
 
     Args:
         function: f.
-        residuals: the graph of r, with the inputs of that of f.
-        factor: c.
-        run: (parameters, data) -> 2 c J'J and 2 c r, compiled.
+        residuals: the graph of the arrays whose numbers, or powers of them, are r_i, with the inputs of that of f.
+        factors: c_i, none negative; one number where they are the same.
+        run: (parameters, data) -> 2 J'C J and 2 C r, compiled.
+        at: (parameters, data) -> r.
     """
 
     function: Function
     residuals: Graph
-    factor: float
+    factors: Any
     run: Callable[..., Any]
+    at: Callable[..., Any]
 
     def matrix(self, x: Array) -> Array:
-        """2 c J'J at a vector, float64."""
+        """2 J'C J at a vector, float64."""
         return self._run(cut(x, self.function.parameters))[0]
+
+    def of_rows(self, rows: Array) -> Array:
+        """2 J'C J, where the derivatives of r by each parameter are known."""
+        rows = np.asarray(rows, np.float64)
+        return (2 * self.factors * rows) @ rows.T
 
     def _run(self, parameters: tuple[Any, ...]) -> tuple[Array, Any]:
         found, weights = self.run(parameters, self.function.data)
@@ -72,14 +79,13 @@ class SumOfSquares:
     @cached_property
     def bend(self) -> SparseHessian | None:
         """The Hessian of w'r(x), w its first data; None where it cannot be had."""
-        function, graph = self.function, self.residuals
-        shape = graph.outputs[0]
+        function = self.function
 
         def weighted(parameters: Any, weights: Any) -> Any:
-            found = evaluate(graph, function.join(parameters, function.data))[0]
-            return jnp.sum(weights * found.ravel())
+            return jnp.sum(weights * self.at(parameters, function.data))
 
-        weights = np.zeros(int(np.prod(shape.shape, dtype=np.int64)), shape.dtype)
+        outputs = self.residuals.outputs
+        weights = np.zeros(sum(map(_size, outputs)), np.result_type(*(output.dtype for output in outputs)))
         try:
             found = sparse_hessian(read(weighted, function.parameters, weights), varying=True, most=function.size**2)
         except (TooDense, NotImplementedError, QedError):
@@ -156,29 +162,37 @@ def sum_of_squares(function: Function) -> SumOfSquares | None:
         >>> from qed.graph.function import read
         >>> t = jnp.arange(3.0)
         >>> squares = sum_of_squares(read(lambda x: 0.5 * jnp.sum((x[0] + x[1] * t - 1.0) ** 2), jnp.ones(2)))
-        >>> squares.factor, squares.matrix(np.ones(2)).tolist()
+        >>> squares.factors, squares.matrix(np.ones(2)).tolist()
         (0.5, [[3.0, 3.0], [3.0, 5.0]])
-        >>> sum_of_squares(read(lambda x: jnp.sum(x**4), jnp.ones(2))) is None
+        >>> sum_of_squares(read(lambda x: jnp.sum(x**3), jnp.ones(2))) is None
         True
     """
-    found = _squared(function.graph, function.graph.outputs[0])
-    if found is None:
+    terms = _squares(function)
+    if not terms:
         return None
-    factor, residual = found
-    n = function.size
-    if not factor > 0 or n * int(np.prod(residual.shape, dtype=np.int64)) > LARGEST:
+    n, count = function.size, sum(_size(term.root) for term in terms)
+    if n * count > LARGEST or not all(np.all(np.asarray(term.factor) >= 0) for term in terms):
         return None
-    graph = replace(function.graph, outputs=(residual,))
+    graph = replace(function.graph, outputs=tuple(term.root for term in terms))
+    same = all(np.ndim(term.factor) == 0 and term.factor == terms[0].factor for term in terms)
+    factors = terms[0].factor if same else np.concatenate([term.factors() for term in terms])
+
+    def residuals(parameters: Any, data: Any) -> Any:
+        found = evaluate(graph, function.join(parameters, data))
+        powers = [each.ravel() ** term.power for each, term in zip(found, terms, strict=True)]
+        return jnp.concatenate(powers) if len(powers) > 1 else powers[0]
 
     def run(parameters: Any, data: Any) -> Any:
-        def residuals(p: Any) -> Any:
-            return evaluate(graph, function.join(p, data))[0].ravel()
-
-        found, push = jax.linearize(residuals, parameters)
+        found, push = jax.linearize(lambda p: residuals(p, data), parameters)
         rows = jax.lax.map(push, _axes(function.parameters), batch_size=min(n, TOGETHER))
-        return 2 * factor * rows @ rows.T, 2 * factor * found
+        twice = 2 * factors if same else np.asarray(2 * factors, found.dtype)
+        return (twice * rows) @ rows.T, twice * found
 
-    return SumOfSquares(function, graph, factor, jax.jit(run))
+    return SumOfSquares(function, graph, factors, jax.jit(run), residuals)
+
+
+def _size(atom: Atom) -> int:
+    return int(np.prod(atom.shape, dtype=np.int64))
 
 
 def _axes(parameters: Sequence[Any]) -> tuple[Any, ...]:
@@ -188,47 +202,89 @@ def _axes(parameters: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(jnp.asarray(np.stack(parts)) for parts in zip(*rows, strict=True))
 
 
-def _squared(graph: Graph, atom: Atom) -> tuple[float, Variable] | None:
-    """(c, r) with the atom c sum r^2; None where it is nothing of this kind."""
+KEEPS_THE_SUM = ("convert_element_type", "copy", "reduce_sum", "reshape", "squeeze")
+"""Primitives after which the sum of all numbers is the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """factor * sum of root^(2 power); the factor is a number, or one for each number of the root."""
+
+    factor: Any
+    root: Variable
+    power: int = 1
+
+    def factors(self) -> Array:
+        """The factor of each number of the root."""
+        return np.broadcast_to(np.asarray(self.factor, np.float64), self.root.shape).ravel()
+
+
+def _squares(function: Function) -> list[Term]:
+    """The terms of which f is the sum, but for a constant that is not negative; empty where it is no such sum."""
+    graph = function.graph
     made = {output: equation for equation in graph.equations for output in equation.outputs}
-    factor = 1.0
-    while isinstance(atom, Variable) and atom in made:
-        equation = made[atom]
-        step = _scaled(equation)
+    given = zip(graph.inputs, function.join(function.parameters, function.data), strict=True)
+    known = {atom: value for k, (atom, value) in enumerate(given) if k not in function.traced.free}
+    found: list[Term] = []
+    open_: list[tuple[Any, Atom]] = [(1.0, graph.outputs[0])]
+    while open_:
+        factor, atom = open_.pop()
+        if isinstance(atom, Literal):
+            if not np.all(np.asarray(atom.value) * factor >= 0):
+                return []
+            continue
+        equation = made.get(atom)
+        if equation is None or not jnp.issubdtype(atom.dtype, jnp.floating) or len(found) + len(open_) > LARGEST:
+            return []
+        first = equation.inputs[0]
+        step = _scaled(equation, known)
+        root = _root(equation)
+        under = None if root is None else made.get(root[0])
         if step is not None:
-            factor, atom = factor * step[0], step[1]
-        elif equation.primitive == "reduce_sum" and atom.shape == ():
-            root = _root(made.get(equation.inputs[0])) if isinstance(equation.inputs[0], Variable) else None
-            return None if root is None else (factor, root)
-        elif equation.primitive == "dot_general" and atom.shape == ():
-            left, right = equation.inputs
-            return (factor, left) if left is right and isinstance(left, Variable) else None
+            open_.append((factor * step[0], step[1]))
+        elif equation.primitive in KEEPS_THE_SUM and np.ndim(factor) == 0:
+            open_.append((factor, first))
+        elif equation.primitive == "add" and all(each.shape == atom.shape for each in equation.inputs):
+            open_.extend((factor, each) for each in reversed(equation.inputs))
+        elif under is not None and root is not None and under.primitive == "sqrt" and root[1] == 1:
+            open_.append((factor, under.inputs[0]))  # the square of a norm
+        elif root is not None:
+            found.append(Term(factor, *root))
+        elif equation.primitive == "dot_general" and atom.shape == () and first is equation.inputs[1]:
+            assert isinstance(first, Variable)
+            found.append(Term(factor, first))
         else:
-            return None
-    return None
+            return []
+    return found
 
 
-def _scaled(equation: Equation) -> tuple[float, Atom] | None:
-    """(a, y) of an equation that computes a y with a number a."""
-    if equation.primitive == "convert_element_type":
-        return 1.0, equation.inputs[0]
+def _scaled(equation: Equation, known: Mapping[Variable, Any]) -> tuple[Any, Atom] | None:
+    """(a, y) of an equation that computes a y with a number a, or with known numbers of y's shape."""
     if equation.primitive not in ("mul", "div"):
         return None
+    shape = equation.outputs[0].shape
+
+    def number(atom: Atom) -> Any:
+        value = atom.value if isinstance(atom, Literal) else known.get(atom)
+        if (
+            value is None
+            or np.shape(value) not in ((), shape)
+            or not np.issubdtype(np.asarray(value).dtype, np.floating)
+        ):
+            return None
+        return float(value) if np.ndim(value) == 0 else np.asarray(value, np.float64)
+
     left, right = equation.inputs
-    if isinstance(right, Literal) and np.shape(right.value) == ():
-        value = float(right.value)
-        return (value if equation.primitive == "mul" else 1 / value, left) if value else None
-    if isinstance(left, Literal) and np.shape(left.value) == () and equation.primitive == "mul":
-        return float(left.value), right
-    return None
+    value = number(right)
+    if value is not None and left.shape == shape and np.all(value != 0):
+        return value if equation.primitive == "mul" else 1 / value, left
+    value = number(left) if equation.primitive == "mul" else None
+    return (value, right) if value is not None and right.shape == shape else None
 
 
-def _root(equation: Equation | None) -> Variable | None:
-    """What an equation squares."""
-    if equation is None:
-        return None
+def _root(equation: Equation) -> tuple[Variable, int] | None:
+    """(y, k) of an equation that computes y^(2 k)."""
     first = equation.inputs[0]
-    squares = equation.primitive == "square" or (
-        equation.primitive == "integer_pow" and equation.params["y"] == 2
-    ) or (equation.primitive == "mul" and equation.inputs[1] is first)  # fmt: skip
-    return first if squares and isinstance(first, Variable) else None
+    power = 2 if equation.primitive == "square" else equation.params["y"] if equation.primitive == "integer_pow" else 0
+    power = 2 if equation.primitive == "mul" and equation.inputs[1] is first else power
+    return (first, power // 2) if power > 0 and power % 2 == 0 and isinstance(first, Variable) else None

@@ -120,6 +120,7 @@ def minimize(
     updates = updates_of(method)
     if updates is None and method in (None, "newton") and not compiled:
         objective.often = max_steps is None or max_steps > 1
+        objective.adaptive = method is None
         objective.foresee()
     start, notes = _start(objective, box, (fun, x0, args))
     chosen, why = _chosen(objective, box, method) if updates is None else _of_optax(updates)
@@ -239,17 +240,22 @@ def _decided(
 ) -> tuple[Ended, Answer[Verdict], tuple[Reason, ...]]:
     """Of a point of which no test tells what it is: the one to which a finer tolerance or another method leads."""
     end, answer = first
-    words: tuple[Reason, ...] = ()
-    on = farther(objective, end, box, tol)
-    if on is not None:
-        end, words = on
-        answer = ask(end)
-        if answer.value is not None and answer.value.kind is Ending.MINIMUM:
-            return end, answer, words
-    lower = elsewhere(objective, start, end, box, tol)
-    if lower is None:
-        return end, answer, words
-    return lower[0], ask(lower[0]), (*words, *lower[1])
+
+    def finer(end: Ended, answer: Answer[Verdict], words: tuple[Reason, ...]) -> Any:
+        on = farther(objective, end, box, tol)
+        return (end, answer, words) if on is None else (on[0], ask(on[0]), (*words, *on[1]))
+
+    found = finer(end, answer, ())
+    if found[0] is not end and found[1].value is not None and found[1].value.kind is Ending.MINIMUM:
+        return found
+    for lower, told in elsewhere(objective, start, found[0], box, tol):
+        found = (lower, ask(lower), (*found[2], *told))
+        if not _open(found[1], lower.here, start):
+            break
+        found = finer(*found)
+        if not _open(found[1], found[0].here, start):
+            break
+    return found
 
 
 def _lower(
@@ -351,7 +357,10 @@ def _chosen(objective: Objective, box: Bounds, method: str | None) -> tuple[str,
     if objective.dear and isinstance(curvature.hessian, SparseHessian):
         times = f"{curvature.hessian.products:,} products, {objective.price:.1e} operations"
         return "l-bfgs", Reason("method", text=f"l-bfgs: a Hessian would take {times}", role="method")
-    return "newton", Reason("method", text=f"newton: {curvature.why}", role="method")
+    text = f"newton: {curvature.why}"
+    if objective.adaptive and objective.small_squares is not None:
+        text += "; f is a sum of squares: each step takes it or the matrix of first derivatives (Gauss and Newton's)"
+    return "newton", Reason("method", text=text, role="method")
 
 
 def _of_optax(updates: Updates) -> tuple[str, Reason]:

@@ -44,16 +44,19 @@ def step(
         scale: the ball is |scale * p| <= radius; by default it is round.
     """
     if scale is not None and bounds.open:
-        found = exact_step(matrix / np.outer(scale, scale), here.g / scale, radius)
+        found = exact_step(matrix / np.outer(scale, scale), here.g / scale, radius, objective.eps)
         return found.step / scale, found.predicted, found.inside
-    if bounds.open or matrix is None:
+    if bounds.open and matrix is not None:
+        found = exact_step(matrix, here.g, radius, objective.eps)
+        return found.step, found.predicted, found.inside
+    if matrix is None:
         found = objective.curvature.step(objective.arrays(here.x), here.g, radius, matrix=matrix)
         objective.counts["products"] += found.work if objective.curvature.kind == "products" else 0
         return found.step, found.predicted, found.inside
-    return boxed(matrix, here, radius, bounds)
+    return boxed(matrix, here, radius, bounds, objective.eps)
 
 
-def boxed(matrix: Any, here: Seen, radius: float, bounds: Bounds) -> tuple[Array, float, bool]:
+def boxed(matrix: Any, here: Seen, radius: float, bounds: Bounds, eps: float = 2.0**-52) -> tuple[Array, float, bool]:
     """The step in the box from the matrix."""
     x, g = here.x, here.g
 
@@ -68,7 +71,7 @@ def boxed(matrix: Any, here: Seen, radius: float, bounds: Bounds) -> tuple[Array
         room = radius - float(np.linalg.norm(s))
         if not len(free) or room <= 1e-3 * radius or not np.any(slope[free]):
             break
-        part = exact_step(matrix[free][:, free], slope[free], room)
+        part = exact_step(matrix[free][:, free], slope[free], room, eps)
         full = np.zeros_like(s)
         full[free] = part.step
         better = _longest(model, s, full, x, bounds)

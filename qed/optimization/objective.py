@@ -35,6 +35,8 @@ from qed.optimization.together import NUMBERS, Together, together
 Array = np.ndarray
 SCATTER = 1000.0
 """Up to how many times its last digits a value is believed to scatter."""
+FEW = 200
+"""Up to how many parameters a run on a sum of squares makes two matrices at a point."""
 FEWER = 4
 """By what factor the products of a second term are fewer than those of the Hessian where both terms are computed."""
 
@@ -95,10 +97,10 @@ class Objective:
 
     `sizes` are those of the gradient along a run, a number a step; `scatter` is the relative noise of values where a
     search found it to be more than a few roundings; `beyond` is the last point asked for that is not finite;
-    `often` says that Hessians are asked at many points.
+    `often` says that Hessians are asked at many points, `adaptive` that a run may choose between models of squares.
     """
 
-    often = False
+    often = adaptive = False
 
     def __init__(self, function: Function) -> None:
         self.function = function
@@ -109,6 +111,7 @@ class Objective:
         self.together: Together | None = None
         self._last: tuple[Array, Any] | None = None
         self._products: tuple[Array, Array] = (np.zeros(0), np.zeros((0, 0)))
+        self._rows = np.zeros((0, 0))
         both = value_and_gradient(lambda p, d: function.value(p, d))
         self._compiled = quickly(both, function.graph.count())
 
@@ -178,7 +181,8 @@ class Objective:
     def foresee(self) -> None:
         """Compute the Hessian with each value from now on, where one program for all is the cheapest to have."""
         try:
-            self.together = together(self.function, self.curvature.hessian)
+            squares = self.small_squares if self.adaptive else None
+            self.together = together(self.function, self.curvature.hessian, None if squares is None else squares.at)
         except NotImplementedError:  # the gradient has no derivative
             self.together = None
 
@@ -186,13 +190,13 @@ class Objective:
         """Value and gradient from the program for all, whose products are kept; None where it cannot be had."""
         assert self.together is not None
         try:
-            f, g, products = self.together(arrays, self.function.data)
+            f, g, products, rows = self.together(arrays, self.function.data)
         except (TypeError, ValueError, NotImplementedError):
             self.together = None
             return None
         self.counts["hessians"] += 1
         x = flatten(arrays)
-        self._products = (x, products)
+        self._products, self._rows = (x, products), rows
         return Seen(x, float(f), flatten(g))
 
     @cached_property
@@ -227,7 +231,7 @@ class Objective:
 
     @cached_property
     def _in_two_terms(self) -> bool:
-        """Whether the Hessian of a sum of squares is made of 2 c J'J and the second term, whose products are few."""
+        """Whether the Hessian of a sum of squares is made of 2 J'C J and the second term, whose products are few."""
         hessian = self.curvature.hessian
         n = self.function.size
         if self.squares is None or hessian is None or 2 * hessian.products < n:
@@ -264,11 +268,23 @@ class Objective:
         dear = hessian.products * self.function.graph.numbers() > NUMBERS
         return sum_of_squares(self.function) if dear else None
 
+    @cached_property
+    def small_squares(self) -> SumOfSquares | None:
+        """The sum of squares that the function is, where its Hessian is cheap too."""
+        hessian = self.curvature.hessian
+        dense = self.curvature.kind == "dense" and hessian is not None and hessian.symmetric
+        if not dense or self.squares is not None or self.function.size > FEW:
+            return None
+        return sum_of_squares(self.function)
+
     def first_order(self, x: Array) -> Array:
-        """The Gauss-Newton matrix of a sum of squares; it counts as a Hessian."""
-        assert self.squares is not None
+        """The Gauss-Newton matrix of a sum of squares; it counts as a Hessian where it is not made beside one."""
+        squares = self.squares or self.small_squares
+        assert squares is not None
+        if self._rows.size and self._known(x) is not None:
+            return squares.of_rows(self._rows)
         self.counts["hessians"] += 1
-        return self.squares.matrix(x)
+        return squares.matrix(x)
 
     def _known(self, x: Array) -> Any:
         """The matrix from the products that come with a value, computed if need be; None if they are asked apart."""

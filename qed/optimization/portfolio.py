@@ -18,6 +18,7 @@ Unconstrained Optimization and Nonlinear Equations*, 1983, section 7.1 (scaling)
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -103,21 +104,24 @@ def by_gradients(
 
 def elsewhere(
     objective: Objective, start: Seen, first: Ended, bounds: Bounds, tol: float
-) -> tuple[Ended, tuple[Reason, ...]] | None:
-    """A lower point without slope by another method from the same start, and the words; None where there is none."""
+) -> Iterator[tuple[Ended, tuple[Reason, ...]]]:
+    """Ever lower points without slope by other methods from the same start, one after the other, and the words."""
     if not start.finite or len(start.x) > DENSE or objective.curvature.kind == "products":
-        return None
-    tried, units = {"newton": first}, _units(start)
-    for name in ("bfgs", "newton, in the units of the start"):
+        return
+    units, known = _units(start), first.here.f
+    roads = {"bfgs": lambda: run(objective, start, bounds, "bfgs", tol, CHEAP * FEW)}
+    if objective.adaptive and objective.small_squares is not None:
+        roads = {"newton, by second derivatives alone": lambda: _alone(objective, start, bounds, tol), **roads}
+    if units is not None:
+        roads["newton, in the units of the start"] = lambda: _in_units(objective, start, bounds, units, tol, FEW)
+    tried = {"newton": first}
+    for name, road in roads.items():
         objective.sizes = []
-        if name == "bfgs":
-            tried[name] = run(objective, start, bounds, name, tol, CHEAP * FEW)
-        elif units is not None:
-            tried[name] = _in_units(objective, start, bounds, units, tol, FEW)
+        tried[name] = road()
         best = tried[_lowest(objective, tried)]
-        if best.how == "stationary" and best.here.f < first.here.f - LOWER * abs(first.here.f):
-            return replace(best, steps=sum(each.steps for each in tried.values())), (_words(objective, tried),)
-    return None
+        if best.how == "stationary" and best.here.f < known - LOWER * abs(known):
+            known = best.here.f
+            yield replace(best, steps=sum(each.steps for each in tried.values())), (_words(objective, tried),)
 
 
 def farther(objective: Objective, first: Ended, bounds: Bounds, tol: float) -> tuple[Ended, tuple[Reason, ...]] | None:
@@ -163,6 +167,15 @@ def _units(start: Seen) -> Array | None:
     if not len(known) or known.max() < UNLIKE * known.min():
         return None
     return np.where(sizes > 0, sizes, 1.0)
+
+
+def _alone(objective: Objective, start: Seen, bounds: Bounds, tol: float) -> Ended:
+    """Newton's method where a run chose between two models of a sum of squares: the road is another."""
+    objective.adaptive = False
+    try:
+        return run(objective, start, bounds, "newton", tol, FEW)
+    finally:
+        objective.adaptive = True
 
 
 def _in_units(objective: Objective, start: Seen, bounds: Bounds, units: Array, tol: float, most: int) -> Ended:

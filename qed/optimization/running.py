@@ -29,6 +29,7 @@ from qed.optimization.quasi_newton import FullMemory, Gradient, LimitedMemory
 from qed.optimization.roundings import rounding
 from qed.optimization.stalling import Stall
 from qed.optimization.subgradients import below_corners
+from qed.optimization.two_models import TwoModels
 
 Array = np.ndarray
 MEMORIES = {"gradient": Gradient, "l-bfgs": LimitedMemory, "bfgs": FullMemory}
@@ -122,6 +123,7 @@ def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most:
     held = objective.curvature.kind != "products"
     matrix, stall, slow, squares = None, Stall(), Slow(), held and objective.squares is not None
     creeping = Creeping() if squares else None
+    two = TwoModels(objective) if held and objective.adaptive and objective.small_squares is not None else None
     for taken in range(most):
         if small(objective, bounds, here, tol):
             return here, "stationary", taken
@@ -133,13 +135,17 @@ def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most:
             squares = squares and not slow.halted(here.f)
             if objective.squares is not None and slow.at_zero(here.f, tol):
                 return here, "bottom", taken
-            matrix = objective.first_order(here.x) if squares else objective.matrix(here.x)
+            if two is not None:
+                matrix = two.at(here.x)
+            else:
+                matrix = objective.first_order(here.x) if squares else objective.matrix(here.x)
             if not np.all(np.isfinite(matrix.data if hasattr(matrix, "nnz") else matrix)):
                 return by_search(objective, here, bounds, "l-bfgs", tol, most - taken)
-        if squares and bounds.open:
-            before, scale = scale, newton.scales(matrix, scale)
+        if (squares or two is not None) and bounds.open:
+            columns = matrix if two is None else two.matrices["first derivatives"]
+            before, scale = scale, newton.scales(columns, scale)
             radius = max(1.0, float(np.linalg.norm(scale * here.x))) if before is None else radius
-        far = not taken and scale is None and matrix is not None and factorised(matrix) is not None
+        far = not taken and (scale is None or two is not None) and matrix is not None and factorised(matrix) is not None
         move, predicted, inside = newton.step(objective, here, FAR if far else radius, matrix, bounds, scale)
         trial = objective.at(bounds.project(here.x + move))
         if np.isneginf(trial.f):
@@ -155,8 +161,11 @@ def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most:
             radius = 0.25 * min(radius, length) if np.isfinite(ratio) else 0.1 * min(radius, length)
         elif ratio > 0.75 and not inside:
             radius *= 2.0
+        changed = two is not None and two.changed(here, trial, move, scale)
         if ratio > (0.25 if far else 1e-4):
             here, matrix = trial, None
+        elif two is not None and changed:
+            matrix = two.matrix
         del trial, move
         if _far(here):
             return here, "away", taken

@@ -27,6 +27,10 @@ FLAT = 1e-3
 """Which part of the decrease the lowest eigenvector has to bring to be added: along what does not bend, rounding alone
 would carry a point far off, as what is added to the scores of all classes alike, which changes no probability."""
 ROUNDS = 60
+ROUNDED = 10.0
+"""How many roundings of the largest row a curvature may be away from what was computed."""
+LEFT = 0.01
+"""Which part of its slope a step may leave that is taken for the minimum of a singular model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +55,17 @@ class ModelStep:
     work: int
 
 
-def exact_step(matrix: Matrix, gradient: Array, radius: float) -> ModelStep:
+def exact_step(matrix: Matrix, gradient: Array, radius: float, eps: float = 2.0**-52) -> ModelStep:
     """The model's minimum in the ball, by factorisations.
+
+    Where H is singular as far as its roundings let one know, and the model has minima inside the ball, it is one of
+    the short ones: along directions without curvature and slope the model promises nothing.
 
     Args:
         matrix: H, symmetric, dense or sparse.
         gradient: g, not NaN.
         radius: positive.
+        eps: the relative distance of the numbers in which H was computed.
 
     Example:
         >>> import numpy as np
@@ -69,22 +77,28 @@ def exact_step(matrix: Matrix, gradient: Array, radius: float) -> ModelStep:
         ([0.0, 3.0], 4.5)
         >>> exact_step(np.diag([2.0, 0.0]), np.array([2.0, 0.0]), 3.0).step.round(9).tolist()
         [-1.0, 0.0]
+        >>> exact_step(np.ones((2, 2)), np.ones(2), 3.0).step.round(9).tolist()
+        [-0.5, -0.5]
     """
     g = np.asarray(gradient, np.float64)
     size = float(np.linalg.norm(g))
     diagonal, rows = matrix.diagonal(), np.asarray(abs(matrix).sum(axis=1)).ravel()
     norm = float(rows.max(initial=0.0))
     if np.any(idle := (rows == 0) & (g == 0)) and not np.all(idle):
-        return _of_the_others(matrix, g, radius, ~idle)
+        return _of_the_others(matrix, g, radius, ~idle, eps)
     factor = factorised(matrix)
     definite = factor is not None
     work, best, shift = 1, None, 0.0
     low = max(0.0, -float(diagonal.min(initial=0.0)), size / radius - norm)
     high = size / radius + norm * (1 + 1e-12) + 1e-300
-    if factor is not None:
-        p = -factor.solve(g)
-        if np.linalg.norm(p) <= radius * (1 + EASY):
-            return _made(matrix, g, p, 0.0, bool(np.linalg.norm(p) < radius), True, work)
+    p = None if factor is None else -factor.solve(g)
+    if factor is None or factor.least <= 10 * ROUNDED * eps * norm:
+        work += 1
+        short = _without_slope(matrix, g, ROUNDED * eps * norm, radius)
+        if short is not None:
+            return _made(matrix, g, short, 0.0, bool(np.linalg.norm(short) < radius), definite, work)
+    if p is not None and np.linalg.norm(p) <= radius * (1 + EASY):
+        return _made(matrix, g, p, 0.0, bool(np.linalg.norm(p) < radius), True, work)
     for _ in range(ROUNDS):
         if factor is None:
             low = max(low, shift)
@@ -114,9 +128,23 @@ def exact_step(matrix: Matrix, gradient: Array, radius: float) -> ModelStep:
     return _made(matrix, g, p * min(1.0, radius / max(float(np.linalg.norm(p)), 1e-300)), shift, False, definite, work)
 
 
-def _of_the_others(matrix: Matrix, g: Array, radius: float, used: Array) -> ModelStep:
+def _without_slope(matrix: Matrix, g: Array, shift: float, radius: float) -> Array | None:
+    """A short step in the ball after which the model has no slope; None where none is seen with so small a shift.
+
+    Of p = -(H + shift I)^-1 g the slope that is left is -shift p, and where H + shift I is positive definite no other
+    step in the ball is lower by more than shift (radius^2 - |p|^2) / 2.
+    """
+    factor = factorised(matrix, shift)
+    if factor is None:
+        return None
+    p = -factor.solve(g)
+    length = float(np.linalg.norm(p))
+    return p if length <= radius and shift * length <= LEFT * float(np.linalg.norm(g)) else None
+
+
+def _of_the_others(matrix: Matrix, g: Array, radius: float, used: Array, eps: float) -> ModelStep:
     """The step in the parameters that the model depends on; the others stay where they are."""
-    part = exact_step(matrix[used][:, used], g[used], radius)
+    part = exact_step(matrix[used][:, used], g[used], radius, eps)
     step = np.zeros_like(g)
     step[used] = part.step
     return replace(part, step=step, definite=False)

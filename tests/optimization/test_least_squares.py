@@ -35,6 +35,9 @@ SUMS = {
     "product": (product, 0.25),
     "mean": (lambda x: jnp.mean(residual(x) ** 2), 1 / 7),
     "inner product": (inner, 0.5),
+    "square of a norm": (lambda x: 2.0 * jnp.sqrt(jnp.sum(residual(x) ** 2)) ** 2, 2.0),
+    "rows summed twice": (lambda x: jnp.sum(jnp.sum(residual(x).reshape(7, 1) ** 2, axis=0)), 1.0),
+    "above a constant": (lambda x: 3.0 + jnp.sum(residual(x) ** 2), 1.0),
 }
 
 
@@ -44,13 +47,35 @@ def test_the_matrix_is_that_of_first_derivatives(name):
     x = jnp.array([0.7, 0.9])
     squares = sum_of_squares(read(fun, x))
     rows = jax.jacobian(residual)(x)
-    assert squares.factor == pytest.approx(factor)
+    assert squares.factors == pytest.approx(factor)
     np.testing.assert_allclose(squares.matrix(np.array(x)), 2 * factor * rows.T @ rows, rtol=2e-5)
+
+
+def of_several_terms(x, weights):
+    return jnp.sum(weights * residual(x) ** 2) + 0.1 * jnp.dot(x, x) + jnp.mean((x - 1.0) ** 4) + (x[0] * x[1]) ** 2
+
+
+def test_a_sum_of_sums_of_squares_has_all_their_rows():
+    weights, x = np.linspace(0.5, 2.0, 7).astype(np.float32), jnp.array([0.7, 0.9])
+    squares = sum_of_squares(read(of_several_terms, x, weights))
+
+    def rows(x):
+        parts = [np.sqrt(weights) * residual(x), np.sqrt(0.1) * x, (x - 1) ** 2 / np.sqrt(2), (x[0] * x[1])[None]]
+        return jnp.concatenate(parts)
+
+    first = jax.jacobian(rows)(x)
+    np.testing.assert_allclose(squares.matrix(np.array(x)), 2 * first.T @ first, rtol=2e-5)
+    np.testing.assert_allclose(2 * first.T @ rows(x), jax.grad(of_several_terms)(x, weights), rtol=2e-5)
+    np.testing.assert_allclose(squares.whole(np.array(x)), jax.hessian(of_several_terms)(x, weights), rtol=2e-5)
 
 
 @pytest.mark.parametrize(
     "fun",
     [
+        lambda x: jnp.sum(residual(x) ** 2) - 1.0,
+        lambda x: jnp.sum(np.array([1.0, -1.0], np.float32) * x**2),
+        lambda x: jnp.sum(x**2) - 0.5 * x[0] ** 2,
+        lambda x: jnp.sum(x**2) + jnp.sum(x[0] ** 2 + x),
         lambda x: jnp.sum(residual(x) ** 3),
         lambda x: jnp.sum(residual(x) ** 2) + x[0],
         lambda x: -jnp.sum(residual(x) ** 2),

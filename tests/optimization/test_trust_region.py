@@ -76,6 +76,32 @@ def test_steps_are_nearly_as_good_as_the_best(form, law_examples):
             assert found.definite == (lowest > 0)
 
 
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize("eps", [2.0**-52, 2.0**-23])
+def test_where_no_curvature_and_no_slope_are_the_step_does_not_go(form, eps, law_examples):
+    rng = np.random.default_rng(3)
+    for _ in range(law_examples(60)):
+        n = int(rng.integers(3, 12))
+        rows = np.linalg.qr(rng.standard_normal((n, n)))[0][: int(rng.integers(1, n))]  # conditions up to 100
+        rows = rng.uniform(0.1, 1.0, (len(rows), 1)) * rows * 10.0 ** rng.integers(-3, 4)
+        noise = rng.standard_normal((n, n)) * eps * np.abs(rows.T @ rows).max()
+        matrix, g = rows.T @ rows + noise + noise.T, rows.T @ rng.standard_normal(len(rows))
+        shortest = -np.linalg.pinv(rows.T @ rows) @ g
+        length = float(np.linalg.norm(shortest))
+        found = exact_step(form(matrix), g, 1e3 * length, eps)
+        assert found.inside and np.linalg.norm(found.step) <= 1.2 * length  # the ball's edge is 1000 times as far
+        assert np.linalg.norm(rows @ (found.step - shortest)) <= 0.1 * np.linalg.norm(rows @ shortest)
+        small = exact_step(form(matrix), g, 0.3 * length, eps)
+        assert not small.inside and np.linalg.norm(small.step) <= 0.34 * length
+
+
+def test_a_slope_along_a_tiny_curvature_is_followed():
+    found = exact_step(np.diag([1.0, 1e-15]), np.array([0.0, 1e-9]), 1e3)
+    assert found.step[1] < -900
+    saddle = exact_step(np.diag([1.0, -1e-3]), np.array([1.0, 0.0]), 50.0)
+    assert abs(saddle.step[1]) > 40
+
+
 def test_conjugate_steps_beat_the_best_along_the_gradient(law_examples):
     rng = np.random.default_rng(1)
     for _ in range(law_examples(120)):
