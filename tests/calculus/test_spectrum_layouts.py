@@ -43,6 +43,29 @@ def test_the_map_is_the_same_and_copies_no_known_factor(formula, known):
     assert (laid is tangent) == (formula in STACKS[-2:]) and not turned
 
 
+@pytest.mark.parametrize("known", [0, 1])
+@pytest.mark.parametrize("sizes", [(3, 9), (9, 3)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_sums_over_the_rows_of_a_left_factor_are_computed_the_other_way_round(sizes, axis, known):
+    draw = np.random.default_rng(3)
+    right = draw.standard_normal((50, sizes[1]))
+    factors = [jnp.asarray(draw.standard_normal((50, sizes[0]))), jnp.asarray(right if axis == 0 else right.T)]
+    moving = (factors[1 - known],)
+
+    def product(w):
+        numbers = (((0,), (axis,)), ((), ()))
+        return jax.lax.dot_general(*_pair(factors, known, w[0]), numbers) * factors[0][0, 0]
+
+    _, tangent = jax.linearize(product, moving)
+    laid = laid_out(tangent, moving)
+    assert np.allclose(laid(moving), tangent(moving), rtol=1e-5, atol=1e-5)
+    gains = known == 1 or sizes[0] > sizes[1]
+    assert (laid is tangent) == (not gains)
+    if gains:
+        kept = [leaf.shape for leaf in jax.tree.leaves(laid) if leaf.ndim == 2]
+        assert kept == [(50, sizes[0]) if known == 0 else (sizes[1], 50)]
+
+
 def _pair(factors, known, moving):
     return (factors[0], moving) if known == 0 else (moving, factors[1])
 
