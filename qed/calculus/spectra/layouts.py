@@ -126,7 +126,8 @@ class _Turned:
         if equation.params.get("out_sharding") is not None:
             return None
         if left:
-            return cls(True, (0, 1), one, (under[0], 0)) if one[1] > two[1 - under[0]] else None
+            rows, columns = one
+            return cls(True, (0, 1), (rows, columns), (under[0], 0)) if columns > two[1 - under[0]] else None
         order = (1, 0) if under[0] == 0 else (0, 1)
         return cls(False, order, (two[order[0]], two[order[1]]), (1, 0))
 
