@@ -5,13 +5,14 @@
 Verification reads the form of u from its graph (`qed.domains.separated`), adds the log-densities of normal priors, and
 integrates one coordinate after the other (`qed.domains.conditionals`); what is left are integrals on the line, each
 with a certificate of its own, kept as text, that is verified for the expression found here. As the integrand is
-positive the order of integration is free, whether the integral is finite or not (Tonelli's theorem).
+positive the order of integration is free, whether the integral is finite or not (Tonelli's theorem): it is infinite if
+one of them is. A mean E exp(u), as the moments of products of normal numbers are, is the exponential of that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar, final
 
@@ -24,10 +25,12 @@ from qed.certificates.named_laws import Law, a_law
 from qed.certificates.separable import ZERO, a_number, joint
 from qed.domains.conditionals import Marginal, marginal, of_powers
 from qed.domains.ends import floats
+from qed.domains.one_number import SAME
 from qed.domains.precision import precision
 from qed.domains.separated import One, Sum, TooWide, added, separated
 from qed.domains.tail_forms import ball_of
 from qed.errors import CertificateError, QedError
+from qed.graph.graph import Variable
 from qed.graph.trace import Traced
 
 BITS = 128
@@ -36,12 +39,15 @@ BITS = 128
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Conditional(Certificate):
-    """lower <= log of the integral of exp(u) against the laws <= upper.
+    """lower <= log of the integral of exp(u) against the laws <= upper; of the integral itself, if `exponential`.
+
+    Infinite bounds say that it is infinite.
 
     Args:
         laws: of each coordinate the family, or '' for length, its parameters, and the ends of its support.
         pieces: (coordinate, certificate as JSON) of each coordinate that is left.
         lower, upper: the bounds.
+        exponential: whether the program returns exp(u), and not u.
     """
 
     kind: ClassVar[str] = "conditional"
@@ -49,16 +55,24 @@ class Conditional(Certificate):
     pieces: tuple[tuple[int, str], ...]
     lower: float
     upper: float
+    exponential: bool = False
 
     def prove(self, traced: Traced) -> None:
         """Prove the claim, or raise CertificateError."""
+        if self.lower == self.upper == np.inf:
+            if self.enclosed(traced) != (np.inf, np.inf):
+                raise CertificateError("lower", "it is not proved to be infinite")
+            return
         stated(self.lower, self.upper, lambda: self.enclosed(traced))
 
     def enclosed(self, traced: Traced, verified: bool = False) -> tuple[float, float]:
         """The bounds that verification finds; `verified` says that the pieces were verified just now."""
         for k, law in enumerate(self.laws):
             a_law(law, f"laws[{k}]")
-        left = left_of(traced, self.laws)
+        u = exponent_of(traced) if self.exponential else traced
+        if u is None:
+            raise CertificateError("function", "the function is no exponential of a value of the program")
+        left = left_of(u, self.laws)
         if isinstance(left, str):
             raise CertificateError("function", left)
         rest, held = [i for i in range(len(self.laws)) if i not in left.gone], dict(self.pieces)
@@ -71,9 +85,12 @@ class Conditional(Certificate):
             for family, parameters, *_ in self.laws:
                 if family == "Normal":
                     total -= (library.arb(parameters[1]) * (2 * pi).sqrt()).log()
-            for i in rest:
-                low, high = self._piece(i, held[i], left.parts.get(i, ZERO), verified)
+            ends = [self._piece(i, held[i], left.parts.get(i, ZERO), verified) for i in rest]
+            if total.is_finite() and any(low == np.inf for low, _ in ends):
+                return np.inf, np.inf
+            for low, high in ends:
                 total += library.arb(low).union(library.arb(high))
+            total = total.exp() if self.exponential else total
             if not total.is_finite():
                 raise CertificateError("pieces", "the integral is not proved to be finite")
             ends = floats([total])
@@ -92,9 +109,28 @@ class Conditional(Certificate):
             raise CertificateError(node, f"it is about another measure than that of coordinate {i}")
         if not verified:
             piece.verify(joint(one, True), a_number())
-        if not (np.isfinite(piece.lower) and np.isfinite(piece.upper) and piece.lower <= piece.upper):
+        finite = np.isfinite(piece.lower) and np.isfinite(piece.upper)
+        if not ((finite or piece.lower == np.inf) and piece.lower <= piece.upper):
             raise CertificateError(node, "it proves no bounds")
         return piece.lower, piece.upper
+
+
+def exponent_of(traced: Traced) -> Traced | None:
+    """The program that returns u, of one that returns exp(u); None of any other.
+
+    >>> import jax.numpy as jnp
+    >>> from qed.certificates.conditional import exponent_of
+    >>> from qed.graph.trace import trace
+    >>> exponent_of(trace(lambda x: jnp.exp(x * x), 1.0)).graph.outputs[0] is None, exponent_of(trace(jnp.sin, 1.0))
+    (False, None)
+    """
+    (*_, output), makers = traced.graph.outputs, {v: e for e in traced.graph.equations for v in e.outputs}
+    made = None
+    while isinstance(output, Variable) and (made := makers.get(output)) is not None and made.primitive in SAME:
+        output = made.inputs[0]
+    if len(traced.graph.outputs) != 1 or made is None or made.primitive != "exp":
+        return None
+    return replace(traced, graph=replace(traced.graph, outputs=(made.inputs[0],)))
 
 
 def line_of(law: Law) -> Law:

@@ -22,6 +22,7 @@ from qed.certificates.expectation import Expectation, LogMass
 from qed.certificates.separable import UNIT, ZERO, Separable, measure_of, number
 from qed.domains.separated import One, Sum, TooWide, by_coordinate, separated
 from qed.errors import CertificateError, QedError
+from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.many.constants import room, rounded, with_room
 from qed.integration.many.modes import batched
@@ -159,8 +160,8 @@ def _certified(
     return Apart(certificate, "", rounded(text, room(question, traced, lower / 2 + upper / 2)))
 
 
-def alike(question: Question, form: Sum) -> bool:
-    """Whether the form has the function's values at some points of the support."""
+def alike(question: Question, form: Sum, traced: Traced | None = None) -> bool:
+    """Whether the form has the values of the function, or of another program, at some points of the support."""
     from qed.integration.many.sampling import integrand
 
     try:
@@ -170,7 +171,7 @@ def alike(question: Question, form: Sum) -> bool:
         return True
     u = np.random.default_rng(question.seed).random((POINTS, question.measure.dimension))
     x = base.points(u) if base is not None else np.clip(8 * u - 4, g.low, g.high)
-    values = batched(question.subject.traced())(x)
+    values = batched(traced or question.subject.traced())(x)
     with jax.enable_x64(True), np.errstate(all="ignore"):
         total, size = np.zeros(len(x)), np.zeros(len(x))
         for c, factors in form.terms:

@@ -87,6 +87,7 @@ def test_a_certificate_survives_json_and_no_change_of_a_field():
         "laws": ((normal, line), (line, normal), (line, ("", (), 0.0, math.inf)), (line,)),
         "pieces": ((), ((i, json.dumps(less)),), ((1, text),), ((i, text), (i, text))),
         "lower": (made.upper,), "upper": (made.lower, math.inf), "function": ("another",), "x64": (not made.x64,),
+        "exponential": (True,),
     }  # fmt: skip
     assert set(changes) == {f.name for f in fields(made)} - {"seal", "subject"}
     for name, values in changes.items():
@@ -106,3 +107,30 @@ def test_a_certificate_survives_json_and_no_change_of_a_field():
         replace(made, pieces=((i, json.dumps(piece.to_json())),)).sealed().verify()
     with pytest.raises(CertificateError):
         made.verify(lambda x: -(3 + jnp.sin(x[0])) * x[1] ** 2 - x[0] ** 2 + x[1] * x[0], made.subject.at)
+
+
+PAIR, CHAIN = m.power(m.Normal(), 2), np.eye(3) - 0.2 * (np.eye(3, k=1) + np.eye(3, k=-1))
+MEANS = {
+    "a product": (lambda x: jnp.exp(x[0] * x[1] / 2), PAIR, 1 / math.sqrt(0.75)),
+    "a chain": (
+        lambda x: jnp.exp((x[0] * x[1] + x[1] * x[2]) / 5), m.power(m.Normal(), 3), 1 / math.sqrt(np.linalg.det(CHAIN))
+    ),
+    "another law": (lambda x: jnp.exp(x[0] * x[1]), m.product(m.Normal(0.0, 0.5), m.Bernoulli(0.5)), None),
+    "too large a product": (lambda x: jnp.exp(x[0] * x[1]), PAIR, math.inf),
+    "of the whole plane": (lambda x: jnp.exp(x[0] * x[1] - x[0] ** 2 - x[1] ** 2), space(2), math.pi / math.sqrt(0.75)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_the_mean_of_an_exponential_is_proved(name):
+    fun, law, truth = MEANS[name]
+    answer = qed.expect(fun, law)
+    if truth is None:  # atoms are no law on the line
+        assert not isinstance(answer.certificate, Conditional)
+        return
+    assert answer.proved and isinstance(answer.certificate, Conditional) and answer.check()
+    assert answer.lower == truth or answer.lower * (1 - 1e-14) <= truth <= answer.upper * (1 + 1e-14)
+    changes = [{"exponential": False}, {"lower": 1.0, "upper": 1.01}, {"lower": -math.inf}]
+    for change in changes + [{"lower": math.inf, "upper": math.inf}] * (truth < math.inf):
+        with pytest.raises(CertificateError):
+            replace(answer.certificate, **change).sealed().verify()
