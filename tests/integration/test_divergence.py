@@ -18,7 +18,7 @@ from qed.domains.masses import LOG_MASS, log_mass
 from qed.domains.precision import precision
 from qed.errors import CertificateError, QedError
 from qed.integration import measures as m
-from qed.integration.divergence import _Comparison
+from qed.integration.comparison import Comparison
 from qed.integration.quadrature import vectorised
 
 LAWS = {
@@ -243,7 +243,7 @@ def test_near_equal_laws_with_closed_forms_keep_their_digits():
 
 def test_the_integral_in_balls_and_the_closed_form_agree():
     answer = qed.kl(m.Laplace(), m.Normal())
-    again = _Comparison.of(m.Laplace(), m.Normal(), True, "again")._by_integrals()
+    again = Comparison.of(m.Laplace(), m.Normal(), True, "again")._by_integrals()
     assert again.proved and again.lower < answer.value < again.upper
 
 
