@@ -226,8 +226,9 @@ def _open(answer: Answer[Verdict], here: Seen, start: Seen) -> bool:
     """Whether no test told what it is, or a saddle was not left; or it is flat and high, as beside a valley."""
     if answer.value is None or answer.proved:
         return False
-    kind = answer.value.kind
-    return kind in (Ending.UNDECIDED, Ending.SADDLE) or (kind is Ending.FLAT_MINIMUM and here.f > HIGH * abs(start.f))
+    kind, high = answer.value.kind, here.f > HIGH * abs(start.f)
+    convex = any(getattr(part.value, "everywhere", False) for part in answer.answers)
+    return kind in (Ending.UNDECIDED, Ending.SADDLE) or (kind is Ending.FLAT_MINIMUM and high and not convex)
 
 
 def _decided(

@@ -96,3 +96,12 @@ def test_a_plateau_beside_the_data_is_left_by_another_road():
     with jax.enable_x64(True):
         answer = qed.minimize(misfit, jnp.array([50.0, 150.0, -100.0, 1.0, 2.0]))
     assert answer.value.fun < 0.1
+
+
+def test_a_flat_minimum_of_a_convex_function_is_the_end():
+    """Two equal columns: x is not determined, f is, and no other road is taken."""
+    rows = np.sin(np.arange(60.0)).reshape(20, 3)
+    twice, wanted = np.hstack([rows, rows]), np.cos(np.arange(20.0))
+    with jax.enable_x64(True):
+        answer = qed.minimize(lambda w: jnp.mean((twice @ w - wanted) ** 2), jnp.ones(6))
+    assert str(answer.reason) == "flat_minimum" and answer.counts["values"] <= 4
