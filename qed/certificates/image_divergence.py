@@ -50,12 +50,13 @@ class ImageDivergence(Certificate):
             base = Certificate.from_json(json.loads(self.base))
         except (QedError, ValueError, TypeError) as error:
             raise CertificateError("base", "it is no certificate") from error
-        if not isinstance(base, Divergence) or not base.ratio or base.p_atoms or base.p_sums:
-            raise CertificateError("base", "it is no divergence of two laws with densities")
-        if base.q_atoms or base.q_sums or (base.lower, base.upper) != (self.lower, self.upper):
-            raise CertificateError("base", "it has other bounds, or q has atoms")
-        ends = [(part[2][0], part[2][-1]) for part in (*base.p_parts, *base.q_parts)]
-        if not one_to_one(traced, len(traced.graph.outputs) - 1, min(low for low, _ in ends)):
+        if not isinstance(base, Divergence) or not base.ratio or base.p_atoms or base.q_atoms:
+            raise CertificateError("base", "it is no divergence of two laws with densities, or on whole numbers")
+        if (base.lower, base.upper) != (self.lower, self.upper):
+            raise CertificateError("base", "it has other bounds")
+        first = [part[2][0] for part in (*base.p_parts, *base.q_parts)]
+        first += [float(one[2]) for one in (*base.p_sums, *base.q_sums)]
+        if not one_to_one(traced, len(traced.graph.outputs) - 1, min(first)):
             raise CertificateError("function", "the map is not proved to rise or to fall strictly")
         base.whole()
         inner = without_map(traced)

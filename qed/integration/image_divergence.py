@@ -2,7 +2,8 @@
 
     KL(g P || g Q) = KL(P || Q),        and KL(g P || g Q) <= KL(P || Q) for any g
 
-(Kullback and Leibler, Ann. Math. Stat. 22, 1951, theorem 4.1). No density of g(X) is needed.
+(Kullback and Leibler, Ann. Math. Stat. 22, 1951, theorem 4.1). No density of g(X) is needed, nor need it have one: of
+laws on whole numbers the same is true.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def of_images(p: Measure, q: Measure, kl: Callable[[Any, Any], Answer[float]]) -
         kl: `qed.kl`, for the laws on which the map acts.
     """
     parts = (*p.parts, *q.parts)
-    if not any(part.family == IMAGE for part in parts) or any(part.counting for part in parts):
+    counting = any(part.counting for part in parts)
+    if not any(part.family == IMAGE for part in parts) or (counting and (p.atoms or q.atoms)):
         return None
     pairs = [base_of(part) for part in parts]
     maps = [None if g is None else Subject(_map(g), np.float64(0.5), x64=True) for _, g in pairs]
@@ -49,7 +51,7 @@ def of_images(p: Measure, q: Measure, kl: Callable[[Any, Any], Answer[float]]) -
     laws = [Measure(parts=tuple(side), name=name) for side, name in
             zip((before[: len(p.parts)], before[len(p.parts) :]), names, strict=True)]  # fmt: skip
     if p.atoms or q.atoms or not one_to_one(maps[0].traced(), 0, min(part.lower for part in before)):
-        return censored(p, q, laws, maps[0])
+        return None if counting else censored(p, q, laws, maps[0])
     return _carried(kl(*laws), maps[0].fun, names, (str(p), str(q)))
 
 

@@ -51,3 +51,17 @@ def test_altered_divergences_of_images_are_refused():
     other = replace(certificate.subject, fun=lambda x: (*inner(x)[:-1], x * x))
     with pytest.raises(CertificateError):
         type(certificate).made(other, base=certificate.base, lower=certificate.lower, upper=certificate.upper).verify()
+
+
+@pytest.mark.parametrize("g", [lambda k: 2 * k + 1, jnp.sqrt, lambda k: jnp.exp(-k)], ids=["line", "root", "falling"])
+def test_laws_on_whole_numbers_under_one_map_are_as_far_apart_as_before(g):
+    p, q = (m.pushforward(m.Poisson(rate), g) for rate in (2.0, 3.5))
+    answer, before = qed.kl(p, q), qed.kl(m.Poisson(2.0), m.Poisson(3.5))
+    assert answer.proved and answer.check() and (answer.lower, answer.upper) == (before.lower, before.upper)
+    infinite = qed.kl(m.pushforward(m.Geometric(0.5), g), m.pushforward(m.Binomial(300, 0.5), g))
+    assert infinite.proved and infinite.value == math.inf
+
+
+def test_a_map_that_puts_whole_numbers_together_is_not_undone():
+    with pytest.raises(QedError, match="is not known"):
+        qed.kl(*(m.pushforward(m.Poisson(rate), lambda k: (k - 1) ** 2) for rate in (2.0, 3.0)))
