@@ -39,6 +39,7 @@ from qed.optimization.many import among_many
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.own_rules import noted
 from qed.optimization.point import (
+    BOTTOM,
     Judged,
     across_a_jump,
     as_tree,
@@ -65,7 +66,7 @@ from qed.optimization.solution import Ending, Verdict
 from qed.optimization.staircase import by_steps_only
 from qed.optimization.stopped import creeping, stopped_short
 from qed.optimization.tangents import least_at_corner
-from qed.optimization.valleys import without_end
+from qed.optimization.valleys import FAR, without_end
 from qed.optimization.wrong import wrong_aside, wrong_gradient
 
 Array = np.ndarray
@@ -136,6 +137,8 @@ def _told(case: Judged) -> Answer[Verdict]:
         return _fell(case)
     if not here.finite:
         return _not_finite(case)
+    if start is None and (far := _fell_from_the_origin(case)) is not None:
+        return far
     case = replace(case, noise=objective.measured_noise(here))
     wrong = wrong_gradient(case)
     wrong = wrong_aside(case) if wrong is None else wrong
@@ -194,6 +197,27 @@ def _fell(case: Judged) -> Answer[Verdict]:
         if found is not None:
             return found
     return unless_a_pole(case, fallen(case))
+
+
+def _fell_from_the_origin(case: Judged) -> Answer[Verdict] | None:
+    """Of a point far down that another solver returned: whether f falls for ever on the way to it from the origin."""
+    size = float(np.abs(case.here.x).max(initial=0.0))
+    if not case.here.f < -BOTTOM or not 0 < size < np.inf:
+        return None
+    unit = case.here.x / size
+    origin = case.objective.at(case.bounds.project(np.zeros(len(unit))))
+    return fall_for_ever(case, origin, [unit / float(np.linalg.norm(unit))]) if origin.finite else None
+
+
+def _along_the_run(case: Judged) -> Answer[Verdict] | None:
+    """Of a run that went far, to where values are rounding: whether f falls for ever along its way from the start."""
+    if case.start is None:
+        return None
+    way = case.here.x - case.start.x
+    size = float(np.linalg.norm(way))
+    if not FAR * (1 + float(np.linalg.norm(case.start.x))) < size < np.inf:
+        return None
+    return fall_for_ever(case, case.start, [way / size])
 
 
 def _in_the_open(case: Judged) -> Answer[Verdict]:
@@ -302,6 +326,7 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     found = curvatures(case.objective, case.here, case.bounds)
     size = float(np.linalg.norm(case.here.g))
     away = fall_for_ever(case, case.here, ways(case, found))
+    away = _along_the_run(case) if away is None else away
     if away is not None:
         return away
     if case.ended is not None and case.ended.how == "bottom" and (bottom := at_the_bottom(case)) is not None:
@@ -347,7 +372,7 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
                 f"by {case.noise:.2g}; the gradient is {size:.2g} long."
             )
             return case.says(Ending.NOISE_FLOOR, text, parts=(part,), **dict[str, Any](ends))
-        determined = gain <= 5e-7 * max(1.0, abs(case.here.f)) and length > NEAR * near
+        determined = gain <= 5e-7 * case.extent(ends["highest"]) and length > NEAR * near
         if determined and not runs_off(case, -move):
             text = (
                 f"Flat: by the quadratic model f falls by no more than {gain:.2g} while x still moves by {length:.2g}: "
@@ -377,7 +402,6 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
 def _in_the_box(case: Judged) -> Answer[Verdict]:
     """With bounds: the slope presses against those that hold, and the others, weakly held ones too, bend upwards."""
     here, box = case.here, case.bounds
-    scale = max(1.0, float(np.abs(case.here.f)))
     held = box.held(here.x, here.g)
     found = curvatures(case.objective, here, box)
     if found is None:
@@ -385,7 +409,7 @@ def _in_the_box(case: Judged) -> Answer[Verdict]:
         return stopped_short(case, {}) if many is None else many
     values, vectors = found
     ends = {} if not len(values) else {"lowest": float(values[0]), "highest": float(values[-1])}
-    count = int(held.sum())
+    count, scale = int(held.sum()), case.extent(ends.get("highest", 0.0))
     if (
         len(values)
         and values[0] < -max(1e-8, case.rounding(len(values))) * max(abs(values[-1]), 1e-300)

@@ -31,7 +31,7 @@ from qed.optimization.everywhere import MINIMA
 from qed.optimization.judging import judged
 from qed.optimization.methods import named, seen
 from qed.optimization.objective import Objective, Seen
-from qed.optimization.portfolio import CHEAP, FEW, by_gradients, elsewhere, farther, solve
+from qed.optimization.portfolio import CHEAP, FEW, by_gradients, elsewhere, farther, past_a_saddle, solve
 from qed.optimization.repeatable import called_back, check_repeatable, check_same
 from qed.optimization.running import Ended, run
 from qed.optimization.second_order import held_as
@@ -179,6 +179,10 @@ def minimize(
             best = replace(best, here=lower)
             runs, answer = [best], ask(best)
             sizes.setdefault(id(best), objective.sizes)
+    if own and starts == 1 and best.how in ("stationary", "stuck") and _saddle(answer):
+        best, answer, told = _past(objective, box, tol, (best, answer), ask)
+        runs, notes = [best], (*notes, *told)
+        sizes.setdefault(id(best), objective.sizes)
     if own and starts == 1 and best.how == "stationary" and _open(answer, best.here, start):
         best, answer, told = _decided(objective, start, box, tol, (best, answer), ask)
         runs, notes = [best], (*notes, *told)
@@ -229,6 +233,22 @@ def _open(answer: Answer[Verdict], here: Seen, start: Seen) -> bool:
     kind, high = answer.value.kind, here.f > HIGH * abs(start.f)
     convex = any(getattr(part.value, "everywhere", False) for part in answer.answers)
     return kind in (Ending.UNDECIDED, Ending.SADDLE) or (kind is Ending.FLAT_MINIMUM and high and not convex)
+
+
+def _saddle(answer: Answer[Verdict]) -> bool:
+    return answer.value is not None and answer.value.kind is Ending.SADDLE and answer.value.direction is not None
+
+
+def _past(
+    objective: Objective, box: Bounds, tol: float, first: tuple[Ended, Answer[Verdict]], ask: Callable[..., Any]
+) -> tuple[Ended, Answer[Verdict], tuple[Reason, ...]]:
+    """Where it is lower beside a saddle at which a run ended."""
+    end, answer = first
+    assert answer.value is not None
+    objective.sizes = []
+    along = flatten([leaf for leaf in jax.tree.leaves(answer.value.direction) if is_float(leaf)])
+    on = past_a_saddle(objective, end, box, tol, along)
+    return (end, answer, ()) if on is None else (on[0], ask(on[0]), on[1])
 
 
 def _decided(

@@ -61,6 +61,14 @@ class Judged:
         """By how much two values may differ by what was measured of their noise, or by rounding."""
         return max(2 * self.noise, rounding(self.objective, self.here))
 
+    def extent(self, highest: float) -> float:
+        """How much f varies around x by its largest curvature, at least 1; no more than |f|, of which some is constant.
+
+        Beside 1e12 + x^2 a fall by 1 is no small one.
+        """
+        near = 1 + float(np.linalg.norm(self.here.x))
+        return max(1.0, min(abs(self.here.f), 0.5 * abs(highest) * near**2))
+
     def rounding(self, n: int) -> float:
         """Up to which size, relative to the largest, a curvature among n may be rounding."""
         return 8 * n * self.objective.eps
@@ -369,10 +377,11 @@ def singular(case: Judged, values: Array, vectors: Array) -> str | None:
     gain = 0.5 * float(np.sum(along[bends] ** 2 / values[bends]))
     rest = -vectors[:, ~bends] @ along[~bends]
     size = float(np.linalg.norm(rest))
-    if size > 1e-6 * max(1.0, abs(case.here.f)):  # a slope along what does not bend: f falls on, or halts at an edge
+    extent = case.extent(float(values[-1]))
+    if size > 1e-6 * extent:  # a slope along what does not bend: f falls on, or halts at an edge
         return None
     tried = [vectors[:, 0], *([rest / size] if size > 0 else [])]
-    if gain > max(case.noise, 1e-9 * max(1.0, abs(case.here.f))) or falls(case, tried):
+    if gain > max(case.noise, 1e-9 * extent) or falls(case, tried):
         return None
     return (
         f"A flat minimum as far as was looked: {int(np.sum(~bends))} of {len(values)} curvatures are zero up to "

@@ -27,6 +27,7 @@ import numpy as np
 from qed.answer import Reason
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen
+from qed.optimization.roundings import rounding
 from qed.optimization.running import DENSE, Ended, by_model, run, small
 
 Array = np.ndarray
@@ -36,6 +37,8 @@ FEW, LOWER = 200, 1e-6
 """Steps of each method from a start of whose end no test tells what it is, and how much lower, relative, is lower."""
 FINER, FURTHER = 1e-4, 50
 """By what factor the tolerance is made finer where within it no test tells what a point is, and for how many steps."""
+BESIDE = (1e-1, 1e-2, 1e-3)
+"""How far beside a saddle it is begun again, relative to max(1, |x|)."""
 UNLIKE = 100.0
 """From which ratio of the numbers of a start its units are worth a try."""
 
@@ -144,6 +147,29 @@ def farther(objective: Objective, first: Ended, bounds: Bounds, tol: float) -> t
     )
     reason = Reason("a finer tolerance", text=text, role="method")
     return replace(end, how="stationary", steps=first.steps + end.steps), (reason,)
+
+
+def past_a_saddle(
+    objective: Objective, first: Ended, bounds: Bounds, tol: float, along: Array
+) -> tuple[Ended, tuple[Reason, ...]] | None:
+    """Where Newton's method leads from points beside a saddle, to both sides along a direction; None where not lower.
+
+    Along a straight line f may rise although it bends downwards, since a narrow valley turns.
+    """
+    size, enough = max(1.0, float(np.linalg.norm(first.here.x))), rounding(objective, first.here)
+    if len(first.here.x) > DENSE or objective.curvature.kind == "products" or not np.any(along):
+        return None
+    unit = along / float(np.linalg.norm(along))
+    for t in (sign * share * size for share in BESIDE for sign in (1.0, -1.0)):
+        begin = objective.at(bounds.project(first.here.x + t * unit))
+        if not begin.finite:
+            continue
+        end = run(objective, begin, bounds, "newton", tol, FEW)
+        if end.here.finite and end.here.f < first.here.f - enough:
+            text = f"a saddle, left along its direction in a valley that turns: f is lower there, {end.here.f:.8g}"
+            words = (Reason("past a saddle", text=text, role="method"),)
+            return replace(end, steps=first.steps + end.steps, escapes=first.escapes + 1), words
+    return None
 
 
 def _words(objective: Objective, tried: dict[str, Ended]) -> Reason:

@@ -20,6 +20,7 @@ import numpy as np
 from qed.optimization.bounds import Bounds
 from qed.optimization.hidden import highest, looks
 from qed.optimization.objective import Objective, Seen
+from qed.optimization.roundings import rounding
 
 Array = np.ndarray
 
@@ -98,6 +99,10 @@ FEW, DOUBLINGS, FARTHER = 4, 20, 64
 how many where f falls between all of those by less and less, as a power of the distance does."""
 
 
+ROUGH = 1e-3
+"""Up to which part of the fall along a ray a rise may be rounding."""
+
+
 @dataclass(frozen=True)
 class Ray:
     """Falls along a ray: of f between doubling distances, the last distance, and what they say.
@@ -127,7 +132,7 @@ def ray(
     which no number overflows or underflows. Where balls are not finite either, as beyond a barrier, nothing is told.
     """
     t = max(1.0, float(np.linalg.norm(here.x))) / (64 if broken else 8)
-    values, slopes, distances = [here.f], [], [0.0]
+    values, slopes, distances, rough = [here.f], [], [0.0], 0.0
     for k in range(FARTHER):
         if k == DOUBLINGS and not _fading(values, slopes):
             break
@@ -139,9 +144,14 @@ def ray(
             break
         if not np.isfinite(seen.f) and broken and len(values) > FEW:
             return _as_fast(objective, here, direction, bounds, values, distances)
-        if not np.isfinite(seen.f) or seen.f > values[-1]:
+        if not np.isfinite(seen.f):
             return None
-        values.append(seen.f)
+        if seen.f > values[-1]:  # by its rounding, as in log(1 + exp z) - z
+            bound = rounding(objective, seen) if seen.f - values[-1] <= ROUGH * (values[0] - values[-1]) else 0.0
+            if seen.f - values[-1] > bound:
+                return None
+            rough = max(rough, bound)
+        values.append(min(seen.f, values[-1]))
         slopes.append(float(seen.g @ direction))
         distances.append(t)
         t *= 2
@@ -154,12 +164,13 @@ def ray(
             return None if ends else Ray("unbounded", distances[-1], values[-1], falls)
     first = next((i for i, fall in enumerate(falls) if fall <= 0), len(falls))
     largest = int(np.argmax(falls[:first])) if first else 0
-    blur = 4 * noise if len(falls) > DOUBLINGS else 0.0  # so far out falls and slopes are rounding in the end
+    blur = max(4 * noise if len(falls) > DOUBLINGS else 0.0, rough)  # so far out falls and slopes are rounding
     shrinking = largest < len(falls) // 2 and all(b <= a + blur for a, b in pairwise(falls[max(largest, 1) : first]))
     downhill = [s < 0 or s <= blur / t for s, t in zip(slopes, distances[1:], strict=True)]
     if len(falls) >= DOUBLINGS and first >= 4 and all(downhill[: first - 1]) and shrinking:
         last = max((i for i, s in enumerate(slopes) if s < 0), default=0)
-        gone = abs(slopes[last]) <= max(objective.eps * abs(slopes[0]), 4 * noise / distances[last + 1])
+        resolved = max(4 * noise, rough) / distances[last + 1]
+        gone = abs(slopes[last]) <= max(objective.eps * abs(slopes[0]), resolved)
         gone = gone and all(downhill[first:])
         if gone:
             return Ray("infimum", distances[-1], values[-1], falls[:first])

@@ -18,6 +18,8 @@ from qed.optimization.solution import Ending, Verdict
 
 FLAT = 1e-6
 """Up to which part of a jump of the slope a slope on one side may be rounding."""
+CLOSE = 1e-6
+"""Within which distance, relative to 1 + |x|, f is the same between two steps."""
 ASIDE = 0.01
 """How far aside, relative to 1 + |x|, the gradient is asked where the point lies at a step."""
 
@@ -68,12 +70,31 @@ def wrong_aside(case: Judged) -> Answer[Verdict] | None:
     if not there.finite:
         return None
     asked = (case.asked[0], as_tree(case, there.x), case.asked[2])
-    answer = wrong_gradient(replace(case, here=there, asked=asked, noise=objective.measured_noise(there)))
+    moved = replace(case, here=there, asked=asked, noise=objective.measured_noise(there))
+    answer = wrong_gradient(moved)
+    answer = _between_steps(moved) if answer is None else answer
     if answer is None or answer.value is None or answer.value.kind is Ending.KINK:
         return None
     away = f" That is so {float(np.linalg.norm(there.x - here.x)):.2g} aside; at the point itself f steps."
     value = replace(answer.value, fun=here.f, gradient=case.left)
     return replace(answer, value=value, headline=f"{answer.headline}{away}")
+
+
+def _between_steps(case: Judged) -> Answer[Verdict] | None:
+    """The answer that f is the same close by to both sides, between two of its steps, where its gradient is none."""
+    size, length = 1 + float(np.linalg.norm(case.here.x)), float(np.linalg.norm(case.here.g))
+    t = CLOSE * size
+    if not length * t > 1e3 * case.objective.noise(case.here.f):
+        return None
+    unit = case.here.g / length
+    values = [case.objective.at(case.here.x + share * t * unit).f for share in (-1.0, -0.5, 0.5, 1.0)]
+    if any(f != case.here.f for f in values):
+        return None
+    part = check_gradient(*case.asked[:2], *case.asked[2])
+    if str(getattr(part.value, "verdict", "")) == "agrees":
+        return None
+    text = f"The gradient is wrong: f is the same within {t:.1g}, the gradient says {length:.6g}{culprit(part)}."
+    return case.says(Ending.GRADIENT_WRONG, text, parts=(part,), direction=as_tree(case, unit))
 
 
 def _stopped(part: Answer[Any]) -> bool:

@@ -112,3 +112,22 @@ def test_what_all_scores_have_in_common_carries_no_point_away():
     answer = qed.minimize(lambda w: -jnp.mean(jnp.diag(jax.nn.log_softmax(rows @ w))), jnp.zeros((3, 4)))
     assert answer.reason == "infimum_not_attained"
     assert np.abs(np.asarray(answer.x).mean(1)).max() < 10
+
+
+def test_a_fall_that_ends_in_rounding_is_told_from_the_start():
+    """log(1 + exp z) - y z of classes that a plane separates: far out its terms are large, and cancel."""
+    with jax.enable_x64(True):
+        rows = jnp.asarray(np.random.default_rng(4).normal(size=(40, 3)))
+        y = (rows @ jnp.array([2.0, -1.0, 0.5]) > 0.2).astype(float)
+
+        def loss(p):
+            z = rows @ p["w"] + p["b"]
+            return jnp.mean(jnp.logaddexp(0.0, z) - y * z)
+
+        assert qed.minimize(loss, {"w": jnp.zeros(3), "b": jnp.asarray(0.0)}).reason == "infimum_not_attained"
+
+
+def test_a_point_that_a_solver_let_run_away_is_told():
+    with jax.enable_x64(True):
+        found = qed.verdict(lambda x: x[0] * x[1] + (x[2] - 1) ** 2, jnp.array([3e153, -1e154, 1.0]))
+    assert found.value.kind == "unbounded_below"

@@ -81,3 +81,21 @@ def test_what_lies_beyond_a_jump_or_a_stop_is_no_minimum_in_the_box(fun, at):
 def test_a_point_inside_of_its_box_is_judged_as_without_a_box():
     answer = qed.verdict(lambda x: (x[1] - x[0] ** 2) * (x[1] - 3 * x[0] ** 2), jnp.zeros(2), bounds=(-1.0, 1.0))
     assert answer.kind == "saddle"
+
+
+@pytest.mark.parametrize("bounds", [None, (-9.0, 9.0)])
+def test_beside_a_large_constant_a_point_is_not_called_flat(bounds):
+    with jax.enable_x64(True):
+        found = qed.verdict(lambda x: 1e12 + jnp.sum((x - 1) ** 4 + x**2), jnp.array([0.9, 0.8]), bounds=bounds)
+    assert found.value.kind == "not_stationary"
+
+
+def test_a_gradient_passed_through_coarse_steps_is_wrong():
+    @jax.custom_vjp
+    def steps(x):
+        return jnp.round(x * 25) / 25
+
+    steps.defvjp(lambda x: (steps(x), None), lambda _, g: (g,))
+    with jax.enable_x64(True):
+        answer = qed.minimize(lambda x: jnp.sum((steps(x) - jnp.array([0.37, -1.03])) ** 2), jnp.array([2.0, 1.5]))
+    assert answer.reason == "gradient_wrong"
