@@ -78,6 +78,20 @@ def reachable(nodes: Sequence[Node], given: Sequence[Node] = ()) -> list[Node]:
     return [found[number] for number in sorted(found)]
 
 
+def needs(node: Node, wanted: Callable[[Node], bool], most: int | None = None) -> bool:
+    """Whether a node, or one that it needs, is wanted, or there are more than so many of them; stops at the first."""
+    seen, stack = {node.number}, [node]
+    while stack:
+        each = stack.pop()
+        if wanted(each) or (most is not None and len(seen) > most):
+            return True
+        for child in each.children:
+            if child.number not in seen:
+                seen.add(child.number)
+                stack.append(child)
+    return False
+
+
 @dataclass(frozen=True)
 class Bound:
     """An operation with its parameters."""

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from qed.graph.build import Builder, Node, Operation, reachable
-from qed.graph.nodes import Bound
+from qed.graph.nodes import Bound, needs
 from qed.numerics.rewriting.signs import MOVES, fills_with_nan
 
 LARGEST = 1 << 16
@@ -146,7 +146,7 @@ def _only_rows(move: Node, indices: Node, axes: tuple[int, ...]) -> bool:
 
 def known(node: Node) -> bool:
     """Whether no input has to do with a node."""
-    return all(each.operation != "input" for each in reachable([node]))
+    return not needs(node, lambda each: each.operation == "input")
 
 
 def _evaluated(builder: Builder, node: Node) -> np.ndarray:

@@ -29,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.graph.build import Builder, Node, Operation, reachable
+from qed.graph.nodes import needs
 from qed.numerics.longer.candidates import Rounded, ranges, roundings
 from qed.numerics.rewriting import two_words
 from qed.numerics.rewriting.bose import bose
@@ -379,7 +380,7 @@ class _Read:
 
 def _of_constants(node: Node) -> bool:
     """Whether a node depends on no input."""
-    return all(each.operation != "input" for each in reachable([node]))
+    return not needs(node, lambda each: each.operation == "input")
 
 
 def _exact(node: Node) -> bool:

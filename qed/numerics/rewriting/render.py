@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qed.graph.build import Node, reachable
+from qed.graph.nodes import Node, needs
 from qed.numerics.rewriting.forms import Form, Term
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.signs import MOVES
@@ -39,7 +39,7 @@ class Formula:
 
     def __call__(self, node: Node) -> str:
         """The node as the operation that it is, its operands by name."""
-        whole = self._operation(node, FEW)[0] if len(reachable([node])) <= FEW else ""
+        whole = "" if needs(node, lambda each: False, FEW) else self._operation(node, FEW)[0]
         if 0 < len(whole) <= LONGEST:
             return whole
         deep = self._operation(node, DEEP)[0]
