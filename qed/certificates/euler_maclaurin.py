@@ -6,7 +6,8 @@
 for g with 2m continuous derivatives that go to 0 (Graham, Knuth and Patashnik, *Concrete Mathematics*, section 9.5).
 Where the expansion of g at infinity is known (`qed.domains.far`), its integral is that of each term, the derivatives
 beyond N are bounded by expansions, and those at N are read off a power series about N. A sum whose expansion begins
-with a term that has an infinite integral is infinite.
+with a term that has an infinite integral is infinite. Of the terms k = N, N + n, N + 2n, ... it is the formula for
+h(j) = g(N + n j), whose derivatives are n^i g^(i) and whose integral is that of g over n.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any
 from qed.certificates.cells import BITS, Cell, walked
 from qed.certificates.found import Found
 from qed.certificates.series_tails import compared
+from qed.certificates.turns import Turns
+from qed.domains.ball_series import BallSeries
 from qed.domains.far import ORDER, Expansion, Far
 from qed.domains.known import Known
 from qed.domains.one_number import Undecided
@@ -31,7 +34,9 @@ BERNOULLI = tuple(Fraction(*pair) for pair in ((1, 6), (-1, 30), (1, 42), (-1, 3
 """B_2, B_4, ...; as many as there are terms m of the formula."""
 
 
-def by_expansion(f: Traced, output: int | None, shift: Any, start: int, node: str) -> Found | None:
+def by_expansion(
+    f: Traced, output: int | None, shift: Any, start: int, node: str, turns: Turns | None = None
+) -> Found | None:
     """The sums of f exp(u - shift) and exp(u - shift) from `start` on; None where they are not known.
 
     Args:
@@ -40,8 +45,9 @@ def by_expansion(f: Traced, output: int | None, shift: Any, start: int, node: st
         shift: a number.
         start: the first place.
         node: what a failure is blamed on.
+        turns: that of the places behind it only those of its residue class are summed; None for all.
     """
-    domain = Far(float(start), BITS)
+    domain = Far(float(start), BITS, turns)
     with precision(BITS, ORDER + 1) as library:
         try:
             weight = domain.fixed(library.arb(1))
@@ -49,9 +55,10 @@ def by_expansion(f: Traced, output: int | None, shift: Any, start: int, node: st
                 u = _walked(f, domain, output, node)
                 weight = domain.exp(domain.add(u, domain.fixed(-shift)))
             term = domain.mul(_walked(f, domain, 0, node), weight)
-            series = [_series(f, output, shift, start, node, whole) for whole in (True, False)]
-            mass = library.arb.pos_inf() if output is None else summed(domain, weight, series[1])
-            return Found(summed(domain, term, series[0]), mass)
+            series = [_series(f, output, shift, start, node, whole, turns) for whole in (True, False)]
+            n = 1 if turns is None else turns.n
+            mass = library.arb.pos_inf() if output is None else summed(domain, weight, series[1], n)
+            return Found(summed(domain, term, series[0], n), mass)
         except (CertificateError, NoOrder, Undecided):
             return None
 
@@ -64,25 +71,38 @@ def _walked(f: Traced, domain: Far, output: int, node: str) -> Expansion:
     return found
 
 
-def _series(f: Traced, output: int | None, shift: Any, start: int, node: str, with_f: bool) -> Any:
+def _series(f: Traced, output: int | None, shift: Any, start: int, node: str, with_f: bool, turns: Turns | None) -> Any:
     """The power series about `start` of f exp(u - shift), or without f."""
     order = 2 * len(BERNOULLI)
     cell = Cell(0.0, float(start), float(start))
+
+    def series(k: int) -> Any:
+        if turns is None:
+            return cell.series(f, k, BITS, order, False, node)
+        domain = BallSeries(order, BITS, closer=turns.in_series)
+        value = walked(f, domain, cell.line(BITS, order + 1, False), k, node)
+        with precision(BITS, order + 1):
+            value = domain.number(value)
+        if value.doubt:
+            raise CertificateError(node, "the terms may not be smooth there")
+        return value.array.item()
+
     found = flint().arb_series([1], prec=order + 1)
     if with_f:
-        found = found * cell.series(f, 0, BITS, order, False, node)
+        found = found * series(0)
     if output is not None:
-        found = found * (cell.series(f, output, BITS, order, False, node) - shift).exp()
+        found = found * (series(output) - shift).exp()
     return found
 
 
-def summed(domain: Far, g: Expansion, series: Any) -> Any:
-    """A ball of sum_{k >= domain.start} g(k); an infinity where it is one.
+def summed(domain: Far, g: Expansion, series: Any, n: int = 1) -> Any:
+    """A ball of the sum of g(k) over k = domain.start, domain.start + n, ...; an infinity where it is one.
 
     Args:
         domain: that of the expansion.
         g: the expansion.
         series: the power series of g about domain.start.
+        n: how far apart the places are.
 
     Raises:
         NoOrder, Undecided: where neither is proved.
@@ -107,15 +127,16 @@ def summed(domain: Far, g: Expansion, series: Any) -> Any:
         for one in leading[1:]:
             total = tail.add(total, one)
         found = compared(tail, tail.as_term(total))
-        if found.is_finite() or found.is_nan():
+        if found.is_finite() or found.is_nan() or n > 1:
             raise NoOrder
         return found
-    total = sum((_integral(tail, one) for one in domain.parts(g)), arb(0)) + series[0] / 2
+    total = sum((_integral(tail, one) for one in domain.parts(g)), arb(0)) / n + series[0] / 2
     factorial = 1
     for j, number in enumerate(BERNOULLI, 1):
         factorial *= (2 * j - 1) * 2 * j
-        total -= ball_of(number / (2 * j)) * series[2 * j - 1]  # g^(2j-1) / (2j)! = series / 2j
-    bound = _size(tail, domain.derivative(g, 2 * len(BERNOULLI))) * abs(ball_of(BERNOULLI[-1])) / factorial
+        total -= ball_of(number / (2 * j)) * series[2 * j - 1] * n ** (2 * j - 1)  # g^(2j-1) / (2j)! = series / 2j
+    last = 2 * len(BERNOULLI)
+    bound = _size(tail, domain.derivative(g, last)) * abs(ball_of(BERNOULLI[-1])) / factorial * n ** (last - 1)
     total += arb(0).union(bound).union(-bound)
     if not total.is_finite():
         raise NoOrder

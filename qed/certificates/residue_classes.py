@@ -15,14 +15,17 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from qed.certificates.euler_maclaurin import by_expansion
 from qed.certificates.found import Found
 from qed.certificates.integral_parts import BITS
 from qed.certificates.series_tails import compared
+from qed.certificates.turns import Turns
 from qed.domains.precision import flint
 from qed.domains.tail import Tail
 from qed.domains.tail_forms import Logarithm, NoOrder, Term
 from qed.errors import CertificateError
 from qed.graph.graph import Graph
+from qed.graph.trace import Traced
 
 TURNS = {"rem": (2, 3, 4, 6), "pow": (2,)}
 """The n that are tried where a program takes a remainder or a power."""
@@ -50,6 +53,30 @@ def by_classes(forms: Callable[[Tail, Any], tuple[Any, Any]], graph: Graph, star
             return _together([_of_class(forms, start // n, n, r) for r in range(start % n, start % n + n)])
         except (NoOrder, CertificateError):
             continue
+    return None
+
+
+def expanded_by_classes(f: Traced, output: int | None, shift: Any, start: int, node: str) -> Found | None:
+    """The sums from a place on, by Euler and Maclaurin's formula for each residue class; None where they are not known.
+
+    Args:
+        f: the function; its first output is the f of the sum.
+        output: which output the logarithm of the masses is; None for masses of 1.
+        shift: a number that is taken off it.
+        start: the first place.
+        node: what a failure is blamed on.
+    """
+    names = {equation.primitive for equation in f.graph.walk()}
+    for n in dict.fromkeys(n for name, turns in TURNS.items() if name in names for n in turns):
+        found: list[Found] = []
+        for first in range(start, start + n):
+            turns = Turns(n, first)
+            one = by_expansion(f, output, shift, first, node, turns)
+            if one is None or not turns.noted or not one.of_f.is_finite():
+                break
+            found.append(one)
+        if len(found) == n:
+            return _together(found)
     return None
 
 

@@ -15,7 +15,7 @@ from qed.certificates.euler_maclaurin import by_expansion
 from qed.certificates.found import BOTH, Found, Undefined, infinity
 from qed.certificates.integral_parts import BITS
 from qed.certificates.raabe import from_first
-from qed.certificates.residue_classes import by_classes
+from qed.certificates.residue_classes import by_classes, expanded_by_classes
 from qed.certificates.series_tails import compared, down, exponential, outgrows, unit, up
 from qed.certificates.waves import never, signs_of
 from qed.domains.counts import COUNTS, later
@@ -77,7 +77,8 @@ class SumTails:
         if self.expanded and start < AGAIN * self.expanded[-1]:
             return None
         self.expanded.append(start)
-        return by_expansion(self.f, None if self.family else self.output, self.shift, start, self.node)
+        given = (self.f, None if self.family else self.output, self.shift, start, self.node)
+        return by_expansion(*given) or expanded_by_classes(*given)
 
     def _closer(self, found: Found, start: int) -> Found:
         """The tail by residue classes, where the terms change their sign and that says more."""

@@ -16,7 +16,8 @@ Reference: de Bruijn, *Asymptotic Methods in Analysis*, Dover 1981, sections 1.5
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, final
@@ -31,13 +32,19 @@ from qed.domains.known import Known
 from qed.domains.one_number import SAME, OneNumber, Undecided
 from qed.domains.precision import flint, precision
 from qed.domains.tail_forms import Term, ball_of, fraction_of
+from qed.graph.dtypes import is_real
 from qed.graph.graph import Equation
+from qed.graph.walk import Context
 
 ORDER = 24
 """The highest coefficient."""
 MOST = 6
 """How many terms a value has at most."""
 ROOTS = {"sqrt": Fraction(1, 2), "rsqrt": Fraction(-1, 2), "square": Fraction(2)}
+COMPARED = {name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")}
+"""Which of two known numbers is larger."""
+Instead = Callable[[Context, Sequence[Any]], Known | None]
+"""What is known of an equation's output, by its inputs."""
 Key = tuple[Fraction, Fraction]
 """The powers of x and of log x."""
 
@@ -77,11 +84,23 @@ class Far(OneNumber):
     name = "far"
     forms = (Expansion,)
 
-    def __init__(self, start: float, bits: int = 128) -> None:
-        self.start, self.bits = start, bits
+    def __init__(self, start: float, bits: int = 128, instead: Instead | None = None) -> None:
+        self.start, self.bits, self.instead = start, bits, instead
         with precision(bits, ORDER + 1) as library:
             y = library.arb(0).union(1 / library.arb(start))
             self.y = Pair(*(library.arb_series([middle, 1], prec=ORDER + 1) for middle in (library.arb(0), y)))
+
+    def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
+        """The expansions of an equation's outputs, or what is known `instead`; a case that is known to be chosen."""
+        if self.instead is not None and (found := self.instead(context, inputs)) is not None:
+            return (found,)
+        if equation.primitive in SAME and isinstance(inputs[0], Known) and is_real(equation.outputs[0].dtype):
+            return (inputs[0],)
+        if equation.primitive == "select_n" and isinstance(inputs[0], Known) and not inputs[0].array.shape:
+            return (inputs[1 + int(inputs[0].array)],)
+        if equation.primitive in COMPARED and all(isinstance(x, Known) and not x.array.shape for x in inputs):
+            return (Known(np.asarray(COMPARED[equation.primitive](*(x.array for x in inputs)))),)
+        return super().apply(equation, inputs, context)
 
     def argument(self) -> Expansion:
         """x itself."""

@@ -7,10 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.scipy.special import gammaln
-from scipy import stats
+from scipy import special, stats
 
 import qed
+from qed.certificates.cells import walked
+from qed.certificates.turns import Turns
+from qed.domains.far import Far
+from qed.domains.precision import precision
 from qed.errors import CertificateError, QedError
+from qed.graph.trace import trace
 from qed.integration import measures as m
 from qed.integration.transport import quantile
 
@@ -294,3 +299,30 @@ def test_a_probability_is_told_between_0_and_1():
 def test_a_sum_that_takes_longer_than_its_budget_is_unknown_and_raises_nothing():
     answer = qed.expect(lambda k: jnp.where(k % 2 == 0, 0.1, -0.3) * k, m.Counting(0), budget=1e-3)
     assert answer.standing == "UNKNOWN" and "in time" in answer.missing[0].what
+
+
+BY_TURNS = {
+    "signs": (lambda k: jnp.where(k % 2 == 0, 1.0, -1.0) / k**2, m.Counting(1), -(math.pi**2) / 12),
+    "thirds": (lambda k: jnp.where(k % 3 == 1, 1 / k**2, 0.0), m.Counting(1), special.polygamma(1, 1 / 3) / 9),
+    "moved": (lambda k: jnp.where((k + 1) % 4 == 2, k**-3, 0.0), m.Counting(1), special.zeta(3, 0.25) / 64),
+    "a power": (
+        lambda k: (-1.0) ** (3 * k + 1) / (k * k + 1), m.Counting(0), -(1 + math.pi / math.sinh(math.pi)) / 2
+    ),
+    "slow": (lambda k: (-1.0) ** k * k**-1.125, m.Counting(1), -(1 - 2**-0.125) * special.zeta(1.125)),
+    "a law": (lambda k: (-1.0) ** k, m.reweight(m.Counting(1), lambda k: -3 * jnp.log(k)), -0.75),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "a power")) for n in BY_TURNS])
+def test_sums_that_go_by_turns_have_their_digits(name):
+    f, law, truth = BY_TURNS[name]
+    answer = qed.expect(f, law)
+    assert answer.proved and answer.check()
+    assert answer.lower - 1e-14 <= truth <= answer.upper + 1e-14 and answer.upper - answer.lower < 1e-11
+
+
+def test_a_remainder_that_is_no_number_in_a_class_is_not_taken_for_one():
+    domain = Far(24.0, instead=Turns(2, 24))
+    for f in (lambda k: jnp.fmod(-k, 2.0), lambda k: k % 3, lambda k: (k / 2) % 2, lambda k: (-2.0) ** k):
+        with precision(128, 25), pytest.raises(CertificateError):
+            walked(trace(f, np.float32(1.0)), domain, domain.argument(), 0, "f")
