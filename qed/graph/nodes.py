@@ -79,7 +79,19 @@ def reachable(nodes: Sequence[Node], given: Sequence[Node] = ()) -> list[Node]:
 
 
 def needs(node: Node, wanted: Callable[[Node], bool], most: int | None = None) -> bool:
-    """Whether a node, or one that it needs, is wanted, or there are more than so many of them; stops at the first."""
+    """Whether a node, or one that it needs, is wanted, or there are more than so many of them; stops at the first.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.build import Builder
+        >>> from qed.graph.trace import trace
+        >>> builder, graph = Builder(), trace(lambda x: jnp.exp(x) * x, 1.0).graph
+        >>> (out,) = builder.inline(graph, builder.inputs(graph))
+        >>> [needs(out, lambda each: each.operation == name) for name in ("exp", "log")]
+        [True, False]
+        >>> needs(out, lambda each: False, 3), needs(out, lambda each: False, 2)
+        (False, True)
+    """
     seen, stack = {node.number}, [node]
     while stack:
         each = stack.pop()
