@@ -200,11 +200,12 @@ def _checked_parameters(at: Any, name: str) -> Any:
             )
         elif plain and (isinstance(leaf, bool | int) or (is_array(leaf) and _kind(leaf) in "biu")):
             kind = getattr(leaf, "dtype", type(leaf).__name__)
+            cast = f"{where}.astype(float)" if hasattr(leaf, "astype") else f"float({where})"
             raise QedError(
                 "QED003",
                 f"{where} is of dtype {kind}",
                 "a loss has a derivative only in floating-point parameters",
-                f"use {where}.astype(float), or pass it as data in args",
+                f"use {cast}, or pass it as data in args",
             )
     if floats == 0:
         has_any = any(is_float(leaf) for _, leaf in leaves)

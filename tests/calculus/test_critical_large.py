@@ -132,3 +132,8 @@ def test_the_bounds_hold_on_known_spectra(spectrum, law_examples):
         assert low <= ritz[0] and high >= ritz[-1]
         failures += low - room > values.min() or high + room < values.max()
     assert failures <= 1
+
+
+def test_products_that_are_all_zero_are_said_so():
+    answer = qed.critical_point(lambda w: jax.nn.relu(w) ** 3, 0.0)
+    assert answer.missing[0].what == "the Hessian takes each vector that was tried to 0"

@@ -1,6 +1,7 @@
 """qed.check_gradient: every verdict, at the right line, in float32 and float64."""
 
 import inspect
+import re
 
 import jax
 import jax.numpy as jnp
@@ -484,6 +485,12 @@ def test_errors_are_coded():
         with pytest.raises(qed.QedError) as caught:
             qed.check_gradient(function, x)
         assert caught.value.code == code
+
+
+@pytest.mark.parametrize(("at", "cure"), [(3, "float(x)"), (True, "float(x)"), (np.arange(2), "x.astype(float)")])
+def test_whole_numbers_are_told_what_can_be_written_for_them(at, cure):
+    with pytest.raises(qed.QedError, match=re.escape(f"use {cure}, or pass it as data")):
+        qed.check_gradient(lambda x: jnp.sum(x), at)
 
 
 def test_a_wrong_rule_made_with_equinox():

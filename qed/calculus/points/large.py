@@ -35,6 +35,8 @@ STEPS, FEWEST, BYTES = 150, 20, 2**30
 """How many products at most, how many at least, and how many bytes their vectors may take."""
 SAFETY = 10.0
 """By how much the error of a product that was measured on a few vectors is multiplied."""
+SMALLEST = float(np.finfo(np.float64).tiny)
+"""Below which size a number is 0 up to the range of float64."""
 BALLS = 200_000
 """How many numbers an equation may hold for a direction to be proved negative in balls."""
 
@@ -139,6 +141,8 @@ def judged(case: Case, common: dict[str, Any], undecided: Any) -> Answer[Critica
         settle = f"more than {found.products} Hessian products"
         if abs(found.lowest) <= found.resolution:
             what = f"{what}, zero up to rounding ({found.resolution:.1g})"
+            if max(abs(found.lower), found.resolution) < SMALLEST:
+                what = "the Hessian takes each vector that was tried to 0"
             settle = "a motion of the parameters that the function does not see; none that is known is one"
         missing = Missing(what, settle)
         return undecided(missing, **common)
