@@ -151,8 +151,9 @@ def ray(
             if seen.f - values[-1] > bound:
                 return None
             rough = max(rough, bound)
+        slope_there = float(seen.g @ direction)  # no number where a factor overflows beside one that is 0
+        slopes.append(0.0 if np.isnan(slope_there) and seen.f == values[-1] else slope_there)
         values.append(min(seen.f, values[-1]))
-        slopes.append(float(seen.g @ direction))
         distances.append(t)
         t *= 2
     falls = tuple(float(a - b) for a, b in pairwise(values))

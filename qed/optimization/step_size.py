@@ -321,7 +321,8 @@ def _slower(
 
 def _sentence(rule: StepRule | LocalRule, value: StepSize) -> str:
     if not math.isfinite(value.upper):
-        return f"at the point no curvature is positive (the largest is {value.highest:.4g}): no step is too large there"
+        largest = f"the largest is {value.highest:.4g}"
+        return f"at the point no curvature is positive ({largest}): curvature sets no step a limit there"
     what = "steps" if not value.scaled else "multiples of its updates"
     if isinstance(rule, LocalRule):
         given = "" if rule.rate is None else f"; the rate given is {rule.rate:.4g}"

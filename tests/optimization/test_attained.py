@@ -39,6 +39,7 @@ def test_a_verdict_names_the_minimum_that_it_saw():
         lambda x: 1 / (3 + x**2),
         lambda x: jnp.exp(-0.02 * x) - 0.1 * jnp.exp(-((x - 5) ** 2)),  # a local minimum above the infimum
         lambda x: jnp.logaddexp(0.0, -3 * x),
+        lambda x: 2 * jnp.exp(-jnp.exp(x)),
     ],
 )
 def test_an_infimum_that_nothing_attains_stays_one(fun):
