@@ -27,6 +27,8 @@ FEW = 2
 """Along how many axes, and in how many random directions, a jump is looked for where Hessians are dear."""
 ARRAYS, LAYERS = 100, 4
 """Of how many arrays at most those that are read last are moved alone, and how many of these at most."""
+IDLE = 1e-6
+"""Which part of the largest curvature is none, where it is asked along what a point may be shortened."""
 BENT = 200
 """Of how many parameters at most curvatures are asked in float64, a product each."""
 HALVINGS, FEWEST = 60, 8
@@ -173,14 +175,32 @@ def falls_in_float64(case: Judged, directions: list[Array]) -> Answer[Verdict] |
     here = wide.at(case.here.x)
     if not here.finite or not np.any(here.g):
         return None
-    there = replace(case, objective=wide, here=here)
     bends = curvatures(wide, here, case.bounds) if len(here.x) <= BENT else None
+    if bends is not None and case.bounds.open and (short := _without_idle_parts(wide, here, bends)) is not here:
+        here, bends = short, curvatures(wide, short, case.bounds)
+    there = replace(case, objective=wide, here=here)
     found = fall_for_ever(there, here, [*directions, *ways(there, bends)])
     if found is None:
         return None
     text = f"{found.headline} That is seen in float64; in {case.objective.function.dtype} the point looks flat."
     assert found.value is not None
     return case.says(found.value.kind, text, direction=found.value.direction)
+
+
+def _without_idle_parts(wide: Wide, here: Seen, bends: tuple[Array, Array]) -> Seen:
+    """The point without its part along what does not bend, where f and its slope are as they were there, else itself.
+
+    What roundings have added to the scores of all classes alike may be thousands of times the rest, and rays whose
+    first distance is that of the point's length then overstep all in which f still falls.
+    """
+    values, vectors = bends
+    bent = vectors[:, np.abs(values) > IDLE * np.abs(values).max(initial=0.0)]
+    there = wide.at(bent @ (bent.T @ here.x))
+    if not there.finite or not np.linalg.norm(there.x) < 0.5 * np.linalg.norm(here.x):
+        return here
+    same = abs(there.f - here.f) <= 1e-2 * abs(here.f)
+    same = same and np.linalg.norm(there.g - here.g) <= 1e-2 * np.linalg.norm(here.g)
+    return there if same else here
 
 
 def lower_in_float64(case: Judged) -> Answer[Verdict] | None:

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import qed
@@ -99,3 +100,13 @@ def test_a_gradient_passed_through_coarse_steps_is_wrong():
     with jax.enable_x64(True):
         answer = qed.minimize(lambda x: jnp.sum((steps(x) - jnp.array([0.37, -1.03])) ** 2), jnp.array([2.0, 1.5]))
     assert answer.reason == "gradient_wrong"
+
+
+@pytest.mark.slow
+def test_what_is_added_to_all_scores_alike_hides_no_fall():
+    """Rounding adds thousands to all classes' weights; without them the ray is seen, in float64."""
+    rng = np.random.default_rng(1)
+    rows, truth = rng.standard_normal((30, 3)).astype(np.float32), rng.standard_normal((3, 3))
+    labels = np.argmax(rows @ truth, 1)
+    answer = qed.minimize(lambda w: -jnp.mean(jax.nn.log_softmax(rows @ w)[jnp.arange(30), labels]), jnp.zeros((3, 3)))
+    assert str(answer.reason) == "infimum_not_attained"
