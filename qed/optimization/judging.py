@@ -35,6 +35,7 @@ from qed.optimization.endless import endless
 from qed.optimization.everywhere import everywhere
 from qed.optimization.gain import near_by
 from qed.optimization.higher import by_higher, overall
+from qed.optimization.in_float64 import falls_in_float64, lower_in_float64
 from qed.optimization.many import among_many
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.own_rules import noted
@@ -49,9 +50,7 @@ from qed.optimization.point import (
     fall_for_ever,
     fallen,
     falls,
-    falls_in_float64,
     jumped,
-    lower_in_float64,
     runs_off,
     singular,
     turned,

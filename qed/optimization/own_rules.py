@@ -16,7 +16,8 @@ from qed.answer import Answer
 from qed.calculus.gradient.check import check_gradient
 from qed.calculus.gradient.sites import find_sites
 from qed.errors import QedError
-from qed.optimization.point import Judged, as_tree, explained
+from qed.optimization.in_float64 import explained
+from qed.optimization.point import Judged, as_tree
 from qed.optimization.probing import slope
 from qed.optimization.solution import Ending, Verdict
 

@@ -13,8 +13,8 @@ from qed.calculus.shares import shares
 from qed.findings import Finding, Level
 from qed.graph.splice import splice
 from qed.optimization.bounds import Bounds
-from qed.optimization.objective import Objective, Seen, Wide
-from qed.optimization.probing import Slope, ray, slope
+from qed.optimization.objective import Objective, Seen
+from qed.optimization.probing import ray
 from qed.optimization.roundings import rounding, surely_lower
 from qed.optimization.running import Ended, curvatures, lower_along
 from qed.optimization.solution import FOUND, Ending, Verdict
@@ -27,10 +27,6 @@ FEW = 2
 """Along how many axes, and in how many random directions, a jump is looked for where Hessians are dear."""
 ARRAYS, LAYERS = 100, 4
 """Of how many arrays at most those that are read last are moved alone, and how many of these at most."""
-IDLE = 1e-6
-"""Which part of the largest curvature is none, where it is asked along what a point may be shortened."""
-BENT = 200
-"""Of how many parameters at most curvatures are asked in float64, a product each."""
 HALVINGS, FEWEST = 60, 8
 """How often an interval with a jump is halved; after fewer, its ends are too near to tell a jump from a slope."""
 
@@ -165,80 +161,6 @@ def fallen(case: Judged) -> Answer[Verdict]:
         return case.says(Ending.UNBOUNDED_BELOW, text)
     text = f"Undecided: the value reached {case.here.f:.6g} and no ray was found along which it falls for ever."
     return case.unknown(Ending.UNDECIDED, text, "a bound on the parameters")
-
-
-def falls_in_float64(case: Judged, directions: list[Array]) -> Answer[Verdict] | None:
-    """The answer that f falls for ever, in float64, along a ray along which its own dtype does not tell it."""
-    wide = Wide.of(case.objective)
-    if wide is None:
-        return None
-    here = wide.at(case.here.x)
-    if not here.finite or not np.any(here.g):
-        return None
-    bends = curvatures(wide, here, case.bounds) if len(here.x) <= BENT else None
-    if bends is not None and case.bounds.open and (short := _without_idle_parts(wide, here, bends)) is not here:
-        here, bends = short, curvatures(wide, short, case.bounds)
-    there = replace(case, objective=wide, here=here)
-    found = fall_for_ever(there, here, [*directions, *ways(there, bends)])
-    if found is None:
-        return None
-    text = f"{found.headline} That is seen in float64; in {case.objective.function.dtype} the point looks flat."
-    assert found.value is not None
-    return case.says(found.value.kind, text, direction=found.value.direction)
-
-
-def _without_idle_parts(wide: Wide, here: Seen, bends: tuple[Array, Array]) -> Seen:
-    """The point without its part along what does not bend, where f and its slope are as they were there, else itself.
-
-    What roundings have added to the scores of all classes alike may be thousands of times the rest, and rays whose
-    first distance is that of the point's length then overstep all in which f still falls.
-    """
-    values, vectors = bends
-    bent = vectors[:, np.abs(values) > IDLE * np.abs(values).max(initial=0.0)]
-    there = wide.at(bent @ (bent.T @ here.x))
-    if not there.finite or not np.linalg.norm(there.x) < 0.5 * np.linalg.norm(here.x):
-        return here
-    same = abs(there.f - here.f) <= 1e-2 * abs(here.f)
-    same = same and np.linalg.norm(there.g - here.g) <= 1e-2 * np.linalg.norm(here.g)
-    return there if same else here
-
-
-def lower_in_float64(case: Judged) -> Answer[Verdict] | None:
-    """The answer that f is lower in float64 far down its slope there, at each of some distances; None where not."""
-    wide = Wide.of(case.objective)
-    try:
-        here = None if wide is None else wide.at(case.here.x)
-    except TypeError:  # of a program whose numbers are of several dtypes
-        return None
-    if wide is None or here is None or not here.finite or not np.any(here.g):
-        return None
-    size, unit = max(1.0, float(np.linalg.norm(here.x))), -here.g / float(np.linalg.norm(here.g))
-    values = [here.f]
-    for share in (0.125, 0.25, 0.5):
-        there = wide.at(case.bounds.project(here.x + share * size * unit))
-        if not there.finite or there.f > values[-1] - 2 * wide.noise(max(abs(here.f), abs(there.f))):
-            return None
-        values.append(there.f)
-    text = (
-        f"Not a minimum: in float64 f falls down its slope, by {values[0] - values[-1]:.2g} over {0.5 * size:.3g}; "
-        f"in {case.objective.function.dtype} the point looks flat."
-    )
-    return case.says(Ending.NOT_STATIONARY, text, direction=as_tree(case, unit))
-
-
-def explained(case: Judged, found: Slope, unit: Array) -> bool:
-    """Whether that values and gradient disagree lies in the dtype: a slope underflows, or in float64 they agree."""
-    if max(abs(found.observed), abs(found.promised)) <= case.objective.underflow:
-        return True
-    wide = Wide.of(case.objective)
-    if wide is None:
-        return False
-    here = wide.at(case.here.x)
-    # a sum may cancel: below the roundings of ordinary numbers, those of float64 are counted too
-    small = abs(found.observed - found.promised) <= case.objective.eps
-    noise = wide.noise(max(abs(here.f), 1.0 if small else 0.0))
-    again = slope(wide, here, unit, noise) if here.finite else None
-    return again is not None and not replace(again, promised=found.promised).disagrees
 
 
 def runs_off(case: Judged, move: Array) -> bool:

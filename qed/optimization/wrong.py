@@ -10,9 +10,10 @@ import numpy as np
 from qed.answer import Answer
 from qed.calculus.gradient.check import check_gradient
 from qed.optimization.edges import at_a_kink, is_step
+from qed.optimization.in_float64 import explained
 from qed.optimization.objective import SCATTER
 from qed.optimization.own_rules import culprit
-from qed.optimization.point import Judged, as_tree, explained, units
+from qed.optimization.point import Judged, as_tree, units
 from qed.optimization.probing import slope
 from qed.optimization.solution import Ending, Verdict
 
