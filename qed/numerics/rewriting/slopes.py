@@ -8,7 +8,8 @@ JAX differentiates u / v as du / v - u dv v^-2. Where v is a length of 1e25 in f
 is lost that is as large as the other; where v is 1e-25 it is infinite. The quotients are of the size of what is
 differentiated: u / v is its value, and du / v the other term. They round no more than the square and two products do.
 
-The rule is for derivatives of what was rewritten: what is left as it was written has JAX's own derivative.
+The rule is for derivatives of what was rewritten: what is left as it was written has JAX's own derivative. So has what
+is divided by a polynomial of the inputs, whose square leaves the range where its terms are about to.
 
 Reference: Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, section 27.8.
 """
@@ -50,6 +51,8 @@ class Slopes(Table):
             if found is None or any(each.shape not in (node.shape, ()) for each in found):
                 continue
             a, b, v = found
+            if _is_polynomial(v):
+                continue
             parts = [self.difference.emit(stable.DIV, part, v) for part in (a, b)]
             return self.difference.emit(stable.MUL, *parts), (SLOPE,), None
         return None
@@ -71,6 +74,14 @@ def _pulled(product: Node, b: Node) -> tuple[Node, Node, Node] | None:
         if _is_inverse_square(power):
             return a, b, power.children[0]
     return None
+
+
+def _is_polynomial(node: Node, depth: int = 4) -> bool:
+    """Whether a node is a polynomial of inputs that the program itself computes, in few sums and products."""
+    if node.operation in ("input", "constant"):
+        return True
+    sums = node.operation in ("add", "sub", "mul", "integer_pow", "neg", "square") and node.equation is not None
+    return sums and depth > 0 and all(_is_polynomial(child, depth - 1) for child in node.children)
 
 
 def _is_inverse_square(node: Node) -> bool:
