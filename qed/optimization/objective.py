@@ -270,10 +270,10 @@ class Objective:
 
     @cached_property
     def small_squares(self) -> SumOfSquares | None:
-        """The sum of squares that the function is, where its Hessian is cheap too."""
+        """The sum of squares that the function is, where its Hessian is cheap too and it has no corners."""
         hessian = self.curvature.hessian
         dense = self.curvature.kind == "dense" and hessian is not None and hessian.symmetric
-        if not dense or self.squares is not None or self.function.size > FEW:
+        if not dense or self.squares is not None or self.function.size > FEW or self.cornered:
             return None
         return sum_of_squares(self.function)
 

@@ -96,7 +96,9 @@ def exact_step(matrix: Matrix, gradient: Array, radius: float, eps: float = 2.0*
         work += 1
         short = _without_slope(matrix, g, ROUNDED * eps * norm, radius)
         if short is not None:
-            return _made(matrix, g, short, 0.0, bool(np.linalg.norm(short) < radius), definite, work)
+            found = _made(matrix, g, short, 0.0, bool(np.linalg.norm(short) < radius), definite, work)
+            whole = None if p is None or np.linalg.norm(p) > radius else _made(matrix, g, p, 0.0, True, definite, work)
+            return found if whole is None or not whole.predicted > (1 + FLAT) * found.predicted else whole
     if p is not None and np.linalg.norm(p) <= radius * (1 + EASY):
         return _made(matrix, g, p, 0.0, bool(np.linalg.norm(p) < radius), True, work)
     for _ in range(ROUNDS):
