@@ -172,7 +172,7 @@ def counted() -> Iterator[dict[str, int]]:
 
         return one
 
-    names = {"vectorised": ("expectation", "normalizer", "laws", "divergence"),
+    names = {"vectorised": ("expectation", "normalizer", "laws", "comparison"),
              "rowwise": ("many.hidden", "many.modes", "many.sampling")}  # fmt: skip
     with contextlib.ExitStack() as stack:
         for name, modules in names.items():

@@ -147,7 +147,7 @@ def test_what_is_sure_is_told_by_its_bound():
     assert never.value == 0 and never.headline == "The probability is at most 1e-09."
     impossible = qed.probability(lambda x: x > 2, m.Uniform(0.0, 1.0))
     assert impossible.proved and impossible.check() and impossible.lower == impossible.upper == 0
-    assert always.value == 1 and always.headline == f"The probability is at least {always.lower!r}."
+    assert always.value == 1 and always.lower == always.upper == 1 and always.headline == "The probability is 1."
 
 
 def test_a_law_that_is_cut_is_no_probability_and_keeps_to_its_support():

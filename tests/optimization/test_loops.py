@@ -74,5 +74,5 @@ def test_a_gradient_that_is_mostly_rounding_is_told_beside_that_of_float64():
 
         return jnp.mean((jax.lax.scan(step, jnp.zeros(2), series)[1][:-1] - series[1:]) ** 2)
 
-    answer = qed.minimize(fit, {"A": 2.5 * a, "B": b, "c": c})
+    answer = qed.minimize(fit, {"A": 2.5 * a, "B": b, "c": c}, method="newton")
     assert answer.reason == "noise_floor" and "in float32" in answer.headline and "in float64" in answer.headline

@@ -17,8 +17,8 @@ from qed.optimization.second_order import SecondOrder, second_order
 
 
 def waves(x):
-    """A bowl under waves whose Hessian says little about the way down."""
-    return (jnp.sin(20 * x[0]) * jnp.sin(20 * x[1])) ** 2 + 0.05 * jnp.sum(x**2)
+    """A bowl under waves whose Hessian says little about the way down, not written as a sum of squares."""
+    return (1 - jnp.cos(40 * x[0])) * (1 - jnp.cos(40 * x[1])) / 4 + 0.05 * jnp.sum(x**2)
 
 
 def test_a_function_under_waves_is_solved_by_another_method_than_the_first():
@@ -75,7 +75,7 @@ def test_from_a_plateau_of_which_no_test_tells_what_it_is_another_method_goes():
         data = bump(jnp.array([1.55, 4.09, 451.5]))
 
         def misfit(b):
-            return jnp.sum((bump(b) - data) ** 2)
+            return jnp.sum((bump(b) - data) ** 2) - 1e-30  # not read as a sum of squares
 
         start = jnp.array([1.0, 10.0, 500.0])
         answer = qed.minimize(misfit, start)
@@ -85,7 +85,7 @@ def test_from_a_plateau_of_which_no_test_tells_what_it_is_another_method_goes():
         objective = Objective(read(misfit, start))
         box, begun = bounds_of(None, objective.start), objective.at(objective.start)
         first = run(objective, begun, box, "newton", 1e-8, 1000)
-        lower, _ = elsewhere(objective, begun, first, box, 1e-8)
+        lower, _ = next(elsewhere(objective, begun, first, box, 1e-8))
         assert first.how == "stationary" and lower.here.f < 1e-12 < first.here.f
 
 
