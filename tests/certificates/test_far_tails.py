@@ -3,8 +3,10 @@
 from fractions import Fraction
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
+import qed
 from qed.certificates.far_tails import expanded_tail
 from qed.domains.precision import flint, precision
 from qed.domains.tail_forms import NoOrder, Term
@@ -78,3 +80,9 @@ def test_a_density_that_falls_like_an_exponential_is_a_term():
 def test_what_has_no_expansion_is_not_known(fun):
     with precision(128), pytest.raises(NoOrder):
         tail(fun, None, 1)
+
+
+def test_data_of_which_a_part_is_picked_is_known_in_expansions():
+    w = np.array([2.0, 1.0])
+    answer = qed.expect(lambda x, w: (w[0] * x + w[1]) ** 2, qed.measures.Cauchy(), w)
+    assert answer.proved and answer.check() and answer.value == np.inf
