@@ -109,9 +109,14 @@ class Cell:
                 x = x + between(*map(float, offsets))
             return SeriesOfBalls(objects([library.arb_series([x, 1])], ()))
 
-    def series(self, traced: Traced, output: int, bits: int, order: int, whole: bool, node: str) -> Any:
-        """The series of an output about the middle, or with balls over the whole cell; CertificateError at a kink."""
-        domain = BallSeries(order, bits)
+    def series(
+        self, traced: Traced, output: int, bits: int, order: int, whole: bool, node: str, closer: Any = None
+    ) -> Any:
+        """The series of an output about the middle, or with balls over the whole cell; CertificateError at a kink.
+
+        `closer` puts what is known more closely in the place of an equation's series (`BallSeries`).
+        """
+        domain = BallSeries(order, bits, closer=closer)
         value = walked(traced, domain, self.line(bits, order + 1, whole), output, node)
         with precision(bits, order + 1):
             value = domain.number(value)

@@ -20,9 +20,7 @@ from qed.certificates.cells import BITS, Cell, walked
 from qed.certificates.found import Found
 from qed.certificates.series_tails import compared
 from qed.certificates.turns import Turns
-from qed.domains.ball_series import BallSeries
 from qed.domains.far import ORDER, Expansion, Far
-from qed.domains.known import Known
 from qed.domains.one_number import Undecided
 from qed.domains.precision import flint, precision
 from qed.domains.tail import Tail
@@ -65,10 +63,7 @@ def by_expansion(
 
 def _walked(f: Traced, domain: Far, output: int, node: str) -> Expansion:
     """An output as an expansion."""
-    found = walked(f, domain, domain.argument(), output, node)
-    if isinstance(found, Known):
-        found = domain.read(found)
-    return found
+    return domain.read(walked(f, domain, domain.argument(), output, node))
 
 
 def _series(f: Traced, output: int | None, shift: Any, start: int, node: str, with_f: bool, turns: Turns | None) -> Any:
@@ -76,16 +71,10 @@ def _series(f: Traced, output: int | None, shift: Any, start: int, node: str, wi
     order = 2 * len(BERNOULLI)
     cell = Cell(0.0, float(start), float(start))
 
+    closer = None if turns is None else turns.in_series
+
     def series(k: int) -> Any:
-        if turns is None:
-            return cell.series(f, k, BITS, order, False, node)
-        domain = BallSeries(order, BITS, closer=turns.in_series)
-        value = walked(f, domain, cell.line(BITS, order + 1, False), k, node)
-        with precision(BITS, order + 1):
-            value = domain.number(value)
-        if value.doubt:
-            raise CertificateError(node, "the terms may not be smooth there")
-        return value.array.item()
+        return cell.series(f, k, BITS, order, False, node, closer)
 
     found = flint().arb_series([1], prec=order + 1)
     if with_f:

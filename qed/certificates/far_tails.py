@@ -19,7 +19,6 @@ from typing import Any
 from qed.certificates.cells import BITS, walked
 from qed.certificates.found import Found
 from qed.domains.far import ORDER, Expansion, Far
-from qed.domains.known import Known
 from qed.domains.one_number import Undecided
 from qed.domains.precision import flint, precision
 from qed.domains.tail import Tail
@@ -67,9 +66,9 @@ def expanded_tail(
     with precision(domain.bits, ORDER + 1):
         try:
             x, dx = _variable(domain, s, side)
-            value = domain.fixed(flint().arb(1)) if f is None else _read(domain, walked(f, domain, x, 0, node))
+            value = domain.fixed(flint().arb(1)) if f is None else domain.read(walked(f, domain, x, 0, node))
             try:
-                weight = _read(domain, walked(u[0], domain, x, u[1], node))
+                weight = domain.read(walked(u[0], domain, x, u[1], node))
                 weight = domain.mul(domain.exp(domain.add(weight, domain.fixed(-shift))), dx)
             except (CertificateError, Undecided, NoOrder):
                 mass = weighted()
@@ -89,10 +88,6 @@ def _variable(domain: Far, s: float | None, side: int) -> tuple[Expansion, Expan
         return domain.scaled(y, Fraction(side)), domain.fixed(arb(1))
     x = domain.scaled(domain.power(y, Fraction(-1)), Fraction(side))
     return domain.add(domain.fixed(arb(s)), x) if s else x, domain.power(y, Fraction(-2))
-
-
-def _read(domain: Far, found: Any) -> Expansion:
-    return domain.read(found) if isinstance(found, Known) else found
 
 
 def _integral(domain: Far, tail: Tail, g: Expansion) -> Any:

@@ -31,7 +31,7 @@ from qed.domains.ball_series import BallSeries
 from qed.domains.known import Known
 from qed.domains.one_number import SAME, OneNumber, Undecided
 from qed.domains.precision import flint, precision
-from qed.domains.tail_forms import Term, ball_of, fraction_of
+from qed.domains.tail_forms import MOVES, Term, ball_of, fraction_of
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Equation
 from qed.graph.walk import Context
@@ -94,8 +94,9 @@ class Far(OneNumber):
         """The expansions of an equation's outputs, or what is known `instead`; a case that is known to be chosen."""
         if self.instead is not None and (found := self.instead(context, inputs)) is not None:
             return (found,)
-        if _moved(equation, inputs):
-            return (Known(inputs[0].array.reshape(equation.outputs[0].shape)),)
+        passed_on = equation.primitive in SAME - MOVES and isinstance(inputs[0], Known)
+        if passed_on and is_real(equation.outputs[0].dtype):
+            return (inputs[0],)
         if equation.primitive == "select_n" and isinstance(inputs[0], Known) and not inputs[0].array.shape:
             return (inputs[1 + int(inputs[0].array)],)
         if equation.primitive in COMPARED and all(isinstance(x, Known) and not x.array.shape for x in inputs):
@@ -355,11 +356,3 @@ def _exact(x: Expansion) -> Fraction | None:
     if x.twice or any(key != (0, 0) for key in x.terms):
         return None
     return _constant(x.terms[Fraction(0), Fraction(0)]) if x.terms else Fraction(0)
-
-
-def _moved(equation: Equation, inputs: Sequence[Any]) -> bool:
-    """Whether known numbers are passed on, each as it is."""
-    if equation.primitive not in SAME or not isinstance(inputs[0], Known):
-        return False
-    output = equation.outputs[0]
-    return is_real(output.dtype) and inputs[0].array.size == int(np.prod(output.shape, dtype=np.int64))
