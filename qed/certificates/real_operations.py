@@ -20,11 +20,13 @@ Meaning = Callable[[Functions, Sequence[Poly], Mapping[str, Any], Sequence[tuple
 
 def _difference(name: str, sign: int = 1) -> Meaning:
     def meaning(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Any) -> Poly:
-        x, y, d = ps
+        x, y, d, *known = ps
         f.agree(d, plus(x, y, -1), "the difference of the arguments")
         first, second = f.elementary(name, x), f.elementary(name, y)
         if first is None or second is None:
             fail(f"nothing is known of {name}")
+        for value, form in zip(known, (first, second), strict=False):
+            f.agree(value, form, f"a value of {name}")
         return plus(first, second, -1)
 
     return meaning
@@ -148,6 +150,24 @@ def _softmax(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes
     return f.divided(above, below)
 
 
+def _sigmoid_split(f: Functions, *ps: Poly) -> Poly:
+    first, second = (f.exp(plus(u, more)) for u, more in (ps[:2], ps[2:]))
+    return f.divided(first, plus(first, second))
+
+
+def _log_sum_of_powers(
+    f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
+) -> Poly:
+    k = number(Fraction(params["k"]))
+    one, power = (f.log(_along(f, f.exp(p), params["axes"], shapes[0])) for p in (ps[0], f.forms.times(k, ps[0])))
+    return plus(power, f.forms.times(k, one), -1)
+
+
+def _planck(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Any) -> Poly:
+    above = f.forms.integer_power(ps[0], int(params["k"]))
+    return f.divided(above, plus(f.exp(ps[0]), number(1), -1))
+
+
 def _scaled(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
     """s / c or s c, c a number or one for each sum."""
     s, c = ps
@@ -220,8 +240,8 @@ def _log_erfc_between(f: Functions, x: Poly, y: Poly, d: Poly) -> Poly:
     return f.log(plus(f.odd("erf", y), f.odd("erf", x), -1))
 
 
-def _inverse_mills(f: Functions, z: Poly, e: Poly) -> Poly:
-    f.agree(e, f.forms.times(number(-1), f.forms.times(z, z)), "the exponent, minus the square")
+def _inverse_mills(f: Functions, z: Poly, e: Poly, rest: Poly | None = None) -> Poly:
+    f.agree(e, plus(rest or {}, f.forms.times(z, z), -1), "the exponent, a rest minus the square")
     return f.divided(f.exp(e), plus(number(1), f.odd("erf", z), -1))
 
 
@@ -358,7 +378,12 @@ MEANINGS: dict[str, Meaning] = {
     "log_ratio_times": _simple(lambda f, a, b, d: f.forms.times(a, _log_ratio(f, a, b, d))),
     "log_difference_over": _simple(lambda f, a, b, d: f.divided(_log_ratio(f, a, b, d), d)),
     "relative_entropy": _simple(_relative_entropy),
+    "sigmoid_split": _simple(_sigmoid_split),
+    "log_sum_of_powers": _log_sum_of_powers,
+    "planck": _planck,
+    "over_length": _simple(lambda f, a, b: f.divided(a, b)),
     "inverse_mills": _simple(_inverse_mills),
+    "inverse_mills_beside": _simple(_inverse_mills),
     "root_of_squares": _simple(_root),
     "norm": _norm,
     "cosine": _cosine,

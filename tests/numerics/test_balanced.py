@@ -39,6 +39,15 @@ def log_of_one_of_two(x):
     return jnp.log(jnp.exp(-2 * x) / (jnp.exp(-2 * x) + 1))
 
 
+def beside_the_first(z):
+    return jnp.log(jnp.sum(jnp.exp(z - z[0])))
+
+
+def masked_likelihood(x):
+    z = jnp.where(jnp.array([True, False, True]), x, -jnp.inf)
+    return -2 * jnp.log(jnp.exp(z[2]) / jnp.sum(jnp.exp(z)))
+
+
 def odd_root(x):
     return jnp.where(x > 0, jnp.sqrt(x), -jnp.sqrt(-x))
 
@@ -55,6 +64,10 @@ def odd_root(x):
         (over_some, [1.0, 2.0, 100.0]),
         (over_some, [-120.0, -121.0, 0.0]),
         (share_of_one_and_others, [[95.0, 94.0], [1.0, -2.0]]),
+        (share_of_one_and_others, [[40.0, -90.0, 2.0], [1.5, -2.0, 3.0]]),
+        (beside_the_first, [20.0, 0.0, 1.0]),
+        (beside_the_first, [-3.0, 0.0, 1.0]),
+        (masked_likelihood, [0.0, 80.0, 30.0]),
         (log_of_one_of_two, -15.0),
         (log_of_one_of_two, 60.0),
         (odd_root, 9.0),

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import laws, stable
 from qed.numerics.rewriting.forms import Form, Term, linear, together
-from qed.numerics.rewriting.kernels import SOFTMAX
+from qed.numerics.rewriting.kernels import SOFTMAX, softmax
 from qed.numerics.rewriting.made_of_numbers import number_of
 from qed.numerics.rewriting.scales import source_of, spread_along
 from qed.numerics.rewriting.signs import MOVES, Sign, floating
@@ -44,7 +44,19 @@ def beside_mean(w: Any, p: Any, axes: tuple[int, ...]) -> Any:
     return beside - jnp.sum(p * beside, axis=axes, keepdims=True)
 
 
+def beside_mean_and_zero(w: Any, u: Any, axes: tuple[int, ...]) -> Any:
+    """w - sum(p w) along axes, p = exp(u)/(1 + sum(exp(u))): the mean has one share more, of a w that is 0."""
+    k = len(axes)
+    first = tuple(range(k))
+    rows = [jnp.moveaxis(each, axes, first) for each in (w, u)]
+    flat = [each.reshape(-1, *each.shape[k:]) for each in rows]
+    more = [jnp.concatenate([each, jnp.zeros_like(each[:1])]) for each in flat]
+    found = beside_mean(more[0], softmax(more[1], (0,)), (0,))[:-1]
+    return jnp.moveaxis(found.reshape(rows[0].shape), first, axes)
+
+
 CENTRED = Operation("beside_mean", beside_mean)
+CENTRED_BESIDE_ONE = Operation("beside_mean", lambda w, u, axes: beside_mean_and_zero(w, u, axes), whole=True)
 DEEP = 10
 """Through how many operations factors are followed."""
 SUMS = frozenset("logsumexp weighted_logsumexp logaddexp logaddexp_split weighted_logaddexp".split())
@@ -137,6 +149,8 @@ class Balanced:
         for p, other in (product.children, product.children[::-1]):
             if p.operation == "softmax" and p.params["axes"] == axes and other is w:
                 return self.log.emit(CENTRED, w, p, axes=axes)
+            if p.operation == "softmax_beside_one" and p.params["axes"] == axes and other is w:
+                return self.log.emit(CENTRED_BESIDE_ONE, w, p.children[0], axes=axes)
         return None
 
     def _sum(self, node: Node, deep: int) -> Weighted | None:

@@ -5,6 +5,7 @@
     b(v) = 1 / (e^v - 1)             b' = b(v) b(-v)                 e^v b(v) = -b(-v)
     B(v) = v b(v)                    B' = b (1 + v b(-v))            B(-v) = e^v B(v)
     E(v) = B(v) B(-v)                E' = E (2/v) (1 - (v/2) coth(v/2))
+    v^k b(v) = (v^k e^(-v/2)) e^(-v/2) / (1 - e^-v)                where b(v) is below the range
 
 The quotient rule divides e^v by (e^v - 1)^2, which is inf/inf long before b is 0. b is the Bose distribution, B the
 generating function of the Bernoulli numbers, E = ((v/2) / sinh(v/2))^2 the heat capacity of an oscillator (Einstein,
@@ -15,6 +16,7 @@ Reference: Abramowitz and Stegun, *Handbook of Mathematical Functions*, 23.1.1, 
 
 from __future__ import annotations
 
+import functools
 from fractions import Fraction
 from math import factorial
 from typing import Any
@@ -133,6 +135,40 @@ def _einstein_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     return einstein(v), einstein(v) * jnp.where(near, small * _sum(_COTH, small), far) * t
 
 
+def _far(v: Any, k: int, factor: Any) -> Any:
+    """factor v^k / (e^v - 1) for large v, of which 1 / (e^v - 1) may be below the range: e^-v in two halves."""
+    half = jnp.exp(-0.5 * v)
+    return ((v**k * half) * (factor / -jnp.expm1(-v))) * half
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def planck(v: Any, k: int) -> Any:
+    """v^k / (e^v - 1), k > 1: the radiation of a black body for k = 3.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> v = jnp.float32(95.0)
+        >>> print(f"{planck(v, 3):.4g} {jax.grad(planck)(v, 3):.4g}", v**3 / (jnp.exp(v) - 1))
+        4.734e-36 -4.584e-36 0.0
+    """
+    far = v > NEAR
+    near, large = jnp.where(far, 0, v).astype(v.dtype), jnp.where(far & (v < jnp.inf), v, NEAR).astype(v.dtype)
+    found = jnp.where(far, _far(large, k, jnp.ones_like(v)), near ** (k - 1) * bernoulli(near))
+    return jnp.where(v == jnp.inf, 0, found).astype(v.dtype)
+
+
+@planck.defjvp
+def _planck_slope(k: int, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (v,), (t,) = primals, tangents
+    far = v > NEAR
+    near, large = jnp.where(far, 0, v).astype(v.dtype), jnp.where(far & (v < jnp.inf), v, NEAR).astype(v.dtype)
+    rest = _far(large, k - 1, k + large / jnp.expm1(-large))
+    slope = jax.jvp(bernoulli, (near,), (jnp.ones_like(v),))[1]
+    inside = (k - 1) * near ** (k - 2) * bernoulli(near) + near ** (k - 1) * slope
+    return planck(v, k), jnp.where(v == jnp.inf, 0, jnp.where(far, rest, inside)).astype(v.dtype) * t
+
+
+PLANCK = Operation("planck", lambda v, k: planck(v, k), whole=True)
 BOSE = Operation("bose", bose, whole=True)
 OVER_BOSE = Operation("over_bose", over_bose, whole=True)
 BERNOULLI = Operation("bernoulli", bernoulli, whole=True)

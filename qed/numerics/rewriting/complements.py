@@ -61,6 +61,13 @@ def _beside_softmax_slope(axes: tuple[int, ...], primals: Any, tangents: Any) ->
 
 BESIDE_SOFTMAX = Operation("beside_softmax", lambda u, axes: beside_softmax(u, axes), whole=True)
 
+LESS_ONE_AT = Operation(
+    "softmax_less_one_at",
+    lambda u, place, axes: jnp.where(place == 0, softmax(u, axes), -beside_softmax(u, axes)).astype(u.dtype),
+    whole=True,
+)
+"""softmax(u), less 1 where a place is not 0."""
+
 
 def beside_one(log: Logarithm, scales: Scales, p: Node) -> tuple[Node, Form] | None:
     """1 - p of a softmax, of entries of it, or of a power of those, and the form of p."""
@@ -95,4 +102,4 @@ def _rows(form: Form) -> tuple[Node, tuple[int, ...]] | None:
     return (u.node, axes) if same and put else None
 
 
-__all__ = ["BESIDE_ENTRY", "BESIDE_SOFTMAX", "OTHERS", "beside_one", "beside_softmax"]
+__all__ = ["BESIDE_ENTRY", "BESIDE_SOFTMAX", "LESS_ONE_AT", "OTHERS", "beside_one", "beside_softmax"]

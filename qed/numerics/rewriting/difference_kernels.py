@@ -217,6 +217,23 @@ exp2 = kernel(
     lambda x, y, d: _LOG2 * exp2(x, y, d),
 )
 log = kernel("log_difference", _log_value, lambda x: 1 / x, within, lambda x, y, d: -(d / x) / y)
+
+
+def logs(x: Any, y: Any, d: Any, log_x: Any, log_y: Any) -> Any:
+    """log x - log y from d = x - y; from the logarithms where x or y is beyond the range.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> large, two = jnp.float32(jnp.inf), jnp.float32(2.0)
+        >>> print(f"{logs(large, two, large, jnp.float32(100.0), jnp.log(two)):.5g}")
+        99.307
+    """
+    inside = jnp.isfinite(x) & jnp.isfinite(y) & (x > 0) & (y > 0)
+    inside |= ~(jnp.isfinite(log_x) & jnp.isfinite(log_y))
+    found = log(*(jnp.where(inside, each, other).astype(x.dtype) for each, other in ((x, 1), (y, 1), (d, 0))))
+    return jnp.where(inside, found, log_x - log_y).astype(x.dtype)
+
+
 log1p = kernel(
     "log1p_difference",
     _log1p_value,
@@ -391,6 +408,7 @@ OPERATIONS = {
 STEPS = {"sin": _operation(sin_step), "cos": _operation(cos_step), "tan": _operation(tan_step)}
 """The same where x is y + d, rounded: far out f(x) may be anything, and d tells what it is."""
 NORMS = _operation(norms)
+LOGS = Operation("log_difference", logs, whole=True)
 CUBES = Operation("difference_of_cubes", cubes, whole=True)
 SQUARES = Operation("difference_of_squares", squares, whole=True)
 RECIPROCAL = Operation("reciprocal_difference", reciprocal, whole=True)

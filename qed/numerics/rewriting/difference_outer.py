@@ -35,8 +35,20 @@ def _near(a: Any, b: Any, d: Any) -> Any:
 
 @jax.custom_jvp
 def log_ratio(a: Any, b: Any, d: Any) -> Any:
-    """log(a / b) from d = a - b."""
-    return jnp.where(_near(a, b, d), logspace.log1p(d / b), jnp.log(a / b))
+    """log(a / b) from d = a - b; log|a| - log|b| where the quotient is beyond the range.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> a, b = jnp.float32(1e30), jnp.float32(1e-30)
+        >>> print(jnp.log(a / b), f"{log_ratio(a, b, a - b):.6g}")
+        inf 138.155
+    """
+    ratio = a / b
+    beyond = (jnp.isinf(ratio) | (ratio < jnp.finfo(ratio.dtype).tiny)) & ((a > 0) == (b > 0))
+    beyond &= jnp.isfinite(a) & jnp.isfinite(b) & (a != 0) & (b != 0)
+    large, small = (jnp.where(beyond, jnp.abs(part), 1) for part in (a, b))
+    apart = jnp.log(jnp.where(beyond, 1, ratio)) + (jnp.log(large) - jnp.log(small))
+    return jnp.where(_near(a, b, d), logspace.log1p(d / b), apart).astype(ratio.dtype)
 
 
 @log_ratio.defjvp

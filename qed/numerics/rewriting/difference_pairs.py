@@ -100,7 +100,7 @@ def _pair(difference: Difference, m: Monomial, c: Fraction, n: Monomial, e: Frac
         found = rules.odd_atoms(difference, g, h)
     else:
         found = (
-            _of_norms(difference, m, n, rules.atoms(difference, g, h))
+            _apart(difference, m, n, _of_norms(difference, m, n, rules.atoms(difference, g, h)))
             or _moved(difference, g, h)
             or _above_its_limit(difference, g, h)
         )
@@ -143,6 +143,16 @@ def _of_norms(difference: Difference, m: Monomial, n: Monomial, found: Found | N
     if found is None or found[0].operation != "sqrt_difference" or not written & {"norm", "root_of_squares"}:
         return found
     return difference.emit(kernels.NORMS, *found[0].children), (laws.NORMS, *found[1][1:])
+
+
+def _apart(difference: Difference, m: Monomial, n: Monomial, found: Found | None) -> Found | None:
+    """The difference of two logarithms that have forms of their own, which are used where the arguments overflow."""
+    logs = [difference.node(monomial[0][0]) for monomial in (m, n)]
+    if found is None or found[0].operation != "log_difference" or any(log.shape != logs[0].shape for log in logs):
+        return found
+    if all(log.operation == "log" for log in logs):
+        return found
+    return difference.emit(kernels.LOGS, *found[0].children, *logs), found[1]
 
 
 def _above_its_limit(difference: Difference, g: Node, h: Node) -> Found | None:

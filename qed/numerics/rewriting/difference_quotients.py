@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
-from qed.numerics.rewriting.bose import BERNOULLI, BOSE, EINSTEIN, OVER_BOSE
+from qed.numerics.rewriting.bose import BERNOULLI, BOSE, EINSTEIN, OVER_BOSE, PLANCK
 from qed.numerics.rewriting.bose_pairs import or_as_written
 from qed.numerics.rewriting.difference_factory import of_one_size
 from qed.numerics.rewriting.difference_fractions import fractions
@@ -195,6 +195,9 @@ def removed(difference: Difference, monomial: Monomial, coefficient: Fraction, l
 def _emitted(difference: Difference, whole: Zero, like: Node) -> Node:
     rests, monomial = list(whole.rests), whole.monomial
     if not difference.builder.derivative:
+        radiation = _planck(difference, rests, monomial, like)
+        if radiation is not None:
+            return difference.algebra.times(float(whole.coefficient) * radiation[1], radiation[0])
         rests, monomial = _bose(difference, rests, monomial)
         single = rests[0][0] if len(rests) == 1 and rests[0][1] == 1 and _exponential_rest(rests[0][0]) else None
         growth = grown(difference, single, monomial, like) if single is not None else None
@@ -252,6 +255,21 @@ def _bose(
             found.append((difference.emit(operation, argument), count))
             monomial = times(monomial, used)
     return found, monomial
+
+
+def _planck(
+    difference: Difference, rests: list[tuple[Node, int]], monomial: Monomial, like: Node
+) -> tuple[Node, float] | None:
+    """v^n / ((e^v - 1)/v) as v^(n + 1)/(e^v - 1), and the number beside it."""
+    v = rests[0][0].children[0] if len(rests) == 1 and rests[0][1] == -1 and _exponential_rest(rests[0][0]) else None
+    read = difference.terms(v) if v is not None else {}
+    if v is None or len(read) != 1 or ONE in read or monomial == ONE or v.shape != like.shape:
+        return None
+    ((base, c),) = read.items()
+    n, rest = divmod(monomial[0][1], base[0][1])
+    if rest or n < 1 or power_of(base, n) != monomial:
+        return None
+    return difference.emit(PLANCK, v, k=n + 1), float(1 / c**n)
 
 
 def _pairs(

@@ -19,6 +19,7 @@ from qed.numerics.rewriting import kernels, stable
 from qed.numerics.rewriting.averages import LOG_MEAN_EXP
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.scales import constant_of
+from qed.numerics.rewriting.softmax_powers import merged
 
 SMALL = 1000
 """The largest denominator of a coefficient that is divided by instead of multiplied with its rounded inverse."""
@@ -284,7 +285,10 @@ class Algebra:
         return [(1.0, self.emit(stable.CANCELLED, term.node)) for term in form.terms if not term.coefficient]
 
     def simplified(self, form: Form) -> Form:
-        """The form with z - softplus(z) written as -softplus(-z)."""
+        """The form with z - softplus(z) written as -softplus(-z), and sums of exp(u) and exp(k u) as one."""
+        powers = merged(form, self.emit)
+        if powers is not None:
+            return self.simplified(powers)
         terms = {term.node.number: term for term in form.terms}
         for term in form.terms:
             if term.node.operation != "softplus":

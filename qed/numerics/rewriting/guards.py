@@ -7,6 +7,7 @@
     max(x, 0)^p, 0 < p < 1                   the same, its derivative 0 where x <= 0
     g min(a, b/|x|)                          b g / max(|x|, b/a), its derivative without |x|^2 (`clips`)
     where(c, f(x), b)                        where(c, f(where(c, x, 1)), b): f has a derivative at 1
+    a b / |x|^2                              (a / |x|) (b / |x|) (`length_ratios`)
     where(c, a, 0) b                         where(c, a b, 0), for b that may be infinite (`sinks`)
     u log v                                  0 where u = 0, unless v is kept from 0 there: u log(u + 1e-9)
 
@@ -35,7 +36,8 @@ from qed.numerics.rewriting.clips import clipped, clipped_by, over_clipped
 from qed.numerics.rewriting.difference_laws import NORM_AT_ZERO
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial
 from qed.numerics.rewriting.laws import Law
-from qed.numerics.rewriting.lengths import absolute, angle, hypot, norm, slope_angle
+from qed.numerics.rewriting.length_ratios import over_lengths
+from qed.numerics.rewriting.lengths import NORM_OF, absolute, angle, hypot, slope_angle
 from qed.numerics.rewriting.lengths_of_order import root_of_powers
 from qed.numerics.rewriting.pairwise import sum_of_squares
 from qed.numerics.rewriting.rectified import AT_THE_CUT, RECTIFIED
@@ -56,7 +58,6 @@ ANGLE = Law("atan2(a, b), its derivative without a**2 + b**2", "always")
 
 
 ABS_OF = Operation("abs", absolute, whole=True)
-NORM_OF = Operation("norm", norm, whole=True)
 ROOT_OF = Operation("root_of_squares", hypot, whole=True)
 ATAN2 = Operation("atan2", angle, whole=True)
 ATAN_RATIO = Operation("atan_of_quotient", slope_angle, whole=True)
@@ -114,12 +115,17 @@ class Guards(Table):
             "square": self._square,
             "select_n": self._where,
             "mul": lambda node: (
-                sunk(self.difference, self._unsafe, node)
+                self._over_lengths(node)
+                or sunk(self.difference, self._unsafe, node)
                 or of_logarithm(self.difference, self.rounded, node)
                 or clipped_by(self.difference, node)
             ),
             "min": lambda node: clipped(self.difference, node),
-            "div": lambda node: over_clipped(self.difference, node) or sunk(self.difference, self._unsafe, node),
+            "div": lambda node: (
+                over_clipped(self.difference, node)
+                or self._over_lengths(node)
+                or sunk(self.difference, self._unsafe, node)
+            ),
             "atan2": self._angle,
             "atan": self._slope,
         }
@@ -248,6 +254,10 @@ class Guards(Table):
         if summed.operation == "dot_general" and x is summed.children[1] and len(x.shape) == 1:
             return x, (0,)
         return sum_of_squares(self.difference, summed)
+
+    def _over_lengths(self, node: Node) -> Replacement | None:
+        found = over_lengths(self.difference, node)
+        return None if found is None else (*found, None)
 
     def _order(self, node: Node) -> Replacement | None:
         found = root_of_powers(self.difference, node)

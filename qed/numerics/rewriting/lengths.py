@@ -150,6 +150,20 @@ def _over_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 @jax.custom_jvp
+def over_again(x: Any, length: Any) -> Any:
+    """x / length of an x that is a quotient itself, which a compiler would divide by the square of the length."""
+    _, inverse = power_of_two(length)
+    return ((x * inverse) / (length * inverse)).astype(jnp.result_type(x))
+
+
+@over_again.defjvp
+def _over_again_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    x, length = primals
+    value = over_again(x, length)
+    return value, over_again(tangents[0] - value * tangents[1], length)
+
+
+@jax.custom_jvp
 def angle(y: Any, x: Any) -> Any:
     """The angle of the vector (x, y)."""
     return jnp.arctan2(y, x)
@@ -175,6 +189,8 @@ def _slope_angle_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     return slope_angle(*primals), jax.jvp(angle, primals, tangents)[1]
 
 
+NORM_OF = Operation("norm", norm, whole=True)
 OVER = Operation("over_length", over, whole=True)
+OVER_AGAIN = Operation("over_length", over_again, whole=True)
 UNIT = Operation("unit_vector", unit, whole=True)
 """x / |x| along axes as an operation of a rewriting."""

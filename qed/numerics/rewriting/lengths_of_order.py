@@ -93,7 +93,7 @@ def root_of_powers(difference: Difference, node: Node) -> tuple[Node, tuple[Law,
     summed = difference.node(monomial[0][0]) if len(monomial) == 1 and monomial[0][1] == 1 and c > 0 else None
     if summed is None or summed.operation != "reduce_sum" or summed.equation is None or summed.shape != node.shape:
         return None
-    found = _powers(difference, summed.children[0])
+    found = powers_in(difference, summed.children[0])
     cube = node.operation == "cbrt"
     if found is None or abs(found[1] * p - 1) > 1e-6 or (cube and found[1] != 3):
         return None
@@ -103,7 +103,7 @@ def root_of_powers(difference: Difference, node: Node) -> tuple[Node, tuple[Law,
     return difference.algebra.times(math.cbrt(c) if cube else math.pow(c, p), value), (NORM_OF_ORDER,)
 
 
-def _powers(difference: Difference, node: Node) -> tuple[Node, float] | None:
+def powers_in(difference: Difference, node: Node) -> tuple[Node, float] | None:
     """x and k, where a node is |x|^k."""
     inner = difference.terms(node)
     if node.operation == "pow":

@@ -37,6 +37,8 @@ LOG_SCALED = Law("log(c sum(a**2)) = log(c) + 2 log |a|", "c > 0 and a != 0, as 
 LOG_ONE_MORE = Law("log(1 + sum(a**2)) = log(1 + |a|**2)", "always")
 MOST = 4
 """How many squares of single numbers are put together."""
+POWERS = frozenset(["exp", "softmax", "exp_of_sum", "tempered_softmax"])
+"""What has a logarithm of its own, of which that of a sum of squares is made."""
 
 
 def log_of_squares(difference: Difference, polynomial: Polynomial, node: Node) -> Found | None:
@@ -115,7 +117,7 @@ def _of_sum(difference: Difference, monomial: Monomial, c: float, node: Node) ->
         x = None if r is None or m == ONE else _root(difference, m, r, summed)
         if x is not None:
             found = difference.algebra.filled(x, summed.children[0].shape), tuple(summed.params["axes"])
-    if found is None or 0 in found[0].shape:
+    if found is None or 0 in found[0].shape or found[0].operation in POWERS:
         return None
     if c == 1:
         value = difference.emit(LOG_NORM, found[0], axes=found[1], shape=node.shape)

@@ -464,10 +464,29 @@ class Logarithms:
             return None
         return self._exponential(linear(node.shape, (float(exponent), form), law=laws.POWER), node)
 
+    def _multiple(self, form: Form, node: Node) -> Node | None:
+        """A number times a softmax, a sigmoid, or what is 1 where it is a number."""
+        numbers = [t for t in form.terms if t.coefficient == 1 and self._is_logarithm_of_number(t.node)]
+        others = tuple(t for t in form.terms if t not in numbers)
+        if len(numbers) != 1 or not others:
+            return None
+        rest = replace(form, terms=others)
+        if any(t.coefficient for t in others):
+            value = softmax(self.log, self.scales, rest) or sigmoid(self.log, self.difference, rest)
+        else:
+            value = self.log.algebra.exponential(rest, node)
+        number = source_of(numbers[0].node).children[0]
+        return None if value is None else self.builder.emit(stable.MUL, number, value)
+
+    def _is_logarithm_of_number(self, node: Node) -> bool:
+        log = source_of(node)
+        return log.operation == "log" and log.equation is None and (number_of(log.children[0]) or 0.0) > 0
+
     def _exponential(self, form: Form, node: Node) -> _Found:
         value = (
             softmax(self.log, self.scales, form)
             or sigmoid(self.log, self.difference, form)
+            or self._multiple(form, node)
             or self.log.algebra.exponential(form, node)
         )
         self.log.know(value, form)

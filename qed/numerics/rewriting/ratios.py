@@ -3,6 +3,7 @@
 ::
 
     exp(u - logsumexp(u)) = softmax(u)          exp(u - log(exp u + exp v)) = sigmoid(u - v)
+    a e^u / (a e^u + b e^v) = sigmoid((u + log a) - (v + log b))
 
 Both are 1 up to a small rest where one exponential outweighs the others; their kernels have derivatives that keep the
 digits of that rest (`kernels`). u - v is formed without cancellation where the difference rewriting can.
@@ -10,6 +11,7 @@ digits of that rest (`kernels`). u - v is formed without cancellation where the 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qed.graph.build import Node
@@ -55,10 +57,10 @@ def sigmoid(log: Logarithm, difference: Difference, form: Form) -> Node | None:
     """exp(u - log(exp(u) + exp(v))) = sigmoid(u - v)."""
     form = log.algebra.simplified(form)
     if len(form.terms) != 2:
-        return None
+        return _sigmoid_of_sums(log, form)
     (u, total) = sorted(form.terms, key=lambda term: -term.coefficient)
     if (u.coefficient, total.coefficient) != (1, -1) or total.node.operation != "logaddexp":
-        return None
+        return _sigmoid_of_sums(log, form)
     pair = total.node.children
     if u.node not in pair or u.node.shape != form.shape:
         return None
@@ -66,3 +68,16 @@ def sigmoid(log: Logarithm, difference: Difference, form: Form) -> Node | None:
     gap = difference.sharp(difference.minus(u.node, other), u.node)
     inner = gap[0] if gap is not None else log.emit(stable.SUB, u.node, other)
     return log.algebra.filled(log.emit(kernels.LOGISTIC, inner), form.shape)
+
+
+def _sigmoid_of_sums(log: Logarithm, form: Form) -> Node | None:
+    """The same for u and v that are sums, as the logarithms of w exp(u) are: their roundings are kept apart."""
+    totals = [t for t in form.terms if t.node.operation == "logaddexp_split"]
+    if len(totals) != 1 or totals[0].coefficient != -1 or totals[0].node.shape != form.shape:
+        return None
+    parts = totals[0].node.children
+    above = replace(form, terms=tuple(t for t in form.terms if t is not totals[0]))
+    high, low = log.algebra.split(above, totals[0].node)
+    if (high, low) == tuple(parts[:2]):
+        return log.emit(stable.SIGMOID_SPLIT, *parts)
+    return log.emit(stable.SIGMOID_SPLIT, *parts[2:], *parts[:2]) if (high, low) == tuple(parts[2:]) else None

@@ -49,6 +49,7 @@ _EMITTED = {
     "others": Sign.NONNEGATIVE,
     "positive_part": Sign.NONNEGATIVE,
     "scaled_erfc": Sign.POSITIVE,
+    "sigmoid_split": Sign.POSITIVE,
     "softmax": Sign.POSITIVE,
     "softmax_beside_one": Sign.POSITIVE,
     "softplus": Sign.POSITIVE,

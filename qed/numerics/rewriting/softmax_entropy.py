@@ -67,7 +67,7 @@ def negative_entropy(log: Logarithm, node: Node) -> Node | None:
         return None
     p, logarithm = child.children
     form = log.gained(p)
-    found = None if form is None else _softmax(form, p)
+    found = None if form is None else softmax_in(form, p)
     if found is None or not set(found[1]) <= set(axes):
         return None
     u, inner = found
@@ -80,7 +80,7 @@ def negative_entropy(log: Logarithm, node: Node) -> Node | None:
     return log.algebra.negative(value) if negative else value
 
 
-def _softmax(form: Form, p: Node) -> tuple[Node, tuple[int, ...]] | None:
+def softmax_in(form: Form, p: Node) -> tuple[Node, tuple[int, ...]] | None:
     """u and the axes, where a form is u - log(sum(exp(u))) along axes that are kept."""
     if len(form.terms) != 2:
         return None
@@ -110,4 +110,4 @@ def _same_elements(outer: Node, source: Node) -> bool:
     return len(outer.children) == 1 and [n for n in outer.shape if n != 1] == [n for n in source.shape if n != 1]
 
 
-__all__ = ["ENTROPY", "SUM_P_LOG_P", "negative_entropy", "sum_p_log_p"]
+__all__ = ["ENTROPY", "SUM_P_LOG_P", "negative_entropy", "softmax_in", "sum_p_log_p"]

@@ -19,6 +19,8 @@ from qed.numerics.rewriting.power_sums import log_of_sum
 from qed.numerics.rewriting.probabilities import BETWEEN, LOG_ERFC_BETWEEN, OTHER_TAIL
 from qed.numerics.rewriting.scales import anchored, constant_of, source_of
 from qed.numerics.rewriting.signs import Sign
+from qed.numerics.rewriting.softmax_entropy import softmax_in
+from qed.numerics.rewriting.softmax_powers import of_powers
 
 if TYPE_CHECKING:
     from qed.numerics.rewriting.recursion import Logarithm
@@ -266,6 +268,9 @@ def _reduce_sum(log: Logarithm, node: Node) -> Form | None:
     inner = child.children[0] if child.operation == "convert_element_type" else child  # as before sums in float32
     if not log.builder.everywhere and inner.operation == "exp" and anchored(inner.children[0], axes):
         return replace(_as_it_stands(log, node), laws=form.laws)
+    powers = of_powers(log, node, form, softmax_in)
+    if powers is not None:
+        return Form((Term(powers[0]),), node.shape, laws=together(powers[1], form.laws))
     u = log.whole(form, child)
     return _sum_of(log, u, node.shape, axes, together((laws.SUM,), form.laws))
 

@@ -29,7 +29,6 @@ import jax
 import jax.numpy as jnp
 
 from qed.graph.build import Node, Operation
-from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.difference_rules import Found
 from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus, product, times
@@ -85,7 +84,33 @@ def _inverse_mills_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     return value, 2 * value * gap.astype(value.dtype) * along
 
 
+@jax.custom_jvp
+def inverse_mills_beside(z: Any, e: Any, rest: Any) -> Any:
+    """exp(e) / erfc(z) for e = rest - z^2, of which the derivative is taken in z and the rest: z is a rounded multiple.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.float32(-5.0)  # the exponent is exact, the square of z is not
+        >>> print(f"{inverse_mills_beside(x * jnp.float32(0.5**0.5), -x * x / 2, jnp.float32(0.0)):.7g}")
+        1.863327e-06
+    """
+    far, large, small = _split(z)
+    above = jnp.exp(jnp.where(far, 0, e).astype(z.dtype))
+    beyond = ROOT_PI * (large + _rest(large)) * jnp.exp(jnp.where(far, rest, 0).astype(z.dtype))
+    return jnp.where(far, beyond, above / jax.lax.erfc(small)).astype(z.dtype)
+
+
+@inverse_mills_beside.defjvp
+def _inverse_mills_beside_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    z, _, rest = primals
+    value = inverse_mills_beside(*primals)
+    far, large, _ = _split(z)
+    gap = jnp.where(far, _rest(large), value * jnp.exp(-rest) / ROOT_PI - z)
+    return value, 2 * value * gap.astype(value.dtype) * tangents[0] + value * tangents[2]
+
+
 INVERSE_MILLS = Operation("inverse_mills", inverse_mills, whole=True)
+INVERSE_MILLS_BESIDE = Operation("inverse_mills_beside", inverse_mills_beside, whole=True)
 
 
 @jax.custom_jvp
@@ -166,10 +191,11 @@ def mills(difference: Difference, node: Node) -> Found | None:
     rest = plus(difference.terms(exponent), _without_roots(difference, product(square, square)))
     if any(abs(c) > SMALLEST or m == ONE for m, c in rest.items()):
         return None
-    square_of = exponent if not rest else difference.algebra.negative(difference.emit(stable.MUL, z, z))
-    value = difference.emit(INVERSE_MILLS, z, difference.algebra.filled(square_of, z.shape))
+    exponent = difference.algebra.filled(exponent, z.shape)
     if rest:
-        value = difference.emit(stable.MUL, value, difference.emit(stable.EXP, difference.plain(rest, z)))
+        value = difference.emit(INVERSE_MILLS_BESIDE, z, exponent, difference.plain(rest, z))
+    else:
+        value = difference.emit(INVERSE_MILLS, z, exponent)
     others = times(times(monomial, ((above[0], -1),)), ((below[0], 1),))
     found = difference.by((value, (MILLS,)), others, node)
     return difference.algebra.times(float(coefficient), found[0]), found[1]
