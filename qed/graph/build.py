@@ -32,6 +32,7 @@ from qed.graph import jaxpr
 from qed.graph.calls import Inline
 from qed.graph.graph import Atom, Equation, Graph, Literal
 from qed.graph.nodes import Bound, Item, Node, Operation, evaluator, extended, reachable, several, unevaluated
+from qed.graph.once import once
 from qed.span import Span
 
 TRANSPARENT = ("jit", "closed_call", "core_call", "named_call")
@@ -81,6 +82,8 @@ class Builder:
         self.rewritten = False  # whether it is a derivative of a value that was rewritten
         self.asks_settled = False  # whether rules are asked about what rewritings emitted, too
         self.everywhere = False  # whether also what keeps its digits is to be rewritten
+        self.readers: dict[Any, Any] = {}  # what reads the nodes, by kind; shared by all that ask for it
+        self._named: dict[int, Mapping[int, str]] = {}
 
     @property
     def bodies(self) -> dict[int, Equation]:
@@ -245,7 +248,7 @@ class Builder:
             env[variable] = self.constant(array)
             if variable.name and env[variable].name is None:
                 env[variable].name = variable.name
-        names = self.names(graph) if self.names is not None else {}
+        names = self._names(graph)
         outside = self._origin, self._settled
         for index, equation in enumerate(graph.equations):
             children = [self._read(env, atom) for atom in equation.inputs]
@@ -304,6 +307,14 @@ class Builder:
             dtype=node.dtype,
             **node.params,
         )
+
+    def _names(self, graph: Graph) -> Mapping[int, str]:
+        if self.names is None:
+            return {}
+        if id(graph) not in self._named:
+            self._keep.append(graph)
+            self._named[id(graph)] = self.names(graph)
+        return self._named[id(graph)]
 
     def _read(self, env: Mapping[Atom, Node], atom: Atom) -> Node:
         if isinstance(atom, Literal):
@@ -371,7 +382,7 @@ class Builder:
     # --- back to a function ---
 
     def function(
-        self, outputs: Sequence[Node], inputs: Sequence[Node], effects: bool = True
+        self, outputs: Sequence[Node], inputs: Sequence[Node], effects: bool = True, differentiated: bool = False
     ) -> Callable[..., list[Any]]:
         """A function that evaluates nodes.
 
@@ -379,6 +390,7 @@ class Builder:
             outputs: the wanted nodes.
             inputs: the nodes that stand for its arguments, in order; what they are made of is not evaluated.
             effects: whether equations with effects (debug prints) run also where no output needs them.
+            differentiated: whether it is only to be differentiated: then equal operations are calls of one function.
 
         Returns:
             (one array an input) -> list of one array an output. It can be traced: jit, grad and vmap apply.
@@ -390,6 +402,10 @@ class Builder:
             for child in node.children:
                 last[child.number] = index
         kept = {node.number for node in outputs}
+        functions = {
+            node.number: once(node) if differentiated and node.number not in self._bodies else node.evaluate
+            for node in order
+        }
 
         def evaluate(*values: Any) -> list[Any]:
             env = {node.number: value for node, value in zip(inputs, values, strict=True)}
@@ -398,7 +414,7 @@ class Builder:
                     env[node.number] = node.value
                 elif node.operation != "input" and node.number not in given:
                     with jaxpr.at_line(node.origin, scope=node.settled and node.equation is None):
-                        env[node.number] = node.evaluate(*(env[child.number] for child in node.children))
+                        env[node.number] = functions[node.number](*(env[child.number] for child in node.children))
                 for child in node.children:
                     if last[child.number] == index and child.number not in kept:
                         env.pop(child.number, None)

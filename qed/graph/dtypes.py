@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import numpy as np
 from jax import dtypes
 
 
+@functools.lru_cache(maxsize=256)
 def is_real(dtype: Any) -> bool:
     """True for the real floating-point dtypes, bfloat16 and the 8-bit ones included.
 

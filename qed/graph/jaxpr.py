@@ -14,6 +14,7 @@ scan: `num_consts`, `num_carry`        scan: `ft_in`, a tree of three flat lists
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -99,6 +100,7 @@ class Reader:
     def __init__(self) -> None:
         self._graphs: dict[int, Graph] = {}
         self._keep: list[Any] = []  # ids stay valid while the jaxprs live
+        self._placed = True  # whether equations are read with the user's lines
 
     def graph(self, jaxpr: Any, names: Sequence[str] = (), consts: Sequence[Any] | None = None) -> Graph:
         """The Graph of a (closed) jaxpr.
@@ -117,18 +119,38 @@ class Reader:
         constants = tuple((_define(variables, v), c) for v, c in zip(inner.constvars, values, strict=True))
         padded = list(names) + [""] * (len(inner.invars) - len(names))
         inputs = tuple(_define(variables, v, name or None) for v, name in zip(inner.invars, padded, strict=False))
-        boundary = _boundary(inner)
-        made = [self._equation(eqn, variables, boundary) for eqn in inner.eqns]
+        more: list[tuple[Variable, Any]] = []
+        made = self._equations(inner.eqns, variables, _boundary(inner), more)
         outputs = tuple(_atom(variables, v) for v in inner.outvars)
         equations = _without_platforms(made, outputs)
+        constants = (*constants, *more)
         graph = Graph(inputs, equations, outputs, constants, name=_name(inner), span=_function_span(inner))
         self._graphs[id(jaxpr)] = graph
         self._keep.append(jaxpr)
         return graph
 
-    def _equation(self, eqn: Any, variables: dict, boundary: tuple[str, str] | None) -> Equation:
+    def _equations(
+        self, eqns: Sequence[Any], variables: dict, boundary: tuple[str, str] | None, more: list[tuple[Variable, Any]]
+    ) -> list[Equation]:
+        """Equations, those of `ONCE` in place of their calls; the constants of these are added to the others."""
+        made: list[Equation] = []
+        for eqn in eqns:
+            span = _span(eqn, boundary) if self._placed else None
+            if eqn.params.get("name") != ONCE:
+                made.append(self._equation(eqn, variables, span))
+                continue
+            closed, placed = eqn.params["jaxpr"], self._placed
+            inner = getattr(closed, "jaxpr", closed)
+            local = dict(zip(inner.invars, (_atom(variables, v) for v in eqn.invars), strict=True))
+            more += [(_define(local, v), c) for v, c in zip(inner.constvars, closed.consts, strict=True)]
+            self._placed = False
+            made += [self._equation(_at(each, eqn), local, span) for each in inner.eqns]
+            self._placed = placed
+            variables.update((v, _atom(local, w)) for v, w in zip(eqn.outvars, inner.outvars, strict=True))
+        return made
+
+    def _equation(self, eqn: Any, variables: dict, span: Span | None) -> Equation:
         inputs = tuple(_atom(variables, v) for v in eqn.invars)
-        span = _span(eqn, boundary)
         outputs = tuple(_define(variables, v) for v in eqn.outvars)
         name = primitive_name(eqn.primitive)
         usual = _usual_branch(eqn) if name == "cond" else None
@@ -200,14 +222,14 @@ def _leaves(flat_tree: Any) -> list[Any]:
     return list(flat_tree.vals) if hasattr(flat_tree, "vals") else jax.tree.leaves(flat_tree)
 
 
-def _define(variables: dict[Any, Variable], var: Any, name: str | None = None) -> Variable:
+def _define(variables: dict[Any, Any], var: Any, name: str | None = None) -> Variable:
     aval = var.aval
     made = Variable(tuple(getattr(aval, "shape", ())), getattr(aval, "dtype", None), name)
     variables[var] = made
     return made
 
 
-def _atom(variables: dict[Any, Variable], atom: Any) -> Atom:
+def _atom(variables: dict[Any, Any], atom: Any) -> Atom:
     if isinstance(atom, jex_core.Literal):
         aval: Any = atom.aval
         value = atom.val
@@ -315,6 +337,12 @@ def stack(traceback: Any) -> Iterator[StackFrame]:
         yield StackFrame(frame.file_name, one.co_name, frame.start_line, frame.start_column, end_line, frame.end_column)
 
 
+def _at(eqn: Any, call: Any) -> Any:
+    """An equation of what is called once and for all, where it is called."""
+    info, own = call.source_info, eqn.source_info.name_stack
+    return eqn.replace(source_info=info if not len(own) else info.replace(name_stack=info.name_stack + own))
+
+
 def _span(eqn: Any, boundary: tuple[str, str] | None) -> Span | None:
     return user_span(stack(eqn.source_info.traceback), boundary)
 
@@ -351,6 +379,8 @@ SCOPE = "qed"
 """The name scope of what a rewriting emits; its derivative keeps the scope."""
 WRITTEN = "qed-written"
 """The name scope, inside of that, of what a rewriting evaluates as it was written."""
+ONCE = "qed_once"
+"""The name of functions of one operation that JAX differentiates once (`qed.graph.once`)."""
 
 
 @contextlib.contextmanager
@@ -373,8 +403,13 @@ def at_line(native: Any, scope: bool = False) -> Iterator[None]:
 
 def in_scope(native: Any) -> bool:
     """Whether an equation was traced in the scope of what a rewriting emits, or is the derivative of one that was."""
-    names = re.split(r"[/()]", str(native.source_info.name_stack)) if native is not None else []
-    return next((name == SCOPE for name in reversed(names) if name in (SCOPE, WRITTEN)), False)
+    return native is not None and _innermost_scope(native.source_info.name_stack) == SCOPE
+
+
+@functools.lru_cache(maxsize=1024)
+def _innermost_scope(name_stack: Any) -> str | None:
+    names = re.split(r"[/()]", str(name_stack))
+    return next((name for name in reversed(names) if name in (SCOPE, WRITTEN)), None)
 
 
 def of_derivative(native: Any) -> bool:

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 import qed
+from qed.graph import jaxpr, once
+from qed.graph.build import reachable
 from qed.graph.trace import trace
+from qed.numerics.rewriting.derivative import Stable
+from qed.numerics.rewriting.logarithm import Logarithms
 from qed.numerics.rewriting.session import rewrite
 
 LAYERS, WIDTH, HEADS, TOKENS, WORDS = 12, 16, 2, 6, 11
@@ -122,6 +126,50 @@ def test_the_work_is_linear_in_the_number_of_equations():
         assert len(found.changes) >= depth
         steps.append(found.builder.fired + sum(1 for _ in found.builder.nodes()))
     assert steps[1] <= 2.2 * steps[0]
+
+
+def layers(depth):
+    def network(x):
+        for _ in range(depth):
+            p = jnp.exp(x)
+            x = x + jnp.tanh(p / jnp.sum(p))
+        return jnp.sum(x * x)
+
+    return network
+
+
+def stable_layers(depth, x):
+    return Stable(trace(layers(depth), x).graph, longer=False)
+
+
+def test_layers_that_repeat_are_differentiated_once(monkeypatch):
+    made, called = [], once._called
+    monkeypatch.setattr(once, "_KNOWN", type(once._KNOWN)())
+    monkeypatch.setattr(once, "_called", lambda node: made.append(node.operation) or called(node))
+    x, counts = jnp.arange(3.0), []
+    for depth in (2, 7):
+        stable_layers(depth, x).graphs((0,))
+        counts.append(len(made))
+    assert 0 < counts[0] == counts[1]
+
+
+def test_every_operation_is_traced_once_for_a_derivative(monkeypatch):
+    bound, bind = [], jaxpr.bind
+    monkeypatch.setattr(jaxpr, "bind", lambda native, *values, **more: bound.append(1) or bind(native, *values, **more))
+    x = jnp.arange(3.0)
+    stable = stable_layers(5, x)
+    jax.make_jaxpr(jax.value_and_grad(lambda x: stable(x)[0]))(x)
+    reverse, _ = stable.graphs((0,))
+    traced = [node for node in reachable(reverse.outputs) if node.equation is not None]
+    assert stable.short.changes and not reverse.changes
+    assert len(bound) <= len(traced) + equations(layers(5), x)
+
+
+def test_a_rewriting_is_asked_about_its_operations_alone(monkeypatch):
+    asked, rule = set(), Logarithms.rule
+    monkeypatch.setattr(Logarithms, "rule", lambda self, node: asked.add(node.operation) or rule(self, node))
+    rewrite(trace(layers(2), jnp.arange(3.0)).graph)
+    assert "div" in asked and not asked & {"tanh", "exp", "input"}
 
 
 @pytest.mark.slow

@@ -125,7 +125,7 @@ class InFloat64:
             function=_rounded(wide.function, self._dtype),
             changes=(*wide.changes, *told),
             longer=True,
-            differentiable=None,
+            bare=None,
         )
 
 

@@ -145,9 +145,7 @@ def _beside(short: Rewritten, table: Table, blamed: Sequence[Node]) -> Rewritten
         return function(*primals), jax.jvp(short.function, primals, tangents)[1]
 
     changes = (*short.changes, *longer_changes(blamed, "in 288 bits", IDENTITY))
-    return replace(
-        short, function=lambda *inputs: list(function(*inputs)), changes=changes, longer=True, differentiable=None
-    )
+    return replace(short, function=lambda *inputs: list(function(*inputs)), changes=changes, longer=True, bare=None)
 
 
 def _known(other: Any, found: Any, error: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -43,6 +43,11 @@ class Rewriting(Protocol):
     """A recursive rewriting on the nodes of one builder."""
 
     name: str
+
+    @property
+    def begins(self) -> Collection[str]:
+        """The operations that it may replace: it is offered no others."""
+        ...
 
     def rule(self, node: Node) -> Node | None:
         """What takes the place of a node whose children are rewritten already; None leaves it."""

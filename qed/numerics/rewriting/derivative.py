@@ -191,7 +191,7 @@ class Derivative:
     def __call__(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """The outputs and their tangents."""
         outputs = self.stable.graph.outputs
-        if self.reverse is not None and self._counts(self.reverse):
+        if self.reverse is not None and (self._counts(self.reverse) or self._same_value()):
             found = self.reverse.function(*primals)
             outs, gradients = self._outputs(found, primals), found[len(outputs) :]
             dtype = outputs[0].dtype
@@ -211,6 +211,11 @@ class Derivative:
     def _counts(self, graph: Rewritten) -> bool:
         """Whether a graph is another than JAX's own derivative of the value."""
         return bool(graph.changes) or graph.longer or graph.kept or self.stable.value.kept
+
+    def _same_value(self) -> bool:
+        """Whether the derivative's graph has the value that is evaluated, operation by operation."""
+        value = self.stable.value
+        return not value.longer and value.outputs == value.bare
 
     def _outputs(self, found: list[Any], primals: Sequence[Any]) -> list[Any]:
         """The outputs, which a derivative's graph has too; those of the function as written where that is kept."""
@@ -288,7 +293,7 @@ def _has_gradient(graph: Graph, moving: tuple[int, ...]) -> bool:
 
 
 def _reversed(stable: Stable, moving: tuple[int, ...], saturated: bool = False) -> Rewritten | None:
-    graph = reverse_graph(stable.short.plain, stable.graph, moving)
+    graph = reverse_graph(stable.short.differentiable, stable.graph, moving)
     return graph and rewrite(
         graph,
         stable.only,
@@ -303,7 +308,7 @@ def _reversed(stable: Stable, moving: tuple[int, ...], saturated: bool = False) 
 
 def _forward(stable: Stable, moving: tuple[int, ...], saturated: bool = False) -> Rewritten:
     count = len(stable.graph.inputs)
-    graph = forward_graph(stable.short.plain, stable.graph, moving)
+    graph = forward_graph(stable.short.differentiable, stable.graph, moving)
     tangents = range(count, count + len(moving))
     return rewrite(
         graph,

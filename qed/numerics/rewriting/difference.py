@@ -22,7 +22,7 @@ Taylor series). Reference: Kahan, *How futile are mindless assessments of roundo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from qed.graph.build import Builder, Node, reachable
@@ -34,7 +34,7 @@ from qed.numerics.rewriting.difference_laws import BOSE, CANCEL, NORM_AT_ZERO, N
 from qed.numerics.rewriting.difference_outer import logarithm
 from qed.numerics.rewriting.difference_quotients import exponentials, quotient, removed
 from qed.numerics.rewriting.difference_recursion import Difference
-from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, Terms
+from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.padded import at_one_place
 from qed.numerics.rewriting.removable import SERIES_AT_ZERO, Removable
@@ -72,12 +72,13 @@ class Differences:
     """
 
     name = "difference"
+    begins: Collection[str] = USED
 
     def __init__(self, builder: Builder, only: Callable[[Node], bool] | None = None) -> None:
         self.builder = builder
         self.only = only
-        self.difference = Difference(builder)
-        self.deep = Difference(builder, Terms(deep=True), pairs=False)
+        self.difference = Difference.of(builder)
+        self.deep = Difference(builder, self.difference.deep, pairs=False)
         self.removable = Removable(builder)
         self._emitted: dict[int, bool] = {}
         self.changed: list[Rewrite] = []

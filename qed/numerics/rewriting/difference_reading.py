@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from fractions import Fraction
+from typing import Self
 
 import numpy as np
 
@@ -44,11 +45,18 @@ class Reading(ABC):
         self.terms = terms or Terms()
         self.deep = self.terms if self.terms.deep else Terms(deep=True)
         self.deep.nodes = self.terms.nodes
-        self.sign = Signs()
+        self.sign: Signs = builder.readers.setdefault(Signs, Signs())
         self.steps = 0
         self._known: dict[object, Found | None] = {}
         self._depth = 0
         self._partial = True
+
+    @classmethod
+    def of(cls, builder: Builder) -> Self:
+        """The one that all rewritings of a builder's nodes share."""
+        if cls not in builder.readers:
+            builder.readers[cls] = cls(builder)
+        return builder.readers[cls]
 
     @abstractmethod
     def __call__(self, polynomial: Polynomial, like: Node) -> Found | None:

@@ -140,6 +140,8 @@ class Terms:
 
     def __call__(self, node: Node) -> Polynomial:
         """The polynomial of a node; the walk keeps its own stack, so that a deep graph is no matter."""
+        if node.number in self._known:
+            return self._known[node.number]
         pending = [node]
         while pending:
             top = pending[-1]

@@ -26,6 +26,7 @@ log-sum-exp.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from fractions import Fraction
 
@@ -92,7 +93,7 @@ class Logarithms:
         self.log = Logarithm(builder)
         self.magnitudes = Magnitudes(self.log)
         self.balanced = Balanced(self.log, lambda form, node: self._exponential(form, node)[0])
-        self.difference = Difference(builder)
+        self.difference = Difference.of(builder)
         self.log.gap = self._gap
         self.scales = Scales(self.difference)
         self.log.entry = lambda form: entry(self.scales, form)
@@ -102,6 +103,11 @@ class Logarithms:
         self._uses |= dict.fromkeys(labels.CHOOSE, self._labelled)
         self._inverse: set[int] = set()
         self._taken_of: dict[int, Form] = {}
+
+    @property
+    def begins(self) -> Collection[str]:
+        """The operations at which it begins."""
+        return self._uses
 
     def changes(self, needed: set[int]) -> tuple[Change, ...]:
         """What was changed, for the new nodes of these numbers."""
@@ -383,11 +389,13 @@ class Logarithms:
         return self._cancelling(node) or self._balanced(node)
 
     def _cancelling(self, node: Node) -> _Found | None:
-        forms = [self.log.gained(child) for child in node.children]
-        emitted = [self._put(child).number in self._inverse for child in node.children]
-        known = [form for form in forms if form is not None and not form.fragile]
-        if len(known) < 2 or min(self.log.sign(child) for child in node.children) == Sign.UNKNOWN:
+        if min(self.log.sign(child) for child in node.children) == Sign.UNKNOWN:
             return None
+        forms = [self.log.gained(child) for child in node.children]
+        known = [form for form in forms if form is not None and not form.fragile]
+        if len(known) < 2:
+            return None
+        emitted = [self._put(child).number in self._inverse for child in node.children]
         if all(at_most_one(self.log, each) for each in known) and not self.builder.everywhere:
             return None
         form = linear(node.shape, *((1.0, form) for form in known), law=laws.QUOTIENT)

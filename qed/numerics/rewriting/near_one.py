@@ -7,6 +7,7 @@ of that; where |n - 1| > 1/2 it is taken of n.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from fractions import Fraction
 
 from qed.graph.build import Builder, Node
@@ -30,10 +31,11 @@ class NearOne:
     """
 
     name = "near one"
+    begins: Collection[str] = frozenset(["log"])
 
     def __init__(self, builder: Builder, only: Only | None = None) -> None:
         self.builder, self.only = builder, only
-        self.difference = Difference(builder)
+        self.difference = Difference.of(builder)
         self.changed: list[Rewrite] = []
 
     def rule(self, node: Node) -> Node | None:

@@ -37,9 +37,15 @@ def _at(x: Any, index: tuple[int, ...], axes: tuple[int, ...]) -> Any:
 
 def places(builder: Builder, mask: Node, axes: tuple[int, ...]) -> tuple[int, ...] | None:
     """Where a constant array of 0 and 1 is 1, if it is so once in each row."""
-    if math.prod(mask.shape) > LARGEST or not known(mask):
+    if math.prod(mask.shape) > LARGEST:
         return None
-    value = _evaluated(builder, mask)
+    found = builder.readers.setdefault(places, {})
+    if (mask.number, axes) not in found:
+        found[mask.number, axes] = _places(_evaluated(builder, mask), axes) if known(mask) else None
+    return found[mask.number, axes]
+
+
+def _places(value: np.ndarray, axes: tuple[int, ...]) -> tuple[int, ...] | None:
     kept = tuple(axis for axis in range(value.ndim) if axis not in axes)
     rows = np.transpose(value, (*kept, *axes)).reshape(math.prod(value.shape[axis] for axis in kept), -1)
     if not np.all((rows == 0) | (rows == 1)) or not np.all(np.sum(rows == 1, axis=1) == 1):

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qed.graph.build import Builder, Node, Operation, reachable
+from qed.graph.build import GHOSTED, Builder, Node, Operation, reachable
 from qed.graph.nodes import needs
 from qed.numerics.longer.candidates import Rounded, ranges, roundings
 from qed.numerics.rewriting import two_words
@@ -172,6 +172,7 @@ class Exponents:
     """
 
     name = NAME
+    begins: Collection[str] = frozenset(["exp_difference", *_PUT_BACK, *GHOSTED, "custom_vjp_call"])
 
     def __init__(self, builder: Builder, only: Only | None = None, alone: bool = False) -> None:
         self.builder = builder
@@ -182,12 +183,14 @@ class Exponents:
 
     def rule(self, node: Node) -> Node | None:
         """What takes the place of an exponential, or None."""
+        name = _name(node)
+        if name not in _PUT_BACK and name != "exp_difference":
+            return None
         if str(node.dtype) not in _DTYPES or (self.only is not None and not self.only(node)):
             return None
-        name = _name(node)
         if name == "exp_difference":
             return self._difference(node)
-        if name not in _PUT_BACK or len(node.children) != 1:
+        if len(node.children) != 1:
             return None
         (u,) = node.children
         asked = self.only is not None or self.builder.everywhere

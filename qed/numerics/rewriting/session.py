@@ -52,8 +52,8 @@ class Rewritten:
         passes: how many passes were made.
         longer: whether the nodes are of float64, and the function rounds to the program's dtype.
         kept: whether it is the original one because rewriting left more than it mended.
-        differentiable: the function with the exponentials as they are, of which the derivative is taken; what their
-            exponents round off is put back to it anew.
+        bare: the outputs with the exponentials as they are, of which the derivative is taken; what their exponents
+            round off is put back to it anew.
     """
 
     function: Callable[..., list[Any]] = field(repr=False)
@@ -64,12 +64,19 @@ class Rewritten:
     passes: int = 1
     longer: bool = False
     kept: bool = False
-    differentiable: Callable[..., list[Any]] | None = field(default=None, repr=False)
+    bare: tuple[Node, ...] | None = field(default=None, repr=False)
 
     @property
     def plain(self) -> Callable[..., list[Any]]:
         """The function whose derivative is rewritten."""
-        return self.function if self.differentiable is None else self.differentiable
+        return self.function if self.bare is None else self.builder.function(self.bare, self.inputs)
+
+    @property
+    def differentiable(self) -> Callable[..., list[Any]]:
+        """The same, in calls that JAX differentiates once."""
+        if self.bare is None:
+            return self.function
+        return self.builder.function(self.bare, self.inputs, differentiated=True)
 
     def evaluated(self, nodes: Sequence[Node]) -> Callable[..., list[Any]]:
         """(the graph's inputs) -> the values of some of its nodes, in their own dtypes."""
@@ -134,7 +141,7 @@ def rewrite(
     needed = {node.number for node in reachable([*outputs, *builder.effects])}
     changes = [change for rewriting in made for change in rewriting.changes(needed)]
     changes += bodies.changes(needed, builder)
-    plain = builder.function(outputs, inputs)
+    bare = tuple(outputs)
     if exponents:
         last = Exponents(builder, only, alone=not changes)
         builder.rule, builder.asks_settled = _rule([last], linear), True
@@ -142,13 +149,20 @@ def rewrite(
         changes += last.changes({node.number for node in reachable(outputs)})
     changes.sort(key=lambda change: change.new.number if change.new is not None else 0)
     function = builder.function(outputs, inputs)
-    return Rewritten(function, tuple(changes), builder, tuple(inputs), tuple(outputs), passes, differentiable=plain)
+    return Rewritten(function, tuple(changes), builder, tuple(inputs), tuple(outputs), passes, bare=bare)
 
 
 def _rule(rewritings: Sequence[Rewriting], linear: Linear) -> Callable[[Node], Node | None]:
+    begins = [(rewriting, frozenset(rewriting.begins)) for rewriting in rewritings]
+    every = frozenset().union(*(operations for _, operations in begins))
+
     def rule(node: Node) -> Node | None:
+        if node.operation not in every:
+            return None
         current = node
-        for rewriting in rewritings:
+        for rewriting, operations in begins:
+            if current.operation not in operations:
+                continue
             found = rewriting.rule(current)
             if found is not None and found is not current and linear.allows(current, found):
                 current = found

@@ -162,14 +162,16 @@ def _contracts(node: Node) -> bool:
 
 def memoised(node: Node, known: dict[int, Any], rule: Callable[[Node], Any]) -> Any:
     """The value of a rule at a node, found after those of its children and its ghost, which are in `known` then."""
+    if node.number in known:
+        return known[node.number]
     stack = [node]
     while stack:
         top = stack[-1]
         if top.number in known:
             stack.pop()
             continue
-        children = (top.ghost,) if top.ghost is not None else top.children
-        missing = [child for child in (*children, *top.children) if child.number not in known]
+        children = top.children if top.ghost is None else (top.ghost, *top.children)
+        missing = [child for child in children if child.number not in known]
         if missing:
             stack.extend(missing)
         else:

@@ -7,7 +7,7 @@ and the line of what it replaces, and how changes are told, is one for all of th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import ClassVar
 
@@ -38,7 +38,7 @@ class Table(ABC):
     def __init__(self, builder: Builder, only: Only | None = None) -> None:
         self.builder = builder
         self.only = only
-        self.difference = Difference(builder)
+        self.difference = Difference.of(builder)
         self.changed: list[Rewrite] = []
 
     @abstractmethod
@@ -49,6 +49,11 @@ class Table(ABC):
     def uses(self) -> Mapping[str, Callable[[Node], Replacement | None]]:
         """The table, made once."""
         return self.rules()
+
+    @property
+    def begins(self) -> Collection[str]:
+        """The operations in the table; none where it is for graphs of the other kind."""
+        return self.uses if self.builder.derivative is self.derivative else ()
 
     def rule(self, node: Node) -> Node | None:
         """What takes the place of a node whose children are rewritten already, or None."""
