@@ -179,14 +179,50 @@ class Krylov:
         """Vectors (count, ...) in the basis as vectors of length `size`, in rows."""
         return inner.T @ self.basis[: self.count]
 
+    def refined(self, chosen: Sequence[int]) -> tuple[Array, Array, Array]:
+        """Values t, |H v - t v|, and vectors v in the basis, as orthonormal columns: less than those of Ritz vectors.
+
+        For a Ritz value theta, v = Q y makes |H v - theta v| = |(T - theta) y| least, with T of one row more, beta
+        e_m' (Jia, Linear Algebra Appl. 259, 1997), and t = v'Hv. So that none comes twice where two Ritz values are
+        near, each is sought beside those found before, the one of the least residual first.
+
+        >>> krylov = Krylov(lambda v: np.arange(50.0) * v, 50, 12)
+        >>> while krylov.step() and krylov.count < 12:
+        ...     krylov.extend()
+        >>> values, errors, columns = krylov.refined([11, 10])
+        >>> bool(np.all(errors <= krylov.beside * np.abs(krylov.ritz()[1][-1, [11, 10]])))
+        True
+        """
+        ritz, inner = self.ritz()
+        m, k = self.count, len(chosen)
+        below = np.append(np.zeros(m - 1), self.beside)
+        columns = np.zeros((m, k))
+        done: list[int] = []
+        for i in np.argsort(np.abs(inner[-1, list(chosen)]), kind="stable"):
+            found = columns[:, done]
+            free = np.linalg.qr(np.hstack([found, np.eye(m)]))[0][:, len(done) :] if done else np.eye(m)
+            shifted = np.vstack([self.matrix[:m, :m] - ritz[chosen[i]] * np.eye(m), below])
+            columns[:, i] = free @ np.linalg.svd(shifted @ free)[2][-1]
+            done.append(int(i))
+        images = np.vstack([self.matrix[:m, :m], below]) @ columns
+        values = np.sum(images[:m] * columns, axis=0)
+        images[:m] -= values * columns
+        return values, np.linalg.norm(images, axis=0), columns
+
+    def turn(self, columns: Array) -> None:
+        """Put the vectors with these columns in the place of the first of the basis."""
+        m, p = columns.shape
+        turned = columns.T.astype(self.basis.dtype)
+        for start in range(0, self.size, BLOCK):
+            part = slice(start, start + BLOCK)
+            self.basis[:p, part] = turned @ self.basis[:m, part]
+
     def restart(self, kept: Sequence[int]) -> None:
         """Keep some Ritz vectors and the next vector of the basis, and drop the rest."""
         values, inner = self.ritz()
         keep = inner[:, list(kept)]
         p, j = keep.shape[1], self.count
-        for start in range(0, self.size, BLOCK):
-            part = slice(start, start + BLOCK)
-            self.basis[:p, part] = keep.T.astype(self.basis.dtype) @ self.basis[:j, part]
+        self.turn(keep)
         self.basis[p] = self.basis[j]
         self.matrix[:] = 0.0
         self.matrix[:p, :p] = np.diag(values[list(kept)])

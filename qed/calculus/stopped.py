@@ -67,14 +67,14 @@ def cuts(function: Function, moved: Callable[..., Any]) -> bool:
 
     Args:
         function: it.
-        moved: (parameters, data, by) -> its value, where what is stopped is changed by so much (`Opened`).
+        moved: (parameters, data, by) -> its values, where what is stopped is changed by each of them (`Opened`).
     """
     rng = np.random.default_rng(0)
     at = [
         (p + MOVED * (1 + np.abs(p)) * rng.uniform(-1, 1, np.shape(p))).astype(p.dtype)
         for p in map(np.asarray, function.parameters)
     ]
-    one, two = (moved(tuple(map(jnp.asarray, at)), function.data, by) for by in (0.0, MOVED))
+    one, two = moved(tuple(map(jnp.asarray, at)), function.data, (0.0, MOVED))
     return not abs(float(one) - float(two)) <= ROUNDINGS * float(jnp.finfo(one.dtype).eps) * abs(float(one))
 
 

@@ -155,3 +155,22 @@ def test_products_beyond_the_squares_of_their_dtype():
     while krylov.step() and krylov.count < 3:
         krylov.extend()
     assert np.allclose(krylov.ritz()[0][-1], 1e26, rtol=1e-6)
+
+
+def test_refined_vectors_have_smaller_residuals_and_take_no_eigenvalue_twice():
+    """Near ties: the residual that makes v the best for a value t may be that of its neighbour's vector."""
+    top = [1.0, 1 - 1e-5, 1 - 2e-5, -0.9, -0.9]
+    matrix = symmetric([*top, *np.random.default_rng(3).uniform(-0.3, 0.3, 200)])
+    krylov = Krylov(lambda v: matrix @ v, len(matrix), 14, 5)
+    while krylov.step():
+        ritz, inner = krylov.ritz()
+        chosen = np.argsort(-np.abs(ritz))[: min(4, krylov.count)].tolist()
+        values, residuals, columns = krylov.refined(chosen)
+        vectors = columns.T @ krylov.basis[: krylov.count]
+        fresh = np.linalg.norm(vectors @ matrix - values[:, None] * vectors, axis=1)
+        assert np.allclose(fresh, residuals, atol=1e-12) and np.allclose(vectors @ vectors.T, np.eye(len(chosen)))
+        first = np.argmin(np.abs(inner[-1, chosen]))
+        assert residuals[first] <= (1 + 1e-12) * krylov.beside * abs(inner[-1, chosen[first]]) + 1e-15
+        if krylov.count == 14:
+            break
+        krylov.extend()

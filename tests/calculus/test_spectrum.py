@@ -432,6 +432,27 @@ def test_intervals_of_a_large_function_hold_even_where_its_products_are_wrong(mo
             assert np.min(np.abs(truth - value)) <= error
 
 
+def test_near_ties_of_a_large_function_are_told_once_each():
+    """A reflected diagonal, so that the Hessian is exact up to rounding: three near 1, two equal, one apart."""
+    size = 21_000
+    spectrum = np.random.default_rng(6).uniform(-0.2, 0.2, size)
+    spectrum[::4000] = [1, 1 - 1e-4, 1 - 2e-4, -0.7, -0.7, 0.5]
+    turn = np.random.default_rng(7).standard_normal(size)
+    turn, diagonal = np.float32(turn / np.linalg.norm(turn)), np.float32(spectrum)
+
+    def fun(x):
+        y = x - 2 * turn * jnp.vdot(turn, x)
+        return jnp.sum(diagonal * y * y) / 2
+
+    found = qed.spectrum(fun, jnp.ones(size, jnp.float32), k=5)
+    for i, value in enumerate(found.eigenvalues):
+        inside = np.sum(np.abs(np.asarray(diagonal, float) - value) <= found.errors[i] + 2e-6)
+        assert inside > np.sum(np.abs(found.eigenvalues[:i] - value) <= 1e-7)
+    vectors = np.stack(found.eigenvectors).astype(float)
+    assert np.allclose(vectors @ vectors.T, np.eye(5), atol=1e-4)
+    assert np.all(found.errors <= 1e-3 * np.abs(found.eigenvalues))
+
+
 def test_the_size_is_said_in_products_and_gradients():
     fun, at = (lambda x: jnp.sum(jnp.tanh(x) ** 2)), jnp.zeros(1_230_000)
     text = too_large_to_form(read(fun, at), 5, 21)[0].message

@@ -59,7 +59,8 @@ class Programs:
 
     Args:
         value: the function.
-        moved: (parameters, data, by) -> value, where what stands behind a stop_gradient is changed by so much.
+        moved: (parameters, data, by) -> value, where what stands behind a stop_gradient is changed by so much; several
+            at once are one program, which computes what comes before it once.
         equations: how many it has, calls entered.
         convolutions: whether some of them are convolutions.
         unfold: whether the linearised product keeps copies for those.
@@ -78,7 +79,7 @@ class Programs:
         slopes = unfolded(valued) if unfold else valued
         self.gradient = jax.jit(gradient)
         self.value = jax.jit(value)
-        self.moved = jax.jit(moved)
+        self.moved = jax.jit(lambda p, d, by: tuple(moved(p, d, each) for each in by))
         self.afresh = hessian_product(value, equations=equations)
         self._rooms: dict[Any, Room | None] = {}
         self._linearize = jax.jit(lambda p, d: _linearized(slopes, p, d))
