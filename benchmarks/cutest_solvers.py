@@ -20,6 +20,7 @@ import numpy as np
 import scipy.optimize
 
 import qed
+from benchmarks.apart import verdict_apart
 from benchmarks.cutest_problems import TOL, Problem
 
 STEPS = 3000
@@ -46,12 +47,14 @@ class Found:
 
 def by_qed(problem: Problem) -> Found:
     """qed's default method; it claims a minimum, or a flat one, that is MEASURED or PROVED."""
-    answer = qed.minimize(problem.fun, jnp.asarray(problem.x0), bounds=problem.bounds, tol=TOL)
+    with verdict_apart() as verdict:
+        answer = qed.minimize(problem.fun, jnp.asarray(problem.x0), bounds=problem.bounds, tol=TOL)
     problem.counts.update({k: v for k, v in answer.counts.items() if k in problem.counts})
     reason = str(answer.reason)
     more = {
         "standing": str(answer.standing), "headline": str(answer.headline or answer.claim)[:300],
         "global": answer.certificate is not None and "global" in str(answer.claim),
+        "verdict": round(verdict[0], 3),
     }  # fmt: skip
     return Found(
         np.ravel(np.asarray(answer.x)), not answer.unknown and reason in ("minimum", "flat_minimum"), reason, more

@@ -34,7 +34,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 import qed
-import qed.optimization.minimize as parts
+from benchmarks.apart import verdict_apart
 
 RESULT = Path(__file__).parent / "results" / "large.json"
 ROWS, FEATURES, GOAL = 1_000_000, 100, 1e-6
@@ -71,19 +71,9 @@ def timed(solve: Callable[[], Any]) -> tuple[Any, float]:
 
 def by_qed(x: Any, y: Any) -> dict[str, Any]:
     """qed.minimize by its default method, with the time of its verdict apart."""
-    spent, ask = [0.0], parts.judged
-
-    def judged(*args: Any, **more: Any) -> Any:
-        found, seconds = timed(lambda: ask(*args, **more))
-        spent[0] += seconds
-        return found
-
     jax.clear_caches()
-    parts.judged = judged
-    try:
+    with verdict_apart() as spent:
         answer, seconds = timed(lambda: qed.minimize(loss, jnp.zeros(FEATURES), x, y, tol=GOAL))
-    finally:
-        parts.judged = ask
     return {
         "seconds": round(seconds, 2), "verdict": round(spent[0], 2), "counts": dict(answer.counts),
         "says": str(answer.reason), "standing": str(answer.standing), "method": answer.method,

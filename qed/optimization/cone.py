@@ -12,8 +12,8 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import scipy.linalg
-import scipy.optimize
 
 Array = np.ndarray
 ROWS, SIZE = 8, 100

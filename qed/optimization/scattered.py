@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import qmc
+import scipy
 
 from qed.calculus.shapes.found import by_graph
 from qed.optimization.bounds import Bounds
@@ -78,5 +78,5 @@ def _boxes(bounds: Bounds, places: dict[tuple[float, ...], float], power: int, s
     for place, size in places.items():
         center = np.asarray(place)
         for k in range(WIDEST):
-            unit = 2 * qmc.Sobol(len(center), rng=np.random.default_rng([seed, k])).random_base2(power) - 1
+            unit = 2 * scipy.stats.qmc.Sobol(len(center), rng=np.random.default_rng([seed, k])).random_base2(power) - 1
             yield bounds.project(center + size * 2.0**k * unit)

@@ -8,8 +8,8 @@ sparse     the pattern takes at most n/2 products and n^2/4 places  products = c
 products   else                                                     none; a product for each conjugate direction
 =========  =======================================================  ==========================================
 
-Even a dense matrix is filled from as many products as its pattern has colours. Reference: Nocedal and Wright,
-*Numerical Optimization*, 2006, ch. 7 (large problems) and 8 (derivatives by graph colouring).
+Of more than 16 parameters even a dense matrix is filled from as many products as its pattern has colours. Reference:
+Nocedal and Wright, *Numerical Optimization*, 2006, ch. 7 (large problems) and 8 (derivatives by graph colouring).
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from qed.optimization.factorisation import Matrix
 from qed.optimization.trust_region import ModelStep, conjugate_step, exact_step
 
 Array = np.ndarray
+FEW = 16
+"""Up to so many parameters the pattern is not looked for: that takes longer than the products that it saves."""
 SMALL, MEDIUM = 200, 1000
 """Up to so many parameters a dense matrix is factorised: always; if the pattern is not sparse."""
 LARGEST = 5000
@@ -115,7 +117,7 @@ def second_order(function: Function, often: bool = False) -> SecondOrder:
     product = hessian_product(lambda p, d: function.value(p, d), equations=function.graph.count())
     n = function.size
     try:
-        if n <= SMALL and n * count(function.graph, function.traced.free).sweep > PATTERN:
+        if n <= FEW or (n <= SMALL and n * count(function.graph, function.traced.free).sweep > PATTERN):
             raise TooDense
         hessian = sparse_hessian(function, most=n * n if n <= MEDIUM else min(n * n // 4, MOST), often=often)
     except TooDense as error:

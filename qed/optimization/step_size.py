@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+import scipy
 
 from qed.answer import Answer, Missing, Reason
 from qed.calculus.lanczos import EigenPair, steepest
@@ -244,7 +244,9 @@ def _best(rule: StepRule | LocalRule, low: float, high: float) -> tuple[float | 
     def slowest(step: float) -> float:
         return max(rule.growth(c, step) for c in np.geomspace(low, high, 9))
 
-    found = minimize_scalar(slowest, bounds=(0.0, rule.limit(high)), method="bounded", options={"xatol": 1e-10 / high})
+    found = scipy.optimize.minimize_scalar(
+        slowest, bounds=(0.0, rule.limit(high)), method="bounded", options={"xatol": 1e-10 / high}
+    )
     return float(found.x), float(found.fun)
 
 

@@ -15,8 +15,8 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import scipy
 import scipy.linalg
-import scipy.optimize
 
 from qed.answer import Answer, Reason
 from qed.calculus.hessian import shaped

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
+import scipy
 
 from qed.calculus.points.case import Case
 from qed.calculus.points.line import LOST, SAFETY, Line
@@ -236,6 +236,6 @@ def _least(form: Array, order: int, count: int) -> tuple[float, Array]:
     def value(u: Array) -> Any:
         return float(_powers((u / np.linalg.norm(u))[None], order)[0] @ form)
 
-    found = [minimize(value, random.standard_normal(count)) for _ in range(STARTS)]
+    found = [scipy.optimize.minimize(value, random.standard_normal(count)) for _ in range(STARTS)]
     best = min(found, key=lambda r: r.fun)
     return float(best.fun), best.x / np.linalg.norm(best.x)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from qed.calculus.lanczos import Krylov
 from qed.calculus.points.ends import below
@@ -121,4 +121,4 @@ def _radau(matrix: Array, beside: float, node: float) -> float:
 
 def _half(samples: list[float]) -> float:
     count = len(samples)
-    return float(student.ppf((1 + LEVEL) / 2, count - 1)) * float(np.std(samples, ddof=1)) / float(np.sqrt(count))
+    return float(stdtrit(count - 1, (1 + LEVEL) / 2)) * float(np.std(samples, ddof=1)) / float(np.sqrt(count))

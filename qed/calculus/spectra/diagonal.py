@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Array = np.ndarray
 LEVEL = 0.99
@@ -60,5 +60,5 @@ def diagonal(product: Callable[[Array], Array], size: int, most: int = 120, seed
         away = sample - mean
         mean += away / k
         spread += away * (sample - mean)
-    quantile = float(student.ppf((1 + LEVEL) / 2, probes - 1))
+    quantile = float(stdtrit(probes - 1, (1 + LEVEL) / 2))
     return Diagonal(known + mean, quantile * np.sqrt(spread / (probes - 1) / probes), most)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Array = np.ndarray
 LEVEL = 0.99
@@ -66,5 +66,5 @@ def trace(
 
 def _half(samples: list[float]) -> float:
     count = len(samples)
-    quantile = float(student.ppf((1 + LEVEL) / 2, count - 1))
+    quantile = float(stdtrit(count - 1, (1 + LEVEL) / 2))
     return quantile * float(np.std(samples, ddof=1)) / np.sqrt(count)

@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import scipy.optimize
+import scipy
 
 from qed.answer import Reason
 from qed.certificates.problem_terms import affine, coefficients

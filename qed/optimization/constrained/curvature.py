@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy
 import scipy.linalg
-import scipy.optimize
 import scipy.sparse
 import scipy.sparse.linalg
 

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import scipy.optimize
+import scipy
 
 from qed.answer import Answer
 from qed.calculus.shapes.found import terms

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.optimize
+import scipy
 
 from qed.optimization.constrained.polish import KKT, Active, active_set, newton, snapped, with_bounds
 from qed.optimization.constrained.problem import Constrained, Seen

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.optimize
+import scipy
 import scipy.sparse
 
 from qed.optimization.constrained.problem import Constrained, Seen

@@ -12,7 +12,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-import scipy.optimize
+import scipy
 
 from qed.optimization.constrained.engine import Callbacks, Outcome, Said
 from qed.optimization.constrained.problem import Constrained

@@ -24,7 +24,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy.optimize import minimize_scalar
+import scipy
 
 from qed.answer import Missing, Reason
 from qed.calculus.gradient.sites import Site, find_sites
@@ -91,7 +91,7 @@ class Field:
         """The step with the smallest contraction, and that; the second is 1 where a direction is flat."""
         values, _ = self.eigen
         assert self.matrix is not None
-        found: Any = minimize_scalar(
+        found: Any = scipy.optimize.minimize_scalar(
             lambda s: float(np.max(np.abs(1 - s * values))), bounds=(0.0, self.limit), method="bounded",
             options={"xatol": 1e-10 * self.limit},
         )  # fmt: skip
