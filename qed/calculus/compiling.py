@@ -1,8 +1,11 @@
-"""Compiling with options of XLA's compiler for the processor: long programs, and programs of matrix products.
+"""Compiling with options of XLA's compiler for the processor: long programs, short calls, products of matrices.
 
 An unrolled loop in Python is a program of thousands of small equations. XLA for the CPU fuses them into few kernels,
 each a large function for LLVM; without its newer emitters the kernels are smaller. Of a sum of 50 residuals (1,050
 equations) the Hessian compiled in 2.9 s instead of 10.6, value and gradient in 1.0 instead of 2.7, and ran no slower.
+
+A call of few operations takes microseconds however it is compiled, and compiling takes a tenth of a second or more:
+without optimization it is compiled in a fifth of the time.
 
 XLA hands products of matrices to a library, and with them the elementwise work around them, which the library does
 more slowly than XLA itself. Of the linearised product of a network the products of matrices alone are given away.
@@ -12,14 +15,22 @@ An option belongs to one program; nothing global is changed. Where this JAX does
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import jax
 
+from qed.domains.cost import count
+from qed.graph.function import Function
+
 LONG = 200
 """From so many equations on an option is worth its trouble."""
+SHORT = 50_000
+"""Up to so many operations a call is short: without optimization it takes some ten microseconds longer."""
+MATRIX = 20 * SHORT
+"""The same of a whole matrix, which a run asks for some ten or hundred times."""
 OPTIONS = {"xla_cpu_use_fusion_emitters": False}
 SELDOM = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 """As quickly as it can be compiled."""
@@ -43,12 +54,29 @@ def _takes(options: tuple[tuple[str, Any], ...]) -> bool:
     return True
 
 
-def quickly(fun: Callable[..., Any], equations: int, **options: Any) -> Any:
-    """`jax.jit` for a function that is called from outside of every trace, quick to compile if it is long.
+def work(function: Function) -> float:
+    """How many operations value and gradient of a function take; infinite where a loop has no known length.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.function import read
+        >>> work(read(lambda x: jnp.sum(x * x), jnp.ones(10))) < 100
+        True
+    """
+    found = count(function.graph, function.traced.free)
+    return math.inf if found.open_loops else found.sweep
+
+
+def quickly(
+    fun: Callable[..., Any], equations: int, operations: float = math.inf, short: float = SHORT, **options: Any
+) -> Any:
+    """`jax.jit` for a function that is called from outside of every trace, quick to compile if it is long or cheap.
 
     Args:
         fun: the function.
         equations: how many equations it is made from, calls entered.
+        operations: how many a call computes, where that is known.
+        short: up to how many of them are few.
         options: of `jax.jit`.
 
     Example:
@@ -56,6 +84,8 @@ def quickly(fun: Callable[..., Any], equations: int, **options: Any) -> Any:
         >>> float(quickly(lambda x: x * x, 1000)(jnp.float32(3)))
         9.0
     """
+    if operations <= short:
+        return seldom(fun, **options)
     if equations < LONG or not known():
         return jax.jit(fun, **options)
     return jax.jit(fun, compiler_options=dict(OPTIONS), **options)
@@ -71,12 +101,14 @@ def of_products(fun: Callable[..., Any]) -> Any:
     return jax.jit(fun, compiler_options=dict(APART)) if _takes(tuple(APART.items())) else jax.jit(fun)
 
 
-def seldom(fun: Callable[..., Any]) -> Any:
+def seldom(fun: Callable[..., Any], **options: Any) -> Any:
     """`jax.jit` for a function that is called from outside of every trace, and a few times only.
 
     Example:
         >>> float(seldom(lambda x: x * x)(jax.numpy.float32(3)))
         9.0
     """
-    options = {**SELDOM, **(OPTIONS if known() else {})}
-    return jax.jit(fun, compiler_options=options) if _takes(tuple(options.items())) else jax.jit(fun)
+    how = {**SELDOM, **(OPTIONS if known() else {})}
+    if not _takes(tuple(how.items())):
+        return jax.jit(fun, **options)
+    return jax.jit(fun, compiler_options=how, **options)

@@ -17,33 +17,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qed.calculus.compiling import quickly
 from qed.calculus.gradient.either import is_small
 
 MANY = 500
 """From so many equations on (of the loss, calls entered) a Hessian product is not compiled as a whole."""
 
 
-def hessian_product(loss: Callable[..., Any], *, equations: int = 0) -> Callable[..., Any]:
+def hessian_product(
+    loss: Callable[..., Any], *, equations: int = 0, operations: float = math.inf
+) -> Callable[..., Any]:
     """A ``(parameters, data, direction) -> H direction`` for ``loss(parameters, data)``, compiled unless it is long.
 
     Parameters and direction are tuples of arrays of the same shapes and dtypes. `equations` is how many the loss has,
-    where that is known.
+    where that is known; with `operations`, those of value and gradient, it is called from outside of every trace.
 
     Raises:
         NotImplementedError: when called, where the gradient can be differentiated in neither way.
     """
+    fast = partial(quickly, equations=0, operations=2 * operations)
 
-    @jax.jit
+    @fast
     def forward(parameters: Any, data: Any, direction: Any) -> Any:
         return jax.jvp(lambda p: jax.grad(loss)(p, data), (parameters,), (direction,))[1]
 
-    @jax.jit
+    @fast
     def reverse(parameters: Any, data: Any, direction: Any) -> Any:
         def along(p: Any) -> Any:
             slopes = jax.grad(loss)(p, data)
@@ -51,7 +56,7 @@ def hessian_product(loss: Callable[..., Any], *, equations: int = 0) -> Callable
 
         return jax.grad(along)(parameters)
 
-    @jax.jit
+    @fast
     def twice(parameters: Any, data: Any, direction: Any) -> Any:
         if not is_small(parameters):
             raise NotImplementedError

@@ -29,7 +29,7 @@ import numpy as np
 import scipy.sparse
 
 from qed.calculus.colouring import Colouring, column_colouring, star_colouring
-from qed.calculus.compiling import known, quickly
+from qed.calculus.compiling import MATRIX, known, quickly, work
 from qed.calculus.hessian import MANY, hessian_product, linearized
 from qed.domains.index_sets import LIMIT, Sets
 from qed.domains.patterns import Pattern, TooDense, hessian_pattern, jacobian_pattern
@@ -241,7 +241,8 @@ def _prepared(
 
     if symmetric and function.graph.numbers() > WIDE and not _loops(function.graph):
         return SparseHessian(function, pattern, colouring, _one_by_one(function), varying, symmetric)
-    compiled = quickly(by(product), count, static_argnames="together")
+    sweeps = 2 * max(1, min(colouring.count, TOGETHER))
+    compiled = quickly(by(product), count, sweeps * work(function), MATRIX, static_argnames="together")
     if symmetric and count > MANY:
         slowly = by(linearized(lambda p, d: function.value(p, d)))
         few = 0 if often else FEW
@@ -320,7 +321,9 @@ def sparse_jacobian(function: Function, *, varying: bool = False) -> SparseJacob
     product = push if way == "push" else pull
     like = function.parameters if way == "push" else tuple(function.graph.outputs[i] for i in chosen)
 
-    @partial(jax.jit, static_argnames="together")
+    sweeps = max(1, min(colourings[way].count, TOGETHER))
+
+    @partial(quickly, equations=0, operations=sweeps * work(function), short=MATRIX, static_argnames="together")
     def run(parameters: Any, data: Any, colours: Any, first: Any, *, together: int) -> Any:
         def one(colour: Any) -> Any:
             return end_to_end(product(_cut(colours == colour, like), parameters, data))

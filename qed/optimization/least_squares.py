@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qed.calculus.compiling import MATRIX, quickly, work
 from qed.calculus.hessian import cut
 from qed.calculus.sparse import SparseHessian, TooDense, sparse_hessian
 from qed.errors import QedError
@@ -188,7 +189,7 @@ def sum_of_squares(function: Function) -> SumOfSquares | None:
         twice = 2 * factors if same else np.asarray(2 * factors, found.dtype)
         return (twice * rows) @ rows.T, twice * found
 
-    return SumOfSquares(function, graph, factors, jax.jit(run), residuals)
+    return SumOfSquares(function, graph, factors, quickly(run, 0, n * work(function), MATRIX), residuals)
 
 
 def _size(atom: Atom) -> int:

@@ -9,14 +9,14 @@ with guaranteed descent and an efficient line search*, SIAM J. Optim. 16, 2005, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
 import numpy as np
 
 from qed import facts
-from qed.calculus.compiling import quickly
+from qed.calculus.compiling import quickly, work
 from qed.calculus.gradient.either import value_and_gradient
 from qed.calculus.gradient.kept import in_float64
 from qed.calculus.hessian import cut, flatten, hessian_product, unflatten
@@ -113,7 +113,7 @@ class Objective:
         self._products: tuple[Array, Array] = (np.zeros(0), np.zeros((0, 0)))
         self._rows = np.zeros((0, 0))
         both = value_and_gradient(lambda p, d: function.value(p, d))
-        self._compiled = quickly(both, function.graph.count())
+        self._compiled = quickly(both, function.graph.count(), work(function))
 
     @property
     def start(self) -> Array:
@@ -307,7 +307,10 @@ class Objective:
 
     @cached_property
     def _product(self) -> Any:
-        return hessian_product(lambda p, d: self.function.value(p, d), equations=self.function.graph.count())
+        function = self.function
+        return hessian_product(
+            lambda p, d: function.value(p, d), equations=function.graph.count(), operations=work(function)
+        )
 
     def product(self, x: Array, direction: Array) -> Array:
         """The Hessian times a vector."""
@@ -350,8 +353,9 @@ class Wide(Objective):
             return outputs(x)[0]
 
         both = value_and_gradient(value)
-        self._wide = jax.jit(both)
-        self._wide_product = jax.jit(lambda x, v: jax.jvp(lambda at: both(at)[1], (x,), (v,))[1])
+        fast = partial(quickly, equations=0, operations=2 * work(function))
+        self._wide = fast(both)
+        self._wide_product = fast(lambda x, v: jax.jvp(lambda at: both(at)[1], (x,), (v,))[1])
 
     @staticmethod
     def of(objective: Objective) -> Wide | None:

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qed.calculus import sparse
-from qed.calculus.compiling import LONG, of_products, quickly
+from qed.calculus import compiling, sparse
+from qed.calculus.compiling import LONG, of_products, quickly, seldom, work
 from qed.calculus.sparse import sparse_hessian
 from qed.graph.function import read
 
@@ -22,6 +22,23 @@ def test_the_option_changes_no_number():
     x = jnp.array([0.3, 0.4, 0.5])
     found = quickly(jax.value_and_grad(long), LONG)(x)
     assert all(np.allclose(a, b, rtol=1e-5) for a, b in zip(found, jax.value_and_grad(long)(x), strict=True))
+
+
+def test_short_calls_are_compiled_without_optimization_to_the_same_numbers(monkeypatch):
+    """Up to the bound, and only where the compiler takes the options; a loop without a known length is not short."""
+    asked = []
+    monkeypatch.setattr(compiling, "seldom", lambda fun, **options: asked.append(fun) or seldom(fun, **options))
+    x = jnp.array([0.3, 0.4, 0.5])
+    slope = jax.grad(long)
+    for operations, many in ((compiling.SHORT, 1), (compiling.SHORT + 1, 1), (np.inf, 1)):
+        found = quickly(slope, 0, operations)(x)
+        assert np.allclose(found, slope(x), rtol=1e-5)
+        assert len(asked) == many
+    assert np.allclose(quickly(slope, 0, 2.0, short=1.0)(x), slope(x), rtol=1e-5)
+    assert len(asked) == 1
+    halving = read(lambda x: jax.lax.while_loop(lambda v: jnp.sum(v) > 1, lambda v: v / 2, x).sum(), x)
+    assert work(halving) == np.inf
+    assert work(read(long, x)) < compiling.SHORT
 
 
 def test_only_products_of_matrices_are_given_to_the_library():

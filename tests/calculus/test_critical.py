@@ -251,6 +251,34 @@ def test_newton_and_krawczyk_find_the_nearby_point():
 
 
 @pytest.mark.slow
+def test_a_box_at_the_origin_is_as_large_as_the_errors_of_the_gradient():
+    """A part of |x| = 1e-16 is smaller than they are: no point would be proved."""
+    i = np.arange(1.0, 4.0)
+    f = OnBoxes.of(
+        trace(lambda x: jnp.sum((3 - jnp.sum(jnp.cos(x)) + i * (1 - jnp.cos(x)) - jnp.sin(x)) ** 2), np.zeros(3))
+    )
+    x = 1e-16 * i
+    found = located(f, x, local(f, x, x))
+    assert found is not None
+    assert found.signs == (0, 3)
+    assert np.all(found.radius < 1e-12)
+
+
+def test_no_larger_box_is_tried_where_the_hessian_may_be_singular(monkeypatch):
+    """(x + y)^2 beside rounding: one box tells; of x^4 + x^2 at 0 the first one proves."""
+    boxes = []
+    monkeypatch.setattr("qed.calculus.points.located.local", lambda *asked: boxes.append(1) or local(*asked))
+    for fun, many, signs in (
+        (lambda x: (x[0] + x[1]) ** 2 / 3 + (x[0] + x[1]) ** 4, 1, None),
+        (lambda x: x[0] ** 4 + x[0] ** 2 + x[1] ** 2, 1, (0, 2)),
+    ):
+        f, x = OnBoxes.of(trace(fun, np.zeros(2))), np.array([0.3, -0.3]) if signs is None else np.zeros(2)
+        boxes.clear()
+        found = located(f, x, local(f, x, x))
+        assert (None if found is None else found.signs) == signs
+        assert len(boxes) == many
+
+
 def test_the_kinds_of_later_points():
     """Kinds of points that were written before any was asked about; all with curvatures that have a sign are proved."""
     for i, known in enumerate([*LATER, *MODELS, *PHYSICS]):

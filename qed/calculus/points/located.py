@@ -128,11 +128,16 @@ def refined(function: OnBoxes | OnTerms, start: Array) -> tuple[Array, Local]:
 
 def newton(here: Local) -> Array:
     """Newton's step, in the directions whose curvature is more than rounding."""
+    values, inner = _bent(here)
+    return inner @ ((inner.T @ here.gradient) / values)
+
+
+def _bent(here: Local) -> tuple[Array, Array]:
+    """The curvatures that are more than rounding, and their directions as columns."""
     values, vectors = np.linalg.eigh(here.matrix)
     largest = float(np.max(np.abs(values), initial=0.0))
     kept = np.abs(values) > max(NOTHING * largest, 4 * here.spread())
-    inner = vectors[:, kept]
-    return inner @ ((inner.T @ here.gradient) / values[kept])
+    return values[kept], vectors[:, kept]
 
 
 def located(function: OnBoxes | OnTerms, center: Array, here: Local) -> Located | None:
@@ -149,20 +154,45 @@ def located(function: OnBoxes | OnTerms, center: Array, here: Local) -> Located 
     >>> found.signs, bool(np.all(found.radius < 1e-10))
     ((1, 1), True)
     """
-    step = np.abs(newton(here))
+    least = 4 * (np.abs(newton(here)) + _doubt(here))
     every = np.ones((1, function.size), bool)
     size = np.maximum(np.abs(center), 1e-3 * np.max(np.abs(center), initial=0.0) or 1.0)
     first: Located | None = None
+    before = None
     for share in RADII:
-        radius = np.maximum(share * size, 4 * step)
+        radius = np.maximum(share * size, least)
+        if before is not None and np.array_equal(radius, before):
+            continue
+        before = radius
         box = local(function, np.nextafter(center - radius, -np.inf), np.nextafter(center + radius, np.inf))
         if not box.smooth:
             return first
         entries = box.hessian.map(lambda a: a[None][:, *np.triu_indices(function.size)])
         if not krawczyk(center[None], radius[None], here.slope.map(lambda a: a[None]), entries, every)[0]:
+            if _singular(box):
+                return first
             continue
         found = Located(center, radius, inertia(box.hessian), box)
         if found.signs is not None:
             return found
         first = first or found
     return first
+
+
+def _doubt(here: Local) -> Array:
+    """How far the errors of the gradient may move the critical point, in the directions in which `newton` steps."""
+    values, inner = _bent(here)
+    return np.abs((inner / values) @ inner.T) @ ((here.slope.upper - here.slope.lower) / 2)
+
+
+def _singular(box: Local) -> bool:
+    """Whether Krawczyk's test cannot succeed with this Hessian, nor on any larger box, whose Hessian is wider.
+
+    It asks for a radius r with |I - Y H| r < r, which there is only if no eigenvalue of |Y| rad(H) reaches 1.
+    """
+    try:
+        inverse = np.linalg.inv(box.matrix)
+    except np.linalg.LinAlgError:
+        return True
+    wide = np.abs(inverse) @ ((box.hessian.upper - box.hessian.lower) / 2)
+    return not np.all(np.isfinite(wide)) or float(np.max(np.abs(np.linalg.eigvals(wide)), initial=0.0)) >= 1
