@@ -63,8 +63,7 @@ def work(function: Function) -> float:
         >>> work(read(lambda x: jnp.sum(x * x), jnp.ones(10))) < 100
         True
     """
-    found = count(function.graph, function.traced.free)
-    return math.inf if found.open_loops else found.sweep
+    return count(function.graph, function.traced.free).bounded
 
 
 def quickly(

@@ -77,6 +77,11 @@ class Count:
         """Operations of one forward and one reverse pass."""
         return self.value + self.linear
 
+    @property
+    def bounded(self) -> float:
+        """The same; infinite where a loop has no known length."""
+        return math.inf if self.open_loops else self.sweep
+
 
 def count(graph: Graph, active: Sequence[int], *, loops_once: bool = False) -> Count:
     """Count a graph without running it; of the branches of a cond the most expensive one.

@@ -212,9 +212,9 @@ def _scaled_jvp(primals: Any, tangents: Any) -> Any:
     return x, tangents[0] * share.astype(x.dtype)
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of arrays, compiled and called under `jax.enable_x64`, its inputs widened, its outputs in NumPy."""
-    fast = jax.jit(function)
+def compiled(function: Callable[..., Any], by: Callable[..., Any] = jax.jit) -> Callable[..., Any]:
+    """A function of arrays, compiled `by` and called under `jax.enable_x64`, inputs widened, outputs in NumPy."""
+    fast = by(function)
 
     def call(*arguments: Any) -> Any:
         with jax.enable_x64(True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ import numpy as np
 
 from qed.calculus.bounding.boxes import OnBoxes
 from qed.calculus.bounding.by_terms import OnTerms
+from qed.calculus.compiling import quickly, work
 from qed.calculus.hessian import flatten
 from qed.calculus.points.result import Direction
 from qed.calculus.shares import shares
@@ -93,7 +94,9 @@ class Case:
     @cached_property
     def value(self) -> Callable[[Array], float]:
         """The function of a vector, computed in float64."""
-        run = compiled(lambda leaves: Widened()(self.function.graph, self.function.join(leaves))[0])
+        function = self.function
+        by = partial(quickly, equations=function.graph.count(), operations=work(function))
+        run = compiled(lambda leaves: Widened()(function.graph, function.join(leaves))[0], by)
         return lambda vector: float(run(self.pieces(vector)))
 
     def direction(self, vector: Array, curvature: float, why: str = "", **derivatives: Any) -> Direction:

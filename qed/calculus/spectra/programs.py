@@ -13,6 +13,7 @@ compiles nothing. A graph that calls back to Python is not kept: its callbacks m
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -23,13 +24,14 @@ from typing import Any
 import jax
 
 from qed import facts
-from qed.calculus.compiling import of_products
+from qed.calculus.compiling import of_products, quickly
 from qed.calculus.hessian import hessian_product
 from qed.calculus.spectra.convolutions import unfolded
 from qed.calculus.spectra.flattened import Flattened, is_stacked
 from qed.calculus.spectra.layouts import laid_out
 from qed.calculus.stopped import Opened, WideOpened
 from qed.certificates.fingerprint import fingerprint
+from qed.domains.cost import count
 from qed.domains.widened import Widened, widen
 from qed.graph.function import Function
 from qed.graph.graph import Graph
@@ -64,6 +66,7 @@ class Programs:
         equations: how many it has, calls entered.
         convolutions: whether some of them are convolutions.
         unfold: whether the linearised product keeps copies for those.
+        operations: how many value and gradient take, where that is known.
     """
 
     def __init__(
@@ -73,14 +76,15 @@ class Programs:
         equations: int,
         convolutions: bool = False,
         unfold: bool = False,
+        operations: float = math.inf,
     ) -> None:
         gradient = jax.grad(value)
         valued = jax.value_and_grad(value)
         slopes = unfolded(valued) if unfold else valued
-        self.gradient = jax.jit(gradient)
-        self.value = jax.jit(value)
-        self.moved = jax.jit(lambda p, d, by: tuple(moved(p, d, each) for each in by))
-        self.afresh = hessian_product(value, equations=equations)
+        self.gradient = quickly(gradient, 0, operations)
+        self.value = quickly(value, 0, operations)
+        self.moved = quickly(lambda p, d, by: tuple(moved(p, d, each) for each in by), 0, operations)
+        self.afresh = hessian_product(value, equations=equations, operations=operations)
         self._rooms: dict[Any, Room | None] = {}
         self._linearize = jax.jit(lambda p, d: _linearized(slopes, p, d))
         self._apply = (jax.jit if convolutions else of_products)(lambda tangent, v: tangent(v))
@@ -182,7 +186,7 @@ def _made(graph: Graph, free: Sequence[int], wide: bool, unfold: bool) -> Progra
     def moved(parameters: Any, data: Any, by: Any) -> Any:
         return (WideOpened(by) if wide else Opened(by))(graph, joined(parameters, data))[0]
 
-    return Programs(value, moved, graph.count(), convolves(graph), unfold)
+    return Programs(value, moved, graph.count(), convolves(graph), unfold, count(graph, free).bounded)
 
 
 def _wide(graph: Graph) -> Callable[[Graph, Sequence[Any]], list[Any]]:
