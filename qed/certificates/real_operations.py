@@ -365,6 +365,7 @@ MEANINGS: dict[str, Meaning] = {
     "masked_softmax": _masked_softmax,
     "square_between_roots": _simple(_square_between_roots),
     "log_cosh": _simple(lambda f, p: f.log(f.elementary("cosh", p) or {})),
+    "log_sinhc": _simple(lambda f, p: f.log(f.divided(f.elementary("sinh", p) or {}, p))),
     "log_half_erfc": _simple(lambda f, p: f.log(f.forms.times(number(HALF), plus(number(1), f.odd("erf", p), -1)))),
     "log_erfc": _simple(lambda f, p: f.log(plus(number(1), f.odd("erf", p), -1))),
     "log_erfc_between": _simple(_log_erfc_between),

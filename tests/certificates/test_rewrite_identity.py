@@ -316,6 +316,7 @@ ARGUMENTS = {
     "log_ratio_times": ((X, Y, X - Y), {}), "log_difference_over": ((X, Y, X - Y), {}),
     "relative_entropy": ((X, Y, X - Y), {}), "inverse_mills": ((X, -X * X), {}),
     "inverse_mills_beside": ((X, 0.1 - X * X, 0.1), {}), "over_length": ((X, Y), {}), "planck": ((3 + X,), {"k": 3}),
+    "log_sinhc": ((X,), {}),
     "sigmoid_split": ((X, 0.1, Y, 0.2), {}), "log_sum_of_powers": ((V,), M | {"k": 1.5}),
     "root_of_squares": ((X * X + Y, Y, X), {}), "norm": ((V,), M), "cosine": ((V, W), M),
     "cosine_distance": ((V, W), M), "sum_of_centred_squares": ((V,), M), "sum_of_centred_products": ((V, W), M),

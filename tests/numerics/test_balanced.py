@@ -48,6 +48,11 @@ def masked_likelihood(x):
     return -2 * jnp.log(jnp.exp(z[2]) / jnp.sum(jnp.exp(z)))
 
 
+def chosen_level(x):
+    p = jnp.exp(5 * x) / jnp.sum(jnp.exp(5 * x))
+    return jnp.dot(p, jnp.array([3.0, 1.0, 2.0])) + jnp.sum(p * jnp.array([1.0, -1.0, 0.5]))
+
+
 def odd_root(x):
     return jnp.where(x > 0, jnp.sqrt(x), -jnp.sqrt(-x))
 
@@ -70,6 +75,8 @@ def odd_root(x):
         (masked_likelihood, [0.0, 80.0, 30.0]),
         (log_of_one_of_two, -15.0),
         (log_of_one_of_two, 60.0),
+        (chosen_level, [12.0, 1.0, 2.0]),
+        (chosen_level, [0.1, 0.2, 0.4]),
         (odd_root, 9.0),
         (odd_root, -9.0),
     ],

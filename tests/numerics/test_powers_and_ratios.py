@@ -56,6 +56,18 @@ def black_body(x):
     return 0.5 * (2 * x) ** 4 / (jnp.exp(2 * x) - 1)
 
 
+def magnet(x):
+    return 2 * jnp.log(jnp.sinh(3 * x) / (3 * x))
+
+
+def over_sinh(x):
+    return jnp.log(x / jnp.sinh(x))
+
+
+def log_cosh_loss(x):
+    return jnp.mean(jnp.logaddexp(x, -x) - jnp.log(2.0))
+
+
 def judged(f, g, x):
     """The most bits that g loses at x, of the exact values of f."""
     x = jnp.asarray(x, jnp.float32)
@@ -81,6 +93,11 @@ VALUES = [
     (effective_number, [-200.0, -201.0]),
     (black_body, 48.0),
     (black_body, 1e-3),
+    (magnet, 70.0),
+    (magnet, 0.01),
+    (over_sinh, -0.3),
+    (log_cosh_loss, [1e-3, 2e-4]),
+    (log_cosh_loss, [30.0, -2.0]),
 ]
 GRADIENTS = [
     (level_of_ratio, [1e25, 1e-25]),
@@ -92,6 +109,9 @@ GRADIENTS = [
     (effective_number, [50.0, 1.0, 2.0]),
     (black_body, 48.0),
     (black_body, -0.5),
+    (magnet, -70.0),
+    (magnet, 0.01),
+    (over_sinh, 1.5),
 ]
 BY_JAX = [
     (lambda x: jnp.linalg.norm(x, 3), [1e-15, 2e-15]),
@@ -123,3 +143,22 @@ def test_what_a_length_does_not_divide_twice_is_left_alone():
     """A direction, and a product of two of them."""
     for f in (lambda x: x / jnp.linalg.norm(x), lambda x: jnp.dot(x[0], x[1]) / jnp.linalg.norm(x[0])):
         assert "(a / |x|) (b / |x|)" not in str(qed.stabilize(f).rewrites(jnp.ones((2, 3))))
+
+
+def test_sums_of_squares_in_a_shorter_dtype_are_those_of_centred_numbers():
+    """What float16 squares round off is all of a variance."""
+
+    def normalised(x):
+        mean = jnp.mean(x, dtype=jnp.float32)
+        variance = jnp.mean(jnp.square(x), dtype=jnp.float32) - mean * mean
+        return (x - mean) / jnp.sqrt(variance)
+
+    x = np.float16([100.5, 101, 100, 99.5])
+    np.testing.assert_allclose(qed.stabilize(normalised)(x), np.float64([1, 3, -1, -3]) / np.sqrt(5), rtol=1e-5)
+
+
+def test_a_rounded_logarithm_of_two_is_no_other():
+    """logaddexp(x, -x) less a number near log 2."""
+    number = np.float32(0.693)
+    found = qed.stabilize(lambda x: jnp.logaddexp(x, -x) - number)(jnp.float32(1e-4))
+    assert float(found) == pytest.approx(5e-9 + np.log(2.0) - float(number), rel=1e-6)

@@ -17,7 +17,7 @@ Reference: Blanchard, Higham and Higham, *Accurately computing the log-sum-exp a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ from qed.numerics.rewriting import laws, stable
 from qed.numerics.rewriting.forms import Form, Term, linear, together
 from qed.numerics.rewriting.kernels import SOFTMAX, softmax
 from qed.numerics.rewriting.made_of_numbers import number_of
-from qed.numerics.rewriting.scales import source_of, spread_along
+from qed.numerics.rewriting.scales import constant_of, source_of, spread_along
 from qed.numerics.rewriting.signs import MOVES, Sign, floating
 
 if TYPE_CHECKING:
@@ -98,9 +98,12 @@ class Balanced:
         return self._known[node.number]
 
     def _found(self, node: Node, deep: int) -> Weighted | None:
+        inner = self.read(node.children[0], deep - 1) if deep and node.operation == "reduce_sum" else None
+        if inner is not None and inner[0] is not None and (found := self._sum(node, deep)) is not None:
+            return found
         form = self.log.gained(node)
         if form is not None and not form.fragile and self.log.sign(node) > Sign.UNKNOWN:
-            return None, replace(form, terms=tuple(map(self._unspread, form.terms)))
+            return self._without_numbers(replace(form, terms=tuple(map(self._unspread, form.terms))), node)
         total = {"reduce_sum": self._sum}.get(node.operation)
         total = self._sum_of_two if node.operation in ("add", "add_any", "sub") else total
         found = total(node, deep) if total is not None and deep else None
@@ -122,6 +125,61 @@ class Balanced:
         if node.operation in MOVES and node.equation is not None and len(node.children) == 1:
             return self._moved(node, deep)
         return None
+
+    def _without_numbers(self, form: Form, node: Node) -> Weighted:
+        """A form without the logarithms of constants, which are the weight."""
+        constants = [t for t in form.terms if t.coefficient == 1 and _is_logarithm_of_constants(t.node)]
+        if not constants or not any(_is_sum(t.node) and t.coefficient < 0 for t in form.terms):
+            return None, form
+        weight: Node | None = None
+        for term in constants:
+            number = source_of(term.node).children[0] if term.node.shape == () else self._exponential_of(term.node)
+            weight = number if weight is None else self.log.emit(stable.MUL, weight, number)
+        assert weight is not None
+        kept = tuple(t for t in form.terms if t not in constants)
+        weight = weight if weight.shape == () else self.log.algebra.filled(weight, node.shape)
+        return weight, replace(form, terms=kept)
+
+    def _exponential_of(self, log: Node) -> Node:
+        """The constants of which a node is the logarithm, moved as that is."""
+        if log.operation == "log":
+            return log.children[0]
+        inner = self._exponential_of(log.children[0])
+        return self.log.builder.over(log, (inner, *log.children[1:]))
+
+    def shares(self, node: Node) -> Node | None:
+        """w p - sum(p w) p of a softmax p, as p (w - sum(p w)) with what is left of the largest share."""
+        a, b = node.children
+        if _multiplied_alike(a, b) and a.equation is not None:  # the derivative of k u, of each use of a share
+            at = 0 if a.children[0] is b.children[0] else 1
+            inner = self._centred_shares(a.children[1 - at], b.children[1 - at])
+            if inner is None:
+                return None
+            return self.log.builder.over(a, (a.children[0], inner) if at == 0 else (inner, a.children[1]))
+        return self._centred_shares(a, b)
+
+    def _centred_shares(self, a: Node, b: Node) -> Node | None:
+        first, second = (_share(child) for child in (a, b))
+        if first is None or second is None or first[1] is not second[1]:
+            return None
+        (w, p), mean = first, second[0]
+        centred = self._centred_at(w, mean, p) or self._centred_at(mean, w, p)
+        return None if centred is None else self.log.emit(stable.MUL, centred, p)
+
+    def _centred_at(self, w: Node, mean: Node, p: Node) -> Node | None:
+        source = source_of(mean)
+        total = source.children[0] if source.operation == "neg" else source
+        if w.shape != p.shape or not total.children or total.operation not in ("sum", "reduce_sum"):
+            return None
+        product, axes = total.children[0], tuple(total.params["axes"])
+        negative = (source.operation == "neg") != (product.operation == "neg")
+        product = product.children[0] if product.operation == "neg" else product
+        kept = tuple(1 if i in axes else n for i, n in enumerate(p.shape))
+        if not negative or product.operation != "mul" or p.params["axes"] != axes:
+            return None
+        if not spread_along(mean, source, kept) or {*product.children} != {w, p}:
+            return None
+        return self.log.emit(CENTRED, w, p, axes=axes)
 
     def _sum_of_two(self, node: Node, deep: int) -> Weighted | None:
         """Two terms that have the same exponential."""
@@ -279,6 +337,39 @@ class Balanced:
         return moved(weight), replace(form, terms=terms, shape=node.shape)
 
 
+def _share(node: Node) -> tuple[Node, Node] | None:
+    """w and p, where a node is a product of something and a softmax."""
+    for w, p in (node.children, node.children[::-1]) if node.operation == "mul" else ():
+        if p.operation == "softmax" and p.shape == node.shape:
+            return w, p
+    return None
+
+
+def _multiplied_alike(a: Node, b: Node) -> bool:
+    """Whether two nodes are the same multiple of others."""
+    if a.operation != b.operation or a.operation not in ("mul", "div"):
+        return False
+    places = (0, 1) if a.operation == "mul" else (1,)
+    return any(a.children[i] is b.children[i] and constant_of(a.children[i]) is not None for i in places)
+
+
+def _is_logarithm_of_constants(node: Node) -> bool:
+    log = source_of(node)
+    return log.operation == "log" and log.equation is None and len(log.children) == 1 and _of_constants(log.children[0])
+
+
+def _of_constants(node: Node, depth: int = 4) -> bool:
+    """Whether a node is a product of constants."""
+    if node.operation in MOVES or node.operation in ("mul", "convert_element_type"):
+        return depth > 0 and all(_of_constants(child, depth - 1) for child in node.children)
+    return node.operation == "constant"
+
+
+def weighs(forms: Sequence[Form | None]) -> bool:
+    """Whether there are arrays of constants among what forms are the logarithms of."""
+    return any(_is_logarithm_of_constants(t.node) and t.node.shape != () for f in forms if f for t in f.terms)
+
+
 def _terms(form: Form) -> frozenset[tuple[int, float]]:
     return frozenset((term.node.number, term.coefficient) for term in form.terms)
 
@@ -308,4 +399,4 @@ def _is_number(node: Node) -> bool:
     return node.operation == "constant" or number_of(node) is not None
 
 
-__all__ = ["Balanced", "beside_mean", "degree"]
+__all__ = ["Balanced", "beside_mean", "degree", "weighs"]

@@ -7,7 +7,8 @@ More terms of its own sign may stand beside it, as in the divergence of two norm
 
 and log(1 + v) - v/(1 + v), which derivatives of n log(1 + v/n) in n are, is the same of b = 1/(1 + v). A difference of
 logarithms over the difference of their arguments, ``(log x - log y)/(x - y)``, does not vanish: log1p(t)/(y t) for
-t = (x - y)/y, with a derivative in which nothing cancels.
+t = (x - y)/y, with a derivative in which nothing cancels. log(sinh(x)/x), the free energy of a magnet, is small near 0
+and nearly linear where sinh overflows.
 
 Reference: Kullback, *Information Theory and Statistics*, 1959, chapter 9; Higham, *Accuracy and Stability of Numerical
 Algorithms*, 2002, section 1.14.
@@ -18,14 +19,17 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import jax
 import jax.numpy as jnp
 
 from qed.graph.build import Node, Operation
+from qed.numerics import logspace
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_rules import Found
 from qed.numerics.rewriting.difference_series import LOG_LESS, LOG_REST, remainder
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, logarithm_of, plus, power_of, times
+from qed.numerics.rewriting.laws import Law
 
 if TYPE_CHECKING:
     from qed.numerics.rewriting.difference_recursion import Difference
@@ -52,6 +56,58 @@ def _log_over(x: Any, y: Any, d: Any) -> Any:
 
 LOG_OVER = Operation("log_difference_over", _log_over, whole=True)
 """A difference of logarithms over that of their arguments: the reciprocal of the logarithmic mean."""
+
+
+@jax.custom_jvp
+def log_sinhc(x: Any) -> Any:
+    """log(sinh(x)/x), 0 at 0, without the sinh.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.float32(200.0)
+        >>> print(f"{log_sinhc(x):.6g} {jax.grad(log_sinhc)(x):.6g}", jnp.log(jnp.sinh(x) / x))
+        194.009 0.995 inf
+    """
+    near, small, large = _parts_of_sinhc(x)
+    inside = logspace.log1p(small * small * remainder("sinh", 3)(small))
+    far = large - jnp.log(2 * large) + logspace.log1p(-jnp.exp(-2 * large))
+    return jnp.where(near, inside, far).astype(x.dtype)
+
+
+def _parts_of_sinhc(x: Any) -> tuple[Any, Any, Any]:
+    size = jnp.abs(x)
+    near = size < 1
+    return near, jnp.where(near, x, 0).astype(x.dtype), jnp.where(near, 1, size).astype(x.dtype)
+
+
+@log_sinhc.defjvp
+def _log_sinhc_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """coth x - 1/x = (cosh x - sinh(x)/x) / sinh x, as rests of Taylor series near 0."""
+    (x,), (t,) = primals, tangents
+    near, small, large = _parts_of_sinhc(x)
+    square = small * small
+    above = remainder("cosh", 2)(small) - remainder("sinh", 3)(small)
+    inside = small * above / (1 + square * remainder("sinh", 3)(small))
+    far = jnp.sign(x) * (1 / jnp.tanh(large) - 1 / large)
+    return log_sinhc(x), jnp.where(near, inside, far).astype(x.dtype) * t
+
+
+LOG_SINHC = Operation("log_sinhc", log_sinhc, whole=True)
+SINHC = Law("log(sinh(a)/a) = |a| - log|2 a| + log(1 - exp(-2 |a|))", "always")
+
+
+def log_of_sinhc(difference: Difference, polynomial: Polynomial) -> Found | None:
+    """log(sinh(u)/u) and the negative of it."""
+    ((monomial, coefficient),) = polynomial.items()
+    for number, power in monomial:
+        g = difference.node(number)
+        u = difference.terms(g.children[0]) if g.operation == "sinh" and abs(power) == 1 else {}
+        if len(u) != 1 or ONE in u:
+            continue
+        ((m, c),) = u.items()
+        if coefficient * c**power == 1 and times(monomial, power_of(m, power)) == ((number, power),):
+            return difference.algebra.times(float(power), difference.emit(LOG_SINHC, g.children[0])), (SINHC,)
+    return None
 
 
 def _is_log1p(node: Node) -> bool:

@@ -22,6 +22,7 @@ from qed.numerics import logspace
 from qed.numerics.rewriting import difference_laws as laws
 from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_inverses import root_above
+from qed.numerics.rewriting.difference_logs import log_of_sinhc
 from qed.numerics.rewriting.difference_terms import ONE, Polynomial, plus, product
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def logarithm(difference: Difference, node: Node) -> Found | None:
         if found is not None:
             return found
     if len(polynomial) == 1:
-        found = _ratio(difference, polynomial, child)
+        found = log_of_sinhc(difference, polynomial) or _ratio(difference, polynomial, child)
         if found is not None:
             return found
     return _near_one(difference, polynomial, child)

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from qed.graph.build import Builder, Node
 from qed.numerics.rewriting import kernels, laws, shifted, stable
-from qed.numerics.rewriting.balanced import Balanced
+from qed.numerics.rewriting.balanced import Balanced, weighs
 from qed.numerics.rewriting.bounded import at_most_one, divides, is_mild
 from qed.numerics.rewriting.expectations import expectation
 from qed.numerics.rewriting.forms import Form, Term, linear
@@ -87,7 +87,14 @@ class ExponentialQuotients:
         found = self._x_log_x(node) or self.logs.labelled(node)
         if found is not None:
             return found
+        if not self.builder.derivative and weighs([self.log.gained(child) for child in node.children]):
+            return self._balanced(node) or self._cancelling(node)
         return self._cancelling(node) or self._balanced(node)
+
+    def shares(self, node: Node) -> Found | None:
+        """w p - sum(p w) p of a softmax p."""
+        value = None if self.builder.derivative else self.balanced.shares(node)
+        return None if value is None else (value, Form((Term(value),), node.shape, laws=(laws.WEIGHTED,)), "put")
 
     def power(self, node: Node) -> Found | None:
         """A negative power of a sum of exponentials."""

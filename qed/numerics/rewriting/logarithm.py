@@ -85,6 +85,7 @@ class Logarithms:
         self._uses = {"log": self.logs.taken, "log1p": self.logs.of_one_plus}
         self._uses |= {"div": self.quotients.over, "mul": self.quotients.product}
         self._uses |= {"reduce_sum": self.quotients.entropy, "integer_pow": self.quotients.power}
+        self._uses["add_any"] = self.quotients.shares
         self._uses |= dict.fromkeys(("sub", "add"), self._sum) | dict.fromkeys(labels.CHOOSE, self.logs.labelled)
 
     @property
@@ -106,7 +107,7 @@ class Logarithms:
         use = self._uses.get(node.operation)
         if use is None or node.equation is None or (self.only is not None and not self.only(node)):
             return None
-        if node.operation in ("sub", "add", *labels.CHOOSE):
+        if node.operation in ("sub", "add", "add_any", *labels.CHOOSE):
             return self._noted(node, use(node))
         last = source_of(node.children[-1])
         while last.operation in ("gather", "convert_element_type"):
@@ -116,7 +117,8 @@ class Logarithms:
         return self._noted(node, self._signed(node) or use(node))
 
     def _sum(self, node: Node) -> Found | None:
-        return self.logs.shifted(node) or self.logs.sums(node)
+        shares = self.quotients.shares(node) if node.operation == "add" else None
+        return shares or self.logs.shifted(node) or self.logs.sums(node)
 
     def _signed(self, node: Node) -> Found | None:
         """A product or quotient with factors below zero, by what it is without their signs."""

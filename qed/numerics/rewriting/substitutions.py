@@ -18,6 +18,7 @@ divergence        sum a log(a/b), sum a = sum b               sum (a log(a/b) - 
 growth            (1 + r)^n                                   exp(n log1p r), |r| small
 mean resultant    I_1(k) / I_0(k)                             quotients of sums of positive terms (`bessels`)
 log of squares    log(x^2 + y^2)                              2 log |(x, y)| (`log_lengths`)
+log cosh          log(e^x + e^-x) - log 2                     log1p(2 sinh(x/2)^2) (`log_cosh`)
 ================  ==========================================  ==========================================================
 
 All are identities wherever the left side is defined (the logarithm of a determinant: where it is positive).
@@ -33,6 +34,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import permutations
+
+import jax.numpy as jnp
 
 from qed.graph.build import Node
 from qed.numerics.rewriting import stable
@@ -53,10 +56,11 @@ from qed.numerics.rewriting.entropies import divergence, ratio_times
 from qed.numerics.rewriting.growth import grown
 from qed.numerics.rewriting.hyperboloid import lorentz
 from qed.numerics.rewriting.laws import Law
+from qed.numerics.rewriting.log_cosh import log_cosh_of
 from qed.numerics.rewriting.log_lengths import log_of_length, log_of_squares
 from qed.numerics.rewriting.moments import CENTRAL, central_moment
 from qed.numerics.rewriting.pairwise import squared_distances
-from qed.numerics.rewriting.signs import MOVES
+from qed.numerics.rewriting.signs import MOVES, floating
 from qed.numerics.rewriting.table import Replacement, Table
 from qed.numerics.rewriting.tails import grown as grown_tail
 from qed.numerics.rewriting.tails import mills
@@ -146,9 +150,9 @@ class Substitutions(Table):
 
     def _sum(self, node: Node) -> Found | None:
         polynomial = self.difference.terms(node)
-        entropy = divergence(self.difference, node)
-        if entropy is not None:
-            return entropy
+        found = divergence(self.difference, node) or log_cosh_of(self.difference, polynomial, node)
+        if found is not None:
+            return found
         central = central_moment(self.difference, polynomial, self._summed, self._filled)
         if central is not None:
             value = self._moved(central[1], central[2])
@@ -172,7 +176,7 @@ class Substitutions(Table):
             moves.append(node)
             node = node.children[0]
         if node.operation == "reduce_sum" and node.equation is not None:
-            inner = self.difference.terms(node.children[0])
+            inner = self._widened(node.children[0]) or self.difference.terms(node.children[0])
             if len(inner) == 1:
                 ((monomial, coefficient),) = inner.items()
                 return Summed(
@@ -185,6 +189,24 @@ class Substitutions(Table):
                 ((monomial, coefficient),) = both.items()
                 return Summed(node, tuple(moves), monomial, coefficient, (0,), node.children[0].shape)
         return None
+
+    def _widened(self, node: Node) -> Polynomial | None:
+        """A product in a shorter dtype that was converted before it is summed: that of its converted factors."""
+        inner = node.children[0] if node.operation == "convert_element_type" and node.equation is not None else None
+        if inner is None or inner.operation not in ("square", "mul", "integer_pow") or not floating(node.dtype):
+            return None
+        read = self.difference.terms(inner)
+        if len(read) != 1 or not floating(inner.dtype) or jnp.finfo(inner.dtype).bits >= jnp.finfo(node.dtype).bits:
+            return None
+        ((monomial, c),) = read.items()
+        assert node.equation is not None
+        wide: Monomial = ONE
+        for number, power in monomial:
+            factor = self.builder.apply(node.equation, [self.difference.node(number)])[0]
+            if factor.shape != node.shape:
+                return None
+            wide = times(wide, ((next(iter(self.difference.terms.generator(factor)))[0][0], power),))
+        return {wide: c}
 
     def _moments(self, polynomial: Polynomial, like: Node) -> Found | None:
         """c (sum(x y) - sum(x) sum(y) / n)."""
