@@ -48,6 +48,21 @@ def masked_likelihood(x):
     return -2 * jnp.log(jnp.exp(z[2]) / jnp.sum(jnp.exp(z)))
 
 
+def impurity(z):
+    p = jax.nn.softmax(z, axis=0)
+    return jnp.sum(p * (1 - p))
+
+
+def two_heads(x):
+    w = jax.nn.softmax(x[0] / 2, axis=-1)
+    return jnp.sum(w * x[1])
+
+
+def undecided(z):
+    p = jax.nn.softmax(3 * z)
+    return -jnp.sum(p * jnp.log(p))
+
+
 def chosen_level(x):
     p = jnp.exp(5 * x) / jnp.sum(jnp.exp(5 * x))
     return jnp.dot(p, jnp.array([3.0, 1.0, 2.0])) + jnp.sum(p * jnp.array([1.0, -1.0, 0.5]))
@@ -76,6 +91,10 @@ def odd_root(x):
         (log_of_one_of_two, -15.0),
         (log_of_one_of_two, 60.0),
         (chosen_level, [12.0, 1.0, 2.0]),
+        (impurity, [30.0, 0.0, 1.0]),
+        (impurity, [[0.5, 20.0], [0.25, -20.0], [0.75, 1.0]]),
+        (two_heads, [[[60.0, 0.0], [-1.0, 2.0]], [[1.0, 2.0], [3.0, -4.0]]]),
+        (undecided, [8.0, 0.0, 1.0]),
         (chosen_level, [0.1, 0.2, 0.4]),
         (odd_root, 9.0),
         (odd_root, -9.0),

@@ -118,6 +118,7 @@ BY_JAX = [
     (fourth_norm, [1e-15, 2e-15]),
     (fourth_norm, [1e15, 2e15]),
     (fourth_norm, [1.0, -2.0]),
+    (level_of_ratio, [1e25, 1e-25]),
 ]
 
 

@@ -36,7 +36,7 @@ from qed.numerics.rewriting.clips import clipped, clipped_by, over_clipped
 from qed.numerics.rewriting.difference_laws import NORM_AT_ZERO
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial
 from qed.numerics.rewriting.laws import Law
-from qed.numerics.rewriting.length_ratios import over_lengths
+from qed.numerics.rewriting.length_ratios import over_lengths, reduced
 from qed.numerics.rewriting.lengths import NORM_OF, absolute, angle, hypot, slope_angle
 from qed.numerics.rewriting.lengths_of_order import root_of_powers
 from qed.numerics.rewriting.pairwise import sum_of_squares
@@ -116,6 +116,7 @@ class Guards(Table):
             "select_n": self._where,
             "mul": lambda node: (
                 self._over_lengths(node)
+                or self._reduced(node)
                 or sunk(self.difference, self._unsafe, node)
                 or of_logarithm(self.difference, self.rounded, node)
                 or clipped_by(self.difference, node)
@@ -257,6 +258,10 @@ class Guards(Table):
 
     def _over_lengths(self, node: Node) -> Replacement | None:
         found = over_lengths(self.difference, node)
+        return None if found is None else (*found, None)
+
+    def _reduced(self, node: Node) -> Replacement | None:
+        found = reduced(self.difference, node)
         return None if found is None else (*found, None)
 
     def _order(self, node: Node) -> Replacement | None:

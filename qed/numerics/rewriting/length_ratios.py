@@ -21,6 +21,7 @@ import numpy as np
 
 from qed.graph.build import Node, Operation
 from qed.numerics.rewriting import stable
+from qed.numerics.rewriting.difference_laws import CANCEL
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.lengths import NORM_OF, OVER, OVER_AGAIN
@@ -28,6 +29,8 @@ from qed.numerics.rewriting.lengths_of_order import NORM, powers_in
 from qed.numerics.rewriting.scales import constant_of, source_of, summed
 from qed.numerics.rewriting.signs import MOVES
 
+EXPONENTIALS = frozenset("exp exp2 expm1 logistic erfc cosh sinh tanh".split())
+"""Functions whose products have rules of their own."""
 LENGTHS = frozenset(["norm", "norm_of_order", "root_of_squares"])
 POW = Operation("pow", jnp.power)
 DEEP = 12
@@ -40,7 +43,7 @@ Factors = list[tuple[Node, int]]
 
 def over_lengths(difference: Difference, node: Node) -> tuple[Node, tuple[Law, ...]] | None:
     """A product of which a length divides at least two factors, or one factor twice."""
-    number, read = _merged(_read(difference, node, DEEP))
+    number, read = factors_of(difference, node)
     length, power = next(((each, power) for each, power in read if power < -1 and _is_length(each)), (None, 0))
     above = [each for each, power in read for _ in range(max(power, 0))]
     if not above or not np.isfinite(number):
@@ -52,6 +55,32 @@ def over_lengths(difference: Difference, node: Node) -> tuple[Node, tuple[Law, .
         for divisor in [each for each, power in read if each is not length for _ in range(max(-power, 0))]:
             value = difference.emit(stable.DIV, value, divisor)
     return None if value is None else (difference.algebra.times(number, value), (RATIOS,))
+
+
+def factors_of(difference: Difference, node: Node) -> tuple[float, Factors]:
+    """The number among the factors of a node, and the others, each once; what is no product is one factor."""
+    return _merged(_read(difference, node, DEEP))
+
+
+def reduced(difference: Difference, node: Node) -> tuple[Node, tuple[Law, ...]] | None:
+    """A product without a factor that it is divided by as well, as the derivative of log(x / y) has them by JAX."""
+    read = _read(difference, node, DEEP)
+    number, factors = _merged(read)
+    powers = dict[int, set[bool]]()
+    for each, power in read:
+        if each.operation in EXPONENTIALS or (each.equation is None and each.operation not in ("input", "constant")):
+            return None
+        if constant_of(each) is None:
+            powers.setdefault(each.number, set()).add(power > 0)
+    if all(len(signs) == 1 for signs in powers.values()) or not np.isfinite(number):
+        return None
+    value: Node | None = None
+    for each in [each for each, power in factors for _ in range(max(power, 0))]:
+        value = each if value is None else difference.emit(stable.MUL, value, each)
+    value = difference.algebra.times(number, value) if value is not None else difference.algebra.number(number, node)
+    for each in [each for each, power in factors for _ in range(max(-power, 0))]:
+        value = difference.emit(stable.DIV, value, each)
+    return value, (CANCEL,)
 
 
 def _product(difference: Difference, above: list[Node], lengths: list[Node]) -> Node:
@@ -156,4 +185,4 @@ def _merged(read: Factors) -> tuple[float, Factors]:
     return number, [pair for pair in powers.values() if pair[1]]
 
 
-__all__ = ["RATIOS", "over_lengths"]
+__all__ = ["RATIOS", "Factors", "factors_of", "over_lengths", "reduced"]

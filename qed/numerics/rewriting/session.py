@@ -32,6 +32,7 @@ from qed.numerics.rewriting.near_one import NearOne
 from qed.numerics.rewriting.put_back import Exponents
 from qed.numerics.rewriting.signs import MOVES
 from qed.numerics.rewriting.slopes import Slopes
+from qed.numerics.rewriting.softmax_slopes import SoftmaxSlopes, has_softmax
 from qed.numerics.rewriting.substitutions import Substitutions
 from qed.numerics.rewriting.temperatures import Temperatures
 
@@ -129,10 +130,17 @@ def rewrite(
     inputs = builder.inputs(graph)
     linear = Linear(frozenset(inputs[i].number for i in tangents))
     made = [maker(builder, only) for maker in rewritings]
-    builder.rule = _rule(made, linear)
     bodies = _Bodies(only, rewritings, linear, builder)
     builder.inside = bodies
-    outputs = builder.inline(graph, inputs)
+    if not derivative and rewritings and has_softmax(graph):  # what stands in its derivative is rewritten otherwise
+        first = SoftmaxSlopes(builder, only)
+        builder.rule = _rule([first], linear)
+        outputs = builder.inline(graph, inputs)
+        builder.rule, made = _rule(made, linear), [first, *made]
+        outputs = builder.again(outputs)
+    else:
+        builder.rule = _rule(made, linear)
+        outputs = builder.inline(graph, inputs)
     passes, fired = 1, builder.fired
     while fired and passes < PASSES:
         before = builder.fired
