@@ -58,7 +58,12 @@ class Format:
     @property
     def least(self) -> float:
         """Below which size 0 is the right result: compiled code flushes subnormal numbers, but not those of float16."""
-        return self.tiny * self.unit if self.name == "float16" else self.tiny
+        return self.zero if self.name == "float16" else self.tiny
+
+    @property
+    def zero(self) -> float:
+        """Below which size a truth counts as zero: half the smallest subnormal number."""
+        return self.tiny * self.unit
 
     @property
     def digits(self) -> float:
@@ -135,7 +140,6 @@ def bits_of_array(
     largest = arb(0)
     for truth in truths:
         largest = largest.max(abs(truth))
-    common = largest if largest > form.tiny else arb(1)
-    zero = arb(form.tiny) * arb(form.unit)
-    scales = [common if normwise or abs(truth) < zero else arb(0) for truth in truths]
+    common = largest if largest >= form.zero else arb(1)
+    scales = [common if normwise or abs(truth) < form.zero else arb(0) for truth in truths]
     return [bits_in_balls(r, t, form, s) for r, t, s in zip(results, truths, scales, strict=True)]

@@ -231,7 +231,7 @@ def _factorisation(equation: Equation) -> float | None:
 
 def _linear(equation: Equation, active: Sequence[bool], value: float) -> float:
     name, kind = equation.primitive, facts.classify(equation.primitive)
-    out = size(equation.outputs[0].shape)
+    out = size(equation.outputs[0].shape) if equation.outputs else 0
     count = sum(active)
     if kind is facts.Class.UNARY:
         card = facts.card(name, **equation.params)

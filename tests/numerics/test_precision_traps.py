@@ -166,6 +166,19 @@ def test_subnormal_results_are_judged_against_the_smallest_normal_number():
     assert answer.answers[0].proved and answer.bits_lost <= 1
 
 
+@pytest.mark.parametrize("fun", [lambda x: jnp.sqrt(x + 1) - jnp.sqrt(x), lambda x: (x + 3) ** 0.5 - x**0.5])
+def test_a_subnormal_gradient_of_float16_is_judged_by_its_own_digits(fun):
+    answer = qed.precision(fun, jnp.float16(1000.0))
+    (leaf,) = answer.gradient
+    assert 0 < abs(leaf.truth) < jnp.finfo(jnp.float16).tiny and abs(leaf.result - leaf.truth) > abs(leaf.truth) / 4
+    assert answer.answers[1].refuted and answer.gradient_bits_lost > 3 and "zero" not in leaf.against
+
+
+def test_a_gradient_below_the_range_of_float32_may_be_zero():
+    answer = qed.precision(lambda x: 1 - jnp.exp(-x), jnp.float32(95.0))
+    assert answer.gradient[0].result in (0.0, pytest.approx(math.exp(-95), rel=1e-2)) and answer.answers[1].proved
+
+
 def test_data_may_hold_anything_that_is_masked():
     data = jnp.array([1.0, jnp.nan, jnp.inf])
     answer = qed.precision(lambda w, d: jnp.sum(jnp.where(jnp.isfinite(d), d, 0.0) * w), jnp.ones(3), data)
@@ -176,6 +189,14 @@ def test_random_numbers_are_data():
     key = jax.random.key(3)
     answer = qed.precision(lambda w, k: jnp.sum(jax.random.bernoulli(k, 0.5, (4,)) * w), jnp.ones(4), key)
     assert answer.bits_lost is not None and answer.bits_lost <= 1
+
+
+def test_what_is_printed_while_it_runs_costs_nothing():
+    def loss(x):
+        jax.debug.print("x is {}", x)
+        return jnp.exp(x) - 1
+
+    assert qed.precision(loss, jnp.float32(1e-5)).refuted
 
 
 def test_python_numbers_and_numpy_arrays_are_points():

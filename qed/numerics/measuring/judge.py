@@ -158,7 +158,7 @@ def leaf_of(name: str, result: Any, found: Enclosed, output: int, normwise: bool
         place,
         float(numbers[place]),
         float(middle[place]),
-        against if against is not Against.ONE or abs(middle[place]) < form.tiny else Against.ITSELF,
+        against if against is not Against.ONE or abs(middle[place]) < form.zero else Against.ITSELF,
         (float(own[there]), there),
     )
     return leaf, pairs[flat]
@@ -175,13 +175,13 @@ def scale_of(truth: np.ndarray, form: Format, normwise: bool) -> tuple[Any, Agai
     """
     sizes = np.abs(truth[np.isfinite(truth)])
     largest = float(np.max(sizes, initial=0.0))
-    if normwise and largest >= form.tiny:
+    if normwise and largest >= form.zero:
         return largest, Against.LARGEST if truth.size > 1 else Against.ITSELF
     if normwise:
         return 1.0, Against.ONE
-    zero = np.abs(truth) < form.tiny * form.unit
-    against = Against.ITSELF if not zero.any() else Against.LARGEST if largest >= form.tiny else Against.ONE
-    return np.where(zero, largest if largest >= form.tiny else 1.0, 0.0), against
+    zero = np.abs(truth) < form.zero
+    against = Against.ITSELF if not zero.any() else Against.LARGEST if largest >= form.zero else Against.ONE
+    return np.where(zero, largest if largest >= form.zero else 1.0, 0.0), against
 
 
 def worst_place(bits: np.ndarray) -> tuple[int, ...]:

@@ -170,9 +170,9 @@ def _agree(first: Any, second: Any, room: float) -> bool:
 
 
 def _moved(array: Any, generator: np.random.Generator) -> Any:
-    found = np.asarray(array)
-    if not is_real(found.dtype):
+    if not is_real(array.dtype if hasattr(array, "dtype") else np.result_type(array)):  # random keys among them
         return array
+    found = np.asarray(array)
     noise = 1 + 0.05 * generator.standard_normal(found.shape)
     return np.asarray(as_wide(found) * noise).astype(found.dtype)
 
