@@ -184,3 +184,19 @@ def test_what_a_derivative_computes_is_not_called_what_it_is_the_derivative_of()
     before = [change.before for change in changes]
     assert "sqrt(power(x[1:] - x[:2], 2) + 0.25)" in before
     assert not any("jnp." in text for change in changes for text in (change.before, change.after))
+
+
+def test_random_keys_are_data_of_a_rewriting():
+    def loss(x, key):
+        return jnp.log(1 + jnp.exp(x + jax.random.normal(key)))
+
+    answer = qed.stabilize(loss).rewrites(jnp.float32(50.0), jax.random.key(0))
+    assert not answer.refuted and any("softplus" in change.after for change in answer.rewrites)
+
+
+def test_what_a_loop_hands_over_has_no_name_in_a_formula():
+    def loss(x):
+        return jax.lax.scan(lambda c, t: (jnp.log(jnp.exp(c) + jnp.exp(t)), None), x, jnp.ones(2))[0]
+
+    changes = rewrite(trace(loss, jnp.float32(3.0)).graph).changes
+    assert [change.after for change in changes] == ["logaddexp(..., ...)"]

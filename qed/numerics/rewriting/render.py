@@ -105,7 +105,7 @@ class Formula:
         if node.operation in _SILENT and node.children:
             kept = self._kept_dimensions(node, depth) or self._sliced(node, depth)
             return kept if kept is not None else self._text(node.children[0], depth)
-        if depth <= 0:
+        if depth <= 0 or node.operation == "input":  # of a loop's body, without a name
             return "...", 3
         if node.number in self.forms:
             return self._form(self.forms[node.number], depth)
