@@ -68,6 +68,10 @@ def log_cosh_loss(x):
     return jnp.mean(jnp.logaddexp(x, -x) - jnp.log(2.0))
 
 
+def between_two_bends(x):
+    return jnp.log((1 + jnp.exp(x[0] - x[1])) / (1 + jnp.exp(x[0] - x[2])))
+
+
 def judged(f, g, x):
     """The most bits that g loses at x, of the exact values of f."""
     x = jnp.asarray(x, jnp.float32)
@@ -112,6 +116,8 @@ GRADIENTS = [
     (magnet, -70.0),
     (magnet, 0.01),
     (over_sinh, 1.5),
+    (between_two_bends, [60.0, 3.0, 25.0]),
+    (between_two_bends, [-20.0, 1.0, 5.0]),
 ]
 BY_JAX = [
     (lambda x: jnp.linalg.norm(x, 3), [1e-15, 2e-15]),

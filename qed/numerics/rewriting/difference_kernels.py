@@ -275,7 +275,7 @@ softplus = kernel(
     "softplus_difference",
     chosen(short, lambda x, y, d: logspace.log1p(jax.nn.sigmoid(y) * jnp.expm1(d)), jax.nn.softplus),
     jax.nn.sigmoid,
-    short,
+    lambda x, y, d: short(x, y, d) | ((x > 0) & (y > 0) & jnp.isfinite(d)),  # slopes within a factor of 2
     lambda x, y, d: logistic(x, y, d),
 )
 
@@ -290,7 +290,7 @@ log_cosh = kernel(
         short, lambda x, y, d: logspace.log1p(jnp.tanh(y) * jnp.sinh(d) + 2 * jnp.sinh(d / 2) ** 2), stable_log_cosh
     ),
     jnp.tanh,
-    short,
+    lambda x, y, d: short(x, y, d) | (((jnp.minimum(x, y) > 1) | (jnp.maximum(x, y) < -1)) & jnp.isfinite(d)),
     lambda x, y, d: tanh(x, y, d),
 )
 
