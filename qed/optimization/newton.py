@@ -8,6 +8,7 @@ and More, *Newton's method for large bound-constrained problems*, SIAM J. Optim.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,13 @@ def scales(matrix: Any, before: Array | None) -> Array:
 
 
 def step(
-    objective: Objective, here: Seen, radius: float, matrix: Any, bounds: Bounds, scale: Array | None = None
+    objective: Objective,
+    here: Seen,
+    radius: float,
+    matrix: Any,
+    bounds: Bounds,
+    scale: Array | None = None,
+    idle: Array | None = None,
 ) -> tuple[Array, float, bool]:
     """The step, the decrease that the model promises, and whether it ends inside the ball.
 
@@ -42,7 +49,12 @@ def step(
         matrix: the Hessian there; None where it is known by products only.
         bounds: the box.
         scale: the ball is |scale * p| <= radius; by default it is round.
+        idle: orthonormal columns along which f is the same everywhere; the step has no part along them.
     """
+    if idle is not None and idle.shape[1]:
+        here, matrix = _without(idle, here, matrix)
+        move, predicted, inside = step(objective, here, radius, matrix, bounds, scale)
+        return move - idle @ (idle.T @ move), predicted, inside
     if scale is not None and bounds.open:
         found = exact_step(matrix / np.outer(scale, scale), here.g / scale, radius, objective.eps)
         return found.step / scale, found.predicted, found.inside
@@ -54,6 +66,16 @@ def step(
         objective.counts["products"] += found.work if objective.curvature.kind == "products" else 0
         return found.step, found.predicted, found.inside
     return boxed(matrix, here, radius, bounds, objective.eps)
+
+
+def _without(idle: Array, here: Seen, matrix: Array) -> tuple[Seen, Array]:
+    """Slope and matrix, with directions along which f is the same taken for ones that bend and have no slope."""
+    turned = matrix @ idle
+    bend = float(np.abs(np.diagonal(matrix)).max(initial=0.0)) or 1.0
+    whole = (
+        matrix - turned @ idle.T - idle @ turned.T + idle @ (idle.T @ turned + bend * np.eye(idle.shape[1])) @ idle.T
+    )
+    return replace(here, g=here.g - idle @ (idle.T @ here.g)), (whole + whole.T) / 2
 
 
 def boxed(matrix: Any, here: Seen, radius: float, bounds: Bounds, eps: float = 2.0**-52) -> tuple[Array, float, bool]:

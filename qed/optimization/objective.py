@@ -15,7 +15,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from qed import facts
 from qed.calculus.compiling import quickly, work
 from qed.calculus.gradient.either import value_and_gradient
 from qed.calculus.gradient.kept import in_float64
@@ -23,9 +22,9 @@ from qed.calculus.hessian import cut, flatten, hessian_product, unflatten
 from qed.domains.cost import count
 from qed.domains.widened import is_narrow
 from qed.graph.function import Function
-from qed.graph.graph import Equation, Graph, Variable
 from qed.graph.trace import is_float
 from qed.graph.untraceable import not_differentiable
+from qed.optimization.cornered import cornered
 from qed.optimization.differences import mended
 from qed.optimization.least_squares import SumOfSquares, sum_of_squares
 from qed.optimization.pieces import largest
@@ -39,43 +38,6 @@ FEW = 200
 """Up to how many parameters a run on a sum of squares makes two matrices at a point."""
 FEWER = 4
 """By what factor the products of a second term are fewer than those of the Hessian where both terms are computed."""
-
-CALLS = ("jit", "pjit", "closed_call")
-"""Primitives that run the graph that they hold, once."""
-
-
-def _cornered(graph: Graph, varying: set[Variable]) -> bool:
-    """Whether an equation between floating-point numbers may have a corner or a step, where inputs vary.
-
-    Those of integers alone compute places, as x[i] is x[n + i] where i < 0; those of data are constants, and what data
-    select is smooth. Within loops and branches everything is taken to vary.
-    """
-    for equation in graph.equations:
-        moves = [isinstance(atom, Variable) and atom in varying for atom in equation.inputs]
-        if not any(moves):
-            continue
-        varying = varying | set(equation.outputs)
-        graphs = () if equation.call is None else equation.call.graphs
-        if equation.primitive in CALLS and len(graphs) == 1 and len(graphs[0].inputs) == len(moves):
-            inner = {variable for variable, move in zip(graphs[0].inputs, moves, strict=True) if move}
-            if _cornered(graphs[0], inner):
-                return True
-            continue
-        if _may_have_a_corner(equation) and (equation.primitive != "select_n" or moves[0]):
-            return True
-        if any(_may_have_a_corner(each) for part in graphs for each in part.walk()):
-            return True
-    return False
-
-
-def _may_have_a_corner(equation: Equation) -> bool:
-    given, made = (
-        any(jax.numpy.issubdtype(atom.dtype, jax.numpy.floating) for atom in atoms)
-        for atoms in (equation.inputs, equation.outputs)
-    )
-    if equation.primitive == "convert_element_type":
-        return given and not made
-    return (given or made) and facts.may_have_corners(equation.primitive)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +58,9 @@ class Objective:
     """A function that was read, to be evaluated at vectors; counts what it is asked for.
 
     `sizes` are those of the gradient along a run, a number a step; `scatter` is the relative noise of values where a
-    search found it to be more than a few roundings; `beyond` is the last point asked for that is not finite;
-    `often` says that Hessians are asked at many points, `adaptive` that a run may choose between models of squares.
+    search found it to be more than a few roundings; `beyond` is the last point asked for that is not finite; `idle` are
+    directions along which f is the same everywhere, once they were looked for; `often` says that Hessians are asked at
+    many points, `adaptive` that a run may choose between models of squares.
     """
 
     often = adaptive = False
@@ -109,6 +72,7 @@ class Objective:
         self.scatter = 0.0
         self.beyond: Array | None = None
         self.together: Together | None = None
+        self.idle: Array | None = None
         self._last: tuple[Array, Any] | None = None
         self._products: tuple[Array, Array] = (np.zeros(0), np.zeros((0, 0)))
         self._rows = np.zeros((0, 0))
@@ -138,7 +102,7 @@ class Objective:
     def cornered(self) -> bool:
         """Whether primitives that may have corners are met between the parameters and the value."""
         graph = self.function.graph
-        return _cornered(graph, {graph.inputs[i] for i in self.function.traced.free})
+        return cornered(graph, [graph.inputs[i] for i in self.function.traced.free])
 
     def arrays(self, x: Array) -> tuple[Any, ...]:
         """A vector as the arrays of parameters."""
@@ -367,6 +331,11 @@ class Wide(Objective):
     def eps(self) -> float:
         """The unit roundoff of float64."""
         return float(np.finfo(np.float64).eps)
+
+    @property
+    def written(self) -> float:
+        """The unit roundoff of the dtypes in which the function is written."""
+        return Objective.eps.func(self)  # pyright: ignore[reportAttributeAccessIssue]
 
     def at(self, x: Array, owned: bool = False) -> Seen:
         """Value and gradient at a vector of float64."""

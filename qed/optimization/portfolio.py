@@ -50,7 +50,7 @@ class InUnits(Objective):
         self.other, self.units = other, units
         self.function, self.counts, self.sizes = other.function, other.counts, []
         self.scatter, self.together, self.squares = other.scatter, None, None
-        self.curvature, self._last = other.curvature, None
+        self.curvature, self._last, self.idle = other.curvature, None, np.zeros((len(units), 0))
 
     def at(self, x: Array, owned: bool = False) -> Seen:
         """Value and gradient at u."""

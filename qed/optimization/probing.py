@@ -101,6 +101,9 @@ how many where f falls between all of those by less and less, as a power of the 
 
 ROUGH = 1e-3
 """Up to which part of the fall along a ray a rise may be rounding."""
+SURE, FADED = 10.0, 1e-3
+"""How many times its rounding f is to fall along a ray whose last slopes are rounding, and to which part of the first
+the last slope that is none has to fade."""
 
 
 @dataclass(frozen=True)
@@ -164,18 +167,39 @@ def ray(
             ends = _ends(objective, here, direction, distances[-1], 0.9 * max(falls[1:half]))
             return None if ends else Ray("unbounded", distances[-1], values[-1], falls)
     first = next((i for i, fall in enumerate(falls) if fall <= 0), len(falls))
-    largest = int(np.argmax(falls[:first])) if first else 0
+    if not (len(falls) >= DOUBLINGS and first >= 4):
+        return None
     blur = max(4 * noise if len(falls) > DOUBLINGS else 0.0, rough)  # so far out falls and slopes are rounding
-    shrinking = largest < len(falls) // 2 and all(b <= a + blur for a, b in pairwise(falls[max(largest, 1) : first]))
+    largest = int(np.argmax(falls[:first]))
+    shrinking = largest < len(falls) // 2
+    shrinking = shrinking and all(b <= a + blur for a, b in pairwise(falls[max(largest, 1) : first]))
+    if not shrinking:
+        return None
     downhill = [s < 0 or s <= blur / t for s, t in zip(slopes, distances[1:], strict=True)]
-    if len(falls) >= DOUBLINGS and first >= 4 and all(downhill[: first - 1]) and shrinking:
-        last = max((i for i, s in enumerate(slopes) if s < 0), default=0)
-        resolved = max(4 * noise, rough) / distances[last + 1]
-        gone = abs(slopes[last]) <= max(objective.eps * abs(slopes[0]), resolved)
-        gone = gone and all(downhill[first:])
-        if gone:
-            return Ray("infimum", distances[-1], values[-1], falls[:first])
+    last = max((i for i, s in enumerate(slopes) if s < 0), default=0)
+    resolved = max(4 * noise, rough) / distances[last + 1]
+    gone = all(downhill[: first - 1]) and all(downhill[first:])
+    gone = gone and abs(slopes[last]) <= max(objective.eps * abs(slopes[0]), resolved)
+    if gone or _is_lost(objective, here, slopes, distances, falls[:first]):
+        return Ray("infimum", distances[-1], values[-1], falls[:first])
     return None
+
+
+def _is_lost(
+    objective: Objective, here: Seen, slopes: list[float], distances: list[float], falls: tuple[float, ...]
+) -> bool:
+    """Whether a slope that fades between all distances ends in the roundings of larger numbers, as that of log(1 + z).
+
+    That of a program with corners may end where it does.
+    """
+    bound = rounding(objective, here)
+    if objective.cornered or not sum(falls) > SURE * bound:
+        return False
+    lost = [abs(s) <= bound / t for s, t in zip(slopes, distances[1:], strict=True)]
+    first = lost.index(True) if any(lost) else 0
+    seen = slopes[:first]
+    fades = all(s < 0 for s in seen) and all(b > a for a, b in pairwise(seen))
+    return first >= FEW - 1 and all(lost[first:]) and fades and seen[-1] >= FADED * seen[0]
 
 
 def _ends(objective: Objective, here: Seen, direction: Array, distance: float, least: float) -> bool:

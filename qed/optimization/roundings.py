@@ -15,8 +15,7 @@ from qed.optimization.objective import Objective, Seen, Wide
 
 Array = np.ndarray
 MOST = 100_000
-"""How many numbers a program may compute to be asked; one with loops is not, nor one run in float64 but
-written in less."""
+"""How many numbers a program may compute to be asked; one with loops is not."""
 
 
 def lost(objective: Objective, x: Array) -> float:
@@ -31,13 +30,15 @@ def lost(objective: Objective, x: Array) -> float:
     """
     graph = objective.function.graph
     looped = any(equation.primitive in ("while", "scan") for equation in graph.walk())
-    if looped or graph.numbers() > MOST or isinstance(objective, Wide):
+    if looped or graph.numbers() > MOST:
         return 0.0
     try:
         found = rounding_bound(graph, objective.function.join(objective.arrays(x)))
     except (TypeError, ValueError, NotImplementedError, TooLong):  # no gradient, or none that can be followed
         return 0.0
-    return 0.0 if found is None else found
+    if isinstance(objective, Wide) and found is not None:  # the bound is linear in the unit roundoff
+        found *= objective.eps / objective.written
+    return 0.0 if found is None or not np.isfinite(found) else found
 
 
 def rounding(objective: Objective, here: Seen) -> float:

@@ -23,6 +23,7 @@ from qed.optimization.bounds import Bounds
 from qed.optimization.factorisation import factorised
 from qed.optimization.hidden import hidden_gradient
 from qed.optimization.least_squares import Creeping, Slow
+from qed.optimization.lineality import idle_directions
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.pieces import largest
 from qed.optimization.quasi_newton import FullMemory, Gradient, LimitedMemory
@@ -118,7 +119,7 @@ def _by_newton(
 @np.errstate(over="ignore", invalid="ignore")
 def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most: int) -> tuple[Seen, str, int]:
     """Steps of Newton's method in a ball: where they end, how, and how many they are."""
-    scale: Any = None
+    scale, idle = None, None
     radius = max(1.0, 0.1 * float(np.linalg.norm(here.x)))
     held = objective.curvature.kind != "products"
     matrix, stall, slow, squares = None, Stall(), Slow(), held and objective.squares is not None
@@ -146,7 +147,9 @@ def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most:
             before, scale = scale, newton.scales(columns, scale)
             radius = max(1.0, float(np.linalg.norm(scale * here.x))) if before is None else radius
         far = not taken and (scale is None or two is not None) and matrix is not None and factorised(matrix) is not None
-        move, predicted, inside = newton.step(objective, here, FAR if far else radius, matrix, bounds, scale)
+        if not taken and held and bounds.open:
+            idle = idle_directions(objective, here, matrix)
+        move, predicted, inside = newton.step(objective, here, FAR if far else radius, matrix, bounds, scale, idle)
         trial = objective.at(bounds.project(here.x + move))
         if np.isneginf(trial.f):
             return here, "away", taken
