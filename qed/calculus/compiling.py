@@ -27,10 +27,10 @@ from qed.graph.function import Function
 
 LONG = 200
 """From so many equations on an option is worth its trouble."""
-SHORT = 50_000
-"""Up to so many operations a call is short: without optimization it takes some ten microseconds longer."""
-MATRIX = 20 * SHORT
-"""The same of a whole matrix, which a run asks for some ten or hundred times."""
+BRIEF = 5e7
+"""Up to so many operations, those of all calls, optimization takes longer than it saves: some 1 ns for each."""
+OFTEN = 1000
+"""How many calls are expected where nothing is said."""
 OPTIONS = {"xla_cpu_use_fusion_emitters": False}
 SELDOM = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 """As quickly as it can be compiled."""
@@ -67,7 +67,7 @@ def work(function: Function) -> float:
 
 
 def quickly(
-    fun: Callable[..., Any], equations: int, operations: float = math.inf, short: float = SHORT, **options: Any
+    fun: Callable[..., Any], equations: int, operations: float = math.inf, calls: int = OFTEN, **options: Any
 ) -> Any:
     """`jax.jit` for a function that is called from outside of every trace, quick to compile if it is long or cheap.
 
@@ -75,7 +75,7 @@ def quickly(
         fun: the function.
         equations: how many equations it is made from, calls entered.
         operations: how many a call computes, where that is known.
-        short: up to how many of them are few.
+        calls: how many are expected.
         options: of `jax.jit`.
 
     Example:
@@ -83,11 +83,26 @@ def quickly(
         >>> float(quickly(lambda x: x * x, 1000)(jnp.float32(3)))
         9.0
     """
-    if operations <= short:
+    if operations * calls <= BRIEF:
         return seldom(fun, **options)
     if equations < LONG or not known():
         return jax.jit(fun, **options)
     return jax.jit(fun, compiler_options=dict(OPTIONS), **options)
+
+
+def made_for(
+    function: Function, fun: Callable[..., Any], calls: int = OFTEN, sweeps: float = 1.0, **options: Any
+) -> Any:
+    """`quickly` for a program that consists of so many values with gradients of a function.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.function import read
+        >>> function = read(lambda x: jnp.sum(x * x), jnp.ones(2))
+        >>> made_for(function, jax.grad(lambda p: function.value(p)), calls=1)(function.parameters)[0].tolist()
+        [2.0, 2.0]
+    """
+    return quickly(fun, function.graph.count(), sweeps * work(function), calls, **options)
 
 
 def of_products(fun: Callable[..., Any]) -> Any:

@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from qed.answer import Answer
+from qed.calculus.compiling import made_for
 from qed.calculus.deriving import words
 from qed.calculus.deriving.ascent import ascent
 from qed.calculus.deriving.corners import Corner, Undecided, corners, is_exact, side
@@ -146,7 +147,7 @@ def _gradient(function: Function) -> tuple[np.ndarray, str]:
     """What jax.grad gives, as one vector; jax.jacfwd where it fails, as for loops of unknown length."""
     value, parameters = (lambda p: function.value(p)), tuple(function.parameters)
     try:
-        return flatten(jax.jit(jax.grad(value))(parameters)), "jax.grad"
+        return flatten(made_for(function, jax.grad(value), calls=1)(parameters)), "jax.grad"
     except (TypeError, ValueError, NotImplementedError) as reason:
         if function.size > LARGEST_PARAMETERS:
             message = "jax.grad fails, and there is nothing to compare with"

@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qed.calculus.compiling import quickly
+from qed.calculus.compiling import OFTEN, quickly
 from qed.calculus.gradient.either import is_small
 
 MANY = 500
@@ -32,17 +32,18 @@ MANY = 500
 
 
 def hessian_product(
-    loss: Callable[..., Any], *, equations: int = 0, operations: float = math.inf
+    loss: Callable[..., Any], *, equations: int = 0, operations: float = math.inf, calls: int = OFTEN
 ) -> Callable[..., Any]:
     """A ``(parameters, data, direction) -> H direction`` for ``loss(parameters, data)``, compiled unless it is long.
 
     Parameters and direction are tuples of arrays of the same shapes and dtypes. `equations` is how many the loss has,
-    where that is known; with `operations`, those of value and gradient, it is called from outside of every trace.
+    where that is known; with `operations`, those of value and gradient, it is called from outside of every trace,
+    `calls` times or so.
 
     Raises:
         NotImplementedError: when called, where the gradient can be differentiated in neither way.
     """
-    fast = partial(quickly, equations=0, operations=2 * operations)
+    fast = partial(quickly, equations=0, operations=2 * operations, calls=calls)
 
     @fast
     def forward(parameters: Any, data: Any, direction: Any) -> Any:

@@ -29,7 +29,7 @@ import numpy as np
 import scipy.sparse
 
 from qed.calculus.colouring import Colouring, column_colouring, star_colouring
-from qed.calculus.compiling import MATRIX, known, quickly, work
+from qed.calculus.compiling import known, made_for, quickly
 from qed.calculus.hessian import MANY, hessian_product, linearized
 from qed.domains.index_sets import LIMIT, Sets
 from qed.domains.patterns import Pattern, TooDense, hessian_pattern, jacobian_pattern
@@ -51,6 +51,8 @@ WIDE = 1 << 18
 """From how many numbers of the program on its products are computed one after the other."""
 BEYOND, BLOCK = 1 << 21, 8
 """From how many numbers on they are beyond the processor's cache, and how many products share one look at them."""
+MATRICES = 50
+"""How many matrices are expected."""
 FEW, LONGEST = 2, 4000
 """At how many points a long function is linearized before its products are compiled; equations that are never."""
 
@@ -242,7 +244,7 @@ def _prepared(
     if symmetric and function.graph.numbers() > WIDE and not _loops(function.graph):
         return SparseHessian(function, pattern, colouring, _one_by_one(function), varying, symmetric)
     sweeps = 2 * max(1, min(colouring.count, TOGETHER))
-    compiled = quickly(by(product), count, sweeps * work(function), MATRIX, static_argnames="together")
+    compiled = made_for(function, by(product), MATRICES, sweeps, static_argnames="together")
     if symmetric and count > MANY:
         slowly = by(linearized(lambda p, d: function.value(p, d)))
         few = 0 if often else FEW
@@ -323,7 +325,7 @@ def sparse_jacobian(function: Function, *, varying: bool = False) -> SparseJacob
 
     sweeps = max(1, min(colourings[way].count, TOGETHER))
 
-    @partial(quickly, equations=0, operations=sweeps * work(function), short=MATRIX, static_argnames="together")
+    @partial(made_for, function, calls=MATRICES, sweeps=sweeps, static_argnames="together")
     def run(parameters: Any, data: Any, colours: Any, first: Any, *, together: int) -> Any:
         def one(colour: Any) -> Any:
             return end_to_end(product(_cut(colours == colour, like), parameters, data))

@@ -24,9 +24,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qed.calculus.compiling import MATRIX, quickly, work
+from qed.calculus.compiling import made_for
 from qed.calculus.hessian import cut
-from qed.calculus.sparse import SparseHessian, TooDense, sparse_hessian
+from qed.calculus.sparse import MATRICES, SparseHessian, TooDense, sparse_hessian
 from qed.errors import QedError
 from qed.graph.function import Function, read
 from qed.graph.graph import Atom, Equation, Graph, Literal, Variable
@@ -189,7 +189,7 @@ def sum_of_squares(function: Function) -> SumOfSquares | None:
         twice = 2 * factors if same else np.asarray(2 * factors, found.dtype)
         return (twice * rows) @ rows.T, twice * found
 
-    return SumOfSquares(function, graph, factors, quickly(run, 0, n * work(function), MATRIX), residuals)
+    return SumOfSquares(function, graph, factors, made_for(function, run, MATRICES, n), residuals)
 
 
 def _size(atom: Atom) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from qed.calculus.compiling import quickly, work
+from qed.calculus.compiling import made_for, work
 from qed.calculus.gradient.either import value_and_gradient
 from qed.calculus.gradient.kept import in_float64
 from qed.calculus.hessian import cut, flatten, hessian_product, unflatten
@@ -77,7 +77,7 @@ class Objective:
         self._products: tuple[Array, Array] = (np.zeros(0), np.zeros((0, 0)))
         self._rows = np.zeros((0, 0))
         both = value_and_gradient(lambda p, d: function.value(p, d))
-        self._compiled = quickly(both, function.graph.count(), work(function))
+        self._compiled = made_for(function, both)
 
     @property
     def start(self) -> Array:
@@ -317,7 +317,7 @@ class Wide(Objective):
             return outputs(x)[0]
 
         both = value_and_gradient(value)
-        fast = partial(quickly, equations=0, operations=2 * work(function))
+        fast = partial(made_for, function, calls=50, sweeps=2)
         self._wide = fast(both)
         self._wide_product = fast(lambda x, v: jax.jvp(lambda at: both(at)[1], (x,), (v,))[1])
 

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from qed import facts
+from qed.calculus.compiling import made_for
 from qed.certificates.fingerprint import fingerprint
 from qed.errors import QedError
 from qed.graph.dtypes import is_extended
@@ -74,7 +75,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 def _value(function: Function, shift: float = 0.0) -> float:
     moved = tuple(p + jax.numpy.asarray(shift, p.dtype) for p in function.parameters)
-    return float(jax.jit(lambda p, d: function.value(p, d))(moved, function.data))
+    return float(made_for(function, lambda p, d: function.value(p, d), calls=1)(moved, function.data))
 
 
 def check_same(first: float, second: float, function: Function) -> None:

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qed.calculus.compiling import quickly, work
+from qed.calculus.compiling import made_for
 from qed.calculus.hessian import MANY, cut
 from qed.calculus.sparse import SparseHessian, end_to_end
 from qed.graph.function import Function
@@ -88,7 +88,7 @@ def together(
 
     colours = np.asarray(hessian.colouring.colours)
     rows = [cut((colours == colour).astype(np.float64), function.parameters) for colour in range(hessian.products)]
-    fast = quickly(run, count, 2 * hessian.products * work(function))
+    fast = made_for(function, run, sweeps=2 * hessian.products)
     return Together(fast, tuple(np.stack(parts) for parts in zip(*rows, strict=True)))
 
 

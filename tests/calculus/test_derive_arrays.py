@@ -206,6 +206,19 @@ def test_the_answer_shows_the_arrays():
     np.testing.assert_allclose(answer.value.value["W1"], jax.grad(mlp)(NET, X, y)["W1"], rtol=1e-4)
 
 
+def test_a_formula_too_long_for_a_line_is_left_to_the_steps():
+    """The headline is a whole sentence without it, with no name of a field left in braces."""
+
+    def deep(net, X, y):
+        h = X
+        for _ in range(3):
+            h = jnp.tanh(h @ net["W1"] + net["b1"]) @ net["W1"].T
+        return -jnp.mean(jax.nn.log_softmax(h)[jnp.arange(len(y)), (y > 0) * 1])
+
+    headline = str(qed.derive(deep, NET, X, y).headline)
+    assert headline == "The gradient follows from the chain rule; jax.grad gives the same numbers."
+
+
 def test_what_has_no_notation_is_followed_by_its_numbers_and_said_so():
     found = gradient_of(sorted_and_gathered, w)
     assert {"sort", "gather"} <= set(found.by_numbers)

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qed.calculus.compiling import made_for
 from qed.calculus.hessian import flatten, unflatten
 from qed.graph.dtypes import unit_roundoff
 from qed.graph.function import Function
@@ -93,7 +95,7 @@ def _slope_along(function: Function, first: np.ndarray) -> tuple[Callable[[np.nd
     """The forward derivative along a direction; a central difference where a function has no forward derivative."""
     parameters = function.parameters
 
-    @jax.jit
+    @partial(made_for, function, calls=10)
     def compiled(direction: Any) -> Any:
         return jax.jvp(lambda p: function.value(p), (parameters,), (direction,))[1]
 

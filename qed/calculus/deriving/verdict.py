@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.answer import Answer, Missing, Reason, Standing
+from qed.calculus.compiling import made_for
 from qed.calculus.deriving import words
 from qed.calculus.deriving.program import NotDerivable
 from qed.calculus.deriving.quotients import smallest_errors
@@ -73,7 +74,7 @@ def answer_of(function: Function, derivation: Derivation, seconds: float) -> Ans
 
 def _nothing_finite(function: Function, derivation: Derivation) -> Missing | None:
     """The value or the derivative is infinite or NaN."""
-    value = float(np.asarray(jax.jit(function.value)(tuple(function.parameters))))
+    value = float(np.asarray(made_for(function, function.value, calls=1)(tuple(function.parameters))))
     if not math.isfinite(value):
         what = f"the value of {derivation.function} is {value} here, so that it has no derivative"
         return Missing(what, "a point where the function is defined; qed.why finds where the number is born")

@@ -169,7 +169,7 @@ def headline(derivation: Derivation) -> str:
             return (
                 f"With L = {name}(...): dL/d{path} = {formula}{more}; {derivation.observed_by} gives the same numbers."
             )
-        return "The gradient follows from the chain rule; {derivation.observed_by} gives the same numbers."
+        return f"The gradient follows from the chain rule; {derivation.observed_by} gives the same numbers."
     if len(partials) == 1:
         (only,) = partials
         formula = plain(only.formula, 7)

@@ -12,7 +12,7 @@ what it takes away; the derivatives around the point tell kinks; `own` against `
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, final
 
 import jax
@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from qed.calculus.compiling import made_for
 from qed.calculus.gradient.directions import direction, directions
 from qed.calculus.gradient.kept import Kept
 from qed.calculus.gradient.sites import Site, opened
@@ -68,8 +69,9 @@ class Whole:
         self.flipped = False
         self.called = False
         self._native = self._trace()
-        self._chain = compiled(self._evaluate)
-        self._program = compiled(lambda arrays: self._joined(Widened()(self._native, arrays)[1:]))
+        by = partial(made_for, function, calls=10, sweeps=order)
+        self._chain = compiled(self._evaluate, by)
+        self._program = compiled(lambda arrays: self._joined(Widened()(self._native, arrays)[1:]), by)
 
     def _trace(self) -> Any:
         """The derivatives of the program by JAX, as a graph in its own dtypes; forward ones where there is no other."""

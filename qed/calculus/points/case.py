@@ -12,7 +12,7 @@ import numpy as np
 
 from qed.calculus.bounding.boxes import OnBoxes
 from qed.calculus.bounding.by_terms import OnTerms
-from qed.calculus.compiling import quickly, work
+from qed.calculus.compiling import made_for
 from qed.calculus.hessian import flatten
 from qed.calculus.points.result import Direction
 from qed.calculus.shares import shares
@@ -95,7 +95,7 @@ class Case:
     def value(self) -> Callable[[Array], float]:
         """The function of a vector, computed in float64."""
         function = self.function
-        by = partial(quickly, equations=function.graph.count(), operations=work(function))
+        by = partial(made_for, function, calls=50)
         run = compiled(lambda leaves: Widened()(function.graph, function.join(leaves))[0], by)
         return lambda vector: float(run(self.pieces(vector)))
 

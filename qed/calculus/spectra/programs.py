@@ -39,6 +39,8 @@ from qed.graph.trace import trace
 
 KEPT = 16
 """How many programs are kept."""
+PRODUCTS, FEW = 100, 10
+"""How many products are expected, and how many values or gradients."""
 LONG = 3000
 """From so many equations on a product is not linearised as a whole: compiling it would take longer than asking."""
 
@@ -81,10 +83,10 @@ class Programs:
         gradient = jax.grad(value)
         valued = jax.value_and_grad(value)
         slopes = unfolded(valued) if unfold else valued
-        self.gradient = quickly(gradient, 0, operations)
-        self.value = quickly(value, 0, operations)
-        self.moved = quickly(lambda p, d, by: tuple(moved(p, d, each) for each in by), 0, operations)
-        self.afresh = hessian_product(value, equations=equations, operations=operations)
+        self.gradient = quickly(gradient, 0, operations, FEW)
+        self.value = quickly(value, 0, operations, FEW)
+        self.moved = quickly(lambda p, d, by: tuple(moved(p, d, each) for each in by), 0, operations, FEW)
+        self.afresh = hessian_product(value, equations=equations, operations=operations, calls=PRODUCTS)
         self._rooms: dict[Any, Room | None] = {}
         self._linearize = jax.jit(lambda p, d: _linearized(slopes, p, d))
         self._apply = (jax.jit if convolutions else of_products)(lambda tangent, v: tangent(v))

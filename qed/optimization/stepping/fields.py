@@ -27,6 +27,7 @@ import numpy as np
 import scipy
 
 from qed.answer import Missing, Reason
+from qed.calculus.compiling import made_for
 from qed.calculus.gradient.sites import Site, find_sites
 from qed.calculus.hessian import cut, flatten
 from qed.calculus.shares import shares
@@ -152,7 +153,7 @@ def _product(objective: Objective, start: Seen) -> Any:
         return jax.grad(lambda p: function.value(p, function.data))(parameters)
 
     graph = trace(slopes, *at).graph
-    run = jax.jit(lambda p, v: jax.jvp(lambda q: tuple(Opened()(graph, q)), (p,), (v,))[1])
+    run = made_for(function, lambda p, v: jax.jvp(lambda q: tuple(Opened()(graph, q)), (p,), (v,))[1], 100, 2)
     return lambda v: np.asarray(flatten(run(at, cut(v, function.parameters, copy=False))), np.float64)
 
 
