@@ -148,7 +148,8 @@ def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most:
             radius = max(1.0, float(np.linalg.norm(scale * here.x))) if before is None else radius
         far = not taken and (scale is None or two is not None) and matrix is not None and factorised(matrix) is not None
         if not taken and held and bounds.open:
-            idle = idle_directions(objective, here, matrix)
+            second = matrix if two is None else two.matrices["second derivatives"]  # J'J is singular more often
+            idle = idle_directions(objective, here, second)
         move, predicted, inside = newton.step(objective, here, FAR if far else radius, matrix, bounds, scale, idle)
         trial = objective.at(bounds.project(here.x + move))
         if np.isneginf(trial.f):
