@@ -53,6 +53,8 @@ INTERVALS = 40
 """How many times as long as balls an enclosure in intervals of float64 is let be."""
 PROOF = 8
 """How many times the numbers of a program `work` has to be for a proof with its sparse Hessian."""
+DEAR = 2e7
+"""From so many numbers of a program on neither intervals nor balls are asked of it, whatever they may take."""
 SHARE = 0.1
 """How many numbers of a program an operation counts for, of those inside matrix products too."""
 MOST = 2**21
@@ -115,7 +117,8 @@ def _judged(case: Case, work: float, value: float | None) -> Answer[CriticalPoin
     numbers, second = case.function.graph.numbers(), n * (n + 1) // 2
     if n > LARGEST or case.weight * second > MOST or numbers * second > INTERVALS * work:
         most = _most(case.function)
-        return _large(case, certify=most <= work, prove=PROOF * most <= work)
+        certify = most <= min(work, DEAR)
+        return _large(case, certify=certify, prove=certify and PROOF * most <= work)
     try:
         here = local(case.boxes, case.point, case.point)
         smooth = here.smooth and local(case.boxes, *around(case.point)).smooth

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import qed
+from qed.calculus import critical
 from qed.calculus.lanczos import Krylov
 from qed.calculus.points.ends import above, below
 from qed.calculus.points.large import ends
@@ -137,3 +138,23 @@ def test_the_bounds_hold_on_known_spectra(spectrum, law_examples):
 def test_products_that_are_all_zero_are_said_so():
     answer = qed.critical_point(lambda w: jax.nn.relu(w) ** 3, 0.0)
     assert answer.missing[0].what == "the Hessian takes each vector that was tried to 0"
+
+
+def test_a_dear_network_is_asked_by_products_alone(monkeypatch):
+    """Intervals and balls of a program of 2e7 numbers take minutes: none is asked, and its answers stay the same."""
+    draw = np.random.default_rng(8)
+    x, y = (jnp.asarray(draw.standard_normal((30, n)), jnp.float32) for n in (12, 3))
+    w = {"a": jnp.asarray(draw.standard_normal((12, 9)), jnp.float32), "b": jnp.zeros((9, 3))}
+
+    def fun(w, x, y):
+        return jnp.mean((jnp.tanh(x @ w["a"]) @ w["b"] - y) ** 2)
+
+    def none(*arguments):
+        raise AssertionError
+
+    monkeypatch.setattr(critical, "DEAR", 100.0)
+    monkeypatch.setattr(critical, "smooth_along", none)
+    answer = critical.critical_point(fun, w, x, y)
+    assert answer.kind == "not_critical" and answer.measured and answer.certificate is None
+    flat = critical.critical_point(lambda w, x, y: fun(w, x, 0 * y), w, x, y)
+    assert flat.kind != "not_critical" and not flat.proved
