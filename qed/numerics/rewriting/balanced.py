@@ -29,7 +29,7 @@ from qed.numerics.rewriting import laws, stable
 from qed.numerics.rewriting.forms import Form, Term, linear, together
 from qed.numerics.rewriting.kernels import SOFTMAX, softmax
 from qed.numerics.rewriting.made_of_numbers import number_of
-from qed.numerics.rewriting.scales import constant_of, source_of, spread_along
+from qed.numerics.rewriting.scales import source_of, spread_along
 from qed.numerics.rewriting.signs import MOVES, Sign, floating
 
 if TYPE_CHECKING:
@@ -146,40 +146,6 @@ class Balanced:
             return log.children[0]
         inner = self._exponential_of(log.children[0])
         return self.log.builder.over(log, (inner, *log.children[1:]))
-
-    def shares(self, node: Node) -> Node | None:
-        """w p - sum(p w) p of a softmax p, as p (w - sum(p w)) with what is left of the largest share."""
-        a, b = node.children
-        if _multiplied_alike(a, b) and a.equation is not None:  # the derivative of k u, of each use of a share
-            at = 0 if a.children[0] is b.children[0] else 1
-            inner = self._centred_shares(a.children[1 - at], b.children[1 - at])
-            if inner is None:
-                return None
-            return self.log.builder.over(a, (a.children[0], inner) if at == 0 else (inner, a.children[1]))
-        return self._centred_shares(a, b)
-
-    def _centred_shares(self, a: Node, b: Node) -> Node | None:
-        first, second = (_share(child) for child in (a, b))
-        if first is None or second is None or first[1] is not second[1]:
-            return None
-        (w, p), mean = first, second[0]
-        centred = self._centred_at(w, mean, p) or self._centred_at(mean, w, p)
-        return None if centred is None else self.log.emit(stable.MUL, centred, p)
-
-    def _centred_at(self, w: Node, mean: Node, p: Node) -> Node | None:
-        source = source_of(mean)
-        total = source.children[0] if source.operation == "neg" else source
-        if w.shape != p.shape or not total.children or total.operation not in ("sum", "reduce_sum"):
-            return None
-        product, axes = total.children[0], tuple(total.params["axes"])
-        negative = (source.operation == "neg") != (product.operation == "neg")
-        product = product.children[0] if product.operation == "neg" else product
-        kept = tuple(1 if i in axes else n for i, n in enumerate(p.shape))
-        if not negative or product.operation != "mul" or p.params["axes"] != axes:
-            return None
-        if not spread_along(mean, source, kept) or {*product.children} != {w, p}:
-            return None
-        return self.log.emit(CENTRED, w, p, axes=axes)
 
     def _sum_of_two(self, node: Node, deep: int) -> Weighted | None:
         """Two terms that have the same exponential."""
@@ -335,22 +301,6 @@ class Balanced:
             replace(t, node=moved(t.node) or t.node, shift=moved(t.shift), rest=moved(t.rest)) for t in form.terms
         )
         return moved(weight), replace(form, terms=terms, shape=node.shape)
-
-
-def _share(node: Node) -> tuple[Node, Node] | None:
-    """w and p, where a node is a product of something and a softmax."""
-    for w, p in (node.children, node.children[::-1]) if node.operation == "mul" else ():
-        if p.operation == "softmax" and p.shape == node.shape:
-            return w, p
-    return None
-
-
-def _multiplied_alike(a: Node, b: Node) -> bool:
-    """Whether two nodes are the same multiple of others."""
-    if a.operation != b.operation or a.operation not in ("mul", "div"):
-        return False
-    places = (0, 1) if a.operation == "mul" else (1,)
-    return any(a.children[i] is b.children[i] and constant_of(a.children[i]) is not None for i in places)
 
 
 def _is_logarithm_of_constants(node: Node) -> bool:

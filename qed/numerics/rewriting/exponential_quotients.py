@@ -27,6 +27,7 @@ from qed.numerics.rewriting.masks import MASKED, masked_softmax_of
 from qed.numerics.rewriting.power_sums import SHARE, SHARE_OF_POWERS, share
 from qed.numerics.rewriting.ratios import sigmoid, softmax
 from qed.numerics.rewriting.scales import constant_of, source_of
+from qed.numerics.rewriting.shares import centred_shares
 from qed.numerics.rewriting.signs import Sign
 from qed.numerics.rewriting.softmax_entropy import ENTROPY, negative_entropy
 from qed.numerics.rewriting.sums import limited, log_softmax, scaled
@@ -93,7 +94,7 @@ class ExponentialQuotients:
 
     def shares(self, node: Node) -> Found | None:
         """w p - sum(p w) p of a softmax p."""
-        value = None if self.builder.derivative else self.balanced.shares(node)
+        value = None if self.builder.derivative else centred_shares(self.builder, node)
         return None if value is None else (value, Form((Term(value),), node.shape, laws=(laws.WEIGHTED,)), "put")
 
     def power(self, node: Node) -> Found | None:
