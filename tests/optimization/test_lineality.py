@@ -75,6 +75,13 @@ def test_classes_that_overlap_have_minima(dtype):
     assert qed.minimize(loss(jnp.asarray(ROWS, dtype), DRAWN), start(dtype)).reason == "flat_minimum"
 
 
+@pytest.mark.slow
+def test_a_class_without_a_row_has_no_minimum_where_others_overlap():
+    labels = np.where(DRAWN == 3, 0, DRAWN)
+    found = qed.minimize(loss(jnp.asarray(ROWS, jnp.float32), labels), start(jnp.float32))
+    assert found.reason == "infimum_not_attained", found.headline
+
+
 SMOOTH = {
     "softmax": lambda x: jax.nn.softmax(x)[0],
     "log_softmax": lambda x: jnp.sum(jax.nn.log_softmax(x) * x),
