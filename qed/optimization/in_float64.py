@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import jax
 import numpy as np
 
 from qed.answer import Answer
+from qed.calculus.hessian import flatten
+from qed.graph.trace import is_float
 from qed.optimization.objective import Seen, Wide
 from qed.optimization.point import Judged, as_tree, fall_for_ever, ways
 from qed.optimization.probing import Slope, slope
@@ -18,6 +21,8 @@ IDLE = 1e-6
 """Which part of the largest curvature is none, where it is asked along what a point may be shortened."""
 WHOLE, NEARLY = 12, 0.05
 """Up to which largest whole number the numbers of a direction are rounded, and how far they may be from that."""
+OUT, FADED = 1e3, 64.0
+"""How far out along a ray f is asked, and how many roundings of 1 it may fall by until there, to have faded."""
 BENT = 200
 """Of how many parameters at most curvatures are asked in float64, a product each."""
 
@@ -42,6 +47,23 @@ def falls_in_float64(case: Judged, directions: list[Array]) -> Answer[Verdict] |
     text = f"{found.headline} That is seen in float64; in {case.objective.function.dtype} the point looks flat."
     assert found.value is not None
     return case.says(found.value.kind, text, direction=found.value.direction)
+
+
+def faded_in_float64(case: Judged) -> Answer[Verdict] | None:
+    """The answer that f falls on for ever, by no more than its own dtype's roundings of numbers of size 1.
+
+    A network that tells its classes apart ends where gradients are roundings, and curvatures of both signs are left:
+    a saddle to look at, though no critical point is near, and what f can still fall by is less than its dtype shows.
+    """
+    found = falls_in_float64(case, [])
+    if found is None or found.value is None or found.value.kind is not Ending.INFIMUM_NOT_ATTAINED:
+        return None
+    wide = Wide.of(case.objective)
+    assert wide is not None
+    way = flatten([leaf for leaf in jax.tree.leaves(found.value.direction) if is_float(leaf)])
+    far = wide.at(case.here.x + OUT * max(1.0, float(np.linalg.norm(case.here.x))) * way / float(np.linalg.norm(way)))
+    rest = wide.at(case.here.x).f - far.f
+    return found if rest <= FADED * case.objective.eps else None
 
 
 def _in_short_numbers(directions: list[Array]) -> list[Array]:

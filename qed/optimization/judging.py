@@ -35,7 +35,7 @@ from qed.optimization.endless import endless
 from qed.optimization.everywhere import everywhere
 from qed.optimization.gain import near_by
 from qed.optimization.higher import by_higher, overall
-from qed.optimization.in_float64 import falls_in_float64, lower_in_float64
+from qed.optimization.in_float64 import faded_in_float64, falls_in_float64, lower_in_float64
 from qed.optimization.many import among_many
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.own_rules import noted
@@ -236,9 +236,9 @@ def _in_the_open(case: Judged) -> Answer[Verdict]:
     measured_here = of is part and np.isinf(point.distance)  # by products, at the point itself
     if kind in ("minimum", "saddle", "maximum") and (point.distance <= close or measured_here):
         jump = jumped(case, case.reach, {}) if kind == "minimum" and not of.proved else None
-        if jump is not None:
-            return jump
-        return _known(case, of, Ending(kind))
+        faded = faded_in_float64(case) if kind == "saddle" and not of.proved else None
+        told = jump if faded is None else faded
+        return _known(case, of, Ending(kind)) if told is None else told
     if kind == "degenerate":
         return _degenerate(case, part)
     if kind == "not_critical":

@@ -116,7 +116,9 @@ def fall_for_ever(case: Judged, at: Seen, directions: list[Array]) -> Answer[Ver
     """The answer that f falls for ever along one of some rays from a point; None where it does along none."""
     broken = case.ended is not None and case.ended.how in ("budget", "stuck")
     for direction in directions:
-        found = ray(case.objective, at, direction, case.bounds, case.objective.noise(at.f), broken)
+        noise = case.objective.noise(at.f)
+        found = ray(case.objective, at, direction, case.bounds, noise, broken)
+        found = ray(case.objective, at, direction, case.bounds, noise) if found is None and broken else found
         if found is None:
             continue
         told = f"{found.falls[1]:.3g} at first and {found.falls[-1]:.3g} at last between doubling distances"

@@ -110,3 +110,20 @@ def test_what_is_added_to_all_scores_alike_hides_no_fall():
     labels = np.argmax(rows @ truth, 1)
     answer = qed.minimize(lambda w: -jnp.mean(jax.nn.log_softmax(rows @ w)[jnp.arange(30), labels]), jnp.zeros((3, 3)))
     assert str(answer.reason) == "infimum_not_attained"
+
+
+@pytest.mark.slow
+def test_a_network_that_tells_its_classes_apart_has_no_minimum_and_no_saddle_in_float32():
+    """387 parameters: curvatures of both signs are left beside a gradient of roundings; a true saddle stays one."""
+
+    def loss(p, x, y):
+        scores = jnp.tanh(x @ p["w"] + p["b"]) @ p["v"] + p["c"]
+        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(scores), y[:, None], 1))
+
+    draw = np.random.default_rng(0)
+    x, y = draw.normal(size=(32, 8)).astype(np.float32), draw.integers(0, 3, 32)
+    w, v = draw.normal(size=(8, 32)).astype(np.float32), draw.normal(size=(32, 3)).astype(np.float32)
+    begin = {"w": w / 3, "b": np.zeros(32, np.float32), "v": v / 6, "c": np.zeros(3, np.float32)}
+    assert qed.minimize(loss, begin, x, y).reason == "infimum_not_attained"
+    crossed = qed.verdict(lambda x: jnp.tanh(x[0]) * jnp.tanh(x[1]) / 10, np.zeros(2, np.float32))
+    assert crossed.kind == "saddle"
