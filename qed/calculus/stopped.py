@@ -106,7 +106,7 @@ class Opened(Replay):
         if equation.primitive != STOP:
             with at_line(equation.native):
                 return bind(equation.native, values)
-        return [x if self.by is None or not is_real(x.dtype) else _moved(x, self.by) for x in values]
+        return [x if self.by is None or not is_real(x.dtype) else moved_by(x, self.by) for x in values]
 
 
 @final
@@ -121,9 +121,14 @@ class WideOpened(Widened):
         """An equation in float64; what is stopped is changed, and goes on."""
         if equation.primitive != STOP:
             return super().leaf(equation, values, place)
-        return [_moved(x, self.by) if is_real(x.dtype) else x for x in values]
+        return [moved_by(x, self.by) if is_real(x.dtype) else x for x in values]
 
 
-def _moved(x: Any, by: Any) -> Any:
+def moved_by(x: Any, by: Any) -> Any:
+    """An array, each of its numbers moved by another part of its size and of 1, up or down.
+
+    >>> [round(float(x), 2) for x in moved_by(jnp.ones(2), 0.5)]
+    [1.54, 0.01]
+    """
     ways = jnp.cos(1.0 + 2.0 * jax.lax.iota(x.dtype, max(1, x.size))[: x.size].reshape(x.shape))
     return x + ways * jnp.asarray(by, x.dtype) * (1 + jnp.abs(x))

@@ -5,21 +5,36 @@ more have none, though equations of that kind are met: log(e^a + e^b) is smooth 
 `jax.numpy.logaddexp`; what goes through `stop_gradient` only, as the largest score of a softmax that is taken off
 all of them, changes no value where gradients are right, and wrong ones are told elsewhere; and |u| is u for a sum of
 exponentials. A step, though stopped, is one: a straight-through estimator jumps.
+
+A softmax written by hand takes the largest score off, too, with its derivative: z - max z, then log sum exp. That the
+value does not depend on what is taken off is no matter of single equations; it is seen by changing the largest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any, final
 
 import jax
+import numpy as np
 
 from qed import facts
+from qed.calculus.compiling import made_for
+from qed.calculus.stopped import moved_by
+from qed.domains.widened import Widened, compiled
+from qed.graph.dtypes import is_real
+from qed.graph.function import Function
 from qed.graph.graph import Equation, Graph, Variable
+from qed.graph.replay import Place
 
 CALLS = ("jit", "pjit", "closed_call")
 """Primitives that run the graph that they hold, once."""
 SMOOTH = ("logaddexp", "logaddexp2", "log_ndtr")
 """Functions of JAX's own that are smooth, with a rule for their derivative, written with maxima and choices."""
+LARGEST = ("reduce_max", "reduce_min")
+"""Primitives that pick one of several numbers."""
+CHANGE, SCALES, ROUNDINGS = 0.1, (0.0, 0.1, 1.0, 3.0), 256.0
+"""By which part they are changed, how far from the parameters, and how many roundings are no change of the value."""
 CONTINUOUS = ("max", "min", "abs", "reduce_max", "reduce_min", "cummax", "cummin", "is_finite")
 """Primitives with corners and no jumps between finite numbers."""
 KEEP_SIGN = (
@@ -37,10 +52,65 @@ KEEP_SIGN = (
 """Primitives whose value is positive where all operands are."""
 
 
-def cornered(graph: Graph, varying: Iterable[Variable]) -> bool:
+def has_corners(function: Function) -> bool:
+    """Whether a function that was read may have corners or jumps in its parameters.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from qed.graph.function import read
+        >>> def by_hand(w):
+        ...     z = w - jnp.max(w)
+        ...     return jnp.log(jnp.sum(jnp.exp(z))) - z[0]
+        >>> has_corners(read(by_hand, jnp.ones(3))), has_corners(read(lambda w: jnp.max(w) * w[0], jnp.ones(3)))
+        (False, True)
+    """
+    graph = function.graph
+    free = [graph.inputs[i] for i in function.traced.free]
+    if not cornered(graph, free):
+        return False
+    return cornered(graph, free, largest=False) or not _blind(function)
+
+
+def _blind(function: Function) -> bool:
+    """Whether the value is the same, in float64 at some points, when its largest and least numbers are changed."""
+    graph, draw = function.graph, np.random.default_rng(0)
+
+    def values(leaves: Any, by: Any) -> Any:
+        return tuple(Changed(by)(graph, function.join(leaves))[0] for by in (0.0 * by, by))
+
+    run = compiled(values, lambda fun: made_for(function, fun, calls=len(SCALES)))
+    for scale in SCALES:
+        at = [np.asarray(p) + scale * (1 + np.abs(p)) * draw.standard_normal(p.shape) for p in function.parameters]
+        try:
+            here, there = (float(value) for value in run(at, np.float64(CHANGE)))
+        except (TypeError, ValueError, NotImplementedError):  # what JAX raises where a rule is missing
+            return False
+        if not abs(here - there) <= ROUNDINGS * np.finfo(np.float64).eps * max(1.0, abs(here)):
+            return False
+    return True
+
+
+@final
+class Changed(Widened):
+    """A graph in float64 in which the largest and the least numbers of arrays are changed, each by another amount."""
+
+    def __init__(self, by: Any) -> None:
+        super().__init__()
+        self.by = by
+
+    def leaf(self, equation: Equation, values: Sequence[Any], place: Place) -> Sequence[Any]:
+        """An equation in float64, and what it gives changed."""
+        outs = super().leaf(equation, values, place)
+        if equation.primitive not in LARGEST:
+            return outs
+        return [moved_by(out, self.by) if is_real(out.dtype) else out for out in outs]
+
+
+def cornered(graph: Graph, varying: Iterable[Variable], largest: bool = True) -> bool:
     """Whether a corner or a jump may be met where some of the inputs vary.
 
-    Within loops and branches everything is taken to vary.
+    Within loops and branches everything is taken to vary. With `largest` false those of the largest and the least of
+    several numbers are left out.
 
     Example:
         >>> import jax.numpy as jnp
@@ -57,10 +127,10 @@ def cornered(graph: Graph, varying: Iterable[Variable]) -> bool:
         True
         True
     """
-    return _met(graph, set(varying), set())
+    return _met(graph, set(varying), set(), largest)
 
 
-def _met(graph: Graph, varying: set[Variable], positive: set[Variable]) -> bool:
+def _met(graph: Graph, varying: set[Variable], positive: set[Variable], largest: bool) -> bool:
     felt = _felt(graph)
     for equation in graph.equations:
         moves = [isinstance(atom, Variable) and atom in varying for atom in equation.inputs]
@@ -77,10 +147,11 @@ def _met(graph: Graph, varying: set[Variable], positive: set[Variable]) -> bool:
         graphs = () if equation.call is None else equation.call.graphs
         if equation.primitive in CALLS and len(graphs) == 1 and len(graphs[0].inputs) == len(moves):
             inner = {variable for variable, move in zip(graphs[0].inputs, moves, strict=True) if move}
-            if _met(graphs[0], inner, set()):
+            if _met(graphs[0], inner, set(), largest):
                 return True
             continue
         smooth = (stopped and equation.primitive in CONTINUOUS) or (above and equation.primitive in ("abs", "sign"))
+        smooth = smooth or (not largest and equation.primitive in LARGEST)
         if may_have_a_corner(equation) and not smooth and (equation.primitive != "select_n" or moves[0]):
             return True
         if any(may_have_a_corner(each) for part in graphs for each in part.walk()):

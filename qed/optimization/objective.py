@@ -24,7 +24,7 @@ from qed.domains.widened import is_narrow
 from qed.graph.function import Function
 from qed.graph.trace import is_float
 from qed.graph.untraceable import not_differentiable
-from qed.optimization.cornered import cornered
+from qed.optimization.cornered import has_corners
 from qed.optimization.differences import mended
 from qed.optimization.least_squares import SumOfSquares, sum_of_squares
 from qed.optimization.pieces import largest
@@ -101,8 +101,7 @@ class Objective:
     @cached_property
     def cornered(self) -> bool:
         """Whether primitives that may have corners are met between the parameters and the value."""
-        graph = self.function.graph
-        return cornered(graph, [graph.inputs[i] for i in self.function.traced.free])
+        return has_corners(self.function)
 
     def arrays(self, x: Array) -> tuple[Any, ...]:
         """A vector as the arrays of parameters."""
