@@ -21,21 +21,17 @@ from qed.calculus.gradient.check import check_gradient
 from qed.calculus.hessian import flatten
 from qed.calculus.points.overall import WORK
 from qed.calculus.points.words import all_curvatures
-from qed.certificates.overall_point import OverallPoint
 from qed.errors import QedError
 from qed.graph.trace import is_float
-from qed.optimization.across import falling, falls_across, falls_along
 from qed.optimization.attained import unless_attained
 from qed.optimization.beside import beside, placed_from
 from qed.optimization.bottom import at_the_bottom
 from qed.optimization.bounds import Bounds
-from qed.optimization.corner import in_the_corner, of_bounds
-from qed.optimization.edges import in_steps
 from qed.optimization.endless import endless
 from qed.optimization.everywhere import everywhere
 from qed.optimization.gain import near_by
-from qed.optimization.higher import by_higher, overall
 from qed.optimization.in_float64 import faded_in_float64, falls_in_float64, lower_in_float64
+from qed.optimization.in_the_box import in_the_box
 from qed.optimization.many import among_many
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.own_rules import noted
@@ -44,9 +40,7 @@ from qed.optimization.point import (
     Judged,
     across_a_jump,
     as_tree,
-    bends_beyond,
     bottomless,
-    constant,
     fall_for_ever,
     fallen,
     falls,
@@ -66,6 +60,7 @@ from qed.optimization.staircase import by_steps_only
 from qed.optimization.stopped import creeping, stopped_short
 from qed.optimization.tangents import least_at_corner
 from qed.optimization.valleys import FAR, without_end
+from qed.optimization.where_flat import where_flat
 from qed.optimization.wrong import wrong_aside, wrong_gradient
 
 Array = np.ndarray
@@ -147,7 +142,7 @@ def _told(case: Judged) -> Answer[Verdict]:
     steps = by_steps_only(case)
     if steps is not None:
         return steps
-    answer = noted(case, _in_the_open(case) if bounds.open else _in_the_box(case))
+    answer = noted(case, _in_the_open(case) if bounds.open else in_the_box(case))
     if start is not None and answer.value is not None and not answer.proved and answer.value.kind in UNEXPLAINED:
         answer = unless_a_pole(case, answer)
     if answer.proved or answer.value is None or answer.value.kind not in UNSETTLED:
@@ -240,7 +235,7 @@ def _in_the_open(case: Judged) -> Answer[Verdict]:
         told = jump if faded is None else faded
         return _known(case, of, Ending(kind)) if told is None else told
     if kind == "degenerate":
-        return _degenerate(case, part)
+        return where_flat(case, part)
     if kind == "not_critical":
         bottom = at_the_bottom(case) if _dear_to_prove(case) else None
         if bottom is not None:
@@ -248,7 +243,7 @@ def _in_the_open(case: Judged) -> Answer[Verdict]:
         valley = beside(case)
         moved = None if valley is None else critical_within(fun, valley.asked[1], args, WORK, valley.here.f)
         if valley is not None and moved is not None and moved.value is not None and moved.value.kind == "degenerate":
-            answer = _degenerate(valley, moved)
+            answer = where_flat(valley, moved)
             told = (UNSETTLED[0], Ending.SADDLE, Ending.MAXIMUM, Ending.UNBOUNDED_BELOW, Ending.INFIMUM_NOT_ATTAINED)
             if answer.value is not None and answer.value.kind in told:
                 return placed_from(case, valley, answer)
@@ -273,51 +268,6 @@ def _known(case: Judged, of: Answer[Any], kind: Ending) -> Answer[Verdict]:
     if kind is not Ending.MINIMUM or found.point is None:
         return answer
     return proved(case, answer, flatten([leaf for leaf in jax.tree.leaves(found.point) if is_float(leaf)]))
-
-
-def _degenerate(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
-    point: Any = part.value
-    assert point is not None
-    nature = "" if point.moving else point.nature
-    flats = [flatten([leaf for leaf in jax.tree.leaves(d.vector) if is_float(leaf)]) for d in point.directions]
-    higher = by_higher(case, part, nature, flats)
-    if higher is not None:
-        return higher
-    if nature != "minimum" or not part.proved:
-        found = fall_for_ever(case, case.here, [sign * v for v in flats for sign in (1.0, -1.0)])
-        found = fall_for_ever(case, case.here, ways(case, None)) if found is None else found
-        if found is not None:
-            return found
-    beside_it = falls_across(case, flats) if not nature and not point.moving else None
-    curved = nature == "neither" or beside_it is not None
-    steps = in_steps(case, flats) if nature in ("", "neither") else None
-    if steps is not None:
-        return steps
-    along_it = falls_along(case, flats) if nature in ("", "neither") else None
-    if curved or along_it is not None:
-        along = "on a curve beside" if curved else "along"
-        way = next((v for v in (along_it, beside_it, *flats) if v is not None), None)
-        many = f"{len(flats)} directions do not bend, and {along} one of them"
-        text = f"Not a minimum: {many if len(flats) != 1 else f'one direction does not bend, and {along} it'} f falls."
-        return case.says(Ending.SADDLE, text, parts=(part,), direction=None if way is None else as_tree(case, way))
-    if nature == "maximum":
-        return case.says(Ending.MAXIMUM, "A maximum, by derivatives of higher order.", parts=(part,))
-    names = "; ".join(d.named() for d in point.directions[:3])
-    if nature != "minimum":
-        away = falls_in_float64(case, flats)
-        away = saturated(case, flats) if away is None else away
-        away = lower_in_float64(case) if away is None else away
-        away = jumped(case, 0.0, {}) if away is None else away
-        if away is not None:
-            return away
-    if nature == "minimum" or not point.negative:
-        sure = "" if nature == "minimum" else " as far as was looked"
-        sure = ", and f is convex, so that no point is lower" if point.everywhere else sure
-        text = f"A flat minimum{sure}: f is determined and x is not, f does not bend along {names or 'some direction'}."
-        text = constant(case, int(point.flat)) or text
-        answer = case.says(Ending.FLAT_MINIMUM, text, parts=(part,))
-        return overall(answer, part) if isinstance(part.certificate, OverallPoint) else answer
-    return case.unknown(Ending.UNDECIDED, "Undecided: some curvatures are zero up to rounding.", "higher derivatives")
 
 
 def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
@@ -395,72 +345,4 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
             "Newton's method, which no scaling slows down, as many as at k = 1."
         )
         return case.says(Ending.ILL_CONDITIONED, text, **dict[str, Any](ends))
-    return stopped_short(case, ends)
-
-
-def _in_the_box(case: Judged) -> Answer[Verdict]:
-    """With bounds: the slope presses against those that hold, and the others, weakly held ones too, bend upwards."""
-    here, box = case.here, case.bounds
-    held = box.held(here.x, here.g)
-    found = curvatures(case.objective, here, box)
-    if found is None:
-        many = among_many(case)
-        return stopped_short(case, {}) if many is None else many
-    values, vectors = found
-    ends = {} if not len(values) else {"lowest": float(values[0]), "highest": float(values[-1])}
-    count, scale = int(held.sum()), case.extent(ends.get("highest", 0.0))
-    if (
-        len(values)
-        and values[0] < -max(1e-8, case.rounding(len(values))) * max(abs(values[-1]), 1e-300)
-        and falls(case, [vectors[:, 0]])
-    ):
-        way = case.named(vectors[:, 0])
-        text = f"Not a minimum: {of_bounds(count)}along {way} f falls, with a curvature of {values[0]:.3g}."
-        kind = Ending.SADDLE if case.left <= 1e-3 * max(scale, abs(values[0])) else Ending.NOT_STATIONARY
-        return case.says(kind, text, direction=as_tree(case, vectors[:, 0]), **dict[str, Any](ends))
-    if len(values) and values[0] < -max(1e-8, case.rounding(len(values))) * abs(values[-1]):
-        corner = in_the_corner(case, held)
-        if corner is not None:
-            return corner
-    free = np.where(held, 0.0, box.slope(here.x, here.g))
-    gain = 0.0
-    if len(values) and values[0] > case.rounding(len(values)) * abs(values[-1]):
-        gain = 0.5 * float(np.sum((vectors.T @ free) ** 2 / values))
-        if not bends_beyond(case, -vectors @ ((vectors.T @ free) / values), float(values[0])):
-            return stopped_short(case, ends)
-    elif len(values):
-        zero = max(1e-8, case.rounding(len(values))) * abs(values[-1])
-        if case.left <= 1e-6 * scale and values[0] >= -zero:
-            level = not falls(case, list(vectors.T[:1]))
-            if level and (jump := jumped(case, 0.0, ends)) is not None:
-                return jump
-            if level and np.all((here.x > box.lower) & (here.x < box.upper)):
-                part: Any = critical_within(*case.asked, WORK, here.f)
-                if part.value is not None and part.value.kind == "degenerate":
-                    return _degenerate(case, part)
-            flats = list(vectors.T[np.abs(values) <= zero])
-            if (way := falling(case, flats)) is not None:
-                text = f"Not a minimum: {of_bounds(count)}f falls along a direction that does not bend, or beside it."
-                return case.says(Ending.SADDLE, text, direction=as_tree(case, way), **dict[str, Any](ends))
-            if level:
-                text = (
-                    f"A flat minimum as far as was looked: {of_bounds(count)}along some direction "
-                    f"{'of the others ' * (count > 0)}f bends by no more than rounding explains."
-                )
-                return case.says(Ending.FLAT_MINIMUM, text, **dict[str, Any](ends))
-        return stopped_short(case, ends)
-    if (jump := jumped(case, gain, ends)) is not None:
-        return jump
-    if gain <= max(case.noise, 1e-10 * scale) and case.left <= 1e-4 * scale:
-        text = (
-            f"A minimum in the box: {count} of {len(held)} parameters are held by bounds, the others bend upwards"
-            + (f" (curvatures from {values[0]:.3g})" if len(values) else "")
-            + f"; by the quadratic model f falls by no more than {gain:.2g}."
-        )
-        return proved(case, case.says(Ending.MINIMUM, text, decrease=gain, **dict[str, Any](ends)), here.x)
-    if case.left <= NEAR * scale and gain <= NEAR * scale:
-        text = f"A minimum in the box, near the point: by the quadratic model f falls by {gain:.2g} to it."
-        near = proved(case, case.says(Ending.MINIMUM, text, decrease=gain, **dict[str, Any](ends)), here.x)
-        if near.proved:
-            return near
     return stopped_short(case, ends)

@@ -1,0 +1,78 @@
+"""A point where some curvatures are zero: a minimum, a saddle or a fall, by derivatives of higher order and by values.
+
+`qed.critical_point` names the directions that do not bend; f is asked along them, on curves beside them, and far out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from qed.answer import Answer
+from qed.calculus.hessian import flatten
+from qed.certificates.overall_point import OverallPoint
+from qed.graph.trace import is_float
+from qed.optimization.across import falls_across, falls_along
+from qed.optimization.edges import in_steps
+from qed.optimization.higher import by_higher, overall
+from qed.optimization.in_float64 import falls_in_float64, lower_in_float64
+from qed.optimization.point import (
+    Judged,
+    as_tree,
+    constant,
+    fall_for_ever,
+    jumped,
+    ways,
+)
+from qed.optimization.saturation import saturated
+from qed.optimization.solution import Ending, Verdict
+
+Array = np.ndarray
+
+
+def where_flat(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
+    """The verdict on a point where some curvatures are zero up to rounding; `part` is that of critical_point."""
+    point: Any = part.value
+    assert point is not None
+    nature = "" if point.moving else point.nature
+    flats = [flatten([leaf for leaf in jax.tree.leaves(d.vector) if is_float(leaf)]) for d in point.directions]
+    higher = by_higher(case, part, nature, flats)
+    if higher is not None:
+        return higher
+    if nature != "minimum" or not part.proved:
+        found = fall_for_ever(case, case.here, [sign * v for v in flats for sign in (1.0, -1.0)])
+        found = fall_for_ever(case, case.here, ways(case, None)) if found is None else found
+        if found is not None:
+            return found
+    beside_it = falls_across(case, flats) if not nature and not point.moving else None
+    curved = nature == "neither" or beside_it is not None
+    steps = in_steps(case, flats) if nature in ("", "neither") else None
+    if steps is not None:
+        return steps
+    along_it = falls_along(case, flats) if nature in ("", "neither") else None
+    if curved or along_it is not None:
+        along = "on a curve beside" if curved else "along"
+        way = next((v for v in (along_it, beside_it, *flats) if v is not None), None)
+        many = f"{len(flats)} directions do not bend, and {along} one of them"
+        text = f"Not a minimum: {many if len(flats) != 1 else f'one direction does not bend, and {along} it'} f falls."
+        return case.says(Ending.SADDLE, text, parts=(part,), direction=None if way is None else as_tree(case, way))
+    if nature == "maximum":
+        return case.says(Ending.MAXIMUM, "A maximum, by derivatives of higher order.", parts=(part,))
+    names = "; ".join(d.named() for d in point.directions[:3])
+    if nature != "minimum":
+        away = falls_in_float64(case, flats)
+        away = saturated(case, flats) if away is None else away
+        away = lower_in_float64(case) if away is None else away
+        away = jumped(case, 0.0, {}) if away is None else away
+        if away is not None:
+            return away
+    if nature == "minimum" or not point.negative:
+        sure = "" if nature == "minimum" else " as far as was looked"
+        sure = ", and f is convex, so that no point is lower" if point.everywhere else sure
+        text = f"A flat minimum{sure}: f is determined and x is not, f does not bend along {names or 'some direction'}."
+        text = constant(case, int(point.flat)) or text
+        answer = case.says(Ending.FLAT_MINIMUM, text, parts=(part,))
+        return overall(answer, part) if isinstance(part.certificate, OverallPoint) else answer
+    return case.unknown(Ending.UNDECIDED, "Undecided: some curvatures are zero up to rounding.", "higher derivatives")
