@@ -19,11 +19,13 @@ import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import jax
 
 from qed.domains.cost import count
 from qed.graph.function import Function
+from qed.graph.graph import Graph
 
 LONG = 200
 """From so many equations on an option is worth its trouble."""
@@ -36,6 +38,9 @@ SELDOM = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passe
 """As quickly as it can be compiled."""
 APART = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
 """Only products of matrices go to the library."""
+
+_WORK: WeakKeyDictionary[Graph, dict[tuple[int, ...], float]] = WeakKeyDictionary()
+"""The work of graphs that were asked before, and live still."""
 
 
 def known() -> bool:
@@ -63,7 +68,11 @@ def work(function: Function) -> float:
         >>> work(read(lambda x: jnp.sum(x * x), jnp.ones(10))) < 100
         True
     """
-    return count(function.graph, function.traced.free).bounded
+    known = _WORK.setdefault(function.graph, {})
+    free = tuple(function.traced.free)
+    if free not in known:
+        known[free] = count(function.graph, free).bounded
+    return known[free]
 
 
 def quickly(
