@@ -40,6 +40,11 @@ FEWER = 4
 """By what factor the products of a second term are fewer than those of the Hessian where both terms are computed."""
 
 
+def _dtypes(function: Function) -> list[Any]:
+    """Those of the value and of the parameters."""
+    return [function.graph.outputs[0].dtype, *(p.dtype for p in function.parameters)]
+
+
 @dataclass(frozen=True, eq=False)
 class Seen:
     """A point with the value and the gradient there."""
@@ -59,11 +64,12 @@ class Objective:
 
     `sizes` are those of the gradient along a run, a number a step; `scatter` is the relative noise of values where a
     search found it to be more than a few roundings; `beyond` is the last point asked for that is not finite; `idle` are
-    directions along which f is the same everywhere, once they were looked for; `often` says that Hessians are asked at
-    many points, `adaptive` that a run may choose between models of squares.
+    directions along which f is the same everywhere, and `wide` is f in float64, once they were looked for; `often` says
+    that Hessians are asked at many points, `adaptive` that a run may choose between models of squares.
     """
 
     often = adaptive = False
+    wide: Wide | None = None
 
     def __init__(self, function: Function) -> None:
         self.function = function
@@ -87,20 +93,16 @@ class Objective:
     @cached_property
     def eps(self) -> float:
         """The largest unit roundoff among the parameters' and the value's dtypes."""
-        out = self.function.graph.outputs[0].dtype
-        kinds = [out, *(p.dtype for p in self.function.parameters)]
-        return max(float(jax.numpy.finfo(kind).eps) for kind in kinds)
+        return max(float(jax.numpy.finfo(kind).eps) for kind in _dtypes(self.function))
 
     @cached_property
     def underflow(self) -> float:
         """Below this, 4 times the smallest normal number of the dtypes, a slope may have become 0."""
-        out = self.function.graph.outputs[0].dtype
-        kinds = [out, *(p.dtype for p in self.function.parameters)]
-        return 4 * max(float(jax.numpy.finfo(kind).tiny) for kind in kinds)
+        return 4 * max(float(jax.numpy.finfo(kind).tiny) for kind in _dtypes(self.function))
 
     @cached_property
     def cornered(self) -> bool:
-        """Whether primitives that may have corners are met between the parameters and the value."""
+        """Whether a corner or a jump may be met between the parameters and the value."""
         return has_corners(self.function)
 
     def arrays(self, x: Array) -> tuple[Any, ...]:
@@ -322,9 +324,12 @@ class Wide(Objective):
 
     @staticmethod
     def of(objective: Objective) -> Wide | None:
-        """The objective in float64; None where it is so already, or is no more accurate there."""
-        narrow = objective.eps <= np.finfo(np.float64).eps or is_narrow(objective.function.graph)
-        return None if narrow else Wide(objective.function)
+        """The objective in float64, compiled once; None where it is so already, or is no more accurate there."""
+        if objective.eps <= np.finfo(np.float64).eps or is_narrow(objective.function.graph):
+            return None
+        if objective.wide is None:
+            objective.wide = Wide(objective.function)
+        return objective.wide
 
     @cached_property
     def eps(self) -> float:
@@ -334,7 +339,7 @@ class Wide(Objective):
     @property
     def written(self) -> float:
         """The unit roundoff of the dtypes in which the function is written."""
-        return Objective.eps.func(self)  # pyright: ignore[reportAttributeAccessIssue]
+        return max(float(jax.numpy.finfo(kind).eps) for kind in _dtypes(self.function))
 
     def at(self, x: Array, owned: bool = False) -> Seen:
         """Value and gradient at a vector of float64."""
