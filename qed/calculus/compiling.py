@@ -4,8 +4,8 @@ An unrolled loop in Python is a program of thousands of small equations. XLA for
 each a large function for LLVM; without its newer emitters the kernels are smaller. Of a sum of 50 residuals (1,050
 equations) the Hessian compiled in 2.9 s instead of 10.6, value and gradient in 1.0 instead of 2.7, and ran no slower.
 
-A call of few operations takes microseconds however it is compiled, and compiling takes a tenth of a second or more:
-without optimization it is compiled in a fifth of the time.
+A call of few operations takes microseconds however it is compiled, and waits for its compiler much longer: without
+optimization for less long by a factor of two to six (benchmarks/compiling.py).
 
 XLA hands products of matrices to a library, and with them the elementwise work around them, which the library does
 more slowly than XLA itself. Of the linearised product of a network the products of matrices alone are given away.
@@ -30,7 +30,7 @@ from qed.graph.graph import Graph
 LONG = 200
 """From so many equations on an option is worth its trouble."""
 BRIEF = 5e7
-"""Up to so many operations, those of all calls, optimization takes longer than it saves: some 1 ns for each."""
+"""Up to so many operations, those of all calls, optimization takes longer than it saves."""
 OFTEN = 1000
 """How many calls are expected where nothing is said."""
 OPTIONS = {"xla_cpu_use_fusion_emitters": False}
@@ -68,11 +68,11 @@ def work(function: Function) -> float:
         >>> work(read(lambda x: jnp.sum(x * x), jnp.ones(10))) < 100
         True
     """
-    known = _WORK.setdefault(function.graph, {})
+    counted = _WORK.setdefault(function.graph, {})
     free = tuple(function.traced.free)
-    if free not in known:
-        known[free] = count(function.graph, free).bounded
-    return known[free]
+    if free not in counted:
+        counted[free] = count(function.graph, free).bounded
+    return counted[free]
 
 
 def quickly(

@@ -1,5 +1,8 @@
 """Long programs: compiled without what makes XLA slow, to the same numbers; linearized only at their first points."""
 
+import json
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -65,3 +68,14 @@ def test_a_long_hessian_is_compiled_once_it_is_asked_at_more_points(monkeypatch)
         assert np.allclose(hessian((x,)).toarray(), truth, rtol=1e-4, atol=1e-4)
     monkeypatch.setattr(sparse, "LONGEST", 10)
     assert np.allclose(sparse_hessian(function)((x,)).toarray(), truth, rtol=1e-4, atol=1e-4)
+
+
+def test_the_committed_benchmark_is_told():
+    path = Path(__file__).parents[2] / "benchmarks" / "results" / "compiling.json"
+    told = json.loads(path.read_text(encoding="utf-8"))["summary"]
+    least, most = told["times as fast, least and most"]
+    longer = told["a call longer by, at most, microseconds"]
+    for page in ("benchmarks/README.md", "docs/adr/0018-short-calls-are-not-optimised.md"):
+        text = " ".join((path.parents[2] / page).read_text(encoding="utf-8").split())
+        assert f"{least} to {most} times as fast" in text
+        assert f"a call takes at most {longer} microseconds longer" in text
