@@ -20,6 +20,7 @@ from qed.calculus.spectra import trace as hutch
 from qed.calculus.spectra.density import density, in_step
 from qed.calculus.spectra.determinant import log_determinant
 from qed.calculus.spectra.diagonal import diagonal as diagonal_of
+from qed.calculus.spectra.heads import heads
 from qed.calculus.spectra.products import Products, cut, is_mean, too_large_to_form
 from qed.calculus.spectra.programs import programs
 from qed.calculus.spectrum import search, wanted
@@ -544,6 +545,43 @@ def test_the_gauss_newton_matrix_is_the_one_of_its_definition(family):
     flat, back = jax.flatten_util.ravel_pytree(w)
     rest = np.linalg.eigvalsh(np.asarray(jax.hessian(lambda v: LOSSES[family](back(v)))(flat), float) - gauss_newton)
     assert abs(abs(answer.difference) - np.abs(rest).max()) <= 2e-3 * np.abs(rest).max() + 1e-5
+
+
+TARGETS = jnp.arange(12) % 4 / 2
+one = lambda w: logits(w)[:, 0]  # noqa: E731
+WRITTEN = {
+    "Poisson": (
+        lambda w: jnp.mean(jnp.exp(one(w)) - one(w) * TARGETS),
+        lambda w: jnp.mean(jnp.exp(one(w))) - TARGETS @ one(w) / 12,
+        lambda w: jnp.mean(jnp.exp(one(w)) - TARGETS * jnp.log(jnp.exp(one(w)))),
+    ),
+    "normal": (
+        lambda w: jnp.sum(one(w) ** 2) / 2 - jnp.sum(one(w) * TARGETS) + jnp.sum(one(w)) / 3,
+        lambda w: jnp.mean((one(w) + 1.0 - TARGETS) * (1.0 + one(w) - TARGETS)),
+    ),
+    "Bernoulli": (lambda w: jnp.sum(jnp.logaddexp(0.0, one(w))) - jnp.sum(TARGETS * one(w)),),
+    "categorical": (lambda w: jnp.mean(jax.nn.logsumexp(logits(w), 1)) - jnp.sum(logits(w)[:, 1]) / 12,),
+}
+"""Losses that say what the network returns several times, or in several terms."""
+
+
+@pytest.mark.parametrize("family", WRITTEN)
+def test_a_loss_may_ask_the_network_twice(family):
+    w = {"a": jnp.ones((4, 5)) / 3, "b": jnp.linspace(-1.0, 1.0, 15).reshape(5, 3)}
+    for loss in WRITTEN[family]:
+        found = heads(read(loss, w))
+        assert [head.family for head in found] == [family]
+    assert heads(read(lambda w: loss(w) + jnp.sum(jnp.sin(one(w))), w)) is None
+    assert heads(read(lambda w: jnp.sum(one(w) * TARGETS) + 0.1 * jnp.sum(w["a"] ** 2), w)) is None
+
+
+def test_the_gauss_newton_matrix_of_a_loss_in_two_terms():
+    fun = lambda w: jnp.mean(jnp.exp(ROWS @ w)) - jnp.mean(ROWS @ w * TARGETS)  # noqa: E731
+    w = jnp.array([0.3, -0.2, 0.1, 0.4])
+    answer = qed.spectrum(fun, w, k=1).gauss_newton(k=2)
+    truth = np.linalg.eigvalsh(np.asarray(jax.hessian(fun)(w), float))[::-1]
+    assert answer.families == ("Poisson",) and np.allclose(answer.eigenvalues, truth[:2], rtol=1e-4)
+    assert abs(answer.difference) < 1e-4
 
 
 def test_a_penalty_is_a_term_of_its_own_and_other_losses_are_unknown():

@@ -119,7 +119,8 @@ def _product(function: Function, found: Sequence[Head], run: Callable[[Graph, Se
 
             def outer(z: Any, head: Head = head, order: list[int] = order) -> Any:
                 leaves = function.join(parameters, data)
-                return head.factor * run(head.outer, [z, *(leaves[i] for i in order)])[0]
+                terms = run(head.outer, [z, *(leaves[i] for i in order)])
+                return sum(c * term for c, term in zip(head.factors, terms, strict=True))
 
             z, along = jax.jvp(network, (parameters,), (direction,))
             bent = jax.jvp(jax.grad(outer), (z,), (along,))[1]

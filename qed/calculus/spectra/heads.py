@@ -9,13 +9,16 @@ loss is cut. Here a loss is first written as a sum of terms times numbers, in wh
 
 squared error, cross-entropy of softmax or of one logit, Poisson. Then D^2 psi depends on no label, and G is the Fisher
 information of the model whose log-likelihood it is (Martens, *New insights and perspectives on the natural gradient
-method*, JMLR 21, 2020, section 9). Which of them it is, is seen from gradients at three points in float64.
+method*, JMLR 21, 2020, section 9). Which of them it is, is seen from gradients at three points in float64. A term that
+is affine in z has no curvature of its own there, as in mean(exp(z)) - mean(y z): where a term alone is of no family,
+all terms that are functions of z are taken together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -26,6 +29,7 @@ from qed.domains.widened import Widened, widen
 from qed.graph.dtypes import is_real
 from qed.graph.function import Function
 from qed.graph.graph import Atom, Equation, Graph, Variable
+from qed.graph.merge import merge
 from qed.graph.splice import splice
 
 Array = np.ndarray
@@ -38,19 +42,24 @@ _PASS = frozenset({"convert_element_type", "copy", "neg", "reshape", "squeeze"})
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """One term of a loss: factor * outer(network(w)).
+    """A part of a loss: the sum of its terms outer_i(network(w)), each times its factor.
 
     Args:
         network: inputs of the whole graph -> z.
-        outer: z, then the inputs of the whole graph -> the term.
-        factor: what the loss multiplies it by.
+        outer: z, then the inputs of the whole graph -> the terms.
+        factors: what the loss multiplies each by.
         family: of the model whose log-likelihood it is.
     """
 
     network: Graph
     outer: Graph
-    factor: float
+    factors: tuple[float, ...]
     family: str
+
+    @property
+    def terms(self) -> tuple[Any, ...]:
+        """The values that are its terms."""
+        return self.outer.outputs
 
 
 def _softmax(z: Array) -> Array:
@@ -81,25 +90,55 @@ def heads(function: Function) -> tuple[Head, ...] | None:
     >>> heads(read(lambda w: jnp.sum(jnp.sin(w["a"]) @ w["b"]), w)) is None
     True
     """
-    graph = splice(function.graph)
-    made = {variable: equation for equation in graph.equations for variable in equation.outputs}
-    active = _active(graph, function.traced.free)
-    found = []
-    for term in _terms(graph.outputs[0], made, active):
-        inner = _needed(graph, made, term, frozenset())
-        rest = _from(graph, made, term, graph.outputs[0])
-        head = None
-        for z in _cuts(graph, inner, term, active):
+    loss = _Loss.of(function)
+    found: dict[Variable, Head] = {}
+    for term in loss.cuts:
+        head = loss.head(term, [term])
+        if head is not None:
+            found[term] = head
+    for term in loss.cuts:
+        if term not in found:
+            loose = [t for t in loss.cuts if t not in found or len(found[t].factors) == 1]
+            head = loss.head(term, loose)
+            if head is None:
+                return None
+            found.update(dict.fromkeys(head.terms, head))
+    return tuple(dict.fromkeys(found[term] for term in loss.cuts)) or None
+
+
+@dataclass(frozen=True, eq=False)
+class _Loss:
+    """A loss and its terms, each with the values where it can be cut, the earliest first."""
+
+    function: Function
+    graph: Graph
+    made: dict[Variable, Equation]
+    cuts: dict[Variable, list[Variable]]
+
+    @classmethod
+    def of(cls, function: Function) -> _Loss:
+        graph = merge(splice(function.graph))
+        made = {variable: equation for equation in graph.equations for variable in equation.outputs}
+        active = _active(graph, function.traced.free)
+        cuts = {
+            term: list(_cuts(graph, _needed(graph, made, [term], frozenset()), term, active))
+            for term in _terms(graph.outputs[0], made, active)
+        }
+        return cls(function, graph, made, cuts)
+
+    def head(self, term: Variable, among: Sequence[Variable]) -> Head | None:
+        """A term, with all others that can be cut at the same value, as one function of it; None where it is none."""
+        for z in self.cuts[term]:
+            terms = tuple(t for t in among if z in self.cuts[t])
+            if len(terms) == 1 < len(among):  # which was tried
+                continue
             try:
-                head = _head(function, graph, made, (z, term), rest)
+                head = _head(self.function, self.graph, self.made, z, terms)
             except (TypeError, ValueError, NotImplementedError):  # what JAX raises where a rule is missing
                 continue
             if head is not None:
-                break
-        if head is None:
-            return None
-        found.append(head)
-    return tuple(found) or None
+                return head
+        return None
 
 
 def _active(graph: Graph, free: Sequence[int]) -> set[Variable]:
@@ -127,10 +166,12 @@ def _terms(atom: Atom, made: dict[Variable, Equation], active: set[Variable]) ->
     yield atom
 
 
-def _needed(graph: Graph, made: dict[Variable, Equation], end: Variable, stop: frozenset[Variable]) -> list[Equation]:
-    """The equations that a value is computed by, from the values in `stop` on, in order."""
+def _needed(
+    graph: Graph, made: dict[Variable, Equation], ends: Sequence[Atom], stop: frozenset[Variable]
+) -> list[Equation]:
+    """The equations that values are computed by, from the values in `stop` on, in order."""
     wanted: set[Equation] = set()
-    waiting: list[Atom] = [end]
+    waiting: list[Atom] = [*ends]
     while waiting:
         atom = waiting.pop()
         if isinstance(atom, Variable) and atom not in stop and atom in made and made[atom] not in wanted:
@@ -139,11 +180,11 @@ def _needed(graph: Graph, made: dict[Variable, Equation], end: Variable, stop: f
     return [equation for equation in graph.equations if equation in wanted]
 
 
-def _from(graph: Graph, made: dict[Variable, Equation], start: Variable, end: Atom) -> Graph:
-    """The graph from a value on: the value and the inputs -> an output."""
-    equations = () if not isinstance(end, Variable) else _needed(graph, made, end, frozenset({start}))
+def _from(graph: Graph, made: dict[Variable, Equation], start: Variable, ends: tuple[Atom, ...]) -> Graph:
+    """The graph from a value on: the value and the inputs -> some outputs."""
+    equations = _needed(graph, made, ends, frozenset({start}))
     inputs = (start, *(v for v in graph.inputs if v is not start))
-    return replace(graph, inputs=inputs, equations=tuple(equations), outputs=(end,))
+    return replace(graph, inputs=inputs, equations=tuple(equations), outputs=ends)
 
 
 def _cuts(graph: Graph, inner: list[Equation], term: Variable, active: set[Variable]) -> Iterator[Variable]:
@@ -162,23 +203,30 @@ def _cuts(graph: Graph, inner: list[Equation], term: Variable, active: set[Varia
 
 
 def _head(
-    function: Function, graph: Graph, made: dict[Variable, Equation], ends: tuple[Variable, Variable], rest: Graph
+    function: Function, graph: Graph, made: dict[Variable, Equation], z: Variable, terms: tuple[Variable, ...]
 ) -> Head | None:
-    z, term = ends
-    network = replace(graph, equations=tuple(_needed(graph, made, z, frozenset())), outputs=(z,))
-    outer = _from(graph, made, z, term)
+    network = replace(graph, equations=tuple(_needed(graph, made, [z], frozenset())), outputs=(z,))
+    outer = _from(graph, made, z, terms)
     with jax.enable_x64(True):
         leaves = [widen(leaf) for leaf in function.join(function.parameters)]
         at = Widened()(network, leaves)[0]
-        value = Widened()(outer, _placed(graph, outer, at, leaves))[0]
-        factor = float(jax.grad(lambda t: Widened()(rest, _placed(graph, rest, t, leaves))[0])(value))
-        slope = jax.grad(lambda u: Widened()(outer, _placed(graph, outer, u, leaves))[0])
+        values = Widened()(outer, _placed(graph, outer, at, leaves))
+        factors = []
+        for term, value in zip(terms, values, strict=True):
+            rest = _from(graph, made, term, graph.outputs)
+            factors.append(float(jax.grad(partial(_first, graph, rest, leaves))(value)))
+        weights = jnp.asarray(factors)
+        slope = jax.grad(lambda u: weights @ jnp.stack(Widened()(outer, _placed(graph, outer, u, leaves))))
         rng, where = np.random.default_rng(0), np.asarray(at)
         spread = 0.5 + float(np.std(where))
         points = [where, *(where + spread * rng.standard_normal(where.shape) for _ in range(2))]
-        slopes = [factor * np.asarray(slope(jnp.asarray(p))) for p in points]
+        slopes = [np.asarray(slope(jnp.asarray(p))) for p in points]
     family = _family(points, slopes)
-    return None if family is None else Head(network, outer, factor, family)
+    return None if family is None else Head(network, outer, tuple(factors), family)
+
+
+def _first(graph: Graph, part: Graph, leaves: Sequence[Any], value: Any) -> Any:
+    return Widened()(part, _placed(graph, part, value, leaves))[0]
 
 
 def _placed(graph: Graph, part: Graph, first: Any, leaves: Sequence[Any]) -> list[Any]:
