@@ -26,7 +26,7 @@ from qed.calculus.points.case import Case
 from qed.calculus.points.corners import direction, jumps, smooth_along
 from qed.calculus.points.degenerate import degenerate
 from qed.calculus.points.large import BALLS, gradient, judged
-from qed.calculus.points.located import Local, Located, around, local, located, refined
+from qed.calculus.points.located import Local, Located, located, refined, where_smooth
 from qed.calculus.points.result import CriticalPoint, Kind, kind_of
 from qed.calculus.points.rounding import explained
 from qed.calculus.points.sharpened import affordable, hides, hopeless, proved, sharpened
@@ -120,11 +120,10 @@ def _judged(case: Case, work: float, value: float | None) -> Answer[CriticalPoin
         certify = most <= min(work, DEAR)
         return _large(case, certify=certify, prove=certify and PROOF * most <= work)
     try:
-        here = local(case.boxes, case.point, case.point)
-        smooth = here.smooth and local(case.boxes, *around(case.point)).smooth
+        here = where_smooth(case.boxes, case.point)
         short = numbers * n <= work
         balls = short and numbers * second <= SECOND * work
-        return _at(case, here, flat=short, certify=balls, nearest=nearest) if smooth else _rough(case)
+        return _rough(case) if here is None else _at(case, here, flat=short, certify=balls, nearest=nearest)
     except Gap as gap:
         lost = gap.unknown
         return undecided(Missing(str(lost), "a rule", "QED020", lost.primitive, lost.span))
@@ -217,8 +216,8 @@ def _rough(case: Case, certify: bool = True, prove: bool = True) -> Answer[Criti
 
 def _by_terms(case: Case) -> Answer[CriticalPoint] | None:
     """The answer where the function is smooth as a term; None where that is not told."""
-    here = local(case.boxes, case.point, case.point)
-    if not here.smooth or not local(case.boxes, *around(case.point)).smooth:
+    here = where_smooth(case.boxes, case.point)
+    if here is None:
         return None
     answer = _at(case, here)
     return None if answer.unknown else answer
@@ -233,7 +232,7 @@ def _at(
     """
     point, n = case.point, case.function.size
     gradient = float(np.linalg.norm(here.gradient))
-    center, at = refined(case.boxes, point)
+    center, at = refined(case.boxes, point, here)
     found = located(case.boxes, center, at)
     if nearest and found is not None:
         near = _near(case, found, at, {"gradient": gradient}, certify)

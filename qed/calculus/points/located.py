@@ -22,6 +22,8 @@ from qed.domains.jet import Jet, full
 
 Array = np.ndarray
 STEPS = 80
+QUICK = 1e-8
+"""How much shorter a gradient is made by a Newton step near a point where it converges quadratically."""
 NOTHING = 1e-11
 """Which part of the largest curvature is taken for none in a step."""
 RADII = tuple(10.0**-k for k in range(14, 3, -1))
@@ -61,12 +63,21 @@ class Local:
 
 def local(function: OnBoxes | OnTerms, lower: Array, upper: Array) -> Local:
     """The derivatives up to the second on a box."""
-    jet: Jet = function(lower[None], upper[None], 2)
+    return _locals(function, lower[None], upper[None])[0]
+
+
+def _locals(function: OnBoxes | OnTerms, lower: Array, upper: Array) -> list[Local]:
+    """The same on several boxes, (count, n), in one pass."""
+    jet: Jet = function(lower, upper, 2)
     assert jet.slope is not None and jet.hessian is not None
-    slope, hessian = jet.slope.map(lambda a: a[0]), jet.hessian.map(lambda a: full(a, function.size)[0])
-    ends = (jet.value.lower, jet.value.upper, slope.lower, slope.upper, hessian.lower, hessian.upper)
-    smooth = all(bool(np.all(np.isfinite(end))) for end in ends) and not np.any(undefined(jet.value))
-    return Local(jet.value, slope, hessian, smooth)
+    found = []
+    for k in range(len(lower)):
+        value, slope, bent = (part.map(lambda a, k=k: a[k : k + 1]) for part in (jet.value, jet.slope, jet.hessian))
+        slope, hessian = slope.map(lambda a: a[0]), bent.map(lambda a: full(a, function.size)[0])
+        ends = (value.lower, value.upper, slope.lower, slope.upper, hessian.lower, hessian.upper)
+        smooth = all(bool(np.all(np.isfinite(end))) for end in ends) and not np.any(undefined(value))
+        found.append(Local(value, slope, hessian, smooth))
+    return found
 
 
 NEAR = 2.0**-40
@@ -77,6 +88,16 @@ def around(point: Array) -> tuple[Array, Array]:
     """A small box about a point. At the point alone 0 times an unbounded second derivative would be 0."""
     radius = NEAR * np.maximum(np.abs(point), np.max(np.abs(point), initial=0.0) or 1.0)
     return point - radius, point + radius
+
+
+def where_smooth(function: OnBoxes | OnTerms, point: Array) -> Local | None:
+    """The derivatives at a point; None where the function is not seen to be smooth there and around."""
+    low, high = around(point)
+    if isinstance(function, OnTerms):  # one box at a time
+        here, beside = local(function, point, point), local(function, low, high)
+    else:
+        here, beside = _locals(function, np.array([point, low]), np.array([point, high]))
+    return here if here.smooth and beside.smooth else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +117,12 @@ class Located:
     box: Local
 
 
-def refined(function: OnBoxes | OnTerms, start: Array) -> tuple[Array, Local]:
-    """Where Newton's steps from a point lead, and the derivatives there.
+def refined(function: OnBoxes | OnTerms, start: Array, here: Local | None = None) -> tuple[Array, Local]:
+    """Where Newton's steps from a point lead, and the derivatives there; `here`: those at the start, where known.
+
+    Each step is to make the gradient at most half as long: what remains otherwise is its rounding. Where a step made it
+    `QUICK` times shorter and all of them 2^53 times, the point is as good as found: a next step moves it by less than
+    one unit in the last place of the first.
 
     >>> import jax.numpy as jnp
     >>> import numpy as np
@@ -108,22 +133,24 @@ def refined(function: OnBoxes | OnTerms, start: Array) -> tuple[Array, Local]:
     >>> refined(f, np.array([0.7]))[0].round(9).tolist()
     [0.707106781]
     """
-    point, here = start, local(function, start, start)
-    best = (point, here)
+    point, here = start, local(function, start, start) if here is None else here
+    first = float(np.linalg.norm(here.gradient)) if here.smooth else 0.0
     for _ in range(STEPS):
         if not here.smooth:
-            return best
-        step = newton(here)
-        size = float(np.linalg.norm(step))
-        if not np.isfinite(size) or size == 0:
-            return best
-        moved = point - step
+            break
+        moved = point - newton(here)
+        if not np.all(np.isfinite(moved)) or np.array_equal(moved, point):
+            break
         new = local(function, moved, moved)
-        if not new.smooth or not np.linalg.norm(new.gradient) < np.linalg.norm(here.gradient):
-            return best
+        if not new.smooth:
+            break
+        before, after = (float(np.linalg.norm(one.gradient)) for one in (here, new))
+        if not after < before:
+            break
         point, here = moved, new
-        best = (point, here)
-    return best
+        if after > before / 2 or (after < QUICK * before and after < 2.0**-53 * first):
+            break
+    return point, here
 
 
 def newton(here: Local) -> Array:
