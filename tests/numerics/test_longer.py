@@ -362,3 +362,14 @@ def test_what_is_worse_at_some_points_and_milder_at_as_many_is_no_reason_to_keep
     assert worse.keeps(longer=False) and worse.keeps(longer=True)
     assert not Left(worse=5.5, mended=6.0, milder=1.0).keeps(longer=False)
     assert Left(worse=5.5, milder=3.0, burst=1.0).keeps(longer=False)
+
+
+def test_a_loop_back_whose_carry_stays_as_it_is_keeps_its_outputs():
+    def spread(x):
+        (total, squares), _ = jax.lax.scan(lambda c, v: ((c[0] + v, c[1] + v * v), None), (0 * x[0], 0 * x[0]), x)
+        return jnp.sqrt(squares / 4 - (total / 4) ** 2)
+
+    x = jnp.array([1000.0, 1001.0, 1000.5, 1000.25], jnp.float32)
+    for slope in (jax.grad(qed.stabilize(spread)), qed.stabilize(jax.grad(spread))):
+        away = np.asarray(x, np.float64) - np.asarray(x, np.float64).mean()
+        np.testing.assert_allclose(slope(x), away / (4 * np.sqrt(np.mean(away**2))), rtol=2e-6)

@@ -238,7 +238,7 @@ class _Longer:
                 name, native = "named_call", equation.native
         elif isinstance(call, Scan):
             call = replace(call, body=self.graph(call.body))
-            native = _looped(call, inputs, native)
+            native = _looped(call, native)
             params |= native.params
         else:
             native = widened_native(native)
@@ -263,23 +263,20 @@ class _Longer:
         return found[0].replace(source_info=equation.native.source_info)
 
 
-def _looped(call: Scan, inputs: Sequence[Atom], native: Any) -> Any:
-    """The loop of JAX that runs a body in float64."""
-    split, builder = call.constants + call.carry, Builder()
+def _looped(call: Scan, native: Any) -> Any:
+    """The loop of JAX that runs a body in float64: another body, the rest as it is.
+
+    Tracing a scan anew would take carries that do not change out of the loop, and with them its outputs.
+    """
+    builder = Builder()
     given = builder.inputs(call.body)
     step = builder.function(builder.inline(call.body, given), given)
 
-    def run(*values: Any) -> Any:
-        def body(carry: Any, rows: Any) -> Any:
-            outs = step(*values[: call.constants], *carry, *rows)
-            outs = [lax.convert_element_type(x, v.dtype) for x, v in zip(outs, call.body.outputs, strict=True)]
-            return outs[: call.carry], outs[call.carry :]
+    def body(*values: Any) -> list[Any]:
+        return [lax.convert_element_type(x, v.dtype) for x, v in zip(step(*values), call.body.outputs, strict=True)]
 
-        return lax.scan(body, list(values[call.constants : split]), list(values[split:]), call.length, call.reverse)
-
-    traced = jax.make_jaxpr(run)(*(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in inputs))
-    (loop,) = traced.eqns
-    return loop.replace(source_info=native.source_info)
+    traced = jax.make_jaxpr(body)(*(jax.ShapeDtypeStruct(v.shape, v.dtype) for v in call.body.inputs))
+    return native.replace(params={**native.params, "jaxpr": traced})
 
 
 __all__ = ["is_small_arithmetic", "lengthened"]
