@@ -228,10 +228,13 @@ def _once(one: Piece, order: int, pair: tuple[float, float], name: str, done: di
 def _continuous(
     a: Algebra, ridge: Ridge, order: int, pieces: Sequence[Piece], places: Sequence[Any], name: str
 ) -> None:
-    """phi is convex or concave at every cut, which makes it continuous; both, and its slope is so too."""
+    """phi is convex or concave at every cut, which makes it continuous; both, and its slope is so too.
+
+    At the ends of the line a convex function may jump: there the value has to be the limit.
+    """
     negative = [Piece(one.line, one.line.algebra.scale(one.form, -1)) for one in pieces]
     wrong = [
-        joined(a, a.scale(ridge.form, sign), ridge.direction, made, places)
+        joined(a, a.scale(ridge.form, sign), ridge.direction, made, places, closed=True)
         for sign, made in ((1, pieces), (-1, negative))
     ]
     if len(pieces) == 1 and order == 0:

@@ -55,14 +55,19 @@ def marks(a: Algebra, form: Form, direction: Direction) -> list[Any] | None:
     return [low, *sorted(found), high]
 
 
-def joined(a: Algebra, form: Form, direction: Direction, pieces: Sequence[Piece], ends: Sequence[Any]) -> str | None:
-    """None where convex pieces join to a convex function, else what is wrong."""
+def joined(
+    a: Algebra, form: Form, direction: Direction, pieces: Sequence[Piece], ends: Sequence[Any], *, closed: bool = False
+) -> str | None:
+    """None where convex pieces join to a convex function, else what is wrong.
+
+    `closed`: the function is to be continuous at the ends of the line too, where a convex one may jump up.
+    """
     for k, b in enumerate(ends):
         if b is None:
             continue
         sides = [pieces[i] for i in (k - 1, k) if 0 <= i < len(pieces)]
         try:
-            wrong = _at(a, form, direction, sides, b)
+            wrong = _at(a, form, direction, sides, b, closed)
         except NoValue as error:
             wrong = f"no value of {error}"
         if wrong is not None:
@@ -70,7 +75,7 @@ def joined(a: Algebra, form: Form, direction: Direction, pieces: Sequence[Piece]
     return None
 
 
-def _at(a: Algebra, form: Form, direction: Direction, sides: Sequence[Piece], b: Any) -> str | None:
+def _at(a: Algebra, form: Form, direction: Direction, sides: Sequence[Piece], b: Any, closed: bool) -> str | None:
     point = Line(a, b, b)
     value = Rebuilt(point, direction, limits=True).of(form)
     moves = [Rebuilt(point, ((side.line.variable, a.one),), limits=True) for side in sides]
@@ -82,6 +87,8 @@ def _at(a: Algebra, form: Form, direction: Direction, sides: Sequence[Piece], b:
             return "the value is not the limit"
         if not inner.nonnegative(gap):
             return "the value is below the limit"
+        if closed and not inner.nonnegative(inner.subtract(limit, value)):
+            return "the value is above the limit"
     if len(sides) == 2:
         left, right = (m.of(derivative(s.line.algebra, s.form)) for m, s in zip(moves, sides, strict=True))
         if not inner.nonnegative(inner.subtract(right, left)):

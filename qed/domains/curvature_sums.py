@@ -187,14 +187,18 @@ def _exact(a: Algebra, terms: list[tuple[Atom, Any]], direction: Any) -> Any:
 
 
 def _core(a: Algebra, form: Form, direction: Direction) -> tuple[Piece, Any] | None:
-    """The form as a function of the first affine function inside it, if it is smooth: alike for many rows of data."""
+    """The form as a function of the first affine function inside it, if it is smooth: alike for many rows of data.
+
+    It is looked at on a wider range, so that it is smooth at the ends of its own too: a function may jump there.
+    """
     u = _innermost(form)
     if u is None:
         return None
     k = row_of(u)[number(direction[0][0])]
     ends = [None if end is None else k * end + u.constant for end in span_of(a, direction)]
     low, high = ends if k > 0 else ends[::-1]
-    for start, stop in (_rounded(a, low, high), (low, high)):
+    for bits in (4, 20):
+        start, stop = _wider(a, low, high, bits)
         try:
             line = Line(a, start, stop)
             one = Piece(line, _remade(line, form, u))
@@ -205,15 +209,18 @@ def _core(a: Algebra, form: Form, direction: Direction) -> tuple[Piece, Any] | N
     return None
 
 
-def _rounded(a: Algebra, low: Any, high: Any) -> tuple[Any, Any]:
-    """A range a little wider, with round ends, so that many rows of data have the same."""
-    if low is None or high is None or not low < high:
-        return low, high
-    width = high - low
-    exponent = int(width.p).bit_length() - int(width.q).bit_length() - 4
+def _wider(a: Algebra, low: Any, high: Any, bits: int) -> tuple[Any, Any]:
+    """A range that holds both ends inside, with round ends, so that many rows of data have the same."""
+    width = a.one if low is None or high is None or not low < high else high - low
+    exponent = int(width.p).bit_length() - int(width.q).bit_length() - bits
     grain = a.q(2) ** exponent if exponent >= 0 else 1 / a.q(2) ** -exponent
-    first, last = low / grain, high / grain
-    return grain * (int(first.p) // int(first.q)), -grain * (-int(last.p) // int(last.q))
+
+    def floor(x: Any) -> int:
+        return int(x.p) // int(x.q)
+
+    first = None if low is None else grain * (floor(low / grain) - 1)
+    last = None if high is None else grain * (1 - floor(-high / grain))
+    return first, last
 
 
 def _innermost(form: Form) -> Form | None:

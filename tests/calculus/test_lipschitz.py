@@ -155,3 +155,23 @@ def test_bad_input(order, box):
 
 def test_the_public_name():
     assert qed.lipschitz is lipschitz
+
+
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize(
+    ("fun", "box"),
+    [
+        (lambda x: 3 * jnp.sign(x - 1) + x, (1.0, 2.0)),  # jumps up at the lower end
+        (lambda x: x - 2 * jnp.sign(x), (-1.0, 0.0)),
+        (lambda x: jnp.exp(jnp.sign(x)), (0.0, 1.0)),
+        (lambda x: jnp.sign(x[0]) + x[1], (np.zeros(2), np.ones(2))),
+        (lambda x: jnp.where(x > 0, x + 1, x), (0.0, 1.0)),
+    ],
+)
+def test_a_jump_at_an_end_of_the_box_leaves_no_constant(fun, box, order):
+    assert qed.lipschitz(fun, box, order=order).unknown
+
+
+def test_a_bend_at_an_end_of_the_box_is_no_jump():
+    answer = qed.lipschitz(lambda x: 2 * jnp.abs(x - 1) + jnp.sign(jax.nn.relu(-x)), (1.0, 2.0), order=0)
+    assert answer.proved and answer.value == pytest.approx(2, rel=1e-4)
