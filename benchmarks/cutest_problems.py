@@ -3,12 +3,19 @@
 The judge shares no code with qed. Of a point x it tells f, the largest part of the projected gradient P(x - g) - x,
 and, without bounds, the least eigenvalue of the Hessian beside the largest. The problems are those of sif2jax with at
 most `LARGEST` variables; the ones named in `TUNING` and `LATER` were looked at while the methods were made.
+
+sif2jax has files of more problems than it lists: those whose values or derivatives it has not found to be CUTEst's are
+commented out of its lists. `offered` reads the lists; the others are functions like any, but not CUTEst's problems.
 """
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -19,6 +26,12 @@ from jax.flatten_util import ravel_pytree
 from benchmarks.sparsity import problems
 
 LARGEST, TOL = 1000, 1e-6
+LISTS = {
+    "_unconstrained_minimisation": "unconstrained_minimisation_problems",
+    "_bounded_minimisation": "bounded_minimisation_problems",
+    "_quadratic_problems": "bounded_quadratic_problems",
+}
+"""The lists of sif2jax without constraints other than bounds, by the package that has them."""
 TUNING = """AKIVA ALLINITU ARGLINA ARGLINB ARGLINC ARGTRIGLS BARD BEALE BENNETT5LS BIGGS5 BOX2 BOX3 BOXBODLS BQPGASIM
 BRANIN BROWNBS BROWNDEN CAMEL6 CHNROSNB CHNRSNBM CHWIRUT2LS CLUSTERLS COOLHANSLS CUBE DANIWOODLS DENSCHNA DENSCHNB
 DENSCHNC DENSCHND DENSCHNF DEVGLA1 DEVGLA1B DEVGLA2 DEVGLA2B DGOSPEC DIAGIQB DIAGIQE DIAGNQB DIAGNQE DIAGPQE DIAGPQT
@@ -36,10 +49,22 @@ DMN37143LS DMN37142LS DIAMON3DLS PALMER5E""".split()
 """Not for tuning, and yet looked at before the committed run: they do not count as unseen."""
 
 
+@cache
+def offered() -> frozenset[str]:
+    """The names in sif2jax's own lists, read and not imported: an import makes every problem there is."""
+    found: set[str] = set()
+    root = Path(importlib.util.find_spec("sif2jax").submodule_search_locations[0]) / "cutest"  # type: ignore[union-attr,index]
+    for package, wanted in LISTS.items():
+        for one in ast.parse((root / package / "__init__.py").read_text(encoding="utf-8")).body:
+            if isinstance(one, ast.Assign) and [getattr(name, "id", "") for name in one.targets] == [wanted]:
+                found |= {node.func.id for node in ast.walk(one) if isinstance(node, ast.Call)}  # type: ignore[attr-defined]
+    return frozenset(found)
+
+
 def listed(names: list[str] | None) -> Iterator[tuple[str, Any]]:
-    """(name, problem) of those asked for, in an order that has nothing to do with their names."""
+    """(name, problem) of those asked for, or offered, in an order that has nothing to do with their names."""
     seen = set()
-    for name, problem in problems(tuple(names or ()), mixed=True):
+    for name, problem in problems(tuple(names or offered()), mixed=True, packages=tuple(LISTS)):
         n = sum(int(np.size(leaf)) for leaf in jax.tree.leaves(problem.y0))
         if name not in seen and 1 <= n <= LARGEST and _works(problem):
             seen.add(name)

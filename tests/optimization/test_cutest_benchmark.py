@@ -28,8 +28,23 @@ def test_the_committed_result_is_told():
     )
     alone = cold["median of the ratios, of the search alone"]
     assert f"without the verdict on the point, which trust-exact does not give, {alone:.2f} times" in readme
+    apart = json.loads(RESULT.read_text(encoding="utf-8"))["withheld"]
+    solved = [apart[kind]["by"]["qed"]["solved"] for kind in KINDS]
+    assert (
+        "Of the withheld ones qed solves {} of {} and {} of {}".format(
+            solved[0], apart[KINDS[0]]["problems"], solved[1], apart[KINDS[1]]["problems"]
+        )
+        in readme
+    )
     fewest = [told[kind]["by"]["qed"]["share within tau times the fewest values"]["1"] for kind in KINDS]
     assert "fewest evaluations on {:.0%} of the unconstrained and {:.0%} of the bounded".format(*fewest) in readme
+
+
+def test_the_problems_for_tuning_and_the_withheld_ones_stand_apart(monkeypatch):
+    monkeypatch.setattr(cutest, "offered", lambda: frozenset({"CLIFF", "ROSENBR"}))
+    assert "ROSENBR" in cutest.TUNING
+    mine, withheld = cutest.parted({"CLIFF": 1, "ROSENBR": 2, "BRKMCC": 3})
+    assert (mine, withheld) == ({"CLIFF": 1}, {"BRKMCC": 3})
 
 
 def point(f, g=0.0, claims=True, **more):
