@@ -154,6 +154,8 @@ def _spectrum(domain: Any, x: Array, kind: str, count: int, context: Context) ->
 
 
 def _along(domain: Any, rule: Any, x: Array, axis: int) -> Array:
+    if not x.size:
+        return x
     lines = np.moveaxis(x, axis, -1)
     rows = [rule(list(row)) for row in lines.reshape((-1, lines.shape[-1]))]
     size = len(rows[0]) if rows else 0

@@ -109,6 +109,8 @@ def reduced(domain: Jets, inputs: Sequence[Jet], context: Context) -> Sequence[A
     outs = domain.all(inputs, context)
     if any(isinstance(out, Unknown) for out in outs):
         return outs
+    if 0 in inputs[0].value.shape[1:]:
+        return [Jet(out.value) for out in outs]  # of no element: a constant
     if name in ("reduce_max", "reduce_min", "reduce_prod"):
         found = _folded(domain, name[7:], _last(inputs[0], params["axes"]))
         return (found,)

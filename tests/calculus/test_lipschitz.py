@@ -175,3 +175,10 @@ def test_a_jump_at_an_end_of_the_box_leaves_no_constant(fun, box, order):
 def test_a_bend_at_an_end_of_the_box_is_no_jump():
     answer = qed.lipschitz(lambda x: 2 * jnp.abs(x - 1) + jnp.sign(jax.nn.relu(-x)), (1.0, 2.0), order=0)
     assert answer.proved and answer.value == pytest.approx(2, rel=1e-4)
+
+
+def test_an_order_of_nothing_is_a_constant():
+    answer = qed.lipschitz(
+        lambda x: jnp.sum(jnp.sort(x[:0])) + jnp.prod(x[:0]) * x[0], (-np.ones(2), np.ones(2)), order=0
+    )
+    assert answer.proved and answer.value == pytest.approx(1, rel=1e-4)

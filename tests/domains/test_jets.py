@@ -25,6 +25,9 @@ SMOOTH = {
     "places": lambda x: jnp.sum(x.at[jnp.array([0, 0])].subtract(x[1:] ** 2)) ** 2 + x[jnp.array([2, 2])][1] ** 3,
     "special": lambda x: jax.scipy.special.erf(x[0]) * jax.scipy.special.gammaln(x[1] + 3) + jnp.arctan(x[2] * x[0]),
     "power": lambda x: jnp.power(x[0] + 3.5, x[1]) + jnp.sqrt(4 + x[2]),
+    "of nothing": lambda x: (
+        jnp.prod(x[:0]) * x[0] ** 2 + jnp.max(x[:0], initial=2.0) * x[1] + jnp.sum(jnp.cumprod(jnp.sort(x[1:1])))
+    ),
     "angle": lambda x: jnp.arctan2(x[0], x[1] + 2.5) + jnp.stack([x[0], x[2]])[1] ** 2,
 }
 CORNERS = {
