@@ -41,7 +41,7 @@ def falls_in_float64(case: Judged, directions: list[Array]) -> Answer[Verdict] |
     there = replace(case, objective=wide, here=here)
     tried = [*directions, *ways(there, bends)]
     found = fall_for_ever(there, here, tried)
-    found = fall_for_ever(there, here, _in_short_numbers(tried)) if found is None else found
+    found = fall_for_ever(there, here, in_short_numbers(tried)) if found is None else found
     if found is None:
         return None
     text = f"{found.headline} That is seen in float64; in {case.objective.function.dtype} the point looks flat."
@@ -66,7 +66,7 @@ def faded_in_float64(case: Judged) -> Answer[Verdict] | None:
     return found if rest <= FADED * case.objective.eps else None
 
 
-def _in_short_numbers(directions: list[Array]) -> list[Array]:
+def in_short_numbers(directions: list[Array]) -> list[Array]:
     """Those of some directions whose numbers are nearly in a ratio of small whole ones, with these.
 
     Where some rows are told apart and others are not, f falls along a ray on which the scores of the latter stay as
@@ -74,7 +74,7 @@ def _in_short_numbers(directions: list[Array]) -> list[Array]:
     is not met: they change the other scores far out.
 
     >>> nearly = np.array([-0.28868, -0.28867, -0.28868, 0.86603])
-    >>> [(d * 12**0.5).round(9).tolist() for d in _in_short_numbers([nearly])]
+    >>> [(d * 12**0.5).round(9).tolist() for d in in_short_numbers([nearly])]
     [[-1.0, -1.0, -1.0, 3.0]]
     """
     found = []

@@ -17,7 +17,8 @@ from qed.graph.trace import is_float
 from qed.optimization.across import falls_across, falls_along
 from qed.optimization.edges import in_steps
 from qed.optimization.higher import by_higher, overall
-from qed.optimization.in_float64 import falls_in_float64, lower_in_float64
+from qed.optimization.in_float64 import falls_in_float64, in_short_numbers, lower_in_float64
+from qed.optimization.objective import Seen
 from qed.optimization.point import (
     Judged,
     as_tree,
@@ -26,10 +27,13 @@ from qed.optimization.point import (
     jumped,
     ways,
 )
+from qed.optimization.running import curvatures
 from qed.optimization.saturation import saturated
 from qed.optimization.solution import Ending, Verdict
 
 Array = np.ndarray
+STEEP = 0.1
+"""Up to which part of f the slope times the size of x may be, where it is called flat."""
 
 
 def where_flat(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
@@ -68,6 +72,9 @@ def where_flat(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         away = jumped(case, 0.0, {}) if away is None else away
         if away is not None:
             return away
+    steep = None if part.proved else _steep(case)
+    if steep is not None:
+        return steep
     if nature == "minimum" or not point.negative:
         sure = "" if nature == "minimum" else " as far as was looked"
         sure = ", and f is convex, so that no point is lower" if point.everywhere else sure
@@ -76,3 +83,34 @@ def where_flat(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         answer = case.says(Ending.FLAT_MINIMUM, text, parts=(part,))
         return overall(answer, part) if isinstance(part.certificate, OverallPoint) else answer
     return case.unknown(Ending.UNDECIDED, "Undecided: some curvatures are zero up to rounding.", "higher derivatives")
+
+
+def _steep(case: Judged) -> Answer[Verdict] | None:
+    """The answer where the slope over a distance like |x| is no small part of f: what is rounding at x is none for f.
+
+    A run that falls along a ray for ever comes to numbers so large that the sums in which f bends are rounding, with
+    its slope and its curvatures. The part of the slope along what does not bend, in short numbers, may be that ray.
+    """
+    x, g = case.here.x, case.here.g
+    fall = float(np.linalg.norm(g)) * (1 + float(np.linalg.norm(x)))
+    if not case.bounds.open or fall <= STEEP * max(1.0, abs(case.here.f)):
+        return None
+    ways = [_unbent(case, at) for at in (case.start, case.here) if at is not None]
+    short = in_short_numbers([way for way in ways if way is not None])
+    away = None if case.start is None else fall_for_ever(case, case.start, short)
+    away = fall_for_ever(case, case.here, short) if away is None else away
+    if away is not None:
+        return away
+    size = float(np.linalg.norm(x))
+    text = f"Undecided: at {size:.3g} from 0 the slope is rounding, and over such a distance f may fall by {fall:.3g}."
+    return case.unknown(Ending.UNDECIDED, text, "more digits, or a start from which x stays smaller")
+
+
+def _unbent(case: Judged, at: Seen) -> Array | None:
+    """Down the slope here, without what the curvatures at a point bend."""
+    found = curvatures(case.objective, at, case.bounds)
+    if found is None:
+        return None
+    values, vectors = found
+    bent = vectors[:, np.abs(values) > 8 * len(values) * case.objective.eps * np.abs(values).max(initial=0.0)]
+    return bent @ (bent.T @ case.here.g) - case.here.g

@@ -127,3 +127,14 @@ def test_a_network_that_tells_its_classes_apart_has_no_minimum_and_no_saddle_in_
     assert qed.minimize(loss, begin, x, y).reason == "infimum_not_attained"
     crossed = qed.verdict(lambda x: jnp.tanh(x[0]) * jnp.tanh(x[1]) / 10, np.zeros(2, np.float32))
     assert crossed.kind == "saddle"
+
+
+@pytest.mark.parametrize("n", [5, 8])
+def test_a_point_so_far_out_that_the_slope_is_rounding_is_no_flat_minimum(n):
+    def falls(y):
+        ends = jnp.cumsum(y)[::-1]
+        return jnp.sum(ends[2:]) + ends[1] ** 4 + ends[0] ** 6
+
+    with jax.enable_x64(True):
+        answer = qed.minimize(falls, jnp.full(n, 7.0))
+        assert answer.proved and answer.value.reason == "unbounded_below"
