@@ -33,7 +33,7 @@ from qed.optimization.solution import Ending, Verdict
 
 Array = np.ndarray
 STEEP = 0.1
-"""Up to which part of f the slope times the size of x may be, where it is called flat."""
+"""From which part of f on, up to its inverse, the slope times the size of x is what f itself is made of."""
 
 
 def where_flat(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
@@ -86,14 +86,16 @@ def where_flat(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
 
 
 def _steep(case: Judged) -> Answer[Verdict] | None:
-    """The answer where the slope over a distance like |x| is no small part of f: what is rounding at x is none for f.
+    """The answer where f is as large as its slope times |x|: no minimum, though slope and curvatures are rounding.
 
-    A run that falls along a ray for ever comes to numbers so large that the sums in which f bends are rounding, with
-    its slope and its curvatures. The part of the slope along what does not bend, in short numbers, may be that ray.
+    Near a minimum |g| |x| is rounding beside the terms of f, or, where these cancel, much larger than f. A run that
+    falls along a ray for ever comes to numbers so large that the sums in which f bends are rounding, with its slope and
+    its curvatures. The part of the slope along what does not bend, in short numbers, may be that ray.
     """
     x, g = case.here.x, case.here.g
     fall = float(np.linalg.norm(g)) * (1 + float(np.linalg.norm(x)))
-    if not case.bounds.open or fall <= STEEP * max(1.0, abs(case.here.f)):
+    size = abs(case.here.f)
+    if not case.bounds.open or size < 1 or not STEEP * size < fall < size / STEEP:
         return None
     ways = [_unbent(case, at) for at in (case.start, case.here) if at is not None]
     short = in_short_numbers([way for way in ways if way is not None])
@@ -101,8 +103,8 @@ def _steep(case: Judged) -> Answer[Verdict] | None:
     away = fall_for_ever(case, case.here, short) if away is None else away
     if away is not None:
         return away
-    size = float(np.linalg.norm(x))
-    text = f"Undecided: at {size:.3g} from 0 the slope is rounding, and over such a distance f may fall by {fall:.3g}."
+    far = float(np.linalg.norm(x))
+    text = f"Undecided: at {far:.3g} from 0 the slope is rounding, and over such a distance f may fall by {fall:.3g}."
     return case.unknown(Ending.UNDECIDED, text, "more digits, or a start from which x stays smaller")
 
 

@@ -138,3 +138,10 @@ def test_a_point_so_far_out_that_the_slope_is_rounding_is_no_flat_minimum(n):
     with jax.enable_x64(True):
         answer = qed.minimize(falls, jnp.full(n, 7.0))
         assert answer.proved and answer.value.reason == "unbounded_below"
+
+
+def test_a_regression_with_large_targets_and_more_parameters_than_rows_is_flat():
+    rng = np.random.default_rng(3)
+    rows, targets = (jnp.asarray(a, jnp.float32) for a in (rng.normal(size=(5, 8)), 3e3 * rng.normal(size=5)))
+    answer = qed.minimize(lambda x: jnp.sum((rows @ x - targets) ** 2), jnp.zeros(8, jnp.float32))
+    assert answer.value.reason == "flat_minimum"
