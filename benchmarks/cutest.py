@@ -326,10 +326,10 @@ def main() -> None:
         supervised(names, given.kept, given.by, [*more, *(["--backwards"] if given.backwards else [])])
     chosen = {name: by for name, by in done(given.kept).items() if names is None or name in names}
     rows = judged({name: by for name, by in chosen.items() if whole(by) or (names and "qed" in by)})
-    listed_ones, others = parted(rows)
     if names is not None:
         print(json.dumps(summary(rows), indent=1))
         return
+    listed_ones, others = parted(rows)
     told = {**summary(listed_ones), "begun, not by all": sorted(set(chosen) - set(rows))}
     aside = summary(others) if others else {}
     print(json.dumps({"listed": told, "withheld": aside}, indent=1))
