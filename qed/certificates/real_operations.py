@@ -327,6 +327,20 @@ def _side(f: Functions, *ps: Poly) -> Poly:
     return f.power(square, HALF)
 
 
+def _sum_of_products(
+    f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
+) -> Poly:
+    total = number(Fraction(params["number"]))
+    for x, y, c in zip(ps[::2], ps[1::2], params["coefficients"], strict=True):
+        total = plus(total, f.forms.times(x, y), Fraction(c))
+    axes = params.get("axes")
+    if axes is None:
+        return total
+    if len(set(shapes)) != 1:
+        fail("the factors have different shapes")
+    return _along(f, total, axes, shapes[0])
+
+
 MEANINGS: dict[str, Meaning] = {
     **{f"{name}_difference": _difference(name) for name in
        "sqrt cbrt rsqrt exp exp2 log log1p tanh logistic sin cos tan sinh cosh asin atan asinh atanh erf".split()},
@@ -364,6 +378,8 @@ MEANINGS: dict[str, Meaning] = {
     "free_energy_of_some": _energy_of_some,
     "masked_softmax": _masked_softmax,
     "square_between_roots": _simple(_square_between_roots),
+    "log_softplus": _simple(lambda f, p: f.log(_softplus(f, p))),
+    "sum_of_products": _sum_of_products,
     "log_cosh": _simple(lambda f, p: f.log(f.elementary("cosh", p) or {})),
     "log_sinhc": _simple(lambda f, p: f.log(f.divided(f.elementary("sinh", p) or {}, p))),
     "log_half_erfc": _simple(lambda f, p: f.log(f.forms.times(number(HALF), plus(number(1), f.odd("erf", p), -1)))),

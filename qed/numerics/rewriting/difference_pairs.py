@@ -23,6 +23,7 @@ from qed.numerics.rewriting.difference_quotients import removed
 from qed.numerics.rewriting.difference_rules import Found
 from qed.numerics.rewriting.difference_second import second_difference, square_of_roots
 from qed.numerics.rewriting.difference_sphere import on_the_sphere
+from qed.numerics.rewriting.difference_squares import added_up
 from qed.numerics.rewriting.difference_terms import (
     ONE,
     Monomial,
@@ -211,6 +212,10 @@ def _moved(difference: Difference, g: Node, h: Node) -> Found | None:
     if found is None:
         return None
     inner = difference.algebra.filled(found[0], g.children[0].shape)
+    if g.operation == "reduce_sum":
+        total = added_up(difference, inner, tuple(g.params["axes"]), g.shape)
+        if total is not None:
+            return total, (laws.MOVED, *found[1])
     return difference.builder.apply(g.equation, [inner, *g.children[1:]])[0], (laws.MOVED, *found[1])
 
 

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 
 from qed.graph.build import Node, Operation
 from qed.numerics import logspace
+from qed.numerics.rewriting import two_words
 from qed.numerics.rewriting.difference_factory import exact_product
 from qed.numerics.rewriting.difference_reading import Reading
 from qed.numerics.rewriting.difference_rules import Found
@@ -45,8 +46,12 @@ def _accumulated(products: Any, low: Any, number: float) -> Any:
     return total + jnp.where(jnp.isfinite(rest), rest, 0).astype(dtype)
 
 
-def sum_of_products(coefficients: tuple[float, ...], number: float, *factors: Any) -> Any:
+def sum_of_products(
+    coefficients: tuple[float, ...], number: float, *factors: Any, axes: tuple[int, ...] | None = None
+) -> Any:
     """number + sum c_i x_i y_i; the factors are x_1, y_1, x_2, y_2, ..., the c_i powers of two.
+
+    Along axes, if any are given, that is added up with the same digits, and what cancels among the elements, too.
 
     Example:
         >>> import jax.numpy as jnp
@@ -58,6 +63,9 @@ def sum_of_products(coefficients: tuple[float, ...], number: float, *factors: An
     def value_of(*factors: Any) -> Any:
         x = jnp.stack(jnp.broadcast_arrays(*(c * x for c, x in zip(coefficients, factors[::2], strict=True))))
         y = jnp.stack(jnp.broadcast_arrays(*factors[1::2]))
+        if axes is not None:
+            total, rest = two_words.total(two_words.two_product(x, y), (0, *(axis + 1 for axis in axes)))
+            return total + jnp.where(jnp.isfinite(rest), rest, 0).astype(total.dtype)
         product, low = exact_product(x, y)
         return _accumulated(product, low, number)
 
@@ -71,13 +79,15 @@ def sum_of_products(coefficients: tuple[float, ...], number: float, *factors: An
                 coefficients, primals[::2], primals[1::2], tangents[::2], tangents[1::2], strict=True
             )
         )
-        return found(*primals), tangent
+        return found(*primals), tangent if axes is None else jnp.sum(tangent, axis=axes)
 
     return found(*factors)
 
 
 SUM_OF_PRODUCTS = Operation(
-    "sum_of_products", lambda *f, coefficients, number: sum_of_products(coefficients, number, *f), whole=True
+    "sum_of_products",
+    lambda *f, coefficients, number, axes=None: sum_of_products(coefficients, number, *f, axes=axes),
+    whole=True,
 )
 
 
@@ -103,6 +113,16 @@ def exact_sum(difference: Reading, polynomial: Polynomial, like: Node) -> Found 
         SUM_OF_PRODUCTS, *factors, coefficients=tuple(coefficients), number=float(number), shape=like.shape
     )
     return value, (EXACT_SUM,)
+
+
+def added_up(difference: Reading, node: Node, axes: tuple[int, ...], shape: tuple[int, ...]) -> Node | None:
+    """The sum along axes of what is a sum of products of exact numbers, formed with it."""
+    if node.operation != "sum_of_products" or node.params["number"] or "axes" in node.params:
+        return None
+    coefficients = node.params["coefficients"]
+    return difference.emit(
+        SUM_OF_PRODUCTS, *node.children, coefficients=coefficients, number=0.0, axes=axes, shape=shape
+    )
 
 
 def _pair(difference: Reading, monomial: Monomial) -> tuple[Node, Node] | None:

@@ -24,6 +24,7 @@ from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.forms import Form, Term, linear
 from qed.numerics.rewriting.log_complements import LOG_OTHERS, log_of_rest
 from qed.numerics.rewriting.log_softmax import LOG_SOFTMAX, entry
+from qed.numerics.rewriting.log_softplus import LOG_SOFTPLUS, LOG_SOFTPLUS_LAW, softplus_of
 from qed.numerics.rewriting.made_of_numbers import is_plain_number
 from qed.numerics.rewriting.recursion import Logarithm
 from qed.numerics.rewriting.scales import constant_of, root_of
@@ -59,6 +60,10 @@ class TakenLogarithms:
         rest = log_of_rest(self.log, argument)
         if rest is not None:
             return rest, Form((Term(rest),), node.shape, laws=(LOG_OTHERS,)), "log"
+        exponent = softplus_of(self.log, argument)
+        if exponent is not None:
+            value = self.log.algebra.filled(self.builder.emit(LOG_SOFTPLUS, exponent), node.shape)
+            return value, Form((Term(value),), node.shape, laws=(LOG_SOFTPLUS_LAW,)), "put"
         form = None if is_plain_number(argument) else self.log.gained(argument)
         if form is not None:
             return self._beside_one(argument, self._formed(form, node))
