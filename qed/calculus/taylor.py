@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import jax
@@ -21,7 +21,7 @@ import numpy as np
 
 from qed.answer import Answer, Enclosed, Missing, Reason, Standing
 from qed.calculus.expanding.coefficients import LARGEST, NotExpandable, along, tensors
-from qed.calculus.expanding.comparison import compare
+from qed.calculus.expanding.comparison import NEXT, compare
 from qed.calculus.expanding.cube import certified_tensors
 from qed.calculus.expanding.exact import exact_series
 from qed.calculus.expanding.model import TaylorModel, polynomial_text
@@ -166,18 +166,18 @@ def _refuse(because: str, instead: str) -> NoReturn:
 
 def _expanded(
     function: Function, at: Any, order: int, direction: Any, slopes: tuple[Any, ...] | None, radius: float | None
-) -> tuple[TaylorModel, float]:
-    """The model, and the size of the next coefficient, as an estimate of what is left."""
+) -> tuple[TaylorModel, tuple[float, ...]]:
+    """The model, and the sizes of the next coefficients, as an estimate of what is left."""
     if slopes is not None:
-        terms = along(function, order + 1)(function.parameters, slopes)
+        terms = along(function, order + NEXT)(function.parameters, slopes)
         numbers = tuple(float(np.asarray(term)) for term in terms)
         exact, known = exact_series(function, order) if direction is None else (None, None)
-        model = TaylorModel(numbers[:-1], order, at, direction, radius, exact=exact, known=known)
-        return model, abs(numbers[-1])
+        model = TaylorModel(numbers[: order + 1], order, at, direction, radius, exact=exact, known=known)
+        return model, tuple(map(abs, numbers[order + 1 :]))
     found = tensors(function, order)
     shape = np.shape(function.parameters[0]) if len(function.parameters) == 1 else (function.size,)
     shaped = tuple(tensor.reshape(shape * k) if k else float(tensor) for k, tensor in enumerate(found))
-    return TaylorModel(shaped, order, at, None, radius), math.nan
+    return TaylorModel(shaped, order, at, None, radius), ()
 
 
 def _without_rule(function: Function, order: int, lost: NotExpandable, common: dict[str, Any]) -> Answer[TaylorModel]:
@@ -261,7 +261,11 @@ def _not_finite(model: TaylorModel) -> Missing | None:
 
 
 def _answer(
-    function: Function, model: TaylorModel, beyond: float, slopes: tuple[Any, ...] | None, common: dict[str, Any]
+    function: Function,
+    model: TaylorModel,
+    beyond: Sequence[float],
+    slopes: tuple[Any, ...] | None,
+    common: dict[str, Any],
 ) -> Answer[TaylorModel]:
     name = function.name
     wrong = _not_finite(model)

@@ -24,8 +24,9 @@ import numpy as np
 
 from qed.certificates.boxes import krawczyk
 from qed.certificates.certificate import Pointed, Subject, vector
+from qed.certificates.smooth_boxes import SmoothBoxes
 from qed.certificates.smooth_terms import SmoothTerm
-from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
+from qed.domains.ball_boxes import BITS, NotSmooth
 from qed.domains.balls import between
 from qed.domains.padded_jets import PaddedBoxes
 from qed.domains.precision import precision
@@ -74,7 +75,7 @@ class CriticalPoint(Pointed):
 
     def prove(self, traced: Traced) -> None:
         """Prove that there is one critical point, how far it is, and the signs."""
-        f = BallBoxes(traced)
+        f = SmoothBoxes(traced)
         point, center, radius = (vector(getattr(self, name), f.size, name) for name in ("point", "center", "radius"))
         if np.any(radius <= 0) or not np.all(np.isfinite(radius)):
             raise CertificateError("radius", "a half-width is not positive")
@@ -88,7 +89,7 @@ class CriticalPoint(Pointed):
         if not itself and not within(point, center, radius, self.distance):
             raise CertificateError("distance", "the critical point may be farther from the point")
 
-    def _located(self, f: BallBoxes, center: Array, low: Array, high: Array, radius: Array) -> list[Any]:
+    def _located(self, f: SmoothBoxes, center: Array, low: Array, high: Array, radius: Array) -> list[Any]:
         """The slopes at the center, where the derivatives of the program prove what is claimed."""
         slopes = f.slopes(center, center)
         padded = in_padded_intervals(f.traced, low, high)

@@ -19,7 +19,8 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.certificate import Pointed, Subject, vector
-from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
+from qed.certificates.smooth_boxes import SmoothBoxes
+from qed.domains.ball_boxes import BITS, NotSmooth
 from qed.domains.precision import precision
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
@@ -59,7 +60,7 @@ class FlatDirection(Pointed):
 
     def prove(self, traced: Traced) -> None:
         """Prove that slopes and curvatures are zero, and the order."""
-        f = BallBoxes(traced)
+        f = SmoothBoxes(traced)
         point, direction = (vector(getattr(self, name), f.size, name) for name in ("point", "direction"))
         if not np.any(direction):
             raise CertificateError("direction", "it is zero")

@@ -8,7 +8,8 @@ JAX has log of the normal distribution function in three pieces,
 neither concave nor continuous, while log Phi is concave. A question about the shape of a loss is one about log Phi.
 The length of (x, y) is the same real number with the divisions that keep it from overflowing, and without them; and
 from 0.12 on JAX has p log(p/q) - p + q near p = q by a few terms of its series, which end in a jump, too; log B(a, b)
-goes over to an asymptotic series at b = 8. A function is recognised by tracing the library's own again, at the same
+goes over to an asymptotic series at b = 8. The logarithm of a sum of two powers takes a maximum and an absolute value
+that cancel where the two are equal (`smooth`). A function is recognised by tracing the library's own again, at the same
 shapes, and comparing the graphs; one that leaves no call behind, by a run of equations that are the same as its own.
 """
 
@@ -55,6 +56,15 @@ def _betaln(a: Any, b: Any) -> Any:
     return lgamma(a) + (lgamma(b) - lgamma(a + b))
 
 
+def _logaddexp(a: Any, b: Any) -> Any:
+    return a + jnp.log1p(jnp.exp(b - a))
+
+
+def _logaddexp2(a: Any, b: Any) -> Any:
+    two = a.dtype.type(2)
+    return a + jnp.log1p(jnp.exp2(b - a)) / jnp.log(two)
+
+
 _X64 = "jax_enable_x64"
 MEANT: dict[str, tuple[tuple[Callable[..., Any], Callable[..., Any]], ...]] = {
     "_rel_entr": ((jax.scipy.special.kl_div, _kl_div), (jax.scipy.special.rel_entr, _rel_entr)),
@@ -62,6 +72,8 @@ MEANT: dict[str, tuple[tuple[Callable[..., Any], Callable[..., Any]], ...]] = {
     "log_ndtr": ((jax.scipy.special.log_ndtr, _log_ndtr),),
 }
 """By the name of a call: the library's functions that make it, and what they stand for."""
+TIED = MEANT | {"logaddexp": ((jnp.logaddexp, _logaddexp),), "logaddexp2": ((jnp.logaddexp2, _logaddexp2),)}
+"""The same with those that are smooth where their bodies have a tie; as formulas on floats they overflow."""
 
 
 RUNS = ((jax.scipy.special.betaln, _betaln),)
@@ -78,13 +90,32 @@ def meant(traced: Traced) -> Traced:
     >>> [equation.primitive for equation in graph.equations[0].call.graph.equations]
     ['mul', 'erfc', 'mul', 'log']
     """
-    graph = _meant(traced.graph)
+    return _read_as(traced, "meant")
+
+
+def smooth(traced: Traced) -> Traced:
+    """The same, and sums of two powers without the maximum that their bodies take: for arithmetic without overflow.
+
+    >>> import jax, numpy as np
+    >>> from qed.graph.trace import trace
+    >>> graph = smooth(trace(jax.numpy.logaddexp, np.float32(0), np.float32(1))).graph
+    >>> [equation.primitive for equation in graph.equations[0].call.graph.equations]
+    ['sub', 'exp', 'log1p', 'add']
+    """
+    return _read_as(traced, "tied")
+
+
+TABLES = {"meant": MEANT, "tied": TIED}
+
+
+def _read_as(traced: Traced, table: str) -> Traced:
+    graph = _meant(traced.graph, table)
     return traced if graph is traced.graph else replace(traced, graph=graph)
 
 
-def _meant(graph: Graph) -> Graph:
+def _meant(graph: Graph, table: str) -> Graph:
     graph = _without_runs(graph)
-    changed = [_equation(equation) for equation in graph.equations]
+    changed = [_equation(equation, table) for equation in graph.equations]
     if all(new is old for new, old in zip(changed, graph.equations, strict=True)):
         return graph
     return replace(graph, equations=tuple(changed))
@@ -172,14 +203,14 @@ def _traced(library: Any, exact: Any, shapes: Any, x64: bool) -> tuple[Graph, Gr
     return found[0], found[1]
 
 
-def _equation(equation: Equation) -> Equation:
+def _equation(equation: Equation, table: str) -> Equation:
     call = equation.call
     if call is None:
         return equation
-    if isinstance(call, Inline) and call.name in MEANT:
+    if isinstance(call, Inline) and call.name in TABLES[table]:
         graph = _exact(call.name, call.graph)
         return equation if graph is None else replace(equation, call=replace(call, graph=graph))
-    graphs = tuple(map(_meant, call.graphs))
+    graphs = tuple(_meant(graph, table) for graph in call.graphs)
     if all(new is old for new, old in zip(graphs, call.graphs, strict=True)):
         return equation
     names = {Inline: ("graph",), Scan: ("body",), While: ("condition", "body")}
@@ -194,7 +225,7 @@ def _exact(name: str, graph: Graph) -> Graph | None:
     if graph.constants or any(dtype not in ("float32", "float64") for _, dtype in shapes):
         return None
     x64, own = bool(getattr(jax.config, _X64)), fingerprint(graph)
-    found = (_graphs(name, which, shapes, x64) for which in range(len(MEANT[name])))
+    found = (_graphs(name, which, shapes, x64) for which in range(len(TIED[name])))
     return next((pair[1] for pair in found if pair is not None and pair[0] == own), None)
 
 
@@ -202,7 +233,7 @@ def _exact(name: str, graph: Graph) -> Graph | None:
 def _graphs(
     name: str, which: int, shapes: tuple[tuple[tuple[int, ...], str], ...], x64: bool
 ) -> tuple[str, Graph] | None:
-    pair = _traced(*MEANT[name][which], shapes, x64)
+    pair = _traced(*TIED[name][which], shapes, x64)
     if pair is None:
         return None
     own, wanted = pair

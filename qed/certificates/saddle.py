@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.certificate import Pointed, Subject, vector
-from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
+from qed.certificates.smooth_boxes import SmoothBoxes
+from qed.domains.ball_boxes import BITS, NotSmooth
 from qed.domains.precision import precision
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
@@ -49,7 +50,7 @@ class Saddle(Pointed):
 
     def prove(self, traced: Traced) -> None:
         """Prove that the slopes are zero, and the signs."""
-        f = BallBoxes(traced)
+        f = SmoothBoxes(traced)
         point, down, up = (vector(getattr(self, name), f.size, name) for name in ("point", "down", "up"))
         try:
             _, rows = f.series(point, point, np.array([down, up, *np.eye(f.size)]), 2)

@@ -14,8 +14,9 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from qed.certificates.certificate import Pointed, Subject, vector
+from qed.certificates.smooth_boxes import SmoothBoxes
 from qed.certificates.smooth_terms import SmoothTerm
-from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
+from qed.domains.ball_boxes import BITS, NotSmooth
 from qed.domains.precision import precision
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
@@ -58,7 +59,7 @@ class Slope(Pointed):
 
     def prove(self, traced: Traced) -> None:
         """Prove that the slope is at least as large."""
-        f = BallBoxes(traced)
+        f = SmoothBoxes(traced)
         point = vector(self.point, f.size, "point")
         if not 0 <= self.index < f.size:
             raise CertificateError("index", "there is no such coordinate")

@@ -22,12 +22,12 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from qed.certificates.certificate import Certificate, Subject, flat, placed, shaped
+from qed.certificates.certificate import Certificate, Subject, flat, shaped
+from qed.certificates.smooth_boxes import series_of
 from qed.domains.ball_series import BallSeries
 from qed.domains.precision import precision
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
-from qed.graph.walk import Unknown, Walker
 
 BITS = 200
 PIECES = 256
@@ -168,15 +168,4 @@ class _Walk:
     def at(self, lower: float, upper: float, node: str) -> Any:
         """The series of the function's value about all t in [lower, upper]."""
         lines = [self.domain.segment(x, d, lower, upper) for x, d in zip(self.point, self.direction, strict=True)]
-        (cell, *_) = Walker([self.domain]).run(self.traced.graph, placed(self.traced, lines))
-        value = cell.values[0]
-        if isinstance(value, Unknown):
-            raise CertificateError(node, str(value))
-        with precision(BITS, self.domain.order + 1):
-            value = self.domain.number(value)
-        if value.shape != ():
-            raise CertificateError("function", f"it returns an array of shape {value.shape}, not a number")
-        if value.doubt:
-            place = value.doubt.place
-            raise CertificateError(node, str(place) if place else "the function may not be smooth there")
-        return value.array.item()
+        return series_of(self.domain, self.traced, lines, node)

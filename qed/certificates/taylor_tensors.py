@@ -24,13 +24,13 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from qed.certificates.certificate import Certificate, Subject, flat, placed, shaped
+from qed.certificates.certificate import Certificate, Subject, flat, shaped
+from qed.certificates.smooth_boxes import series_of
 from qed.domains.ball_series import BallSeries, SeriesOfBalls
 from qed.domains.balls import between, each
 from qed.domains.precision import precision
 from qed.errors import CertificateError
 from qed.graph.trace import Traced
-from qed.graph.walk import Unknown, Walker
 
 BITS = 200
 ORTHANTS = 4
@@ -192,15 +192,4 @@ class _Walk:
                     return flint.arb_series([flint.arb(value) + between(*moved[place]), between(*slopes[place])])
 
                 lines.append(SeriesOfBalls(each(line, np.asarray(x, object), d)))
-        (cell, *_) = Walker([self.domain]).run(self.traced.graph, placed(self.traced, lines))
-        value = cell.values[0]
-        if isinstance(value, Unknown):
-            raise CertificateError(node, str(value))
-        with precision(BITS, self.domain.order + 1):
-            value = self.domain.number(value)
-        if value.shape != ():
-            raise CertificateError("function", f"it returns an array of shape {value.shape}, not a number")
-        if value.doubt:
-            place = value.doubt.place
-            raise CertificateError(node, str(place) if place else "the function may not be smooth there")
-        return value.array.item()
+        return series_of(self.domain, self.traced, lines, node)

@@ -8,6 +8,7 @@ by equation:
 - elementwise functions by the derivative on their fact card (`qed.domains.series`);
 - comparisons, selections, maxima and orders are decided on the leading coefficient;
 - factorisations of matrices by the series of their defining equations (`qed.domains.factorisation`);
+- library functions that are smooth where their bodies have a tie by their own series (`qed.domains.smooth_calls`);
 - calls with a rule of the user's by their body, and stop_gradient as the identity that it is: the series is one of the
   *values* of the function, whatever is declared to be its derivative.
 
@@ -30,6 +31,7 @@ from qed.domains import factorisation, loops, piecewise
 from qed.domains.coefficients import Arrays, Coefficients, Lost
 from qed.domains.forward import Forward
 from qed.domains.series import Node, SeriesArithmetic
+from qed.domains.smooth_calls import is_smooth_call, smooth_call
 from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.graph import Atom, Equation, Graph, Variable
 from qed.graph.tape import Cell, Context, Frame, Unknown
@@ -132,12 +134,17 @@ class Taylor(Forward):
     # --- dispatch ---
 
     def opaque(self, equation: Equation) -> bool:
-        """Whether a call is applied as a leaf: loops and branches of traced arrays are kept as such."""
-        return self.numbers.native and equation.primitive in LOOPS
+        """Whether a call is applied as a leaf: loops and branches of traced arrays, and functions that are smooth."""
+        return (self.numbers.native and equation.primitive in LOOPS) or self._smooth(equation)
+
+    def _smooth(self, equation: Equation) -> bool:
+        return is_smooth_call(equation, self.numbers.native)
 
     def apply(self, equation: Equation, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """The series of an equation's outputs; of constants, by the base alone."""
         try:
+            if self._smooth(equation):
+                return smooth_call(self, inputs, context)
             if equation.primitive not in LOOPS and not any(x.moves for x in inputs):
                 return self.still(inputs, context)
             return super().apply(equation, inputs, context)

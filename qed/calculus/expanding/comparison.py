@@ -1,8 +1,8 @@
 """A Taylor polynomial beside the program: both evaluated a little away from the point, on both sides.
 
-The step is chosen where the first neglected term, c_{n+1} h^{n+1}, is near what rounding does to the value, and small
-against the point; there polynomial and program must agree up to both. At a kink they do not: each side of |x| at 0 is a
-polynomial, and the other side is off by 2 |h|.
+The step is chosen where the first neglected terms are near what rounding does to the value, and small against the
+point; two of them are looked at, since an even function has none of odd powers. There polynomial and program must agree
+up to both. At a kink they do not: each side of |x| at 0 is a polynomial, and the other side is off by 2 |h|.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from qed.calculus.expanding.model import TaylorModel
 from qed.calculus.hessian import flatten, unflatten
 from qed.graph.dtypes import unit_roundoff
 from qed.graph.function import Function
+
+NEXT = 2
+"""How many coefficients after the last are looked at."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,14 @@ class Comparison:
 
 
 def compare(
-    function: Function, model: TaylorModel, beyond: float, slopes: Sequence[Any] | None, seed: int = 0
+    function: Function, model: TaylorModel, beyond: Sequence[float], slopes: Sequence[Any] | None, seed: int = 0
 ) -> Comparison:
     """The worst of the comparisons on both sides, along the direction or along random ones.
 
     Args:
         function: the program.
         model: the polynomial.
-        beyond: |c_{n+1}|, or NaN where it is not known.
+        beyond: |c_{n+1}|, |c_{n+2}|; none where they are not known, and asked along each direction.
         slopes: the direction; None for tensors.
         seed: another one takes another step, and other random directions.
     """
@@ -75,8 +78,8 @@ def compare(
         vector /= np.linalg.norm(vector)
         numbers = [_contracted(c, k, vector) for k, c in enumerate(model.coefficients)]
         ray = unflatten(vector, function.parameters)
-        following = float(np.asarray(along(function, model.order + 1)(function.parameters, ray)[-1]))
-        found = _along(function, numbers, abs(following), ray, rng)
+        following = along(function, model.order + NEXT)(function.parameters, ray)[model.order + 1 :]
+        found = _along(function, numbers, [abs(float(np.asarray(c))) for c in following], ray, rng)
         if worst is None or found.difference * worst.allowed > worst.difference * found.allowed:
             worst = found
     assert worst is not None
@@ -91,15 +94,20 @@ def _contracted(tensor: Any, order: int, vector: np.ndarray) -> float:
 
 
 def _along(
-    function: Function, numbers: Sequence[float], beyond: float, slopes: Sequence[Any], rng: np.random.Generator
+    function: Function,
+    numbers: Sequence[float],
+    beyond: Sequence[float],
+    slopes: Sequence[Any],
+    rng: np.random.Generator,
 ) -> Comparison:
     epsilon = max(unit_roundoff(p.dtype) for p in function.parameters)
     point, order = flatten(function.parameters), len(numbers) - 1
     reach = float(np.max(np.abs(flatten(slopes)), initial=0.0))
     scale = max(abs(numbers[0]), max(map(abs, numbers)) * epsilon, float(np.finfo(np.float32).tiny))
     step = 1e-2 * (1 + float(np.max(np.abs(point)))) / max(reach, 1e-300)
-    if beyond > 0 and np.isfinite(beyond):
-        step = min(step, (100 * epsilon * scale / beyond) ** (1 / (order + 1)))
+    neglected = [(c, order + 1 + k) for k, c in enumerate(beyond) if c > 0 and np.isfinite(c)]
+    for c, power in neglected:
+        step = min(step, (100 * epsilon * scale / c) ** (1 / power))
     step *= rng.uniform(0.5, 1.0)
     value = curve(function, slopes)
     worst: Comparison | None = None
@@ -110,8 +118,8 @@ def _along(
         inputs = float(np.max(np.abs(point) * np.abs(flatten(slopes)) / max(reach, 1e-300), initial=0.0))
         slope = sum(k * abs(c) * abs(t) ** (k - 1) for k, c in enumerate(numbers) if k)
         rounding = epsilon * (300 * max(scale, abs(observed)) + 8 * slope * (abs(t) + inputs / max(reach, 1e-300)))
-        neglected = 4 * (beyond if np.isfinite(beyond) else 0.0) * abs(t) ** (order + 1)
-        found = Comparison(abs(t), predicted, observed, rounding + neglected)
+        left = 4 * sum(c * abs(t) ** power for c, power in neglected)
+        found = Comparison(abs(t), predicted, observed, rounding + left)
         bad = not np.isfinite(observed)
         if worst is None or bad or found.difference * worst.allowed > worst.difference * found.allowed:
             worst = found

@@ -29,6 +29,9 @@ PIECES = 8
 WIDER = (1 / 16, 1 / 2, 2.0, 8.0, 32.0)
 """The parts of their own width, or size, by which bounds are widened, one after the other, until they are confirmed."""
 
+APART = 2.0**-80
+"""By which part of the largest a coefficient is widened where intervals know it more exactly than balls do: a zero."""
+
 
 class NotEnclosed(Exception):
     """No bound is known: the Unknown says why, or a text does."""
@@ -86,9 +89,12 @@ def certified(
     """
     found = bounds(function, slopes, coefficients, radius)
     true = [(float(c.lower), float(c.upper)) for c in centre(function, slopes, len(coefficients) - 1)]
+    largest = max(map(abs, coefficients), default=0.0)
     why = ""
     width = max(found.upper - found.lower, float(np.finfo(float).tiny))
-    for wider in WIDER:
+    apart, left = 0.0, list(WIDER)
+    while left:
+        wider = left[0]
         size = width if wider < 1 else max(width, abs(found.lower), abs(found.upper))
         margin = wider * size
         certificate = TaylorRemainder.about(
@@ -98,14 +104,18 @@ def certified(
             direction=direction,
             radius=radius,
             polynomial=coefficients,
-            coefficients=true,
+            coefficients=[(low - apart, high + apart) for low, high in true],
             remainder=(found.lower - margin, found.upper + margin),
         )
         try:
             certificate.verify()
         except CertificateError as error:
             why = f"{error.node}: {error.why}"
-            if error.node != "upper":
+            if error.node == "upper":
+                del left[0]
+            elif error.node.startswith("coefficients") and not apart:
+                apart = APART * largest
+            else:
                 break
         else:
             return certificate

@@ -2,12 +2,14 @@
 
 Where a rule stays (one of JAX's own library, a surrogate, a rule whose body cannot be differentiated), the float64
 program differentiates the call by the user's own functions, as the program does. The rule is traced by JAX in the
-program's dtypes, once and beforehand, and that graph is evaluated in float64.
+program's dtypes, once and beforehand, and that graph is evaluated in float64. A rule may call functions of the library
+again (that of logaddexp takes its own value): their rules stay too, however often it is differentiated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, final
 
 import jax
@@ -25,6 +27,8 @@ from qed.graph.graph import Equation, Graph
 from qed.graph.replay import Key, Place
 from qed.graph.roots import is_root
 from qed.graph.tape import Frame
+
+_X64 = "jax_enable_x64"
 
 
 @final
@@ -80,6 +84,19 @@ class Kept:
         return self._places.get(place.at(equation)) or self._library.get(id(equation))
 
 
+def differentiable(graph: Graph) -> Widened:
+    """A graph in float64 for JAX to differentiate, also more than once: the rules of JAX's own library stay.
+
+    >>> from qed.graph.trace import trace
+    >>> graph = trace(jax.nn.softplus, 0.0).graph
+    >>> with jax.enable_x64(True):
+    ...     run = differentiable(graph)
+    ...     print(float(jax.grad(jax.grad(lambda x: run(graph, [x])[0]))(0.0)))
+    0.25
+    """
+    return Widened(Kept(graph))
+
+
 def in_float64(function: Function) -> Callable[..., list[Any]]:
     """The outputs of a function's graph at a flat float64 vector of its parameters, for JAX to differentiate.
 
@@ -92,7 +109,7 @@ def in_float64(function: Function) -> Callable[..., list[Any]]:
     ...     print(jax.grad(lambda x: value(x)[0])(np.zeros(1)))
     [0.5]
     """
-    kept, shapes = Kept(function.graph), [np.shape(p) for p in function.parameters]
+    run, shapes = differentiable(function.graph), [np.shape(p) for p in function.parameters]
 
     def outputs(x: Any, data: Sequence[Any] | None = None) -> list[Any]:
         parts, start = [], 0
@@ -100,7 +117,7 @@ def in_float64(function: Function) -> Callable[..., list[Any]]:
             size = int(np.prod(shape, dtype=np.int64))
             parts.append(x[start : start + size].reshape(shape))
             start += size
-        return Widened(kept)(function.graph, function.join(parts, data))
+        return run(function.graph, function.join(parts, data))
 
     return outputs
 
@@ -121,14 +138,20 @@ def _attach(site: Site) -> Callable[..., Any] | None:
         rule = rule_graph(site, 1)
     except QedError:
         return None
-    count = len(site.outputs)
+    count, enabled = len(site.outputs), bool(getattr(jax.config, _X64))
+
+    @cache
+    def inside() -> Kept:
+        """The rules of the library inside the rule, traced under the program's own configuration."""
+        with jax.enable_x64(enabled):
+            return Kept(rule)
 
     def attached(widened: Widened, values: Sequence[Any]) -> Sequence[Any]:
         def value(*given: Any) -> list[Any]:
             return Widened(widened.keep)(site.body, given)
 
         def applied(given: Sequence[Any], along: Sequence[Any]) -> list[Any]:
-            return Widened(widened.keep)(rule, [*given, *along])
+            return Widened(inside())(rule, [*given, *along])
 
         if site.kind == "jvp":
             pushed = jax.custom_jvp(value)

@@ -17,7 +17,7 @@ from qed.calculus.hessian import flatten
 from qed.calculus.points.result import Direction
 from qed.calculus.shares import shares
 from qed.calculus.stopped import of_values
-from qed.domains.ball_boxes import BallBoxes
+from qed.certificates.smooth_boxes import SmoothBoxes
 from qed.domains.widened import Widened, compiled
 from qed.graph.function import Function
 from qed.graph.trace import is_float
@@ -67,9 +67,9 @@ class Case:
         return self.boxes.weight if isinstance(self.boxes, OnBoxes) else self.boxes.boxes.weight
 
     @cached_property
-    def balls(self) -> BallBoxes:
+    def balls(self) -> SmoothBoxes:
         """Enclosures by balls."""
-        return BallBoxes(self.function.traced)
+        return SmoothBoxes(self.function.traced)
 
     @cached_property
     def shapes(self) -> tuple[tuple[int, ...], ...]:

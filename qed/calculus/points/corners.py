@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from qed.calculus.gradient.kept import differentiable
 from qed.calculus.gradient.kinks import AROUND, DISTANCES, WIDE, hull, perturbed
 from qed.calculus.hessian import flatten
 from qed.calculus.points.case import Case
@@ -23,7 +24,7 @@ from qed.calculus.points.located import around
 from qed.domains.intervals import Intervals
 from qed.domains.jet import Jet
 from qed.domains.jets import Jets
-from qed.domains.widened import Widened, is_narrow
+from qed.domains.widened import is_narrow
 from qed.graph.function import Function
 from qed.graph.walk import TooLong, Unknown, Walker
 
@@ -98,9 +99,10 @@ def _derivatives(case: Case, vector: Array, function: Function) -> tuple[Callabl
     Gradient and product are the two derivatives along the vector, where there is no gradient. Under `jax.enable_x64`.
     """
     along = tuple(jax.numpy.asarray(a) for a in case.pieces(vector))
+    run = differentiable(function.graph)
 
     def value(point: Any) -> Any:
-        return Widened()(function.graph, function.join(point))[0]
+        return run(function.graph, function.join(point))[0]
 
     def reverse(point: Any) -> Any:
         (here, slopes), (_, bent) = jax.jvp(jax.value_and_grad(value), (point,), (along,))

@@ -32,7 +32,8 @@ from qed.calculus.points.case import Case
 from qed.calculus.points.line import LOST, SAFETY, Line
 from qed.calculus.points.reduced import falling, reduced
 from qed.certificates.flat_direction import HIGHEST
-from qed.domains.ball_boxes import BallBoxes, NotSmooth
+from qed.certificates.smooth_boxes import SmoothBoxes
+from qed.domains.ball_boxes import NotSmooth
 from qed.domains.precision import precision
 
 Array = np.ndarray
@@ -212,7 +213,7 @@ def _is_lost(case: Case, point: Array, line: Line, order: int) -> bool:
     """Whether a coefficient may be what the digits of the program leave of a difference."""
     bits = 53 if "64" in case.function.dtype else 24
     try:
-        _, rows = BallBoxes(case.function.traced, bits=bits).series(point, point, line.direction[None], order)
+        _, rows = SmoothBoxes(case.function.traced, bits=bits).series(point, point, line.direction[None], order)
     except NotSmooth:
         return True
     return abs(line.middle[order]) <= LOST * float(rows[0][order].rad())

@@ -26,7 +26,8 @@ import scipy
 
 from qed.calculus.points.case import Case
 from qed.calculus.points.line import LOST, SAFETY, Line
-from qed.domains.ball_boxes import BITS, BallBoxes, NotSmooth
+from qed.certificates.smooth_boxes import SmoothBoxes
+from qed.domains.ball_boxes import BITS, NotSmooth
 from qed.domains.balls import objects
 from qed.domains.precision import precision
 
@@ -163,7 +164,7 @@ class _Curve:
         """Whether a coefficient may be what the digits of the program leave of a difference."""
         function = self.case.function
         try:
-            rows = BallBoxes(function.traced, bits=53 if "64" in function.dtype else 24).along(
+            rows = SmoothBoxes(function.traced, bits=53 if "64" in function.dtype else 24).along(
                 self.coefficients[None], order
             )
         except NotSmooth:

@@ -18,7 +18,7 @@ from qed.calculus.points.case import Case
 from qed.calculus.points.located import RADII, Local, Located, newton
 from qed.certificates.critical_point import CriticalPoint as Certificate
 from qed.certificates.critical_point import inertia
-from qed.domains.ball_boxes import BallBoxes
+from qed.certificates.smooth_boxes import SmoothBoxes
 from qed.domains.intervals import Intervals
 from qed.domains.precision import precision
 from qed.errors import CertificateError
@@ -70,7 +70,7 @@ def sharpened(case: Case, point: Array) -> tuple[Array, Local] | None:
     >>> found[0].tolist(), found[1].matrix.tolist()
     ([1.0], [[2.0]])
     """
-    balls = BallBoxes(case.function.traced, bits=BITS)
+    balls = SmoothBoxes(case.function.traced, bits=BITS)
     here = _local(balls, point)
     for _ in range(STEPS):
         moved = point - newton(here)
@@ -92,7 +92,7 @@ def sharpened(case: Case, point: Array) -> tuple[Array, Local] | None:
 
 def proved(case: Case, point: Array, at: Local) -> Located | None:
     """The critical point near, where balls prove it and the signs of its curvatures; None where they do not."""
-    signs = inertia(BallBoxes(case.function.traced, bits=BITS).forms(point, point, np.eye(len(point))))
+    signs = inertia(SmoothBoxes(case.function.traced, bits=BITS).forms(point, point, np.eye(len(point))))
     if signs is None or sum(signs) != len(point):
         return None
     step = np.abs(newton(at))
@@ -111,7 +111,7 @@ def proved(case: Case, point: Array, at: Local) -> Located | None:
     return None
 
 
-def _local(balls: BallBoxes, point: Array) -> Local:
+def _local(balls: SmoothBoxes, point: Array) -> Local:
     n = len(point)
     _, rows = balls.series(point, point, np.eye(n), 1)
     forms = balls.forms(point, point, np.eye(n))

@@ -17,7 +17,8 @@ import numpy as np
 from qed.calculus.points.case import Case
 from qed.calculus.points.symmetries import MOVES, Motion, starts, symmetries
 from qed.calculus.points.translations import translations
-from qed.domains.ball_boxes import BallBoxes, NotSmooth
+from qed.certificates.smooth_boxes import SmoothBoxes
+from qed.domains.ball_boxes import NotSmooth
 from qed.domains.precision import precision
 
 Array = np.ndarray
@@ -47,7 +48,7 @@ def seen(case: Case, center: Array, flat: Array) -> list[Motion]:
     []
     ['nothing depends on x[0] nearby']
     """
-    balls = BallBoxes(case.function.traced, bits=BITS)
+    balls = SmoothBoxes(case.function.traced, bits=BITS)
     places = [_Place(balls, center), _Place(balls, starts(case, center)[1][0])]
     left_out: set[str] = set()
     while True:
@@ -78,7 +79,7 @@ def _mixed(lines: Sequence[Motion]) -> list[Motion]:
 class _Place:
     """A point, the function's value there, and what rounding makes of it."""
 
-    def __init__(self, balls: BallBoxes, point: Array) -> None:
+    def __init__(self, balls: SmoothBoxes, point: Array) -> None:
         self.balls, self.point = balls, point
 
     @cached_property

@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qed.calculus.compiling import seldom
+from qed.calculus.gradient.kept import differentiable
 from qed.calculus.hessian import flatten, unflatten
 from qed.calculus.lanczos import length
 from qed.domains.cost import Count, count
@@ -93,8 +94,10 @@ class Roundings:
             point = tuple(widen(p) for p in function.parameters)
             data = tuple(widen(leaf) for leaf in function.data)
 
+        run = differentiable(function.graph)
+
         def value(p: Any) -> jax.Array:
-            return Widened()(function.graph, function.join(p, data))[0]
+            return run(function.graph, function.join(p, data))[0]
 
         return cls(lambda p, v: jax.jvp(jax.grad(value), (p,), (v,))[1], point)
 

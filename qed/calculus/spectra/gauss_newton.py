@@ -22,13 +22,14 @@ import jax
 import numpy as np
 
 from qed.answer import Answer, Missing, Reason
+from qed.calculus.gradient.kept import differentiable
 from qed.calculus.hessian import flatten, unflatten
 from qed.calculus.lanczos import Krylov
 from qed.calculus.spectra.cancelling import Roundings
 from qed.calculus.spectra.heads import Head, heads
 from qed.calculus.spectra.products import SMALL, Products
 from qed.calculus.spectra.searching import how, measured, room_of, search, wanted
-from qed.domains.widened import Widened, widen
+from qed.domains.widened import widen
 from qed.graph.function import Function
 from qed.graph.graph import Graph
 from qed.graph.jaxpr import evaluate
@@ -64,7 +65,7 @@ class GaussNewtonProducts(Products):
     def __init__(self, function: Function, found: Sequence[Head], hessian: Products | None = None) -> None:
         super().__init__(function)
         self.hessian = hessian
-        self._matrices = _product(function, found, evaluate), _product(function, found, Widened())
+        self._matrices = _product(function, found, evaluate), _product(function, found, _widely)
         self._narrow, self._broad = (jax.jit(matrix) for matrix in self._matrices)
 
     def own(self, vector: Array) -> Array:
@@ -104,6 +105,10 @@ class GaussNewtonProducts(Products):
             return jax.tree.map(lambda a, b: a - b, hessian.product(point, direction), found)
 
         return Roundings(product, hessian.point, hessian.unit)
+
+
+def _widely(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
+    return differentiable(graph)(graph, inputs)
 
 
 def _product(function: Function, found: Sequence[Head], run: Callable[[Graph, Sequence[Any]], list[Any]]) -> Any:

@@ -25,6 +25,7 @@ import jax
 
 from qed import facts
 from qed.calculus.compiling import of_products, quickly
+from qed.calculus.gradient.kept import differentiable
 from qed.calculus.hessian import hessian_product
 from qed.calculus.spectra.convolutions import unfolded
 from qed.calculus.spectra.flattened import Flattened, is_stacked
@@ -32,7 +33,7 @@ from qed.calculus.spectra.layouts import laid_out
 from qed.calculus.stopped import Opened, WideOpened
 from qed.certificates.fingerprint import fingerprint
 from qed.domains.cost import count
-from qed.domains.widened import Widened, widen
+from qed.domains.widened import widen
 from qed.graph.function import Function
 from qed.graph.graph import Graph
 from qed.graph.trace import trace
@@ -194,10 +195,10 @@ def _made(graph: Graph, free: Sequence[int], wide: bool, unfold: bool) -> Progra
 def _wide(graph: Graph) -> Callable[[Graph, Sequence[Any]], list[Any]]:
     """The graph in float64; where it has products of more than two dimensions, these in two as well."""
     if not any(is_stacked(equation) for equation in graph.walk()):
-        return Widened()
+        return differentiable(graph)
 
     def run(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
         wide = [widen(value) for value in inputs]
-        return Flattened()(trace(lambda *given: Widened()(graph, given), *wide).graph, wide)
+        return Flattened()(trace(lambda *given: differentiable(graph)(graph, given), *wide).graph, wide)
 
     return run
