@@ -518,3 +518,47 @@ def test_advice_on_a_pair_names_only_what_the_question_can_be_told():
     assert "has_aux" not in str(caught.value)
     with pytest.raises(qed.QedError, match="has_aux=True"):
         qed.why(qed.Problem(pair, at=jnp.ones(2)))
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "slope"),
+    [
+        (lambda x: jnp.where(x == 0, 1.0, jnp.log1p(x) / jnp.where(x == 0, 1.0, x)), 0.0, -0.5),
+        (lambda x: jnp.where(x == 1.5, 2.25, x * x), 1.5, 3.0),
+        (lambda x: jax.nn.relu(3 * x) - jax.nn.relu(-3 * x) + x, 0.0, 4.0),
+    ],
+    ids=["removable", "one point", "cancelling kinks"],
+)
+def test_the_slope_of_a_branch_that_is_one_point_is_refuted(function, x, slope):
+    answer = qed.check_gradient(function, x)
+    assert answer.refuted
+    assert answer.check()
+    assert answer.culprits[0].expected == pytest.approx(slope, rel=1e-6)
+    assert "has a tie here" in answer.headline
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: jnp.sum(jnp.floor(x)),
+        lambda x: jnp.mod(x[0], 2.0) + x[1],
+        lambda x: x[1] * x.astype(jnp.int32)[0].astype(x.dtype),
+        lambda x: jnp.array([3.0, 5.0])[(x[0] >= 4.0).astype(jnp.int32)] * x[1],
+    ],
+    ids=["floor", "mod", "cast", "index"],
+)
+def test_at_a_jump_there_is_no_derivative(function):
+    answer = qed.check_gradient(function, jnp.array([4.0, 0.5]))
+    assert answer.verdict == "kink"
+    assert "jump" in answer.claim
+    assert answer.culprits[0].jump[0] < answer.culprits[0].jump[1]
+    assert qed.check_gradient(function, jnp.array([4.3, 0.5])).verdict == "agrees"
+
+
+def test_errors_of_a_rule_that_cancel_in_the_gradient_are_latent(at):
+    rolled = rule_jvp(lambda x: x**3, lambda x: 3 * x**2)
+    rolled.defjvp(lambda p, t: (rolled(p[0]), jnp.roll(3 * p[0] ** 2 * t[0], 1)))
+    answer = qed.check_gradient(lambda w: jnp.sum(rolled(w)), at)
+    assert answer.verdict == "latent"
+    assert "cancel" in answer.headline
+    assert qed.check_gradient(lambda w: rolled(w) @ jnp.arange(w.size), at).refuted

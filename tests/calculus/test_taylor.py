@@ -180,3 +180,13 @@ def test_polynomials_as_text():
 def test_the_answer_becomes_json():
     data = qed.taylor(jnp.exp, 0.0, order=3).to_json()
     assert data["schema"] == "qed/answer/1"
+
+
+@pytest.mark.parametrize("direction", [None, jnp.array([2.0, -1.0])], ids=["cube", "direction"])
+def test_a_coordinate_has_a_remainder_of_order_zero(direction):
+    answer = qed.taylor(lambda x: x[1], jnp.array([1.0, 2.0]), order=0, direction=direction, radius=0.25)
+    assert answer.proved
+    assert answer.check()
+    assert answer.value.remainder.lower <= -0.25
+    assert answer.value.remainder.upper >= 0.25
+    assert qed.taylor(lambda x: x, 1.5, order=0, radius=0.25).proved

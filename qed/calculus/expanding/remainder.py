@@ -159,7 +159,7 @@ def enclosed(
         for variable, leaf in zip(function.graph.inputs, function.traced.leaves, strict=True)
     ]
     for i, point, d in zip(function.traced.free, points, directions, strict=True):
-        values[i] = domain.series((point, d))
+        values[i] = domain.series((point, d)[: order + 1])
     found = domain.walk(function.graph, values)[0]
     if isinstance(found, Unknown):
         raise NotEnclosed(str(found), found)

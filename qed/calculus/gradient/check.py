@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Answer
+from qed.calculus.gradient.cornered import kinks
 from qed.calculus.gradient.cotangents import passes
 from qed.calculus.gradient.end_to_end import (
     NonFinite,
-    kinks,
+    beyond_rounding,
     not_finite,
     stopped,
+    suspicious,
     transposed,
     unexplained,
     untransposed,
@@ -30,6 +32,7 @@ from qed.calculus.gradient.end_to_end import (
 from qed.calculus.gradient.judge import VALUE, judge
 from qed.calculus.gradient.kept import Kept
 from qed.calculus.gradient.local import Local, local, reversible
+from qed.calculus.gradient.noise import noise
 from qed.calculus.gradient.sites import Site, find_sites, reaches, second_site, unverified
 from qed.calculus.gradient.survey import Record, survey
 from qed.calculus.gradient.verdict import WORST, Culprit, GradientCheck, GradientVerdict, worst
@@ -122,6 +125,7 @@ def run(function: Function, order: int = 1, seed: int = 0) -> Checked:
         missing.append(f"the whole gradient: {whole.failure or freed.failure}")
     else:
         culprits += _of_the_whole(whole, freed, stops, culprits, bool(comparisons or transposed(function)), seed)
+        culprits = culprits if lost or roots else _cancelling(whole, freed, culprits)
     culprits.sort(key=lambda culprit: WORST.index(culprit.verdict))
     rules = {id(each.site.equation) for each in comparisons if each.site.kind != "solve"}
     check = GradientCheck(
@@ -206,6 +210,25 @@ def _of_the_whole(
     return [*found, *stopped(freed, stops)]
 
 
+def _cancelling(whole: Whole, freed: Whole, culprits: list[Culprit]) -> list[Culprit]:
+    """The culprits; wrong rules are latent where the whole gradient is that of the program without them all the same.
+
+    As a rule that returns its slopes in the wrong order, under a sum: what one is too large another is too small.
+    """
+    wrong = [c for c in culprits if c.verdict is GradientVerdict.DISAGREES]
+    if not wrong or whole.order != 1 or not whole.reverse or any(c.rule_span is None for c in wrong):
+        return culprits
+    found, expected = whole.program, freed.chain(shares=np.ones(max(1, len(freed.stops))))
+    if suspicious(found, expected).any() or not np.isfinite(expected).all():
+        return culprits
+    exact = suspicious(found, expected, 0.0)
+    gap = np.abs(found - expected)
+    if beyond_rounding(exact, gap, lambda element: noise(*whole.elements("program", element))) is not None:
+        return culprits
+    why = "its errors cancel in this gradient"
+    return [replace(c, verdict=GradientVerdict.LATENT, why=why) if c in wrong else c for c in culprits]
+
+
 def _different(sites: Sequence[Site]) -> list[Site]:
     return list({site.number: site for site in sites}.values())
 
@@ -213,7 +236,7 @@ def _different(sites: Sequence[Site]) -> list[Site]:
 def _errors(culprits: Sequence[Culprit], freed: Whole, whole: Whole) -> dict[str, float]:
     """How wrong the whole gradient is, where something is: against the program without the rules that are at fault."""
     counted = [c for c in culprits if c.verdict in _FAULTS and c.found is not None]
-    if not counted or freed.failure is not None:
+    if not counted or any(c.tied for c in counted) or freed.failure is not None:
         return {}
     expected = freed.chain(shares=np.ones(max(1, len(freed.stops))))
     return freed.relative_errors(whole.program[: expected.size], expected) if np.isfinite(expected).all() else {}

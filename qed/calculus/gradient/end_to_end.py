@@ -1,4 +1,4 @@
-"""What the gradient of the whole program shows beyond its single rules: kinks, stop_gradients, NaN, and the rest."""
+"""What the gradient of the whole program shows beyond its single rules: stop_gradients, NaN, and the rest."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qed.calculus.gradient.kinks import DISTANCES, WIDE, hull, perturbed
 from qed.calculus.gradient.local import TOLERANCE
 from qed.calculus.gradient.noise import noise
 from qed.calculus.gradient.sites import Site
-from qed.calculus.gradient.ties import first_tie
 from qed.calculus.gradient.verdict import Culprit, GradientVerdict
 from qed.calculus.gradient.whole import Whole
 from qed.domains.adjoint import adjoints
@@ -216,72 +214,6 @@ def _spans(graph: Graph, outer: Span | None) -> Iterator[tuple[Equation, Span | 
         yield equation, span
         for inner in equation.call.graphs if equation.call is not None else ():
             yield from _spans(inner, span)
-
-
-# --- kinks ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Kinks:
-    """The elements of the gradient that jump at the point, and the culprit."""
-
-    mask: np.ndarray
-    culprit: Culprit | None
-
-
-def kinks(whole: Whole, seed: int = 0) -> Kinks:
-    """Where the gradient jumps at the parameters, or differs from what it is all around them."""
-    here = whole.program
-    none = Kinks(np.zeros(here.shape, bool), None)
-    if not np.isfinite(here).all():
-        return none
-    near = [whole.chain(perturbed(whole.point, sign * 1e-9, seed)) for sign in (1.0, -1.0)]
-    with np.errstate(all="ignore"):
-        moved = [np.abs(g - here) > WIDE * (np.abs(g) + np.abs(here)) for g in near]
-    if not any((m & np.isfinite(g)).any() for m, g in zip(moved, near, strict=True)):
-        return none
-    around = hull(lambda point: whole.chain(point), whole.point, seed)
-    with np.errstate(all="ignore"):
-        away = around.flat & (np.abs(here - around.lower) > WIDE * (np.abs(around.lower) + np.abs(here)))
-    width = np.where(around.jumps, around.upper - around.lower, np.where(away, np.abs(here - around.lower), 0.0))
-    element = _beyond_noise(whole, width, seed)
-    if element is None:
-        return none
-    mask = around.jumps | away
-    function = whole.function
-    tie = first_tie(function.graph, function.traced.leaves, function.traced.free)
-    if tie is None:
-        return Kinks(mask, None) if around.jumps[element] else none
-    path, index = whole.coordinate(element)
-    slopes = (float(around.lower[element]), float(around.upper[element]))
-    why = f"the slope in {path}{_index(index)} jumps from {slopes[0]:.6g} to {slopes[1]:.6g}"
-    if not around.jumps[element]:
-        why = f"kinks cancel: around the point the slope in {path}{_index(index)} is {slopes[0]:.6g}"
-    steps = tie.entry.frame.steps()
-    culprit = Culprit(
-        GradientVerdict.KINK,
-        tie.entry.primitive,
-        tie.entry.primitive,
-        tie.entry.span,
-        None,
-        tie.entry.name,
-        None if not steps else (steps[0] if len(steps) == 1 else steps),
-        tie.entry.frame.branch,
-        index,
-        found=float(here[element]),
-        slopes=slopes,
-        why=why,
-    )
-    return Kinks(mask, culprit)
-
-
-def _beyond_noise(whole: Whole, width: np.ndarray, seed: int) -> int | None:
-    """The element that jumps most, if the jump is more than rounding makes of it; None if it is not."""
-    beside = perturbed(whole.point, DISTANCES[0], seed)
-    for element in np.argsort(-width)[:LOOKED_AT].tolist():
-        if width[element] > 0 and width[element] > noise(*whole.elements("chain", element, point=beside)):
-            return element
-    return None
 
 
 # --- stop_gradient --------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from qed.domains.backward import record
 from qed.facts.points import Point
 from qed.facts.structure import COMPARED
 from qed.graph.dtypes import as_wide, is_real
-from qed.graph.graph import Graph
+from qed.graph.graph import Equation, Graph
 from qed.graph.walk import Entry, TooLong
 
 
@@ -94,8 +94,19 @@ def ties(primitive: str, params: Mapping[str, Any], values: Sequence[Any], array
     return masks[0] if masks else None
 
 
-def first_tie(graph: Graph, arrays: Sequence[Any], active: Sequence[int]) -> Tie | None:
+def first_tie(
+    graph: Graph,
+    arrays: Sequence[Any],
+    active: Sequence[int],
+    among: Callable[[Equation], bool] = lambda equation: True,
+) -> Tie | None:
     """The first equation with a tie, in the order of the run; None where none is found.
+
+    Args:
+        graph: the program.
+        arrays: its inputs.
+        active: the numbers of those that are parameters.
+        among: which equations are looked at.
 
     Example:
         >>> import jax.numpy as jnp
@@ -110,7 +121,7 @@ def first_tie(graph: Graph, arrays: Sequence[Any], active: Sequence[int]) -> Tie
     except TooLong:
         return None
     for entry in tape.entries:
-        if entry.kind != "equation" or not any(cell.active for cell in entry.inputs):
+        if entry.kind != "equation" or not any(cell.active for cell in entry.inputs) or not among(entry.equation):
             continue
         if not all(is_real(cell.dtype) for cell in entry.inputs):
             continue

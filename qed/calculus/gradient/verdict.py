@@ -54,6 +54,8 @@ class Culprit:
         slopes: at a kink the slopes from both sides.
         why: one sentence.
         order: 1, or 2 where only the derivative of the rule is wrong.
+        jump: where the value jumps, the least and the greatest of the values there.
+        tied: whether no rule is to blame but a tie, by which a branch is taken at this point only.
     """
 
     verdict: GradientVerdict
@@ -73,6 +75,8 @@ class Culprit:
     slopes: tuple[float, float] | None = None
     why: str = ""
     order: int = 1
+    jump: tuple[float, float] | None = None
+    tied: bool = False
 
     @property
     def loop_steps(self) -> tuple[int, ...]:

@@ -63,6 +63,10 @@ def _claim(checked: Checked) -> str:
     name, where = checked.function.name, ", ".join(_roots(checked))
     claim = f"the gradient of {name} in {where} is the derivative of {name}"
     match checked.check.verdict:
+        case V.KINK if checked.check.culprits[0].jump is not None:
+            return f"{name} jumps at the point: it has no derivative in {where} there"
+        case V.KINK if not _between(checked.check.culprits[0]):
+            return f"{name} has no single derivative in {where} at the point"
         case V.KINK:
             return f"the gradient of {name} in {where} lies between the slopes from both sides of a kink"
         case V.SURROGATE:
@@ -70,6 +74,14 @@ def _claim(checked: Checked) -> str:
         case V.LATENT:
             return f"{claim} at this point"
     return claim
+
+
+def _between(culprit: Culprit) -> bool:
+    """Whether what the gradient takes at a kink lies between the slopes that were seen, as far as they are known."""
+    if culprit.slopes is None or culprit.found is None:
+        return True
+    slack = 1e-6 * max(1e-3, *map(abs, culprit.slopes))
+    return culprit.slopes[0] - slack <= culprit.found <= culprit.slopes[1] + slack
 
 
 def _roots(checked: Checked) -> list[str]:
@@ -122,6 +134,9 @@ def _sentence(checked: Checked, culprit: Culprit) -> str:
     match culprit.verdict:
         case V.DISAGREES if culprit.primitive == "stop_gradient":
             return f"The gradient is not the derivative: a stop_gradient{_place(culprit.span)} cuts a part off.{whole}"
+        case V.DISAGREES if culprit.tied:
+            which = f"{culprit.name}{_place(culprit.span)} has a tie here"
+            return f"The gradient is not the derivative: {which}, and {culprit.why}, not {_number(culprit.found)}."
         case V.DISAGREES if not culprit.primitive:
             return f"The gradient is wrong: {culprit.why}."
         case V.DISAGREES if _is_solve(culprit):
@@ -132,6 +147,9 @@ def _sentence(checked: Checked, culprit: Culprit) -> str:
             return f"The {second}gradient is wrong: {rule} is not its derivative.{whole}"
         case V.NONFINITE:
             return f"The gradient is not finite: {culprit.why}."
+        case V.KINK if culprit.jump is not None:
+            at = f"The point is at a jump of {culprit.name}{_place(culprit.span)}"
+            return f"{at}: {culprit.why}, and no derivative exists there."
         case V.KINK:
             return f"The point is at a kink of {culprit.name}{_place(culprit.span)}: no single derivative exists there."
         case V.SURROGATE:
@@ -186,6 +204,10 @@ def _part_claim(culprit: Culprit) -> str:
     match culprit.verdict:
         case V.NONFINITE:
             return "the gradient is finite"
+        case V.KINK if culprit.jump is not None:
+            return f"{culprit.name} is at a jump, and there is no derivative"
+        case V.KINK if not _between(culprit):
+            return f"{culprit.name} is at a kink"
         case V.KINK:
             return f"{culprit.name} is at a kink, and the gradient between its slopes"
         case V.SURROGATE:
@@ -194,6 +216,8 @@ def _part_claim(culprit: Culprit) -> str:
             return f"the fault in the rule of {culprit.name} does not reach this gradient"
     if culprit.primitive == "stop_gradient":
         return "the stop_gradient takes nothing away"
+    if culprit.tied:
+        return "the gradient is the slope of the values around the point"
     if not culprit.primitive:
         return "the whole gradient agrees with the chain rule"
     if _is_solve(culprit):
@@ -208,6 +232,10 @@ def _is_solve(culprit: Culprit) -> bool:
 
 def _message(culprit: Culprit) -> str:
     if culprit.verdict in (V.NONFINITE,) or not culprit.primitive:
+        return culprit.why
+    if culprit.tied:
+        return f"{culprit.why}, the gradient takes {_number(culprit.found)}"
+    if culprit.verdict is V.KINK and culprit.jump is not None:
         return culprit.why
     if culprit.verdict is V.KINK:
         slopes = culprit.slopes or (math.nan, math.nan)
@@ -313,6 +341,8 @@ def _measured(rule: str, text: str, expected: Any, found: Any, culprit: Culprit)
 def _advice(checked: Checked, culprit: Culprit) -> str:
     if culprit.verdict is V.DISAGREES and culprit.primitive == "stop_gradient":
         return "take the stop_gradient away, or mark the function around it with qed.surrogate if it is meant"
+    if culprit.tied:
+        return "give the point a branch with the right slope too, as a polynomial where the other one is 0 / 0"
     if culprit.verdict in (V.DISAGREES, V.LATENT) and culprit.name == "custom_root":
         return "let tangent_solve(g, y) return the x with g(x) = y, as `lambda g, y: y / g(1.0)` for one number"
     if culprit.verdict in (V.DISAGREES, V.LATENT) and _is_solve(culprit):
