@@ -22,10 +22,10 @@ import numpy as np
 from qed.answer import Answer, Missing
 from qed.calculus.bounding.boxes import Gap
 from qed.calculus.points import words
-from qed.calculus.points.case import Case
+from qed.calculus.points.case import WIDEST, Case, Progress
 from qed.calculus.points.corners import direction, jumps, smooth_along
 from qed.calculus.points.degenerate import degenerate
-from qed.calculus.points.large import BALLS, gradient, judged
+from qed.calculus.points.large import gradient, judged
 from qed.calculus.points.located import Local, Located, located, refined, where_smooth
 from qed.calculus.points.result import CriticalPoint, Kind, kind_of
 from qed.calculus.points.rounding import explained
@@ -53,7 +53,7 @@ INTERVALS = 40
 """How many times as long as balls an enclosure in intervals of float64 is let be."""
 PROOF = 8
 """How many times the numbers of a program `work` has to be for a proof with its sparse Hessian."""
-DEAR = 2e7
+DEAR = 4e6
 """From so many numbers of a program on neither intervals nor balls are asked of it, whatever they may take."""
 SHARE = 0.1
 """How many numbers of a program an operation counts for, of those inside matrix products too."""
@@ -61,13 +61,16 @@ MOST = 2**21
 """How many numbers an enclosure of all second derivatives may hold at one equation."""
 
 
-def critical_point(fun: Callable[..., Any], x: Any, *args: Any) -> Answer[CriticalPoint]:
+def critical_point(
+    fun: Callable[..., Any], x: Any, *args: Any, progress: Progress | None = None
+) -> Answer[CriticalPoint]:
     """What the point x is to the function fun(x, *args): its claim names a true critical point and its distance from x.
 
     Args:
         fun: a function of a tree of arrays that returns a number.
         x: the point, a tree with floating-point arrays.
         args: the other arguments, held constant.
+        progress: called with (what, done, total).
 
     Returns:
         An answer whose value is a `CriticalPoint`; `kind` is minimum, maximum, saddle, degenerate, not_critical or
@@ -88,11 +91,16 @@ def critical_point(fun: Callable[..., Any], x: Any, *args: Any) -> Answer[Critic
         >>> str(critical_point(lambda x: x**4, 0.0).kind), critical_point(lambda x: x**4, 0.0).nature
         ('degenerate', 'minimum')
     """
-    return critical_within(fun, x, args, math.inf)
+    return critical_within(fun, x, args, math.inf, progress=progress)
 
 
 def critical_within(
-    fun: Callable[..., Any], x: Any, args: tuple[Any, ...], work: float, value: float | None = None
+    fun: Callable[..., Any],
+    x: Any,
+    args: tuple[Any, ...],
+    work: float,
+    value: float | None = None,
+    progress: Progress | None = None,
 ) -> Answer[CriticalPoint]:
     """The same; no certificate where the numbers of a run times the variables are more than `work`, too long for balls.
 
@@ -102,7 +110,7 @@ def critical_within(
     """
     started = time.perf_counter()
     function = read(fun, x, *args)
-    case = Case(fun, x, args, function)
+    case = Case(fun, x, args, function, progress=progress)
     meta = {"dtype": function.dtype}
     answer = replace(_judged(case, work, value), subject=function.title())
     return replace(answer, meta={**meta, "seconds": time.perf_counter() - started})
@@ -156,8 +164,11 @@ def _large(case: Case, smooth: bool = False, certify: bool = True, prove: bool =
     `smooth`: nothing jumps at the point; `certify`: intervals and balls may be asked, which take long; `prove`:
     a sparse Hessian may be enclosed, which takes longer.
     """
-    if not smooth and not (certify and smooth_along(case, direction(case))):
-        return _rough(case, certify, prove)
+    if not smooth:
+        case.tell("whether f is smooth at the point")
+        if not (certify and smooth_along(case, direction(case))):
+            return _rough(case, certify, prove)
+    case.tell("the gradient and its rounding")
     try:
         slope = gradient(case)
     except (NotImplementedError, ValueError, TypeError) as error:  # what JAX raises where a rule is missing
@@ -176,7 +187,9 @@ def _large(case: Case, smooth: bool = False, certify: bool = True, prove: bool =
             bent = np.zeros(len(unit))
         common["rounding"] = explained(case.function, unit, bent, case.point)
         if size > common["rounding"]:
-            return _not_critical(case, np.abs(slope) * (1 - 1e-9), None, common, certify)
+            balls = certify and case.is_cheap_in_balls
+            return _not_critical(case, np.abs(slope) * (1 - 1e-9), None, common, balls)
+    case.tell("whether the Hessian is sparse")
     proved = sparse_point(case, common) if prove else None
     return judged(case, common, undecided) if proved is None else proved
 
@@ -356,9 +369,12 @@ def _not_critical(
     certificate = Slope.about(case.fun, case.x, case.args, index=i, bound=bound)
     standing, missing = Standing.PROVED, ()
     try:
-        if case.weight > BALLS or not certify:
-            raise CertificateError("function", "its arrays are too large for balls")
-        certificate.verify()
+        if not certify or case.weight > WIDEST:
+            what = "float64 finds it; a program of so many numbers takes long in balls, which were not asked"
+            standing, missing = Standing.MEASURED, (Missing(what, "a function of fewer numbers"),)
+        else:
+            case.tell("the slope in balls")
+            certificate.verify()
     except CertificateError as error:
         standing, missing = Standing.MEASURED, (Missing(f"balls do not confirm it: {error.why}", "a rule", "QED020"),)
     unit = np.eye(1, case.function.size, i)[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from qed.cli.question import Args, AsJson, At, Strict, Target, Unfold, ask, find_subject
+from typing import Any
+
+from qed.cli.question import Args, AsJson, At, Quiet, Strict, Target, Unfold, ask, find_subject
 
 
 def command(
@@ -11,10 +13,17 @@ def command(
     args: Args = None,
     as_json: AsJson = False,
     unfold: Unfold = False,
+    quiet: Quiet = False,
     strict: Strict = False,
 ) -> None:
     """What is the point: a minimum, a maximum, a saddle, degenerate, or no critical point at all."""
     subject = find_subject(target, at, args)
     import qed
+    from qed.cli.progress import Reporter
 
-    ask(lambda: qed.critical_point(subject.fun, subject.x, *subject.args), as_json, unfold, strict)
+    with Reporter(quiet=quiet) as reporter:
+
+        def question() -> Any:
+            return qed.critical_point(subject.fun, subject.x, *subject.args, progress=reporter.progress)
+
+        ask(question, as_json, unfold, strict)

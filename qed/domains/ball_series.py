@@ -280,12 +280,13 @@ class BallSeries(Enclosing):
         return marked(test, x.leading, y.leading), marked(opposite, x.leading, y.leading)
 
     def contract(self, x: SeriesOfBalls, y: SeriesOfBalls) -> SeriesOfBalls:
-        """Products of stacks of matrices; by a matrix of exact numbers coefficient by coefficient."""
+        """Products of stacks of matrices; large ones coefficient by coefficient, in matrices of balls."""
         found = _by_known(x, y, self.order)
         if found is None:
             across, along = (z.map(lambda a: np.swapaxes(a, -1, -2)) for z in (y, x))
             turned = _by_known(across, along, self.order)
             found = None if turned is None else turned.map(lambda a: np.swapaxes(a, -1, -2))
+        found = _by_coefficients(x, y, self.order) if found is None else found
         if found is not None:
             return found
         wide_x = x.map(lambda a: a[..., :, None, :])
@@ -335,6 +336,50 @@ def _by_known(x: SeriesOfBalls, y: SeriesOfBalls, order: int) -> SeriesOfBalls |
     found = objects([library.arb_series(list(c)) for c in zip(*parts, strict=True)], (rows, *shape))
     found = np.moveaxis(found, 0, -2)
     return SeriesOfBalls(found.reshape((*(1,) * (x.ndim - found.ndim), *found.shape)))
+
+
+def _by_coefficients(x: SeriesOfBalls, y: SeriesOfBalls, order: int) -> SeriesOfBalls | None:
+    """x y, if it is not small: its coefficient of t^k is the sum of x_i y_(k - i) in matrices of balls.
+
+    >>> with precision(53, 3) as library:
+    ...     x = SeriesOfBalls(objects([library.arb_series([k, 1]) for k in range(1200)], (40, 30)))
+    ...     y = SeriesOfBalls(objects([library.arb_series([1, 0, k]) for k in range(60)], (30, 2)))
+    ...     [float(_by_coefficients(x, y, 2).array[39, 1][k]) for k in range(3)]
+    ...     [sum((1170 + k) * c for k, c in enumerate(range(1, 60, 2)))]
+    [35535.0, 30.0, 1070545.0]
+    [1070545]
+    """
+    rows, inner, columns = *x.shape[-2:], y.shape[-1]
+    lead = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    if int(np.prod(lead)) * rows * inner * columns < MANY or x.doubt or y.doubt:
+        return None
+    library, stacks = flint(), []
+    for value in (x, y):
+        numbers = np.fromiter((s.coeffs() for s in value.array.ravel()), object)
+        if not all(c.is_finite() for number in numbers for c in number):
+            return None
+        size = value.shape[-2:]
+        flat = np.broadcast_to(numbers.reshape(value.shape), (*lead, *size)).reshape((-1, size[0] * size[1]))
+        stacks.append([_matrices(library, row, size, order) for row in flat])
+    found: list[Any] = []
+    for left, right in zip(*stacks, strict=True):
+        parts = [library.arb_mat(rows, columns)] * (order + 1)
+        for i, j in np.ndindex(order + 1, order + 1):
+            if i + j <= order and left[i] is not None and right[j] is not None:
+                parts[i + j] = parts[i + j] + left[i] * right[j]
+        found += [library.arb_series(list(c)) for c in zip(*(part.entries() for part in parts), strict=True)]
+    return SeriesOfBalls(objects(found, (*lead, rows, columns)))
+
+
+def _matrices(library: Any, numbers: Any, size: tuple[int, ...], order: int) -> list[Any]:
+    """The matrices of the coefficients of 1, t, ..., t^order; None for a matrix of zeros."""
+    zero = library.arb(0)
+    return [
+        library.arb_mat(*size, [c[k] if len(c) > k else zero for c in numbers])
+        if any(len(c) > k for c in numbers)
+        else None
+        for k in range(order + 1)
+    ]
 
 
 def _before_the_point(x: Any, y: Any) -> Any:

@@ -183,6 +183,8 @@ class Choice(Expression):
     otherwise: Expression
 
 
+EXACT = 2.0**53
+"""Below which whole numbers are floats."""
 ZERO = Constant(Fraction(0))
 ONE = Constant(Fraction(1))
 PI = Symbol("pi")
@@ -337,6 +339,8 @@ def _constant(value: Fraction, arithmetic: Arithmetic) -> Any:
 
 def _integer(value: Fraction, arithmetic: Arithmetic) -> Any:
     leading = float(value)
+    if -EXACT < leading < EXACT:
+        return arithmetic.constant(leading)
     rest = value - Fraction(leading)
     return arithmetic.constant(leading) + _integer(rest, arithmetic) if rest else arithmetic.constant(leading)
 

@@ -10,9 +10,11 @@ import pytest
 import qed
 from qed.calculus import critical
 from qed.calculus.lanczos import Krylov
+from qed.calculus.points import case as points_case
 from qed.calculus.points.ends import above, below
 from qed.calculus.points.large import ends
 from qed.calculus.spectra.products import Products
+from qed.domains.ball_boxes import BallBoxes
 from qed.graph.function import read
 
 N = 400
@@ -141,7 +143,7 @@ def test_products_that_are_all_zero_are_said_so():
 
 
 def test_a_dear_network_is_asked_by_products_alone(monkeypatch):
-    """Intervals and balls of a program of 2e7 numbers take minutes: none is asked, and its answers stay the same."""
+    """Intervals and balls of a program of so many numbers take minutes: none is asked, and its answers are the same."""
     draw = np.random.default_rng(8)
     x, y = (jnp.asarray(draw.standard_normal((30, n)), jnp.float32) for n in (12, 3))
     w = {"a": jnp.asarray(draw.standard_normal((12, 9)), jnp.float32), "b": jnp.zeros((9, 3))}
@@ -158,3 +160,50 @@ def test_a_dear_network_is_asked_by_products_alone(monkeypatch):
     assert answer.kind == "not_critical" and answer.measured and answer.certificate is None
     flat = critical.critical_point(lambda w, x, y: fun(w, x, 0 * y), w, x, y)
     assert flat.kind != "not_critical" and not flat.proved
+
+
+def small_network(n=(12, 9, 3), rows=30):
+    draw = np.random.default_rng(8)
+    x, y = (jnp.asarray(draw.standard_normal((rows, size)), jnp.float32) for size in (n[0], n[-1]))
+    w = {"a": jnp.asarray(draw.standard_normal(n[:2]), jnp.float32), "b": jnp.zeros(n[1:])}
+    return lambda w: jnp.mean((jnp.tanh(x @ w["a"]) @ w["b"] - y) ** 2), w
+
+
+def test_balls_are_asked_where_they_are_cheap_only(monkeypatch):
+    fun, w = small_network()
+    asked = []
+    series = BallBoxes.series
+    monkeypatch.setattr(BallBoxes, "series", lambda *a: asked.append(1) or series(*a))
+    cheap = critical.critical_point(fun, w)
+    assert cheap.proved and cheap.kind == "not_critical" and asked
+    asked.clear()
+    monkeypatch.setattr(points_case, "IN_BALLS", 100)
+    dear = critical.critical_point(fun, w)
+    assert dear.measured and dear.kind == "not_critical" and not asked
+    assert "balls, which were not asked" in dear.missing[0].what
+    assert dear.headline == cheap.headline
+    scales = SCALES[:120].at[5].set(-1.0)
+    saddle = critical.critical_point(lambda x: jnp.sum(scales * x**2) + jnp.sum(x) ** 2, jnp.zeros(120))
+    assert saddle.kind == "saddle" and not asked
+
+
+def test_loops_are_counted_with_their_steps():
+    """A body of few numbers that runs a thousand times is not cheap in balls."""
+    short, long = (
+        (lambda x, count=count: jnp.sum(jax.lax.fori_loop(0, count, lambda i, y: jnp.sin(y), x))) for count in (3, 3000)
+    )
+    x = jnp.ones(300)
+    cases = [points_case.Case(fun, x, (), read(fun, x)) for fun in (short, long)]
+    assert [case.is_cheap_in_balls for case in cases] == [True, False]
+
+
+def test_what_is_done_is_told():
+    told = []
+
+    def progress(*step):
+        told.append(step)
+
+    critical.critical_point(lambda x: jnp.sum(SCALES[:110] * x**2) + jnp.sum(x) ** 2, jnp.zeros(110), progress=progress)
+    assert told[0] == ("whether f is smooth at the point", 0, 0)
+    products = [step for step in told if step[0] == "Hessian products"]
+    assert [done for _, done, _ in products] == list(range(1, len(products) + 1)) and products[0][2] > 2

@@ -18,11 +18,17 @@ from qed.calculus.points.result import Direction
 from qed.calculus.shares import shares
 from qed.calculus.stopped import of_values
 from qed.certificates.smooth_boxes import SmoothBoxes
+from qed.domains.cost import count
 from qed.domains.widened import Widened, compiled
 from qed.graph.function import Function
 from qed.graph.trace import is_float
 
 Array = np.ndarray
+Progress = Callable[[str, int, int], Any]
+WIDEST, IN_BALLS = 200_000, 600_000
+"""How many numbers an equation, and a run, may hold for a function of many parameters to be computed in balls."""
+PRODUCT = 1e-3
+"""How many numbers of a run an operation counts for: in balls products of matrices are made as such."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +39,7 @@ class Case:
         fun, x, args: what was given.
         function: it, traced and checked.
         enclosed: its term, by which derivatives are enclosed instead of by the graph.
+        progress: called with (what, done, total).
     """
 
     fun: Callable[..., Any]
@@ -40,6 +47,12 @@ class Case:
     args: tuple[Any, ...]
     function: Function
     enclosed: OnTerms | None = None
+    progress: Progress | None = None
+
+    def tell(self, what: str, done: int = 0, total: int = 0) -> None:
+        """Say what is done now."""
+        if self.progress is not None:
+            self.progress(what, done, total)
 
     @cached_property
     def point(self) -> Array:
@@ -65,6 +78,15 @@ class Case:
     def weight(self) -> int:
         """How many numbers the widest equation has."""
         return self.boxes.weight if isinstance(self.boxes, OnBoxes) else self.boxes.boxes.weight
+
+    @cached_property
+    def is_cheap_in_balls(self) -> bool:
+        """Whether balls take seconds, not minutes: few numbers at each equation and, loops run through, in all."""
+        if self.weight > WIDEST:
+            return False
+        cost = count(self.function.graph, self.function.traced.free)
+        numbers = max(self.function.graph.numbers(), cost.bytes / np.dtype(self.function.dtype).itemsize)
+        return numbers + PRODUCT * cost.value <= IN_BALLS
 
     @cached_property
     def balls(self) -> SmoothBoxes:

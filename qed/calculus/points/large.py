@@ -20,7 +20,7 @@ from qed.calculus.expanding.words import outward
 from qed.calculus.gradient.kept import in_float64
 from qed.calculus.lanczos import Krylov
 from qed.calculus.points import words
-from qed.calculus.points.case import Case
+from qed.calculus.points.case import Case, Progress
 from qed.calculus.points.ends import above, below
 from qed.calculus.points.result import CriticalPoint, Kind
 from qed.calculus.points.symmetries import Motion, exchanges, seen_by_products
@@ -38,8 +38,6 @@ SAFETY = 10.0
 """By how much the error of a product that was measured on a few vectors is multiplied."""
 SMALLEST = float(np.finfo(np.float64).tiny)
 """Below which size a number is 0 up to the range of float64."""
-BALLS = 200_000
-"""How many numbers an equation may hold for a direction to be proved negative in balls."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +74,7 @@ def gradient(case: Case) -> Array:
         return np.asarray(slope(case.point))
 
 
-def ends(products: Products, seed: int = 0) -> Ends:
+def ends(products: Products, seed: int = 0, progress: Progress | None = None) -> Ends:
     """Both ends of the spectrum, from one run of Lanczos without a restart."""
     size = products.size
     item = np.dtype(products.dtype).itemsize
@@ -84,6 +82,8 @@ def ends(products: Products, seed: int = 0) -> Ends:
     room_for(products.function, most + 1, item)
     krylov = Krylov(products, size, most, seed, products.dtype)
     while krylov.step() and krylov.count < krylov.most and not krylov.closed:
+        if progress is not None:
+            progress("Hessian products", krylov.products, most)
         krylov.extend()
     if len(krylov.betas) < krylov.products or not krylov.count:
         raise FloatingPointError
@@ -121,7 +121,7 @@ def judged(case: Case, common: dict[str, Any], undecided: Any) -> Answer[Critica
     products = Products(case.values)
     findings = too_large_to_form(case.function, 2, STEPS + 1)
     try:
-        found = ends(products)
+        found = ends(products, progress=case.progress)
     except NotImplementedError:
         return undecided(Missing("the gradient has no derivative in JAX", "a function without such a rule"))
     except FloatingPointError:
@@ -233,7 +233,8 @@ def _fall(case: Case, found: Ends) -> Reason:
     """The direction in which f falls; proved in balls at the given point where that is cheap."""
     text = f"v'Hv = {found.lowest:.6g} along a direction"
     standing = Standing.MEASURED
-    if case.weight <= BALLS:
+    if case.is_cheap_in_balls:
+        case.tell("the falling direction in balls")
         try:
             line = rounded(found.down[None], 30)
             _, rows = case.balls.series(case.point, case.point, line, 2)
