@@ -371,6 +371,7 @@ MEANINGS: dict[str, Meaning] = {
     "exp_put_back": lambda f, ps, params, shapes: f.exp(ps[0]),
     "exp_beside": lambda f, ps, params, shapes: f.exp(_combined(f, ps[1:], params["coefficients"])),
     "softmax": _softmax,
+    "beside_softmax": lambda f, *given: plus(number(1), _softmax(f, *given), -1),
     "tempered_softmax": lambda f, ps, params, shapes: _softmax(f, [_scaled(f, ps, params, shapes)], params, shapes),
     "tempered_log_softmax": _tempered_log_softmax,
     "free_energy": _free_energy,

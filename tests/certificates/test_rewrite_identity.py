@@ -293,7 +293,7 @@ ROOMS = (algorithms, averages, bose, difference_fractions, difference_growth, di
 OPERATIONS = {o.name: o for room in ROOMS for o in vars(room).values() if hasattr(o, "evaluate")}
 OPERATIONS |= {o.name: o for table in (difference_kernels.OPERATIONS, difference_kernels.STEPS) for o in table.values()}
 M = {"axes": (0,)}
-ARRAYS = {"masked_softmax", "softmax", "tempered_softmax", "tempered_log_softmax"}
+ARRAYS = {"beside_softmax", "masked_softmax", "softmax", "tempered_softmax", "tempered_log_softmax"}
 """Operations whose results are arrays."""
 ARGUMENTS = {
     **{name: ((X, Y, X - Y), {}) for name in MEANINGS

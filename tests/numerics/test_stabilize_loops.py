@@ -146,3 +146,21 @@ def test_log_product(dtype, length):
     unit = float(jnp.finfo(dtype).eps)
     assert abs(float(found) - exact) <= unit * (length**0.5 + 2 * abs(exact))
     np.testing.assert_allclose(np.asarray(gradient, np.float64), 1 / np.asarray(x, np.float64), rtol=2 * unit)
+
+
+BY_INDEX = {
+    "a number": lambda z: jax.lax.fori_loop(0, 4, lambda i, p: p * jax.nn.sigmoid(z[i]), 1.0),
+    "one of the input's": lambda z: jax.lax.fori_loop(0, 4, lambda i, p: p * jax.nn.sigmoid(z[i]), 1.0 + 0.0 * z[0]),
+    "the other probability": lambda z: jax.lax.fori_loop(0, 4, lambda i, p: p * (1 - jax.nn.sigmoid(-z[i])), 1.0),
+    "by hand": lambda z: jax.lax.fori_loop(0, 4, lambda i, p: p / (1 + jnp.exp(-z[i])), 1.0),
+}
+
+
+@pytest.mark.parametrize("name", BY_INDEX)
+def test_a_product_by_index_has_its_logarithm(name):
+    fun = jax.jit(jax.value_and_grad(qed.stabilize(lambda z: jnp.log(BY_INDEX[name](z)))))
+    for z in ([-100.0, 50.0, 3.0, 1.0], [20.0, 25.0, 30.0, 40.0]):
+        value, slope = fun(jnp.asarray(z, jnp.float32))
+        z = np.asarray(z)
+        np.testing.assert_allclose(value, -np.sum(np.logaddexp(0, -z)), rtol=4e-7)
+        np.testing.assert_allclose(slope, 1 / (1 + np.exp(z)), rtol=1e-6)

@@ -87,6 +87,31 @@ class Balanced:
             return None
         return self._times(node, first, second)
 
+    def labels(self, node: Node) -> tuple[Node, Node, Form] | None:
+        """w, v and the form of p, where a product (w exp(-u) + v exp(-L)) exp(u) is w + v p: w holds labels."""
+        for total, power in (node.children, node.children[::-1]):
+            if total.operation not in ("add", "add_any") or total.shape != node.shape:
+                continue
+            read, outer = [self.read(child) for child in total.children], self.read(power)
+            parts = [part for part in read if part is not None]
+            if outer is None or outer[0] is not None or len(parts) != 2:
+                continue
+            for (w, first), (v, second) in (parts, parts[::-1]):
+                gone = linear(node.shape, (1.0, first), (1.0, outer[1]))
+                left = [t for t in gone.terms if t.coefficient]
+                if not all(t.coefficient == 1 and _is_logarithm_of_constants(t.node) for t in left):
+                    continue
+                if w is None or v is None or not _falls(second):
+                    continue
+                for term in left:
+                    w = self.log.emit(stable.MUL, w, self._constants(term))
+                return w, v, linear(node.shape, (1.0, second), (1.0, outer[1]))
+        return None
+
+    def _constants(self, term: Term) -> Node:
+        """The constants of which a term is the logarithm."""
+        return source_of(term.node).children[0] if term.node.shape == () else self._exponential_of(term.node)
+
     def know(self, node: Node, weight: Node | None, form: Form) -> None:
         """Remember what a node is that was emitted as a product."""
         self._known[node.number] = weight, form
@@ -109,6 +134,10 @@ class Balanced:
         found = total(node, deep) if total is not None and deep else None
         if found is not None:
             return found
+        moves = node.operation in MOVES and node.equation is not None and len(node.children) == 1
+        found = self._moved(node, deep) if moves and deep else None
+        if found is not None and _falls(found[1]):
+            return found
         only = form.terms[0] if form is not None and len(form.terms) == 1 else None
         if form is not None and only is not None and only.coefficient == 1 and only.shift is not None:
             if only.rest is not None and only.rest.operation == "log":  # a weighted sum, also where it is 0
@@ -122,9 +151,7 @@ class Balanced:
             return self._product(node, deep)
         if node.operation == "div":
             return self._quotient(node, deep)
-        if node.operation in MOVES and node.equation is not None and len(node.children) == 1:
-            return self._moved(node, deep)
-        return None
+        return found
 
     def _without_numbers(self, form: Form, node: Node) -> Weighted:
         """A form without the logarithms of constants, which are the weight."""
@@ -133,7 +160,7 @@ class Balanced:
             return None, form
         weight: Node | None = None
         for term in constants:
-            number = source_of(term.node).children[0] if term.node.shape == () else self._exponential_of(term.node)
+            number = self._constants(term)
             weight = number if weight is None else self.log.emit(stable.MUL, weight, number)
         assert weight is not None
         kept = tuple(t for t in form.terms if t not in constants)
@@ -189,6 +216,12 @@ class Balanced:
         if len(common) != 1 or outside[0] is None:
             return None
         rest = degree(form) - common[0].coefficient
+        live = [t for t in form.terms if t.coefficient and t is not common[0]]
+        if all(t.coefficient == 1 and _is_logarithm_of_constants(t.node) for t in live):  # nothing to balance
+            for term in live:
+                weight = self.log.emit(stable.MUL, weight, self._constants(term))
+            total = self.log.emit(stable.SUM, self.log.algebra.filled(weight, child.shape), axes=axes, shape=node.shape)
+            return total, replace(form, terms=(outside[0],), shape=node.shape)
         if not 0 < rest < -common[0].coefficient:
             return None
         balanced = replace(
@@ -211,7 +244,7 @@ class Balanced:
             return None
         parts = [None if part is None else source_of(part) for part in (term.shift, term.rest)]
         if any(part is not None and part.shape != source.shape for part in parts):
-            return None
+            return replace(term, node=source, shift=None, rest=None)
         return replace(term, node=source, shift=parts[0], rest=parts[1])
 
     def _unspread(self, term: Term) -> Term:
@@ -308,9 +341,13 @@ def _is_logarithm_of_constants(node: Node) -> bool:
     return log.operation == "log" and log.equation is None and len(log.children) == 1 and _of_constants(log.children[0])
 
 
-def _of_constants(node: Node, depth: int = 4) -> bool:
-    """Whether a node is a product of constants."""
-    if node.operation in MOVES or node.operation in ("mul", "convert_element_type"):
+_TABLES = frozenset("mul div neg add sub convert_element_type eq ge gt le lt iota".split())
+"""What arrays of constants are made by: one-hot rows, triangles, and multiples of them."""
+
+
+def _of_constants(node: Node, depth: int = 8) -> bool:
+    """Whether a node is made of constants."""
+    if node.operation in MOVES or node.operation in _TABLES:
         return depth > 0 and all(_of_constants(child, depth - 1) for child in node.children)
     return node.operation == "constant"
 
@@ -326,7 +363,7 @@ def _terms(form: Form) -> frozenset[tuple[int, float]]:
 
 def degree(form: Form) -> float:
     """The sum of the coefficients of what is no number."""
-    return sum(t.coefficient for t in form.terms if not _is_number(t.node))
+    return sum(t.coefficient for t in form.terms if not _is_number(t.node) and not _is_logarithm_of_constants(t.node))
 
 
 def _falls(form: Form) -> bool:

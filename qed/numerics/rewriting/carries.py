@@ -118,7 +118,7 @@ def factored(log: Logarithm, loop: Loop, index: int, logs: Logs) -> Form | None:
         return None
     start = loop.start[index]
     forms = [(power, step.log.plain(node)) for node, power in found]
-    known = all(step.log.sign(node) > Sign.UNKNOWN for node, _ in found) and not any(f.fragile for _, f in forms)
+    known = all(step.positive(node) for node, _ in found) and not any(f.fragile for _, f in forms)
     if known and any(form.gained for _, form in forms) and log.sign(start) > Sign.UNKNOWN:
         total = linear(start.shape, *forms)
         rows = _rows(log, loop, step, step.log.whole(total, start), index, logs)
@@ -147,6 +147,9 @@ def _factors(node: Node, carry: Node) -> list[tuple[Node, float]]:
     found: list[tuple[Node, float]] = []
     while node is not carry:
         inside = [child for child in node.children if child.number in depends]
+        if node.operation == "convert_element_type" and inside and inside[0].dtype == node.dtype:  # weak types
+            node = inside[0]
+            continue
         if len(inside) != 1 or node.operation not in ("mul", "div") or inside[0].shape != node.shape:
             return []
         other = node.children[1] if node.children[0] is inside[0] else node.children[0]
@@ -256,6 +259,14 @@ class _Step:
         outputs = builder.inline(loop.body, values)
         exponentials = frozenset(values[position] for position in logs)
         return None if builder.effects else cls(builder, inner, inputs, outputs, rests, lows, exponentials)
+
+    def positive(self, node: Node) -> bool:
+        """Whether a factor is known not to be negative, as 1 - p of a sigmoid p is not."""
+        if self.log.sign(node) > Sign.UNKNOWN:
+            return True
+        form = self.log.gained(node.children[1]) if node.operation == "sub" else None
+        of_sigmoid = form is not None and [(t.coefficient, t.node.operation) for t in form.terms] == [(-1, "softplus")]
+        return of_sigmoid and constant_of(node.children[0]) == 1
 
     def usable(self, node: Node) -> bool:
         """Whether the logarithm of an output is known, and has a derivative."""

@@ -17,8 +17,10 @@ from qed.graph.build import Builder, Node
 from qed.numerics.rewriting import kernels, laws, shifted, stable
 from qed.numerics.rewriting.balanced import Balanced, weighs
 from qed.numerics.rewriting.bounded import at_most_one, divides, is_mild
+from qed.numerics.rewriting.complements import BESIDE_SOFTMAX
 from qed.numerics.rewriting.expectations import expectation
 from qed.numerics.rewriting.forms import Form, Term, linear
+from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.log_softmax import entry
 from qed.numerics.rewriting.logarithms_taken import Found, TakenLogarithms
 from qed.numerics.rewriting.made_of_numbers import multiple_of, number_of
@@ -32,6 +34,8 @@ from qed.numerics.rewriting.signs import Sign
 from qed.numerics.rewriting.softmax_entropy import ENTROPY, negative_entropy
 from qed.numerics.rewriting.sums import limited, log_softmax, scaled
 from qed.numerics.rewriting.tempered import softmax_of
+
+LABELS = Law("w + v p = (w + v) p + w (1 - p), 1 - softmax(a)_i = the sum of the others", "always")
 
 
 class ExponentialQuotients:
@@ -137,7 +141,7 @@ class ExponentialQuotients:
         """w exp(-log(sum(exp(u)))) exp(v) = w exp(v - log(sum(exp(u)))), w of any sign."""
         found = self.balanced(node)
         if found is None:
-            return None
+            return self._labelled(node)
         weight, form = found
         value, form, kind = self.exponential(form, node)
         if weight is not None:
@@ -145,6 +149,18 @@ class ExponentialQuotients:
             self.balanced.know(value, *found)
             kind = "put"
         return value, form, kind
+
+    def _labelled(self, node: Node) -> Found | None:
+        """w + v p = (w + v) p + w (1 - p): of labels w and their sum -v, one of the terms is 0."""
+        found = self.balanced.labels(node)
+        p = None if found is None else self.exponential(found[2], node)[0]
+        if found is None or p is None or p.operation != "softmax":
+            return None
+        w, v, form = found
+        emit = self.builder.emit
+        others = emit(BESIDE_SOFTMAX, p.children[0], **p.params)
+        value = emit(stable.ADD, emit(stable.MUL, emit(stable.ADD, w, v), p), emit(stable.MUL, w, others))
+        return self.log.algebra.filled(value, node.shape), replace(form, laws=(LABELS, *form.laws)), "put"
 
     def _put(self, node: Node) -> Node:
         """What a node moves, puts among zeros, or is a multiple of."""

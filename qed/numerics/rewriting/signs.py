@@ -217,6 +217,8 @@ def _of_arithmetic(name: str, signs: list[Sign], node: Node) -> Sign:
             return max(_of_numbers(node), _of_complement(node))
         case "mul" if node.children[0] is node.children[1]:
             return max(low, Sign.NONNEGATIVE)
+        case "mul" if low == Sign.UNKNOWN and any(map(_is_zero, node.children)):
+            return Sign.NONNEGATIVE
         case "mul":
             return low
         case "div":
@@ -224,6 +226,11 @@ def _of_arithmetic(name: str, signs: list[Sign], node: Node) -> Sign:
         case "pow":
             return Sign.POSITIVE if signs[0] >= Sign.POSITIVE else Sign.UNKNOWN
     return Sign.UNKNOWN
+
+
+def _is_zero(node: Node) -> bool:
+    """Whether a node is the number 0: a product with it is 0 wherever it is a number."""
+    return node.operation == "constant" and np.size(node.value) == 1 and bool(np.all(np.asarray(node.value) == 0))
 
 
 def _of_numbers(node: Node) -> Sign:
