@@ -39,6 +39,7 @@ from qed.domains.curvature_terms import Form
 from qed.domains.precision import precision
 from qed.errors import CertificateError
 from qed.graph.function import read
+from qed.graph.narrowing import told as with_casts
 from qed.standing import Standing
 
 
@@ -132,7 +133,8 @@ def convexity(
         found = question.answer()
     place = "Everywhere" if all(np.isinf(end).all() for end in (*lower, *upper)) else "On this box"
     headline = found.headline if found.value is None else _headline(found.value, place)
-    return replace(found, meta={**found.meta, "seed": seed}, subject=title, headline=headline)
+    answer = replace(found, meta={**found.meta, "seed": seed}, subject=title, headline=headline)
+    return with_casts(answer, function.graph)
 
 
 def _by_arrays(fun: Any, example: Any, args: tuple[Any, ...], box: tuple[Any, Any]) -> Answer[Convexity] | None:

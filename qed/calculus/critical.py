@@ -41,6 +41,7 @@ from qed.domains.value import Value
 from qed.errors import CertificateError
 from qed.findings import Finding
 from qed.graph.function import Function, read
+from qed.graph.narrowing import told as with_casts
 from qed.graph.walk import TooLong, Walker
 from qed.standing import Standing
 
@@ -113,7 +114,8 @@ def critical_within(
     case = Case(fun, x, args, function, progress=progress)
     meta = {"dtype": function.dtype}
     answer = replace(_judged(case, work, value), subject=function.title())
-    return replace(answer, meta={**meta, "seconds": time.perf_counter() - started})
+    answer = replace(answer, meta={**meta, "seconds": time.perf_counter() - started})
+    return with_casts(answer, function.graph)
 
 
 def _judged(case: Case, work: float, value: float | None) -> Answer[CriticalPoint]:

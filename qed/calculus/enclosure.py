@@ -29,6 +29,7 @@ from qed.domains.ball_boxes import BallBoxes, NotSmooth
 from qed.domains.box import Interval, spread
 from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
+from qed.graph.narrowing import told as with_casts
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.standing import Standing
@@ -98,7 +99,7 @@ def enclose(
         found = _of_number(asked, function.traced, start + budget)
     else:
         found = _of_array(asked, shape, start + budget)
-    return replace(found, subject=function.title())
+    return with_casts(replace(found, subject=function.title()), function.graph)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from qed.domains.box import spread
 from qed.domains.padded_jets import PaddedBoxes
 from qed.errors import CertificateError, QedError
 from qed.graph.function import read
+from qed.graph.narrowing import told as with_casts
 from qed.graph.walk import TooLong
 from qed.standing import Standing
 
@@ -92,7 +93,7 @@ def minimize_globally(
         answer = _searched(
             function, tol, time.monotonic() + budget / 2, seed, progress, SMALLER, (fun, example, args), (lower, upper)
         )
-    return replace(answer, subject=asked.title())
+    return with_casts(replace(answer, subject=asked.title()), asked.graph)
 
 
 def _searched(

@@ -34,6 +34,7 @@ from qed.domains.intervals import Intervals
 from qed.domains.jet import Jet, full, pairs, spectral_bound
 from qed.errors import CertificateError, QedError
 from qed.graph.function import read
+from qed.graph.narrowing import told as with_casts
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.standing import Standing
@@ -99,7 +100,7 @@ def lipschitz(
         most = found.upper if found.proved else np.inf
         other = _judged(function, subject, ends, order, when, most)
         found = found if found.proved and not other.proved else _with_reason(other, found)
-    return replace(found, subject=asked.title())
+    return with_casts(replace(found, subject=asked.title()), asked.graph)
 
 
 def _may_be_less(found: Answer[float], box: tuple[Any, Any]) -> bool:

@@ -32,6 +32,7 @@ from qed.calculus.expanding.words import lagrange, lagrange_on_cube, outward, se
 from qed.errors import QedError
 from qed.findings import Finding
 from qed.graph.function import Function, read
+from qed.graph.narrowing import told as with_casts
 from qed.graph.trace import is_float
 
 HIGHEST_ORDER = 60
@@ -91,7 +92,7 @@ def taylor(
     else:
         answer = _answer(function, model, beyond, slopes, common)
     meta = {"seconds": time.perf_counter() - started, "dtype": function.dtype}
-    return dataclasses.replace(answer, meta=meta)
+    return with_casts(dataclasses.replace(answer, meta=meta), function.graph)
 
 
 # --- what is asked --------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from qed.domains.masses import log_mass
 from qed.domains.precision import precision
 from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
+from qed.graph.narrowing import told as with_casts
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.between_ends import contradicted
@@ -194,7 +195,7 @@ class _Question:
         """What is found within the budget."""
         try:
             with patience(self.budget):
-                return self._found()
+                return with_casts(self._found(), self.function.graph)
         except OutOfTime as late:
             return self._unknown(str(late))
 

@@ -25,6 +25,7 @@ from qed.domains.masses import log_mass
 from qed.domains.precision import precision
 from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
+from qed.graph.narrowing import told as with_casts
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.combining import Lebesgue
@@ -102,7 +103,7 @@ def normalizer(
         raise QedError("QED007", f"{base} is no base", because, "give qed.measures.Lebesgue(lower, upper) or Counting")
     function = read(log_density, jnp.asarray(0.5), *args)
     with patience(budget):
-        found = _Question(function, log_density, base.parts[0], args, budget).answer()
+        found = with_casts(_Question(function, log_density, base.parts[0], args, budget).answer(), function.graph)
     if not found.measured:
         return found
     return replace(found, recheck=lambda: normalizer(log_density, base, *args, budget=budget))

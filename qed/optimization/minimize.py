@@ -20,6 +20,7 @@ from qed.calculus.sparse import SparseHessian
 from qed.errors import QedError
 from qed.findings import Level
 from qed.graph.function import confirm_known, read
+from qed.graph.narrowing import told as with_casts
 from qed.graph.trace import is_float
 from qed.graph.tracers import closes_over_tracers, is_traced
 from qed.optimization.bounds import Bounds, bounds_of, drawn
@@ -212,11 +213,12 @@ def minimize(
         _counted(counts, best),
     )
     meta = {**answer.meta, "seconds": time.perf_counter() - began, "dtype": function.dtype}
-    return Answer(
+    found = Answer(
         answer.claim, answer.standing, value, arithmetic=answer.arithmetic, certificate=answer.certificate,
         reasons=reasons, findings=answer.findings, missing=answer.missing, headline=answer.headline,
         subject=function.title(), meta=meta, answers=answer.answers, recheck=answer.recheck,
     )  # fmt: skip
+    return with_casts(found, function.graph)
 
 
 def _at_rest(answer: Answer[Verdict]) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from qed.answer import Answer
 from qed.errors import QedError
 from qed.graph.function import confirm_known, read
+from qed.graph.narrowing import told as with_casts
 from qed.graph.tracers import closes_over_tracers, is_traced
 from qed.optimization.bounds import bounds_of
 from qed.optimization.compiled import verdict_under_a_trace
@@ -84,4 +85,5 @@ def verdict(
         raise QedError("QED007", "the point lies outside the bounds", "it is none of those asked about", "project it")
     here = objective.at(box.project(objective.start))
     answer = judged(objective, here, box, (fun, x, args))
-    return replace(answer, meta={**answer.meta, "seconds": time.perf_counter() - began, "dtype": function.dtype})
+    meta = {**answer.meta, "seconds": time.perf_counter() - began, "dtype": function.dtype}
+    return with_casts(replace(answer, meta=meta), function.graph)
