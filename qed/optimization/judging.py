@@ -53,6 +53,7 @@ from qed.optimization.point import (
 )
 from qed.optimization.poles import unless_a_pole
 from qed.optimization.proving import ill_scaled, proved
+from qed.optimization.receding import recedes
 from qed.optimization.running import Ended, curvatures
 from qed.optimization.saturation import saturated
 from qed.optimization.solution import Ending, Verdict
@@ -67,8 +68,10 @@ Array = np.ndarray
 NEAR = 1e-3
 """A critical point is called the one of x within this distance, relative to 1 + |x|."""
 
-UNSETTLED = (Ending.FLAT_MINIMUM, Ending.SADDLE, Ending.ILL_CONDITIONED, Ending.UNDECIDED)
+UNSETTLED = (Ending.FLAT_MINIMUM, Ending.SADDLE, Ending.ILL_CONDITIONED, Ending.UNDECIDED, Ending.NOISE_FLOOR)
 """What a run along a valley without an end looks like where it halts."""
+FLAT = (Ending.FLAT_MINIMUM, Ending.ILL_CONDITIONED, Ending.NOISE_FLOOR)
+"""What is not said where Newton's steps do not shorten."""
 UNEXPLAINED = (Ending.UNDECIDED, Ending.NONFINITE, Ending.SADDLE, Ending.NOT_STATIONARY)
 """What the end of a run towards a pole looks like."""
 
@@ -148,7 +151,10 @@ def _told(case: Judged) -> Answer[Verdict]:
     if answer.proved or answer.value is None or answer.value.kind not in UNSETTLED:
         return answer
     valley = without_end(case)
-    return answer if valley is None else valley
+    if valley is not None:
+        return valley
+    beyond = recedes(case)
+    return answer if beyond is None or (beyond.unknown and answer.value.kind not in FLAT) else beyond
 
 
 def _minimum_all_the_same(case: Judged) -> Answer[Verdict] | None:

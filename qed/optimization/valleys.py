@@ -11,6 +11,7 @@ import numpy as np
 from qed.answer import Answer
 from qed.optimization.bounds import Bounds
 from qed.optimization.point import Judged, as_tree
+from qed.optimization.roundings import surely_lower
 from qed.optimization.running import by_model
 from qed.optimization.solution import Ending, Verdict
 
@@ -43,7 +44,7 @@ def without_end(case: Judged) -> Answer[Verdict] | None:
         if not began.finite:
             break
         there, _, _ = by_model(case.objective, began, box, 0.0, STEPS)
-        if not (there.finite and there.f < values[-1] - 2 * case.objective.noise(values[-1])):
+        if not (there.finite and surely_lower(case.objective, there, at, 2 * case.objective.noise(values[-1]))):
             break
         values.append(there.f)
         at = there

@@ -1,0 +1,105 @@
+"""What looks flat far out still falls, where Newton's steps do not shorten; minima that look alike stay minima."""
+
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed.graph.function import read
+from qed.optimization.objective import Objective
+from qed.optimization.receding import _run, _stay_long
+
+DTYPES = [pytest.param(jnp.float32, id="float32"), pytest.param(jnp.float64, id="float64")]
+NEVER_LOST = jnp.array([[0, 2], [1, 3], [0, 1], [1, 0], [2, 3], [3, 4], [4, 2], [0, 4]])  # 0 and 1 beat the others
+ONE_COLUMN = np.array([[29.0, -13], [58, -26], [29, -13], [58, -26], [3, 7], [1, 2], [2, 5]])
+TOLD = np.array([0.0, 0, 1, 1, 1, 1, 1])  # the first four are not told apart, the others are along (13, 29)
+AMOUNTS = np.array([[1.0, 0.3], [1, -0.4], [0, 0.2], [0, 0.9], [0, -0.6]])
+COUNTS = np.array([0.0, 0, 3, 1, 2])  # none in the group of the first column
+
+
+def games(p):
+    return -jnp.mean(jax.nn.log_sigmoid(p[NEVER_LOST[:, 0]] - p[NEVER_LOST[:, 1]]))
+
+
+def told_apart(p, penalty=0.0):
+    scores = jnp.asarray(ONE_COLUMN / 16, p.dtype) @ p
+    return jnp.mean(jax.nn.softplus(scores) - jnp.asarray(TOLD, p.dtype) * scores) + penalty * (p @ p)
+
+
+def counts(p):
+    rates = jnp.asarray(AMOUNTS, p.dtype) @ p
+    return jnp.sum(jnp.exp(rates) - jnp.asarray(COUNTS, p.dtype) * rates)
+
+
+def doses(p):  # of a probit model: none of three at dose 0 and half of them at dose 1
+    low, high = jax.scipy.stats.norm.logcdf(-p[0]), p[0] + p[1]
+    return -3 * low - jax.scipy.stats.norm.logcdf(high) - jax.scipy.stats.norm.logcdf(-high)
+
+
+def ordered(p):
+    cuts, scores = jnp.array([p[0], p[0] + jnp.exp(p[1])]), p[2] * jnp.array([-3.0, -2.5, 0.2, 0.4, 2.0, 5.0], p.dtype)
+    below = jax.nn.sigmoid(cuts[:, None] - scores)
+    return -jnp.sum(jnp.log(jnp.concatenate([below[0, :2], (below[1] - below[0])[2:4], 1 - below[1, 4:]])))
+
+
+NO_MINIMUM = {
+    "games, float32": (games, 5, jnp.float32),
+    "games": (games, 5, jnp.float64),
+    "told apart, float32": (told_apart, 2, jnp.float32),
+    "told apart": (told_apart, 2, jnp.float64),
+    "counts, float32": (counts, 2, jnp.float32),
+    "doses, float32": (doses, 2, jnp.float32),
+}
+
+
+@pytest.mark.parametrize("name", NO_MINIMUM)
+def test_a_model_that_tells_some_rows_apart_has_no_minimum(name):
+    f, n, dtype = NO_MINIMUM[name]
+    with jax.enable_x64(True):
+        answer = qed.minimize(f, jnp.zeros(n, dtype))
+    assert str(answer.reason) == "infimum_not_attained", answer.headline
+    assert answer.measured
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_where_f_falls_along_a_curve_no_minimum_is_claimed(dtype):
+    with jax.enable_x64(True):
+        answer = qed.minimize(ordered, jnp.array([0.0, 0.0, 0.3], dtype))
+    assert answer.unknown or str(answer.reason) == "infimum_not_attained", answer.headline
+
+
+MINIMA = {
+    "penalty": (lambda p: told_apart(p, 1e-9), [0.0, 0.0]),
+    "power 10": (lambda x: jnp.sum((x - jnp.arange(1.0, 4.0)) ** 10), [3.0, -1.0, 5.0]),
+    "exp and a slight slope": (lambda x: jnp.exp(x[0]) - 1e-10 * x[0] + (x[1] - x[0]) ** 2, [0.0, 0.0]),
+    "a floor": (lambda x: jnp.maximum(jnp.exp(-x[0]), 1e-9) + (x[1] - 1) ** 2, [0.0, 0.0]),
+    "far and singular": (lambda x: (x[0] - 900) ** 2 + (x[1] + x[2] - 3 * x[0]) ** 2, [0.0, 0.0, 1.0]),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", MINIMA)
+def test_minima_that_look_alike_stay(name, dtype):
+    f, x = MINIMA[name]
+    with jax.enable_x64(True):
+        answer = qed.minimize(f, jnp.array(x, dtype))
+    assert str(answer.reason) in ("minimum", "flat_minimum"), answer.headline
+
+
+@pytest.mark.parametrize("power", [4, 6, 10])
+def test_newtons_steps_shorten_towards_a_minimum(power):
+    with jax.enable_x64(True):
+        objective = Objective(read(lambda x: jnp.sum(x**power), jnp.array([1.0, 2.0])))
+        steps = _run(objective, objective.at(objective.start), 0.0, 4)
+        lengths = [float(np.linalg.norm(b.x - a.x)) for a, b in pairwise(steps)]
+    assert not _stay_long(steps)
+    assert np.allclose(np.array(lengths[1:]) / lengths[:-1], (power - 2) / (power - 1))
+
+
+def test_newtons_steps_do_not_shorten_as_exp_fades():
+    with jax.enable_x64(True):
+        objective = Objective(read(lambda x: jnp.exp(-x[0]) + x[1] ** 2, jnp.zeros(2)))
+        assert _stay_long(_run(objective, objective.at(objective.start), 0.0, 4))
