@@ -74,6 +74,8 @@ def _recedes(case: Judged, objective: Objective) -> Answer[Verdict] | None:
     base, way = steps[0], steps[1].x - steps[0].x
     if steps[-1].f - here.f > -MORE * float(base.g @ way) + rounding(objective, here):
         return None
+    if float((here.x - base.x) @ way) < 0 and float(here.g @ way) > float(base.g @ way):
+        return None  # the point is none of those that are passed on this way
     told = _faded(objective, base, way, here.f)
     if told is not None:
         across, falls, limit = told
