@@ -136,6 +136,9 @@ def _judged(case: Case, work: float, value: float | None) -> Answer[CriticalPoin
         return _rough(case) if here is None else _at(case, here, flat=short, certify=balls, nearest=nearest)
     except Gap as gap:
         lost = gap.unknown
+        answer = _rough(case)
+        if not answer.unknown:
+            return answer
         return undecided(Missing(str(lost), "a rule", "QED020", lost.primitive, lost.span))
     except TooLong as error:
         return undecided(Missing(str(error), "a shorter loop", "QED020"))

@@ -198,7 +198,8 @@ def _value_at(card: facts.Card, point: Point) -> tuple[float, float]:
 def poles_meet(card: facts.Card, a: Array, b: Array) -> Array:
     """Return where a pole lies, or may lie, between a and b.
 
-    No float64 number is an irrational pole: at a single number a lattice of multiples of pi is not met.
+    No float64 number is an irrational pole: at a single number a lattice of multiples of pi is not met. An infinity may
+    meet a lattice without an end there.
     """
     found = np.zeros(a.shape, bool)
     for point in card.poles.listed:
@@ -210,7 +211,7 @@ def poles_meet(card: facts.Card, a: Array, b: Array) -> Array:
     found |= first <= last
     if "pi" in lattice.start.symbols and "pi" in lattice.period.symbols:
         return found & (a < b)
-    for i in np.flatnonzero(found & (a == b)):
+    for i in np.flatnonzero(found & (a == b) & np.isfinite(a)):
         found.flat[i] = card.poles.meets(float(a.flat[i]), float(a.flat[i]))
     return found
 

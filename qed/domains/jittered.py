@@ -12,7 +12,7 @@ that underflow are not followed.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ from jax import lax
 from qed import facts
 from qed.domains.rounding import FOLDS, SUMS, of_one_number
 from qed.domains.widened import Widened
-from qed.graph.graph import Equation
+from qed.graph.graph import Equation, Graph
 from qed.graph.replay import Place
 
 WIDER = 2.0**9
@@ -70,6 +70,10 @@ class Jittered(Widened):
         if not count:
             return outs
         return [self._changed(out, count) for out in outs]
+
+    def _function(self, graph: Graph, constants: Sequence[Any]) -> Callable[[Any], Any]:
+        """What a linear solve multiplies and solves with: linear, as noise is not; its arrays are changed."""
+        return Widened()._function(graph, constants)
 
     def _changed(self, x: Any, count: float, normwise: bool = False) -> Any:
         """x (1 + d), with |d| at most so many units."""

@@ -207,3 +207,29 @@ def test_what_is_done_is_told():
     assert told[0] == ("whether f is smooth at the point", 0, 0)
     products = [step for step in told if step[0] == "Hessian products"]
     assert [done for _, done, _ in products] == list(range(1, len(products) + 1)) and products[0][2] > 2
+
+
+def test_motions_that_are_one_direction_are_counted_once():
+    """At the unit matrix turns of rows are turns of columns: 3 pairs, and not 6, are flat among 9 numbers."""
+    turned = critical.critical_point(lambda s: jnp.trace(s.T @ s) / 2 - jnp.linalg.slogdet(s)[1], jnp.eye(3))
+    assert turned.kind == "degenerate" and turned.flat == 3
+    assert turned.headline == "Degenerate: at least 3 directions that the function does not see."
+
+
+def test_a_rule_that_intervals_lack_leaves_products():
+    """Of two numbers as of hundreds: x'(A + x x')^-1 x, by an LU factorisation; its Hessian at 0 is 2 A^-1."""
+    a = jnp.asarray([[2.0, 1.0], [1.0, 3.0]])
+    for sign, kind in ((1, "minimum"), (-1, "maximum")):
+        found = critical.critical_point(
+            lambda x, sign=sign: sign * x @ jnp.linalg.solve(a + jnp.outer(x, x), x), jnp.zeros(2)
+        )
+        assert found.kind == kind and found.measured
+        assert np.sort(np.abs(found.curvatures)) == pytest.approx(np.linalg.eigvalsh(2 * np.linalg.inv(a)), rel=1e-5)
+
+
+def test_steps_at_an_infinite_number_are_no_point_of_a_lattice():
+    """The norm of a matrix that is 0 has the logarithm -inf, which is rounded to a power of two."""
+    found = critical.critical_point(
+        lambda x: jnp.sum(jnp.cosh(x)) + 0 * jnp.exp2(jnp.floor(jnp.log2(jnp.sum(x**2)))), jnp.zeros(2)
+    )
+    assert not found.proved

@@ -122,3 +122,12 @@ def test_many_parameters_hide_nothing_either():
 def test_an_unknown_spectrum_says_its_code(fun, code):
     answer = qed.spectrum(lambda x: fun(x) * x, -1.0)
     assert answer.unknown and [finding.code for finding in answer.findings] == [code]
+
+
+def test_a_linear_solve_is_linear_among_random_roundings():
+    """-log|det X| at diag(d) has the curvatures 1/d_i^2 and +-1/(d_i d_j)."""
+    d = np.array([1.0, 2.0, 5.0])
+    found = qed.spectrum(lambda x: -jnp.linalg.slogdet(x)[1], jnp.diag(jnp.asarray(d)), k=9)
+    truth = np.sort([*(d**-2), *(sign / (d[i] * d[j]) for i in range(3) for j in range(i) for sign in (1, -1))])
+    for value, error in zip(found.eigenvalues, found.errors, strict=True):
+        assert np.min(np.abs(truth - value)) <= error < 1e-9

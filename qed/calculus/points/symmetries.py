@@ -28,6 +28,8 @@ from qed.calculus.points.case import Case
 Array = np.ndarray
 FLAT = 1e-5
 """Which part of a generator may lie outside the flat directions."""
+OWN = 1e-2
+"""Which part of a direction the ones before it may not explain, for it to be counted beside them."""
 SAME = 1e-9
 """How much f may change in relation to its size, in float64."""
 BESIDE = 0.03
@@ -87,16 +89,25 @@ TRIED, FOUND = 400, 8
 
 
 def seen_by_products(case: Case, product: Callable[[Array], Array], scale: float) -> list[Motion]:
-    """The motions of a large function along which a Hessian product vanishes, and that leave it as it is."""
+    """The motions of a large function along which a Hessian product vanishes, and that leave it as it is.
+
+    Each moves the point in a direction of its own: a turn of two rows may be one of two columns too.
+    """
     point = case.point
     places = starts(case, point)
     found: list[Motion] = []
+    known = np.zeros((len(point), 0))
     for motion in itertools.islice(motions(case, point, single=False), TRIED):
         size = float(np.linalg.norm(motion.generator))
-        if size == 0 or len(found) >= FOUND or not _unmoved(case, motion, places):
+        if size == 0 or len(found) >= FOUND:
             continue
-        if np.linalg.norm(product(motion.generator / size)) <= FLAT * abs(scale):
+        unit = motion.generator / size
+        rest = unit - known @ (known.T @ unit)
+        if np.linalg.norm(rest) < OWN or not _unmoved(case, motion, places):
+            continue
+        if np.linalg.norm(product(unit)) <= FLAT * abs(scale):
             found.append(motion)
+            known = np.column_stack([known, rest / np.linalg.norm(rest)])
     return found
 
 
