@@ -12,6 +12,7 @@ all boxes.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -123,7 +124,7 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
         if np.any(outside):
             wide = np.where(outside, float(least), lower), np.where(outside, float(greatest), upper)
             return self.numbers.between(*wide, value.doubt)
-        rows = lower.reshape((-1, *variable.shape))
+        rows = lower.reshape((math.prod(lower.shape[: lower.ndim - len(variable.shape)]), *variable.shape))
         if value.doubt or np.any(lower != upper) or np.any(rows != rows[:1]) or np.any(np.abs(lower) > 2.0**53):
             return value
         return Known(rows[0].astype(kind)) if len(rows) else value

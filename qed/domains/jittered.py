@@ -60,6 +60,8 @@ class Jittered(Widened):
         primitive = equation.primitive
         if facts.classify(primitive) is facts.Class.LINALG:
             values = [self._changed(v, 10 * math.sqrt(max(v.shape, default=1)), normwise=True) for v in values]
+        elif primitive == "polygamma":  # whose order is a whole number, and NaN otherwise
+            values = [jnp.round(values[0]), values[1]]
         elif primitive in SUMS | FOLDS:
             terms = max(1, max(v.size for v in values) // max(1, math.prod(equation.outputs[0].shape)))
             if primitive.startswith("scatter") or primitive == "dot_general":

@@ -131,3 +131,18 @@ def test_a_linear_solve_is_linear_among_random_roundings():
     truth = np.sort([*(d**-2), *(sign / (d[i] * d[j]) for i in range(3) for j in range(i) for sign in (1, -1))])
     for value, error in zip(found.eigenvalues, found.errors, strict=True):
         assert np.min(np.abs(truth - value)) <= error < 1e-9
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        pytest.param(lambda w: jnp.sum(jax.scipy.special.digamma(2 + w) * w), id="of an order that is a whole number"),
+        pytest.param(lambda w: jnp.sum(jax.lax.cumlogsumexp(3 * w)), id="parts of no element", marks=pytest.mark.slow),
+    ],
+)
+def test_programs_whose_roundings_cannot_be_drawn_everywhere(fun):
+    x = jnp.array([0.5, -0.25], jnp.float32)
+    with jax.enable_x64(True):
+        truth = np.linalg.eigvalsh(jax.hessian(fun)(x.astype(jnp.float64)))
+    answer = qed.spectrum(fun, x, k=1)
+    assert np.min(np.abs(truth - answer.eigenvalues[0])) <= answer.errors[0] <= 1e-6
