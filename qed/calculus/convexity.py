@@ -32,6 +32,7 @@ from qed.certificates.certificate import Subject
 from qed.certificates.convexity import Convexity as Certificate
 from qed.certificates.convexity_witness import ConvexityWitness, excess
 from qed.certificates.library import meant
+from qed.certificates.library import told as as_meant
 from qed.domains.box import spread
 from qed.domains.cost import count
 from qed.domains.curvature_proof import Step
@@ -134,7 +135,7 @@ def convexity(
     place = "Everywhere" if all(np.isinf(end).all() for end in (*lower, *upper)) else "On this box"
     headline = found.headline if found.value is None else _headline(found.value, place)
     answer = replace(found, meta={**found.meta, "seed": seed}, subject=title, headline=headline)
-    return with_casts(answer, function.graph)
+    return as_meant(with_casts(answer, function.graph), function.traced)
 
 
 def _by_arrays(fun: Any, example: Any, args: tuple[Any, ...], box: tuple[Any, Any]) -> Answer[Convexity] | None:

@@ -15,20 +15,23 @@ shapes, and comparing the graphs; one that leaves no call behind, by a run of eq
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qed.answer import Answer, Reason, Standing
 from qed.certificates.fingerprint import fingerprint
 from qed.errors import QedError
 from qed.graph.calls import Cond, Inline, Scan, While
 from qed.graph.graph import Atom, Equation, Graph, Literal, Variable
 from qed.graph.trace import Traced, trace
+
+T = TypeVar("T")
 
 
 def _log_ndtr(x: Any) -> Any:
@@ -106,6 +109,44 @@ def smooth(traced: Traced) -> Traced:
 
 
 TABLES = {"meant": MEANT, "tied": TIED}
+STANDS_FOR = {
+    "_rel_entr": "the relative entropy",
+    "log_ndtr": "log Phi, the logarithm of the normal distribution function",
+    "betaln": "log B(a, b)",
+}
+RULE = "library functions are read as what they stand for"
+
+
+def told(answer: Answer[T], traced: Traced) -> Answer[T]:
+    """The answer, with the sentence that names the library's functions that are read as what they stand for.
+
+    >>> import jax, numpy as np
+    >>> from qed.answer import Answer
+    >>> told(Answer("f is concave", "REFUTED"), trace(jax.scipy.special.log_ndtr, np.float32(0))).reasons[0].text
+    'log_ndtr is read as log Phi, the logarithm of the normal distribution function, which JAX approximates by pieces'
+    """
+    names = sorted(set(_read(traced.graph)))
+    if not names or answer.standing is Standing.UNKNOWN or any(reason.rule == RULE for reason in answer.reasons):
+        return answer
+    read = " and ".join(f"{name.lstrip('_')} is read as {STANDS_FOR[name]}" for name in names)
+    return replace(answer, reasons=(*answer.reasons, Reason(RULE, role="where", text=f"{read}, which {_BY_PIECES}")))
+
+
+_BY_PIECES = "JAX approximates by pieces"
+
+
+def _read(graph: Graph) -> Iterator[str]:
+    """The names of the functions that are replaced, and reached."""
+    if _without_runs(graph) is not graph:
+        yield "betaln"
+    for equation in graph.equations:
+        call = equation.call
+        if isinstance(call, Inline) and call.name in MEANT:
+            if call.name != "hypot" and _exact(call.name, call.graph) is not None:
+                yield call.name  # the length of (x, y) is the same real number
+        elif call is not None:
+            for inner in call.graphs:
+                yield from _read(inner)
 
 
 def _read_as(traced: Traced, table: str) -> Traced:
@@ -192,10 +233,10 @@ def _closed(graph: Graph) -> bool:
 
 
 @cache
-def _traced(library: Any, exact: Any, shapes: Any, x64: bool) -> tuple[Graph, Graph] | None:
-    """The graphs of a library's function and of what it stands for."""
+def _traced(library: Any, exact: Any, shapes: Any, x64: bool, weak: bool = False) -> tuple[Graph, Graph] | None:
+    """The graphs of a library's function and of what it stands for; `weak` for scalars that are Python's floats."""
     with jax.enable_x64(x64 or any(dtype == "float64" for _, dtype in shapes)):
-        at = [np.zeros(shape, dtype) for shape, dtype in shapes]
+        at = [0.0 if weak and shape == () else np.zeros(shape, dtype) for shape, dtype in shapes]
         try:
             found = [trace(lambda xs, fun=fun: fun(*xs), at).graph for fun in (library, exact)]
         except (QedError, TypeError):
@@ -225,18 +266,19 @@ def _exact(name: str, graph: Graph) -> Graph | None:
     if graph.constants or any(dtype not in ("float32", "float64") for _, dtype in shapes):
         return None
     x64, own = bool(getattr(jax.config, _X64)), fingerprint(graph)
-    found = (_graphs(name, which, shapes, x64) for which in range(len(TIED[name])))
+    found = (_graphs(name, which, shapes, x64, weak) for which in range(len(TIED[name])) for weak in (False, True))
     return next((pair[1] for pair in found if pair is not None and pair[0] == own), None)
 
 
 @cache
 def _graphs(
-    name: str, which: int, shapes: tuple[tuple[tuple[int, ...], str], ...], x64: bool
+    name: str, which: int, shapes: tuple[tuple[tuple[int, ...], str], ...], x64: bool, weak: bool
 ) -> tuple[str, Graph] | None:
     pair = _traced(*TIED[name][which], shapes, x64)
-    if pair is None:
+    given = _traced(*TIED[name][which], shapes, x64, True) if weak else pair
+    if pair is None or given is None:
         return None
-    own, wanted = pair
+    own, wanted = given[0], pair[1]
     calls = [e.call for e in own.equations if isinstance(e.call, Inline) and e.call.name == name]
     same = len(calls) == 1 and len(wanted.inputs) == len(shapes)
     return (fingerprint(calls[0].graph), wanted) if same else None

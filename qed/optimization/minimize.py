@@ -17,6 +17,7 @@ import numpy as np
 from qed.answer import Answer, Reason
 from qed.calculus.hessian import flatten
 from qed.calculus.sparse import SparseHessian
+from qed.certificates.library import told as as_meant
 from qed.errors import QedError
 from qed.findings import Level
 from qed.graph.function import confirm_known, read
@@ -218,7 +219,8 @@ def minimize(
         reasons=reasons, findings=answer.findings, missing=answer.missing, headline=answer.headline,
         subject=function.title(), meta=meta, answers=answer.answers, recheck=answer.recheck,
     )  # fmt: skip
-    return with_casts(found, function.graph)
+    found = with_casts(found, function.graph)
+    return as_meant(found, function.traced) if found.proved and "convex" in str(found.headline) else found
 
 
 def _at_rest(answer: Answer[Verdict]) -> bool:
