@@ -14,6 +14,7 @@ from qed.optimization.objective import Wide
 from qed.optimization.pieces import largest
 from qed.optimization.point import Judged, as_tree, falls, units
 from qed.optimization.roundings import lost
+from qed.optimization.shallow import shallow
 from qed.optimization.solution import Ending, Verdict
 from qed.optimization.subgradients import around_corners
 
@@ -47,6 +48,8 @@ def stopped_short(case: Judged, ends: dict[str, float]) -> Answer[Verdict]:
         return near
     slope_ok = [u for u in (units(case)[:1] or _inward(case)) if float(case.here.g @ u) < 0]
     if falls(case, slope_ok):
+        if (flat := shallow(case)) is not None:
+            return flat
         if case.ended is not None and case.ended.how == "stationary":
             text = f"Undecided: the gradient, {case.left:.3g}, is within the tolerance, and f still falls along it."
             return case.unknown(Ending.UNDECIDED, text, "a smaller tolerance", **dict[str, Any](ends))
