@@ -47,6 +47,8 @@ LARGEST = 64
 """In how many variables derivatives are enclosed on pieces of the box at most."""
 POINTS = 15
 """At how many points norms are taken, to see whether a constant is close."""
+SMALLEST = 3e-308
+"""A constant below it is that of a function that does not change: the bound of 0, rounded up."""
 NEAR = 0.05
 """The part of a proved constant that is not worth enclosing derivatives on pieces."""
 CLOSE = 1e-3
@@ -258,7 +260,12 @@ def _told(order: int, bound: float, seen: float, certificate: Any, text: str) ->
     """The answer to a constant that is proved; `seen` is a norm that is taken."""
     rule = "mean value theorem"
     formula = "|f(y) - f(x)| <= max |grad f| |y - x|" if order == 0 else "|grad f(y) - grad f(x)| <= max |H| |y - x|"
-    after = f" Steps below {outward(2 / bound, -1)} that stay in the box never raise it." if order and bound > 0 else ""
+    whose = "function" if order == 0 else "gradient"
+    headline = f"On this box the {whose} has the Lipschitz constant {outward(bound, 1, 6)}."
+    if bound <= SMALLEST:
+        headline = f"On this box the {whose} is the same everywhere: its Lipschitz constant is below {SMALLEST:.0e}."
+    elif order:
+        headline += f" Steps below {outward(2 / bound, -1)} that stay in the box never raise it."
     return Answer(
         _claim(order, bound),
         Standing.PROVED,
@@ -267,8 +274,7 @@ def _told(order: int, bound: float, seen: float, certificate: Any, text: str) ->
         error=Enclosed(min(seen, bound), bound),
         reasons=(Reason(rule, formula, standing=Standing.PROVED, text=text),),
         certificate=certificate,
-        headline=f"On this box the {'function' if order == 0 else 'gradient'} has the Lipschitz constant "
-        f"{outward(bound, 1, 6)}.{after}",
+        headline=headline,
     )
 
 

@@ -182,3 +182,11 @@ def test_an_order_of_nothing_is_a_constant():
         lambda x: jnp.sum(jnp.sort(x[:0])) + jnp.prod(x[:0]) * x[0], (-np.ones(2), np.ones(2)), order=0
     )
     assert answer.proved and answer.value == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.parametrize(("order", "whose"), [(0, "function"), (1, "gradient")])
+def test_what_does_not_change_is_told_to_be_the_same(order, whose):
+    fun = (lambda x: 3.0 + 0 * x) if order == 0 else (lambda x: 3 * x - 1)
+    answer = qed.lipschitz(fun, (-2.0, 5.0), order=order)
+    assert answer.proved and answer.upper < 3e-308
+    assert answer.headline.startswith(f"On this box the {whose} is the same everywhere")

@@ -14,7 +14,7 @@ import numpy as np
 
 from qed.answer import Answer, Reason
 from qed.calculus.expanding.words import outward
-from qed.calculus.lipschitz import lipschitz
+from qed.calculus.lipschitz import SMALLEST, lipschitz
 from qed.errors import QedError
 from qed.standing import Standing
 
@@ -37,14 +37,19 @@ def safe_step(fun: Any, x: Any, args: Sequence[Any]) -> tuple[float, Reason, Ans
     if not found.proved or not found.upper > 0:
         return None
     safe = float(np.nextafter(2 / found.upper, 0.0))
+    text = (
+        f"everywhere: the gradient is Lipschitz with L = {outward(found.upper, 1, 6)}; no step below "
+        f"{outward(safe, -1, 6)} raises f"
+        if found.upper > SMALLEST
+        else "everywhere: the gradient is the same, so that no step raises f"
+    )
     reason = Reason(
         "the lemma of descent",
         "f(w - s g) <= f(w) - s (1 - s L / 2) |g|^2",
         f"L = {found.upper:.6g}, 2/L = {safe:.6g}",
         role="safe",
         standing=Standing.PROVED,
-        text=f"everywhere: the gradient is Lipschitz with L = {outward(found.upper, 1, 6)}; no step below "
-        f"{outward(safe, -1, 6)} raises f",
+        text=text,
     )
     return safe, reason, found
 
