@@ -119,6 +119,8 @@ class Enclosing(Linear, Ordering, Scattering, Forward):
             return value
         lower, upper = value.bounds
         kind = np.dtype(variable.dtype)
+        if 0 in variable.shape:
+            return Known(np.zeros(variable.shape, kind))
         least, greatest = (0, 1) if kind.kind == "b" else (jnp.iinfo(kind).min, jnp.iinfo(kind).max)
         outside = (lower < least) | (upper > greatest)
         if np.any(outside):

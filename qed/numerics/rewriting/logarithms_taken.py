@@ -27,6 +27,7 @@ from qed.numerics.rewriting.log_softmax import LOG_SOFTMAX, entry
 from qed.numerics.rewriting.log_softplus import LOG_SOFTPLUS, LOG_SOFTPLUS_LAW, softplus_of
 from qed.numerics.rewriting.made_of_numbers import is_plain_number
 from qed.numerics.rewriting.recursion import Logarithm
+from qed.numerics.rewriting.running_entries import RUNNING_ENTRY, difference_of, running_entry
 from qed.numerics.rewriting.scales import constant_of, root_of
 from qed.numerics.rewriting.signs import Sign
 from qed.numerics.rewriting.sums import complement, log_softmax, sum_of
@@ -91,7 +92,9 @@ class TakenLogarithms:
         first, second = (self._of_log(child) for child in node.children)
         found = None
         if node.operation == "sub":
-            found = self._complement(node) or self._entry(node, first, second) or self.labelled(node)
+            found = (
+                self._running(node) or self._complement(node) or self._entry(node, first, second) or self.labelled(node)
+            )
         if found is not None:
             return found
         if (
@@ -119,6 +122,11 @@ class TakenLogarithms:
         form = log_softmax(self.log, *written)
         found = entry(self.scales, form)
         return None if found is None else (found, replace(form, laws=(LOG_SOFTMAX,)), "log")
+
+    def _running(self, node: Node) -> Found | None:
+        """cumlogsumexp(u) - u, or the negative of it."""
+        value = difference_of(self.builder, node)
+        return None if value is None else (value, Form((Term(value),), node.shape, laws=(RUNNING_ENTRY,)), "put")
 
     def _complement(self, node: Node) -> Found | None:
         """1 - p of a softmax."""
@@ -192,6 +200,12 @@ class TakenLogarithms:
         found = entry(self.scales, form)
         if found is not None:
             return found, replace(form, laws=(LOG_SOFTMAX, *form.laws)), "log"
+        u, total = form.terms if len(form.terms) == 2 else (None, None)
+        if u is not None and total is not None and (u.coefficient, total.coefficient) == (1, -1):
+            value = running_entry(self.builder, total.node, u.node)
+            if value is not None and value.shape == node.shape:
+                value = self.log.algebra.negative(value)
+                return value, replace(form, laws=(RUNNING_ENTRY, *form.laws)), "log"
         return self.log.whole(form, node), form, "log"
 
     def _near_one(self, argument: Node, node: Node) -> Found | None:
