@@ -24,6 +24,6 @@ def command(
     with Reporter(quiet=quiet) as reporter:
 
         def question() -> Any:
-            return qed.critical_point(subject.fun, subject.x, *subject.args, progress=reporter.progress)
+            return qed.critical_point(subject.fun, subject.x, *subject.args, progress=reporter.follow)
 
         ask(question, as_json, unfold, strict)

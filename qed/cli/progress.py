@@ -37,6 +37,13 @@ class Reporter:
         if not self.quiet:
             print(text, file=sys.stderr, flush=True)
 
+    def follow(self, label: str, done: int, total: int) -> None:
+        """Advance the bar of questions that say the size of the Hessian before the search."""
+        if "parameters: " in label:
+            self.note(label)
+        else:
+            self.progress(label, done, total)
+
     def progress(self, label: str, done: int, total: int) -> None:
         """Advance the bar of one part."""
         if not self.live or time.monotonic() - self.begun < SHOW_AFTER:

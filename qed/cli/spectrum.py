@@ -33,13 +33,6 @@ def command(
     from qed.cli.progress import Reporter
 
     with Reporter(quiet=quiet) as reporter:
-
-        def progress(label: str, done: int, total: int) -> None:
-            if "parameters: " in label:  # the size, said before the search
-                reporter.note(label)
-            else:
-                reporter.progress(label, done, total)
-
         ask(
             lambda: qed.spectrum(
                 subject.fun,
@@ -49,7 +42,7 @@ def command(
                 which=which,
                 seed=seed,
                 budget=seconds(budget),
-                progress=progress,
+                progress=reporter.follow,
             ),
             as_json,
             unfold,

@@ -34,6 +34,8 @@ FAILURE = 1e-6
 """The probability with which a bound of the eigenvalues may fail."""
 STEPS, FEWEST, BYTES = 150, 20, 2**30
 """How many products at most, how many at least, and how many bytes their vectors may take."""
+CHECKS = 10
+"""How many products more are made, at most, to measure roundings."""
 SAFETY = 10.0
 """By how much the error of a product that was measured on a few vectors is multiplied."""
 SMALLEST = float(np.finfo(np.float64).tiny)
@@ -78,7 +80,7 @@ def ends(products: Products, seed: int = 0, progress: Progress | None = None) ->
     """Both ends of the spectrum, from one run of Lanczos without a restart."""
     size = products.size
     item = np.dtype(products.dtype).itemsize
-    most = int(min(STEPS, size, max(FEWEST, BYTES // (item * size))))
+    most = _most(size, item)
     room_for(products.function, most + 1, item)
     krylov = Krylov(products, size, most, seed, products.dtype)
     while krylov.step() and krylov.count < krylov.most and not krylov.closed:
@@ -111,6 +113,11 @@ def ends(products: Products, seed: int = 0, progress: Progress | None = None) ->
     )
 
 
+def _most(size: int, item: int) -> int:
+    """How many steps of Lanczos are made at most."""
+    return int(min(STEPS, size, max(FEWEST, BYTES // (item * size))))
+
+
 def _epsilon(products: Products) -> float:
     """The rounding of the coarsest parameter."""
     return max(float(jax.numpy.finfo(p.dtype).eps) for p in products.function.parameters if p.size)
@@ -119,7 +126,10 @@ def _epsilon(products: Products) -> float:
 def judged(case: Case, common: dict[str, Any], undecided: Any) -> Answer[CriticalPoint]:
     """The answer at a point whose gradient is no more than rounding."""
     products = Products(case.values)
-    findings = too_large_to_form(case.function, 2, STEPS + 1)
+    steps = _most(products.size, np.dtype(products.dtype).itemsize)
+    findings = too_large_to_form(case.function, 2, steps + 1, steps + CHECKS)
+    if findings:
+        case.tell(findings[0].message)
     try:
         found = ends(products, progress=case.progress)
     except NotImplementedError:

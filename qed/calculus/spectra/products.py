@@ -316,14 +316,18 @@ def gradients(function: Function) -> float:
     return max(1.0, (4 * found.linear - 2 * found.value) / max(found.sweep, 1.0))
 
 
-def too_large_to_form(function: Function, k: int, vectors: int) -> tuple[Finding, ...]:
-    """QED701, where the Hessian would be too large to form; said before anything is allocated."""
+def too_large_to_form(function: Function, k: int, vectors: int, most: int | None = None) -> tuple[Finding, ...]:
+    """QED701, where the Hessian would be too large to form; said before anything is allocated.
+
+    k eigenvalues are asked for, or with `most` the ends of the spectrum by as many products at most.
+    """
     size = of_hessian(function)
     if size < NOTED:
         return ()
-    products = 4 * k + 10
+    products = 4 * k + 10 if most is None else most
+    what = f"{k} of its eigenvalues take some" if most is None else "both ends of its spectrum take up to"
     text = (
-        f"{many(function.size)} parameters: the Hessian would take {in_words(size)}; {k} of its eigenvalues take some "
+        f"{many(function.size)} parameters: the Hessian would take {in_words(size)}; {what} "
         f"{products} products = {products * gradients(function):.0f} gradients, and {vectors} vectors of "
         f"{in_words(size / function.size)}"
     )
