@@ -29,7 +29,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
+OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
@@ -216,7 +216,7 @@ def operation(sign: str, left: Expression, right: Expression) -> Expression:
     (Expression('0'), Expression('5/6'))
     """
     if isinstance(left, Constant) and isinstance(right, Constant) and not (sign == "/" and right == ZERO):
-        return Constant(_OPERATIONS[sign](left.value, right.value))
+        return Constant(OPERATIONS[sign](left.value, right.value))
     return _of_negatives(sign, left, right) or _of_neutrals(sign, left, right) or Operation(sign, left, right)
 
 
@@ -318,7 +318,7 @@ def _evaluate(node: Expression, arithmetic: Arithmetic, values: Mapping[str, Any
             second = _evaluate(right, arithmetic, values, memo)
             if sign == "-" and left == ZERO:
                 return -second
-            return _OPERATIONS[sign](_evaluate(left, arithmetic, values, memo), second)
+            return OPERATIONS[sign](_evaluate(left, arithmetic, values, memo), second)
         case Call(name, operands, parameters):
             if node not in memo:
                 arguments = [_evaluate(operand, arithmetic, values, memo) for operand in operands]

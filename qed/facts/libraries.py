@@ -15,6 +15,7 @@ from typing import Any
 
 from qed.facts.card import Value
 from qed.facts.expression import COMPARISONS, Arithmetic
+from qed.facts.stepwise import stepwise
 
 
 class Library:
@@ -111,8 +112,7 @@ def value_in(
 
 
 def _defined(field: str, definition: Any, arguments: tuple[str, ...]) -> Callable[..., Any]:
-    arithmetic = {"numpy": NUMPY, "jax": JAX, "flint": BALLS}[field]
-    return lambda *operands: definition.evaluate(arithmetic=arithmetic, **dict(zip(arguments, operands, strict=True)))
+    return stepwise(definition, {"numpy": NUMPY, "jax": JAX, "flint": BALLS}[field], arguments)
 
 
 def _plain(number: Fraction, field: str) -> Any:

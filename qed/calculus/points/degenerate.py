@@ -243,7 +243,7 @@ def _answer(
     convex = () if shape is None else (overall.told(shape.claim, still),)
     silent = value.kind is Kind.SADDLE or (shape is not None and not found.nature and not value.moving)
     saddle = value.kind is Kind.SADDLE
-    shares = ", ".join(d.named() for d in value.directions if d.curvature == 0)
+    shares = "; along ".join(d.named() for d in value.directions if d.curvature == 0)
     findings = (Finding("QED304", f"f is flat to second order along {shares}"),)
     if saddle:
         way = value.directions[0]
