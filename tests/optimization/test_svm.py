@@ -327,6 +327,7 @@ def test_bad_input_is_refused_in_words():
         (lambda: qed.SVC(kernel="sigmoid").fit(rows, labels), "kernel must be one of"),
         (lambda: qed.SVC(kernel="poly", coef0=-1.0).fit(rows, labels), "positive semidefinite"),
         (lambda: qed.SVC(gamma=-1.0).fit(rows, labels), "gamma must be positive"),
+        (lambda: qed.SVC().fit(1e-160 * rows, labels), "scale the features"),
         (lambda: qed.SVC(kernel=lambda a, b: np.zeros(3)).fit(rows, labels), "the kernel gave the shape"),
         (lambda: qed.SVC().fit(rows, np.zeros(30)), "1 class"),
         (lambda: qed.LinearSVC().fit(np.where(rows > 2, np.nan, rows), labels), "NaN"),
