@@ -32,6 +32,12 @@ from qed.span import Span
 LIMIT = 20_000
 """How many elements one program may make."""
 
+_FOLDED = {"reduce_and": "and", "reduce_or": "or", "reduce_xor": "xor"}
+_COMBINED = {
+    "add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum,
+    "and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor,
+}  # fmt: skip
+
 
 class TooManyElements(Exception):
     """The program is too large to be written out number by number."""
@@ -231,6 +237,9 @@ class Elements(Forward):
 
     def compare(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
         """A comparison of two numbers, or what is made of truth values."""
+        folded = _FOLDED.get(context.equation.primitive)
+        if folded is not None:
+            return (self._reduced(folded, inputs[0], context),)
         return (self._each(context.equation.primitive, self._arrays(inputs, context), context),)
 
     def select(self, inputs: Sequence[Any], context: Context) -> Sequence[Any]:
@@ -362,7 +371,7 @@ class Elements(Forward):
 
     def _chain(self, operation: str, line: list[Element], context: Context) -> list[Element]:
         """u1, u1 ∘ u2, (u1 ∘ u2) ∘ u3, ..."""
-        combine = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}[operation]
+        combine = _COMBINED[operation]
         chain = [line[0]]
         for element in line[1:]:
             value = combine(chain[-1].value, element.value)

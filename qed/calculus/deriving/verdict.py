@@ -15,10 +15,14 @@ from qed.calculus.deriving import words
 from qed.calculus.deriving.program import NotDerivable
 from qed.calculus.deriving.quotients import smallest_errors
 from qed.calculus.deriving.result import Derivation, Sided
+from qed.calculus.gradient.beside import Beside
+from qed.calculus.gradient.ties import first_tie
 from qed.calculus.hessian import flatten
 from qed.findings import Finding
 from qed.graph.dtypes import unit_roundoff
 from qed.graph.function import Function
+
+_ORDERED = frozenset({"argmax", "argmin", "sort", "top_k", "approx_top_k"})
 
 
 def agreement(function: Function, derivation: Derivation, observed: np.ndarray | None = None) -> tuple[float, float]:
@@ -52,7 +56,8 @@ def answer_of(function: Function, derivation: Derivation, seconds: float) -> Ans
     broken = {key: both for key, both in derivation.sided.items() if not both.agree}
     if broken:
         return _at_a_corner(function, derivation, broken, common)
-    missing = _nothing_finite(function, derivation) or _at_ties(derivation) or _pieces_too_near(function, derivation)
+    missing = _nothing_finite(function, derivation) or _at_ties(derivation) or _of_equal_numbers(function, derivation)
+    missing = missing or _pieces_too_near(function, derivation)
     claim = words.claim(derivation)
     if missing is not None:
         reasons = words.reasons(derivation)
@@ -96,6 +101,19 @@ def _at_ties(derivation: Derivation) -> Missing | None:
     count, primitive, span = derivation.matrix.ties[0]
     what = f"{count} numbers stand exactly where the pieces of {primitive} meet"
     return Missing(what, "a point beside this one", primitive=primitive, span=span)
+
+
+def _of_equal_numbers(function: Function, derivation: Derivation) -> Missing | None:
+    """Numbers are put in order, two of them are equal, and f has a corner there."""
+    if derivation.partials or not any(equation.primitive in _ORDERED for equation in function.graph.walk()):
+        return None
+    tie = first_tie(
+        function.graph, function.traced.leaves, function.traced.free, lambda equation: equation.primitive in _ORDERED
+    )
+    if tie is None or not Beside(function).corner():
+        return None
+    what = f"{tie.entry.primitive} meets equal numbers, and the slopes around the point do not add up"
+    return Missing(what, "a point beside this one", primitive=tie.entry.primitive, span=tie.entry.span)
 
 
 def _away_from_quotients(function: Function, derivation: Derivation) -> tuple[str, float] | None:

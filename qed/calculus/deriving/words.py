@@ -27,6 +27,8 @@ MOST_ARRAYS = 24
 """How many named arrays are shown."""
 
 _COLUMNS = 66
+APART = 0.01
+"""The part by which difference quotients are away from a derivative that they do not go to."""
 
 
 def derivative_name(function: str, variable: str, several: bool) -> str:
@@ -154,13 +156,20 @@ def claim(derivation: Derivation) -> str:
     several = len(partials) > 1
     parts = [f"{derivative_name(name, p.variable, several)} = {p.value:.6g}" for p in partials[:4]]
     rest = f" and {len(partials) - 4} more" if len(partials) > 4 else ""
-    return f"{', '.join(parts)}{rest} by the rules of differentiation"
+    return f"{', '.join(parts)}{rest} by the rules of differentiation{_as_stopped(derivation)}"
+
+
+def _as_stopped(derivation: Derivation) -> str:
+    """What is added to a claim where a stop_gradient takes a part of the derivative away."""
+    stops = any(note.startswith("stop_gradient") for partial in derivation.partials for note in partial.notes)
+    return ", with what is stopped held constant" if stops else ""
 
 
 def headline(derivation: Derivation) -> str:
     """The result in one sentence."""
     name, partials = derivation.function, derivation.partials
     same = f"{derivation.observed_by} gives the same number"
+    held = _as_stopped(derivation)
     if as_arrays(derivation) and derivation.matrix is not None:
         path, formula = next(iter(derivation.matrix.gradients.items()))
         rest = len(derivation.matrix.gradients) - 1
@@ -177,7 +186,7 @@ def headline(derivation: Derivation) -> str:
             return f"{name}'({only.variable}) = {only.value:.6g} here; {same}."
         shown = f"{name}'({only.variable}) = {formula}"
         number_shown = f", here {only.value:.6g}" if formula != f"{only.value:.6g}" else ""
-        return f"{shown}{number_shown}; {same}."
+        return f"{shown}{number_shown}{held}; {same}."
     return f"The {len(partials)} partial derivatives follow from the rules; {same}s."
 
 
@@ -293,8 +302,14 @@ def observations(derivation: Derivation, difference: float, allowed: float) -> I
 def _of_limit(derivation: Derivation) -> Iterator[Reason]:
     found, line = derivation.limit, derivation.tangent
     assert found is not None and line is not None
-    text = "the difference quotients go to it, until rounding takes over\n" + found.table
     best = found.best
+    text = "the difference quotients go to it, until rounding takes over\n" + found.table
+    if (
+        best is not None
+        and _as_stopped(derivation)
+        and best.error > APART * (abs(best.central) + abs(found.derivative))
+    ):
+        text = f"what is stopped moves with x: the difference quotients go to {best.central:.4g} instead\n{found.table}"
     if found.step is not None and found.predicted is not None and best is not None:
         text += f"\nbest h: predicted {found.step:.2g}, in the table {best.step:.0e}"
         text += f"\nerror there: predicted at most {found.predicted:.2g}, observed {found.observed:.2g}"

@@ -11,6 +11,7 @@ is seen by a comparison of derivatives; the values at x + h v and x - h v see bo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, final
 
@@ -103,6 +104,36 @@ class Beside:
             return None
         values = [float(f"{value:.9g}") for value in (here, *seen)]  # the step itself moves the later digits
         return min(values), max(values)
+
+    def corner(self, seed: int = 0) -> bool:
+        """Whether the slopes along directions v, w and v + w do not add up, for a few random ones and w = -v.
+
+        f(x + h (v + w)) - f(x + h v) - f(x + h w) + f(x) is h times what is missing, and of the order of h^2 where f is
+        smooth: the step is made ten times as long.
+        """
+        noise = 8 * self._noise()
+        steps = (SMALL / 100, SMALL / 10)
+        for k in range(AROUND):
+            v, w = (self._moves(steps, seed + i) for i in (k, k + AROUND))
+            for other in ([-1.0 * m for m in v], w):
+                near, far = (abs(self._bend(a, b)) for a, b in zip(v, other, strict=True))
+                if noise < near and 5 * near < far < 20 * near:
+                    return True
+        return False
+
+    def _moves(self, steps: Sequence[float], seed: int) -> list[np.ndarray]:
+        """The same move at several lengths, over all parameters."""
+        here = np.concatenate([p.ravel() for p in self.point])
+        return [np.concatenate([np.ravel(p) for p in perturbed(self.point, h, seed)]) - here for h in steps]
+
+    def _bend(self, v: np.ndarray, w: np.ndarray) -> float:
+        """f(x + v + w) - f(x + v) - f(x + w) + f(x)."""
+        ends = np.cumsum([p.size for p in self.point])[:-1]
+
+        def moved(by: np.ndarray) -> float:
+            return self.at([p + m.reshape(p.shape) for p, m in zip(self.point, np.split(by, ends), strict=True)])
+
+        return moved(v + w) - moved(v) - moved(w) + moved(0 * v)
 
     def _noise(self) -> float:
         function = self.function

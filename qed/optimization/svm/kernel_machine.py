@@ -95,8 +95,9 @@ class SVC(Machine):
             square = variance(X, weight) if gamma == "scale" else 1.0
             gamma = 1.0 if self.kernel == "linear" else 1.0 / (X.shape[1] * (square if square > 0 else 1.0))
             if gamma == math.inf:
-                msg = f"gamma={self.gamma!r} is 1 / (d var X), infinite for a variance of {square:.3g}"
-                raise ValueError(f"{msg}: scale the features")
+                why = f"gamma={self.gamma!r} is 1 / (d var X), infinite for a variance of {square:.3g}"
+                msg = f"{why}: scale the features"
+                raise ValueError(msg)
         if isinstance(gamma, str) or not 0 < float(gamma) < math.inf:
             msg = f"gamma must be positive, 'scale' or 'auto', and it is {self.gamma!r}"
             raise ValueError(msg)
