@@ -69,7 +69,7 @@ def _answer(question: Question) -> Answer[float]:
     if found.value is not None:
         found = replace(found, error=max(found.error, room(question, question.subject.traced(), found.value)))
     if sections:
-        found = replace(found, problem=sections)
+        found = replace(found, problem=sections, value=None)  # what a rule makes of it is no value
     if proved.certificate is None:
         return _measured(question, found, proved.problem) if not found.problem else _unknown(question, found)
     lower, upper = proved.certificate.lower, proved.certificate.upper

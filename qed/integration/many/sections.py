@@ -66,7 +66,8 @@ def by_sections(question: Question) -> Answer[float] | str:
     if not found:
         return ""
     (sign,) = found
-    return f"the integral of its {'positive' if sign > 0 else 'negative'} part is infinite"
+    this, other = ("positive", "negative") if sign > 0 else ("negative", "positive")
+    return f"the integral of its {this} part is infinite, and nothing bounds that of its {other} part"
 
 
 def _all(question: Question, traced: Traced, factors: tuple[Law, ...]) -> Iterator[Tried]:

@@ -47,6 +47,7 @@ def test_what_has_one_infinite_part_and_perhaps_another_is_not_measured():
     answer = qed.expect(lambda x: jnp.maximum(x[0], x[1]), m.product(CAUCHY, N))
     assert answer.unknown
     assert "positive part is infinite" in answer.missing[0].what
+    assert answer.value is None
 
 
 FACTORS = (("Cauchy", (0.0, 1.0), -np.inf, np.inf), ("Uniform", (0.0, 1.0), 0.0, 1.0))
