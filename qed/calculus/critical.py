@@ -278,7 +278,10 @@ def _at(
     if answer is not None:
         return answer
     values = np.linalg.eigvalsh(at.matrix)
-    what = f"the curvatures, {values[0]:.3g} to {values[-1]:.3g} as computed, are too uncertain" if n > 1 else "f'' is"
+    if n > 1:
+        what = f"the curvatures, {values[0]:.3g} to {values[-1]:.3g} as computed, are too uncertain"
+    else:
+        what = f"f'', {values[0]:.3g} as computed, is too uncertain"
     missing = Missing(f"{what} for a proof in float64", "a better scaled function")
     return undecided(missing, gradient=gradient, rounding=bound, curvatures=values)
 

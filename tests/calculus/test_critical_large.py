@@ -233,3 +233,11 @@ def test_steps_at_an_infinite_number_are_no_point_of_a_lattice():
         lambda x: jnp.sum(jnp.cosh(x)) + 0 * jnp.exp2(jnp.floor(jnp.log2(jnp.sum(x**2)))), jnp.zeros(2)
     )
     assert not found.proved
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_curvatures_that_cannot_be_told_from_zero_are_said_so(size):
+    found = critical.critical_point(lambda x: jnp.sum(jnp.tanh(x)), jnp.full((size,) * (size > 1), 30.0))
+    begins, ends = ("the curvatures, -", "as computed, are") if size > 1 else ("f'', -", "as computed, is")
+    assert found.missing[0].what.startswith(begins)
+    assert found.missing[0].what.endswith(f"{ends} too uncertain for a proof in float64")
