@@ -53,7 +53,7 @@ from qed.optimization.point import (
 )
 from qed.optimization.poles import unless_a_pole
 from qed.optimization.proving import ill_scaled, proved
-from qed.optimization.receding import recedes
+from qed.optimization.receding import recedes, rounded_away
 from qed.optimization.running import Ended, curvatures
 from qed.optimization.saturation import saturated
 from qed.optimization.solution import Ending, Verdict
@@ -154,6 +154,7 @@ def _told(case: Judged) -> Answer[Verdict]:
     if valley is not None:
         return valley
     beyond = recedes(case)
+    beyond = rounded_away(case) if beyond is None else beyond
     return answer if beyond is None or (beyond.unknown and answer.value.kind not in FLAT) else beyond
 
 

@@ -19,6 +19,7 @@ from there on. Where only steps that do not shorten are seen, as on the curves o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -45,6 +46,8 @@ FAR, BENT, DOUBLINGS = 8, 1e-8, 20
 """After how many doublings it is asked what still bends, above which part of the largest; how many there are."""
 REST, STILL = 6, 1e-13
 """How many of Newton's steps are taken across, at most, and which part of 1 + |x| is none."""
+LARGER, PART = 1e3, 1e-3
+"""How much larger than at the start the rounding of f is, and which part of its fall, where nothing is told."""
 FADED = 1e-3
 """Which part of its first size a slope is that has faded."""
 
@@ -52,7 +55,7 @@ FADED = 1e-3
 def recedes(case: Judged) -> Answer[Verdict] | None:
     """The answer that f falls on where a point looks flat, or may do so; None where that is not seen."""
     objective = Wide.of(case.objective) or case.objective
-    small = 1 < len(case.here.x) <= PARAMETERS and not case.objective.dear
+    small = len(case.here.x) <= PARAMETERS and not case.objective.dear
     if objective.eps > np.finfo(np.float64).eps or not case.bounds.open or not small:
         return None
     try:
@@ -67,15 +70,10 @@ def _recedes(case: Judged, objective: Objective) -> Answer[Verdict] | None:
     start = objective.at(0.5 * case.here.x if case.start is None else case.start.x)
     if not (here.finite and start.finite):
         return None
-    begins = _run(objective, start, SMALL * float(np.abs(start.g).max()), STEPS)
-    steps = _run(objective, begins[-1], 0.0, MORE)
-    if not _stay_long(steps):
+    steps = next((steps for steps in _windows(objective, start, here) if _leads_past(objective, steps, here)), None)
+    if steps is None:
         return None
     base, way = steps[0], steps[1].x - steps[0].x
-    if steps[-1].f - here.f > -MORE * float(base.g @ way) + rounding(objective, here):
-        return None
-    if float((here.x - base.x) @ way) < 0 and float(here.g @ way) > float(base.g @ way):
-        return None  # the point is none of those that are passed on this way
     told = _faded(objective, base, way, here.f)
     if told is not None:
         across, falls, limit = told
@@ -94,6 +92,39 @@ def _recedes(case: Judged, objective: Objective) -> Answer[Verdict] | None:
         f"the slope fades from {slopes[0]:.2g} to {slopes[1]:.2g}: f may fall on for ever, or have its minimum far off."
     )
     return case.unknown(Ending.UNDECIDED, text, "a bound or a penalty on the parameters")
+
+
+def _windows(objective: Objective, start: Seen, here: Seen) -> Iterator[list[Seen]]:
+    """Newton's steps from where the slope of a run from the start is small, or its last ones; those from a point."""
+    run = _run(objective, start, SMALL * float(np.abs(start.g).max()), STEPS)
+    steps = _run(objective, run[-1], 0.0, MORE)
+    yield steps if len(steps) > MORE else [*run, *steps[1:]][-MORE - 2 : -1]  # the last is the first by rounding
+    yield _run(objective, here, 0.0, MORE)
+
+
+def _leads_past(objective: Objective, steps: list[Seen], here: Seen) -> bool:
+    """Whether steps that do not shorten, while f falls by more than rounding, lead past the point, as low as it is."""
+    if not _stay_long(steps) or not steps[0].f - steps[-1].f > rounding(objective, here):
+        return False
+    base, way = steps[0], steps[1].x - steps[0].x
+    high = steps[-1].f - here.f > -MORE * float(base.g @ way) + rounding(objective, here)
+    aside = float((here.x - base.x) @ way) < 0 and float(here.g @ way) > float(base.g @ way)
+    return not (high or aside)
+
+
+def rounded_away(case: Judged) -> Answer[Verdict] | None:
+    """The answer where a run led to numbers so large that f is rounding, as lgamma(y + r) - lgamma(r) is; else None."""
+    if case.start is None or not case.start.finite:
+        return None
+    began, blur = rounding(case.objective, case.start), rounding(case.objective, case.here)
+    fell = case.start.f - case.here.f
+    if not (blur > LARGER * began and blur > PART * abs(fell)):
+        return None
+    text = (
+        f"Undecided: the terms of f are rounded by up to {blur:.2g} here, by {began:.2g} at the start, and all it fell "
+        f"by is {fell:.3g}: that it looks flat may be rounding."
+    )
+    return case.unknown(Ending.UNDECIDED, text, "a form of f without cancellation, or a bound on the parameters")
 
 
 def _run(objective: Objective, here: Seen, tol: float, most: int) -> list[Seen]:

@@ -103,3 +103,10 @@ def test_newtons_steps_do_not_shorten_as_exp_fades():
     with jax.enable_x64(True):
         objective = Objective(read(lambda x: jnp.exp(-x[0]) + x[1] ** 2, jnp.zeros(2)))
         assert _stay_long(_run(objective, objective.at(objective.start), 0.0, 4))
+
+
+def test_where_f_has_become_rounding_it_is_not_called_flat():
+    lgamma = jax.scipy.special.gammaln
+    with jax.enable_x64(True):
+        answer = qed.minimize(lambda p: lgamma(3 + jnp.exp(p[0])) - lgamma(jnp.exp(p[0])) - 3 * p[0], jnp.zeros(1))
+    assert answer.unknown or str(answer.reason) in ("infimum_not_attained", "not_stationary"), answer.headline
