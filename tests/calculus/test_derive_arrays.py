@@ -236,3 +236,11 @@ def test_a_program_that_is_too_long_is_unknown():
 
     answer = qed.derive(long, jnp.ones(9))
     assert answer.unknown and "steps" in answer.missing[0].what
+
+
+def test_an_array_without_a_name_is_a_letter_and_said_to_be_one():
+    answer = qed.derive(lambda w: w @ jnp.array([[2.0, 1.0], [0.0, 3.0]]) @ w, jnp.array([1.0, -2.0]))
+    assert "dL/dw = (c0 + c0ᵀ) w" in answer.headline
+    assert "c0 what the program holds without a name" in "\n".join(reason.text or "" for reason in answer.reasons)
+    named = qed.derive(lambda w, c0: w @ c0 @ w, jnp.array([1.0, -2.0]), jnp.array([[2.0, 1.0], [0.0, 3.0]]))
+    assert "without a name" not in named.reasons[0].text

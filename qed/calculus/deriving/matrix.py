@@ -35,6 +35,7 @@ class MatrixDerivation:
         products: the gradient in the deepest parameter as a product of Jacobians, where these are small.
         by_numbers: primitives that are followed by their numbers alone, with their lines.
         ties: how many numbers stand exactly where pieces meet, with the line.
+        nameless: the letters of arrays that the program holds without a name.
         has_arrays: whether a parameter is an array.
     """
 
@@ -47,6 +48,7 @@ class MatrixDerivation:
     products: tuple[JacobianProduct, ...] = ()
     by_numbers: Mapping[str, Span | None] = field(default_factory=dict)
     ties: tuple[tuple[int, str, Span | None], ...] = ()
+    nameless: tuple[str, ...] = ()
     has_arrays: bool = True
 
     @property
@@ -113,7 +115,15 @@ def matrix_derivation(function: Function, name: str, most: int = 2000) -> Matrix
         _products(short, function, tape) if len(tape.entries) <= 200 else (),
         dict(short.by_numbers),
         tuple((count, entry.primitive, entry.span) for entry, count in short.ties.items() if count),
+        _nameless(function),
         any(parameter.shape for parameter in function.parameters),
+    )
+
+
+def _nameless(function: Function) -> tuple[str, ...]:
+    paths = function.traced.paths
+    return tuple(
+        new for new, path in zip(short_names(paths), paths, strict=True) if new != path == f"constant {new[1:]}"
     )
 
 

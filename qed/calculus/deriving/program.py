@@ -7,6 +7,7 @@ what is computed. The numbers of a program are computed again in float64, from t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -107,8 +108,18 @@ def program_of(function: Function, limit: int = 20_000) -> Program:
     return Program(output, tuple(variables), order, numbers_of(order), tuple(domain.decisions))
 
 
+_NAMELESS = re.compile(r"constant \d+")
+
+
 def short_names(paths: Sequence[str]) -> list[str]:
-    """``w['W1']`` as ``W1`` where no other array is called so."""
+    """``w['W1']`` as ``W1`` where no other array is called so; an array without a name, ``constant 0``, as ``c0``.
+
+    >>> short_names(["w['W1']", "constant 0", "b"]), short_names(["c0", "constant 0"])
+    (['W1', 'c0', 'b'], ['c0', 'constant 0'])
+    """
+    given = set(paths)
+    short = [path.replace("constant ", "c") if _NAMELESS.fullmatch(path) else path for path in paths]
+    paths = [path if new in given else new for new, path in zip(short, paths, strict=True)]
     last = [path.rpartition("[")[2].strip("]'\"") if path.endswith("]") else path for path in paths]
     plain: Callable[[int], bool] = lambda i: last[i].isidentifier() and last.count(last[i]) == 1  # noqa: E731
     return [last[i] if plain(i) else path for i, path in enumerate(paths)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from qed.facts.plain import plain
 from qed.graph.function import Function
 
 if TYPE_CHECKING:
+    from qed.calculus.deriving.matrix import MatrixDerivation
     from qed.calculus.deriving.result import Derivation, Sided
 
 __all__ = ["claim", "corner_reasons", "headline", "number", "observations", "reasons", "subject", "tex", "text"]
@@ -224,6 +226,13 @@ def reasons(derivation: Derivation) -> tuple[Reason, ...]:
     return tuple(found)
 
 
+def _nameless(matrix: MatrixDerivation) -> str:
+    """What the letters c0, c1, ... stand for, where there are such."""
+    texts = " ".join([*matrix.gradients.values(), *matrix.definitions, *(step.text for step in matrix.steps)])
+    found = [name for name in matrix.nameless if re.search(rf"\b{name}\b", texts)]
+    return f", {', '.join(found)} what the program holds without a name" if found else ""
+
+
 def _of_arrays(derivation: Derivation) -> Iterator[Reason]:
     """The chain rule for arrays: what they are, their cotangents from the last to the first, the gradients."""
     matrix = derivation.matrix
@@ -232,7 +241,8 @@ def _of_arrays(derivation: Derivation) -> Iterator[Reason]:
     yield Reason(
         "notation",
         role="where",
-        text=f"L is the value of {derivation.function}, ⊙ the elementwise product, 1 a vector of ones",
+        text=f"L is the value of {derivation.function}, ⊙ the elementwise product, 1 a vector of ones"
+        f"{_nameless(matrix)}",
     )
     for definition in matrix.definitions[:MOST_ARRAYS]:
         yield Reason("definition", role="where", text=definition)
