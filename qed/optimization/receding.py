@@ -56,7 +56,7 @@ def recedes(case: Judged) -> Answer[Verdict] | None:
     """The answer that f falls on where a point looks flat, or may do so; None where that is not seen."""
     objective = Wide.of(case.objective) or case.objective
     small = len(case.here.x) <= PARAMETERS and not case.objective.dear
-    if objective.eps > np.finfo(np.float64).eps or not case.bounds.open or not small:
+    if objective.eps > np.finfo(np.float64).eps or not small:
         return None
     try:
         return _recedes(case, objective)
@@ -71,11 +71,11 @@ def _recedes(case: Judged, objective: Objective) -> Answer[Verdict] | None:
     if not (here.finite and start.finite):
         return None
     steps = next((steps for steps in _windows(objective, start, here) if _leads_past(objective, steps, here)), None)
-    if steps is None:
+    if steps is None or not all(_inside(case, at) for at in steps):
         return None
     base, way = steps[0], steps[1].x - steps[0].x
     told = _faded(objective, base, way, here.f)
-    if told is not None:
+    if told is not None and _inside(case, objective.at(base.x + 2.0**DOUBLINGS * told[0])):
         across, falls, limit = told
         text = (
             f"No minimum is attained as far as was looked: along a direction ({case.named(across)}) f falls on, by "
@@ -92,6 +92,10 @@ def _recedes(case: Judged, objective: Objective) -> Answer[Verdict] | None:
         f"the slope fades from {slopes[0]:.2g} to {slopes[1]:.2g}: f may fall on for ever, or have its minimum far off."
     )
     return case.unknown(Ending.UNDECIDED, text, "a bound or a penalty on the parameters")
+
+
+def _inside(case: Judged, at: Seen) -> bool:
+    return case.bounds.open or np.array_equal(case.bounds.project(at.x), at.x)
 
 
 def _windows(objective: Objective, start: Seen, here: Seen) -> Iterator[list[Seen]]:

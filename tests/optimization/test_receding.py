@@ -110,3 +110,9 @@ def test_where_f_has_become_rounding_it_is_not_called_flat():
     with jax.enable_x64(True):
         answer = qed.minimize(lambda p: lgamma(3 + jnp.exp(p[0])) - lgamma(jnp.exp(p[0])) - 3 * p[0], jnp.zeros(1))
     assert answer.unknown or str(answer.reason) in ("infimum_not_attained", "not_stationary"), answer.headline
+
+
+def test_in_a_box_without_an_end_f_falls_on_too():
+    box = jnp.array([0.0, 0.0]), jnp.array([jnp.inf, jnp.inf])
+    answer = qed.minimize(lambda x: jnp.exp(-x[0]) + (x[1] - x[0] / 9 - 1) ** 2, jnp.array([0.5, 0.5]), bounds=box)
+    assert str(answer.reason) == "infimum_not_attained", answer.headline
