@@ -20,7 +20,7 @@ import scipy.linalg
 
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen
-from qed.optimization.running import Ended
+from qed.optimization.running import Ended, escape
 from qed.optimization.simplex import on_simplex
 
 Array = np.ndarray
@@ -137,13 +137,18 @@ def _cut(objective: Objective, seen: Seen, before: Array | None, near: bool = Fa
 
 
 def by_cuts(objective: Objective, start: Seen, bounds: Bounds, tol: float) -> Ended | None:
-    """A run by cuts of a function with corners; None where it does not end where the model says that it may."""
+    """A run by cuts of a function with corners; None where it does not end where the model says that it may.
+
+    Cuts take the curvatures that are negative for none, so that it may end at a maximum: then None, too.
+    """
     if not objective.cornered:
         return None
     found = bundle(objective, start, bounds)
     if found is None or not found.ended:
         return None
     still = float(np.abs(found.here.g).max(initial=0.0)) <= tol
+    if still and escape(objective, found.here, bounds) is not None:
+        return None
     return Ended(found.here, "stationary" if still else "stuck", found.steps, 0)
 
 

@@ -23,11 +23,12 @@ from qed.findings import Level
 from qed.graph.graph import Equation
 from qed.optimization.held import held
 from qed.optimization.objective import Seen
-from qed.optimization.point import Judged, around, as_tree, units
+from qed.optimization.point import Judged, around, as_tree, fall_for_ever, units
 from qed.optimization.probing import slope
 from qed.optimization.roundings import surely_lower
 from qed.optimization.running import lower_along
 from qed.optimization.solution import Ending, Verdict
+from qed.optimization.subgradients import below_corners
 
 Array = np.ndarray
 FAR, FACTOR, HALVES = 1e-3, 64.0, 30
@@ -158,6 +159,14 @@ def is_step(equation: Equation) -> bool:
 
 def at_a_kink(case: Judged, told: str, direction: Any = None) -> Answer[Verdict]:
     """The answer at a corner from which f rises to both sides of a line: is it lower at one of some points around?"""
+    lower = below_corners(case.objective, case.here, case.bounds)
+    if lower is not None:
+        way = lower.x - case.here.x
+        away = fall_for_ever(case, case.here, [way / np.linalg.norm(way)])
+        if away is not None:
+            return away
+        text = f"{told} It is no minimum: {np.linalg.norm(way):.2g} away, between the corners, f is lower."
+        return case.says(Ending.KINK, text, direction=as_tree(case, way))
     size, count = max(1.0, float(np.linalg.norm(case.here.x))), 0
     for way in around(len(case.here.x), 20, case.seed, AXES):
         for t in (1e-2, 1e-4, 1e-6):

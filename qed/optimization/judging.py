@@ -30,7 +30,7 @@ from qed.optimization.bounds import Bounds
 from qed.optimization.endless import endless
 from qed.optimization.everywhere import everywhere
 from qed.optimization.gain import near_by
-from qed.optimization.in_float64 import faded_in_float64, falls_in_float64, lower_in_float64
+from qed.optimization.in_float64 import faded_in_float64, falls_in_float64, in_short_numbers, lower_in_float64
 from qed.optimization.in_the_box import in_the_box
 from qed.optimization.many import among_many
 from qed.optimization.objective import Objective, Seen
@@ -137,6 +137,8 @@ def _told(case: Judged) -> Answer[Verdict]:
     if start is None and (far := _fell_from_the_origin(case)) is not None:
         return far
     case = replace(case, noise=objective.measured_noise(here))
+    if (far := _along_the_run(case)) is not None:  # before what is seen so far out, of corners and of slopes
+        return far
     wrong = wrong_gradient(case)
     wrong = wrong_aside(case) if wrong is None else wrong
     if wrong is not None:
@@ -212,13 +214,13 @@ def _fell_from_the_origin(case: Judged) -> Answer[Verdict] | None:
 
 def _along_the_run(case: Judged) -> Answer[Verdict] | None:
     """Of a run that went far, to where values are rounding: whether f falls for ever along its way from the start."""
-    if case.start is None:
+    if case.start is None or not case.bounds.open:
         return None
     way = case.here.x - case.start.x
     size = float(np.linalg.norm(way))
     if not FAR * (1 + float(np.linalg.norm(case.start.x))) < size < np.inf:
         return None
-    return fall_for_ever(case, case.start, [way / size])
+    return fall_for_ever(case, case.start, [way / size, *in_short_numbers([way])])
 
 
 def _in_the_open(case: Judged) -> Answer[Verdict]:
@@ -282,7 +284,6 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     found = curvatures(case.objective, case.here, case.bounds)
     size = float(np.linalg.norm(case.here.g))
     away = fall_for_ever(case, case.here, ways(case, found))
-    away = _along_the_run(case) if away is None else away
     if away is not None:
         return away
     if case.ended is not None and case.ended.how == "bottom" and (bottom := at_the_bottom(case)) is not None:

@@ -16,7 +16,7 @@ from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.probing import ray
 from qed.optimization.roundings import rounding, surely_lower
-from qed.optimization.running import Ended, curvatures, lower_along
+from qed.optimization.running import Ended, beside_flats, curvatures, lower_along
 from qed.optimization.solution import FOUND, Ending, Verdict
 from qed.standing import Standing
 
@@ -326,6 +326,8 @@ def singular(case: Judged, values: Array, vectors: Array) -> str | None:
         return None
     tried = [vectors[:, 0], *([rest / size] if size > 0 else [])]
     if gain > max(case.noise, 1e-9 * extent) or falls(case, tried):
+        return None
+    if case.bounds.open and beside_flats(case.objective, case.here, values, vectors, 1 + case.seed) is not None:
         return None
     return (
         f"A flat minimum as far as was looked: {int(np.sum(~bends))} of {len(values)} curvatures are zero up to "

@@ -160,10 +160,12 @@ def _curvatures(objective: Objective, x: Array) -> tuple[Array, Array]:
 
 def _stay_long(steps: list[Seen]) -> bool:
     """Whether Newton's steps do not shorten while the slope fades."""
+    if len(steps) <= MORE:
+        return False
     lengths = [float(np.linalg.norm(b.x - a.x)) for a, b in pairwise(steps)]
     fade = all(np.linalg.norm(b.g) < np.linalg.norm(a.g) for a, b in pairwise(steps))
     far = LONG * (1 + float(np.linalg.norm(steps[0].x)))
-    return len(lengths) == MORE and fade and lengths[-1] >= max(AS_LONG * lengths[0], far)
+    return fade and lengths[-1] >= max(AS_LONG * lengths[0], far)
 
 
 def _comes_to_rest(objective: Objective, steps: list[Seen]) -> bool:

@@ -258,14 +258,41 @@ def escape(objective: Objective, here: Seen, bounds: Bounds) -> Seen | None:
     values, vectors = lowest
     if bounds.open and len(values) and abs(values[0]) <= objective.eps * max(1.0, abs(values[-1])):
         fine = hidden_gradient(objective, here)
-        return None if fine is None else first_lower(objective, here, -fine.unit, objective.noise(here.f))
+        lower = None if fine is None else first_lower(objective, here, -fine.unit, objective.noise(here.f))
+        return beside_flats(objective, here, values, vectors) if lower is None else lower
     if (
         not len(values)
         or values[0] >= -1e-8 * max(abs(values[-1]), 1e-300)
         or values[0] >= -(objective.eps**0.5) * 1e-4
     ):
-        return None
+        return beside_flats(objective, here, values, vectors) if bounds.open else None
     return lower_along(objective, here, vectors[:, 0], bounds)
+
+
+MIXED, ASIDE = 8, (0.03, 0.3)
+"""How many mixtures of flat directions are tried, and how far, relative to the size of the point."""
+
+
+def beside_flats(objective: Objective, here: Seen, values: Array, vectors: Array, seed: int = 0) -> Seen | None:
+    """A point lower than the quadratic model explains, beside a point where f does not bend in some directions.
+
+    Along each of them f may be level, and fall along their mixtures: with weights of 0 before and after a rectifier no
+    Hessian sees that both together lower the loss. Of functions without corners higher derivatives are looked at.
+    """
+    zero = max(1e-10, len(values) * objective.eps) * float(np.abs(values).max(initial=0.0))
+    flat, along = np.abs(values) <= zero, vectors.T @ here.g
+    if not objective.cornered or np.count_nonzero(flat) < 2:
+        return None
+    gain = 0.5 * float(np.sum(along[~flat] ** 2 / np.abs(values[~flat])))
+    enough = 10 * gain + 4 * rounding(objective, here)
+    size, random = max(1.0, float(np.linalg.norm(here.x))), np.random.default_rng(seed)
+    for _ in range(MIXED):
+        way = vectors[:, flat] @ random.standard_normal(np.count_nonzero(flat))
+        for side in (way / np.linalg.norm(way), -way / np.linalg.norm(way)):
+            near, far = (objective.at(here.x + t * size * side) for t in ASIDE)
+            if near.finite and near.f < here.f - enough:
+                return far if far.finite and far.f < near.f else near
+    return None
 
 
 def _down(objective: Objective, here: Seen, bounds: Bounds) -> Seen | None:

@@ -75,7 +75,16 @@ def around_corners(objective: Objective, here: Seen, bounds: Bounds, seed: int =
 
 
 def below_corners(objective: Objective, here: Seen, bounds: Bounds) -> Seen | None:
-    """A point lower by more than rounding explains, where a run has halted between corners; None where none is met."""
+    """A point lower by more than rounding explains, where a run has halted between corners; None where none is met.
+
+    It is as far that way as f falls from one distance to the next, four times as large.
+    """
     enough = rounding(objective, here)
     met = (one.lowest for one in around_corners(objective, here, bounds))
-    return next((one for one in met if one.f < here.f - enough), None)
+    lowest = next((one for one in met if one.f < here.f - enough), None)
+    if lowest is None:
+        return None
+    way, t = lowest.x - here.x, 4.0
+    while (there := objective.at(here.x + t * way)).finite and there.f < lowest.f:
+        lowest, t = there, 4.0 * t
+    return lowest
