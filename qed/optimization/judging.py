@@ -70,7 +70,9 @@ NEAR = 1e-3
 
 UNSETTLED = (Ending.FLAT_MINIMUM, Ending.SADDLE, Ending.ILL_CONDITIONED, Ending.UNDECIDED, Ending.NOISE_FLOOR)
 """What a run along a valley without an end looks like where it halts."""
-FLAT = (Ending.FLAT_MINIMUM, Ending.ILL_CONDITIONED, Ending.NOISE_FLOOR)
+SHALLOW = 1e-8
+"""Which part of the largest curvature the least one is, where a minimum that is not proved is looked at again."""
+FLAT = (Ending.MINIMUM, Ending.FLAT_MINIMUM, Ending.ILL_CONDITIONED, Ending.NOISE_FLOOR)
 """What is not said where Newton's steps do not shorten."""
 UNEXPLAINED = (Ending.UNDECIDED, Ending.NONFINITE, Ending.SADDLE, Ending.NOT_STATIONARY)
 """What the end of a run towards a pole looks like."""
@@ -150,7 +152,7 @@ def _told(case: Judged) -> Answer[Verdict]:
     answer = noted(case, _in_the_open(case) if bounds.open else in_the_box(case))
     if start is not None and answer.value is not None and not answer.proved and answer.value.kind in UNEXPLAINED:
         answer = unless_a_pole(case, answer)
-    if answer.proved or answer.value is None or answer.value.kind not in UNSETTLED:
+    if answer.proved or answer.value is None or not _is_unsettled(answer.value):
         return answer
     valley = without_end(case)
     if valley is not None:
@@ -158,6 +160,13 @@ def _told(case: Judged) -> Answer[Verdict]:
     beyond = recedes(case)
     beyond = rounded_away(case) if beyond is None else beyond
     return answer if beyond is None or (beyond.unknown and answer.value.kind not in FLAT) else beyond
+
+
+def _is_unsettled(value: Verdict) -> bool:
+    """Whether the point may be the end of a run along a valley: also a minimum that hardly bends in some direction."""
+    if value.kind is Ending.MINIMUM:
+        return value.lowest < SHALLOW * value.highest
+    return value.kind in UNSETTLED
 
 
 def _minimum_all_the_same(case: Judged) -> Answer[Verdict] | None:

@@ -116,3 +116,18 @@ def test_in_a_box_without_an_end_f_falls_on_too():
     box = jnp.array([0.0, 0.0]), jnp.array([jnp.inf, jnp.inf])
     answer = qed.minimize(lambda x: jnp.exp(-x[0]) + (x[1] - x[0] / 9 - 1) ** 2, jnp.array([0.5, 0.5]), bounds=box)
     assert str(answer.reason) == "infimum_not_attained", answer.headline
+
+
+@pytest.mark.slow
+def test_a_length_that_goes_to_infinity_is_no_minimum_though_all_curvatures_are_positive():
+    """The kernel becomes a constant as exp(-2 p[1]): curvatures of 5e-14 are positive in float64 at every point."""
+    rng = np.random.default_rng(5)
+    x, y = jnp.asarray(rng.normal(size=(20, 4)), jnp.float32)[:6, 0], jnp.asarray(rng.normal(size=20), jnp.float32)[:6]
+
+    def loss(p):
+        kernel = jnp.exp(p[0]) * jnp.exp(-0.5 * (x[:, None] - x) ** 2 / jnp.exp(2 * p[1]))
+        low = jnp.linalg.cholesky(kernel + (jnp.exp(p[2]) + 1e-3) * jnp.eye(6))
+        return 0.5 * y @ jax.scipy.linalg.cho_solve((low, True), y) + jnp.sum(jnp.log(jnp.diag(low)))
+
+    answer = qed.minimize(loss, jnp.zeros(3))
+    assert answer.x[1] > 5 and answer.reason in ("infimum_not_attained", "undecided", "noise_floor")
