@@ -48,7 +48,7 @@ LARGEST = 64
 POINTS = 15
 """At how many points norms are taken, to see whether a constant is close."""
 SMALLEST = 3e-308
-"""A constant below it is that of a function that does not change: the bound of 0, rounded up."""
+"""A constant below it is told as that of a function that does not change up to it: the bound of 0, rounded up."""
 NEAR = 0.05
 """The part of a proved constant that is not worth enclosing derivatives on pieces."""
 CLOSE = 1e-3
@@ -263,7 +263,7 @@ def _told(order: int, bound: float, seen: float, certificate: Any, text: str) ->
     whose = "function" if order == 0 else "gradient"
     headline = f"On this box the {whose} has the Lipschitz constant {outward(bound, 1, 6)}."
     if bound <= SMALLEST:
-        headline = f"On this box the {whose} is the same everywhere: its Lipschitz constant is below {SMALLEST:.0e}."
+        headline = f"On this box the {whose} is the same, up to a Lipschitz constant of {SMALLEST:.0e}."
     elif order:
         headline += f" Steps below {outward(2 / bound, -1)} that stay in the box never raise it."
     return Answer(

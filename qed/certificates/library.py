@@ -63,11 +63,6 @@ def _logaddexp(a: Any, b: Any) -> Any:
     return a + jnp.log1p(jnp.exp(b - a))
 
 
-def _logaddexp2(a: Any, b: Any) -> Any:
-    two = a.dtype.type(2)
-    return a + jnp.log1p(jnp.exp2(b - a)) / jnp.log(two)
-
-
 _X64 = "jax_enable_x64"
 MEANT: dict[str, tuple[tuple[Callable[..., Any], Callable[..., Any]], ...]] = {
     "_rel_entr": ((jax.scipy.special.kl_div, _kl_div), (jax.scipy.special.rel_entr, _rel_entr)),
@@ -75,8 +70,13 @@ MEANT: dict[str, tuple[tuple[Callable[..., Any], Callable[..., Any]], ...]] = {
     "log_ndtr": ((jax.scipy.special.log_ndtr, _log_ndtr),),
 }
 """By the name of a call: the library's functions that make it, and what they stand for."""
-TIED = MEANT | {"logaddexp": ((jnp.logaddexp, _logaddexp),), "logaddexp2": ((jnp.logaddexp2, _logaddexp2),)}
-"""The same with those that are smooth where their bodies have a tie; as formulas on floats they overflow."""
+TIED: dict[str, tuple[tuple[Callable[..., Any], Callable[..., Any]], ...]] = {
+    "logaddexp": ((jnp.logaddexp, _logaddexp),),
+}
+"""Those that are the same real number, and smooth where their bodies have a tie; on floats such formulas overflow.
+
+That of base 2 is not among them: its body has a rounded log 2, and so a corner.
+"""
 
 
 RUNS = ((jax.scipy.special.betaln, _betaln),)
@@ -97,7 +97,7 @@ def meant(traced: Traced) -> Traced:
 
 
 def smooth(traced: Traced) -> Traced:
-    """The same, and sums of two powers without the maximum that their bodies take: for arithmetic without overflow.
+    """The program with log(e^a + e^b) without the maximum that its body takes: for arithmetic without overflow.
 
     >>> import jax, numpy as np
     >>> from qed.graph.trace import trace
@@ -108,7 +108,7 @@ def smooth(traced: Traced) -> Traced:
     return _read_as(traced, "tied")
 
 
-TABLES = {"meant": MEANT, "tied": TIED}
+TABLES, EVERY = {"meant": MEANT, "tied": TIED}, MEANT | TIED
 STANDS_FOR = {
     "_rel_entr": "the relative entropy",
     "log_ndtr": "log Phi, the logarithm of the normal distribution function",
@@ -155,7 +155,7 @@ def _read_as(traced: Traced, table: str) -> Traced:
 
 
 def _meant(graph: Graph, table: str) -> Graph:
-    graph = _without_runs(graph)
+    graph = _without_runs(graph) if table == "meant" else graph
     changed = [_equation(equation, table) for equation in graph.equations]
     if all(new is old for new, old in zip(changed, graph.equations, strict=True)):
         return graph
@@ -266,7 +266,7 @@ def _exact(name: str, graph: Graph) -> Graph | None:
     if graph.constants or any(dtype not in ("float32", "float64") for _, dtype in shapes):
         return None
     x64, own = bool(getattr(jax.config, _X64)), fingerprint(graph)
-    found = (_graphs(name, which, shapes, x64, weak) for which in range(len(TIED[name])) for weak in (False, True))
+    found = (_graphs(name, which, shapes, x64, weak) for which in range(len(EVERY[name])) for weak in (False, True))
     return next((pair[1] for pair in found if pair is not None and pair[0] == own), None)
 
 
@@ -274,8 +274,8 @@ def _exact(name: str, graph: Graph) -> Graph | None:
 def _graphs(
     name: str, which: int, shapes: tuple[tuple[tuple[int, ...], str], ...], x64: bool, weak: bool
 ) -> tuple[str, Graph] | None:
-    pair = _traced(*TIED[name][which], shapes, x64)
-    given = _traced(*TIED[name][which], shapes, x64, True) if weak else pair
+    pair = _traced(*EVERY[name][which], shapes, x64)
+    given = _traced(*EVERY[name][which], shapes, x64, True) if weak else pair
     if pair is None or given is None:
         return None
     own, wanted = given[0], pair[1]

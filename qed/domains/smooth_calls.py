@@ -5,8 +5,9 @@ the choice between them have no series, and log(e^a + e^b) has one. Its derivati
 
     da / (1 + e^(b - a)) + db / (1 + e^(a - b)),
 
-from which each coefficient follows from those before it. The value is the body's. `jnp.sinc` at 0 is a number with a
-rule for its derivative, and only JAX's rule knows the next.
+from which each coefficient follows from those before it. The value is the body's. That of base 2 has a rounded log 2 in
+its body, so that the formula is another function, by rounding: enclosures do without. `jnp.sinc` at 0 is a number with
+a rule for its derivative, and only JAX's rule knows the next.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from qed.graph.tape import Context, Unknown
 if TYPE_CHECKING:
     from qed.domains.taylor import Series, Taylor
 
-SUMS, NESTED = ("logaddexp", "logaddexp2"), ("_sinc_maclaurin",)
-"""Sums of two powers of one base; functions that are differentiated by JAX's rule."""
+SUM, NATIVE = "logaddexp", ("logaddexp2", "_sinc_maclaurin")
+"""The sum that is told; functions whose series are those of JAX's rules, in JAX's arrays only."""
 
 
 def is_smooth_call(equation: Equation, native: bool) -> bool:
@@ -38,7 +39,7 @@ def is_smooth_call(equation: Equation, native: bool) -> bool:
         native: whether the coefficients are JAX arrays.
     """
     call = equation.call
-    if not isinstance(call, Inline) or not call.custom or call.name not in (*SUMS, *(NESTED if native else ())):
+    if not isinstance(call, Inline) or not call.custom or call.name not in (SUM, *(NATIVE if native else ())):
         return False
     return equation.native is not None and library_rule(equation.native)
 
@@ -49,7 +50,7 @@ def smooth_call(domain: Taylor, xs: Sequence[Series], context: Context) -> Seque
     call = equation.call
     if not isinstance(call, Inline):
         raise Lost
-    if call.name in NESTED and any(x.moves for x in xs):
+    if call.name == "_sinc_maclaurin" and any(x.moves for x in xs):
         return piecewise.nested(domain, xs, context)
     (value,) = domain.walk(call.graph, [domain.series((x.leading,)) for x in xs])
     if isinstance(value, Unknown):

@@ -159,7 +159,7 @@ def is_step(equation: Equation) -> bool:
 
 def at_a_kink(case: Judged, told: str, direction: Any = None) -> Answer[Verdict]:
     """The answer at a corner from which f rises to both sides of a line: is it lower at one of some points around?"""
-    lower = below_corners(case.objective, case.here, case.bounds)
+    lower = below_corners(case.objective, case.here, case.bounds, farther=0)
     if lower is not None:
         way = lower.x - case.here.x
         away = fall_for_ever(case, case.here, [way / np.linalg.norm(way)])

@@ -48,6 +48,8 @@ REST, STILL = 6, 1e-13
 """How many of Newton's steps are taken across, at most, and which part of 1 + |x| is none."""
 LARGER, PART = 1e3, 1e-3
 """How much larger than at the start the rounding of f is, and which part of its fall, where nothing is told."""
+RISE = 16.0
+"""How many roundings f may rise by from one distance to the next."""
 FADED = 1e-3
 """Which part of its first size a slope is that has faded."""
 
@@ -203,6 +205,8 @@ def _faded(objective: Objective, base: Seen, way: Array, least: float) -> tuple[
     blur = max(rounding(objective, base), spread)
     if not (values[0] - values[-1] > SURE * blur and values[-1] <= least + blur and min(falls) >= -blur):
         return None
+    if any(-fall > RISE * rounding(objective, at) for fall, at in zip(falls, seen[1:], strict=True)):
+        return None  # a penalty, however small, holds it
     if not _fade_out([float(at.g @ across) / length for at in seen], objective.cornered):
         return None
     return across / length, [fall for fall in falls if fall > blur], values[-1]

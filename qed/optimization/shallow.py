@@ -4,7 +4,7 @@ Towards a minimum of order p > 2 Newton's steps shorten by (p - 2)/(p - 1), so t
 within the tolerance and x is not: the gradient of x^4 at 1e-4 is 4e-12. There f falls, along its slope, to a point c.
 That c lies in a minimum, and not on the way past an inflection as that of x^3 or to a saddle, shows f at a distance R
 from c that is several times the one from the point: it is higher than at c, surely, in all directions of the space in
-which f hardly bends that are tried.
+which f hardly bends that are tried, also after steps of Newton's method across that space: f may fall on a curve.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ SOFT = 1e-3
 """Up to which part of the largest one a curvature counts as hardly any."""
 HALVINGS, FARTHER, FARTHEST = 40, 8.0, 1e-3
 """How often a distance down the slope is halved; R over the distance of c, at least; R over 1 + |x|, at most."""
+ACROSS = 4
+"""How many of Newton's steps are taken across what hardly bends."""
 NEAREST, GAIN = 1e-4, 1e-9
 """R over 1 + |x|, at least; and which part of how much f varies it may still fall by."""
 
@@ -49,9 +51,12 @@ def shallow(case: Judged) -> Answer[Verdict] | None:
     gain = case.here.f - center.f
     if radius > FARTHEST * near or gain > GAIN * case.extent(float(found[0][-1])):
         return None
-    tried = [*np.eye(soft.shape[1]), *np.random.default_rng(case.seed).standard_normal((RANDOM, soft.shape[1]))]
+    drawn = np.random.default_rng(case.seed).standard_normal((RANDOM if soft.shape[1] > 1 else 0, soft.shape[1]))
+    tried = [*np.eye(soft.shape[1]), *drawn]
     sides = [s * radius * (soft @ v) / float(np.linalg.norm(v)) for v in tried for s in (1.0, -1.0)]
-    higher = (case.objective.at(center.x + side) for side in sides)
+    stiff = found[0] > SOFT * found[0][-1] if n > 1 else np.zeros(1, bool)
+    across = found[1][:, stiff] / found[0][stiff] @ found[1][:, stiff].T
+    higher = (_rested(case, center.x + side, across) for side in sides)
     if not all(there.finite and surely_lower(case.objective, center, there, 2 * case.noise) for there in higher):
         return None
     along = "the direction" if soft.shape[1] == 1 else f"{soft.shape[1]} directions"
@@ -62,6 +67,17 @@ def shallow(case: Judged) -> Answer[Verdict] | None:
     )
     ends: dict[str, Any] = {"lowest": float(found[0][0]), "highest": float(found[0][-1]), "decrease": gain}
     return case.says(Ending.FLAT_MINIMUM, text, **ends)
+
+
+def _rested(case: Judged, x: Array, across: Array) -> Seen:
+    """The lowest of a point and those after steps of Newton's method in some directions, with curvatures of before."""
+    there = case.objective.at(x)
+    for _ in range(ACROSS if there.finite and np.any(across) else 0):
+        further = case.objective.at(there.x - across @ there.g)
+        if not (further.finite and further.f < there.f):
+            break
+        there = further
+    return there
 
 
 def _lowest(case: Judged, way: Array) -> tuple[Seen, float]:

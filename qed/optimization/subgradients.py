@@ -24,6 +24,8 @@ PARAMETERS = 200
 """In how many parameters at most."""
 RADII = (1e-3, 1e-4, 1e-5, 1e-6)
 """Of the balls, relative to the size of the point."""
+FARTHER = 100
+"""How many distances farther down are asked."""
 STEPS = tuple(4.0 * 0.5**k for k in range(12))
 """How far down the mean f is asked, in radii."""
 
@@ -74,17 +76,20 @@ def around_corners(objective: Objective, here: Seen, bounds: Bounds, seed: int =
         yield Around(radius, len(slopes), float(np.linalg.norm(slopes, axis=1).min()), length, lowest)
 
 
-def below_corners(objective: Objective, here: Seen, bounds: Bounds) -> Seen | None:
+def below_corners(objective: Objective, here: Seen, bounds: Bounds, farther: int = FARTHER) -> Seen | None:
     """A point lower by more than rounding explains, where a run has halted between corners; None where none is met.
 
-    It is as far that way as f falls from one distance to the next, four times as large.
+    It is as far that way as f falls from one distance to the next, four times as large, so many times at most.
     """
     enough = rounding(objective, here)
     met = (one.lowest for one in around_corners(objective, here, bounds))
     lowest = next((one for one in met if one.f < here.f - enough), None)
     if lowest is None:
         return None
-    way, t = lowest.x - here.x, 4.0
-    while (there := objective.at(here.x + t * way)).finite and there.f < lowest.f:
-        lowest, t = there, 4.0 * t
+    way = lowest.x - here.x
+    for k in range(1, farther + 1):
+        there = objective.at(here.x + 4.0**k * way)
+        if not (there.finite and there.f < lowest.f):
+            break
+        lowest = there
     return lowest

@@ -300,6 +300,16 @@ def test_a_marked_stop_gradient_is_a_surrogate(at):
     assert qed.check_gradient(lambda w: jnp.sum(quantize(w) ** 2), at).verdict == "surrogate"
 
 
+def test_a_surrogate_beside_a_tie_is_no_wrong_derivative():
+    @qed.surrogate
+    def quantize(x):
+        return x + lax.stop_gradient(jnp.floor(x) - x)
+
+    with jax.enable_x64(True):
+        found = qed.check_gradient(lambda w: quantize(w) - w + jnp.abs(w - 0.6) ** 2, 0.6)
+    assert found.verdict == "surrogate"
+
+
 @pytest.mark.parametrize("x", [1e-9, 1e-4, 0.3, 30.0, 700.0, -1000.0])
 def test_a_rule_that_keeps_more_digits_than_its_body_is_not_blamed(x):
     softplus = rule_jvp(lambda x: jnp.log(1 + jnp.exp(x)), jax.nn.sigmoid)

@@ -7,6 +7,7 @@ import pytest
 
 import qed
 from qed.calculus.gradient.kept import differentiable
+from qed.certificates.library import smooth
 from qed.graph.trace import trace
 
 SMOOTH = {
@@ -118,3 +119,15 @@ def test_a_rule_that_calls_itself_logaddexp_is_not_believed():
 def test_higher_derivatives_decide_at_a_tie():
     answer = qed.critical_point(lambda t: jax.nn.softplus(t) - t / 2 - t**2 / 8, 0.0)
     assert (answer.kind, answer.nature) == ("degenerate", "maximum")
+
+
+def test_the_sum_of_base_two_is_its_body_where_that_is_proved():
+    """The body has log 2 as a float32 number; away from a tie it is smooth, and the remainder is the body's."""
+    answer = qed.taylor(lambda t: jnp.logaddexp2(t, 2.0), jnp.float32(4.0), order=3, radius=0.25)
+    assert answer.standing is qed.Standing.PROVED
+    assert answer.check()
+
+
+def test_only_what_is_the_same_real_number_is_read_otherwise():
+    traced = trace(lambda t: jax.scipy.special.log_ndtr(t) + jnp.logaddexp2(t, 0.0), np.float32(-10.0))
+    assert smooth(traced) is traced

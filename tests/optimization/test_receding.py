@@ -131,3 +131,14 @@ def test_a_length_that_goes_to_infinity_is_no_minimum_though_all_curvatures_are_
 
     answer = qed.minimize(loss, jnp.zeros(3))
     assert answer.x[1] > 5 and answer.reason in ("infimum_not_attained", "undecided", "noise_floor")
+
+
+@pytest.mark.parametrize(
+    "held",
+    [lambda a: 1e-19 * a**2, lambda a: 1e-13 * jnp.sqrt(4 + a**2), lambda a: 1e-12 * jnp.log1p(a**2)],
+    ids=["square", "length", "logarithm"],
+)
+def test_a_penalty_however_small_holds_what_falls(held):
+    with jax.enable_x64(True):
+        answer = qed.minimize(lambda x: jax.nn.softplus(-x[0]) + (x[1] - 2) ** 2 + held(x[0]), jnp.zeros(2))
+    assert answer.reason not in ("infimum_not_attained", "unbounded_below")

@@ -31,3 +31,17 @@ def test_a_fall_that_goes_on_does_not(name):
     with jax.enable_x64(True):
         found = qed.verdict(f, jnp.array(x))
     assert str(found.value.kind) not in ("flat_minimum", "minimum"), found.headline
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: (x[1] - 2 * x[0] ** 2) * (x[1] - 5 * x[0] ** 2),
+        lambda x: x[1] ** 2 - 2 * x[1] * x[0] ** 2 + x[0] ** 4 / 3,
+    ],
+    ids=["between two parabolas", "on one parabola"],
+)
+def test_a_saddle_that_falls_on_a_curve_only_is_no_flat_minimum(fun):
+    with jax.enable_x64(True):
+        answer = qed.verdict(fun, jnp.array([6e-5, 0.0]))
+    assert answer.kind not in ("flat_minimum", "minimum")

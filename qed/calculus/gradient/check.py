@@ -198,7 +198,8 @@ def _of_the_whole(
 ) -> list[Culprit]:
     """Kinks, what no rule explains, and the stop_gradients (judged in the program without its wrong rules)."""
     verdicts = {culprit.verdict for culprit in known}
-    jumps = kinks(whole, seed)
+    declared = {GradientVerdict.SURROGATE, GradientVerdict.DISAGREES} & verdicts
+    jumps = kinks(whole, seed, of_values=not declared and not whole.stops)
     found: list[Culprit] = []
     if jumps.culprit is not None and GradientVerdict.KINK not in verdicts:
         found.append(jumps.culprit)

@@ -31,11 +31,12 @@ class Kinks:
     culprit: Culprit | None
 
 
-def kinks(whole: Whole, seed: int = 0) -> Kinks:
+def kinks(whole: Whole, seed: int = 0, of_values: bool = True) -> Kinks:
     """Where the program or its gradient jumps at the parameters, or the gradient differs from what it is around them.
 
     At a kink every slope between those from the sides is right; one outside of them, as of a branch that is taken at
-    this point only, is wrong where the values of the program have another slope.
+    this point only, is wrong where the values of the program have another slope. That is asked where the gradient is
+    to be that `of_values`: with a surrogate, or what a stop_gradient leaves out, it is another one on purpose.
     """
     here = whole.program
     none = Kinks(np.zeros(here.shape, bool), None)
@@ -58,11 +59,11 @@ def kinks(whole: Whole, seed: int = 0) -> Kinks:
     function = whole.function
     tie = first_tie(function.graph, function.traced.leaves, function.traced.free)
     if element is None:
-        return none if tie is None else _hidden(whole, beside, tie, near)
+        return none if tie is None or not of_values else _hidden(whole, beside, tie, near)
     mask = around.jumps | away
     if tie is None:
         return Kinks(mask, None) if around.jumps[element] else none
-    wrong = _hidden(whole, beside, tie, near) if not around.holds(here)[element] else none
+    wrong = _hidden(whole, beside, tie, near) if of_values and not around.holds(here)[element] else none
     if wrong.culprit is not None:
         return Kinks(mask | wrong.mask, wrong.culprit)
     path, index = whole.coordinate(element)

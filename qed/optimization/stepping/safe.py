@@ -41,7 +41,7 @@ def safe_step(fun: Any, x: Any, args: Sequence[Any]) -> tuple[float, Reason, Ans
         f"everywhere: the gradient is Lipschitz with L = {outward(found.upper, 1, 6)}; no step below "
         f"{outward(safe, -1, 6)} raises f"
         if found.upper > SMALLEST
-        else "everywhere: the gradient is the same, so that no step raises f"
+        else f"everywhere: the gradient is the same up to L = {SMALLEST:.0e}; no step below {2 / SMALLEST:.0e} raises f"
     )
     reason = Reason(
         "the lemma of descent",
