@@ -1,4 +1,8 @@
-"""Series of balls of a program that calls library functions which are smooth where their bodies have a tie."""
+"""Series of balls of a program that calls library functions which are smooth where their bodies have a tie.
+
+On boxes, as certificates of critical points ask them, and along lines, as those of Taylor series do: of the program as
+it is, and where that is not smooth, of the same real function without the tie (`qed.certificates.library.smooth`).
+"""
 
 from __future__ import annotations
 

@@ -15,14 +15,12 @@ from qed.calculus.deriving import words
 from qed.calculus.deriving.program import NotDerivable
 from qed.calculus.deriving.quotients import smallest_errors
 from qed.calculus.deriving.result import Derivation, Sided
-from qed.calculus.gradient.beside import Beside
+from qed.calculus.gradient.beside import ORDERED, Beside
 from qed.calculus.gradient.ties import first_tie
 from qed.calculus.hessian import flatten
 from qed.findings import Finding
 from qed.graph.dtypes import unit_roundoff
 from qed.graph.function import Function
-
-_ORDERED = frozenset({"argmax", "argmin", "sort", "top_k", "approx_top_k"})
 
 
 def agreement(function: Function, derivation: Derivation, observed: np.ndarray | None = None) -> tuple[float, float]:
@@ -105,10 +103,10 @@ def _at_ties(derivation: Derivation) -> Missing | None:
 
 def _of_equal_numbers(function: Function, derivation: Derivation) -> Missing | None:
     """Numbers are put in order, two of them are equal, and f has a corner there."""
-    if derivation.partials or not any(equation.primitive in _ORDERED for equation in function.graph.walk()):
+    if derivation.partials or not any(equation.primitive in ORDERED for equation in function.graph.walk()):
         return None
     tie = first_tie(
-        function.graph, function.traced.leaves, function.traced.free, lambda equation: equation.primitive in _ORDERED
+        function.graph, function.traced.leaves, function.traced.free, lambda equation: equation.primitive in ORDERED
     )
     if tie is None or not Beside(function).corner():
         return None

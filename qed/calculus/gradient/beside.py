@@ -38,14 +38,15 @@ SMALL = 1e-4
 ROUNDED = 2.0**-38
 """What rounding of the values in float64 makes of the quotient with the smallest step, per value over size."""
 
-_ORDERED = frozenset({"argmax", "argmin", "sort", "top_k", "approx_top_k"})
+ORDERED = frozenset({"argmax", "argmin", "sort", "top_k", "approx_top_k"})
+"""Primitives that put numbers in order."""
 
 
 def jumping(equation: Equation) -> bool:
     """Whether an equation is discontinuous somewhere: a rounding, a comparison, a cast to integers, an order."""
     name = equation.primitive
     real = any(is_inexact(atom.dtype) for atom in equation.inputs)
-    if name in COMPARED or name in _ORDERED:
+    if name in COMPARED or name in ORDERED:
         return real
     if name == "convert_element_type":
         return real and not is_inexact(equation.outputs[0].dtype)
