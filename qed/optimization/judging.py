@@ -70,6 +70,8 @@ NEAR = 1e-3
 
 UNSETTLED = (Ending.FLAT_MINIMUM, Ending.SADDLE, Ending.ILL_CONDITIONED, Ending.UNDECIDED, Ending.NOISE_FLOOR)
 """What a run along a valley without an end looks like where it halts."""
+STEEP = 0.01
+"""Which part of its slope at the start f is to fall by on the whole of a run, to be asked for a ray first."""
 SHALLOW = 1e-8
 """Which part of the largest curvature the least one is, where a minimum that is not proved is looked at again."""
 FLAT = (Ending.MINIMUM, Ending.FLAT_MINIMUM, Ending.ILL_CONDITIONED, Ending.NOISE_FLOOR)
@@ -139,7 +141,7 @@ def _told(case: Judged) -> Answer[Verdict]:
     if start is None and (far := _fell_from_the_origin(case)) is not None:
         return far
     case = replace(case, noise=objective.measured_noise(here))
-    if (far := _along_the_run(case)) is not None:  # before what is seen so far out, of corners and of slopes
+    if _fell_all_along(case) and (far := _along_the_run(case)) is not None:  # before what is seen of corners so far out
         return far
     wrong = wrong_gradient(case)
     wrong = wrong_aside(case) if wrong is None else wrong
@@ -221,6 +223,15 @@ def _fell_from_the_origin(case: Judged) -> Answer[Verdict] | None:
     return fall_for_ever(case, origin, [unit / float(np.linalg.norm(unit))]) if origin.finite else None
 
 
+def _fell_all_along(case: Judged) -> bool:
+    """Whether f fell on the whole of a run by no small part of its slope at the start, as along a ray it does."""
+    start = case.start
+    if start is None or not start.finite:
+        return False
+    way = float(np.linalg.norm(case.here.x - start.x))
+    return start.f - case.here.f > STEEP * way * float(np.linalg.norm(start.g))
+
+
 def _along_the_run(case: Judged) -> Answer[Verdict] | None:
     """Of a run that went far, to where values are rounding: whether f falls for ever along its way from the start."""
     if case.start is None or not case.bounds.open:
@@ -293,6 +304,7 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     found = curvatures(case.objective, case.here, case.bounds)
     size = float(np.linalg.norm(case.here.g))
     away = fall_for_ever(case, case.here, ways(case, found))
+    away = _along_the_run(case) if away is None else away
     if away is not None:
         return away
     if case.ended is not None and case.ended.how == "bottom" and (bottom := at_the_bottom(case)) is not None:

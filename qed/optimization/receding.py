@@ -36,7 +36,7 @@ PARAMETERS = 100
 """How many parameters there may be."""
 STEPS, SMALL = 50, 1e-6
 """How many of Newton's steps are taken from the start, and to which part of its first size the slope is to come."""
-MORE, AS_LONG, LONG = 4, 0.8, 1e-4
+MORE, AS_LONG, LONG = 4, 0.9, 1e-4
 """How many steps are looked at from there on, and which part of the first, and of 1 + |x|, the last is at least."""
 SHORT = 0.1
 """Which part of the first a step is that tells of a minimum farther on."""
