@@ -112,6 +112,9 @@ def value_in(
 
 
 def _defined(field: str, definition: Any, arguments: tuple[str, ...]) -> Callable[..., Any]:
+    if definition is None:
+        message = f"no value of it is known in {field}"
+        raise AttributeError(message)
     return stepwise(definition, {"numpy": NUMPY, "jax": JAX, "flint": BALLS}[field], arguments)
 
 

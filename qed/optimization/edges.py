@@ -162,7 +162,7 @@ def at_a_kink(case: Judged, told: str, direction: Any = None) -> Answer[Verdict]
     lower = below_corners(case.objective, case.here, case.bounds, farther=0)
     if lower is not None:
         way = lower.x - case.here.x
-        away = fall_for_ever(case, case.here, [way / np.linalg.norm(way)])
+        away = None if case.start is None else fall_for_ever(case, case.here, [way / np.linalg.norm(way)])
         if away is not None:
             return away
         text = f"{told} It is no minimum: {np.linalg.norm(way):.2g} away, between the corners, f is lower."

@@ -87,9 +87,11 @@ def program_of(function: Function, limit: int = 20_000) -> Program:
     walker = Walker([Value(), domain])
     cells, variables, free = [], [], set(function.traced.free)
     start = walker.start(function.graph, function.traced.leaves)
-    for i, (cell, path) in enumerate(zip(start, short_names(function.traced.paths), strict=True)):
+    paths = function.traced.paths
+    for i, (cell, path, own) in enumerate(zip(start, short_names(paths), paths, strict=True)):
         array = cell.values[0]
         named = i in free or (is_real(cell.dtype) and 0 < np.size(array) <= LARGEST_DATA and path.isidentifier())
+        named = named and (i in free or not _NAMELESS.fullmatch(own))  # of an array without a name its numbers
         symbols = domain.symbols(path, array) if named else PLAIN
         cells.append(Cell((array, symbols), cell.shape, cell.dtype))
         if i in free:
