@@ -53,3 +53,9 @@ def test_casts_are_counted():
     assert text.startswith("the rounding of 2 casts to float16, bfloat16 (the first at ")
     graph = trace(lambda x: lax.reduce_precision(x, 8, 3) + lax.reduce_precision(x, 8, 23), 1.0).graph
     assert [equation.params["mantissa_bits"] for equation in narrowings(graph)] == [3]
+
+
+def test_a_mean_over_a_product_says_what_it_leaves_out():
+    square = qed.measures.Uniform([0.0, 0.0], [1.0, 1.0])
+    answer = qed.expect(lambda x: jnp.sum(x.astype(jnp.bfloat16).astype(jnp.float32) ** 2), square)
+    assert answer.proved and "bfloat16" in said(answer)[0]

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import qed
+from qed.domains.ball_boxes import BallBoxes
+from qed.graph.trace import trace
 from qed.numerics.rewriting.running_entries import running_less_last
 
 SCORES = np.array([-30.0, 1.0, 50.0, 49.0, 100.0, -5.0, 100.5], np.float32)
@@ -64,3 +66,8 @@ def test_balls_know_arrays_of_no_element():
     """The derivative of JAX's running sum is made of slices, some of them empty."""
     fun = qed.stabilize(lambda s: jnp.sum(jax.lax.cumlogsumexp(s) - s))
     assert np.all(np.isfinite(jax.grad(fun)(jnp.array([1.0, 2.0, 60.0, 3.0]))))
+    at = np.array([1.0, 2.0, 3.0])
+    traced = trace(lambda s: jnp.sum(jax.lax.cumlogsumexp(s)), at)
+    low, high = BallBoxes(traced).range(at, at)
+    truth = sum(np.log(np.sum(np.exp(at[: k + 1]))) for k in range(3))
+    assert float(low) - 1e-6 <= truth <= float(high) + 1e-6 and float(high) - float(low) < 1e-6

@@ -1,8 +1,8 @@
 """Expectations and normalising constants of functions of a vector, against a product of measures.
 
 What can be proved is tried first: integrals on the line (`separable`, `conditional`), subdivision of a box in few
-dimensions (`proof`). Bounds that
-are narrow beside the value are the answer; bounds that are wide are the answer where nothing better is measured.
+dimensions (`proof`). Bounds that are narrow beside the value are the answer; bounds that are wide are the answer where
+nothing better is measured.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from qed.answer import Answer, Measured, Missing, Reason
+from qed.graph.narrowing import told as with_casts
 from qed.integration.many.conditional import by_conditionals
 from qed.integration.many.constants import room
 from qed.integration.many.proof import Proved, by_boxes, told
@@ -40,14 +41,19 @@ def expect(
     >>> str(answer.standing), round(answer.value, 5), answer.check()
     ('PROVED', 0.16667, True)
     """
-    return _answer(Question.asked(fun, measure, args, tol, budget, seed))
+    return _told(Question.asked(fun, measure, args, tol, budget, seed))
 
 
 def normalizer(
     log_density: Any, base: Product, args: tuple[Any, ...], budget: float = 20.0, seed: int = 0
 ) -> Answer[float]:
     """As `qed.normalizer`, over a box or the whole space: log_density(x, *args) of a vector x."""
-    return _answer(Question.asked(log_density, base, args, None, budget, seed, logarithm=True))
+    return _told(Question.asked(log_density, base, args, None, budget, seed, logarithm=True))
+
+
+def _told(question: Question) -> Answer[float]:
+    answer = _answer(question)
+    return with_casts(answer, question.subject.traced().graph) if answer.arithmetic == "reals" else answer
 
 
 def _answer(question: Question) -> Answer[float]:
