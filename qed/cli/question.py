@@ -15,6 +15,7 @@ and is registered by one line in qed/cli/app.py. Nothing heavy is imported befor
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import sys
 from collections.abc import Callable
@@ -27,7 +28,9 @@ import typer
 from qed.errors import QedError
 
 Target = Annotated[str, typer.Argument(metavar="FILE.py:FUNCTION", help="The function, fun(x, *args) -> scalar.")]
-At = Annotated[str | None, typer.Option("--at", metavar="NAME", help="Where: the first argument, or a number.")]
+At = Annotated[
+    str | None, typer.Option("--at", metavar="NAME", help="Where: the first argument, a number, or '[1, 2]'.")
+]
 Args = Annotated[str | None, typer.Option("--args", metavar="NAME,NAME", help="The arguments behind the first.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON (schema qed/answer/1).")]
 Unfold = Annotated[bool, typer.Option("--why", help="Unfold every reason.")]
@@ -93,13 +96,15 @@ def find_arguments(module: ModuleType, source: str, names: str | None) -> tuple[
 
 
 def find_point(module: ModuleType, source: str, at: str) -> Any:
-    """The object of a name, or the number that the text is."""
+    """The object of a name, or the number that the text is, or the array of numbers in brackets."""
     from qed.cli.target import find
 
     try:
         return float(at)
     except ValueError:
         pass
+    if at.strip().startswith("["):
+        return _array(at)
     found = find(module, source, at, "--at")
     if (
         callable(found)
@@ -113,6 +118,17 @@ def find_point(module: ModuleType, source: str, at: str) -> Any:
             f"bind them in {source}: w = {at}(...)",
         )
     return found
+
+
+def _array(text: str) -> Any:
+    import jax.numpy as jnp
+    import numpy as np
+
+    try:
+        return jnp.asarray(np.asarray(ast.literal_eval(text.strip()), float))
+    except (ValueError, SyntaxError, TypeError) as error:
+        instead = "write --at '[0.5, -1]', or name an object of the file"
+        raise QedError("QED007", f"{text} is no array of numbers", "brackets hold numbers", instead) from error
 
 
 def _guess_parameters(module: ModuleType) -> str | None:

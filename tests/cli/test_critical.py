@@ -48,3 +48,10 @@ def test_a_spectrum_of_two_numbers(target, qed_command):
     data = json.loads(qed_command("spectrum", f"{target}:saddle", "--at", "at", "--json", "--quiet").out)
     assert data["standing"] == "MEASURED" and sorted(map(round, data["value"]["eigenvalues"])) == [-1, 1]
     assert qed_command("spectrum", f"{target}:bowl", "--at", "at", "--which", "middle").code == 2
+
+
+def test_the_point_may_be_written_as_numbers(target, qed_command):
+    found = qed_command("critical", f"{target}:bowl", "--at", "[0., 0]")
+    assert found.code == 0 and "A strict local minimum, the point itself" in found.out
+    wrong = qed_command("critical", f"{target}:bowl", "--at", "[0, a]")
+    assert wrong.code == 2 and "no array of numbers" in wrong.err
