@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Answer, Reason
-from qed.calculus.bounding.allowance import Progress
 from qed.calculus.shapes.arrays import of_arrays, told_of
 from qed.calculus.shapes.explanation import culprit, death, not_convex, reason_of, rounded_exponent, witness_reason
 from qed.calculus.shapes.found import Term, term
@@ -32,7 +31,7 @@ from qed.certificates.certificate import Subject
 from qed.certificates.convexity import Convexity as Certificate
 from qed.certificates.convexity_witness import ConvexityWitness, excess
 from qed.certificates.library import meant
-from qed.certificates.library import told as as_meant
+from qed.certificates.reading import as_read
 from qed.domains.box import spread
 from qed.domains.cost import count
 from qed.domains.curvature_proof import Step
@@ -40,7 +39,7 @@ from qed.domains.curvature_terms import Form
 from qed.domains.precision import precision
 from qed.errors import CertificateError
 from qed.graph.function import read
-from qed.graph.narrowing import told as with_casts
+from qed.progress import Progress
 from qed.standing import Standing
 
 
@@ -135,7 +134,7 @@ def convexity(
     place = "Everywhere" if all(np.isinf(end).all() for end in (*lower, *upper)) else "On this box"
     headline = found.headline if found.value is None else _headline(found.value, place)
     answer = replace(found, meta={**found.meta, "seed": seed}, subject=title, headline=headline)
-    return as_meant(with_casts(answer, function.graph), function.traced)
+    return as_read(answer, function.traced)
 
 
 def _by_arrays(fun: Any, example: Any, args: tuple[Any, ...], box: tuple[Any, Any]) -> Answer[Convexity] | None:

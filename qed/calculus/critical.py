@@ -22,7 +22,7 @@ import numpy as np
 from qed.answer import Answer, Missing
 from qed.calculus.bounding.boxes import Gap
 from qed.calculus.points import words
-from qed.calculus.points.case import WIDEST, Case, Progress
+from qed.calculus.points.case import WIDEST, Case
 from qed.calculus.points.corners import direction, jumps, smooth_along
 from qed.calculus.points.degenerate import degenerate
 from qed.calculus.points.large import gradient, judged
@@ -34,6 +34,7 @@ from qed.calculus.points.sparse import sparse_point
 from qed.calculus.points.symmetries import exchanges
 from qed.calculus.spectra.products import Products
 from qed.certificates.critical_point import CriticalPoint as Certificate
+from qed.certificates.reading import as_read
 from qed.certificates.slope import Slope
 from qed.domains.ball_boxes import NotSmooth
 from qed.domains.cost import count
@@ -41,8 +42,8 @@ from qed.domains.value import Value
 from qed.errors import CertificateError
 from qed.findings import Finding
 from qed.graph.function import Function, read
-from qed.graph.narrowing import told as with_casts
 from qed.graph.walk import TooLong, Walker
+from qed.progress import Progress
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -115,7 +116,7 @@ def critical_within(
     meta = {"dtype": function.dtype}
     answer = replace(_judged(case, work, value), subject=function.title())
     answer = replace(answer, meta={**meta, "seconds": time.perf_counter() - started})
-    return with_casts(answer, function.graph)
+    return as_read(answer, function.traced)
 
 
 def _judged(case: Case, work: float, value: float | None) -> Answer[CriticalPoint]:

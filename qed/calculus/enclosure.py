@@ -25,17 +25,17 @@ from qed.calculus.expanding.words import outward
 from qed.certificates.boxes import OutOfTime
 from qed.certificates.boxes_together import Together
 from qed.certificates.enclosure import Enclosure, Enclosures
+from qed.certificates.reading import as_read
 from qed.domains.ball_boxes import BallBoxes, NotSmooth
 from qed.domains.box import Interval, spread
 from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
-from qed.graph.narrowing import told as with_casts
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
+from qed.progress import Progress
 from qed.standing import Standing
 
 Array = np.ndarray
-Progress = Callable[[str, int, int], Any]
 CLOSE = 1e-3
 """How far the bounds may lie beyond the range where no width is asked for, in parts of the range."""
 FEW, MANY = 64, 4096
@@ -99,7 +99,7 @@ def enclose(
         found = _of_number(asked, function.traced, start + budget)
     else:
         found = _of_array(asked, shape, start + budget)
-    return with_casts(replace(found, subject=function.title()), function.graph)
+    return as_read(replace(found, subject=function.title()), function.traced)
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ from qed.calculus.bounding.result import GlobalMinimum, Minimizer, minimizers, p
 from qed.calculus.bounding.search import Search
 from qed.calculus.expanding.words import outward
 from qed.certificates.global_minimum import GlobalMinimum as Certificate
+from qed.certificates.reading import as_read
 from qed.domains.box import spread
 from qed.domains.padded_jets import PaddedBoxes
 from qed.errors import CertificateError, QedError
 from qed.graph.function import read
-from qed.graph.narrowing import told as with_casts
 from qed.graph.walk import TooLong
 from qed.standing import Standing
 
@@ -93,7 +93,7 @@ def minimize_globally(
         answer = _searched(
             function, tol, time.monotonic() + budget / 2, seed, progress, SMALLER, (fun, example, args), (lower, upper)
         )
-    return with_casts(replace(answer, subject=asked.title()), asked.graph)
+    return as_read(replace(answer, subject=asked.title()), asked.traced)
 
 
 def _searched(

@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 
 from qed.answer import Answer, Enclosed, Missing, Reason
-from qed.calculus.bounding.allowance import Allowance, Progress
+from qed.calculus.bounding.allowance import Allowance
 from qed.calculus.bounding.boxes import Gap, OnBoxes, undefined
 from qed.calculus.bounding.forms import definite
 from qed.calculus.bounding.ridges import NoBound, constant
 from qed.calculus.expanding.words import outward
 from qed.certificates.boxes import OutOfTime, split
 from qed.certificates.lipschitz import Lipschitz
+from qed.certificates.reading import as_read
 from qed.certificates.ridges import Ridges
 from qed.domains import rounding_outward as ro
 from qed.domains.box import spread
@@ -34,9 +35,9 @@ from qed.domains.intervals import Intervals
 from qed.domains.jet import Jet, full, pairs, spectral_bound
 from qed.errors import CertificateError, QedError
 from qed.graph.function import read
-from qed.graph.narrowing import told as with_casts
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
+from qed.progress import Progress
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -102,7 +103,7 @@ def lipschitz(
         most = found.upper if found.proved else np.inf
         other = _judged(function, subject, ends, order, when, most)
         found = found if found.proved and not other.proved else _with_reason(other, found)
-    return with_casts(replace(found, subject=asked.title()), asked.graph)
+    return as_read(replace(found, subject=asked.title()), asked.traced)
 
 
 def _may_be_less(found: Answer[float], box: tuple[Any, Any]) -> bool:

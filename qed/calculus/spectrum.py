@@ -33,6 +33,7 @@ from qed.calculus.spectra.sparse import sparse_eigenvalues
 from qed.errors import QedError
 from qed.findings import Finding
 from qed.graph.function import Function, read
+from qed.progress import Note
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -94,7 +95,7 @@ def spectrum(
     findings = too_large_to_form(function, k, most + 1)
     room_for(function, most + 1, np.dtype(products.dtype).itemsize)
     if findings and progress is not None:
-        progress(findings[0].message, 0, k)
+        progress(Note(findings[0].message), 0, k)
     findings = (*findings, *products.findings)
     case = Case(fun, x, args, function)
     without = _without_hessian(case, products)

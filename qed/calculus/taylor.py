@@ -29,10 +29,10 @@ from qed.calculus.expanding.remainder import NotEnclosed, certified
 from qed.calculus.expanding.trust import reason as trusted
 from qed.calculus.expanding.trust import trust
 from qed.calculus.expanding.words import lagrange, lagrange_on_cube, outward, series_reasons, told
+from qed.certificates.reading import as_read
 from qed.errors import QedError
 from qed.findings import Finding
 from qed.graph.function import Function, read
-from qed.graph.narrowing import told as with_casts
 from qed.graph.trace import is_float
 
 HIGHEST_ORDER = 60
@@ -92,7 +92,7 @@ def taylor(
     else:
         answer = _answer(function, model, beyond, slopes, common)
     meta = {"seconds": time.perf_counter() - started, "dtype": function.dtype}
-    return with_casts(dataclasses.replace(answer, meta=meta), function.graph)
+    return as_read(dataclasses.replace(answer, meta=meta), function.traced)
 
 
 # --- what is asked --------------------------------------------------------------------------------------------

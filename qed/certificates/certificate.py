@@ -56,6 +56,8 @@ class Certificate(ABC):
     """
 
     kind: ClassVar[str]
+    reads_meant: ClassVar[bool] = False
+    """Whether the proof reads library functions as what they stand for (`qed.certificates.library.meant`)."""
     function: str
     x64: bool
     seal: str = ""

@@ -51,6 +51,7 @@ class Convexity(Boxed):
     """
 
     kind: ClassVar[str] = "convexity"
+    reads_meant: ClassVar[bool] = True
     claim: str
     strong: float
     rows: tuple[Row, ...]

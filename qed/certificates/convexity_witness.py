@@ -41,6 +41,7 @@ class ConvexityWitness(Boxed):
     """
 
     kind: ClassVar[str] = "convexity witness"
+    reads_meant: ClassVar[bool] = True
     first: tuple[tuple[float, ...], ...]
     second: tuple[tuple[float, ...], ...]
     gap: float

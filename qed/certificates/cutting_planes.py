@@ -56,6 +56,7 @@ class CuttingPlanes(Boxed):
     """
 
     kind: ClassVar[str] = "cutting planes"
+    reads_meant: ClassVar[bool] = True
     shape: str
     point: tuple[float, ...]
     points: tuple[tuple[float, ...], ...]

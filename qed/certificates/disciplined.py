@@ -49,6 +49,7 @@ class DisciplinedConvexity(Boxed):
     """A shape on a box: "convex", "concave" or "affine"; `terms` holds the proofs in the order of the questions."""
 
     kind: ClassVar[str] = "disciplined_convexity"
+    reads_meant: ClassVar[bool] = True
     claim: str
     terms: tuple[Proof, ...]
 

@@ -37,6 +37,7 @@ class OverallPoint(Pointed):
     """
 
     kind: ClassVar[str] = "overall point"
+    reads_meant: ClassVar[bool] = True
     flat: str
     shape: str
     sign: int

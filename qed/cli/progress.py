@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any
 
+from qed.progress import Note
+
 SHOW_AFTER = 2.0
 
 
@@ -39,7 +41,7 @@ class Reporter:
 
     def follow(self, label: str, done: int, total: int) -> None:
         """Advance the bar of questions that say the size of the Hessian before the search."""
-        if "parameters: " in label:
+        if isinstance(label, Note):
             self.note(label)
         else:
             self.progress(label, done, total)

@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from qed.domains.curvature_jets import Jet, Jets, Rough
+from qed.domains.curvature_jets import TOGETHER, Jet, Jets, Rough
 from qed.domains.curvature_terms import Atom, Form, ends
 from qed.domains.intervals import combined
 
 Array = np.ndarray
 FEW = 4
 """Of how many slopes that are not zero a product is a dictionary."""
+SQUARE = 64
+"""Up to so many variables the squares of pairs of slopes are formed together."""
 
 
 class DenseJets(Jets):
@@ -120,12 +122,17 @@ class DenseJets(Jets):
     def _spread(self, second: Any, shares: Sequence[Any], slopes: Sequence[Any]) -> Any:
         """All pairs at once, where slopes have few entries: a pair has those of both."""
         known = [np.zeros(0, int) if g is None else self._places(g) for g in slopes]
-        if len(slopes) < 2 or not any(map(len, known)) or 2 * max(map(len, known)) > FEW:
+        if len(slopes) < 2 or not any(map(len, known)):
             return super()._spread(second, shares, slopes)
         zeros = self.numbers.point(np.zeros(self.n + 1))
         padded = [zeros if g is None else combined(lambda a, z: np.append(a, z[:1]), g, zeros) for g in slopes]
         rows = combined(lambda *parts: np.stack(parts), *padded)
         first, last = np.tril_indices(len(slopes), -1)
+        if 2 * max(map(len, known)) > FEW:
+            used = np.unique(np.concatenate(known))
+            if len(used) > SQUARE:
+                return super()._spread(second, shares, slopes)
+            return self._spread_over(second, shares, rows.map(lambda a: a[:, used]), used, (first, last))
         places = np.full((len(first), FEW), self.n)
         for p, (k, m) in enumerate(zip(first, last, strict=True)):
             both = np.union1d(known[k], known[m])
@@ -138,6 +145,24 @@ class DenseJets(Jets):
         parts = self._mul(pairs.map(lambda a: a[:, None, None]), square).map(np.ravel)
         i, j = (np.broadcast_to(a, (len(first), FEW, FEW)).ravel() for a in (places[:, :, None], places[:, None, :]))
         return self._sum(second, self._placed(*self._added(i, j, parts)))
+
+    def _spread_over(
+        self, second: Any, shares: Sequence[Any], rows: Any, used: Array, pairs: tuple[Array, Array]
+    ) -> Any:
+        """All pairs, some at once, of slopes (count, used) that have entries everywhere."""
+        weights = combined(lambda *parts: np.concatenate(parts), *shares)
+        i, j = np.triu_indices(len(used))
+        places = np.stack([used[i], used[j]], axis=1)
+        together = max(1, TOGETHER // len(i))
+        for begin in range(0, len(pairs[0]), together):
+            first, last = (part[begin : begin + together] for part in pairs)
+            apart = self._sub(rows.map(lambda a, first=first: a[first]), rows.map(lambda a, last=last: a[last]))
+            one, two = apart.map(lambda a: a[:, i]), apart.map(lambda a: a[:, j])
+            square = self._mul(one, two)
+            both = self._mul(weights.map(lambda a, f=first: a[f]), weights.map(lambda a, m=last: a[m]))
+            total = self._mul(both.map(lambda a: a[:, None]), square).sum(0)
+            second = self._sum(second, self._placed(places, total))
+        return second
 
     def _added(self, i: Array, j: Array, parts: Any) -> tuple[Array, Any]:
         """The places i <= j of entries (count,), each once, and the sums of the entries there."""

@@ -8,6 +8,7 @@ diagonal. A form is twice continuously differentiable where its jet is finite; a
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class Jet:
     second: Any
 
 
+TOGETHER = 1 << 18
+"""How many numbers are enclosed in one step, where there may be more."""
 PAIRS = 1 << 14
 """How many pairs of terms the logarithms of sums in a form may have in all: each costs the products of two slopes."""
 
@@ -62,6 +65,7 @@ class Jets:
         self.domain, self.numbers = domain, domain.numbers
         self.formulary = Formulary(domain)
         self._memo: dict[Atom, Jet] = {}
+        self._forms: dict[Form, Jet] = {}
         self._pairs = 0
         for atom, box in boxes.items():
             self._memo[atom] = Jet(box, {atom.index: self._number(1.0)}, {})
@@ -71,7 +75,9 @@ class Jets:
 
         Raises Rough where it holds a choice.
         """
-        return self.combination(dict(form.terms), form.constant)
+        if form not in self._forms:
+            self._forms[form] = self.combination(dict(form.terms), form.constant)
+        return self._forms[form]
 
     def combination(self, terms: dict[Atom, Any], constant: Any) -> Jet:
         """The jet of a sum of multiples of atoms, and a constant."""
@@ -171,16 +177,20 @@ class Jets:
         if count == 1:
             return [one], self.domain.image(_card("log"), self._rational(atom.data[0]))
         every = combined(lambda *parts: np.stack(np.broadcast_arrays(*parts)), *values)
-        shares, sums = [], []
-        for k in range(count):
-            others = [m for m in range(count) if m != k]
-            apart = self._sub(every.map(lambda a, others=others: a[others]), values[k])
-            weights = [ends(atom.data[m] / atom.data[k]) for m in others]
-            low, high = (np.array(side)[:, None] for side in zip(*weights, strict=True))
-            parts = self._mul(self.numbers.between(low, high), self.domain.image(_card("exp"), apart))
-            sums.append(self._add(one, parts.sum(0)))
-            shares.append(self.domain.image(_card("reciprocal"), sums[k]))
-        return shares, self.domain.image(_card("log"), self._mul(self._rational(atom.data[first]), sums[first]))
+        others = np.array([[m for m in range(count) if m != k] for k in range(count)])
+        weights = [[ends(atom.data[m] / atom.data[k]) for m in row] for k, row in enumerate(others)]
+        low, high = (side[..., None] for side in np.moveaxis(np.array(weights), -1, 0))
+        sums: list[Any] = []
+        together = max(1, TOGETHER // max(1, math.prod(every.shape)))
+        for begin in range(0, count, together):
+            rows = slice(begin, begin + together)
+            apart = self._sub(every.map(lambda a, r=rows: a[others[r]]), every.map(lambda a, r=rows: a[r, None]))
+            parts = self._mul(self.numbers.between(low[rows], high[rows]), self.domain.image(_card("exp"), apart))
+            sums.append(self._add(one, parts.sum(1)))
+        every = combined(lambda *parts: np.concatenate(parts), *sums)
+        shares = self.domain.image(_card("reciprocal"), every)
+        total = self._mul(self._rational(atom.data[first]), every.map(lambda a: a[first]))
+        return [shares.map(lambda a, k=k: a[k]) for k in range(count)], self.domain.image(_card("log"), total)
 
     def _spread(self, second: Any, shares: Sequence[Any], slopes: Sequence[Any]) -> Any:
         """Second derivatives and the sum of p_k p_l (a_k,i - a_l,i)(a_k,j - a_l,j) over pairs."""

@@ -22,12 +22,12 @@ from qed.certificates.certificate import Subject
 from qed.certificates.expectation import UNDEFINED, Expectation
 from qed.certificates.found import Unbounded, Undefined
 from qed.certificates.patience import LATE, OutOfTime, patience
+from qed.certificates.reading import as_read
 from qed.domains.densities import NAMED
 from qed.domains.masses import log_mass
 from qed.domains.precision import precision
 from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
-from qed.graph.narrowing import told as with_casts
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.between_ends import contradicted
@@ -195,7 +195,7 @@ class _Question:
         """What is found within the budget."""
         try:
             with patience(self.budget):
-                return with_casts(self._found(), self.function.graph)
+                return as_read(self._found(), self.function.traced)
         except OutOfTime as late:
             return self._unknown(str(late))
 

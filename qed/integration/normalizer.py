@@ -20,12 +20,12 @@ from qed.certificates.certificate import Subject
 from qed.certificates.expectation import LogMass
 from qed.certificates.found import Unbounded
 from qed.certificates.patience import LATE, OutOfTime, patience
+from qed.certificates.reading import as_read
 from qed.domains.densities import NAMED
 from qed.domains.masses import log_mass
 from qed.domains.precision import precision
 from qed.errors import CertificateError, QedError
 from qed.graph.function import Function, read
-from qed.graph.narrowing import told as with_casts
 from qed.graph.trace import Traced
 from qed.graph.walk import TooLong
 from qed.integration.combining import Lebesgue
@@ -103,7 +103,7 @@ def normalizer(
         raise QedError("QED007", f"{base} is no base", because, "give qed.measures.Lebesgue(lower, upper) or Counting")
     function = read(log_density, jnp.asarray(0.5), *args)
     with patience(budget):
-        found = with_casts(_Question(function, log_density, base.parts[0], args, budget).answer(), function.graph)
+        found = as_read(_Question(function, log_density, base.parts[0], args, budget).answer(), function.traced)
     if not found.measured:
         return found
     return replace(found, recheck=lambda: normalizer(log_density, base, *args, budget=budget))

@@ -17,11 +17,10 @@ import numpy as np
 from qed.answer import Answer, Reason
 from qed.calculus.hessian import flatten
 from qed.calculus.sparse import SparseHessian
-from qed.certificates.library import told as as_meant
+from qed.certificates.reading import as_read
 from qed.errors import QedError
 from qed.findings import Level
 from qed.graph.function import confirm_known, read
-from qed.graph.narrowing import told as with_casts
 from qed.graph.trace import is_float
 from qed.graph.tracers import closes_over_tracers, is_traced
 from qed.optimization.bounds import Bounds, bounds_of, drawn
@@ -219,8 +218,7 @@ def minimize(
         reasons=reasons, findings=answer.findings, missing=answer.missing, headline=answer.headline,
         subject=function.title(), meta=meta, answers=answer.answers, recheck=answer.recheck,
     )  # fmt: skip
-    found = with_casts(found, function.graph)
-    return as_meant(found, function.traced) if found.proved and "convex" in str(found.headline) else found
+    return as_read(found, function.traced)
 
 
 def _at_rest(answer: Answer[Verdict]) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 from qed.optimization.adaptive import identify_update, multipliers
 from qed.optimization.local import LocalRule
 from qed.optimization.step import RULES, StepRule
+from qed.progress import Progress
 from qed.why.curvature import Curvature, Steepness
 from qed.why.prepare import Prepared
 from qed.why.trial import SMALL, Reached, Run, Runner
@@ -27,8 +28,6 @@ WARM = 10
 PLANNED = 2000
 PROBED = 20_000_000
 DEFAULT_BUDGET = 60.0
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,8 +21,9 @@ from qed.errors import QedError
 from qed.graph.size import bytes_of, in_bytes
 from qed.graph.untraceable import not_differentiable
 from qed.graph.walk import TooLong
+from qed.progress import Progress
 from qed.why.adaptive import judge_adaptive
-from qed.why.case import DEFAULT_BUDGET, STEPS, Case, Clock, Progress
+from qed.why.case import DEFAULT_BUDGET, STEPS, Case, Clock
 from qed.why.curvature import FEWEST, fits
 from qed.why.demand import demand, told
 from qed.why.diagnosis import Diagnosis, Verdict

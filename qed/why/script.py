@@ -26,8 +26,9 @@ from qed.graph.arguments import call_arguments
 from qed.graph.source import is_library
 from qed.graph.trace import is_float, parameter_names
 from qed.graph.untraceable import user_line
+from qed.progress import Progress
 from qed.why.applied import forgotten_state, never_applied, plan_is_over
-from qed.why.case import DEFAULT_BUDGET, Progress
+from qed.why.case import DEFAULT_BUDGET
 from qed.why.diagnose import why, why_failed
 from qed.why.diagnosis import Diagnosis
 from qed.why.hidden import why_call, why_hidden

@@ -27,7 +27,8 @@ from qed.graph.function import Function
 from qed.graph.trace import Traced, parameter_names, path_name, trace
 from qed.graph.untraceable import definition, name_of, why_not_traceable
 from qed.graph.walk import TooLong
-from qed.why.case import DEFAULT_BUDGET, STEPS, Progress
+from qed.progress import Progress
+from qed.why.case import DEFAULT_BUDGET, STEPS
 from qed.why.diagnosis import Diagnosis, Verdict
 from qed.why.finite import forward_answer
 from qed.why.prepare import Prepared

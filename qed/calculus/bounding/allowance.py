@@ -7,14 +7,10 @@ each is given a moment at which it must stop.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from qed.answer import Missing
-
-Progress = Callable[[str, int, int], Any]
-"""Called with what is done, how much of it, and how much there is."""
+from qed.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from qed.domains.cost import count
 from qed.domains.widened import Widened, compiled
 from qed.graph.function import Function
 from qed.graph.trace import is_float
+from qed.progress import Progress
 
 Array = np.ndarray
-Progress = Callable[[str, int, int], Any]
 WIDEST, IN_BALLS = 200_000, 600_000
 """How many numbers an equation, and a run, may hold for a function of many parameters to be computed in balls."""
 PRODUCT = 1e-3

@@ -20,13 +20,14 @@ from qed.calculus.expanding.words import outward
 from qed.calculus.gradient.kept import in_float64
 from qed.calculus.lanczos import Krylov
 from qed.calculus.points import words
-from qed.calculus.points.case import Case, Progress
+from qed.calculus.points.case import Case
 from qed.calculus.points.ends import above, below
 from qed.calculus.points.result import CriticalPoint, Kind
 from qed.calculus.points.symmetries import Motion, exchanges, seen_by_products
 from qed.calculus.spectra.products import Products, room_for, sized, too_large_to_form
 from qed.domains.ball_boxes import NotSmooth, rounded
 from qed.findings import Finding
+from qed.progress import Note, Progress
 from qed.standing import Standing
 
 Array = np.ndarray
@@ -129,7 +130,7 @@ def judged(case: Case, common: dict[str, Any], undecided: Any) -> Answer[Critica
     steps = _most(products.size, np.dtype(products.dtype).itemsize)
     findings = too_large_to_form(case.function, 2, steps + 1, steps + CHECKS)
     if findings:
-        case.tell(findings[0].message)
+        case.tell(Note(findings[0].message))
     try:
         found = ends(products, progress=case.progress)
     except NotImplementedError:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from qed.answer import Answer, Measured, Missing, Reason
-from qed.graph.narrowing import told as with_casts
+from qed.certificates.reading import as_read
 from qed.integration.many.conditional import by_conditionals
 from qed.integration.many.constants import room
 from qed.integration.many.proof import Proved, by_boxes, told
@@ -53,7 +53,7 @@ def normalizer(
 
 def _told(question: Question) -> Answer[float]:
     answer = _answer(question)
-    return with_casts(answer, question.subject.traced().graph) if answer.arithmetic == "reals" else answer
+    return as_read(answer, question.subject.traced()) if answer.arithmetic == "reals" else answer
 
 
 def _answer(question: Question) -> Answer[float]:
