@@ -572,3 +572,65 @@ def test_errors_of_a_rule_that_cancel_in_the_gradient_are_latent(at):
     assert answer.verdict == "latent"
     assert "cancel" in answer.headline
     assert qed.check_gradient(lambda w: rolled(w) @ jnp.arange(w.size), at).refuted
+
+
+def apart(x):
+    """x, and 1 where x is 0: what a branch that is not taken is given."""
+    return jnp.where(x == 0, 1.0, x)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: jnp.where(x == 2, 0.0, 3 / jnp.log(jnp.abs(apart(x - 2)))),
+        lambda x: jnp.where(x > 2, jnp.tanh(3e13 * (x - 2)), 0.0),
+        lambda x: jnp.where(x > 2, jnp.arctan(1e14 * (x - 2)), 0.0),
+    ],
+    ids=["1 / log", "tanh", "arctan"],
+)
+def test_what_is_steep_is_no_jump(function):
+    answer = qed.check_gradient(function, 2.0)
+    assert "jump" not in answer.claim
+    assert all(culprit.jump is None for culprit in answer.culprits)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: jnp.where(x == 0, 0.0, 2 * x + 0.003 * jnp.abs(x)),
+        lambda x: jnp.where(x > 0, 7.01 * x, jnp.where(x < 0, 6.99 * x, 0.0)),
+    ],
+    ids=["abs", "two sides"],
+)
+def test_sides_that_hardly_differ_leave_no_slope_to_compare_with(function):
+    answer = qed.check_gradient(function, 0.0)
+    assert answer.verdict == "kink"
+    assert not answer.culprits[0].tied
+
+
+@pytest.mark.parametrize("slope", [0.0, 5.0])
+def test_a_derivative_around_which_the_others_swing_is_one(slope):
+    def swinging(x, at_it):
+        return jnp.where(x == 1, at_it * x, (x - 1) ** 2 * jnp.cos(2 / apart(x - 1)) + slope * x)
+
+    assert qed.check_gradient(swinging, 1.0, slope).verdict == "agrees"
+    wrong = qed.check_gradient(lambda x: swinging(x, 0.0) + jnp.where(x == 1, slope, 0.0), 1.0)
+    assert wrong.verdict == ("disagrees" if slope else "agrees")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: jnp.where(x[0] == 3, 0.0, jnp.sign(x[0] - 3) * jnp.sqrt(jnp.abs(apart(x[0] - 3)))) + x[1],
+        lambda x: x[0] + jnp.where(x[1] > 0, x[1] * jnp.log(jnp.where(x[1] > 0, x[1], 1.0)), 0.0),
+        lambda x: jnp.sum(jnp.where(x > 0, jnp.where(x > 0, x, 1.0) ** 0.7, 0.0)),
+    ],
+    ids=["root of both sides", "x log x", "one side"],
+)
+def test_where_the_slope_grows_without_an_end_there_is_no_finite_derivative(function):
+    answer = qed.check_gradient(function, jnp.array([3.0, 0.0]))
+    assert answer.verdict == "kink"
+    assert answer.culprits[0].infinite
+    assert "no finite derivative" in answer.claim
+    assert "grows without an end" in answer.headline
+    assert qed.check_gradient(function, jnp.array([3.5, 0.25])).verdict == "agrees"

@@ -5,12 +5,15 @@ taken at that point only: where(x == 0, 1, expm1(x) / x) is smooth, with the slo
 returned is that of the constant 1. At a jump, as that of floor at 2, no derivative exists, and 0 is returned. Neither
 is seen by a comparison of derivatives; the values at x + h v and x - h v see both,
 
-    jump     |f(x +/- h v) - f(x)| does not shrink with h
-    slope    Richardson's quotient of f along a coordinate, with its error bar (`differences`).
+    jump     |f(x +/- h v) - f(x)| does not shrink with h, and nothing between it and 0 is met down to the least h
+    slope    Richardson's quotient of f along a coordinate, with its error bar (`differences`)
+    corner   (f(x + h v) - 2 f(x) + f(x - h v)) / h does not shrink with h
+    steep    |f(x + h v) - f(x)| / h grows without an end as h shrinks.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, final
@@ -37,6 +40,20 @@ SMALL = 1e-4
 
 ROUNDED = 2.0**-38
 """What rounding of the values in float64 makes of the quotient with the smallest step, per value over size."""
+
+LADDER = tuple(10.0**-k for k in (*np.arange(12.5, 17, 0.5), *range(17, 31), 60, 100, 150, 200, 250, 300))
+"""The steps at which a gap is looked at: below 1e-16 a zero moves, and other numbers stay."""
+
+STEEP = tuple(10.0**-k for k in (*range(6, 16), 20, 30, 60, 100, 150, 200, 250, 300))
+"""The steps, relative, at which a quotient is looked at."""
+
+BETWEEN = 0.05
+"""The share of a gap from which on, and up to the rest of which, a smaller gap is neither that gap nor none."""
+
+RUNGS = 5
+"""At how many steps a quotient is to grow, each time by a share of at least `GROWTH`, to grow without an end."""
+
+GROWTH = 0.02
 
 ORDERED = frozenset({"argmax", "argmin", "sort", "top_k", "approx_top_k"})
 """Primitives that put numbers in order."""
@@ -98,6 +115,8 @@ class Beside:
                 near, far = (self.at(perturbed(self.point, sign * d, seed + k)) for d in DISTANCES)
                 gap, wide = abs(near - here), abs(far - here)
                 if gap > LEAST_JUMP * (abs(near) + abs(here)) and 0.5 * wide < gap < 2 * wide < np.inf:
+                    if self._continuous(gap, sign, seed + k):
+                        return None
                     seen.append(near)
             if not seen:
                 return None
@@ -105,6 +124,16 @@ class Beside:
             return None
         values = [float(f"{value:.9g}") for value in (here, *seen)]  # the step itself moves the later digits
         return min(values), max(values)
+
+    def _continuous(self, gap: float, sign: float, seed: int) -> bool:
+        """Whether smaller steps along a direction make smaller gaps: 1 / log x falls to 0, and sigmoid(1e14 x) - 1/2.
+
+        Two that differ are asked for: where two jumps meet, one of them may stay at the smallest steps.
+        """
+        here = self.at(self.point)
+        smaller = (abs(self.at(perturbed(self.point, sign * h, seed)) - here) / gap for h in LADDER)
+        met = sorted(share for share in smaller if BETWEEN < share < 1 - BETWEEN)
+        return len(met) > 1 and met[-1] - met[0] > BETWEEN
 
     def corner(self, seed: int = 0) -> bool:
         """Whether the slopes along directions v, w and v + w do not add up, for a few random ones and w = -v.
@@ -121,6 +150,26 @@ class Beside:
                 if noise < near and 5 * near < far < 20 * near:
                     return True
         return False
+
+    def smooth(self, element: int, width: float) -> bool:
+        """Whether the values have one slope where derivatives around the point lie `width` apart, in one parameter.
+
+        As x^2 sin(1 / x) at 0: what is missing to h times one slope is far less than h times that width, along the
+        parameter, along random directions, and for the sums of two.
+        """
+        which, place, size = self._element(element)
+        steps = (SMALL / 10, SMALL / 100)
+        allowed = 0.01 * width * size
+        ends = np.cumsum([0, *(p.size for p in self.point)])
+        unit = np.zeros(ends[-1])
+        unit[ends[which] + np.ravel_multi_index(place, self.point[which].shape) if place else ends[which]] = size
+        pairs = [([h * unit for h in steps], [-h * unit for h in steps])]
+        for k in range(AROUND):
+            v, w = (self._moves(steps, i) for i in (k, k + AROUND))
+            pairs += [(v, [-1.0 * m for m in v]), (v, w)]
+        if 8 * self._noise() > allowed * steps[-1]:
+            return False
+        return all(abs(self._bend(a, b)) <= allowed * h for v, w in pairs for h, a, b in zip(steps, v, w, strict=True))
 
     def _moves(self, steps: Sequence[float], seed: int) -> list[np.ndarray]:
         """The same move at several lengths, over all parameters."""
@@ -141,15 +190,38 @@ class Beside:
         inputs = [np.asarray(a).astype(np.float64) if is_inexact(a.dtype) else a for a in function.traced.leaves]
         return noise(lambda *arrays: jnp.asarray(Widened()(function.graph, arrays)[0]), inputs)
 
+    def _element(self, element: int) -> tuple[int, tuple[Any, ...], float]:
+        """(the array, the place in it, the size) of one parameter, all counted through."""
+        starts = np.cumsum([0, *(p.size for p in self.point)])
+        which = int(np.searchsorted(starts, element, side="right")) - 1
+        place = np.unravel_index(element - starts[which], self.point[which].shape)
+        return which, place, abs(float(self.point[which][place])) or 1.0
+
+    def steep(self, element: int) -> bool:
+        """Whether |f(x + h e) - f(x)| / h grows without an end as h shrinks, on a side, in one parameter."""
+        which, place, size = self._element(element)
+        here = self.at(self.point)
+        least = 64 * max(self._noise(), 2.0**-53 * abs(here))
+
+        def quotient(step: float) -> float:
+            moved = [p.copy() for p in self.point]
+            moved[which][place] += step
+            apart, gap = moved[which][place] - self.point[which][place], abs(self.at(moved) - here)
+            return gap / abs(apart) if apart and gap > least else 0.0
+
+        for sign in (1.0, -1.0):
+            grown = [quotient(sign * size * h) for h in STEEP]
+            grown = grown[: grown.index(0.0)] if 0.0 in grown else grown
+            if len(grown) >= RUNGS and all((1 + GROWTH) * a < b < np.inf for a, b in itertools.pairwise(grown)):
+                return True
+        return False
+
     def slope(self, element: int) -> tuple[float, float]:
         """The slope of the values in one parameter, all parameters counted through; and its error bar.
 
         The bar is as wide as the slopes of the two sides are apart: a central quotient at a corner is their mean.
         """
-        starts = np.cumsum([0, *(p.size for p in self.point)])
-        which = int(np.searchsorted(starts, element, side="right")) - 1
-        place = np.unravel_index(element - starts[which], self.point[which].shape)
-        size = abs(float(self.point[which][place])) or 1.0
+        which, place, size = self._element(element)
 
         def along(parameters: Any, data: Any) -> Any:
             def value(t: Any) -> Any:
@@ -157,10 +229,12 @@ class Beside:
                 moved[which] = jnp.asarray(moved[which]).at[place].add(t)
                 return self._evaluate(moved, data)
 
-            right, left = value(SMALL * size), value(-SMALL * size)
-            bend = jnp.abs(right - 2 * value(0.0) + left) / (SMALL * size)
-            return *richardson(value, size), bend
+            bends = [
+                jnp.abs(value(h * size) - 2 * value(0.0) + value(-h * size)) / (h * size) for h in (SMALL, SMALL / 10)
+            ]
+            return *richardson(value, size), *bends
 
-        number, bar, bend = (float(v) for v in compiled(along)(self.point, list(self.function.data)))
-        bar = max(bar, ROUNDED * abs(self.at(self.point)) / size)
-        return number, bar if bend <= 100 * SMALL * abs(number) else max(bar, bend)
+        number, bar, far, near = (float(v) for v in compiled(along)(self.point, list(self.function.data)))
+        rounded = ROUNDED * abs(self.at(self.point)) / size
+        bar = max(bar, rounded, near if near > max(0.3 * far, 100 * rounded) else 0.0)
+        return number, bar if far <= 100 * SMALL * abs(number) else max(bar, far)

@@ -51,16 +51,22 @@ def kinks(whole: Whole, seed: int = 0, of_values: bool = True) -> Kinks:
         moved = [np.abs(g - here) > WIDE * (np.abs(g) + np.abs(here)) for g in near]
     if not any((m & np.isfinite(g)).any() for m, g in zip(moved, near, strict=True)):
         return none
+    function = whole.function
+    tie = first_tie(function.graph, function.traced.leaves, function.traced.free)
+    infinite = None if tie is None or whole.order != 1 else _steepest(whole, beside, near)
+    if tie is not None and infinite is not None:
+        return Kinks(np.arange(here.size) == infinite, _infinite(whole, tie, infinite))
     around = hull(lambda point: whole.chain(point), whole.point, seed)
     with np.errstate(all="ignore"):
         away = around.flat & (np.abs(here - around.lower) > WIDE * (np.abs(around.lower) + np.abs(here)))
     width = np.where(around.jumps, around.upper - around.lower, np.where(away, np.abs(here - around.lower), 0.0))
     element = _beyond_noise(whole, width, seed)
-    function = whole.function
-    tie = first_tie(function.graph, function.traced.leaves, function.traced.free)
     if element is None:
         return none if tie is None or not of_values else _hidden(whole, beside, tie, near)
     mask = around.jumps | away
+    if whole.order == 1 and around.jumps[element] and whole.reverse and beside.smooth(element, float(width[element])):
+        wrong = none if tie is None or not of_values else _hidden(whole, beside, tie, near)
+        return Kinks(mask | wrong.mask, wrong.culprit)
     if tie is None:
         return Kinks(mask, None) if around.jumps[element] else none
     wrong = _hidden(whole, beside, tie, near) if of_values and not around.holds(here)[element] else none
@@ -95,7 +101,24 @@ def _jump(whole: Whole, values: tuple[float, float]) -> Culprit:
     function = whole.function
     tie = first_tie(function.graph, function.traced.leaves, function.traced.free, jumping)
     found = Culprit(GradientVerdict.KINK, "", function.name, function.span) if tie is None else _tied(tie)
-    return replace(found, jump=values, why=f"the value jumps from {values[0]:.6g} to {values[1]:.6g}")
+    return replace(found, jump=values, why=f"the value jumps from {values[0] + 0.0:.6g} to {values[1] + 0.0:.6g}")
+
+
+def _steepest(whole: Whole, beside: Beside, near: Sequence[np.ndarray]) -> int | None:
+    """The element in which the values change ever faster toward the point, if its derivatives around it are large."""
+    if not whole.reverse:
+        return None
+    with np.errstate(all="ignore"):
+        gaps = np.max([np.where(np.isfinite(g), np.abs(g - whole.program), 0.0) for g in near], axis=0)
+    element = int(np.argmax(gaps))
+    return element if beside.steep(element) else None
+
+
+def _infinite(whole: Whole, tie: Tie, element: int) -> Culprit:
+    """The culprit where the slope has no limit that is a number."""
+    path, index = whole.coordinate(element)
+    why = f"the slope in {path}{_index(index)} grows without an end toward the point"
+    return replace(_tied(tie), coordinate=index, found=float(whole.program[element]), why=why, infinite=True)
 
 
 def _hidden(whole: Whole, beside: Beside, tie: Tie, near: Sequence[np.ndarray]) -> Kinks:

@@ -56,6 +56,7 @@ class Culprit:
         order: 1, or 2 where only the derivative of the rule is wrong.
         jump: where the value jumps, the least and the greatest of the values there.
         tied: whether no rule is to blame but a tie, by which a branch is taken at this point only.
+        infinite: whether the slope grows without an end toward the point.
     """
 
     verdict: GradientVerdict
@@ -77,6 +78,7 @@ class Culprit:
     order: int = 1
     jump: tuple[float, float] | None = None
     tied: bool = False
+    infinite: bool = False
 
     @property
     def loop_steps(self) -> tuple[int, ...]:

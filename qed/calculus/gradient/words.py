@@ -65,6 +65,8 @@ def _claim(checked: Checked) -> str:
     match checked.check.verdict:
         case V.KINK if checked.check.culprits[0].jump is not None:
             return f"{name} jumps at the point: it has no derivative in {where} there"
+        case V.KINK if checked.check.culprits[0].infinite:
+            return f"{name} has no finite derivative in {where} at the point"
         case V.KINK if not _between(checked.check.culprits[0]):
             return f"{name} has no single derivative in {where} at the point"
         case V.KINK:
@@ -150,6 +152,9 @@ def _sentence(checked: Checked, culprit: Culprit) -> str:
         case V.KINK if culprit.jump is not None:
             at = f"The point is at a jump of {culprit.name}{_place(culprit.span)}"
             return f"{at}: {culprit.why}, and no derivative exists there."
+        case V.KINK if culprit.infinite:
+            which = f"{culprit.name}{_place(culprit.span)} has a tie here"
+            return f"No finite derivative exists here: {which}, and {culprit.why}."
         case V.KINK:
             return f"The point is at a kink of {culprit.name}{_place(culprit.span)}: no single derivative exists there."
         case V.SURROGATE:
@@ -206,6 +211,8 @@ def _part_claim(culprit: Culprit) -> str:
             return "the gradient is finite"
         case V.KINK if culprit.jump is not None:
             return f"{culprit.name} is at a jump, and there is no derivative"
+        case V.KINK if culprit.infinite:
+            return f"{culprit.name} has a tie, and there is no finite derivative"
         case V.KINK if not _between(culprit):
             return f"{culprit.name} is at a kink"
         case V.KINK:
@@ -235,7 +242,7 @@ def _message(culprit: Culprit) -> str:
         return culprit.why
     if culprit.tied:
         return f"{culprit.why}, the gradient takes {_number(culprit.found)}"
-    if culprit.verdict is V.KINK and culprit.jump is not None:
+    if culprit.verdict is V.KINK and (culprit.jump is not None or culprit.infinite):
         return culprit.why
     if culprit.verdict is V.KINK:
         slopes = culprit.slopes or (math.nan, math.nan)
