@@ -84,7 +84,7 @@ def scaled_gain(case: Judged) -> Gain | None:
     """What the model lets f fall by, without bounds; None where C is not positive definite beyond its rounding."""
     matrix = case.objective.dense(case.here.x)
     diagonal = matrix.diagonal()
-    if not np.all(np.isfinite(matrix)) or not np.all(diagonal > 0):
+    if not np.all(np.isfinite(matrix)) or not np.all(diagonal > 0) or not case.objective.bends(case.here.x):
         return None
     units = 1 / np.sqrt(diagonal)
     values, vectors = np.linalg.eigh(matrix * units[:, None] * units[None, :])

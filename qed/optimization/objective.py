@@ -25,7 +25,7 @@ from qed.graph.function import Function
 from qed.graph.trace import is_float
 from qed.graph.untraceable import not_differentiable
 from qed.optimization.cornered import has_corners
-from qed.optimization.differences import mended
+from qed.optimization.differences import mended, settled
 from qed.optimization.least_squares import SumOfSquares, sum_of_squares
 from qed.optimization.pieces import largest
 from qed.optimization.second_order import DEAR, MEDIUM, PATTERN, SMALL, SecondOrder, second_order
@@ -82,6 +82,7 @@ class Objective:
         self._last: tuple[Array, Any] | None = None
         self._products: tuple[Array, Array] = (np.zeros(0), np.zeros((0, 0)))
         self._rows = np.zeros((0, 0))
+        self._spoilt: tuple[Array, Array] = (np.zeros(0), np.zeros((0, 0)))
         both = value_and_gradient(lambda p, d: function.value(p, d))
         self._compiled = made_for(function, both)
 
@@ -176,6 +177,8 @@ class Objective:
             found = self._made(x)
         if not isinstance(found, np.ndarray) or len(x) > SMALL:
             return found
+        if not np.all(np.isfinite(found)):
+            self._spoilt = np.array(x), found
         return mended(found, x, lambda at: self.at(at).g, self.eps)
 
     def dense(self, x: Array) -> Array:
@@ -269,6 +272,13 @@ class Objective:
             found = self._made(x)
         found = self.curvature.matrix(cut(x, self.function.parameters)) if found is None else found
         return bool(np.all(np.isfinite(found.data if hasattr(found, "nnz") else found)))
+
+    def bends(self, x: Array) -> bool:
+        """Whether `matrix` is the program's own at x, or from differences that hardly change with their steps."""
+        at, spoilt = self._spoilt
+        if not np.array_equal(at, x):
+            return True
+        return settled(spoilt, x, lambda moved: self.at(moved).g, self.eps)
 
     @cached_property
     def _product(self) -> Any:

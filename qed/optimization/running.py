@@ -314,7 +314,7 @@ def curvatures(objective: Objective, here: Seen, bounds: Bounds) -> tuple[Array,
     except NotImplementedError:
         return None
     matrix = matrix.toarray() if hasattr(matrix, "toarray") else matrix
-    if not np.all(np.isfinite(matrix)):
+    if not np.all(np.isfinite(matrix)) or not objective.bends(here.x):
         return None
     values, part = scipy.linalg.eigh(matrix[np.ix_(free, free)]) if len(free) else (np.zeros(0), np.zeros((0, 0)))
     vectors = np.zeros((len(here.x), len(free)))

@@ -57,3 +57,16 @@ def test_values_that_scatter_end_a_run_and_not_its_budget():
 
     answer = qed.minimize(rough, jnp.zeros(2), method="l-bfgs", max_steps=5000)
     assert answer.counts["steps"] < 1000 and str(answer.reason) != "budget_spent"
+
+
+@pytest.mark.parametrize(
+    ("verb", "name"), [(qed.verdict, "kind"), (qed.minimize, "reason")], ids=["verdict", "minimize"]
+)
+def test_differences_that_shrink_with_their_steps_are_no_curvatures(verb, name):
+    """2 (x^2)^(3/2) - 5 x^3 falls to the right of 0, where the second derivative is 0 and JAX computes NaN."""
+
+    def falls(x):
+        return jnp.sum(2 * (x**2) ** 1.5 - 5 * x**3)
+
+    answer = verb(falls, jnp.zeros(2))
+    assert str(getattr(answer.value, name)) not in ("minimum", "flat_minimum")
