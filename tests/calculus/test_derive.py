@@ -196,3 +196,20 @@ def test_long_derivations_are_counted():
     assert answer.measured and len(answer.steps) > 150
     assert "more steps" in text(answer) and len(text(answer).splitlines()) < 400
     assert not derived(long, 0.5).complete
+
+
+def nearly(error):
+    @jax.custom_jvp
+    def cube(x):
+        return x**3
+
+    cube.defjvp(lambda p, t: (cube(p[0]), (1 + error) * 3 * p[0] ** 2 * t[0]))
+    return cube
+
+
+@pytest.mark.parametrize("x", [2.0, jnp.array([1.0, 2.0, 4.0])], ids=["number", "array"])
+def test_the_words_for_how_near_jax_comes_are_those_of_what_was_measured(x):
+    answer = qed.derive(lambda x: jnp.sum(nearly(4e-4)(x)), x)
+    assert "differ by 0.04 %" in answer.headline or "differs by 0.04 %" in answer.headline
+    assert "same" not in answer.headline
+    assert "gives the same" in qed.derive(lambda x: jnp.sum(nearly(0.0)(x)), x).headline

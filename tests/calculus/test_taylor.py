@@ -190,3 +190,17 @@ def test_a_coordinate_has_a_remainder_of_order_zero(direction):
     assert answer.value.remainder.lower <= -0.25
     assert answer.value.remainder.upper >= 0.25
     assert qed.taylor(lambda x: x, 1.5, order=0, radius=0.25).proved
+
+
+def test_what_the_equations_of_a_program_round_is_no_kink():
+    """A sum of cancelling terms: its rounding is far more than that of its value, and the point is at no corner."""
+
+    def centred(x):
+        rows = jnp.outer(jnp.linspace(1.0, 3.0, 7), x) * 1e3
+        return jnp.sum((rows - jnp.mean(rows, axis=0)) * jnp.array([1.0, -2.0, 1.0])) + jnp.sum(x**2)
+
+    at = jnp.array([0.3, 0.7, 0.4])
+    assert qed.taylor(centred, at, order=2, direction=jnp.ones(3)).standing == "MEASURED"
+    beside = qed.taylor(lambda x: centred(x) + 0.5 * jnp.abs(x[0] - 0.3), at, order=2, direction=jnp.ones(3))
+    assert beside.unknown
+    assert "kink" in beside.missing[0].settle

@@ -22,6 +22,12 @@ from qed.findings import Finding
 from qed.graph.dtypes import unit_roundoff
 from qed.graph.function import Function
 
+SAME = 64.0
+"""Up to how many units of rounding of the largest number on the way two derivatives are called the same."""
+
+LEAST = 1e-12
+"""And up to which share of it in float64."""
+
 
 def agreement(function: Function, derivation: Derivation, observed: np.ndarray | None = None) -> tuple[float, float]:
     """The largest difference between the derived numbers and jax.grad's, and how large rounding may make it.
@@ -63,7 +69,8 @@ def answer_of(function: Function, derivation: Derivation, seconds: float) -> Ans
     difference, allowed = agreement(function, derivation)
     if difference > allowed:
         return _disagrees(derivation, difference, allowed, claim, common)
-    reasons = (*words.reasons(derivation), *words.observations(derivation, difference, allowed))
+    apart = _apart(function, derivation, difference)
+    reasons = (*words.reasons(derivation), *words.observations(derivation, difference, allowed, apart))
 
     def again() -> bool:
         """The gradient once more, not compiled as one program."""
@@ -71,8 +78,16 @@ def answer_of(function: Function, derivation: Derivation, seconds: float) -> Ans
         seen = flatten(way(lambda p: function.value(p))(tuple(function.parameters)))
         return agreement(function, derivation, seen)[0] <= allowed
 
-    headline = words.headline(derivation)
+    headline = words.headline(derivation, apart)
     return Answer(claim, Standing.MEASURED, derivation, reasons=reasons, headline=headline, recheck=again, **common)
+
+
+def _apart(function: Function, derivation: Derivation, difference: float) -> float | None:
+    """By which share of the largest number two gradients differ; None where they are the same but for rounding."""
+    size = float(np.max(np.abs(derivation.numbers), initial=0.0))
+    epsilon = max(unit_roundoff(p.dtype) for p in function.parameters)
+    largest = max((partial.scale for partial in derivation.partials if math.isfinite(partial.scale)), default=size)
+    return None if difference <= max(SAME * epsilon, LEAST) * max(size, largest) or not size else difference / size
 
 
 def _nothing_finite(function: Function, derivation: Derivation) -> Missing | None:

@@ -167,20 +167,21 @@ def _as_stopped(derivation: Derivation) -> str:
     return ", with what is stopped held constant" if stops else ""
 
 
-def headline(derivation: Derivation) -> str:
-    """The result in one sentence."""
+def headline(derivation: Derivation, apart: float | None = None) -> str:
+    """The result in one sentence; `apart` is the share by which the two gradients differ, where rounding is less."""
     name, partials = derivation.function, derivation.partials
-    same = f"{derivation.observed_by} gives the same number"
+    by = derivation.observed_by
+    same, sames = f"{by} gives the same number", f"{by} gives the same numbers"
+    if apart is not None:
+        same, sames = f"that of {by} differs by {100 * apart:.2g} %", f"those of {by} differ by {100 * apart:.2g} %"
     held = _as_stopped(derivation)
     if as_arrays(derivation) and derivation.matrix is not None:
         path, formula = next(iter(derivation.matrix.gradients.items()))
         rest = len(derivation.matrix.gradients) - 1
         more = f", and {rest} more gradients" if rest > 1 else ", and one more gradient" if rest else ""
         if len(formula) <= _COLUMNS:
-            return (
-                f"With L = {name}(...): dL/d{path} = {formula}{more}; {derivation.observed_by} gives the same numbers."
-            )
-        return f"The gradient follows from the chain rule; {derivation.observed_by} gives the same numbers."
+            return f"With L = {name}(...): dL/d{path} = {formula}{more}; {sames}."
+        return f"The gradient follows from the chain rule; {sames}."
     if len(partials) == 1:
         (only,) = partials
         formula = plain(only.formula, 7)
@@ -189,7 +190,7 @@ def headline(derivation: Derivation) -> str:
         shown = f"{name}'({only.variable}) = {formula}"
         number_shown = f", here {only.value:.6g}" if formula != f"{only.value:.6g}" else ""
         return f"{shown}{number_shown}{held}; {same}."
-    return f"The {len(partials)} partial derivatives follow from the rules; {same}s."
+    return f"The {len(partials)} partial derivatives follow from the rules; {sames}."
 
 
 def as_arrays(derivation: Derivation) -> bool:
@@ -295,9 +296,12 @@ def _reason(step: Step, count: int) -> Reason:
     return Reason(step.rule.name, formula, numbers, span=step.span, role=str(count), text=lines)
 
 
-def observations(derivation: Derivation, difference: float, allowed: float) -> Iterator[Reason]:
+def observations(
+    derivation: Derivation, difference: float, allowed: float, apart: float | None = None
+) -> Iterator[Reason]:
     """What was measured beside the derivation."""
-    grad = f"{derivation.observed_by} gives the same: it differs by {difference:.2g} (allowed {allowed:.1g})"
+    same = "gives the same: it differs" if apart is None else "comes near it: it differs"
+    grad = f"{derivation.observed_by} {same} by {difference:.2g} (allowed {allowed:.1g})"
     yield Reason(
         f"comparison with {derivation.observed_by}",
         predicted=flat(derivation.value), observed=flat(derivation.observed), role="checked",

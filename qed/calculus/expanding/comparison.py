@@ -2,13 +2,14 @@
 
 The step is chosen where the first neglected terms are near what rounding does to the value, and small against the
 point; two of them are looked at, since an even function has none of odd powers. There polynomial and program must agree
-up to both. At a kink they do not: each side of |x| at 0 is a polynomial, and the other side is off by 2 |h|.
+up to both; where they do not, what every equation rounds is added up (`qed.domains.rounding`) and allowed. At a kink
+they are farther apart: each side of |x| at 0 is a polynomial, and the other side is off by 2 |h|.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,13 @@ import numpy as np
 from qed.answer import Reason, Standing
 from qed.calculus.expanding.coefficients import along, curve
 from qed.calculus.expanding.model import TaylorModel
+from qed.calculus.gradient.ties import first_tie
 from qed.calculus.hessian import flatten, unflatten
+from qed.domains.rounding import rounding_bound
+from qed.errors import QedError
 from qed.graph.dtypes import unit_roundoff
 from qed.graph.function import Function
+from qed.graph.walk import TooLong
 
 NEXT = 2
 """How many coefficients after the last are looked at."""
@@ -26,12 +31,16 @@ NEXT = 2
 
 @dataclass(frozen=True)
 class Comparison:
-    """The worst of several pairs: |t|, polynomial and program there, and how much they may differ."""
+    """The worst of several pairs: |t|, polynomial and program there, and how much they may differ.
+
+    `traced`: whether that is what the equations of the program round, added up one by one.
+    """
 
     step: float
     predicted: float
     observed: float
     allowed: float
+    traced: bool = False
 
     @property
     def difference(self) -> float:
@@ -99,11 +108,15 @@ def _along(
     beyond: Sequence[float],
     slopes: Sequence[Any],
     rng: np.random.Generator,
+    traced: float | None = None,
+    times: int = 4,
 ) -> Comparison:
+    """The worst of four places; where they differ, farther out once more, as far as what the equations round asks."""
     epsilon = max(unit_roundoff(p.dtype) for p in function.parameters)
     point, order = flatten(function.parameters), len(numbers) - 1
     reach = float(np.max(np.abs(flatten(slopes)), initial=0.0))
     scale = max(abs(numbers[0]), max(map(abs, numbers)) * epsilon, float(np.finfo(np.float32).tiny))
+    scale = scale if traced is None else max(scale, traced / (300 * epsilon))
     step = 1e-2 * (1 + float(np.max(np.abs(point)))) / max(reach, 1e-300)
     neglected = [(c, order + 1 + k) for k, c in enumerate(beyond) if c > 0 and np.isfinite(c)]
     for c, power in neglected:
@@ -111,6 +124,7 @@ def _along(
     step *= rng.uniform(0.5, 1.0)
     value = curve(function, slopes)
     worst: Comparison | None = None
+    apart = 0.0
     for t in (step, -step, step / 2, -step / 2):
         t = float(np.asarray(t, function.parameters[0].dtype).astype(np.float64))
         predicted = float(np.polynomial.polynomial.polyval(t, numbers))
@@ -122,6 +136,24 @@ def _along(
         found = Comparison(abs(t), predicted, observed, rounding + left)
         bad = not np.isfinite(observed)
         if worst is None or bad or found.difference * worst.allowed > worst.difference * found.allowed:
-            worst = found
+            worst, apart = found, t
     assert worst is not None
-    return worst
+    bound = None if worst.holds or not np.isfinite(worst.observed) else _traced(function, slopes, apart)
+    if bound is not None and bound > 2 * (traced or 0.0) and times:
+        return _along(function, numbers, beyond, slopes, rng, bound, times - 1)
+    return worst if bound is None else replace(worst, allowed=max(worst.allowed, bound), traced=True)
+
+
+def _traced(function: Function, slopes: Sequence[Any], t: float) -> float | None:
+    """What the equations of the program round at a place on the line, added up; None where that is not known.
+
+    Nor where the point is at a tie: a corner there may be less than that sum, which is far from sharp.
+    """
+    if first_tie(function.graph, function.traced.leaves, function.traced.free) is not None:
+        return None
+    moved = [p + (t * np.asarray(d)).astype(p.dtype) for p, d in zip(function.parameters, slopes, strict=True)]
+    try:
+        bound = rounding_bound(function.graph, function.join(moved))
+    except (TooLong, QedError):
+        return None
+    return None if bound is None or not np.isfinite(bound) else bound
