@@ -207,7 +207,7 @@ class Beside:
             moved = [p.copy() for p in self.point]
             moved[which][place] += step
             apart, gap = moved[which][place] - self.point[which][place], abs(self.at(moved) - here)
-            return gap / abs(apart) if apart and gap > least else 0.0
+            return gap / abs(float(apart)) if apart and gap > least else 0.0
 
         for sign in (1.0, -1.0):
             grown = [quotient(sign * size * h) for h in STEEP]
