@@ -115,17 +115,17 @@ class Guards(Table):
             "square": self._square,
             "select_n": self._where,
             "mul": lambda node: (
-                self._over_lengths(node)
+                sunk(self.difference, self._unsafe, node)
+                or self._over_lengths(node)
                 or self._reduced(node)
-                or sunk(self.difference, self._unsafe, node)
                 or of_logarithm(self.difference, self.rounded, node)
                 or clipped_by(self.difference, node)
             ),
             "min": lambda node: clipped(self.difference, node),
             "div": lambda node: (
                 over_clipped(self.difference, node)
-                or self._over_lengths(node)
                 or sunk(self.difference, self._unsafe, node)
+                or self._over_lengths(node)
             ),
             "atan2": self._angle,
             "atan": self._slope,
@@ -364,6 +364,19 @@ class Guards(Table):
         if any(child.shape != node.shape for child in node.children):
             return None
         return self.difference.emit(ATAN2, *node.children), (ANGLE,), None
+
+
+class Sinks(Guards):
+    """Zeros of a choice that came through other factors, before anything else is done to these (`sinks`).
+
+    Args:
+        builder: where new nodes are made.
+        only: which nodes may be rewritten; default all.
+    """
+
+    def rules(self) -> Mapping[str, Callable[[Node], Replacement | None]]:
+        """The table."""
+        return dict.fromkeys(("mul", "div"), lambda node: sunk(self.difference, self._unsafe, node, carried=True))
 
 
 def _needed(node: Node) -> frozenset[int]:

@@ -25,7 +25,7 @@ from qed.graph.graph import Equation, Graph
 from qed.graph.names import assigned, of_program
 from qed.numerics.rewriting.change import Change, Maker, Only, Rewriting
 from qed.numerics.rewriting.difference import Differences
-from qed.numerics.rewriting.guards import Guards
+from qed.numerics.rewriting.guards import Guards, Sinks
 from qed.numerics.rewriting.inside import evaluated
 from qed.numerics.rewriting.logarithm import Logarithms
 from qed.numerics.rewriting.near_one import NearOne
@@ -38,7 +38,16 @@ from qed.numerics.rewriting.temperatures import Temperatures
 
 PASSES = 3
 
-REWRITINGS: tuple[Maker, ...] = (Substitutions, Logarithms, Temperatures, NearOne, Differences, Guards, Slopes)
+REWRITINGS: tuple[Maker, ...] = (
+    Sinks,
+    Substitutions,
+    Logarithms,
+    Temperatures,
+    NearOne,
+    Differences,
+    Guards,
+    Slopes,
+)
 """The rewritings, in the order in which a node is offered to them."""
 
 
