@@ -21,7 +21,7 @@ from qed.numerics.rewriting.difference_logs import log_rest, log_slope
 from qed.numerics.rewriting.difference_mixtures import of_mixture
 from qed.numerics.rewriting.difference_pairs import two_terms, without_zeros
 from qed.numerics.rewriting.difference_reading import Reading
-from qed.numerics.rewriting.difference_rules import Found
+from qed.numerics.rewriting.difference_rules import AGAINST, Found
 from qed.numerics.rewriting.difference_series import REST, SERIES
 from qed.numerics.rewriting.difference_squares import exact_sum
 from qed.numerics.rewriting.difference_terms import (
@@ -34,6 +34,7 @@ from qed.numerics.rewriting.difference_terms import (
     power_of,
     product,
     scaled,
+    times,
 )
 from qed.numerics.rewriting.difference_zeros import zeros
 
@@ -255,7 +256,7 @@ class Difference(Reading):
         if len(polynomial) < 3 or not self.pairs or self.builder.derivative:
             return None
         pairs = [dict(pair) for pair in combinations(polynomial.items(), 2)]
-        likely = [pair for pair in pairs if min(pair.values()) < 0 < max(pair.values()) or ONE in pair]
+        likely = [p for p in pairs if min(p.values()) < 0 < max(p.values()) or ONE in p or self._beside_one(p)]
         for pair in sorted(likely, key=_unlikely):
             found = self(pair, like)
             if found is None:
@@ -267,6 +268,15 @@ class Difference(Reading):
             if self._partial and not set(found[1]) <= {laws.COMMON, laws.EXPANDED}:
                 return self.plain(rest, like), (laws.PAIRED, *found[1])
         return None
+
+    def _beside_one(self, pair: Polynomial) -> bool:
+        """Whether two terms are a and a f(u), for a function that has a rule against 1."""
+        factor = common(pair)
+        if factor not in pair:
+            return False
+        other = next(times(each, power_of(factor, -1)) for each in pair if each != factor)
+        g = self.single(other, 1)
+        return g is not None and g.operation in AGAINST
 
 
 def _unlikely(pair: Polynomial) -> tuple[bool, bool]:

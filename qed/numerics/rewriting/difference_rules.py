@@ -92,6 +92,8 @@ def atoms(difference: Difference, g: Node, h: Node) -> Found | None:
     d, used = gap
     if g.operation == "exp" and _opposite(difference, x, y):
         return difference.algebra.times(2.0, difference.emit(SINH, x)), (laws.SINH,)
+    if g.operation == "logistic" and _opposite(difference, x, y):
+        return difference.emit(TANH, _halved(difference, x)), (laws.ATOMS["logistic"],)
     table = kernels.STEPS if g.operation in kernels.STEPS and _is_step(x, y, d) else kernels.OPERATIONS
     return difference.emit(table[g.operation], x, y, d), (laws.ATOMS[g.operation], *used)
 

@@ -40,6 +40,7 @@ from qed.numerics.rewriting.magnitudes import Magnitudes
 from qed.numerics.rewriting.recursion import Logarithm
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.scales import source_of
+from qed.numerics.rewriting.sigmoid_products import SigmoidProducts
 from qed.numerics.rewriting.tempered import Scales
 
 
@@ -81,6 +82,7 @@ class Logarithms:
         self.log.entry = lambda form: entry(scales, form)
         self.logs = TakenLogarithms(self.log, self.difference, scales)
         self.quotients = ExponentialQuotients(self.logs)
+        self.sigmoids = SigmoidProducts(self.log, self.difference)
         self.changed: list[tuple[Node, Node, Form, str]] = []
         self._uses = {"log": self.logs.taken, "log1p": self.logs.of_one_plus}
         self._uses |= {"div": self.quotients.over, "mul": self.quotients.product}
@@ -105,8 +107,10 @@ class Logarithms:
     def rule(self, node: Node) -> Node | None:
         """What takes the place of a node, or None."""
         use = self._uses.get(node.operation)
-        if use is None or node.equation is None or (self.only is not None and not self.only(node)):
+        if use is None or (self.only is not None and not self.only(node)):
             return None
+        if node.equation is None:  # what a difference put in place of a sum of products
+            return self._noted(node, self.sigmoids(node)) if node.operation in ("mul", "div") else None
         if node.operation in ("sub", "add", "add_any", *labels.CHOOSE):
             return self._noted(node, use(node))
         last = source_of(node.children[-1])
@@ -114,7 +118,8 @@ class Logarithms:
             last = source_of(last.children[0])
         if last.settled and last.equation is not None:  # the scaled sum of a log-sum-exp, in its derivative
             return None
-        return self._noted(node, self._signed(node) or use(node))
+        found = self._signed(node) or use(node)
+        return self._noted(node, found or self.sigmoids(node) if node.operation in ("mul", "div") else found)
 
     def _sum(self, node: Node) -> Found | None:
         shares = self.quotients.shares(node) if node.operation == "add" else None
