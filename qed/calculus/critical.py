@@ -220,7 +220,7 @@ def _rough(case: Case, certify: bool = True, prove: bool = True) -> Answer[Criti
     try:
         corner = jumps(case, direction(case))
     except (NotImplementedError, ValueError, TypeError):  # what JAX raises where a rule is missing
-        corner = "its first or second derivative may jump there"
+        corner = "f may have no second derivative at the point: what JAX takes around it is not known"
     if not corner:
         return _large(case, smooth=True, certify=certify, prove=prove)
     why = corner
@@ -229,8 +229,7 @@ def _rough(case: Case, certify: bool = True, prove: bool = True) -> Answer[Criti
             case.balls.series(case.point, case.point, direction(case)[None], 2)
     except NotSmooth as error:
         why = f"{corner}; " + str(error).replace("may be undefined somewhere on the box", "may have none")
-    what = f"f has no second derivative at the point: {why}"
-    return undecided(Missing(what, "a point off the corner", "QED104"), "QED104")
+    return undecided(Missing(why, "a point off the corner", "QED104"), "QED104")
 
 
 def _by_terms(case: Case) -> Answer[CriticalPoint] | None:

@@ -162,8 +162,7 @@ def _without_hessian(case: Case, products: Products) -> Missing | None:
         return Missing(f"the value at the point is {value}", "a point where the function is finite", "QED210")
     why = _jumps(case) if met else ""
     if why:
-        what = f"f has no second derivative at the point: {why}"
-        return Missing(what, "a point off the corner", "QED104")
+        return Missing(why, "a point off the corner", "QED104")
     return None
 
 

@@ -28,7 +28,7 @@ from qed.why.curvature import FEWEST, fits
 from qed.why.demand import demand, told
 from qed.why.diagnosis import Diagnosis, Verdict
 from qed.why.finite import Cause, diagnose_failure
-from qed.why.headline import first_sentence, headline, subject
+from qed.why.headline import first_sentence, headline, rests_at_once, subject
 from qed.why.mistakes import look
 from qed.why.mistakes.uphill import climbs
 from qed.why.prepare import prepare
@@ -347,7 +347,7 @@ def _checked(case: Case, run: Run) -> list[Answer[Any]]:
         "every number that reaches loss, gradient or parameters",
         text=f"loss, gradient and parameters stay finite for {plural(run.steps, 'step')}"
         if run.steps
-        else "loss and gradient are finite at the start",
+        else f"loss and gradient are finite at the start{', and the gradient is 0' * rests_at_once(run)}",
         predicted="finite",
         observed="finite",
         standing=Standing.MEASURED,

@@ -114,10 +114,16 @@ def headline(
     if mistake is not None:
         return f"The run stays finite, but {mistake.message}."
     if run.steps == 0:
-        return f"Loss and gradient are finite at the start.{worth_knowing(findings)}"
+        rests = " The gradient there is 0: `qed critical` says what the point is." if rests_at_once(run) else ""
+        return f"Loss and gradient are finite at the start.{rests}{worth_knowing(findings)}"
     fall = f"the loss goes from {number(run.start)} to {number(run.settled)}"
     text = f"Nothing speaks against this run: {fall} in {plural(run.steps, 'step')}, and all that reaches it is finite."
     return text + worth_knowing(findings)
+
+
+def rests_at_once(run: Run) -> bool:
+    """Whether the gradient is 0 where the run starts: it says of no direction whether the loss falls."""
+    return bool(run.norms) and run.norms[0] == 0.0
 
 
 def worth_knowing(findings: Iterable[Finding]) -> str:

@@ -188,6 +188,20 @@ def test_a_corner_is_undecided_with_a_code():
     assert "jumps there; " in answer.missing[0].what and "the box" not in answer.missing[0].what
 
 
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: jnp.abs(x[0] + 1j * x[1]),
+        lambda x: jnp.sum(jnp.where(x == 0, 0.0, x**3 * jnp.sin(1 / jnp.where(x == 0, 1.0, x))) + x**2),
+        lambda x: jnp.sum(jnp.where(x == 0, 1.0, jnp.sin(x) / jnp.where(x == 0, 1.0, x)) + 0.1 * x**2),
+    ],
+    ids=["a cone", "no second derivative", "a maximum that JAX takes for a minimum"],
+)
+def test_curvatures_that_are_none_are_not_told(fun):
+    answer = qed.critical_point(fun, jnp.zeros(2))
+    assert answer.unknown and answer.value.kind == "undecided"
+
+
 def test_a_value_that_is_no_number_is_undecided_with_a_code():
     answer = qed.critical_point(lambda x: jnp.log(x - 1), 0.5)
     assert answer.unknown and answer.missing[0].code == "QED210"

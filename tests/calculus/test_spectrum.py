@@ -292,6 +292,49 @@ def test_ties_and_jumps_that_do_not_show_leave_the_hessian(fun, largest):
     assert answer.measured and abs(answer.eigenvalues[0] - largest) <= answer.errors[0] + 1e-9
 
 
+def beside_zero(fun, at_zero):
+    """Sum of fun(x), with its value at 0 told apart by a condition."""
+    return lambda x: jnp.sum(jnp.where(x == 0, at_zero, fun(jnp.where(x == 0, 1.0, x))))
+
+
+OTHERS = "the derivatives that JAX takes at the point are not"
+FAR = "do not come nearer"
+
+
+@pytest.mark.parametrize(
+    ("fun", "why"),
+    [
+        (beside_zero(lambda x: x**3 * jnp.cos(1 / x), 0.0), FAR),  # no second derivative
+        (beside_zero(lambda x: x**4 * jnp.cos(1 / x), 0.0), FAR),  # one that is not continuous
+        (beside_zero(lambda x: x * jnp.tanh(x) * jnp.log(x**2), 0.0), FAR),  # it grows beyond all bounds
+        (lambda x: jnp.sum(x**2) + jnp.abs(x[0] + 1j * x[1]), FAR),  # a cone
+        (beside_zero(lambda x: jnp.log1p(x**2) / x**2, 1.0), OTHERS),  # -x^2/2, and JAX takes 0
+        (beside_zero(lambda x: x / jnp.tanh(x) + x**2, 1.0), OTHERS),  # 4x^2/3
+        (lambda x: jnp.sum(jnp.abs(jnp.fft.rfft(x)) ** 2), OTHERS),  # a polynomial; JAX's |z| has no slope at 0
+        (lambda x: jnp.sum(jnp.maximum(x**2, -2 * x**2)), OTHERS),  # x^2; JAX takes the mean
+    ],
+)
+def test_the_hessian_at_a_point_is_compared_with_those_around_it(fun, why):
+    answer = qed.spectrum(fun, jnp.zeros(2))
+    assert answer.unknown and answer.missing[0].code == "QED104" and why in answer.missing[0].what
+    assert "no second derivative" not in answer.missing[0].what
+
+
+@pytest.mark.parametrize(
+    ("fun", "largest"),
+    [
+        (lambda x: beside_zero(lambda t: t**5 * jnp.cos(1 / t), 0.0)(x) + jnp.sum(x**2), 2.0),
+        (lambda x: jnp.sum(jnp.where(x == 0, 1 - x**2 / 6, jnp.sin(x) / jnp.where(x == 0, 1.0, x))), -1 / 3),
+        (lambda x: jnp.sum(jnp.abs(x) ** 2.5 + 3 * x**2), 6.0),
+        (lambda x: jnp.sum(jnp.tanh(1e7 * jnp.abs(x) ** 3) + x**2), 2.0),
+    ],
+    ids=["continuous", "its own series", "slow", "steep"],
+)
+def test_a_hessian_that_those_around_come_near_is_one(fun, largest):
+    answer = qed.spectrum(fun, jnp.zeros(2), k=1)
+    assert answer.measured and abs(answer.eigenvalues[0] - largest) <= answer.errors[0] + 1e-7
+
+
 def test_arrays_without_numbers_are_no_part_of_anything():
     fun = lambda x: jnp.sum(jnp.array([1.0, 3.0]) * x["a"] ** 2) + jnp.sum(x["none"]) + jnp.abs(x["a"][0]) ** 3  # noqa: E731
     answer = qed.spectrum(fun, {"a": jnp.zeros(2), "none": jnp.zeros((0, 2))})

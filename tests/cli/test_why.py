@@ -129,6 +129,14 @@ def test_without_a_step_only_the_start_is_looked_at(train, qed_command):
     assert "give step=" in outcome.out
 
 
+def test_a_start_where_the_gradient_is_zero_is_told_as_one(write, qed_command):
+    path = write("train.py", "u = jnp.zeros(2)\ndef loss(u):\n    return jnp.mean((u[0] * u[1] - 1.0) ** 2)\n")
+    outcome = qed_command("why", f"{path}:loss", "--at", "u", "--why")
+    said = " ".join(outcome.out.split())
+    assert outcome.code == 0 and "The gradient there is 0: `qed critical` says what the point is." in said
+    assert "finite at the start, and the gradient is 0" in said
+
+
 def test_the_reasons_unfold(train, qed_command):
     folded = qed_command("why", "train.py:loss", "--at", "w", "--step", "100").out
     unfolded = qed_command("why", "train.py:loss", "--at", "w", "--step", "100", "--why").out

@@ -83,16 +83,28 @@ def hull(derivative: Callable[[list[Any]], np.ndarray], point: Sequence[Any], se
         >>> found.jumps.tolist(), found.lower.tolist()[0], found.upper.tolist()[0]
         ([True, False], -1.0, 1.0)
     """
-    lowest, highest, spreads = [], [], []
-    for distance in DISTANCES:
-        rows = np.stack(
-            [derivative(perturbed(point, sign * distance, seed + k)) for k in range(AROUND) for sign in (1.0, -1.0)]
-        )
-        lowest.append(rows.min(axis=0))
-        highest.append(rows.max(axis=0))
-        with np.errstate(invalid="ignore"):  # inf - inf, where the derivative is nowhere finite
-            spreads.append(highest[-1] - lowest[-1])
-    near, far = spreads
+    near, far = (rows_around(derivative, point, distance, seed) for distance in DISTANCES)
+    return hull_of(near, far)
+
+
+def rows_around(
+    derivative: Callable[[list[Any]], np.ndarray], point: Sequence[Any], distance: float, seed: int = 0
+) -> np.ndarray:
+    """The derivatives at pairs of opposite points around a point, one a row; the directions do not depend on how far.
+
+    >>> rows_around(lambda x: 2 * x[0], [np.zeros(1)], 0.5).shape
+    (8, 1)
+    """
+    return np.stack(
+        [derivative(perturbed(point, sign * distance, seed + k)) for k in range(AROUND) for sign in (1.0, -1.0)]
+    )
+
+
+def hull_of(near: np.ndarray, far: np.ndarray) -> Hull:
+    """What derivatives around a point say, in rows, at two distances."""
+    lowest, highest = [rows.min(axis=0) for rows in (near, far)], [rows.max(axis=0) for rows in (near, far)]
+    with np.errstate(invalid="ignore"):  # inf - inf, where the derivative is nowhere finite
+        near, far = (high - low for low, high in zip(lowest, highest, strict=True))
     size = np.maximum(np.abs(lowest[0]), np.abs(highest[0]))
     with np.errstate(all="ignore"):
         jumps = (near > WIDE * size) & (far < 2 * near) & (far > 0.5 * near) & np.isfinite(near)

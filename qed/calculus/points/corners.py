@@ -6,6 +6,11 @@ equal arguments. Then f, gradient and one Hessian product are evaluated around t
 their spread is the same at both (`qed.calculus.gradient.kinks`). They are compared with those *at* the point, too: at
 x = 0 the arguments of min(3x^2, -x^2) = -x^2 are equal, automatic differentiation returns the mean 2 of 6 and -2, and
 around it, where it is -2 everywhere, nothing jumps.
+
+Nothing is said for a point where the Hessian products do not come nearer to those at it as points come nearer. Those
+of x^3 sin(1/x) grow towards 0, and f'' does not exist there. Those of sin(x)/x, with its value 1 at 0 chosen by a
+condition, are -1/3 v near 0 and 0 at it, where JAX differentiates the 1. Very near to it they are rounding alone; so
+larger distances are asked where the least ones do not tell.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ import jax
 import numpy as np
 
 from qed.calculus.gradient.kept import differentiable
-from qed.calculus.gradient.kinks import AROUND, DISTANCES, WIDE, hull, perturbed
+from qed.calculus.gradient.kinks import DISTANCES, WIDE, hull_of, rows_around
 from qed.calculus.hessian import flatten
 from qed.calculus.points.case import Case
 from qed.calculus.points.located import around
@@ -31,6 +36,13 @@ from qed.graph.walk import TooLong, Unknown, Walker
 Array = np.ndarray
 LEAST = 1e-10
 """Which part of curvature times length a jump must have at least, to be told from rounding."""
+FURTHER = (1e-7, 1e-5, 1e-4, 1e-3, 1e-2)
+"""The distances at which the Hessian is asked where the least ones show rounding alone."""
+SHRINKS = 0.3
+"""To which part of itself a difference shrinks at least, from one distance to the next, where there is a limit."""
+STEADY = 0.1
+"""Which part of a difference to the point may be between two distances, where it is one and the same."""
+NONE = "f has no second derivative at the point"
 
 
 def smooth_along(case: Case, vector: Array) -> bool:
@@ -57,28 +69,32 @@ def smooth_along(case: Case, vector: Array) -> bool:
 
 
 def jumps(case: Case, vector: Array, function: Function | None = None) -> str:
-    """What jumps at the point, in words, as far as points around show: f, its gradient, or its Hessian times a vector.
+    """Why the Hessian at the point is none, as far as points around show it on f, its gradient, and H times a vector.
 
     Where f can be differentiated forward only (through a while loop), the derivatives along the vector are asked. Of
     `function` instead of the case's values, where it is given.
 
     >>> import jax.numpy as jnp
     >>> from qed.graph.function import read
-    >>> for f in (jnp.sign, jnp.abs, lambda x: x * jnp.abs(x), jnp.cosh):
+    >>> for f in (jnp.sign, jnp.abs, lambda x: x * jnp.abs(x), lambda x: jnp.minimum(3 * x**2, -(x**2)), jnp.cosh):
     ...     print(jumps(Case(f, 0.0, (), read(f, 0.0)), np.ones(1)) or "nothing")
-    f itself jumps there
-    its first or second derivative jumps there
-    its first or second derivative jumps there
+    f has no second derivative at the point: f itself jumps there
+    f has no second derivative at the point: its first or second derivative jumps there
+    f has no second derivative at the point: its first or second derivative jumps there
+    the derivatives that JAX takes at the point are not those of the points around it
     nothing
     """
     n = case.function.size
     point = [np.asarray(p, np.float64) for p in case.pieces(case.point)]
     with jax.enable_x64(True):
         derivatives, value = _derivatives(case, vector, case.values if function is None else function)
-        found = hull(derivatives, point)
-        off, apart = _apart(derivatives, point)
+        here = derivatives(point)
+        near, far = (rows_around(derivatives, point, distance) for distance in DISTANCES)
+        found = hull_of(near, far)
+        off, apart = _apart(here, near, far)
+        m = len(here) // 2
+        settling = _settling(derivatives, point, here, near, far, m + 1)
     size = np.maximum(np.abs(found.lower), np.abs(found.upper))
-    m = len(size) // 2
     slope, bend = (float(np.sqrt(n)) * float(np.max(part, initial=0.0)) for part in (size[1 : m + 1], size[m + 1 :]))
     length = float(np.max(np.abs(case.point), initial=0.0)) or 1.0
     rounding = (WIDE if is_narrow(case.function.graph) else LEAST) * abs(value)
@@ -87,10 +103,44 @@ def jumps(case: Case, vector: Array, function: Function | None = None) -> str:
     least[0] = rounding + LEAST * length * (slope + length * bend)
     with np.errstate(invalid="ignore"):  # inf - inf is no jump
         wide = found.upper - found.lower > least
-    jumping = (found.jumps & wide) | (apart & (off > least))
-    if jumping[0]:
-        return "f itself jumps there"
-    return "its first or second derivative jumps there" if np.any(jumping) else ""
+    around, away = found.jumps & wide, apart & (off > least)
+    if around[0] or away[0]:
+        return f"{NONE}: f itself jumps there"
+    steady = np.abs(far - near) <= STEADY * np.max(np.abs(near - here), axis=0)
+    if np.any(around & np.all(steady, axis=0)):
+        return f"{NONE}: its first or second derivative jumps there"
+    if np.any(away & ~around) or settling == "apart":
+        return "the derivatives that JAX takes at the point are not those of the points around it"
+    if np.any(around | away) or settling == "unsettled":
+        return "the second derivatives around the point do not come nearer to those at it as the points come nearer"
+    return ""
+
+
+def _settling(
+    derivative: Callable[[list[Array]], Array], point: list[Array], here: Array, near: Array, far: Array, first: int
+) -> str:
+    """Whether the elements from `first` on come nearer to those at the point: "apart" and "unsettled" are No.
+
+    Of two distances the lesser shows it, unless rounding is larger than what is sought; then larger ones are asked. An
+    element is apart where it is the same at both, and another one at the point.
+    """
+    finite = np.isfinite(here[first:])
+    size = float(np.max(np.abs(here[first:]), where=finite, initial=0.0))
+    left = finite
+    for distance in (None, *FURTHER):
+        if distance is not None:
+            near, far = far, rows_around(derivative, point, distance)
+        with np.errstate(all="ignore"):
+            offs = np.abs(near - here)[:, first:]
+            less, more = np.max(offs, axis=0), np.max(np.abs(far - here)[:, first:], axis=0)
+            same = np.all(np.abs(far - near)[:, first:] <= STEADY * less, axis=0) & (less > LEAST * size)
+            settled = less <= np.maximum(SHRINKS * more, LEAST * size)
+        if np.any(left & same & ~settled):
+            return "apart"
+        left = left & ~settled
+        if not np.any(left):
+            return ""
+    return "unsettled"
 
 
 def _derivatives(case: Case, vector: Array, function: Function) -> tuple[Callable[[list[Array]], Array], float]:
@@ -132,19 +182,13 @@ def _derivatives(case: Case, vector: Array, function: Function) -> tuple[Callabl
     return less, here
 
 
-def _apart(derivative: Callable[[list[Array]], Array], point: list[Array]) -> tuple[Array, Array]:
+def _apart(here: Array, near: Array, far: Array) -> tuple[Array, Array]:
     """How far derivatives around a point are from those at it, and where that does not shrink with the distance."""
-    here = derivative(point)
-    away, size = [], np.abs(here)
-    for distance in DISTANCES:
-        moves = [perturbed(point, sign * distance, AROUND + k) for k in range(AROUND) for sign in (1.0, -1.0)]
-        rows = np.stack([derivative(moved) for moved in moves])
-        with np.errstate(invalid="ignore"):  # derivatives that overflow are compared with nothing
-            away.append(np.max(np.abs(rows - here), axis=0))
-        size = np.maximum(size, np.max(np.abs(rows), axis=0))
-    near, far = away
+    with np.errstate(invalid="ignore"):  # derivatives that overflow are compared with nothing
+        less, more = np.max(np.abs(near - here), axis=0), np.max(np.abs(far - here), axis=0)
+        size = np.max([np.abs(here), *np.abs(near), *np.abs(far)], axis=0)
     with np.errstate(all="ignore"):
-        return near, (near > WIDE * size) & (far < 2 * near) & (far > 0.5 * near) & np.isfinite(near)
+        return less, (less > WIDE * size) & (more < 2 * less) & (more > 0.5 * less) & np.isfinite(less)
 
 
 def direction(case: Case) -> Array:
