@@ -22,17 +22,18 @@ import numpy as np
 from qed.answer import Answer, Missing
 from qed.calculus.bounding.boxes import Gap
 from qed.calculus.points import words
-from qed.calculus.points.case import WIDEST, Case
+from qed.calculus.points.case import WIDEST, Case, Derivatives, Stronger
 from qed.calculus.points.corners import direction, jumps, smooth_along
 from qed.calculus.points.degenerate import degenerate
 from qed.calculus.points.large import gradient, judged
-from qed.calculus.points.located import Local, Located, located, refined, where_smooth
+from qed.calculus.points.located import Local, Located, approached, located, refined, where_smooth, where_smooth_and
 from qed.calculus.points.result import CriticalPoint, Kind, kind_of
 from qed.calculus.points.rounding import explained
 from qed.calculus.points.sharpened import affordable, hides, hopeless, proved, sharpened
 from qed.calculus.points.sparse import sparse_point
 from qed.calculus.points.symmetries import exchanges
 from qed.calculus.spectra.products import Products
+from qed.certificates.certificate import Certificate as AnyCertificate
 from qed.certificates.critical_point import CriticalPoint as Certificate
 from qed.certificates.reading import as_read
 from qed.certificates.slope import Slope
@@ -103,16 +104,20 @@ def critical_within(
     work: float,
     value: float | None = None,
     progress: Progress | None = None,
+    stronger: Stronger | None = None,
+    function: Function | None = None,
+    derivatives: Derivatives | None = None,
 ) -> Answer[CriticalPoint]:
     """The same; no certificate where the numbers of a run times the variables are more than `work`, too long for balls.
 
     Where the numbers times the second derivatives are more than `INTERVALS` times that, intervals are not asked either.
     With the value of f at x, and a critical point proved near x, that is the answer, and whether the gradient at x is
-    but rounding is not asked.
+    but rounding is not asked. A minimum of which `stronger` has a certificate is proved by that. `function` is fun, if
+    it was read at x already; `derivatives` are its gradient and Hessian at a vector in floats, where they cost little.
     """
     started = time.perf_counter()
-    function = read(fun, x, *args)
-    case = Case(fun, x, args, function, progress=progress)
+    function = read(fun, x, *args) if function is None else function
+    case = Case(fun, x, args, function, progress=progress, stronger=stronger, derivatives=derivatives)
     meta = {"dtype": function.dtype}
     answer = replace(_judged(case, work, value), subject=function.title())
     answer = replace(answer, meta={**meta, "seconds": time.perf_counter() - started})
@@ -131,10 +136,14 @@ def _judged(case: Case, work: float, value: float | None) -> Answer[CriticalPoin
         certify = most <= min(work, DEAR)
         return _large(case, certify=certify, prove=certify and PROOF * most <= work)
     try:
-        here = where_smooth(case.boxes, case.point)
+        near = None if case.derivatives is None else approached(case.derivatives, case.point)
+        here, there = where_smooth_and(case.boxes, case.point, near)
         short = numbers * n <= work
         balls = short and numbers * second <= SECOND * work
-        return _rough(case) if here is None else _at(case, here, flat=short, certify=balls, nearest=nearest)
+        if here is None:
+            return _rough(case)
+        begun = None if near is None or there is None else (near, there)
+        return _at(case, here, flat=short, certify=balls, nearest=nearest, begun=begun)
     except Gap as gap:
         lost = gap.unknown
         answer = _rough(case)
@@ -242,16 +251,25 @@ def _by_terms(case: Case) -> Answer[CriticalPoint] | None:
 
 
 def _at(
-    case: Case, here: Local, flat: bool = True, certify: bool = True, nearest: bool = False
+    case: Case,
+    here: Local,
+    flat: bool = True,
+    certify: bool = True,
+    nearest: bool = False,
+    begun: tuple[Array, Local] | None = None,
 ) -> Answer[CriticalPoint]:
     """The answer at a point where f is smooth.
 
-    `flat`: derivatives of higher order may be asked; `certify`: balls; `nearest`: a critical point that is near is it.
+    `flat`: derivatives of higher order may be asked; `certify`: balls; `nearest`: a critical point that is near is it;
+    `begun`: a point where the gradient nearly vanishes already.
     """
     point, n = case.point, case.function.size
     gradient = float(np.linalg.norm(here.gradient))
-    center, at = refined(case.boxes, point, here)
+    center, at = refined(case.boxes, point, here) if begun is None else begun
     found = located(case.boxes, center, at)
+    if begun is not None and (found is None or found.signs is None):
+        center, at = refined(case.boxes, point, here)
+        found = located(case.boxes, center, at)
     if nearest and found is not None:
         near = _near(case, found, at, {"gradient": gradient}, certify)
         if near is not None:
@@ -303,20 +321,8 @@ def _near(case: Case, found: Located, at: Local, common: dict[str, Any], certify
         return None
     still = bool(np.all(at.slope.lower == 0) and np.all(at.slope.upper == 0))
     distance = 0.0 if still and np.array_equal(found.center, case.point) else _distance(case.point, found)
-    certificate = Certificate.about(
-        case.fun, case.x, case.args, center=found.center.tolist(), radius=found.radius.tolist(), signs=found.signs,
-        distance=distance,
-    )  # fmt: skip
-    standing, missing = Standing.PROVED, ()
-    try:
-        if not certify:
-            what = "intervals find it; a program of so many numbers takes long in balls, which were not asked"
-            standing, missing = Standing.MEASURED, (Missing(what, "qed.critical_point at the point"),)
-        else:
-            certificate.verify()
-    except CertificateError as error:
-        standing = Standing.MEASURED
-        missing = (Missing(f"intervals find it, balls do not confirm it: {error.why}", "a rule", "QED020"),)
+    certificate, missing = _certificate(case, found, distance, certify)
+    standing = Standing.PROVED if certificate is not None else Standing.MEASURED
     negative, positive = found.signs
     kind = kind_of(negative, positive)
     values, vectors = np.linalg.eigh(found.box.matrix)
@@ -332,19 +338,41 @@ def _near(case: Case, found: Located, at: Local, common: dict[str, Any], certify
         words.rounding(common["gradient"], common.get("rounding", math.nan)),
         *words.exchanged(exchanges(case, found.center)),
     )
-    proved = standing is Standing.PROVED
     return Answer(
         words.claim(kind, distance, negative, positive),
         standing,
         value,
         arithmetic="reals",
-        certificate=certificate if proved else None,
+        certificate=certificate,
         reasons=reasons,
         missing=missing,
         findings=_found(kind, value),
         headline=words.headline(kind, distance, negative, positive),
-        recheck=None if proved else lambda: located(case.boxes, found.center, at) is not None,
+        recheck=None if certificate is not None else lambda: located(case.boxes, found.center, at) is not None,
     )
+
+
+def _certificate(
+    case: Case, found: Located, distance: float, certify: bool
+) -> tuple[AnyCertificate | None, tuple[Missing, ...]]:
+    """A verified certificate of a critical point all of whose curvatures have a sign; or what is missing for one."""
+    if not certify:
+        what = "intervals find it; a program of so many numbers takes long in balls, which were not asked"
+        return None, (Missing(what, "qed.critical_point at the point"),)
+    assert found.signs is not None
+    if case.stronger is not None and found.signs[0] == 0:
+        stronger = case.stronger(found.center)
+        if stronger is not None:
+            return stronger, ()
+    certificate = Certificate.about(
+        case.fun, case.x, case.args, center=found.center.tolist(), radius=found.radius.tolist(), signs=found.signs,
+        distance=distance,
+    )  # fmt: skip
+    try:
+        certificate.verify()
+    except CertificateError as error:
+        return None, (Missing(f"intervals find it, balls do not confirm it: {error.why}", "a rule", "QED020"),)
+    return certificate, ()
 
 
 def _found(kind: Kind, value: CriticalPoint) -> tuple[Finding, ...]:

@@ -14,6 +14,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 import jax
@@ -47,6 +48,15 @@ class Subject:
         with jax.enable_x64(self.x64):
             return trace(self.fun, self.at, *self.args)
 
+    @cached_property
+    def once(self) -> Traced:
+        """The function, traced when it was first asked: for what is made of it, and verified of another trace."""
+        return self.traced()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: a trace holds what cannot be pickled."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Certificate(ABC):
@@ -76,7 +86,7 @@ class Certificate(ABC):
     @classmethod
     def made(cls, subject: Subject, traced: Traced | None = None, **content: Any) -> Self:
         """The certificate of a function, sealed; `traced` is the function, where it was traced already."""
-        traced = subject.traced() if traced is None else traced
+        traced = subject.once if traced is None else traced
         return cls(function=fingerprint(traced.graph), x64=subject.x64, subject=subject, **content).sealed()
 
     # --- as data ---
@@ -174,7 +184,7 @@ class Pointed(Certificate):
     @classmethod
     def at_point(cls, subject: Subject, **content: Any) -> Self:
         """The certificate of a function at the subject's own point, sealed."""
-        traced = subject.traced()
+        traced = subject.once
         return cls.made(subject, traced, point=tuple(map(float, given(traced))), **content)
 
 

@@ -57,7 +57,7 @@ class ConvexOptimum(Boxed):
     def of(cls, point: KKTPoint, shapes: Sequence[tuple[int, tuple[Row, ...]]]) -> Self:
         """The certificate of a KKT point in the box of its bounds."""
         assert point.subject is not None
-        traced = point.subject.traced()
+        traced = point.subject.once
         leaves = [np.asarray(leaf) for leaf in traced.parameters]
         cuts = np.cumsum([leaf.size for leaf in leaves])[:-1]
         sides: Any = tuple(np.split(np.array(side), cuts) for side in (point.lower, point.upper))

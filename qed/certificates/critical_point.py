@@ -125,13 +125,13 @@ class CriticalPoint(Pointed):
 
 def in_padded_intervals(traced: Traced, lower: Array, upper: Array) -> list[list[Any]] | None:
     """Balls of the entries of the Hessian on a box, from padded intervals; None where a rule is missing."""
-    boxes = PaddedBoxes(traced)
-    if not boxes.known:
+    n = len(lower)
+    found = PaddedBoxes(traced).arrays(lower, upper, 2, np.arange(n))
+    if found is None:
         return None
-    low, high = (end[:, 0] for end in boxes(lower[None], upper[None]).hessian)
+    low, high = (end[1 + n :] for end in found)
     if not (np.all(np.isfinite(low)) and np.all(np.isfinite(high))):
         return None
-    n = len(lower)
     forms: list[list[Any]] = [[None] * n for _ in range(n)]
     with precision(BITS):
         for i, j, a, b in zip(*np.triu_indices(n), low.tolist(), high.tolist(), strict=True):

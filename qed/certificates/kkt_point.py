@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
@@ -72,24 +73,42 @@ class KKTPoint(HeldPoint):
         """Prove that there is one such pair, the signs, how far it is, and the value."""
         active, point, center, radius = self.placed(traced)
         n = len(point)
+        low, high = self.box(center, radius)
+        inner = self.inward(active, low[:n], high[:n])
+
+        def asked(encloses: Encloses) -> list[Callable[[], Enclosed]]:
+            """At the center, and on the box, each computed once."""
+            here = partial(encloses, center[:n], center[:n], center[n:], center[n:], 1)
+            return [cache(here), cache(partial(encloses, *inner, low[n:], high[n:]))]
+
+        rough = asked(by_padded(traced, active.rows, active.free))
         try:
-            self._enclosed(by_padded(traced, active.rows, active.free), active, center, radius)
+            self._enclosed(rough[0](), rough[1](), active, center, radius)
         except CertificateError as error:
+            fine = asked(by_balls(traced, active.rows, active.free))
             try:
-                self._enclosed(by_balls(traced, active.rows, active.free), active, center, radius)
-            except NotSmooth as rough:
-                raise CertificateError("radius", str(rough)) from None
+                self._closer(rough[1], *fine, active, center, radius)
+            except NotSmooth as other:
+                raise CertificateError("radius", str(other)) from None
             except CertificateError as other:
                 raise (error if other.node == "function" else other) from None
         if not within(point, center[:n], radius[:n], self.distance):
             raise CertificateError("distance", "the KKT point may be farther from the point")
 
-    def _enclosed(self, encloses: Encloses, active: Active, center: Array, radius: Array) -> None:
-        """Raise CertificateError naming what enclosures do not prove."""
+    def _closer(
+        self, rough: Callable[[], Enclosed], here: Callable[[], Enclosed], box: Callable[[], Enclosed], *where: Any
+    ) -> None:
+        """The same with slopes at the center in balls, beside the padded box, which is wide anyway, or one of balls."""
+        try:
+            wide = rough()
+            self._enclosed(here(), wide, *where)
+        except CertificateError:
+            self._enclosed(here(), box(), *where)
+
+    def _enclosed(self, here: Enclosed, box: Enclosed, active: Active, center: Array, radius: Array) -> None:
+        """Raise CertificateError naming what enclosures at the center, and on the box, do not prove."""
         n = len(center) - len(active.rows)
         low, high = self.box(center, radius)
-        here = encloses(center[:n], center[:n], center[n:], center[n:], 1)
-        box = encloses(*self.inward(active, low[:n], high[:n]), low[n:], high[n:])
         with precision(BITS):
             y = [between(float(a), float(b)) for a, b in zip(low[n:], high[n:], strict=True)]
             at = [between(float(a), float(a)) for a in center[n:]]

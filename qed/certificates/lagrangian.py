@@ -61,27 +61,29 @@ def by_padded(traced: Traced, rows: Array, free: Array) -> Encloses:
     block = next((b for b in (1024, 48, 24, 12, 6) if (2 * min(b, len(free))) ** 2 * boxes.weight <= 4 * MOST), 3)
 
     def enclose(lower: Array, upper: Array, y_lower: Array, y_upper: Array, order: int = 2) -> Enclosed:
-        first = boxes.arrays(lower, upper, 1, np.arange(len(lower)))
-        if first is None or not all(np.all(np.isfinite(end)) for end in first):
+        n = len(lower)
+        whole = len(free) == n <= block  # then one pass has the slopes too
+        first = boxes.arrays(lower, upper, 2 if order > 1 and whole else 1, np.arange(n))
+        if first is None or not all(np.all(np.isfinite(end[: 1 + n])) for end in first):
             raise CertificateError("radius", "no enclosure by padded intervals")
-        values, slopes = _balls(first, 0)[0], _balls(first, slice(1, None)).T
+        values, slopes = _balls(first, 0)[0], _balls(first, slice(1, 1 + n)).T
         if order < 2:
             return Enclosed(values, slopes, np.zeros((0, 0), object))
         parts = [free[k : k + block] for k in range(0, len(free), block)]
-        ends = [np.zeros((len(lower), len(lower))) for _ in range(2)]
+        ends = [np.zeros((n, n)) for _ in range(2)]
         for i, one in enumerate(parts):
             for j, other in enumerate(parts[: i + 1]):
                 if j == i and len(parts) > 1:
                     continue
                 along = one if i == j else np.sort(np.concatenate([one, other]))
-                second = boxes.arrays(lower, upper, 2, along)
+                second = first if whole else boxes.arrays(lower, upper, 2, along)
                 if second is None:
                     raise CertificateError("radius", "no enclosure by padded intervals")
                 bent = tuple(end[1 + len(along) :] for end in second)
                 held = padded.times((y_lower, y_upper), tuple(end[:, 1 + rows] for end in bent))
-                whole = padded.plus(tuple(end[:, 0] for end in bent), padded.negative(padded.total(held, -1)))
+                total = padded.plus(tuple(end[:, 0] for end in bent), padded.negative(padded.total(held, -1)))
                 u, v = np.triu_indices(len(along))
-                for end, found in zip(ends, whole, strict=True):
+                for end, found in zip(ends, total, strict=True):
                     end[along[u], along[v]] = end[along[v], along[u]] = found
         within = tuple(end[np.ix_(free, free)] for end in ends)
         if not all(np.all(np.isfinite(end)) for end in within):
@@ -110,16 +112,19 @@ def by_balls(traced: Traced, rows: Array, free: Array) -> Encloses:
         n, k = len(lower), len(free)
         if weight * max(n, k * (k + 1) // 2) > SERIES:
             raise CertificateError("function", "it is too large for balls")
-        low, high, series = boxes.arrays(lower, upper, np.eye(n), 1)
+        unit = np.eye(n)
+        whole = order > 1 and k == n  # then one pass has the slopes too
+        pairs = [(i, j) for i in range(k) for j in range(i)] if order > 1 else []
+        sums = [unit[free[i]] + unit[free[j]] for i, j in pairs]
+        low, high, series = boxes.arrays(lower, upper, np.array([*unit, *sums]) if whole else unit, 1 + whole)
         with precision(BITS) as flint:
             values = np.array([a.union(b) for a, b in zip(low, high, strict=True)] + [None], object)[:-1]
-            slopes = np.array([[s[1] for s in row] for row in series], object).reshape(n, len(values)).T
+            slopes = np.array([[s[1] for s in row] for row in series[:n]], object).reshape(n, len(values)).T
             y = [between(float(a), float(b)) for a, b in zip(y_lower, y_upper, strict=True)]
             hessian = np.full((k, k), flint.arb(0), object)
         if not k or order < 2:
             return Enclosed(values, slopes, hessian if not k else hessian[:0, :0])
-        unit, pairs = np.eye(n)[free], [(i, j) for i in range(k) for j in range(i)]
-        _, _, bent = boxes.arrays(lower, upper, np.array([*unit, *(unit[i] + unit[j] for i, j in pairs)]), 2)
+        bent = series if whole else boxes.arrays(lower, upper, np.array([*unit[free], *sums]), 2)[2]
         with precision(BITS):
             squares = [2 * (s[0][2] - sum((v * s[1 + i][2] for v, i in zip(y, rows, strict=True)), 0)) for s in bent]
             for i in range(k):

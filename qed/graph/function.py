@@ -9,7 +9,7 @@ remains is one function of two tuples of arrays, ``value(parameters, data) -> sc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -111,9 +111,23 @@ class Function:
             full[i] = array
         return full
 
+    def at(self, parameters: Sequence[Any]) -> Function | None:
+        """The function as it is read at other parameters; None where their types are others: it is traced anew then."""
+        old, new = ([(a.shape, a.dtype, a.weak_type) for a in arrays] for arrays in (self.parameters, parameters))
+        if old != new:
+            return None
+        own = None if self.own is None else _with(self.own, parameters)
+        return replace(self, traced=_with(self.traced, parameters), own=own)
+
     def value(self, parameters: Sequence[Any], data: Sequence[Any] | None = None) -> Any:
         """The function's value, evaluated from its graph; traceable under jit and grad."""
         return evaluate(self.graph, self.join(parameters, data))[0]
+
+
+def _with(traced: Traced, parameters: Sequence[Any]) -> Traced:
+    """The same with other values of the free inputs."""
+    new = dict(zip(traced.free, parameters, strict=True))
+    return replace(traced, leaves=tuple(new.get(i, leaf) for i, leaf in enumerate(traced.leaves)))
 
 
 def indexed(place: tuple[int, ...]) -> str:

@@ -52,7 +52,7 @@ from qed.optimization.point import (
     with_code,
 )
 from qed.optimization.poles import unless_a_pole
-from qed.optimization.proving import ill_scaled, proved
+from qed.optimization.proving import Everywhere, ill_scaled, proved
 from qed.optimization.receding import recedes, rounded_away
 from qed.optimization.running import Ended, curvatures
 from qed.optimization.saturation import saturated
@@ -248,7 +248,10 @@ def _in_the_open(case: Judged) -> Answer[Verdict]:
     if case.objective.dear and not provable(case.objective.function, WORK):
         what = "a proof, and products from many points, would take too long for a function of this size"
         return _not_shown(case, undecided(Missing(what, "qed.critical_point at the point")))
-    part = critical_within(fun, x, args, WORK, case.here.f)
+    best = Everywhere(case)
+    part = critical_within(
+        fun, x, args, WORK, case.here.f, stronger=best, function=case.function, derivatives=case.derivatives
+    )
     point: Any = part.value
     assert point is not None
     kind, of = str(point.kind), part
@@ -262,7 +265,7 @@ def _in_the_open(case: Judged) -> Answer[Verdict]:
         jump = jumped(case, case.reach, {}) if kind == "minimum" and not of.proved else None
         faded = faded_in_float64(case) if kind == "saddle" and not of.proved else None
         told = jump if faded is None else faded
-        return _known(case, of, Ending(kind)) if told is None else told
+        return _known(case, of, Ending(kind), best) if told is None else told
     if kind == "degenerate":
         return where_flat(case, part)
     if kind == "not_critical":
@@ -270,9 +273,9 @@ def _in_the_open(case: Judged) -> Answer[Verdict]:
         if bottom is not None:
             return bottom
         valley = beside(case)
-        moved = None if valley is None else critical_within(fun, valley.asked[1], args, WORK, valley.here.f)
-        if valley is not None and moved is not None and moved.value is not None and moved.value.kind == "degenerate":
-            answer = where_flat(valley, moved)
+        there = None if valley is None else critical_within(fun, valley.asked[1], args, WORK, valley.here.f)
+        if valley is not None and there is not None and there.value is not None and there.value.kind == "degenerate":
+            answer = where_flat(valley, there)
             told = (UNSETTLED[0], Ending.SADDLE, Ending.MAXIMUM, Ending.UNBOUNDED_BELOW, Ending.INFIMUM_NOT_ATTAINED)
             if answer.value is not None and answer.value.kind in told:
                 return placed_from(case, valley, answer)
@@ -285,7 +288,7 @@ def _dear_to_prove(case: Judged) -> bool:
     return function.graph.numbers() * function.size * (function.size + 1) // 2 > WORK
 
 
-def _known(case: Judged, of: Answer[Any], kind: Ending) -> Answer[Verdict]:
+def _known(case: Judged, of: Answer[Any], kind: Ending, best: Everywhere | None = None) -> Answer[Verdict]:
     found: Any = of.value
     named = found.directions
     values = found.curvatures
@@ -296,7 +299,7 @@ def _known(case: Judged, of: Answer[Any], kind: Ending) -> Answer[Verdict]:
     answer = replace(of, value=verdict, subject=case.objective.function.title(), answers=())
     if kind is not Ending.MINIMUM or found.point is None:
         return answer
-    return proved(case, answer, flatten([leaf for leaf in jax.tree.leaves(found.point) if is_float(leaf)]))
+    return proved(case, answer, flatten([leaf for leaf in jax.tree.leaves(found.point) if is_float(leaf)]), best)
 
 
 def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:

@@ -46,14 +46,14 @@ def boxed(
         rows: the rows that hold.
         equalities: how many of the first rows are equalities.
     """
-    n, traced = len(point), subject.traced()
+    n, traced = len(point), subject.once
     away = np.abs(center[:n] - point) * (1 + 2.0**-50) + radius[:n]
     distance = float(np.nextafter(np.linalg.norm(away) * (1 + 2.0**-40), np.inf)) if np.any(away) else 0.0
-    return KKTPoint.about(
-        subject.fun, subject.at, subject.args, equalities=equalities, rows=rows, center=center.tolist(),
-        radius=radius.tolist(), distance=distance, value=values(traced, center[:n], radius[:n]),
-        at_lower=held[0].tolist(), at_upper=held[1].tolist(), bounds=bounds,
+    held_by = KKTPoint.fields_of(
+        equalities, rows, center.tolist(), radius.tolist(), distance, values(traced, center[:n], radius[:n]),
+        held[0].tolist(), held[1].tolist(), bounds,
     )  # fmt: skip
+    return KKTPoint.at_point(subject, **held_by)
 
 
 def values(traced: Traced, center: Array, radius: Array) -> tuple[float, float]:

@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from qed.answer import Answer, Missing, Reason
+from qed.calculus.points.case import Derivatives
 from qed.calculus.shares import shares
 from qed.findings import Finding, Level
+from qed.graph.function import Function
 from qed.graph.splice import splice
+from qed.graph.trace import is_float
 from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective, Seen
 from qed.optimization.probing import ray
@@ -43,6 +48,20 @@ class Judged:
     start: Seen | None
     noise: float
     seed: int = 0
+
+    @property
+    def function(self) -> Function | None:
+        """The loss as it is read at the point; None where it has to be traced anew for that."""
+        arrays = [jnp.asarray(leaf) for leaf in jax.tree.leaves(self.asked[1]) if is_float(leaf)]
+        return self.objective.function.at(arrays) if np.all(np.isfinite(self.here.x)) else None
+
+    @property
+    def derivatives(self) -> Derivatives | None:
+        """Gradient and Hessian at a vector in float64, where one program that is compiled has them."""
+        objective = self.objective
+        if objective.together is None or objective.eps > np.finfo(np.float64).eps:
+            return None
+        return lambda x: (objective.at(x).g, objective.dense(x))
 
     @property
     def left(self) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -45,6 +46,10 @@ OPERATIONS = 50_000
 """How many operations between numbers are taken apart at most."""
 NEGATIVE = 1e-5
 """Which part of the largest curvature a negative one must have, to be more than rounding."""
+FEW, MANY = 16, 8
+"""Up to how many numbers there are, a place where f bends down is looked for so many times at each distance."""
+CHORD, CLEARLY = 1e-2, 1e-8
+"""How long half a chord is, relative to 1 + |x|, and by which part of f it is to miss."""
 SECONDS = 2.0
 """How long a proof of convexity is looked for in pieces."""
 SHARES = (1e-12, 1e-10, 1e-8)
@@ -120,13 +125,10 @@ def _polished(objective: Objective, x: Array, free: Array) -> tuple[Array, Array
 
 def convex(case: Judged) -> Shown | None:
     """The rows of a proof that f is convex on the box of the bounds, none if it is affine; None where none is found."""
-    if not affordable(case.objective.function):
+    function = case.objective.function
+    if not affordable(function):
         return None
-    fun, x, args = case.asked
-    try:
-        traced = Subject(stacked(fun), x, tuple(args)).traced()
-    except (TypeError, ValueError):
-        return None
+    traced = function.traced if function.own is None else function.own
     lower, upper = (shaped(side, traced.parameters) for side in (case.bounds.lower, case.bounds.upper))
     found = terms(traced, lower, upper, OPERATIONS)
     if found is None or found[0].lost is not None:
@@ -143,15 +145,24 @@ def convex(case: Judged) -> Shown | None:
 def _bends_down(case: Judged) -> bool:
     """Whether the Hessian has a negative eigenvalue at one of a few points of the box."""
     x, random = case.here.x, np.random.default_rng(0)
-    for scale in (0.1, 0.3, 1.0, 3.0) * 2:
+    for k, scale in enumerate((0.1, 0.3, 1.0, 3.0) * (MANY if len(x) <= FEW else 2)):
         point = case.bounds.project(x + scale * (1 + np.abs(x)) * random.standard_normal(len(x)))
-        matrix = case.objective.matrix(point)
-        matrix = matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
+        matrix = case.objective.dense(point)
         if np.all(np.isfinite(matrix)):
-            values = np.linalg.eigvalsh(matrix)
-            if values[0] < -NEGATIVE * np.max(np.abs(values)):
+            values, vectors = np.linalg.eigh(matrix)
+            if values[0] < -NEGATIVE * np.max(np.abs(values)) and (k < 8 or _chord(case, point, vectors[:, 0])):
                 return True
     return False
+
+
+def _chord(case: Judged, point: Array, along: Array) -> bool:
+    """Whether f lies above the middle of a chord about a point, by more than rounding."""
+    step = CHORD * (1 + float(np.linalg.norm(point))) * along
+    seen = [case.objective.at(end) for end in (point - step, point, point + step)]
+    inside = all(np.array_equal(case.bounds.project(one.x), one.x) for one in seen)
+    first, middle, last = (one.f for one in seen)
+    size = max(abs(first), abs(middle), abs(last))
+    return inside and middle - (first + last) / 2 > CLEARLY * size
 
 
 def _deeply(algebra: Algebra, form: Form) -> Step | None:
@@ -181,16 +192,41 @@ def ill_scaled(case: Judged, answer: Answer[Verdict]) -> Answer[Verdict]:
     return replace(found, value=replace(found.value, kind=Ending.MINIMUM), findings=(), answers=())
 
 
-def proved(case: Judged, answer: Answer[Verdict], near: Array) -> Answer[Verdict]:
+class Everywhere:
+    """The certificate of the global minimum of a convex function, looked for once near a vector.
+
+    Args:
+        case: the point that is asked about.
+    """
+
+    def __init__(self, case: Judged) -> None:
+        self.case = case
+        self._found: tuple[Array, KKTPoint | ConvexOptimum | None] | None = None
+
+    @cached_property
+    def shown(self) -> Shown | None:
+        """The proof that f is convex."""
+        return convex(self.case)
+
+    def __call__(self, near: Array) -> KKTPoint | ConvexOptimum | None:
+        """The certificate; None where f is not proved to be convex, or no minimum is found."""
+        if self._found is None or not np.array_equal(self._found[0], near):
+            found = None if self.shown is None else certified(self.case, near, self.shown)
+            self._found = np.array(near), found
+        return self._found[1]
+
+
+def proved(case: Judged, answer: Answer[Verdict], near: Array, everywhere: Everywhere | None = None) -> Answer[Verdict]:
     """The answer that a point is a minimum, with its proof: in the box, and global where f is convex.
 
     Args:
         case: the point.
         answer: what is known of it: a minimum, measured or proved.
         near: a vector as near to the minimum as is known.
+        everywhere: what was asked of it before.
     """
-    shown = convex(case)
-    best = None if shown is None else certified(case, near, shown)
+    everywhere = Everywhere(case) if everywhere is None else everywhere
+    best, shown = everywhere(near), everywhere.shown
     found = certified(case, near) if best is None and not answer.proved else best
     if found is None:
         return answer if case.bounds.open or shown is None else by_duality(case, answer)

@@ -12,6 +12,7 @@ import pytest
 
 import qed
 from qed.calculus.bounding.boxes import OnBoxes
+from qed.calculus.points import located as locating
 from qed.calculus.points.inertia import inertia
 from qed.calculus.points.located import local, located, refined
 from qed.certificates.certificate import Certificate
@@ -279,18 +280,19 @@ def test_a_box_at_the_origin_is_as_large_as_the_errors_of_the_gradient():
 
 
 def test_no_larger_box_is_tried_where_the_hessian_may_be_singular(monkeypatch):
-    """(x + y)^2 beside rounding: one box tells; of x^4 + x^2 at 0 the first one proves."""
-    boxes = []
-    monkeypatch.setattr("qed.calculus.points.located.local", lambda *asked: boxes.append(1) or local(*asked))
+    """(x + y)^2 beside rounding: one pass tells; of x^4 + x^2 at 0 the first one proves."""
+    passes, own = [], locating._locals
+    monkeypatch.setattr("qed.calculus.points.located._locals", lambda *asked: passes.append(1) or own(*asked))
     for fun, many, signs in (
         (lambda x: (x[0] + x[1]) ** 2 / 3 + (x[0] + x[1]) ** 4, 1, None),
         (lambda x: x[0] ** 4 + x[0] ** 2 + x[1] ** 2, 1, (0, 2)),
     ):
         f, x = OnBoxes.of(trace(fun, np.zeros(2))), np.array([0.3, -0.3]) if signs is None else np.zeros(2)
-        boxes.clear()
-        found = located(f, x, local(f, x, x))
+        here = local(f, x, x)
+        passes.clear()
+        found = located(f, x, here)
         assert (None if found is None else found.signs) == signs
-        assert len(boxes) == many
+        assert len(passes) == many
 
 
 def test_the_kinds_of_later_points():

@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 
+import flint
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from qed.certificates.certificate import Certificate
 from qed.certificates.kkt_point import KKTPoint
+from qed.certificates.lagrangian import by_balls, by_padded
 from qed.certificates.sparse_kkt import SparseKKT
 from qed.certificates.stacked import stacked
 from qed.errors import CertificateError
+from qed.graph.trace import trace
 
 INF = np.inf
 KINDS = {"dense": (KKTPoint, {}), "sparse": (SparseKKT, {"shift": 0.7, "curvature": 0.6})}
@@ -187,3 +190,24 @@ def test_half_widths_of_the_sparse_system_are_one_number():
 def test_functions_without_a_rule_in_padded_intervals_are_proved_in_balls():
     fun = stacked(lambda x: x[0] ** 1.5 + jnp.arctan(x[1]), None, lambda x: (x[0] - 4, x[1] - x[0] + 2))
     assert about(fun, [4, 2], [4, 2, 3.2, 0.2], rows=(0, 1)).verify()
+
+
+@pytest.mark.parametrize("encloses", [by_padded, by_balls])
+def test_slopes_and_second_derivatives_are_the_same_from_one_pass_and_from_two(encloses):
+    """Of L = f - 2 c_1, in all numbers at once, and in two of them beside the slopes in all."""
+    traced = trace(
+        stacked(lambda x: jnp.exp(x[0] * x[1]) + x[2] ** 3, None, lambda x: (x[0] - x[2], x[0] * x[1] * x[2])),
+        np.ones(3),
+    )
+    x, y = np.array([0.5, -0.25, 2.0]), np.array([2.0])
+    low, high = x - 1e-6, x + 1e-6
+    all_of_it, part = (encloses(traced, np.array([1]), np.array(free))(low, high, y, y) for free in ([0, 1, 2], [0, 2]))
+    e, p = np.exp(x[0] * x[1]), x[0] * x[1]
+    slopes = [[x[1] * e, x[0] * e, 3 * x[2] ** 2], [1, 0, -1], [x[1] * x[2], x[0] * x[2], p]]
+    bent = np.array([[x[1] ** 2 * e, (1 + p) * e, 0], [(1 + p) * e, x[0] ** 2 * e, 0], [0, 0, 6 * x[2]]])
+    bent -= 2 * np.array([[0, x[2], x[1]], [x[2], 0, x[0]], [x[1], x[0], 0]])
+    for found, free in ((all_of_it, [0, 1, 2]), (part, [0, 2])):
+        for balls, true in ((found.slopes, np.array(slopes)), (found.hessian, bent[np.ix_(free, free)])):
+            assert balls.shape == true.shape
+            for ball, number in zip(balls.ravel(), true.ravel(), strict=True):
+                assert ball.overlaps(flint.arb(float(number), 1e-12)) and float(ball.rad()) < 1e-3

@@ -17,6 +17,7 @@ from qed.calculus.hessian import flatten
 from qed.calculus.points.result import Direction
 from qed.calculus.shares import shares
 from qed.calculus.stopped import of_values
+from qed.certificates.certificate import Certificate
 from qed.certificates.smooth_boxes import SmoothBoxes
 from qed.domains.cost import count
 from qed.domains.widened import Widened, compiled
@@ -25,6 +26,8 @@ from qed.graph.trace import is_float
 from qed.progress import Progress
 
 Array = np.ndarray
+Stronger = Callable[[Array], Certificate | None]
+Derivatives = Callable[[Array], tuple[Array, Array]]
 WIDEST, IN_BALLS = 200_000, 600_000
 """How many numbers an equation, and a run, may hold for a function of many parameters to be computed in balls."""
 PRODUCT = 1e-3
@@ -40,6 +43,8 @@ class Case:
         function: it, traced and checked.
         enclosed: its term, by which derivatives are enclosed instead of by the graph.
         progress: called with (what, done, total).
+        stronger: of a minimum, the vector, a verified certificate that proves more than that it is one; or None.
+        derivatives: the gradient and the Hessian at a vector, in floats.
     """
 
     fun: Callable[..., Any]
@@ -48,6 +53,8 @@ class Case:
     function: Function
     enclosed: OnTerms | None = None
     progress: Progress | None = None
+    stronger: Stronger | None = None
+    derivatives: Derivatives | None = None
 
     def tell(self, what: str, done: int = 0, total: int = 0) -> None:
         """Say what is done now."""

@@ -9,11 +9,12 @@ enclosed on that box has the signs of its curvatures.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from qed.calculus.bounding.boxes import OnBoxes, undefined
+from qed.calculus.bounding.boxes import Gap, OnBoxes, undefined
 from qed.calculus.bounding.by_terms import OnTerms
 from qed.calculus.bounding.forms import krawczyk
 from qed.calculus.points.inertia import inertia
@@ -28,6 +29,8 @@ NOTHING = 1e-11
 """Which part of the largest curvature is taken for none in a step."""
 RADII = tuple(10.0**-k for k in range(14, 3, -1))
 """How large a box is tried, in relation to the point."""
+AT_ONCE, NUMBERS = 4, 1 << 14
+"""How many boxes are enclosed in one pass, which takes about as long as for one box, and how many numbers in all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +95,27 @@ def around(point: Array) -> tuple[Array, Array]:
 
 def where_smooth(function: OnBoxes | OnTerms, point: Array) -> Local | None:
     """The derivatives at a point; None where the function is not seen to be smooth there and around."""
+    return where_smooth_and(function, point, None)[0]
+
+
+def where_smooth_and(
+    function: OnBoxes | OnTerms, point: Array, other: Array | None
+) -> tuple[Local | None, Local | None]:
+    """The same, and the derivatives at another point, where there is one and one pass has them too."""
     low, high = around(point)
     if isinstance(function, OnTerms):  # one box at a time
         here, beside = local(function, point, point), local(function, low, high)
-    else:
+        return here if here.smooth and beside.smooth else None, None
+    there = []
+    if other is not None:
+        try:
+            here, beside, *there = _locals(function, np.array([point, low, other]), np.array([point, high, other]))
+        except Gap:  # at one of the points alone, it may be
+            other = None
+    if other is None:
         here, beside = _locals(function, np.array([point, low]), np.array([point, high]))
-    return here if here.smooth and beside.smooth else None
+    smooth = here.smooth and beside.smooth
+    return here if smooth else None, next((one for one in there if one.smooth), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +171,35 @@ def refined(function: OnBoxes | OnTerms, start: Array, here: Local | None = None
     return point, here
 
 
+def approached(derivatives: Callable[[Array], tuple[Array, Array]], start: Array) -> Array:
+    """Where Newton's steps in floats lead from a point; `derivatives` are the gradient and the Hessian at a vector.
+
+    Each step makes the gradient shorter, and all but the last by half.
+
+    >>> import numpy as np
+    >>> from qed.calculus.points.located import approached
+    >>> root = approached(lambda x: (4 * x**3 - 2 * x, np.diag(12 * x**2 - 2)), np.array([0.7]))
+    >>> root.round(12).tolist()
+    [0.707106781187]
+    """
+    point, (slope, matrix) = start, derivatives(start)
+    for _ in range(STEPS):
+        if not (np.all(np.isfinite(slope)) and np.all(np.isfinite(matrix))):
+            break
+        values, inner = _more_than(matrix, 0.0)
+        moved = point - inner @ ((inner.T @ slope) / values)
+        if not np.all(np.isfinite(moved)) or np.array_equal(moved, point):
+            break
+        new = derivatives(moved)
+        before, after = float(np.linalg.norm(slope)), float(np.linalg.norm(new[0]))
+        if not after < before:
+            break
+        point, (slope, matrix) = moved, new
+        if after > before / 2:
+            break
+    return point
+
+
 def newton(here: Local) -> Array:
     """Newton's step, in the directions whose curvature is more than rounding."""
     values, inner = _bent(here)
@@ -161,9 +208,14 @@ def newton(here: Local) -> Array:
 
 def _bent(here: Local) -> tuple[Array, Array]:
     """The curvatures that are more than rounding, and their directions as columns."""
-    values, vectors = np.linalg.eigh(here.matrix)
+    return _more_than(here.matrix, 4 * here.spread())
+
+
+def _more_than(matrix: Array, least: float) -> tuple[Array, Array]:
+    """The eigenvalues above a size, and above `NOTHING` of the largest, and their directions as columns."""
+    values, vectors = np.linalg.eigh(matrix)
     largest = float(np.max(np.abs(values), initial=0.0))
-    kept = np.abs(values) > max(NOTHING * largest, 4 * here.spread())
+    kept = np.abs(values) > max(NOTHING * largest, least)
     return values[kept], vectors[:, kept]
 
 
@@ -185,13 +237,12 @@ def located(function: OnBoxes | OnTerms, center: Array, here: Local) -> Located 
     every = np.ones((1, function.size), bool)
     size = np.maximum(np.abs(center), 1e-3 * np.max(np.abs(center), initial=0.0) or 1.0)
     first: Located | None = None
-    before = None
+    radii: list[Array] = []
     for share in RADII:
         radius = np.maximum(share * size, least)
-        if before is not None and np.array_equal(radius, before):
-            continue
-        before = radius
-        box = local(function, np.nextafter(center - radius, -np.inf), np.nextafter(center + radius, np.inf))
+        if not radii or not np.array_equal(radius, radii[-1]):
+            radii.append(radius)
+    for radius, box in zip(radii, _around(function, center, radii), strict=True):
         if not box.smooth:
             return first
         entries = box.hessian.map(lambda a: a[None][:, *np.triu_indices(function.size)])
@@ -204,6 +255,21 @@ def located(function: OnBoxes | OnTerms, center: Array, here: Local) -> Located 
             return found
         first = first or found
     return first
+
+
+def _around(function: OnBoxes | OnTerms, center: Array, radii: list[Array]) -> Iterator[Local]:
+    """The derivatives on boxes of such half-widths about a point, some of them computed at once."""
+    lower, upper = (np.nextafter(center + sign * np.array(radii), sign * np.inf) for sign in (-1, 1))
+    n, done = function.size, 0
+    if isinstance(function, OnBoxes) and function.weight * (1 + n + n * (n + 1) // 2) * AT_ONCE <= NUMBERS:
+        try:
+            for done in range(0, len(radii), AT_ONCE):
+                yield from _locals(function, lower[done : done + AT_ONCE], upper[done : done + AT_ONCE])
+            return
+        except Gap:  # on one of the boxes alone, it may be
+            pass
+    for k in range(done, len(radii)):
+        yield local(function, lower[k], upper[k])
 
 
 def _doubt(here: Local) -> Array:
