@@ -365,7 +365,7 @@ def _check_finite(traced: Traced) -> None:
             first = tuple(int(i) for i in np.argwhere(wrong)[0])
             raise QedError(
                 "QED006",
-                f"the parameter {path} holds {int(wrong.sum())} non-finite numbers",
+                f"the parameter {path} holds {int(wrong.sum())} non-finite number{'s' * (int(wrong.sum()) > 1)}",
                 f"{path}{list(first) if first else ''} = {np.asarray(value)[first]}",
                 "start from finite parameters",
                 detail={"path": path, "index": list(first), "count": int(wrong.sum())},

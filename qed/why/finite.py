@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
 import numpy as np
 
 from qed.answer import Answer, Finding, Missing, Reason, Standing
@@ -23,7 +24,9 @@ from qed.domains.origin import origin
 from qed.domains.segments import births_in_segments, in_segments
 from qed.domains.words import because, code_of, count_of, number, operands_of, plural, spell, where
 from qed.errors import QedError
+from qed.graph.function import Function
 from qed.graph.size import bytes_of
+from qed.graph.trace import trace
 from qed.graph.walk import TooLong, Walker
 from qed.why.grown import grown
 from qed.why.prepare import Prepared
@@ -67,7 +70,45 @@ def diagnose_failure(prepared: Prepared, failure: Failure, observe: Callable[[An
     tape = tape or whole_calls
     value = tape.outputs[0].values[0]
     lost = [x for x in (value, *whole.gradient(prepared.traced.free)) if isinstance(x, Unknown)]
+    cause = _in_the_gradient_of_jax(prepared, failure) if failure.where == "gradient" else None
+    if cause is not None:
+        return cause
     return Cause(_no_rule(failure, lost[0]) if lost else _depends_on_compilation(failure, value), None)
+
+
+def _in_the_gradient_of_jax(prepared: Prepared, failure: Failure) -> Cause | None:
+    """The birth in the graph that jax.grad makes, whose derivatives may leave the range where the rules here do not.
+
+    That of x / y by y is -x y^-2 in JAX: with y = 1e-20 the square is 0 in float32, and -x / y / y is a number.
+    """
+    function = prepared.function
+
+    def slopes(parameters: Any, data: Any) -> Any:
+        def value(p: Any) -> Any:  # the function itself: its equations keep their lines
+            given = function.join(p, data)
+            positional, named = function.traced.rebuild(given[: len(given) - function.closed_over])
+            return jax.tree.leaves(function.fun(*positional, **named))[0]
+
+        return jax.grad(value)(parameters)
+
+    try:
+        traced = trace(slopes, tuple(failure.parameters), tuple(failure.data))
+        tape = record(traced.graph, traced.leaves, (), whole_custom_calls=False)
+    except Exception:  # whatever the user's function raises when it is traced again
+        return None
+    place = {id(entry): k for k, entry in enumerate(tape.entries)}
+    found = [(i, forward_births(tape, i)) for i in range(len(traced.graph.outputs))]
+    born = [(i, lineage) for i, lineage in found if lineage.births]
+    if not born:
+        return None
+    output, lineage = min(born, key=lambda item: place.get(id(item[1].births[0].entry), 0))
+    names = (None,) * len(traced.free)
+    asked = replace(prepared, function=Function(slopes, traced, prepared.name, prepared.span, 0), axis_names=names)
+    at = replace(failure, parameters=traced.parameters, data=traced.data())
+    answer = forward_answer(asked, at, tape, lineage, output)
+    text = f"in the gradient of {prepared.name}, as JAX writes it: the loss is finite here"
+    reason = Reason("the gradient's own equations", role="where", text=text)
+    return Cause(replace(answer, reasons=(*answer.reasons, reason)), lineage.births[0])
 
 
 LEAST, SHARE = 64 << 20, 4
@@ -341,7 +382,7 @@ def _depends_on_compilation(failure: Failure, loss: Any) -> Answer[Any]:
         missing=(
             Missing(
                 "which equation makes the number in the compiled program",
-                settle="run once under jax.disable_jit(), or with xla_allow_excess_precision off",
+                settle="the same under jax.disable_jit(): if it is finite there, XLA's optimizations make it",
                 code="QED209",
             ),
         ),
@@ -357,7 +398,7 @@ def _given(prepared: Prepared) -> QedError:
             shown = number(float(np.asarray(value).astype(np.float64)[first]))
             return QedError(
                 "QED006",
-                f"the data {name} hold {int(wrong.sum())} non-finite numbers",
+                f"the data {name} hold {plural(int(wrong.sum()), 'non-finite number')}",
                 f"{name}{list(first) if first else ''} = {shown}, and it reaches the loss",
                 "remove or mask those entries before the loss uses them",
                 detail={"path": name, "index": list(first), "count": int(wrong.sum())},

@@ -213,3 +213,16 @@ def test_data_on_one_scale_are_left_alone():
     X = jnp.asarray(np.random.default_rng(0).standard_normal((30, 3)), jnp.float32)
     y = X[:, 0]
     assert advised(qed.Problem(lambda w: jnp.mean((X @ w - y) ** 2), jnp.zeros(3), step=5.0)) == []
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [lambda w: jnp.sum((w / jnp.sum(w)) ** 2), lambda w: jnp.log(jnp.sum(jnp.tanh(w) / jnp.max(w)))],
+    ids=["shares", "largest"],
+)
+def test_a_derivative_that_jax_writes_with_a_power_is_replayed_as_it_writes_it(loss):
+    """d (x / y) / dy is -x y^-2 in JAX: y^2 underflows, -x / y / y does not, and it is no matter of compilation."""
+    answer = qed.why(qed.Problem(loss, at=jnp.array([1e-20, 3e-20])))
+    assert answer.findings[0].code == "QED201"
+    assert answer.findings[0].span is not None
+    assert "compilation" not in answer.headline

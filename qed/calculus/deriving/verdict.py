@@ -22,11 +22,11 @@ from qed.findings import Finding
 from qed.graph.dtypes import unit_roundoff
 from qed.graph.function import Function
 
-SAME = 64.0
+SAME = 256.0
 """Up to how many units of rounding of the largest number on the way two derivatives are called the same."""
 
-LEAST = 1e-12
-"""And up to which share of it in float64."""
+LEAST, MOST = 1e-12, 1e-2
+"""And which share of it that is at least, in float64, and at most, in the short formats."""
 
 
 def agreement(function: Function, derivation: Derivation, observed: np.ndarray | None = None) -> tuple[float, float]:
@@ -87,7 +87,11 @@ def _apart(function: Function, derivation: Derivation, difference: float) -> flo
     size = float(np.max(np.abs(derivation.numbers), initial=0.0))
     epsilon = max(unit_roundoff(p.dtype) for p in function.parameters)
     largest = max((partial.scale for partial in derivation.partials if math.isfinite(partial.scale)), default=size)
-    return None if difference <= max(SAME * epsilon, LEAST) * max(size, largest) or not size else difference / size
+    return (
+        None
+        if difference <= max(min(SAME * epsilon, MOST), LEAST) * max(size, largest) or not size
+        else difference / size
+    )
 
 
 def _nothing_finite(function: Function, derivation: Derivation) -> Missing | None:
