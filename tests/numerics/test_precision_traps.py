@@ -220,3 +220,21 @@ def test_bits_survive_json():
     answer = qed.precision(lambda x: jnp.exp(x) - 1, jnp.float32(1e-5))
     data = answer.to_json()
     assert data["value"]["equations"][0]["primitive"] == "exp" and math.isfinite(data["value"]["bits_lost"])
+
+
+INFINITE = {
+    "saturated sigmoid": (lambda x: jnp.exp(-x[1]) - jnp.log(1 - jax.nn.sigmoid(x[0])), [60.0, 1.0], "logistic", "sub"),
+    "saturated tanh": (lambda x: x[1] / 3 + 1 / (1 - jnp.tanh(x[0])), [25.0, 1.0], "tanh", "sub"),
+    "absorbed": (lambda x: jnp.sin(x[1]) + jnp.log((1 + x[0]) - 1), [1e-12, 1.0], "add", "sub"),
+    "underflow": (lambda x: jnp.sin(x[1]) - jnp.log(jnp.exp(-(x[0] ** 2))), [20.0, 1.0], "exp", None),
+    "overflow": (lambda x: jnp.sin(x[1]) + jnp.log(jnp.cosh(x[0])), [100.0, 1.0], "cosh", None),
+}
+
+
+@pytest.mark.parametrize("name", INFINITE)
+def test_what_makes_a_result_infinite_is_blamed_and_not_what_rounds_beside_it(name):
+    fun, x, primitive, uncovered = INFINITE[name]
+    answer = qed.precision(fun, jnp.asarray(x, jnp.float32))
+    first = answer.equations[0]
+    assert answer.bits_lost == 24 and first.primitive == primitive and first.share > 0.99
+    assert (first.uncovered and first.uncovered.primitive) == uncovered

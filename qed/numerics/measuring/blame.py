@@ -38,6 +38,8 @@ from qed.span import Span
 
 KAPPA = 3.0
 """Bits that a sum must uncover to be named."""
+UNEXPLAINED = 1e-3
+"""Below this part of the true number, roundings are no reason for a result that is not finite."""
 
 _SUMS = frozenset({"add", "add_any", "sub", "reduce_sum", "dot_general", "conv_general_dilated", "cumsum"})
 _BITS = 240
@@ -141,11 +143,15 @@ def account(
     wide = widen_run(found.tape.entries, [*found.tape.inputs, *found.tape.outputs], found.truth)
     weights = wide.weights(cell, seed)
     lost = next((w for w in weights.values() if isinstance(w, Unknown)), None)
-    parts = _parts(found, weights, abs(error))
-    inherent = _inherent(found, weights, abs(float(np.asarray(wide.cells[cell].values[0])[index])), largest)
+    size = abs(float(np.asarray(wide.cells[cell].values[0])[index]))
+    observed = abs(error) if math.isfinite(error) else max(size, largest)
+    parts = _parts(found, weights, observed)
+    inherent = _inherent(found, weights, size, largest)
     total = sum(part.contribution for part in parts)
-    if not parts or total == 0.0:
-        return Account(born(found, output), None, lost, inherent)
+    if not parts or total == 0.0 or (not math.isfinite(error) and total < UNEXPLAINED * observed):
+        births = born(found, output)
+        if births or not parts or total == 0.0:
+            return Account(births, None, lost, inherent)
     sums = _uncoverings(found, wide, weights, total if math.isfinite(total) else math.inf)
     explained = total / abs(error) if error and math.isfinite(error) and math.isfinite(total) else None
     return Account(tuple(_blames(parts, total, bits, sums)), explained, lost, inherent)
