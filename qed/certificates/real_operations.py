@@ -341,6 +341,13 @@ def _sum_of_products(
     return _along(f, total, axes, shapes[0])
 
 
+def _pair_of_logs(f: Functions, a: Poly, c: Poly, d: Poly, s: Poly, u: Poly) -> Poly:
+    f.agree(d, plus(a, c, -1), "the difference of the weights")
+    f.agree(s, plus(a, c), "the sum of the weights")
+    logs = [f.log(plus(number(1), u, sign)) for sign in (1, -1)]
+    return plus(f.forms.times(a, logs[0]), f.forms.times(c, logs[1]))
+
+
 MEANINGS: dict[str, Meaning] = {
     **{f"{name}_difference": _difference(name) for name in
        "sqrt cbrt rsqrt exp exp2 log log1p tanh logistic sin cos tan sinh cosh asin atan asinh atanh erf".split()},
@@ -378,6 +385,7 @@ MEANINGS: dict[str, Meaning] = {
     "weighted_free_energy": _weighted_energy,
     "free_energy_of_some": _energy_of_some,
     "masked_softmax": _masked_softmax,
+    "pair_of_logs": _simple(_pair_of_logs),
     "square_between_roots": _simple(_square_between_roots),
     "log_softplus": _simple(lambda f, p: f.log(_softplus(f, p))),
     "sum_of_products": _sum_of_products,

@@ -28,6 +28,7 @@ from qed.numerics.rewriting import (
     difference_fractions,
     difference_growth,
     difference_kernels,
+    difference_log_pairs,
     difference_logs,
     difference_outer,
     difference_rules,
@@ -286,8 +287,9 @@ def factor(atom, env):
 
 X, Y = 0.61, 0.37
 V, W = np.array([0.3, 1.4, 0.8]), np.array([1.1, 0.2, 0.6])
-ROOMS = (algorithms, averages, bose, difference_fractions, difference_growth, difference_kernels, difference_logs,
-         difference_outer, difference_rules, difference_second, difference_series, difference_squares, entropies,
+ROOMS = (algorithms, averages, bose, difference_fractions, difference_growth, difference_kernels,
+         difference_log_pairs, difference_logs, difference_outer, difference_rules, difference_second,
+         difference_series, difference_squares, entropies,
          free_energy, guards, kernels, lengths, log_softmax, log_softplus, probabilities, put_back, smooth,
          softmax_powers, stable, tails, weighted_moments)  # fmt: skip
 OPERATIONS = {o.name: o for room in ROOMS for o in vars(room).values() if hasattr(o, "evaluate")}
@@ -319,6 +321,7 @@ ARGUMENTS = {
     "relative_entropy": ((X, Y, X - Y), {}), "inverse_mills": ((X, -X * X), {}),
     "inverse_mills_beside": ((X, 0.1 - X * X, 0.1), {}), "over_length": ((X, Y), {}), "planck": ((3 + X,), {"k": 3}),
     "log_sinhc": ((X,), {}), "log_softplus": ((-X,), {}),
+    "pair_of_logs": ((X, Y, X - Y, X + Y, 0.3), {}),
     "sum_of_products": ((V, W, W, W), M | {"coefficients": (2.0, -0.5), "number": 0.0}),
     "sigmoid_split": ((X, 0.1, Y, 0.2), {}), "log_sum_of_powers": ((V,), M | {"k": 1.5}),
     "root_of_squares": ((X * X + Y, Y, X), {}), "norm": ((V,), M), "cosine": ((V, W), M),

@@ -17,6 +17,7 @@ from qed.numerics.rewriting.difference_factors import coefficients, rational_roo
 from qed.numerics.rewriting.difference_gamma_logs import with_logarithm
 from qed.numerics.rewriting.difference_gamma_ratios import ratios
 from qed.numerics.rewriting.difference_gammas import three
+from qed.numerics.rewriting.difference_log_pairs import weighted_pair
 from qed.numerics.rewriting.difference_logs import log_rest, log_slope
 from qed.numerics.rewriting.difference_mixtures import of_mixture
 from qed.numerics.rewriting.difference_pairs import two_terms, without_zeros
@@ -84,7 +85,7 @@ class Difference(Reading):
         factor = common(polynomial)
         if factor != ONE:
             return self._factored(polynomial, factor, like)
-        special = (self._remainder, self._slope, self._gammas, self._two, self._mixture)
+        special = (self._remainder, self._slope, self._gammas, self._two, self._log_pair, self._mixture)
         general = (self._divided, self._fractions)
         for rule in (*special, *general, self._zeros, self._multiplied, self._exact_sum, self._paired):
             found = rule(polynomial, like)
@@ -200,6 +201,9 @@ class Difference(Reading):
 
     def _two(self, polynomial: Polynomial, like: Node) -> Found | None:
         return two_terms(self, polynomial, like)
+
+    def _log_pair(self, polynomial: Polynomial, like: Node) -> Found | None:
+        return weighted_pair(self, polynomial, like)
 
     def _mixture(self, polynomial: Polynomial, like: Node) -> Found | None:
         return of_mixture(self, polynomial, like)
