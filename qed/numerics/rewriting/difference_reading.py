@@ -27,6 +27,9 @@ from qed.numerics.rewriting.difference_terms import (
 from qed.numerics.rewriting.forms import Algebra
 from qed.numerics.rewriting.signs import MOVES, Sign, Signs
 
+_SORTS = frozenset(["sort", "top_k"])
+"""What puts numbers in another order and changes none."""
+
 
 class Reading(ABC):
     """Reads nodes as polynomials and makes nodes of polynomials; `Difference` finds the forms that do not cancel.
@@ -120,9 +123,13 @@ class Reading(ABC):
         return found if found is not None and len(found) < len(polynomial) else polynomial
 
     def exact(self, node: Node) -> bool:
-        """Whether a computed value is the real one: an input or a constant, wherever it was moved to."""
+        """Whether a computed value is the real one: an input or a constant, wherever it was moved to, also in order."""
         while node.operation in MOVES and node.children:
             node = node.children[0]
+        if node.operation == "item" and node.children[0].operation in _SORTS:
+            node = node.children[0]
+        if node.operation in _SORTS:
+            return all(map(self.exact, node.children))
         if node.operation == "convert_element_type":
             inner = node.children[0]
             return getattr(inner.dtype, "kind", "") in "iub" or (inner.dtype == node.dtype and self.exact(inner))
