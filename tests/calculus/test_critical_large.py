@@ -11,6 +11,7 @@ import qed
 from qed.calculus import critical
 from qed.calculus.lanczos import Krylov
 from qed.calculus.points import case as points_case
+from qed.calculus.points import large
 from qed.calculus.points.ends import above, below
 from qed.calculus.points.large import ends
 from qed.calculus.spectra.products import Products
@@ -85,6 +86,21 @@ def test_the_values_are_asked_and_not_what_a_stop_gradient_leaves_of_them():
     answer = qed.critical_point(bowl_by_its_gradient, at)
     assert answer.kind == "maximum" and answer.curvatures[1] < -3.9
     assert qed.critical_point(lambda x: jnp.sum(x) ** 2 + x @ x - 3 * jnp.sum(stopped(jnp.abs(x))), at).unknown
+
+
+@pytest.mark.parametrize(("sign", "kind"), [(1, "minimum"), (-1, "maximum")])
+def test_more_steps_are_made_where_few_tell_no_sign(monkeypatch, sign, kind):
+    mirror = np.random.default_rng(3).standard_normal(600)
+    mirror = jnp.asarray(mirror / np.linalg.norm(mirror), jnp.float32)
+    bends = jnp.asarray(np.geomspace(2e-3, 1, 600), jnp.float32)
+
+    def fun(x):
+        return sign * jnp.sum(bends * jnp.sin(x - 2 * mirror * (mirror @ x)) ** 2) / 2
+
+    answer = qed.critical_point(fun, jnp.zeros(600))
+    assert answer.measured and answer.value.kind == kind
+    monkeypatch.setattr(large, "LONGER", 1)
+    assert qed.critical_point(fun, jnp.zeros(600)).unknown
 
 
 def test_equal_arguments_of_a_maximum_that_cancels_are_no_corner():

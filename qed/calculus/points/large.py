@@ -24,8 +24,9 @@ from qed.calculus.points.case import Case
 from qed.calculus.points.ends import above, below
 from qed.calculus.points.result import CriticalPoint, Kind
 from qed.calculus.points.symmetries import Motion, exchanges, seen_by_products
-from qed.calculus.spectra.products import Products, room_for, sized, too_large_to_form
+from qed.calculus.spectra.products import Products, free_memory, room_for, sized, too_large_to_form
 from qed.domains.ball_boxes import NotSmooth, rounded
+from qed.domains.cost import count
 from qed.findings import Finding
 from qed.progress import Note, Progress
 from qed.standing import Standing
@@ -35,6 +36,9 @@ FAILURE = 1e-6
 """The probability with which a bound of the eigenvalues may fail."""
 STEPS, FEWEST, BYTES = 150, 20, 2**30
 """How many products at most, how many at least, and how many bytes their vectors may take."""
+LONGER, MORE, WORK = 4, 50, 5e10
+"""How many times as many products are made at most where those tell no sign, after how many it is asked again, and how
+many operations they may take, products and what keeps their vectors orthogonal."""
 CHECKS = 10
 """How many products more are made, at most, to measure roundings."""
 SAFETY = 10.0
@@ -78,15 +82,16 @@ def gradient(case: Case) -> Array:
 
 
 def ends(products: Products, seed: int = 0, progress: Progress | None = None) -> Ends:
-    """Both ends of the spectrum, from one run of Lanczos without a restart."""
+    """Both ends of the spectrum, from one run of Lanczos without a restart: a longer one where it tells no sign."""
     size = products.size
-    item = np.dtype(products.dtype).itemsize
-    most = _most(size, item)
-    room_for(products.function, most + 1, item)
-    krylov = Krylov(products, size, most, seed, products.dtype)
+    most, longest = _steps(products)
+    room_for(products.function, longest + 1, np.dtype(products.dtype).itemsize)
+    krylov = Krylov(products, size, longest, seed, products.dtype)
     while krylov.step() and krylov.count < krylov.most and not krylov.closed:
+        if krylov.count >= most and (krylov.count - most) % MORE == 0 and _tells(krylov, _epsilon(products)):
+            break
         if progress is not None:
-            progress("Hessian products", krylov.products, most)
+            progress("Hessian products", krylov.products, most if krylov.count < most else longest)
         krylov.extend()
     if len(krylov.betas) < krylov.products or not krylov.count:
         raise FloatingPointError
@@ -114,9 +119,31 @@ def ends(products: Products, seed: int = 0, progress: Progress | None = None) ->
     )
 
 
-def _most(size: int, item: int) -> int:
-    """How many steps of Lanczos are made at most."""
-    return int(min(STEPS, size, max(FEWEST, BYTES // (item * size))))
+def _steps(products: Products) -> tuple[int, int]:
+    """How many steps of Lanczos are made, and how many at most where those tell no sign."""
+    size, item = products.size, np.dtype(products.dtype).itemsize
+    room = max(FEWEST, BYTES // (item * size))
+    most = int(min(STEPS, size, room))
+    function = products.function
+    work, beside = count(function.graph, function.traced.free).sweep, 4.0 * size
+    reach = (np.sqrt(work**2 + 4 * beside * WORK) - work) / (2 * beside)  # work k + beside k^2 = WORK
+    there = free_memory()
+    spare = room if there is None else there / (2.0 * item * size)
+    return most, max(most, int(min(LONGER * STEPS, size, room, reach, spare)))
+
+
+def _tells(krylov: Krylov, epsilon: float) -> bool:
+    """Whether a run tells both signs or one, or that there is nothing below zero but rounding.
+
+    The betas are those of the whole run, which has no restart.
+    """
+    ritz, _ = krylov.ritz()
+    betas, size = np.array(krylov.betas), krylov.size
+    low, high = float(ritz[0]), float(ritz[-1])
+    zero = 2 * SAFETY * epsilon * max(abs(low), abs(high))  # what will be taken off, by all accounts
+    if low >= -zero:
+        return below(ritz, betas, size, FAILURE / 2) > (0.0 if low > zero else -zero)
+    return high > zero or above(ritz, betas, size, FAILURE / 2) < (0.0 if high < -zero else zero)
 
 
 def _epsilon(products: Products) -> float:
@@ -127,7 +154,7 @@ def _epsilon(products: Products) -> float:
 def judged(case: Case, common: dict[str, Any], undecided: Any) -> Answer[CriticalPoint]:
     """The answer at a point whose gradient is no more than rounding."""
     products = Products(case.values)
-    steps = _most(products.size, np.dtype(products.dtype).itemsize)
+    _, steps = _steps(products)
     findings = too_large_to_form(case.function, 2, steps + 1, steps + CHECKS)
     if findings:
         case.tell(Note(findings[0].message))
