@@ -41,6 +41,8 @@ RUNS, STEPS = 4, 60
 """From how many points of the line, and of those drawn, Newton's method is run, and for how many steps."""
 NEARBY = 10.0
 """How far from the origin, relative to the start, a point is that is judged where curvatures do not tell a minimum."""
+AHEAD = 0.9
+"""The cosine between the ray and the way to a point that lies on it."""
 LOWER, NEAREST_OF = 1e-3, 3
 """Which part of the fall along the ray f is to be lower by elsewhere; from how many such points a ray is looked for."""
 BENT = 1e-10
@@ -79,7 +81,7 @@ def unless_attained(
         if _rests(case, seen, unit, limit):
             there = seen
             break
-        if _near(case, seen, limit) and (valley is None or seen.f < valley.f):
+        if _near(case, seen, limit) and not _ahead(case, seen, unit) and (valley is None or seen.f < valley.f):
             valley = seen
     if there is None and valley is not None and looks(case.objective):
         there = valley if _is_minimum(judge(replace(case, here=valley, ended=None))) else None
@@ -91,7 +93,7 @@ def unless_attained(
         )
         below = as_tree(case, there.x)
         return case.says(Ending.NOT_STATIONARY, text, direction=as_tree(case, there.x - case.here.x), below=below)
-    lower = _lowest(case, limit, [*line, *around.ends])
+    lower = _lowest(case, limit, [seen for seen in (*line, *around.ends) if not _ahead(case, seen, unit)])
     if lower:
         return _below(case, answer, limit, lower)
     count, far = len(line) + around.drawn, around.farthest
@@ -106,6 +108,12 @@ def _with(answer: Answer[Verdict], more: str) -> Answer[Verdict]:
 def _near(case: Judged, there: Seen, limit: float) -> bool:
     """Whether a point is as low as the ray becomes, and about as near to the origin as the start is."""
     return _as_low(case, there, limit) and float(np.linalg.norm(there.x)) <= _nearby(case)
+
+
+def _ahead(case: Judged, there: Seen, unit: Array) -> bool:
+    """Whether a point lies about on the ray: it looks flat where floats do not show the fall any more."""
+    way = there.x - case.here.x
+    return float(way @ unit) > AHEAD * float(np.linalg.norm(way))
 
 
 def _nearby(case: Judged) -> float:

@@ -14,7 +14,7 @@ make a 1. So H is had again at numbers that differ from x in their last places, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -101,10 +101,15 @@ def scaled_gain(case: Judged) -> Gain | None:
 
 
 def arrives(case: Judged, gain: Gain) -> float | None:
-    """By how much f falls along the model's step; None if not by what it says, to a tenth, or if a slope is left."""
+    """By how much f falls along the model's step; None if not by what it says, to a tenth, or a slope is left there.
+
+    Nor where H is not definite there, as on the way to a saddle.
+    """
     there = case.objective.at(case.bounds.project(case.here.x + gain.move))
     if not there.finite:
         return None
     fell = case.here.f - there.f
     right = abs(fell - gain.fall) <= 0.1 * gain.fall + 2 * case.noise
-    return fell if right and float(np.linalg.norm(there.g)) <= 0.1 * float(np.linalg.norm(case.here.g)) else None
+    if not (right and float(np.linalg.norm(there.g)) <= 0.1 * float(np.linalg.norm(case.here.g))):
+        return None
+    return None if scaled_gain(replace(case, here=there)) is None else fell

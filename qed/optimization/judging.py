@@ -40,6 +40,7 @@ from qed.optimization.point import (
     Judged,
     across_a_jump,
     as_tree,
+    bends_at,
     bottomless,
     fall_for_ever,
     fallen,
@@ -60,7 +61,7 @@ from qed.optimization.solution import Ending, Verdict
 from qed.optimization.staircase import by_steps_only
 from qed.optimization.stopped import creeping, stopped_short
 from qed.optimization.tangents import least_at_corner
-from qed.optimization.valleys import FAR, without_end
+from qed.optimization.valleys import FAR, straight_down, without_end
 from qed.optimization.where_flat import where_flat
 from qed.optimization.wrong import wrong_aside, wrong_gradient
 
@@ -112,7 +113,9 @@ def judged(
     kind = answer.value.kind
 
     def again() -> bool:
-        other = _judged(Objective(objective.function), here, bounds, asked, ended, start, 1)
+        anew = Objective(objective.function)
+        anew.straight = objective.straight
+        other = _judged(anew, here, bounds, asked, ended, start, 1)
         return other.value is not None and other.value.kind is kind
 
     return replace(answer, recheck=again)
@@ -154,9 +157,13 @@ def _told(case: Judged) -> Answer[Verdict]:
     answer = noted(case, _in_the_open(case) if bounds.open else in_the_box(case))
     if start is not None and answer.value is not None and not answer.proved and answer.value.kind in UNEXPLAINED:
         answer = unless_a_pole(case, answer)
-    if answer.proved or answer.value is None or not _is_unsettled(answer.value):
+    if answer.proved or answer.value is None:
         return answer
-    valley = without_end(case)
+    if not _is_unsettled(answer.value):
+        lost = rounded_away(case) if answer.value.kind is Ending.MINIMUM else None
+        return answer if lost is None else lost
+    valley = straight_down(case)
+    valley = without_end(case) if valley is None else valley
     if valley is not None:
         return valley
     beyond = recedes(case)
@@ -208,6 +215,7 @@ def _fell(case: Judged) -> Answer[Verdict]:
         if 0 < size < np.inf:
             unit = way / size
             found = fall_for_ever(case, case.start, [unit / np.linalg.norm(unit)])
+        found = straight_down(case) if found is None else found
         if found is not None:
             return found
     return unless_a_pole(case, fallen(case))
@@ -341,7 +349,8 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         near = 1 + float(np.linalg.norm(case.here.x))
         if (jump := jumped(case, gain, ends)) is not None or (jump := across_a_jump(case, move, ends)) is not None:
             return jump
-        if length <= 1e-6 * near or (gain <= case.noise and length <= 1e-5 * near):
+        close = length <= 1e-6 * near or (gain <= case.noise and length <= 1e-5 * near)
+        if close and (gain <= case.noise or bends_at(case, -move, float(values[0]))):
             text = (
                 f"A minimum, about {length:.2g} away: {all_curvatures(len(values))} positive, from {values[0]:.3g}; "
                 f"by the quadratic model f can fall by {gain:.2g}, and its values are rounded by {case.noise:.2g}."

@@ -64,7 +64,8 @@ class Objective:
 
     `sizes` are those of the gradient along a run, a number a step; `scatter` is the relative noise of values where a
     search found it to be more than a few roundings; `beyond` is the last point asked for that is not finite; `idle` are
-    directions along which f is the same everywhere, and `wide` is f in float64, once they were looked for; `often` says
+    directions along which f is the same everywhere, and `wide` is f in float64, once they were looked for; `straight`
+    is a point and a direction along which a run saw f fall for ever, as its slope says, before it halted; `often` says
     that Hessians are asked at many points, `adaptive` that a run may choose between models of squares.
     """
 
@@ -79,6 +80,7 @@ class Objective:
         self.beyond: Array | None = None
         self.together: Together | None = None
         self.idle: Array | None = None
+        self.straight: tuple[Seen, Array] | None = None
         self._last: tuple[Array, Any] | None = None
         self._products: tuple[Array, Array] = (np.zeros(0), np.zeros((0, 0)))
         self._rows = np.zeros((0, 0))

@@ -99,6 +99,8 @@ FEW, DOUBLINGS, FARTHER = 4, 20, 64
 how many where f falls between all of those by less and less, as a power of the distance does."""
 
 
+STRIDE = 64.0
+"""How many times as far f is asked next where it is asked as far as it is finite."""
 ROUGH = 1e-3
 """Up to which part of the fall along a ray a rise may be rounding."""
 SURE, FADED = 10.0, 1e-3
@@ -169,6 +171,7 @@ def ray(
     first = next((i for i, fall in enumerate(falls) if fall <= 0), len(falls))
     if not (len(falls) >= DOUBLINGS and first >= 4):
         return None
+    noise = max(noise, objective.noise(values[-1]))  # from a value of 0, as -exp(-1/x^2) has, down to others
     blur = max(4 * noise if len(falls) > DOUBLINGS else 0.0, rough)  # so far out falls and slopes are rounding
     largest = int(np.argmax(falls[:first]))
     shrinking = largest < len(falls) // 2
@@ -207,7 +210,7 @@ def _ends(objective: Objective, here: Seen, direction: Array, distance: float, l
 
     A bowl may be far away, and a value may be cut off far down. What is not finite there says nothing. No farther than
     that where the direction is rounded: one along which a square stays 0 leaves it in the end. A direction of short
-    numbers is no other in floats, and along it all doublings are looked at, as far as f is finite.
+    numbers is no other in floats, and along it f is looked at on, as far as it is finite.
     """
     for power in (0.25, 0.5):
         at = distance * objective.eps**-power
@@ -216,12 +219,12 @@ def _ends(objective: Objective, here: Seen, direction: Array, distance: float, l
             return True
     unit = direction / float(np.abs(direction).max())
     short = np.round(8 * unit) / 8
-    if np.abs(short - unit).max() > 8 * np.finfo(np.float64).eps:
+    if np.abs(short - unit).max() > 8 * objective.eps:
         return False
     t = 2.0 ** np.ceil(np.log2(distance))
     near = objective.at(here.x + t * short).f
     while np.isfinite(near) and t < 1e300:
-        t *= 2.0
+        t *= STRIDE
         far = objective.at(here.x + t * short).f
         if far == np.inf or near - far < least:
             return True

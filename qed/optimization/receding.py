@@ -25,10 +25,12 @@ from itertools import pairwise
 import numpy as np
 
 from qed.answer import Answer
+from qed.calculus.points.rounding import explained
+from qed.optimization.bottom import at_the_bottom
 from qed.optimization.objective import Objective, Seen, Wide
 from qed.optimization.point import Judged, as_tree
 from qed.optimization.probing import FEW, SURE
-from qed.optimization.roundings import rounding
+from qed.optimization.roundings import MOST, rounding
 from qed.optimization.solution import Ending, Verdict
 
 Array = np.ndarray
@@ -38,6 +40,8 @@ STEPS, SMALL = 50, 1e-6
 """How many of Newton's steps are taken from the start, and to which part of its first size the slope is to come."""
 MORE, AS_LONG, LONG = 4, 0.9, 1e-4
 """How many steps are looked at from there on, and which part of the first, and of 1 + |x|, the last is at least."""
+AGAIN = 2
+"""How many of Newton's steps farther on they are looked at, too: the first may lead across into a valley."""
 SHORT = 0.1
 """Which part of the first a step is that tells of a minimum farther on."""
 NONE = 16.0
@@ -103,8 +107,11 @@ def _inside(case: Judged, at: Seen) -> bool:
 def _windows(objective: Objective, start: Seen, here: Seen) -> Iterator[list[Seen]]:
     """Newton's steps from where the slope of a run from the start is small, or its last ones; those from a point."""
     run = _run(objective, start, SMALL * float(np.abs(start.g).max()), STEPS)
-    steps = _run(objective, run[-1], 0.0, MORE)
-    yield steps if len(steps) > MORE else [*run, *steps[1:]][-MORE - 2 : -1]  # the last is the first by rounding
+    steps = _run(objective, run[-1], 0.0, MORE + AGAIN)
+    for k in range(len(steps) - MORE):
+        yield steps[k : k + MORE + 1]
+    if len(steps) <= MORE:
+        yield [*run, *steps[1:]][-MORE - 2 : -1]  # the last is the first by rounding
     yield _run(objective, here, 0.0, MORE)
 
 
@@ -120,17 +127,42 @@ def _leads_past(objective: Objective, steps: list[Seen], here: Seen) -> bool:
 
 def rounded_away(case: Judged) -> Answer[Verdict] | None:
     """The answer where a run led to numbers so large that f is rounding, as lgamma(y + r) - lgamma(r) is; else None."""
-    if case.start is None or not case.start.finite:
+    start = case.objective.at(case.bounds.project(0.5 * case.here.x)) if case.start is None else case.start
+    if not start.finite:
         return None
-    began, blur = rounding(case.objective, case.start), rounding(case.objective, case.here)
-    fell = case.start.f - case.here.f
+    began, blur = rounding(case.objective, start), rounding(case.objective, case.here)
+    fell = start.f - case.here.f
     if not (blur > LARGER * began and blur > PART * abs(fell)):
-        return None
+        return _slope_rounded_away(case, fell)
+    where = "half as far from 0" if case.start is None else "at the start"
     text = (
-        f"Undecided: the terms of f are rounded by up to {blur:.2g} here, by {began:.2g} at the start, and all it fell "
-        f"by is {fell:.3g}: that it looks flat may be rounding."
+        f"Undecided: the terms of f are rounded by up to {blur:.2g} here, by {began:.2g} {where}, and all it fell "
+        f"by from there is {fell:.3g}: that it looks flat may be rounding."
     )
     return case.unknown(Ending.UNDECIDED, text, "a form of f without cancellation, or a bound on the parameters")
+
+
+def _slope_rounded_away(case: Judged, fell: float) -> Answer[Verdict] | None:
+    """The answer where, by the rounding of its slope, f may fall by more over |x| than it fell before; else None.
+
+    As x grows along a ray, (sum of x)^10 stays 0 on paper, and its slope is rounding 9 digits larger than the slope of
+    what still falls. Where f is nowhere below what it has come to, that does not matter.
+    """
+    size = float(np.linalg.norm(case.here.g))
+    if case.bounds.open is False or not 0 < size < np.inf or case.objective.function.graph.numbers() > MOST:
+        return None
+    unit, near = case.here.g / size, 1 + float(np.linalg.norm(case.here.x))
+    bent = np.zeros(len(unit))  # that x itself is rounded is no error of the slope here
+    hidden = explained(case.objective.function, unit, bent, case.here.x)
+    if not (np.isfinite(hidden) and size <= hidden and hidden * near > max(abs(fell), 1.0)):
+        return None
+    if at_the_bottom(case) is not None:
+        return None
+    text = (
+        f"Undecided: rounding explains a slope of {hidden:.2g}, {size:.2g} is seen, and over a distance of {near:.2g} "
+        f"such a slope lets f fall by more than all it fell by, {fell:.3g}: that it looks flat may be rounding."
+    )
+    return case.unknown(Ending.UNDECIDED, text, "a start from which x stays smaller, or a bound on the parameters")
 
 
 def _run(objective: Objective, here: Seen, tol: float, most: int) -> list[Seen]:

@@ -29,6 +29,7 @@ from qed.optimization.pieces import largest
 from qed.optimization.quasi_newton import FullMemory, Gradient, LimitedMemory
 from qed.optimization.roundings import rounding
 from qed.optimization.stalling import Stall
+from qed.optimization.straight import straight_way
 from qed.optimization.subgradients import below_corners
 from qed.optimization.two_models import TwoModels
 
@@ -40,6 +41,10 @@ LONG = 30
 """After a search of more trials the noise of the values is measured."""
 DENSE = 1000
 """Up to so many free parameters the lowest curvature is asked."""
+ASKED, AFAR = (0, 2, 4, 8, 16, 32, 64, 128), 10.0
+"""After how many steps it is asked whether f falls for ever along what does not bend, and how far that is gone then."""
+BRIEF = 200
+"""Of more parameters that is asked a quarter as often: eigenvalues take long."""
 FAR = 1e10
 """The ball of the first trial where H is definite, which is Newton's step: how far the model holds is not known yet."""
 
@@ -150,6 +155,12 @@ def by_model(objective: Objective, here: Seen, bounds: Bounds, tol: float, most:
         if not taken and held and bounds.open:
             second = matrix if two is None else two.matrices["second derivatives"]  # J'J is singular more often
             idle = idle_directions(objective, here, second)
+        asked = taken in (ASKED if len(here.x) <= BRIEF else ASKED[::4]) and len(here.x) <= DENSE
+        if asked and matrix is not None and not (squares or far) and two is None:
+            objective.straight = straight_way(objective, here, matrix, bounds)
+            if objective.straight is not None:
+                at, way = objective.straight
+                return objective.at(at.x + AFAR * (1 + float(np.linalg.norm(at.x))) * way), "away", taken
         move, predicted, inside = newton.step(objective, here, FAR if far else radius, matrix, bounds, scale, idle)
         trial = objective.at(bounds.project(here.x + move))
         if np.isneginf(trial.f):

@@ -6,14 +6,17 @@ so the parameter that a run has carried far is held at 4, 16, 64, ... times its 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from qed.answer import Answer
 from qed.optimization.bounds import Bounds
-from qed.optimization.point import Judged, as_tree
+from qed.optimization.point import Judged, as_tree, fall_for_ever
 from qed.optimization.roundings import surely_lower
-from qed.optimization.running import by_model
+from qed.optimization.running import DENSE, by_model
 from qed.optimization.solution import Ending, Verdict
+from qed.optimization.straight import straight_way
 
 Array = np.ndarray
 FAR = 30.0
@@ -23,6 +26,29 @@ FACTOR, LEAST, MOST = 4.0, 3, 6
 STEPS, PARAMETERS = 40, 200
 
 
+def straight_down(case: Judged) -> Answer[Verdict] | None:
+    """The answer that f falls for ever along a line on which it does not bend; None where none is known."""
+    if not case.bounds.open or len(case.here.x) > DENSE or case.objective.dear:
+        return None
+    if case.objective.straight is not None:  # seen in the run
+        at, way = case.objective.straight
+        found = fall_for_ever(case, at, [way])
+        if found is not None:
+            return found
+    for at in (case.start, case.here):
+        if at is None or not at.finite or case.objective.curvature.kind == "products":
+            continue
+        try:
+            matrix = case.objective.matrix(at.x)
+        except NotImplementedError:
+            return None
+        straight = straight_way(case.objective, at, matrix, case.bounds)
+        found = None if straight is None else fall_for_ever(case, straight[0], [straight[1]])
+        if found is not None:
+            return found
+    return None
+
+
 def without_end(case: Judged) -> Answer[Verdict] | None:
     """The answer that f falls on however far one parameter goes; None where that is not seen.
 
@@ -30,10 +56,10 @@ def without_end(case: Judged) -> Answer[Verdict] | None:
         case: the point where a run ended.
     """
     here = case.here
-    if case.start is None or not case.bounds.open or len(here.x) > PARAMETERS or len(here.x) < 2:
+    if not case.bounds.open or len(here.x) > PARAMETERS or len(here.x) < 2:
         return None
     i = int(np.argmax(np.abs(here.x)))
-    if abs(here.x[i]) < FAR * (1 + abs(case.start.x[i])):
+    if abs(here.x[i]) < FAR * (1 + (0.0 if case.start is None else abs(case.start.x[i]))):
         return None
     values, at = [here.f], here
     for k in range(1, MOST + 1):
@@ -48,7 +74,8 @@ def without_end(case: Judged) -> Answer[Verdict] | None:
             break
         values.append(there.f)
         at = there
-    if len(values) <= LEAST or values[-1] > values[-2]:
+    falls = [a - b for a, b in pairwise(values)]
+    if len(falls) < LEAST or any(b > a for a, b in pairwise(falls)):  # towards a minimum far off f falls by more
         return None
     text = (
         f"No minimum is attained as far as was looked: with {case.coordinate(i)} held at {here.x[i]:.3g} and up to "

@@ -43,6 +43,9 @@ CHECKS = 10
 """How many products more are made, at most, to measure roundings."""
 SAFETY = 10.0
 """By how much the error of a product that was measured on a few vectors is multiplied."""
+NEAR, REVERSED = 1e-3, 0.25
+"""How far away a critical point may be, relative to 1 + |x|, without being looked at; and which part of the slope at
+the point, reversed, the slope beyond it is to be."""
 SMALLEST = float(np.finfo(np.float64).tiny)
 """Below which size a number is 0 up to the range of float64."""
 
@@ -73,12 +76,12 @@ class Ends:
     products: int
 
 
-def gradient(case: Case) -> Array:
-    """The gradient of the function's values, in float64 where the graph allows it."""
+def gradient(case: Case, at: Array | None = None) -> Array:
+    """The gradient of the function's values, in float64 where the graph allows it; at the point, or at another."""
     with jax.enable_x64(True):
         value = in_float64(case.values)
         slope = made_for(case.function, jax.grad(lambda x: value(x)[0]), calls=1)
-        return np.asarray(slope(case.point))
+        return np.asarray(slope(case.point if at is None else at))
 
 
 def ends(products: Products, seed: int = 0, progress: Progress | None = None) -> Ends:
@@ -170,6 +173,11 @@ def judged(case: Case, common: dict[str, Any], undecided: Any) -> Answer[Critica
             "QED210",
         )
     kind = _kind(found)
+    if kind in (Kind.MINIMUM, Kind.MAXIMUM) and (away := _leads_away(case, found, kind, common["gradient"])) > 0:
+        end = found.lowest if kind is Kind.MINIMUM else found.highest
+        what = f"what is left of the slope leads {away:.2g} away along a curvature of {end:.3g}, and farther on f does"
+        what = f"{what} not bend as it does at the point"
+        return undecided(Missing(what, "a point nearer to the critical one, if there is one"), **common)
     motions: list[Motion] = []
     if kind is Kind.UNDECIDED and found.lowest > -found.resolution:
         motions = seen_by_products(case, products.exact, found.highest)
@@ -187,6 +195,26 @@ def judged(case: Case, common: dict[str, Any], undecided: Any) -> Answer[Critica
         missing = Missing(what, settle)
         return undecided(missing, **common)
     return _answer(case, found, kind, motions, common, findings, products)
+
+
+def _leads_away(case: Case, found: Ends, kind: Kind, size: float) -> float:
+    """How far Newton's step leads along the least curvature, if that is far and no critical point lies there; else 0.
+
+    That a slope is rounding says how far away a critical point is, and not that there is one: far out, exp(-x) has a
+    curvature as small as its slope. At twice the step the slope of a quadratic function is what it is here, reversed.
+    """
+    least, end, way = (
+        (found.lower, found.lowest, found.down) if kind is Kind.MINIMUM else (-found.upper, -found.highest, found.up)
+    )
+    near = NEAR * (1 + float(np.linalg.norm(case.point)))
+    if size <= near * least:
+        return 0.0
+    here = float(gradient(case) @ way)
+    step = -here / end if kind is Kind.MINIMUM else here / end
+    if abs(step) <= near:
+        return 0.0
+    beyond = float(gradient(case, case.point + 2 * step * way) @ way)
+    return 0.0 if -beyond * np.sign(here) >= REVERSED * abs(here) else abs(step)
 
 
 def _kind(found: Ends) -> Kind:
