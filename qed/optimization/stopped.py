@@ -92,7 +92,8 @@ def _corners_meet(case: Judged) -> Answer[Verdict] | None:
     """The answer at a point around which slopes have a mean of about 0, and down which f falls no more."""
     enough = case.blur
     balls = list(around_corners(case.objective, case.here, case.bounds, case.seed))
-    meet = [ball for ball in balls if 0 < ball.shortest and ball.mean <= CANCELLED * ball.shortest]
+    sloping = bool(np.any(case.here.g))  # where all slopes are 0 there is no corner
+    meet = [ball for ball in balls if (sloping or ball.shortest > 0) and ball.mean <= CANCELLED * ball.shortest]
     if not meet or any(ball.lowest.f < case.here.f - enough for ball in balls):
         return None
     best = min(meet, key=lambda ball: ball.mean)

@@ -257,3 +257,18 @@ def test_curvatures_that_cannot_be_told_from_zero_are_said_so(size):
     begins, ends = ("the curvatures, -", "as computed, are") if size > 1 else ("f'', -", "as computed, is")
     assert found.missing[0].what.startswith(begins)
     assert found.missing[0].what.endswith(f"{ends} too uncertain for a proof in float64")
+
+
+def marginal(p, y):
+    """Of a Gaussian process with values y: the length exp(p1) goes to infinity where they are about constant."""
+    t = jnp.linspace(0.0, 1.0, len(y), dtype=p.dtype)
+    gram = jnp.exp(2 * p[0] - 0.5 * (t[:, None] - t) ** 2 * jnp.exp(-2 * p[1])) + jnp.exp(2 * p[2]) * jnp.eye(len(y))
+    factor = jnp.linalg.cholesky(gram)
+    z = jax.scipy.linalg.solve_triangular(factor, y, lower=True)
+    return 0.5 * z @ z + jnp.sum(jnp.log(jnp.diag(factor)))
+
+
+def test_a_slope_that_is_rounding_beside_a_curvature_as_small_is_no_minimum():
+    level = jnp.array([2.0, 2.2, 1.9, 2.1, 1.8, 2.05, 1.95], jnp.float32)
+    point = jnp.array([0.692915678024292, 7.243325710296631, -2.0227954387664795], jnp.float32)
+    assert str(qed.critical_point(marginal, point, level).kind) == "undecided"

@@ -142,3 +142,60 @@ def test_a_penalty_however_small_holds_what_falls(held):
     with jax.enable_x64(True):
         answer = qed.minimize(lambda x: jax.nn.softplus(-x[0]) + (x[1] - 2) ** 2 + held(x[0]), jnp.zeros(2))
     assert answer.reason not in ("infimum_not_attained", "unbounded_below")
+
+
+def scaled_product(p):  # 0 along p1 = 1/p0 as p0 goes to 0, and nowhere 0
+    return (p[0] * p[1] - 2) ** 2 + 0.03 * p[0] ** 2
+
+
+def widths(p, x=np.linspace(-1.0, 1.0, 7)):  # a bump that is to be 2 everywhere: it becomes ever wider
+    return jnp.mean((p[0] * jnp.exp(-jnp.asarray(x**2, p.dtype) * jnp.exp(-p[1])) - 2) ** 2)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("fun", "x"),
+    [(scaled_product, [0.004, 480.0]), (widths, [2.0, 17.5])],
+    ids=["scaled product", "widths"],
+)
+def test_of_a_point_that_is_all_that_is_known_too(fun, x, dtype):
+    with jax.enable_x64(True):
+        answer = qed.verdict(fun, jnp.array(x, dtype))
+    assert str(answer.value.kind) == "infimum_not_attained"
+
+
+def test_a_minimum_far_along_a_coordinate_is_no_infimum():
+    with jax.enable_x64(True):  # f falls by more and more towards it
+        answer = qed.verdict(lambda p: 1e-14 * (p[0] - 3e6) ** 2 + (p[1] - 1) ** 2, jnp.array([50.0, 1.0]))
+    assert str(answer.value.kind) != "infimum_not_attained"
+
+
+def light_tails(p, x=np.linspace(-1.5, 1.5, 9)):  # of Student's t: the degrees of freedom exp(p2) go to infinity
+    half, rest = jnp.exp(p[2]) / 2, ((x - p[0]) * jnp.exp(-p[1])) ** 2
+    terms = jax.scipy.special.gammaln(half + 0.5) - jax.scipy.special.gammaln(half) - 0.5 * p[2] - p[1]
+    return -jnp.mean(terms - (half + 0.5) * jnp.log1p(rest / (2 * half)))
+
+
+def test_where_curvatures_are_rounding_no_minimum_is_claimed():
+    found = qed.minimize(light_tails, jnp.array([0.2, 0.1, 0.5]))
+    assert found.unknown or str(found.reason) == "infimum_not_attained"
+    again = qed.verdict(light_tails, found.x)
+    assert again.unknown or str(again.value.kind) in ("infimum_not_attained", "not_stationary")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_newtons_step_to_a_point_that_bends_otherwise_tells_no_minimum(dtype):
+    with jax.enable_x64(True):  # f is -x^6 on the curve y = x^2; beside it the curvatures are positive
+        for x in ([1e-3, 0.0], [-1e-2, 0.0], [2e-3, 1e-6]):
+            answer = qed.verdict(lambda x: 3 * (x[1] - x[0] ** 2) ** 2 - x[0] ** 6, jnp.array(x, dtype))
+            assert str(answer.value.kind) not in ("minimum", "flat_minimum")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_where_f_is_0_all_around_there_are_no_corners(dtype):
+    def well(x):
+        return -jnp.sum(jnp.where(x == 0, 0.0, jnp.exp(-2 / jnp.where(x == 0, 1.0, x) ** 2)))
+
+    with jax.enable_x64(True):
+        answer = qed.verdict(well, jnp.zeros(2, dtype))
+    assert str(answer.value.kind) in ("infimum_not_attained", "not_stationary", "undecided")
