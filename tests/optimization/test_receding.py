@@ -17,6 +17,7 @@ NEVER_LOST = jnp.array([[0, 2], [1, 3], [0, 1], [1, 0], [2, 3], [3, 4], [4, 2], 
 ONE_COLUMN = np.array([[29.0, -13], [58, -26], [29, -13], [58, -26], [3, 7], [1, 2], [2, 5]])
 TOLD = np.array([0.0, 0, 1, 1, 1, 1, 1])  # the first four are not told apart, the others are along (13, 29)
 AMOUNTS = np.array([[1.0, 0.3], [1, -0.4], [0, 0.2], [0, 0.9], [0, -0.6]])
+PLACES = np.linspace(-1.0, 1.0, 7)
 COUNTS = np.array([0.0, 0, 3, 1, 2])  # none in the group of the first column
 
 
@@ -148,8 +149,8 @@ def scaled_product(p):  # 0 along p1 = 1/p0 as p0 goes to 0, and nowhere 0
     return (p[0] * p[1] - 2) ** 2 + 0.03 * p[0] ** 2
 
 
-def widths(p, x=np.linspace(-1.0, 1.0, 7)):  # a bump that is to be 2 everywhere: it becomes ever wider
-    return jnp.mean((p[0] * jnp.exp(-jnp.asarray(x**2, p.dtype) * jnp.exp(-p[1])) - 2) ** 2)
+def widths(p):  # a bump that is to be 2 everywhere: it becomes ever wider
+    return jnp.mean((p[0] * jnp.exp(-jnp.asarray(PLACES**2, p.dtype) * jnp.exp(-p[1])) - 2) ** 2)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -170,8 +171,8 @@ def test_a_minimum_far_along_a_coordinate_is_no_infimum():
     assert str(answer.value.kind) != "infimum_not_attained"
 
 
-def light_tails(p, x=np.linspace(-1.5, 1.5, 9)):  # of Student's t: the degrees of freedom exp(p2) go to infinity
-    half, rest = jnp.exp(p[2]) / 2, ((x - p[0]) * jnp.exp(-p[1])) ** 2
+def light_tails(p):  # of Student's t: the degrees of freedom exp(p2) go to infinity
+    half, rest = jnp.exp(p[2]) / 2, ((1.5 * jnp.asarray(PLACES, p.dtype) - p[0]) * jnp.exp(-p[1])) ** 2
     terms = jax.scipy.special.gammaln(half + 0.5) - jax.scipy.special.gammaln(half) - 0.5 * p[2] - p[1]
     return -jnp.mean(terms - (half + 0.5) * jnp.log1p(rest / (2 * half)))
 
