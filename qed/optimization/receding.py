@@ -109,7 +109,9 @@ def _windows(objective: Objective, start: Seen, here: Seen) -> Iterator[list[See
     run = _run(objective, start, SMALL * float(np.abs(start.g).max()), STEPS)
     steps = _run(objective, run[-1], 0.0, MORE + AGAIN)
     for k in range(len(steps) - MORE):
-        yield steps[k : k + MORE + 1]
+        ahead = float((here.x - steps[k].x) @ (steps[k + 1].x - steps[k].x)) >= 0
+        if not k or ahead:
+            yield steps[k : k + MORE + 1]
     if len(steps) <= MORE:
         yield [*run, *steps[1:]][-MORE - 2 : -1]  # the last is the first by rounding
     yield _run(objective, here, 0.0, MORE)
