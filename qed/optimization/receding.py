@@ -27,6 +27,8 @@ import numpy as np
 from qed.answer import Answer
 from qed.calculus.points.rounding import explained
 from qed.optimization.bottom import at_the_bottom
+from qed.optimization.bounds import Bounds
+from qed.optimization.face import on_face, within
 from qed.optimization.objective import Objective, Seen, Wide
 from qed.optimization.point import Judged, as_tree
 from qed.optimization.probing import FEW, SURE
@@ -59,30 +61,36 @@ FADED = 1e-3
 
 
 def recedes(case: Judged) -> Answer[Verdict] | None:
-    """The answer that f falls on where a point looks flat, or may do so; None where that is not seen."""
-    objective = Wide.of(case.objective) or case.objective
-    small = len(case.here.x) <= PARAMETERS and not case.objective.dear
-    if objective.eps > np.finfo(np.float64).eps or not small:
+    """The answer that f falls on where a point looks flat, or may do so; None where that is not seen.
+
+    Numbers that bounds hold stay where they are.
+    """
+    held = case.bounds.held(case.here.x, case.here.g)
+    if len(held) > PARAMETERS or held.all() or case.objective.dear:
         return None
     try:
-        return _recedes(case, objective)
+        objective = on_face(case.objective, held, case.here.x) if held.any() else case.objective
+        objective = Wide.of(objective) or objective
+        return None if objective.eps > np.finfo(np.float64).eps else _recedes(case, objective, ~held)
     except (np.linalg.LinAlgError, NotImplementedError, TypeError):  # no second derivatives, or no float64
         return None
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-def _recedes(case: Judged, objective: Objective) -> Answer[Verdict] | None:
-    here = objective.at(case.here.x)
-    start = objective.at(0.5 * case.here.x if case.start is None else case.start.x)
+def _recedes(case: Judged, objective: Objective, free: Array) -> Answer[Verdict] | None:
+    here = objective.at(case.here.x[free])
+    start = objective.at(0.5 * here.x if case.start is None else case.start.x[free])
     if not (here.finite and start.finite):
         return None
     steps = next((steps for steps in _windows(objective, start, here) if _leads_past(objective, steps, here)), None)
-    if steps is None or not all(_inside(case, at) for at in steps):
+    bounds = within(case.bounds, ~free)
+    if steps is None or not all(_inside(bounds, at) for at in steps):
         return None
     base, way = steps[0], steps[1].x - steps[0].x
     told = _faded(objective, base, way, here.f)
-    if told is not None and _inside(case, objective.at(base.x + 2.0**DOUBLINGS * told[0])):
-        across, falls, limit = told
+    if told is not None and _inside(bounds, objective.at(base.x + 2.0**DOUBLINGS * told[0])):
+        across, falls, limit = np.zeros(len(free)), *told[1:]
+        across[free] = told[0]
         text = (
             f"No minimum is attained as far as was looked: along a direction ({case.named(across)}) f falls on, by "
             f"{falls[0]:.3g} at first and {falls[-1]:.3g} at last between doubling distances, towards "
@@ -100,8 +108,8 @@ def _recedes(case: Judged, objective: Objective) -> Answer[Verdict] | None:
     return case.unknown(Ending.UNDECIDED, text, "a bound or a penalty on the parameters")
 
 
-def _inside(case: Judged, at: Seen) -> bool:
-    return case.bounds.open or np.array_equal(case.bounds.project(at.x), at.x)
+def _inside(bounds: Bounds, at: Seen) -> bool:
+    return bounds.open or np.array_equal(bounds.project(at.x), at.x)
 
 
 def _windows(objective: Objective, start: Seen, here: Seen) -> Iterator[list[Seen]]:
@@ -151,7 +159,7 @@ def _slope_rounded_away(case: Judged, fell: float) -> Answer[Verdict] | None:
     what still falls. Where f is nowhere below what it has come to, that does not matter.
     """
     size = float(np.linalg.norm(case.here.g))
-    if case.bounds.open is False or not 0 < size < np.inf or case.objective.function.graph.numbers() > MOST:
+    if not case.bounds.open or not 0 < size < np.inf or case.objective.function.graph.numbers() > MOST:
         return None
     unit, near = case.here.g / size, 1 + float(np.linalg.norm(case.here.x))
     bent = np.zeros(len(unit))  # that x itself is rounded is no error of the slope here

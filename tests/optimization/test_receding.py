@@ -11,6 +11,7 @@ import qed
 from qed.graph.function import read
 from qed.optimization.objective import Objective
 from qed.optimization.receding import _run, _stay_long
+from qed.optimization.solution import Ending
 
 DTYPES = [pytest.param(jnp.float32, id="float32"), pytest.param(jnp.float64, id="float64")]
 NEVER_LOST = jnp.array([[0, 2], [1, 3], [0, 1], [1, 0], [2, 3], [3, 4], [4, 2], [0, 4]])  # 0 and 1 beat the others
@@ -200,3 +201,29 @@ def test_where_f_is_0_all_around_there_are_no_corners(dtype):
     with jax.enable_x64(True):
         answer = qed.verdict(well, jnp.zeros(2, dtype))
     assert str(answer.value.kind) in ("infimum_not_attained", "not_stationary", "undecided")
+
+
+FACES = {
+    "exponential": lambda x: jnp.exp(-x[0]) + (x[1] + 2) ** 2 - 4,
+    "separable": lambda x: jnp.sum(jax.nn.softplus(-jnp.array([1.0, 2.0, 3.0]) * x[0])) + x[1],
+    "ridge": lambda x: jnp.log1p(jnp.exp(-x[0] - x[2])) + (x[0] - x[2]) ** 2 + 2 * x[1],
+}
+HELD = {
+    "quartic": lambda x: (x[0] - 1) ** 4 + (x[1] + 2) ** 2 + x[2] ** 2,
+    "flat": lambda x: (x[0] + x[2] - 1) ** 2 + jnp.exp(x[1]),
+    "corner": lambda x: jnp.maximum(x[0], 0.0) ** 2 + x[1] + (x[2] - 1) ** 2,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*FACES, *HELD])
+def test_on_a_face_of_a_box(name):
+    """x[1] is pressed against 0; among the others f falls on, or does not."""
+    lower, upper = np.array([-np.inf, 0.0, -np.inf], np.float32), np.array([np.inf, 5.0, np.inf], np.float32)
+    answer = qed.minimize((FACES | HELD)[name], jnp.array([2.0, 1.0, 0.5]), bounds=(lower, upper))
+    if name in HELD:
+        assert answer.value.reason in (Ending.MINIMUM, Ending.FLAT_MINIMUM)
+    else:
+        assert answer.value.reason in (Ending.INFIMUM_NOT_ATTAINED, Ending.UNDECIDED) and not answer.proved
+        if answer.measured:
+            assert float(answer.value.verdict.direction[1]) == 0.0
