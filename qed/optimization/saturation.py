@@ -23,6 +23,8 @@ DOUBLINGS, BEYOND = 7, 16
 """Over how many doublings of a distance slopes are asked, and over how many of its quadruplings beyond."""
 MORE = 3.0
 """How many digits larger its fall along a ray is to be than what a step across it brings."""
+KNOWN = 0.01
+"""How near the logarithm of the length of a gradient that no rounding hides is to that in balls."""
 BENT = 1e-9
 """Above which part of the largest one a curvature is no rounding."""
 
@@ -118,10 +120,13 @@ def _lower(case: Judged, fine: Fine) -> Answer[Verdict] | None:
         told = slope_sign(case.objective, case.here.x + share * move, -fine.unit)
         if told is None or told[0] > 0:
             return None
+    own = float(np.linalg.norm(case.here.g))
+    known = own > 0 and abs(math.log10(own) - fine.logarithm) < KNOWN
+    why = "is small, and no rounding" if known else f"is lost to rounding in {case.objective.function.dtype}"
     text = (
-        f"Not stationary: f is saturated. Its gradient, {_power(fine.logarithm)} long, is lost to rounding in "
-        f"{case.objective.function.dtype}; down it, {float(np.linalg.norm(move)):.3g} away, f is {there.f:.6g} "
-        f"instead of {case.here.f:.6g}."
+        f"Not stationary: {'f still falls' if known else 'f is saturated'}. Its gradient, {_power(fine.logarithm)} "
+        f"long, {why}; down it, {float(np.linalg.norm(move)):.3g} away, f is {there.f:.6g} instead of "
+        f"{case.here.f:.6g}."
     )
     return case.says(Ending.NOT_STATIONARY, text, _seen(fine.logarithm), direction=as_tree(case, -fine.unit))
 

@@ -16,7 +16,7 @@ from qed.optimization.point import Judged, as_tree, falls, units
 from qed.optimization.roundings import lost
 from qed.optimization.shallow import shallow
 from qed.optimization.solution import Ending, Verdict
-from qed.optimization.subgradients import around_corners
+from qed.optimization.subgradients import around_corners, bends_evenly
 
 BLURRED = 0.1
 """Which part of a gradient's length rounding may be for its direction to be one."""
@@ -92,11 +92,12 @@ def _corners_meet(case: Judged) -> Answer[Verdict] | None:
     """The answer at a point around which slopes have a mean of about 0, and down which f falls no more."""
     enough = case.blur
     balls = list(around_corners(case.objective, case.here, case.bounds, case.seed))
-    sloping = bool(np.any(case.here.g))  # where all slopes are 0 there is no corner
-    meet = [ball for ball in balls if (sloping or ball.shortest > 0) and ball.mean <= CANCELLED * ball.shortest]
+    meet = [ball for ball in balls if ball.longest > 0 and ball.mean <= CANCELLED * ball.shortest]
     if not meet or any(ball.lowest.f < case.here.f - enough for ball in balls):
         return None
     best = min(meet, key=lambda ball: ball.mean)
+    if bends_evenly(case.objective, case.here.x, best.radius, case.seed):
+        return None  # so it is around each minimum without corners
     return at_a_kink(
         case,
         f"Corners meet here: the slopes at {best.count} points within {best.radius:.2g} are {best.shortest:.2g} long "

@@ -24,6 +24,8 @@ PARAMETERS = 200
 """In how many parameters at most."""
 RADII = (1e-3, 1e-4, 1e-5, 1e-6)
 """Of the balls, relative to the size of the point."""
+PAIRS, EVEN = 6, 0.1
+"""At how many pairs of points slopes are compared with the one between, and up to which part of their difference."""
 FARTHER = 100
 """How many distances farther down are asked."""
 STEPS = tuple(4.0 * 0.5**k for k in range(12))
@@ -32,7 +34,7 @@ STEPS = tuple(4.0 * 0.5**k for k in range(12))
 
 @dataclass(frozen=True, eq=False)
 class Around:
-    """What was seen in a ball: how many slopes, the shortest, their shortest mean; and the lowest point.
+    """What was seen in a ball: how many slopes, the shortest, the longest, their shortest mean; and the lowest point.
 
     `lowest` is the lowest of the points in the ball and of some down the mean.
     """
@@ -40,6 +42,7 @@ class Around:
     radius: float
     count: int
     shortest: float
+    longest: float
     mean: float
     lowest: Seen
 
@@ -73,7 +76,25 @@ def around_corners(objective: Objective, here: Seen, bounds: Bounds, seed: int =
         length = float(np.linalg.norm(mean))
         down = [objective.at(here.x - t * radius / length * mean) for t in STEPS] if length else []
         lowest = min((one for one in (*seen, *down) if one.finite), key=lambda one: one.f)
-        yield Around(radius, len(slopes), float(np.linalg.norm(slopes, axis=1).min()), length, lowest)
+        sizes = np.linalg.norm(slopes, axis=1)
+        yield Around(radius, len(slopes), float(sizes.min()), float(sizes.max()), length, lowest)
+
+
+def bends_evenly(objective: Objective, x: Array, radius: float, seed: int = 0) -> bool:
+    """Whether slopes at opposite points of a sphere have the slope at its center as their mean, as without corners.
+
+    >>> import jax.numpy as jnp
+    >>> from qed.graph.function import read
+    >>> functions = (lambda x: jnp.floor(x[0]) + x[0] ** 2, lambda x: jnp.abs(x[0] - 0.5))
+    >>> [bends_evenly(Objective(read(f, jnp.full(1, 0.5))), np.full(1, 0.5), 1e-3) for f in functions]
+    [True, False]
+    """
+    here, random = objective.at(x), np.random.default_rng(seed)
+    ways = random.standard_normal((PAIRS, len(x)))
+    ways *= (radius / np.linalg.norm(ways, axis=1))[:, None]
+    pairs = [(objective.at(x + way).g, objective.at(x - way).g) for way in ways]
+    uneven = max(float(np.linalg.norm(a + b - 2 * here.g)) for a, b in pairs)
+    return uneven <= EVEN * max(float(np.linalg.norm(a - b)) for a, b in pairs)
 
 
 def below_corners(objective: Objective, here: Seen, bounds: Bounds, farther: int = FARTHER) -> Seen | None:

@@ -11,8 +11,9 @@ from qed.optimization.bounds import Bounds
 from qed.optimization.objective import Objective
 from qed.optimization.point import Judged
 from qed.optimization.running import Ended
+from qed.optimization.solution import Ending
 from qed.optimization.stopped import stopped_short
-from qed.optimization.subgradients import around_corners, below_corners
+from qed.optimization.subgradients import around_corners, below_corners, bends_evenly
 
 OPEN = Bounds(np.full(2, -np.inf), np.full(2, np.inf))
 
@@ -83,3 +84,18 @@ def test_beside_a_plateau_a_slope_of_zero_is_one_of_the_slopes():
         run = Ended(here, "stuck", 1, 0)
         case = Judged(objective, here, OPEN, (None, jnp.ones(2), ()), run, None, 1e-8)
         assert stopped_short(case, {}).value.kind == "kink"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_corners_meet_at_a_minimum_beside_which_nothing_bends_sharply(seed):
+    """The slopes around each smooth minimum have a mean of 0, and the one at it is rounding."""
+    levels = Objective(read(lambda x: jnp.round(x[0]) + (x[1] - 2) ** 2 + (x[1] - 2) ** 4, jnp.ones(2)))
+    assert bends_evenly(levels, np.array([1.25, 2.0 + 1e-9]), 1e-3, seed)
+    assert bends_evenly(levels, np.array([1.25, 2.0]), 1e-6, seed)
+    ridges = Objective(read(lambda x: jnp.max(jnp.array([x[0], -3 * x[0], x[1], -x[1]])) + x[0] ** 2, jnp.ones(2)))
+    assert not bends_evenly(ridges, np.array([1e-7, 0.0]), 1e-3, seed)
+
+
+def test_levels_are_no_corners():
+    answer = qed.minimize(lambda x: jnp.round(x[0]) + (x[1] - 2) ** 2, jnp.array([1.25, 1.0]))
+    assert answer.value.reason is not Ending.KINK and "orner" not in str(answer.headline)
