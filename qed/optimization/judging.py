@@ -241,12 +241,17 @@ def _fell_all_along(case: Judged) -> bool:
 
 
 def _along_the_run(case: Judged) -> Answer[Verdict] | None:
-    """Of a run that went far, to where values are rounding: whether f falls for ever along its way from the start."""
+    """Of a run that went far, to where values are rounding: whether f falls for ever along its way from the start.
+
+    Not where f rises on that way beyond the point, which a ray may end before.
+    """
     if case.start is None or not case.bounds.open:
         return None
     way = case.here.x - case.start.x
     size = float(np.linalg.norm(way))
     if not FAR * (1 + float(np.linalg.norm(case.start.x))) < size < np.inf:
+        return None
+    if all(case.objective.at(case.here.x + t * way).f > case.here.f + case.noise for t in (0.5, 1.0)):
         return None
     return fall_for_ever(case, case.start, [way / size, *in_short_numbers([way])])
 

@@ -53,11 +53,16 @@ class Slope:
         return self.jump != 0.0
 
 
+GROWTH = (1.05, 7.5)
+"""By which factor, at least and at most, a jump of slopes grows at a cusp as steps are 8 times as short."""
+
+
 def slope(objective: Objective, here: Seen, direction: Array, noise: float) -> Slope | None:
     """The slope along a direction, from the step at which its error is least; None where no value is finite.
 
     What the gradient promises is its mean at both ends, which for a quadratic is exact however the ends are rounded. A
-    jump is kept only if it is the same, to a tenth, at the three shortest steps that values resolve, each 8 apart.
+    jump is kept only if it is the same, to a tenth, at the three shortest steps that values resolve, each 8 apart; or
+    if it grows from each to the next, at a cusp, and by less than the distance shrinks, as at a step of f itself.
     """
     size = max(1.0, float(np.linalg.norm(here.x)))
     best: Slope | None = None
@@ -80,7 +85,8 @@ def slope(objective: Objective, here: Seen, direction: Array, noise: float) -> S
         jumps.append((right.f - here.f) / t - (here.f - left.f) / t)
         recent = jumps[-3:]
         if len(recent) == 3 and blur < 0.01 * abs(recent[-1]):
-            even = max(recent) - min(recent) <= 0.1 * abs(recent[-1])
+            grown = all(GROWTH[0] * a * a < a * b < GROWTH[1] * a * a for a, b in pairwise(recent))
+            even = grown or max(recent) - min(recent) <= 0.1 * abs(recent[-1])
             jump, at_step = (recent[-1], t) if even else (0.0, t)
             if even:
                 turn, sides = t, ((here.f - left.f) / t, (right.f - here.f) / t)

@@ -132,3 +132,17 @@ def test_a_point_that_a_solver_let_run_away_is_told():
     with jax.enable_x64(True):
         found = qed.verdict(lambda x: x[0] * x[1] + (x[2] - 1) ** 2, jnp.array([3e153, -1e154, 1.0]))
     assert found.value.kind == "unbounded_below"
+
+
+@pytest.mark.parametrize(
+    ("fun", "start"),
+    [
+        (lambda x: x[0] + jnp.exp(-2e-4 * x[0]) + x[1] ** 2, [1.0, 1.0]),
+        (lambda x: x[0] + jnp.cosh(1e-3 * x[0]) + (x[1] - x[0]) ** 2, [0.0, 1.0]),
+    ],
+    ids=["exponential", "cosh"],
+)
+def test_a_minimum_far_out_is_not_passed_by(fun, start):
+    """A ray from the start of as many doublings ends before the point, at which f has turned."""
+    found = qed.minimize(fun, jnp.array(start))
+    assert found.reason == "minimum" and found.fun < fun(jnp.array(start)) - 1e3

@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 
 import qed
+from qed.graph.function import read
+from qed.optimization.objective import Objective
+from qed.optimization.probing import slope
+from qed.optimization.solution import Ending
 
 
 @pytest.mark.parametrize(
@@ -86,3 +90,26 @@ def test_scores_that_grow_for_ever_are_told_by_the_layer_that_is_read_last():
 
     answer = qed.verdict(loss, {"c": jnp.asarray(-20.0), "v": jnp.asarray(40.0), "w": jnp.asarray(0.3)})
     assert answer.kind == "infimum_not_attained" and "(80% p['v'], 20% p['c'])" in answer.headline
+
+
+def cusp(power, bend):
+    """A root with a condition at 0, as it is written to have no infinite slope; JAX differentiates the 0."""
+    return lambda x: jnp.sum(jnp.where(x == 0, 0.0, jnp.abs(jnp.where(x == 0, 1.0, x)) ** power)) + bend * jnp.sum(x**2)
+
+
+@pytest.mark.parametrize(("power", "bend"), [(0.4, 0.0), (0.8, 1.0)])
+def test_a_cusp_is_no_flat_minimum(power, bend):
+    answer = qed.verdict(cusp(power, bend), jnp.zeros(2))
+    assert answer.value.kind is Ending.KINK and "A minimum as far as was looked" in answer.headline
+
+
+def test_steps_and_smooth_bottoms_are_no_cusps():
+    for fun in (
+        lambda x: jnp.floor(x[0]) + x[0] ** 2,
+        lambda x: x[0] ** 4 + x[1] ** 2,
+        lambda x: jnp.sum(jnp.abs(x) ** 3),
+    ):
+        objective = Objective(read(fun, jnp.ones(2)))
+        for at in (np.zeros(2), np.ones(2)):
+            found = slope(objective, objective.at(at), np.array([1.0, 0.0]), objective.noise(1.0))
+            assert found is not None and not found.kinked
