@@ -101,7 +101,9 @@ def _jump(whole: Whole, values: tuple[float, float]) -> Culprit:
     function = whole.function
     tie = first_tie(function.graph, function.traced.leaves, function.traced.free, jumping)
     found = Culprit(GradientVerdict.KINK, "", function.name, function.span) if tie is None else _tied(tie)
-    return replace(found, jump=values, why=f"the value jumps from {values[0] + 0.0:.6g} to {values[1] + 0.0:.6g}")
+    first, last = (value + 0.0 for value in values)
+    digits = 6 if f"{first:.6g}" != f"{last:.6g}" else 9
+    return replace(found, jump=values, why=f"the value jumps from {first:.{digits}g} to {last:.{digits}g}")
 
 
 def _steepest(whole: Whole, beside: Beside, near: Sequence[np.ndarray]) -> int | None:
