@@ -83,7 +83,7 @@ class StackedJets(Jets):
         """The jet of terms that do the same; variables are numbered by where they come up first."""
         atom, places, _ = members[0]
         names = {k: v for v, k in self.place.items() if k in set(places)}
-        self._memo = {}
+        self._memo, self._forms = {}, {}
         for i, k in enumerate(places):
             box = self.numbers.between(lower[where[:, i]], upper[where[:, i]])
             self._memo[names[k]] = Jet(box, {i: self._number(1.0)}, {})

@@ -46,8 +46,9 @@ OPERATIONS = 50_000
 """How many operations between numbers are taken apart at most."""
 NEGATIVE = 1e-5
 """Which part of the largest curvature a negative one must have, to be more than rounding."""
-FEW, MANY = 16, 8
-"""Up to how many numbers there are, a place where f bends down is looked for so many times at each distance."""
+FEW, MANY, PLAIN = 16, 8, 8
+"""Up to how many numbers there are, a place where f bends down is looked for so many times at each distance; the first
+places are believed as they are, the others where a chord shows it too."""
 CHORD, CLEARLY = 1e-2, 1e-8
 """How long half a chord is, relative to 1 + |x|, and by which part of f it is to miss."""
 SECONDS = 2.0
@@ -150,7 +151,7 @@ def _bends_down(case: Judged) -> bool:
         matrix = case.objective.dense(point)
         if np.all(np.isfinite(matrix)):
             values, vectors = np.linalg.eigh(matrix)
-            if values[0] < -NEGATIVE * np.max(np.abs(values)) and (k < 8 or _chord(case, point, vectors[:, 0])):
+            if values[0] < -NEGATIVE * np.max(np.abs(values)) and (k < PLAIN or _chord(case, point, vectors[:, 0])):
                 return True
     return False
 

@@ -33,6 +33,7 @@ from qed.optimization.objective import Objective, Seen, Wide
 from qed.optimization.point import Judged, as_tree
 from qed.optimization.probing import FEW, SURE
 from qed.optimization.roundings import MOST, rounding
+from qed.optimization.running import curvatures
 from qed.optimization.solution import Ending, Verdict
 
 Array = np.ndarray
@@ -156,7 +157,8 @@ def _slope_rounded_away(case: Judged, fell: float) -> Answer[Verdict] | None:
     """The answer where, by the rounding of its slope, f may fall by more over |x| than it fell before; else None.
 
     As x grows along a ray, (sum of x)^10 stays 0 on paper, and its slope is rounding 9 digits larger than the slope of
-    what still falls. Where f is nowhere below what it has come to, that does not matter.
+    what still falls. Where f is nowhere below what it has come to, that does not matter, nor where all curvatures are
+    more than rounding: a slope s that is hidden is then worth s^2 / 2 over the least of them.
     """
     size = float(np.linalg.norm(case.here.g))
     if not case.bounds.open or not 0 < size < np.inf or case.objective.function.graph.numbers() > MOST:
@@ -166,6 +168,10 @@ def _slope_rounded_away(case: Judged, fell: float) -> Answer[Verdict] | None:
     hidden = explained(case.objective.function, unit, bent, case.here.x)
     if not (np.isfinite(hidden) and size <= hidden and hidden * near > max(abs(fell), 1.0)):
         return None
+    bends = curvatures(case.objective, case.here, case.bounds)
+    if bends is not None and bends[0][0] > case.rounding(len(unit)) * abs(bends[0][-1]):
+        if hidden**2 / (2 * bends[0][0]) <= max(abs(fell), 1.0):
+            return None
     if at_the_bottom(case) is not None:
         return None
     text = (

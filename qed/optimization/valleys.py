@@ -1,7 +1,8 @@
 """Valleys that go on for ever: f falls while one parameter grows, if the others follow.
 
 (x y - 1)^2 + x^2 has the infimum 0 along y = 1/x and no point at which it is taken. Along no ray does it fall for long;
-so the parameter that a run has carried far is held at 4, 16, 64, ... times its value, and f is minimised in the others.
+so the parameter that a run has carried far is held at 4, 16, 64, ... times its value, and f is minimised in the others,
+until that changes by no more than rounding.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from qed.optimization.straight import straight_way
 Array = np.ndarray
 FAR = 30.0
 """How many times farther out than where the run began a parameter is to be."""
-FACTOR, LEAST, MOST = 4.0, 3, 6
+FACTOR, LEAST, MOST = 4.0, 3, 20
 """By how much it is moved at once, how many falls are needed and how many are looked for."""
 STEPS, PARAMETERS = 40, 200
 
@@ -70,6 +71,8 @@ def without_end(case: Judged) -> Answer[Verdict] | None:
         if not began.finite:
             break
         there, _, _ = by_model(case.objective, began, box, 0.0, STEPS)
+        if there.finite and surely_lower(case.objective, at, there, 2 * case.objective.noise(there.f)):
+            return None  # the valley has an end
         if not (there.finite and surely_lower(case.objective, there, at, 2 * case.objective.noise(values[-1]))):
             break
         values.append(there.f)

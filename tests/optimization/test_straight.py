@@ -69,3 +69,30 @@ def test_a_floor_far_down_is_no_fall_for_ever(dtype):
     with jax.enable_x64(True):
         answer = qed.minimize(lambda x: -jnp.minimum(jnp.sum(x), 1e30), jnp.array([0.0, 1.0], dtype))
     assert str(answer.reason) == "flat_minimum"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fun", "at"),
+    [
+        (lambda x: -2e-3 * jnp.log(x[0]) + 4e-9 * x[0] + (x[1] - 1) ** 2, [5e3, 1.0]),
+        (lambda x: 50 * (x[1] - jnp.log(x[0])) ** 2 + 1 / x[0] + 1e-8 * x[0], [100.0, 4.60517]),
+    ],
+    ids=["logarithm", "curve"],
+)
+def test_a_valley_with_an_end_far_off_is_not_told_to_have_none(fun, at):
+    """Their minima lie at x[0] = 5e5 and 1e4."""
+    answer = qed.verdict(fun, jnp.array(at))
+    assert answer.value is None or answer.value.kind not in ("infimum_not_attained", "unbounded_below")
+
+
+@pytest.mark.slow
+def test_a_slope_that_is_rounding_is_worth_little_where_all_curvatures_are_more():
+    """A run that begins near a minimum far from 0 has little to fall; eigenvalues are no matter of proofs."""
+    rows, more = jnp.array([[1.0, 2], [2, 1], [1, 1]]), jnp.array([[1.0, 0.2], [0.2, 3]])
+    data = rows @ jnp.array([4e3, 3e3]) + jnp.array([1.0, -1, 1])
+
+    def loss(w):
+        return jnp.sum((rows @ w - data) ** 2) + 0.01 * jnp.linalg.eigvalsh(jnp.diag(w) + more)[-1]
+
+    assert qed.minimize(loss, jnp.array([4001.0, 2999.0])).reason == "minimum"

@@ -54,6 +54,7 @@ RUNGS = 5
 """At how many steps a quotient is to grow, each time by a share of at least `GROWTH`, to grow without an end."""
 
 GROWTH = 0.02
+"""By which share a quotient is to grow from one of these steps to the next."""
 
 ORDERED = frozenset({"argmax", "argmin", "sort", "top_k", "approx_top_k"})
 """Primitives that put numbers in order."""

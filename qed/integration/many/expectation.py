@@ -53,7 +53,7 @@ def normalizer(
 
 def _told(question: Question) -> Answer[float]:
     answer = _answer(question)
-    return as_read(answer, question.subject.traced()) if answer.arithmetic == "reals" else answer
+    return as_read(answer, question.subject.once) if answer.arithmetic == "reals" else answer
 
 
 def _answer(question: Question) -> Answer[float]:
