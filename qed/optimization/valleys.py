@@ -25,6 +25,9 @@ FAR = 30.0
 FACTOR, LEAST, MOST = 4.0, 3, 20
 """By how much it is moved at once, how many falls are needed and how many are looked for."""
 STEPS, PARAMETERS = 40, 200
+"""How many steps are taken at each place, and how many parameters there may be."""
+HESSIANS = 240
+"""After how many Hessians, for all places, nothing is told."""
 
 
 def straight_down(case: Judged) -> Answer[Verdict] | None:
@@ -62,7 +65,7 @@ def without_end(case: Judged) -> Answer[Verdict] | None:
     i = int(np.argmax(np.abs(here.x)))
     if abs(here.x[i]) < FAR * (1 + (0.0 if case.start is None else abs(case.start.x[i]))):
         return None
-    values, at = [here.f], here
+    values, at, hessians = [here.f], here, case.objective.counts["hessians"]
     for k in range(1, MOST + 1):
         ends = np.full(len(here.x), np.inf)
         ends[i] = FACTOR**k * here.x[i]
@@ -73,6 +76,8 @@ def without_end(case: Judged) -> Answer[Verdict] | None:
         there, _, _ = by_model(case.objective, began, box, 0.0, STEPS)
         if there.finite and surely_lower(case.objective, at, there, 2 * case.objective.noise(there.f)):
             return None  # the valley has an end
+        if case.objective.counts["hessians"] - hessians > HESSIANS:
+            return None
         if not (there.finite and surely_lower(case.objective, there, at, 2 * case.objective.noise(values[-1]))):
             break
         values.append(there.f)
