@@ -56,13 +56,20 @@ class Slope:
 GROWTH = (1.05, 7.5)
 """By which factor, at least and at most, a jump of slopes grows at a cusp as steps are 8 times as short."""
 
+FOLLOWS = (0.02, 1.5)
+"""Which part of the slope of a chord from a cusp the slope at its end is, at least and at most: p for |x|^p."""
+
+
+def _follows(chord: float, end: float) -> bool:
+    return chord == end == 0.0 or FOLLOWS[0] * chord**2 < end * chord < FOLLOWS[1] * chord**2
+
 
 def slope(objective: Objective, here: Seen, direction: Array, noise: float) -> Slope | None:
     """The slope along a direction, from the step at which its error is least; None where no value is finite.
 
     What the gradient promises is its mean at both ends, which for a quadratic is exact however the ends are rounded. A
     jump is kept only if it is the same, to a tenth, at the three shortest steps that values resolve, each 8 apart; or
-    if it grows from each to the next, at a cusp, and by less than the distance shrinks, as at a step of f itself.
+    if it grows from each to the next, at a cusp, where gradients beside it say so: between steps of f they are 0.
     """
     size = max(1.0, float(np.linalg.norm(here.x)))
     best: Slope | None = None
@@ -86,6 +93,11 @@ def slope(objective: Objective, here: Seen, direction: Array, noise: float) -> S
         recent = jumps[-3:]
         if len(recent) == 3 and blur < 0.01 * abs(recent[-1]):
             grown = all(GROWTH[0] * a * a < a * b < GROWTH[1] * a * a for a, b in pairwise(recent))
+            secants = (
+                ((right.f - here.f) / t, float(right.g @ direction)),
+                ((here.f - left.f) / t, float(left.g @ direction)),
+            )
+            grown = grown and all(_follows(*secant) for secant in secants)
             even = grown or max(recent) - min(recent) <= 0.1 * abs(recent[-1])
             jump, at_step = (recent[-1], t) if even else (0.0, t)
             if even:
