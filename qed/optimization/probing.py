@@ -61,7 +61,7 @@ FOLLOWS = (0.02, 1.5)
 
 
 def _follows(chord: float, end: float) -> bool:
-    return chord == end == 0.0 or FOLLOWS[0] * chord**2 < end * chord < FOLLOWS[1] * chord**2
+    return end == 0.0 if chord == 0.0 else FOLLOWS[0] < end / chord < FOLLOWS[1]
 
 
 def slope(objective: Objective, here: Seen, direction: Array, noise: float) -> Slope | None:
