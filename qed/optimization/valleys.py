@@ -27,7 +27,7 @@ FACTOR, LEAST, MOST = 4.0, 3, 20
 STEPS, PARAMETERS = 40, 200
 """How many steps are taken at each place, and how many parameters there may be."""
 HESSIANS = 240
-"""After how many Hessians, for all places, nothing is told."""
+"""After how many Hessians, for all places, no farther one is looked at."""
 
 
 def straight_down(case: Judged) -> Answer[Verdict] | None:
@@ -76,12 +76,12 @@ def without_end(case: Judged) -> Answer[Verdict] | None:
         there, _, _ = by_model(case.objective, began, box, 0.0, STEPS)
         if there.finite and surely_lower(case.objective, at, there, 2 * case.objective.noise(there.f)):
             return None  # the valley has an end
-        if case.objective.counts["hessians"] - hessians > HESSIANS:
-            return None
         if not (there.finite and surely_lower(case.objective, there, at, 2 * case.objective.noise(values[-1]))):
             break
         values.append(there.f)
         at = there
+        if case.objective.counts["hessians"] - hessians >= HESSIANS:
+            break
     falls = [a - b for a, b in pairwise(values)]
     if len(falls) < LEAST or any(b > a for a, b in pairwise(falls)):  # towards a minimum far off f falls by more
         return None
