@@ -45,6 +45,7 @@ from qed.optimization.point import (
     fall_for_ever,
     fallen,
     falls,
+    farther_on,
     jumped,
     runs_off,
     singular,
@@ -251,7 +252,7 @@ def _along_the_run(case: Judged) -> Answer[Verdict] | None:
     size = float(np.linalg.norm(way))
     if not FAR * (1 + float(np.linalg.norm(case.start.x))) < size < np.inf:
         return None
-    if all(case.objective.at(case.here.x + t * way).f > case.here.f + case.noise for t in (0.5, 1.0)):
+    if all(f > case.here.f + case.noise for f in farther_on(case, case.start)):
         return None
     return fall_for_ever(case, case.start, [way / size, *in_short_numbers([way])])
 

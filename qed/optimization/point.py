@@ -169,10 +169,15 @@ def turned(case: Judged) -> bool:
     """Whether a run that fell this far is at rest, and f is no lower farther along its way: its fall has an end."""
     if case.start is None or not case.here.finite:
         return False
-    way = case.here.x - case.start.x
-    still = float(np.linalg.norm(case.here.g)) * float(np.linalg.norm(way)) <= 1e-6 * abs(case.here.f)
-    beyond = (case.objective.at(case.bounds.project(case.here.x + t * way)).f for t in (0.5, 1.0))
-    return still and all(np.isfinite(f) and f >= case.here.f for f in beyond)
+    length = float(np.linalg.norm(case.here.x - case.start.x))
+    still = float(np.linalg.norm(case.here.g)) * length <= 1e-6 * abs(case.here.f)
+    return still and all(np.isfinite(f) and f >= case.here.f for f in farther_on(case, case.start))
+
+
+def farther_on(case: Judged, start: Seen) -> Iterator[float]:
+    """The values of f half as far again, and twice as far, as a run went from its start."""
+    way = case.here.x - start.x
+    return (case.objective.at(case.bounds.project(case.here.x + t * way)).f for t in (0.5, 1.0))
 
 
 def fallen(case: Judged) -> Answer[Verdict]:
