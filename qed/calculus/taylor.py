@@ -21,14 +21,17 @@ import numpy as np
 
 from qed.answer import Answer, Enclosed, Missing, Reason, Standing
 from qed.calculus.expanding.coefficients import LARGEST, NotExpandable, along, tensors
-from qed.calculus.expanding.comparison import NEXT, compare
+from qed.calculus.expanding.comparison import NEXT, compare, contracted
 from qed.calculus.expanding.cube import certified_tensors
 from qed.calculus.expanding.exact import exact_series
+from qed.calculus.expanding.limits import Limits, at_a_tie, limits
 from qed.calculus.expanding.model import TaylorModel, polynomial_text
 from qed.calculus.expanding.remainder import NotEnclosed, certified
 from qed.calculus.expanding.trust import reason as trusted
 from qed.calculus.expanding.trust import trust
 from qed.calculus.expanding.words import lagrange, lagrange_on_cube, outward, series_reasons, told
+from qed.calculus.gradient.directions import directions
+from qed.calculus.hessian import flatten
 from qed.certificates.reading import as_read
 from qed.errors import QedError
 from qed.findings import Finding
@@ -37,6 +40,9 @@ from qed.graph.trace import is_float
 
 HIGHEST_ORDER = 60
 """Beyond, k! leaves the range of single precision and the recurrences are longer than any use of them."""
+
+LINES = 3
+"""Along how many lines coefficients around the point are asked, where none is given."""
 
 
 def taylor(
@@ -60,8 +66,9 @@ def taylor(
 
     Returns:
         An answer whose value is the `TaylorModel`. Its claim is about the program's values. PROVED with `remainder`
-        where a radius is given; MEASURED without one, the polynomial compared with the program beside the point;
-        UNKNOWN where a rule is missing (its primitive and line are named) or a coefficient is not finite.
+        where a radius is given; MEASURED without one, the polynomial compared with the program beside the point, and at
+        a tie its coefficients with those around it, to order 8; UNKNOWN where
+        a rule is missing (its primitive and line are named) or a coefficient is not finite.
 
     Raises:
         QedError: QED002, QED003, QED004, QED006, QED007, QED010, as `qed.graph.function.read` does; QED007 for
@@ -281,7 +288,12 @@ def _answer(
             settle += ", or the same in float64"
         missing = Missing(what, settle, "QED104")
         return Answer(claim, Standing.UNKNOWN, model, missing=(missing,), reasons=(comparison.reason(),), **common)
-    headline = f"{name} is {_written(model)} near the point, up to terms of order {model.order + 1}."
+    beside = limits(function, *_on_lines(function, model, slopes)) if at_a_tie(function) else Limits()
+    if beside.why:
+        missing = Missing(beside.why, "a point farther from a kink or jump", "QED104")
+        return Answer(claim, Standing.UNKNOWN, model, missing=(missing,), reasons=(comparison.reason(),), **common)
+    left = f"terms of order {model.order + 1}" if beside.bounded else f"what is small beside t^{model.order}"
+    headline = f"{name} is {_written(model)} near the point, up to {left}."
     again = lambda: compare(function, model, beyond, slopes, seed=1).holds  # noqa: E731
     return Answer(
         claim,
@@ -292,6 +304,17 @@ def _answer(
         recheck=again,
         **common,
     )
+
+
+def _on_lines(
+    function: Function, model: TaylorModel, slopes: tuple[Any, ...] | None
+) -> tuple[list[list[float]], list[Sequence[Any]]]:
+    """The coefficients along the direction, or along a few without small entries; and the directions."""
+    if slopes is not None:
+        return [list(map(float, model.coefficients))], [slopes]
+    ways = [directions([p.shape for p in function.parameters], seed, np) for seed in range(LINES)]
+    vectors = [flatten(way) for way in ways]
+    return [[contracted(c, k, v) for k, c in enumerate(model.coefficients)] for v in vectors], list(ways)
 
 
 def _written(model: TaylorModel) -> str:

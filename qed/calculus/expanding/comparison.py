@@ -85,7 +85,7 @@ def compare(
     for _ in range(3):
         vector = rng.standard_normal(function.size)
         vector /= np.linalg.norm(vector)
-        numbers = [_contracted(c, k, vector) for k, c in enumerate(model.coefficients)]
+        numbers = [contracted(c, k, vector) for k, c in enumerate(model.coefficients)]
         ray = unflatten(vector, function.parameters)
         following = along(function, model.order + NEXT)(function.parameters, ray)[model.order + 1 :]
         found = _along(function, numbers, [abs(float(np.asarray(c))) for c in following], ray, rng)
@@ -95,7 +95,12 @@ def compare(
     return worst
 
 
-def _contracted(tensor: Any, order: int, vector: np.ndarray) -> float:
+def contracted(tensor: Any, order: int, vector: np.ndarray) -> float:
+    """A symmetric tensor applied to one vector in all its places: the coefficient along it.
+
+    >>> contracted(np.eye(2), 2, np.array([3.0, 4.0]))
+    25.0
+    """
     found = np.asarray(tensor, np.float64).reshape((vector.size,) * order)
     for _ in range(order):
         found = found @ vector
