@@ -46,7 +46,7 @@ COMPARED: Mapping[str, Callable[..., Array]] = {
     "gt": np.greater,
     "ge": np.greater_equal,
 }
-"""Comparisons of floats, whose results are truth values."""
+"""Comparisons, whose results are truth values."""
 
 
 def exact(equation: Equation, inputs: Sequence[Any]) -> tuple[Any, ...] | None:
@@ -64,19 +64,26 @@ def exact(equation: Equation, inputs: Sequence[Any]) -> tuple[Any, ...] | None:
         9.0
         >>> exact(times, [jnp.float32(1e-20), jnp.float32(1e-20)])  # below the normal numbers
     """
-    name = equation.primitive
-    if name not in KNOWN or equation.native is None:
+    if equation.primitive not in KNOWN or equation.native is None:
         return None
-    arrays = [on_host(x) for x in inputs]
-    if any(x is None for x in arrays) or any(_large(out.shape) for out in equation.outputs):
+    found = arrays(equation, [on_host(x) for x in inputs])
+    if found is None:
         return None
-    found = _found(name, equation.params, [x for x in arrays if x is not None])
+    with equation.native.ctx.manager:
+        return tuple(jax.device_put(one) for one in found)
+
+
+def arrays(equation: Equation, inputs: Sequence[Array | None]) -> list[Array] | None:
+    """The same for arrays of the host (None: it is elsewhere), as arrays of the host."""
+    if equation.primitive not in KNOWN or any(_large(out.shape) for out in equation.outputs):
+        return None
+    here = [x for x in inputs if x is not None]
+    found = _found(equation.primitive, equation.params, here) if len(here) == len(inputs) else None
     if found is None or any(
         one.dtype != out.dtype or one.shape != out.shape for one, out in zip(found, equation.outputs, strict=True)
     ):
         return None
-    with equation.native.ctx.manager:
-        return tuple(jax.device_put(one) for one in found)
+    return found
 
 
 def on_host(x: Any) -> Array | None:
@@ -114,9 +121,8 @@ def _found(name: str, params: Mapping[str, Any], xs: list[Array]) -> list[Array]
     if name in ROUNDED or name == "integer_pow":
         return _rounded(name, params, xs)
     if name in COMPARED:
-        if any(x.dtype not in FLOATS for x in xs) or not normal(*xs):
-            return None
-        return [np.asarray(COMPARED[name](*xs))]
+        floats = [x for x in xs if x.dtype in FLOATS]
+        return [np.asarray(COMPARED[name](*xs))] if normal(*floats) else None
     if name == "convert_element_type":
         return _converted(xs[0], np.dtype(params["new_dtype"]))
     if name == "select_n":

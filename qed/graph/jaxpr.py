@@ -101,6 +101,7 @@ class Reader:
         self._graphs: dict[int, Graph] = {}
         self._keep: list[Any] = []  # ids stay valid while the jaxprs live
         self._placed = True  # whether equations are read with the user's lines
+        self._spans: dict[Any, Span | None] = {}
 
     def graph(self, jaxpr: Any, names: Sequence[str] = (), consts: Sequence[Any] | None = None) -> Graph:
         """The Graph of a (closed) jaxpr.
@@ -135,7 +136,7 @@ class Reader:
         """Equations, those of `ONCE` in place of their calls; the constants of these are added to the others."""
         made: list[Equation] = []
         for eqn in eqns:
-            span = _span(eqn, boundary) if self._placed else None
+            span = self._span(eqn, boundary) if self._placed else None
             if eqn.params.get("name") != ONCE:
                 made.append(self._equation(eqn, variables, span))
                 continue
@@ -148,6 +149,13 @@ class Reader:
             self._placed = placed
             variables.update((v, _atom(local, w)) for v, w in zip(eqn.outvars, inner.outvars, strict=True))
         return made
+
+    def _span(self, eqn: Any, boundary: tuple[str, str] | None) -> Span | None:
+        """The user's line of an equation, looked for once for each stack."""
+        key = eqn.source_info.traceback, boundary
+        if key not in self._spans:
+            self._spans[key] = user_span(stack(key[0]), boundary)
+        return self._spans[key]
 
     def _equation(self, eqn: Any, variables: dict, span: Span | None) -> Equation:
         inputs = tuple(_atom(variables, v) for v in eqn.invars)
@@ -343,10 +351,6 @@ def _at(eqn: Any, call: Any) -> Any:
     return eqn.replace(source_info=info if not len(own) else info.replace(name_stack=info.name_stack + own))
 
 
-def _span(eqn: Any, boundary: tuple[str, str] | None) -> Span | None:
-    return user_span(stack(eqn.source_info.traceback), boundary)
-
-
 # --- evaluation of one equation -------------------------------------------------------------------------------
 
 
@@ -391,13 +395,12 @@ def at_line(native: Any, scope: bool = False) -> Iterator[None]:
         native: the equation; None for what has no line.
         scope: whether to trace in the scope of what a rewriting emits.
     """
-    with contextlib.ExitStack() as stack:
-        traceback = None if native is None else native.source_info.traceback
-        if traceback is not None and source_info_util is not None:
-            names = source_info_util.current_name_stack()
-            stack.enter_context(source_info_util.user_context(traceback, name_stack=names))
-        if scope:
-            stack.enter_context(jax.named_scope(SCOPE))
+    traceback = None if native is None else native.source_info.traceback
+    if traceback is None or source_info_util is None:
+        line: Any = contextlib.nullcontext()
+    else:
+        line = source_info_util.user_context(traceback, name_stack=source_info_util.current_name_stack())
+    with line, jax.named_scope(SCOPE) if scope else contextlib.nullcontext():
         yield
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from qed.graph import jaxpr
 from qed.graph.graph import Graph
@@ -88,22 +88,31 @@ def name_at(span: Span) -> str | None:
     if span.end_line is None or span.end_column is None:
         return None
     source = "".join(linecache.getlines(span.file))
-    return _names(source).get((span.line, span.column, span.end_line, span.end_column)) if source else None
+    if not source:
+        return None
+    found = None
+    for name in _names(source).get((span.line, span.column, span.end_line, span.end_column), ()):
+        found = name(found)
+    return found
+
+
+_Name = Callable[[str | None], str | None]
+"""(the name by what stands before at the same place) -> the name."""
 
 
 @functools.lru_cache(maxsize=64)
-def _names(source: str) -> Mapping[_Place, str]:
+def _names(source: str) -> Mapping[_Place, Sequence[_Name]]:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return {}
     lines = source.split("\n")
-    found: dict[_Place, str] = {}
+    found: dict[_Place, list[_Name]] = {}
     _scope(tree, lines, found)
     return found
 
 
-def _scope(scope: ast.AST, lines: list[str], found: dict[_Place, str]) -> None:
+def _scope(scope: ast.AST, lines: list[str], found: dict[_Place, list[_Name]]) -> None:
     """Names of the expressions in one function (or the module), then of the functions inside it."""
     own: list[ast.AST] = []
     inner: list[ast.AST] = []
@@ -117,19 +126,27 @@ def _scope(scope: ast.AST, lines: list[str], found: dict[_Place, str]) -> None:
         pending.extend(ast.iter_child_nodes(node))
     bound = _bindings(scope, own)
     for node in own:
-        if isinstance(node, ast.expr) and _settled(node, bound):
-            text = ast.unparse(node)
-            if "\n" not in text and len(text) <= LONGEST:
-                found[_place(node, lines)] = text
+        if isinstance(node, ast.expr):
+            found.setdefault(_place(node, lines), []).append(functools.partial(_as_written, node, bound))
     for node in own:
         target, value = _assignment(node)
         if target is not None and value is not None:
-            if bound.get(target, 0) == 1:
-                found[_place(value, lines)] = target
-            elif _place(value, lines) in found and not _settled(value, bound):
-                del found[_place(value, lines)]
+            found.setdefault(_place(value, lines), []).append(functools.partial(_as_assigned, target, value, bound))
     for node in inner:
         _scope(node, lines, found)
+
+
+def _as_written(node: ast.expr, bound: Mapping[str, int], before: str | None) -> str | None:
+    """The expression itself, where its variables mean one value throughout."""
+    text = ast.unparse(node) if _settled(node, bound) else "\n"
+    return text if "\n" not in text and len(text) <= LONGEST else before
+
+
+def _as_assigned(target: str, value: ast.expr, bound: Mapping[str, int], before: str | None) -> str | None:
+    """The variable that an expression is assigned to, if that is its only value."""
+    if bound.get(target, 0) == 1:
+        return target
+    return before if _settled(value, bound) else None
 
 
 def _assignment(node: ast.AST) -> tuple[str | None, ast.expr | None]:
@@ -159,10 +176,10 @@ def _settled(node: ast.expr, bound: Mapping[str, int]) -> bool:
 def _place(node: ast.expr, lines: list[str]) -> _Place:
     """Lines and columns in characters; the parser counts bytes."""
     end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or 0
-    start, stop = lines[node.lineno - 1].encode(), lines[end_line - 1].encode()
-    return (
-        node.lineno,
-        len(start[: node.col_offset].decode(errors="ignore")),
-        end_line,
-        len(stop[:end_column].decode(errors="ignore")),
-    )
+    start, stop = _characters(lines[node.lineno - 1], node.col_offset), _characters(lines[end_line - 1], end_column)
+    return node.lineno, start, end_line, stop
+
+
+def _characters(line: str, count: int) -> int:
+    """How many characters the first bytes of a line are."""
+    return count if line.isascii() else len(line.encode()[:count].decode(errors="ignore"))

@@ -14,6 +14,12 @@ AWKWARD = [0.0, -0.0, 1.0, -2.5, 1 / 3, 1e30, -1e-30, 3e38, np.inf, -np.inf, np.
 PROGRAMS = {
     "arithmetic": lambda x, y: (x + y, x - y, x * y, x / y, -x, jnp.abs(x), jnp.sqrt(x), x**2, jnp.square(y)),
     "comparisons": lambda x, y: (x < y, x <= y, x > y, x >= y, x == y, x != y, jnp.where(x < y, x, y)),
+    "whole numbers": lambda x, y: (
+        *(compare(jnp.arange(5), jnp.array([4, 0, 2, 5, -1])) for compare in (jnp.less, jnp.less_equal, jnp.equal)),
+        jnp.tril(jnp.ones((3, 3))),
+        jnp.greater(x < y, y < x),
+        jnp.eye(3),
+    ),
     "moves": lambda x, y: (
         x[1:3],
         x[::-1],

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qed.graph.collector import at_rest
 from qed.graph.dtypes import is_inexact
 from qed.graph.graph import Graph
 from qed.graph.jaxpr import Reader
@@ -16,6 +17,7 @@ from qed.graph.jaxpr import Reader
 Flat = Callable[..., Sequence[Any]]
 
 
+@at_rest()
 def reverse_graph(function: Flat, graph: Graph, moving: Sequence[int]) -> Graph | None:
     """The graph inputs -> (outputs, gradient of the first output); None where there is no reverse mode.
 
@@ -37,6 +39,7 @@ def reverse_graph(function: Flat, graph: Graph, moving: Sequence[int]) -> Graph 
     return Reader().graph(jaxpr, names=_named(graph))
 
 
+@at_rest()
 def forward_graph(function: Flat, graph: Graph, moving: Sequence[int]) -> Graph:
     """The graph (inputs, tangents) -> (outputs, tangents of the outputs); arguments as for `reverse_graph`."""
     count = len(graph.inputs)

@@ -28,6 +28,7 @@ from qed.numerics.rewriting import stable
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.difference_rules import Found
 from qed.numerics.rewriting.difference_terms import Monomial, Polynomial
+from qed.numerics.rewriting.known_values import value_of
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.scales import constant_of
 
@@ -259,8 +260,7 @@ class _Reading:
         """The numbers of a node that depends on no input."""
         if np.prod(node.shape) > LARGEST_INDEX or any(n.operation == "input" for n in reachable([node])):
             return None
-        with jax.ensure_compile_time_eval():
-            return np.asarray(self.difference.builder.function([node], [])()[0])
+        return value_of(self.difference.builder, node)
 
     # --- the distance ---
 

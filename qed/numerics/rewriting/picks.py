@@ -15,8 +15,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from qed.graph.build import Builder, Node, Operation, reachable
+from qed.domains.exact import FLOATS
+from qed.graph.build import Builder, Node, Operation
 from qed.graph.nodes import Bound, needs
+from qed.numerics.rewriting.known_values import moved, value_of
 from qed.numerics.rewriting.signs import MOVES, fills_with_nan
 
 LARGEST = 1 << 16
@@ -41,7 +43,7 @@ def places(builder: Builder, mask: Node, axes: tuple[int, ...]) -> tuple[int, ..
         return None
     found = builder.readers.setdefault(places, {})
     if (mask.number, axes) not in found:
-        found[mask.number, axes] = _places(_evaluated(builder, mask), axes) if known(mask) else None
+        found[mask.number, axes] = _places(value_of(builder, mask), axes) if known(mask) else None
     return found[mask.number, axes]
 
 
@@ -116,22 +118,25 @@ def _same(one: Node, other: Node) -> bool:
     )
 
 
-def _moved(builder: Builder, moves: Sequence[Node], value: np.ndarray, axes: tuple[int, ...]) -> np.ndarray | None:
+def _moved(builder: Builder, moves: Sequence[Node], rows: np.ndarray, axes: tuple[int, ...]) -> np.ndarray | None:
     """The numbers of rows, moved; None where an index that is data may lead into another row."""
-    current = value.astype(np.float32)
-    with jax.ensure_compile_time_eval():
-        for k, move in enumerate(moves):
-            others = [_indices(builder, move, child, axes if k == 0 else ()) for child in move.children[1:]]
-            if any(other is None for other in others):
-                return None
-            current = np.asarray(move.evaluate(jax.numpy.asarray(current), *others))
+    current = rows.astype(np.float32)
+    for k, move in enumerate(moves):
+        others = [_indices(builder, move, child, axes if k == 0 else ()) for child in move.children[1:]]
+        if any(other is None for other in others):
+            return None
+        found = None if others or move.dtype not in FLOATS else moved(move, [current.astype(move.dtype)])
+        if found is None:
+            with jax.ensure_compile_time_eval():
+                found = np.asarray(move.evaluate(jax.numpy.asarray(current), *others))
+        current = found
     return current
 
 
 def _indices(builder: Builder, move: Node, child: Node, axes: tuple[int, ...]) -> np.ndarray | None:
     """Indices as numbers; those along the axes of a row may be data."""
     if known(child) or (move.operation == "gather" and _only_rows(move, child, axes)):
-        return _evaluated(builder, child)
+        return value_of(builder, child)
     if move.operation == "dynamic_slice" and move.children[1:].index(child) in axes:
         return np.zeros(child.shape, child.dtype)
     return None
@@ -153,14 +158,6 @@ def _only_rows(move: Node, indices: Node, axes: tuple[int, ...]) -> bool:
 def known(node: Node) -> bool:
     """Whether no input has to do with a node."""
     return not needs(node, lambda each: each.operation == "input")
-
-
-def _evaluated(builder: Builder, node: Node) -> np.ndarray:
-    """A node's value, all inputs being 0."""
-    inputs = [each for each in reachable([node]) if each.operation == "input"]
-    with jax.ensure_compile_time_eval():
-        zeros = [jax.numpy.zeros(each.shape, each.dtype) for each in inputs]
-        return np.asarray(builder.function([node], inputs, effects=False)(*zeros)[0])
 
 
 def position_in(builder: Builder, node: Node, row: Node) -> int | None:

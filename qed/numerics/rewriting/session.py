@@ -21,6 +21,7 @@ import jax
 from qed import facts
 from qed.domains.widened import widen
 from qed.graph.build import Builder, Node, reachable
+from qed.graph.collector import at_rest
 from qed.graph.graph import Equation, Graph
 from qed.graph.names import assigned, of_program
 from qed.numerics.rewriting.change import Change, Maker, Only, Rewriting
@@ -99,6 +100,7 @@ class Rewritten:
         return in_float64 if self.longer else function
 
 
+@at_rest()
 def rewrite(
     graph: Graph,
     only: Only | None = None,
