@@ -27,6 +27,7 @@ _TEMPLATES = {
     ("cbrt_difference", 3): "{2} / (jnp.cbrt({0}) ** 2 + jnp.cbrt({0}) * jnp.cbrt({1}) + jnp.cbrt({1}) ** 2)",
     ("log1p_difference", 3): "jnp.log1p({2} / (1 + {1}))",
     ("log_difference", 5): "{3} - {4}",
+    ("log_share_split", 4): "-jax.nn.softplus(({2} - {0}) + ({3} - {1}))",
     ("sigmoid_split", 4): "jax.nn.sigmoid(({0} - {2}) + ({1} - {3}))",
     ("log_difference_over", 3): "jnp.log1p({2} / {1}) / {2}",
     ("softplus_difference", 3): "jnp.log1p(jax.nn.sigmoid({1}) * jnp.expm1({2}))",

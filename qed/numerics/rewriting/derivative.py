@@ -292,6 +292,11 @@ def _has_gradient(graph: Graph, moving: tuple[int, ...]) -> bool:
     return floats == [0] and outputs[0].shape == () and real and is_real(outputs[0].dtype)
 
 
+def _is_wide(stable: Stable) -> bool:
+    """Whether a function was rewritten and is one of float64, in which the longer numbers are integers."""
+    return bool(stable.short.changes) and any(str(out.dtype) == "float64" for out in stable.graph.outputs)
+
+
 def _reversed(stable: Stable, moving: tuple[int, ...], saturated: bool = False) -> Rewritten | None:
     graph = reverse_graph(stable.short.differentiable, stable.graph, moving)
     return graph and rewrite(
@@ -299,7 +304,7 @@ def _reversed(stable: Stable, moving: tuple[int, ...], saturated: bool = False) 
         stable.only,
         derivative=True,
         everywhere=stable.everywhere,
-        saturated=saturated,
+        saturated=saturated or _is_wide(stable),
         rewritten=bool(stable.short.changes),
         written=stable.graph,
         exponents=True,
@@ -316,7 +321,7 @@ def _forward(stable: Stable, moving: tuple[int, ...], saturated: bool = False) -
         tangents=tangents,
         derivative=True,
         everywhere=stable.everywhere,
-        saturated=saturated,
+        saturated=saturated or _is_wide(stable),
         rewritten=bool(stable.short.changes),
         written=stable.graph,
         exponents=True,

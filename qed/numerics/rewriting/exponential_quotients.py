@@ -26,6 +26,7 @@ from qed.numerics.rewriting.logarithms_taken import Found, TakenLogarithms
 from qed.numerics.rewriting.made_of_numbers import multiple_of, number_of
 from qed.numerics.rewriting.magnitudes import put_among_zeros
 from qed.numerics.rewriting.masks import MASKED, masked_softmax_of
+from qed.numerics.rewriting.other_shares import rest_of_share
 from qed.numerics.rewriting.power_sums import SHARE, SHARE_OF_POWERS, share
 from qed.numerics.rewriting.ratios import sigmoid, softmax
 from qed.numerics.rewriting.scales import constant_of, source_of
@@ -97,9 +98,19 @@ class ExponentialQuotients:
         return self._cancelling(node) or self._balanced(node)
 
     def shares(self, node: Node) -> Found | None:
-        """w p - sum(p w) p of a softmax p."""
+        """w p - sum(p w) p of a softmax p, and 1/a - 1/(a + b)."""
         value = None if self.builder.derivative else centred_shares(self.builder, node)
-        return None if value is None else (value, Form((Term(value),), node.shape, laws=(laws.WEIGHTED,)), "put")
+        if value is None:
+            return self.rest(node)
+        return value, Form((Term(value),), node.shape, laws=(laws.WEIGHTED,)), "put"
+
+    def rest(self, node: Node) -> Found | None:
+        """1/a - 1/(a + b), or a multiple of it."""
+        found = rest_of_share(self.log, node)
+        if found is None:
+            return None
+        value, form, kind = self.exponential(found[0], node)
+        return (self.log.algebra.negative(value), form, "put") if found[1] else (value, form, kind)
 
     def power(self, node: Node) -> Found | None:
         """A negative power of a sum of exponentials."""

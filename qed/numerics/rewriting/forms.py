@@ -17,7 +17,7 @@ import numpy as np
 from qed.graph.build import Builder, Node
 from qed.numerics.rewriting import kernels, stable
 from qed.numerics.rewriting.averages import LOG_MEAN_EXP
-from qed.numerics.rewriting.laws import Law
+from qed.numerics.rewriting.laws import SHARE, Law
 from qed.numerics.rewriting.scales import constant_of
 from qed.numerics.rewriting.softmax_powers import merged
 
@@ -104,13 +104,15 @@ def together(*laws: tuple[Law, ...]) -> tuple[Law, ...]:
 class Algebra:
     """Arithmetic on nodes that simplifies what it can see.
 
-    `forms` holds the form that each emitted node was the value of, for reports.
+    `forms` holds the form that each emitted node was the value of, for reports; `summed` the two forms of whose
+    exponentials a node is the logarithm of the sum.
     """
 
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
         self.emit = builder.emit
         self.forms: dict[int, Form] = {}
+        self.summed: dict[int, tuple[Form, Form]] = {}
 
     def number(self, value: float, like: Node) -> Node:
         """A constant in the dtype of a node."""
@@ -160,7 +162,7 @@ class Algebra:
 
     def whole(self, form: Form, like: Node) -> Node:
         """The form as one node, in the shape of the form."""
-        form = self.simplified(form)
+        form = self.shares(self.simplified(form), like)
         live = self._merged([t for t in form.terms if t.coefficient])
         large = [(t.coefficient, t.node if t.shift is None else t.shift) for t in live] + self._cancelled(form)
         small = [(t.coefficient, t.rest) for t in live if t.rest is not None]
@@ -195,9 +197,26 @@ class Algebra:
                     return [Term(mean, total.coefficient), *(t for t in live if t not in (total, other))]
         return live
 
+    def shares(self, form: Form, like: Node) -> Form:
+        """The form with a - log(exp(a) + exp(b)), of sums a and b, as one term: it is small where both are large."""
+        terms = {term.node.number: term for term in form.terms}
+        for total in form.terms:
+            for k, part in enumerate(self.summed.get(total.node.number, ()) if total.coefficient else ()):
+                found = [terms.get(t.node.number) for t in part.terms]
+                pairs = zip(part.terms, found, strict=True)
+                if any(f is None or f.coefficient != -total.coefficient * t.coefficient for t, f in pairs):
+                    continue
+                one, other = self.summed[total.node.number][:: 1 if k == 0 else -1]
+                high_low = *self.split(one, like), *self.split(other, like)
+                share = self.filled(self.emit(stable.LOG_SHARE_SPLIT, *high_low), form.shape)
+                rest = [t for t in form.terms if t is not total and t not in found]
+                laws = together((SHARE,), form.laws)
+                return self.shares(replace(form, terms=(*rest, Term(share, -total.coefficient)), laws=laws), like)
+        return form
+
     def split(self, form: Form, like: Node) -> tuple[Node, Node]:
         """The form as a large part and a small one, which takes up what rounding the first leaves out."""
-        form = self.simplified(form)
+        form = self.shares(self.simplified(form), like)
         live = [t for t in form.terms if t.coefficient]
         large = [(t.coefficient, t.node if t.shift is None else t.shift) for t in live] + self._cancelled(form)
         small = [(t.coefficient, t.rest) for t in live if t.rest is not None]
@@ -215,10 +234,13 @@ class Algebra:
         What is the logarithm of a number is multiplied and divided by; of a log-sum-exp its shift stays in the exponent
         and its well-scaled sum divides.
         """
-        form = self.simplified(form)
+        form = self.shares(self.simplified(form), like)
         if len(form.terms) == 1 and form.terms[0].coefficient == -1 and form.terms[0].node.operation == "softplus":
             inner = self.negative(form.terms[0].node.children[0])
             return self.filled(self.emit(kernels.LOGISTIC, inner), form.shape)
+        live = [term for term in form.terms if term.coefficient]
+        if [(t.node.operation, t.coefficient) for t in live] == [("log_share_split", 1)] and len(form.terms) == 1:
+            return self.filled(self.emit(stable.SIGMOID_SPLIT, *live[0].node.children), form.shape)
         exponent = self._cancelled(form)
         above: list[Node] = []
         below: list[Node] = []

@@ -26,11 +26,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 
 from qed.graph.build import Operation
 from qed.numerics import logspace
 from qed.numerics.rewriting.smooth import logistic
 
+ROUNDED_OFF = "qed_rounded_off"
+"""The name of what a sum leaves out, beside it."""
 FAR = 3.0
 TERMS = 40
 
@@ -53,7 +56,8 @@ def _compensated(coefficients: tuple[float, ...], terms: Any) -> tuple[Any, Any]
 
 def _rounded_off(coefficients: tuple[float, ...], terms: Any) -> Any:
     total, error = _compensated(coefficients, terms)
-    return jax.lax.stop_gradient(jnp.where(jnp.isfinite(total) & jnp.isfinite(error), error, 0).astype(total.dtype))
+    usable = jnp.where(jnp.isfinite(total) & jnp.isfinite(error), error, 0).astype(total.dtype)
+    return checkpoint_name(jax.lax.stop_gradient(usable), ROUNDED_OFF)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))

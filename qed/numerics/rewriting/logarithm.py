@@ -122,7 +122,7 @@ class Logarithms:
         return self._noted(node, found or self.sigmoids(node) if node.operation in ("mul", "div") else found)
 
     def _sum(self, node: Node) -> Found | None:
-        shares = self.quotients.shares(node) if node.operation == "add" else None
+        shares = self.quotients.shares(node) if node.operation == "add" else self.quotients.rest(node)
         return shares or self.logs.shifted(node) or self.logs.sums(node)
 
     def _signed(self, node: Node) -> Found | None:

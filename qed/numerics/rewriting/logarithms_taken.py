@@ -97,17 +97,18 @@ class TakenLogarithms:
             )
         if found is not None:
             return found
-        if (
-            first is None
-            or second is None
-            or not all(any(t.shift is not None for t in f.terms) for f in (first, second))
-        ):
-            return None
-        if any(child.shape != node.shape for child in node.children):
+        if first is None or second is None or any(child.shape != node.shape for child in node.children):
             return None
         form = linear(node.shape, (1.0, first), (-1.0 if node.operation == "sub" else 1.0, second))
+        if not all(any(t.shift is not None for t in f.terms) for f in (first, second)):
+            return self._share(form, node)
         live = {t.coefficient > 0 for t in form.terms if t.coefficient and t.shift is not None}
         return self._formed(form, node) if len(live) > 1 else None
+
+    def _share(self, form: Form, node: Node) -> Found | None:
+        """log(a) - log(a + b), both taken."""
+        found = self.log.algebra.shares(form, node)
+        return None if found is form else self._formed(found, node)
 
     def shifted(self, node: Node) -> Found | None:
         """Logarithms of sums that a library shifts: what they are is noted, and a temperature in them has its form."""
@@ -175,6 +176,8 @@ class TakenLogarithms:
                 return None
             at = 0 if numbers[0] is None else 1
             inner, factor = self._of_log(node.children[at]), numbers[1 - at] or 0.0
+        elif node.ghost is not None and node.equation is None:  # a logarithm that was made a fraction
+            return self._of_log(node.ghost)
         else:
             return None
         return None if inner is None or not factor else linear(inner.shape, (factor, inner))

@@ -12,6 +12,10 @@ exp(u) stays what it is, bit for bit. The difference to a maximum is left alone:
 So is a sum of products of different inputs, as in exp(w x + b), in a function that nothing else changes: models are
 written so, and they do not live where exp has left its range.
 
+Longer numbers take this off a function of float32. In float64, where they are integers, exponents of more functions are
+read (tanh, the sigmoid, softplus, whose errors in pairs are those of a number near 1, and products of arrays), and the
+functions that other rewritings put in place of exponentials are corrected, too: f(u) = f(h) + f'(h) l.
+
 Reference: Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM 2002, section 1.6 (the condition
 number of exp is |u|).
 """
@@ -36,9 +40,10 @@ from qed.numerics.rewriting.bose import bose
 from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.difference_factory import short
 from qed.numerics.rewriting.difference_kernels import exp as exp_difference
-from qed.numerics.rewriting.kernels import sigmoid
+from qed.numerics.rewriting.kernels import ROUNDED_OFF, sigmoid
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.scales import constant_of
+from qed.numerics.rewriting.smooth import sech2
 from qed.numerics.rewriting.two_words import Pair
 
 SMALL = 4.0
@@ -46,14 +51,17 @@ SMALL = 4.0
 STEPS = 64
 """The largest number of operations that are done in pairs."""
 PRODUCTS = 4096
-"""The largest number of products of a product of arrays."""
+"""The largest number of products of a product of arrays that is one number."""
+FEW_PRODUCTS = 512
+"""And of one that is an array."""
 NAME = "exponents"
 
 Program = Callable[[Sequence[Any]], Pair]
 """From the values of the leaves to a pair."""
 
 _MOVED = frozenset(
-    "broadcast_in_dim reshape transpose squeeze slice rev copy stop_gradient name tile expand_dims concatenate".split()
+    "broadcast_in_dim reshape transpose squeeze slice rev copy stop_gradient name tile expand_dims concatenate "
+    "fill".split()
 )
 _IN_PAIRS: Mapping[str, Callable[..., Pair]] = {
     "add": two_words.plus,
@@ -72,6 +80,27 @@ _IN_PAIRS: Mapping[str, Callable[..., Pair]] = {
     "max": lambda x, y: _chosen(x[0] >= y[0], x, y),
     "min": lambda x, y: _chosen(x[0] <= y[0], x, y),
 }
+_BESIDE_ONE: Mapping[str, Callable[..., Pair]] = {
+    "tanh": two_words.tanh,
+    "logistic": two_words.sigmoid,
+    "softplus": two_words.log_one_plus_exp,
+    "logaddexp": two_words.log_of_two,
+    "logaddexp_split": lambda x, more_x, y, more_y: two_words.log_of_two(
+        two_words.plus(x, more_x), two_words.plus(y, more_y)
+    ),
+    "log_share_split": lambda x, more_x, y, more_y: two_words.minus(
+        two_words.log_one_plus_exp(
+            two_words.plus(two_words.plus(y, more_y), two_words.minus(two_words.plus(x, more_x)))
+        )
+    ),
+    "log1p": lambda x: two_words.log(two_words.plus(x, two_words.exactly(jnp.ones_like(x[0])))),
+    "rsqrt": lambda x: two_words.over(two_words.exactly(jnp.ones_like(x[0])), two_words.root(x)),
+}
+"""What is read in pairs, too, in float64, of which the longer numbers are integers."""
+_EMITTED = frozenset(
+    "sub mul div add neg log exp xlogy max min logistic softplus logaddexp logaddexp_split log_share_split".split()
+)
+"""What is read although a rewriting emitted it."""
 _DTYPES = ("float32", "float64")
 _EXACT = frozenset(["neg", "abs", "max", "min"])
 _OF_MAXIMA = frozenset(["reduce_max", "reduce_min", "max", "min", "shift", "cummax", "cummin", "argmax", "sort"])
@@ -79,6 +108,26 @@ _OF_MAXIMA = frozenset(["reduce_max", "reduce_min", "max", "min", "shift", "cumm
 
 def _chosen(first: Any, x: Pair, y: Pair) -> Pair:
     return jnp.where(first, x[0], y[0]), jnp.where(first, x[1], y[1])
+
+
+def _same(x: Pair) -> Pair:
+    return x
+
+
+def _combined(coefficients: Sequence[float], *pairs: Pair) -> Pair:
+    """A linear combination in pairs."""
+    found: Pair | None = None
+    for c, pair in zip(coefficients, pairs, strict=True):
+        part = (
+            pair
+            if c == 1
+            else two_words.minus(pair)
+            if c == -1
+            else two_words.times(pair, two_words.exactly(jnp.full_like(pair[0], c)))
+        )
+        found = part if found is None else two_words.plus(found, part)
+    assert found is not None
+    return found
 
 
 def _steep(name: str) -> tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]:
@@ -92,6 +141,12 @@ def _steep(name: str) -> tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]:
             return sigmoid, lambda h, f: jax.nn.sigmoid(-h)
         case "bose":
             return bose, lambda h, f: -(1 + f)
+        case "softplus":
+            return jax.nn.softplus, lambda h, f: jax.nn.sigmoid(h) / f
+        case "sech2":
+            return sech2, lambda h, f: -2 * jnp.tanh(h)
+        case "log_sigmoid":
+            return lambda h: -jax.nn.softplus(-h), lambda h, f: jax.nn.sigmoid(-h) / f
     return jax.lax.erfc, lambda h, f: -2 / math.sqrt(math.pi) * jnp.exp(-h * h) / f
 
 
@@ -116,6 +171,25 @@ def _put_back_slope(name: str, program: Program, primals: Any, tangents: Any) ->
     if name == "expm1":  # whose slope is not expm1(u) + 1, as JAX has it, where u is far below 0
         return value, tangents[0] * put_back("exp", program, *primals)
     return value, jax.jvp(_steep(name)[0], (u,), (tangents[0],))[1]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+def put_in(name: str, small: float, program: Program, plain: Any, *leaves: Any) -> Any:
+    """f(u) with the leaves of a program that makes u in pairs; plain, f(u) as it is, where |u f'/f| is small."""
+    function, slope = _steep(name)
+    high, low = program(leaves)
+    near = function(high)
+    steep = slope(high, near)
+    found = two_words.corrected(near, (high, steep * low))
+    usable = jnp.isfinite(found) & jnp.isfinite(plain) & (plain != 0)
+    if small:
+        usable &= jnp.abs(high * steep) > small
+    return jnp.where(usable, found, plain).astype(plain.dtype)
+
+
+@put_in.defjvp
+def _put_in_slope(name: str, small: float, program: Program, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    return put_in(name, small, program, *primals), tangents[0]
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -148,8 +222,25 @@ DIFFERENCE_PUT_BACK = Operation(
     lambda x, y, d, *leaves, first, second: difference_put_back(first, second, x, y, d, *leaves),
     whole=True,
 )
+PUT_IN = Operation(
+    "put_in",
+    lambda plain, *leaves, f, small, program: put_in(f, small, program, plain, *leaves),
+    whole=True,
+)
 _PUT_BACK = {"exp": EXP_PUT_BACK} | {name: _operation(name) for name in ("expm1", "logistic", "bose", "erfc")}
-_CALLS = {"sigmoid": "logistic", "bose": "bose", "exp_difference": "exp_difference"}
+_CALLS = {name: name for name in ("bose", "exp_difference", "softplus", "sigmoid_split", "log_share_split")}
+_CALLS["sigmoid"] = "logistic"
+_CALLS_OF_WIDE = {"logistic": "logistic"}
+"""The slope of softplus, in float64."""
+_OF_SUMS = {
+    "sigmoid_split": ("logistic", (1.0, 1.0, -1.0, -1.0)),
+    "log_share_split": ("log_sigmoid", (1.0, 1.0, -1.0, -1.0)),
+    "softplus": ("softplus", (1.0,)),
+    "sech2": ("sech2", (1.0,)),
+}
+"""Functions of linear combinations, which are put back in float64."""
+_SUMS = ("exp_of_sum", "exp_beside")
+"""Exponentials of linear combinations; in a derivative they are calls without their coefficients, and stay."""
 _MILD = frozenset(["logistic", "erfc"])
 """What stays in the program as written unless all is rewritten: it is mild where most programs use it."""
 
@@ -172,7 +263,7 @@ class Exponents:
     """
 
     name = NAME
-    begins: Collection[str] = frozenset(["exp_difference", *_PUT_BACK, *GHOSTED, "custom_vjp_call"])
+    begins: Collection[str] = frozenset(["exp_difference", *_SUMS, *_PUT_BACK, *_OF_SUMS, *GHOSTED, "custom_vjp_call"])
 
     def __init__(self, builder: Builder, only: Only | None = None, alone: bool = False) -> None:
         self.builder = builder
@@ -184,26 +275,56 @@ class Exponents:
     def rule(self, node: Node) -> Node | None:
         """What takes the place of an exponential, or None."""
         name = _name(node)
-        if name not in _PUT_BACK and name != "exp_difference":
+        if name not in _PUT_BACK and name not in ("exp_difference", *_SUMS) and name not in _OF_SUMS:
             return None
         if str(node.dtype) not in _DTYPES or (self.only is not None and not self.only(node)):
             return None
         if name == "exp_difference":
             return self._difference(node)
+        wide = str(node.dtype) == "float64"
+        if name in _SUMS:
+            terms = node.children[name == "exp_beside" :]
+            return self._of_sum(node, "exp", terms, node.params["coefficients"]) if wide else None
+        if name in _OF_SUMS:
+            f, coefficients = _OF_SUMS[name]
+            known = wide and node.settled and len(node.children) == len(coefficients)
+            return self._of_sum(node, f, node.children, coefficients) if known else None
         if len(node.children) != 1:
             return None
         (u,) = node.children
         asked = self.only is not None or self.builder.everywhere
-        if (node.settled and _settled(u)) or (name in _MILD and not node.settled and not asked):
+        if (node.settled and _settled(u)) or (
+            name in _MILD and not node.settled and not asked and not (wide and node.equation is None)
+        ):
             return None
         low, high = self.ranges(u)
         if (low >= -SMALL and high <= SMALL) or not math.prod(u.shape) or _below_a_maximum(u):
             return None
-        read = _Read(self.roundings, u.dtype, products=not u.shape or asked)
+        read = _Read(self.roundings, u.dtype, products=not u.shape or asked or wide)
         if not read(u) or not read.rounds or not (read.bends or asked or node.settled or not self.alone):
             return None
         leaves, operation = read.leaves.values(), _PUT_BACK[name]
         new = self.builder.emit(operation, u, *leaves, shape=node.shape, dtype=node.dtype, program=read.program(u))
+        return self._changed(node, new)
+
+    def _of_sum(self, node: Node, f: str, terms: Sequence[Node], coefficients: tuple[float, ...]) -> Node | None:
+        """A function of a linear combination of terms."""
+        read = _Read(self.roundings, node.dtype, products=True)
+        if not all(map(read, terms)) or not read.rounds:
+            return None
+        if f == "softplus":
+            if self.ranges(node.children[0])[0] >= -SMALL:
+                return None
+        new = self.builder.emit(
+            PUT_IN,
+            node,
+            *read.leaves.values(),
+            shape=node.shape,
+            dtype=node.dtype,
+            f=f,
+            small=SMALL if len(coefficients) == 1 and f != "exp" else 0.0,
+            program=read.combination(terms, coefficients),
+        )
         return self._changed(node, new)
 
     def _difference(self, node: Node) -> Node | None:
@@ -256,7 +377,10 @@ def _settled(u: Node) -> bool:
 def _name(node: Node) -> str:
     """The function that a node is; what a rewriting emitted is a call in a derivative."""
     call = node.equation.call if node.equation is not None and node.settled else None
-    return _CALLS.get(getattr(call, "name", ""), node.operation)
+    name = getattr(call, "name", "")
+    if name in _CALLS_OF_WIDE and str(node.dtype) == "float64":
+        return _CALLS_OF_WIDE[name]
+    return _CALLS.get(name, node.operation)
 
 
 def _below_a_maximum(u: Node) -> bool:
@@ -297,6 +421,7 @@ class _Read:
         self.roundings, self.dtype, self.products = roundings, dtype, products
         self.leaves: dict[int, Node] = {}
         self.steps: dict[int, _Step] = {}
+        self.aliases: dict[int, Node] = {}
         self.rounds = self.bends = False
 
     def __call__(self, node: Node) -> bool:
@@ -310,6 +435,9 @@ class _Read:
             self.leaves[node.number] = node
             return True
         evaluate = self._in_pairs(node)
+        if evaluate is None and node.ghost is not None and node.ghost.shape == node.shape:
+            self.aliases[node.number] = node.ghost
+            evaluate = _same
         if evaluate is None or not all(map(self, self._operands(node))):
             return False
         self.steps[node.number] = _Step(node, evaluate)
@@ -330,8 +458,9 @@ class _Read:
     def _made_of(node: Node) -> frozenset[int]:
         return frozenset(each.number for each in reachable([node]) if each.operation == "input")
 
-    @staticmethod
-    def _operands(node: Node) -> tuple[Node, ...]:
+    def _operands(self, node: Node) -> tuple[Node, ...]:
+        if node.number in self.aliases:
+            return (self.aliases[node.number],)
         return node.ghost.children if node.operation == "exp_put_back" and node.ghost else node.children
 
     def _in_pairs(self, node: Node) -> Callable[..., Pair] | None:
@@ -342,8 +471,23 @@ class _Read:
             return (lambda x: x) if node.children[0].dtype == node.dtype else None
         if name in _MOVED:
             return lambda *pairs: (node.evaluate(*(p[0] for p in pairs)), node.evaluate(*(p[1] for p in pairs)))
+        if name == "cancelled":
+            return lambda pair: two_words.exactly(jnp.zeros_like(pair[0]))
+        if name == "positive_part":
+            return lambda pair: _chosen(pair[0] >= 0, pair, two_words.exactly(jnp.zeros_like(pair[0])))
+        if name == "sum_low" or (name == "name" and node.params.get("name") == ROUNDED_OFF):
+            # what the sum beside it leaves out, which that holds in pairs
+            return lambda *pairs: two_words.exactly(jnp.zeros_like(pairs[0][0]))
+        if name == "sum_high":
+            return functools.partial(_combined, node.params["coefficients"])
+        wide = str(self.dtype) == "float64"
         if node.equation is None:
-            return _IN_PAIRS.get(name) if name in ("sub", "mul", "div", "add", "neg", "xlogy") else None
+            return (_IN_PAIRS.get(name) or (_BESIDE_ONE.get(name) if wide else None)) if name in _EMITTED else None
+        if wide and name == "custom_jvp_call":
+            call = getattr(node.equation.call, "name", "")
+            name = _CALLS.get(call, call) if node.settled or call == "logaddexp" else name
+        if wide and name in _BESIDE_ONE:
+            return _BESIDE_ONE[name]
         if name == "integer_pow":
             return lambda x: two_words.power(x, node.params["y"])
         if name == "reduce_sum":
@@ -351,10 +495,15 @@ class _Read:
         if name == "dot_general" and self.products:
             contracted, batch = node.params["dimension_numbers"]
             inner = math.prod(node.children[0].shape[k] for k in contracted[0])
-            if inner * math.prod(node.shape) > PRODUCTS:
+            if inner * math.prod(node.shape) > (FEW_PRODUCTS if node.shape else PRODUCTS):
                 return None
             return lambda x, y: two_words.product_of(x, y, contracted, batch)
         return _IN_PAIRS.get(name)
+
+    def combination(self, nodes: Sequence[Node], coefficients: tuple[float, ...]) -> Program:
+        """What makes a linear combination of nodes, from the values of the leaves."""
+        programs = [self.program(node) for node in nodes]
+        return lambda values: _combined(coefficients, *(program(values) for program in programs))
 
     def program(self, node: Node) -> Program:
         """What makes the node, from the values of the leaves."""

@@ -76,8 +76,13 @@ def _sigmoid_of_sums(log: Logarithm, form: Form) -> Node | None:
     if len(totals) != 1 or totals[0].coefficient != -1 or totals[0].node.shape != form.shape:
         return None
     parts = totals[0].node.children
-    above = replace(form, terms=tuple(t for t in form.terms if t is not totals[0]))
-    high, low = log.algebra.split(above, totals[0].node)
-    if (high, low) == tuple(parts[:2]):
-        return log.emit(stable.SIGMOID_SPLIT, *parts)
-    return log.emit(stable.SIGMOID_SPLIT, *parts[2:], *parts[:2]) if (high, low) == tuple(parts[2:]) else None
+    above = replace(form, terms=tuple(t for t in form.terms if t is not totals[0] and t.coefficient))
+    pair = log.algebra.split(above, totals[0].node)
+    if pair not in (tuple(parts[:2]), tuple(parts[2:])):
+        return None
+    other = parts[2:] if pair == tuple(parts[:2]) else parts[:2]
+    high, low = pair
+    for term in form.terms:
+        if not term.coefficient:  # 0, and NaN where it is not finite
+            low = log.emit(stable.ADD, low, log.emit(stable.CANCELLED, term.node))
+    return log.emit(stable.SIGMOID_SPLIT, high, low, *other, shape=form.shape)

@@ -22,7 +22,12 @@ Function = Callable[..., Any]
 
 def smooth(function: Function, slope: Function) -> Function:
     """A function with its derivative, written so that the derivative cannot cancel either."""
-    found = jax.custom_jvp(lambda x: function(x))
+
+    def named(x: Any) -> Any:
+        return function(x)
+
+    named.__name__ = getattr(function, "__name__", "smooth")
+    found = jax.custom_jvp(named)
 
     @found.defjvp
     def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:

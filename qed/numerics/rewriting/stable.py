@@ -76,6 +76,13 @@ def logaddexp_split(a: Any, more_a: Any, b: Any, more_b: Any) -> Any:
 @jax.custom_jvp
 def sigmoid_split(a: Any, more_a: Any, b: Any, more_b: Any) -> Any:
     """1 / (1 + exp(-g)), g = (a + more_a) - (b + more_b), the rounding error of g put back: it counts g times."""
+    total, left = _gap_split(a, more_a, b, more_b)
+    value = jax.nn.sigmoid(total)
+    return value + value * jax.nn.sigmoid(-total) * left
+
+
+def _gap_split(a: Any, more_a: Any, b: Any, more_b: Any) -> tuple[Any, Any]:
+    """(a + more_a) - (b + more_b), and what it leaves out."""
     gap = a - b
     of_b = gap - a
     error = (a - (gap - of_b)) - (b + of_b)
@@ -85,9 +92,7 @@ def sigmoid_split(a: Any, more_a: Any, b: Any, more_b: Any) -> Any:
     total = gap + more
     left = jnp.where(usable, more - (total - gap), 0)
     plain = jnp.where(a + more_a == b + more_b, 0, (a + more_a) - (b + more_b))
-    total = jnp.where(usable, total, plain)
-    value = jax.nn.sigmoid(total)
-    return value + value * jax.nn.sigmoid(-total) * left
+    return jnp.where(usable, total, plain), left
 
 
 @sigmoid_split.defjvp
@@ -96,6 +101,20 @@ def _sigmoid_split_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
     value = sigmoid_split(*primals)
     slope = value * sigmoid_split(b, more_b, a, more_a)
     return value, slope * ((tangents[0] - tangents[2]) + (tangents[1] - tangents[3]))
+
+
+@jax.custom_jvp
+def log_share_split(a: Any, more_a: Any, b: Any, more_b: Any) -> Any:
+    """log(exp u / (exp u + exp v)) = -softplus(v - u), u = a + more_a, v = b + more_b, with what v - u rounds off."""
+    total, left = _gap_split(b, more_b, a, more_a)
+    return -(jax.nn.softplus(total) + jax.nn.sigmoid(total) * left)
+
+
+@log_share_split.defjvp
+def _log_share_split_slope(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    a, more_a, b, more_b = primals
+    other = sigmoid_split(b, more_b, a, more_a)
+    return log_share_split(*primals), other * ((tangents[0] - tangents[2]) + (tangents[1] - tangents[3]))
 
 
 @logaddexp_split.defjvp
@@ -206,6 +225,7 @@ LOG_SUM = Operation("log", lambda total, others: logspace.log1p(others), whole=T
 LOGADDEXP = Operation("logaddexp", logaddexp, whole=True)
 LOGADDEXP_SPLIT = Operation("logaddexp_split", logaddexp_split, whole=True)
 SIGMOID_SPLIT = Operation("sigmoid_split", sigmoid_split, whole=True)
+LOG_SHARE_SPLIT = Operation("log_share_split", log_share_split, whole=True)
 SHIFT_TWO = Operation("shift_two", _shift_two, whole=True)
 REST_TWO = Operation("rest_two", _rest_two, whole=True)
 REST_SPLIT = Operation("rest_split", _rest_split, whole=True)

@@ -69,7 +69,9 @@ def _added(log: Logarithm, *parts: tuple[Form, Node]) -> Node:
     if not any(map(_several, (form for form, _ in parts))):
         return log.emit(stable.LOGADDEXP, *(whole for _, whole in parts))
     split = [log.algebra.split(form, whole) for form, whole in parts]
-    return log.emit(stable.LOGADDEXP_SPLIT, *(node for pair in split for node in pair))
+    value = log.emit(stable.LOGADDEXP_SPLIT, *(node for pair in split for node in pair))
+    log.algebra.summed.setdefault(value.number, (parts[0][0], parts[1][0]))
+    return value
 
 
 def _several(form: Form) -> bool:

@@ -209,11 +209,44 @@ def power_of(x: Pair, y: Pair) -> Pair:
     return exp_of(x[0] ** y[0], times(y, log(x)))
 
 
+def log_one_plus_exp(x: Pair) -> Pair:
+    """log(1 + exp(x)), its error one of a number near 1."""
+    positive = x[0] > 0
+    size = minus((jnp.where(positive, x[0], -x[0]), jnp.where(positive, x[1], -x[1])))
+    near = log(plus(exp(_in_range(size)), exactly(jnp.ones_like(x[0]))))
+    return plus((jnp.where(positive, x[0], 0), jnp.where(positive, x[1], 0)), near)
+
+
+def log_of_two(x: Pair, y: Pair) -> Pair:
+    """log(exp(x) + exp(y)), its error one of the larger of x, y and 1."""
+    return plus(x, log_one_plus_exp(plus(y, minus(x))))
+
+
+def sigmoid(x: Pair) -> Pair:
+    """1/(1 + exp(-x)), its error one of a number near 1."""
+    one = exactly(jnp.ones_like(x[0]))
+    return over(one, plus(exp(minus(_in_range(x))), one))
+
+
+def tanh(x: Pair) -> Pair:
+    """tanh(x) = 2 sigmoid(2 x) - 1, its error one of a number near 1."""
+    s = sigmoid((2 * x[0], 2 * x[1]))
+    return plus((2 * s[0], 2 * s[1]), exactly(-jnp.ones_like(x[0])))
+
+
+def _in_range(x: Pair) -> Pair:
+    """x, of which the exponential lies in range and is 0 or infinite to twice the digits where x does not."""
+    limit = math.log(float(jnp.finfo(x[0].dtype).max)) / 2
+    inside = jnp.abs(x[0]) < limit
+    return jnp.clip(x[0], -limit, limit), jnp.where(inside, x[1], 0)
+
+
 def corrected(power: Any, x: Pair) -> Any:
     """exp(h) (1 + l) for the exponential of h; near the smallest numbers exp(h) l has no digits."""
     small = power < float(jnp.finfo(power.dtype).tiny) / float(jnp.finfo(power.dtype).eps) ** 2
     return jnp.where(small, power * (1 + x[1]), power + power * x[1])
 
 
-__all__ = ["Pair", "corrected", "exactly", "exp", "exp_of", "log", "minus", "over", "plus", "power", "power_of",
-           "product_of", "root", "times", "total", "two_product", "two_sum"]  # fmt: skip
+__all__ = ["Pair", "corrected", "exactly", "exp", "exp_of", "log", "log_of_two", "log_one_plus_exp", "minus", "over",
+           "plus", "power", "power_of", "product_of", "root", "sigmoid", "tanh", "times", "total", "two_product",
+           "two_sum"]  # fmt: skip
