@@ -198,21 +198,28 @@ class Beside:
         place = np.unravel_index(element - starts[which], self.point[which].shape)
         return which, place, abs(float(self.point[which][place])) or 1.0
 
-    def steep(self, element: int) -> bool:
-        """Whether |f(x + h e) - f(x)| / h grows without an end as h shrinks, on a side, in one parameter."""
+    def quotients(self, element: int, steps: Sequence[float] = STEEP) -> tuple[list[float], list[float]]:
+        """(f(x + h e) - f(x)) / h in one parameter, h falling, on either side; as long as rounding is far less."""
         which, place, size = self._element(element)
         here = self.at(self.point)
         least = 64 * max(self._noise(), 2.0**-53 * abs(here))
-
-        def quotient(step: float) -> float:
-            moved = [p.copy() for p in self.point]
-            moved[which][place] += step
-            apart, gap = moved[which][place] - self.point[which][place], abs(self.at(moved) - here)
-            return gap / abs(float(apart)) if apart and gap > least else 0.0
-
+        sides = []
         for sign in (1.0, -1.0):
-            grown = [quotient(sign * size * h) for h in STEEP]
-            grown = grown[: grown.index(0.0)] if 0.0 in grown else grown
+            found: list[float] = []
+            for step in steps:
+                moved = [p.copy() for p in self.point]
+                moved[which][place] += sign * size * step
+                apart, gap = float(moved[which][place] - self.point[which][place]), self.at(moved) - here
+                if not apart or not abs(gap) > least or not np.isfinite(gap):
+                    break
+                found.append(gap / apart)
+            sides.append(found)
+        return sides[0], sides[1]
+
+    def steep(self, element: int) -> bool:
+        """Whether |f(x + h e) - f(x)| / h grows without an end as h shrinks, on a side, in one parameter."""
+        for side in self.quotients(element):
+            grown = [abs(quotient) for quotient in side]
             if len(grown) >= RUNGS and all((1 + GROWTH) * a < b < np.inf for a, b in itertools.pairwise(grown)):
                 return True
         return False

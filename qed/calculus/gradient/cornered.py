@@ -14,6 +14,7 @@ from qed.calculus.gradient.beside import Beside, jumping, may_jump
 from qed.calculus.gradient.differences import BARS
 from qed.calculus.gradient.end_to_end import LOOKED_AT
 from qed.calculus.gradient.kinks import DISTANCES, WIDE, hull, perturbed
+from qed.calculus.gradient.nearer import Nearer, Width, swings
 from qed.calculus.gradient.noise import noise
 from qed.calculus.gradient.ties import Tie, first_tie
 from qed.calculus.gradient.verdict import Culprit, GradientVerdict
@@ -53,9 +54,11 @@ def kinks(whole: Whole, seed: int = 0, of_values: bool = True) -> Kinks:
         return none
     function = whole.function
     tie = first_tie(function.graph, function.traced.leaves, function.traced.free)
-    infinite = None if tie is None or whole.order != 1 else _steepest(whole, beside, near)
-    if tie is not None and infinite is not None:
-        return Kinks(np.arange(here.size) == infinite, _infinite(whole, tie, infinite))
+    nearer = Nearer(whole, seed)
+    if tie is not None and whole.order == 1 and whole.reverse:
+        without = _without_limit(whole, beside, nearer, tie, near)
+        if without is not None:
+            return without
     around = hull(lambda point: whole.chain(point), whole.point, seed)
     with np.errstate(all="ignore"):
         away = around.flat & (np.abs(here - around.lower) > WIDE * (np.abs(around.lower) + np.abs(here)))
@@ -67,6 +70,10 @@ def kinks(whole: Whole, seed: int = 0, of_values: bool = True) -> Kinks:
     if whole.order == 1 and around.jumps[element] and whole.reverse and beside.smooth(element, float(width[element])):
         wrong = none if tie is None or not of_values else _hidden(whole, beside, tie, near)
         return Kinks(mask | wrong.mask, wrong.culprit)
+    if tie is not None and whole.order == 1 and whole.reverse and around.jumps[element]:
+        width = nearer.width(element)
+        if width.fades:
+            return _faded(whole, tie, element, width, mask) if of_values else Kinks(mask, None)
     if tie is None:
         return Kinks(mask, None) if around.jumps[element] else none
     wrong = _hidden(whole, beside, tie, near) if of_values and not around.holds(here)[element] else none
@@ -106,21 +113,43 @@ def _jump(whole: Whole, values: tuple[float, float]) -> Culprit:
     return replace(found, jump=values, why=f"the value jumps from {first:.{digits}g} to {last:.{digits}g}")
 
 
-def _steepest(whole: Whole, beside: Beside, near: Sequence[np.ndarray]) -> int | None:
-    """The element in which the values change ever faster toward the point, if its derivatives around it are large."""
-    if not whole.reverse:
-        return None
+def _without_limit(whole: Whole, beside: Beside, nearer: Nearer, tie: Tie, near: Sequence[np.ndarray]) -> Kinks | None:
+    """The element, of those that change most beside the point, whose slope there is no number; None where it is one."""
     with np.errstate(all="ignore"):
         gaps = np.max([np.where(np.isfinite(g), np.abs(g - whole.program), 0.0) for g in near], axis=0)
     element = int(np.argmax(gaps))
-    return element if beside.steep(element) else None
-
-
-def _infinite(whole: Whole, tie: Tie, element: int) -> Culprit:
-    """The culprit where the slope has no limit that is a number."""
+    if beside.steep(element):
+        why, grows = "grows without an end toward the point", nearer.grows(element)
+    elif swings(beside, element):
+        why, grows = "has no limit at the point: it swings as points come nearer", True
+    else:
+        return None
+    if grows is False:
+        return None
     path, index = whole.coordinate(element)
-    why = f"the slope in {path}{_index(index)} grows without an end toward the point"
-    return replace(_tied(tie), coordinate=index, found=float(whole.program[element]), why=why, infinite=True)
+    found = replace(_tied(tie), coordinate=index, found=float(whole.program[element]))
+    mask = np.arange(whole.program.size) == element
+    name = f"the slope in {path}{_index(index)}"
+    if grows is None:
+        why = f"whether {name} grows without an end toward the point is not seen in float64"
+        return Kinks(mask, replace(found, verdict=GradientVerdict.UNDECIDED, why=why, tied=True))
+    return Kinks(mask, replace(found, why=f"{name} {why}", infinite=True))
+
+
+def _faded(whole: Whole, tie: Tie, element: int, width: Width, mask: np.ndarray) -> Kinks:
+    """What is told where the slopes of the two sides come together, slowly: they have one limit."""
+    path, index = whole.coordinate(element)
+    name = f"the slope in {path}{_index(index)}"
+    found = replace(_tied(tie), coordinate=index, found=float(whole.program[element]))
+    if not width.decided:
+        why = f"whether {name} jumps there or changes fast is not seen in float64"
+        return Kinks(mask, replace(found, verdict=GradientVerdict.UNDECIDED, why=why, tied=True))
+    if width.reaches:
+        return Kinks(mask, None)
+    number, bar = width.limit
+    why = f"{name} comes to {number:.3g} from both sides"
+    wrong = replace(found, verdict=GradientVerdict.DISAGREES, expected=number, tolerance=bar, why=why, tied=True)
+    return Kinks(mask, wrong)
 
 
 def _hidden(whole: Whole, beside: Beside, tie: Tie, near: Sequence[np.ndarray]) -> Kinks:

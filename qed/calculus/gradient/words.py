@@ -161,6 +161,8 @@ def _sentence(checked: Checked, culprit: Culprit) -> str:
             return f"The gradient is a surrogate: {culprit.name}{_place(culprit.span)}, {culprit.why}.{whole}"
         case V.LATENT:
             return f"The gradient is right here, but {rule} is wrong: {culprit.why}."
+    if culprit.tied:
+        return f"Not decided: {culprit.name}{_place(culprit.span)} has a tie here, and {culprit.why}."
     return f"Not decided: {rule} differs from the derivative, {culprit.why}."
 
 
@@ -197,8 +199,8 @@ def _part(checked: Checked, culprit: Culprit) -> Answer[Any]:
 
 def _too_imprecise(culprit: Culprit) -> Missing:
     return Missing(
-        f"whether the rule of {culprit.name} is right at this point",
-        settle="check at a point where the function keeps its digits",
+        culprit.why if culprit.tied else f"whether the rule of {culprit.name} is right at this point",
+        settle=f"check at a point where the function {'has no tie' if culprit.tied else 'keeps its digits'}",
         code="QED105",
         primitive=culprit.primitive,
         span=culprit.span,
@@ -240,7 +242,7 @@ def _is_solve(culprit: Culprit) -> bool:
 def _message(culprit: Culprit) -> str:
     if culprit.verdict in (V.NONFINITE,) or not culprit.primitive:
         return culprit.why
-    if culprit.tied:
+    if culprit.tied and culprit.verdict is V.DISAGREES:
         return f"{culprit.why}, the gradient takes {_number(culprit.found)}"
     if culprit.verdict is V.KINK and (culprit.jump is not None or culprit.infinite):
         return culprit.why
@@ -348,7 +350,7 @@ def _measured(rule: str, text: str, expected: Any, found: Any, culprit: Culprit)
 def _advice(checked: Checked, culprit: Culprit) -> str:
     if culprit.verdict is V.DISAGREES and culprit.primitive == "stop_gradient":
         return "take the stop_gradient away, or mark the function around it with qed.surrogate if it is meant"
-    if culprit.tied:
+    if culprit.tied and culprit.verdict is V.DISAGREES:
         return "give the point a branch with the right slope too, as a polynomial where the other one is 0 / 0"
     if culprit.verdict in (V.DISAGREES, V.LATENT) and culprit.name == "custom_root":
         return "let tangent_solve(g, y) return the x with g(x) = y, as `lambda g, y: y / g(1.0)` for one number"
@@ -358,7 +360,7 @@ def _advice(checked: Checked, culprit: Culprit) -> str:
         more = ", or delete it: JAX differentiates the body itself" if _deletable(checked, culprit) else ""
         return f"correct the rule{more}"
     if culprit.verdict is V.UNDECIDED:
-        return "ask again at a point where the function keeps its digits"
+        return f"ask again at a point where the function {'has no tie' if culprit.tied else 'keeps its digits'}"
     return ""
 
 
