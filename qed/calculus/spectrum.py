@@ -22,7 +22,7 @@ import numpy as np
 from qed.answer import Answer, Missing, Reason
 from qed.calculus.lanczos import Krylov
 from qed.calculus.points.case import Case
-from qed.calculus.points.corners import direction, jumps
+from qed.calculus.points.corners import without_hessian
 from qed.calculus.points.touched import touched
 from qed.calculus.shares import shares
 from qed.calculus.spectra.products import SMALL, Products, cut, is_mean, room_for, sized, too_large_to_form
@@ -160,17 +160,10 @@ def _without_hessian(case: Case, products: Products) -> Missing | None:
     value, met = touched(function) if small else (products.value, False)
     if not np.isfinite(value):
         return Missing(f"the value at the point is {value}", "a point where the function is finite", "QED210")
-    why = _jumps(case) if met else ""
+    why = without_hessian(case, met)
     if why:
         return Missing(why, "a point off the corner", "QED104")
     return None
-
-
-def _jumps(case: Case) -> str:
-    try:
-        return jumps(case, direction(case), case.function)
-    except (NotImplementedError, ValueError, TypeError):  # what JAX raises where a rule is missing
-        return ""  # the search will say so
 
 
 def _unknown(function: Function, missing: Missing) -> Answer[Spectrum]:

@@ -81,10 +81,13 @@ class Judged:
     def extent(self, highest: float) -> float:
         """How much f varies around x by its largest curvature, at least 1; no more than |f|, of which some is constant.
 
-        Beside 1e12 + x^2 a fall by 1 is no small one.
+        Beside 1e12 + x^2 a fall by 1 is no small one; nor is one by 1e-13 of 1e-12 (x - 3)^2, where less than 1 is all
+        that f varies by: around x, and from the start to here.
         """
         near = 1 + float(np.linalg.norm(self.here.x))
-        return max(1.0, min(abs(self.here.f), 0.5 * abs(highest) * near**2))
+        bent = 0.5 * abs(highest) * near**2
+        whole = 1.0 if self.start is None else max(abs(self.here.f), abs(self.start.f - self.here.f), bent)
+        return max(min(1.0, whole), min(abs(self.here.f), bent))
 
     def rounding(self, n: int) -> float:
         """Up to which size, relative to the largest, a curvature among n may be rounding."""

@@ -26,8 +26,12 @@ import numpy as np
 import scipy
 
 from qed.answer import Answer, Missing, Reason
+from qed.calculus.expanding.words import outward
 from qed.calculus.lanczos import EigenPair, steepest
+from qed.calculus.points.case import Case
+from qed.calculus.points.corners import without_hessian
 from qed.calculus.shares import shares
+from qed.calculus.spectra.products import SMALL
 from qed.errors import QedError
 from qed.graph.function import Function, read
 from qed.optimization.adaptive import identify_update
@@ -40,7 +44,7 @@ from qed.optimization.stepping.batches import Batch, Floor
 from qed.optimization.stepping.beside import Beside, beside
 from qed.optimization.stepping.fields import Field, again, field_at, missing, told
 from qed.optimization.stepping.noise import Noise
-from qed.optimization.stepping.safe import with_safe
+from qed.optimization.stepping.safe import safe_step, with_safe
 from qed.optimization.stepping.valleys import Valley
 from qed.optimization.updates import without_batch
 from qed.standing import Standing
@@ -120,8 +124,8 @@ def step_size(fun: Callable[..., Any], x: Any, *args: Any, optimizer: Any = None
 
     Returns:
         An answer whose value is a `StepSize`, MEASURED: `upper` follows from an eigenvalue with its error bar, in units
-        of x squared per unit of f. UNKNOWN where no second derivative is to be had, or the optimizer is no
-        linear rule near its state.
+        of x squared per unit of f. UNKNOWN where no second derivative is to be had or f has none at the point, as at
+        a corner, or the optimizer is no linear rule near its state.
 
     Raises:
         QedError: as `qed.graph.function.read` does; QED005 for an optimizer that is none.
@@ -155,6 +159,8 @@ def step_size(fun: Callable[..., Any], x: Any, *args: Any, optimizer: Any = None
             return replace(
                 _of_field(objective, start, None if method else local, field), subject=function.title("parameter")
             )
+        if function.size <= SMALL and (why := without_hessian(Case(fun, x, args, function))):
+            return _at_a_corner(function, why, (fun, x, args))
         product = _load(local, lambda v: objective.product(start.x, v))
         high = steepest(product, function.size, most=PRODUCTS, tolerance=1e-4, seed=seed)
         low = steepest(lambda v: -product(v), function.size, most=PRODUCTS, tolerance=1e-3, seed=seed)
@@ -192,6 +198,19 @@ def _unknown(function: Function, missing: Missing) -> Answer[StepSize]:
     claim, headline = "the stable steps at the point are known", f"No stable step is told: {missing.what}."
     subject = function.title("parameter")
     return Answer(claim, Standing.UNKNOWN, None, missing=(missing,), headline=headline, subject=subject)
+
+
+def _at_a_corner(
+    function: Function, why: str, asked: tuple[Callable[..., Any], Any, tuple[Any, ...]]
+) -> Answer[StepSize]:
+    """The answer where f has no second derivative: the step that is safe from everywhere, where that is proved."""
+    answer = _unknown(function, Missing(why, "a point off the corner", "QED104"))
+    known = safe_step(*asked) if function.size <= PROVED_UP_TO else None
+    if known is None:
+        return answer
+    safe, reason, found = known
+    headline = f"{answer.headline} No gradient step below {outward(safe, -1)} raises f, from anywhere."
+    return replace(answer, headline=headline, reasons=(reason,), answers=(found,))
 
 
 # --- the rule -------------------------------------------------------------------------------------------------

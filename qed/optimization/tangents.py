@@ -19,6 +19,9 @@ import scipy
 import scipy.linalg
 
 from qed.answer import Answer, Reason
+from qed.calculus.expanding.limits import at_a_tie
+from qed.calculus.gradient.check import check_gradient
+from qed.calculus.gradient.verdict import GradientVerdict
 from qed.calculus.hessian import shaped
 from qed.calculus.shapes.arrays import of_arrays
 from qed.certificates.convex_optimum import ConvexOptimum
@@ -213,6 +216,15 @@ def _vertex(rows: Array, n: int) -> tuple[Array, Array] | None:
     return best
 
 
+def _kind(case: Judged) -> Ending:
+    """A kink, but where f has one slope at a tie: |x|^1.5 has one at 0, and no second derivative."""
+    fun, x, args = case.asked
+    if not at_a_tie(case.objective.function):
+        return Ending.KINK
+    slopes = check_gradient(fun, x, *args).value
+    return Ending.MINIMUM if slopes is not None and slopes.verdict is GradientVerdict.AGREES else Ending.KINK
+
+
 def _told(case: Judged, answer: Answer[Verdict], found: CuttingPlanes) -> Answer[Verdict]:
     """The answer with its proof."""
     gap = max(found.most - found.bound, 0.0)
@@ -221,15 +233,15 @@ def _told(case: Judged, answer: Answer[Verdict], found: CuttingPlanes) -> Answer
     where = f"within {found.reach:.3g} of the point" if near else everywhere
     claim = f"f is at most {found.most:.17g} at the point and at least {found.bound:.17g} {where}"
     name = "The global minimum" if not near else f"The least value within {found.reach:.2g} of the point"
-    corner = "" if answer.value is not None and answer.value.kind in MINIMA else ", at a kink"
+    assert answer.value is not None
+    kind = answer.value.kind if answer.value.kind in MINIMA else _kind(case)
+    corner = "" if kind in MINIMA else ", at a kink"
     headline = f"{name}{corner}, since f is convex: nowhere {'there ' * near}is f lower by more than {gap:.2g}."
     why = Reason(
         "tangents of a convex function", "f(y) >= sum w_k (f(p_k) + g_k'(y - p_k)), sum w_k g_k = 0",
         standing=Standing.PROVED, unpredicted="it is a theorem",
         text=f"the mean of {len(found.points)} tangents beside the point has no slope and lies {gap:.2g} below f there",
     )  # fmt: skip
-    assert answer.value is not None
-    kind = answer.value.kind if answer.value.kind in MINIMA else Ending.KINK
     findings = () if kind in MINIMA else (Finding(FOUND[kind], headline, level=Level.NOTE),)
     return replace(
         answer, claim=claim, standing=Standing.PROVED, value=replace(answer.value, kind=kind, decrease=gap),

@@ -78,7 +78,12 @@ def where_flat(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
     if nature == "minimum" or not point.negative:
         sure = "" if nature == "minimum" else " as far as was looked"
         sure = ", and f is convex, so that no point is lower" if point.everywhere else sure
-        text = f"A flat minimum{sure}: f is determined and x is not, f does not bend along {names or 'some direction'}."
+        names = names or "some direction"
+        text = f"A flat minimum{sure}: f does not bend along {names}."
+        if any(d.why for d in point.directions):
+            text = f"A flat minimum{sure}: f is determined and x is not, f does not bend along {names}."
+        elif point.strict:
+            text = f"A flat minimum, and a strict one{sure}: f rises by derivatives of higher order along {names}."
         text = constant(case, int(point.flat)) or text
         answer = case.says(Ending.FLAT_MINIMUM, text, parts=(part,))
         return overall(answer, part) if isinstance(part.certificate, OverallPoint) else answer

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, final
 
 import jax.numpy as jnp
@@ -121,7 +121,7 @@ class Beside:
                     seen.append(near)
             if not seen:
                 return None
-        if max(abs(near - here) for near in seen) <= 4 * self._noise():
+        if max(abs(near - here) for near in seen) <= 4 * self._noise:
             return None
         values = [float(f"{value:.9g}") for value in (here, *seen)]  # the step itself moves the later digits
         return min(values), max(values)
@@ -142,7 +142,7 @@ class Beside:
         f(x + h (v + w)) - f(x + h v) - f(x + h w) + f(x) is h times what is missing, and of the order of h^2 where f is
         smooth: the step is made ten times as long.
         """
-        noise = 8 * self._noise()
+        noise = 8 * self._noise
         steps = (SMALL / 100, SMALL / 10)
         for k in range(AROUND):
             v, w = (self._moves(steps, seed + i) for i in (k, k + AROUND))
@@ -168,7 +168,7 @@ class Beside:
         for k in range(AROUND):
             v, w = (self._moves(steps, i) for i in (k, k + AROUND))
             pairs += [(v, [-1.0 * m for m in v]), (v, w)]
-        if 8 * self._noise() > allowed * steps[-1]:
+        if 8 * self._noise > allowed * steps[-1]:
             return False
         return all(abs(self._bend(a, b)) <= allowed * h for v, w in pairs for h, a, b in zip(steps, v, w, strict=True))
 
@@ -186,6 +186,7 @@ class Beside:
 
         return moved(v + w) - moved(v) - moved(w) + moved(0 * v)
 
+    @cached_property
     def _noise(self) -> float:
         function = self.function
         inputs = [np.asarray(a).astype(np.float64) if is_inexact(a.dtype) else a for a in function.traced.leaves]
@@ -202,7 +203,7 @@ class Beside:
         """(f(x + h e) - f(x)) / h in one parameter, h falling, on either side; as long as rounding is far less."""
         which, place, size = self._element(element)
         here = self.at(self.point)
-        least = 64 * max(self._noise(), 2.0**-53 * abs(here))
+        least = 64 * max(self._noise, 2.0**-53 * abs(here))
         sides = []
         for sign in (1.0, -1.0):
             found: list[float] = []

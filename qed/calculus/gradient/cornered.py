@@ -118,12 +118,7 @@ def _without_limit(whole: Whole, beside: Beside, nearer: Nearer, tie: Tie, near:
     with np.errstate(all="ignore"):
         gaps = np.max([np.where(np.isfinite(g), np.abs(g - whole.program), 0.0) for g in near], axis=0)
     element = int(np.argmax(gaps))
-    if beside.steep(element):
-        why, grows = "grows without an end toward the point", nearer.grows(element)
-    elif swings(beside, element):
-        why, grows = "has no limit at the point: it swings as points come nearer", True
-    else:
-        return None
+    grows = nearer.grows(element) if beside.steep(element) else False
     if grows is False:
         return None
     path, index = whole.coordinate(element)
@@ -133,7 +128,7 @@ def _without_limit(whole: Whole, beside: Beside, nearer: Nearer, tie: Tie, near:
     if grows is None:
         why = f"whether {name} grows without an end toward the point is not seen in float64"
         return Kinks(mask, replace(found, verdict=GradientVerdict.UNDECIDED, why=why, tied=True))
-    return Kinks(mask, replace(found, why=f"{name} {why}", infinite=True))
+    return Kinks(mask, replace(found, why=f"{name} grows without an end toward the point", infinite=True))
 
 
 def _faded(whole: Whole, tie: Tie, element: int, width: Width, mask: np.ndarray) -> Kinks:
@@ -152,6 +147,14 @@ def _faded(whole: Whole, tie: Tie, element: int, width: Width, mask: np.ndarray)
     return Kinks(mask, wrong)
 
 
+def _swinging(whole: Whole, tie: Tie, element: int) -> Kinks:
+    """What is told where quotients have no limit."""
+    path, index = whole.coordinate(element)
+    why = f"the slope in {path}{_index(index)} has no limit at the point: it swings as points come nearer"
+    found = replace(_tied(tie), coordinate=index, found=float(whole.program[element]), why=why, infinite=True)
+    return Kinks(np.arange(whole.program.size) == element, found)
+
+
 def _hidden(whole: Whole, beside: Beside, tie: Tie, near: Sequence[np.ndarray]) -> Kinks:
     """The elements whose derivative is not the slope of the values, where these have one: it is of one point only."""
     here = whole.program
@@ -166,7 +169,10 @@ def _hidden(whole: Whole, beside: Beside, tie: Tie, near: Sequence[np.ndarray]) 
             break
         slope, bar = beside.slope(element)
         gap = abs(slope - here[element])
-        if not np.isfinite(slope) or bar > WIDE_BAR * abs(slope) or gap <= max(BARS * bar, WIDE * abs(slope)):
+        told = np.isfinite(slope) and bar <= WIDE_BAR * abs(slope)
+        if not told and whole.order == 1 and swings(beside, int(element)):
+            return _swinging(whole, tie, int(element))
+        if not told or gap <= max(BARS * bar, WIDE * abs(slope)):
             continue
         if gap <= noise(*whole.elements("program", int(element))):
             continue

@@ -26,6 +26,7 @@ from qed.calculus.gradient.kinks import DISTANCES, WIDE, hull_of, rows_around
 from qed.calculus.hessian import flatten
 from qed.calculus.points.case import Case
 from qed.calculus.points.located import around
+from qed.calculus.points.touched import touched
 from qed.domains.intervals import Intervals
 from qed.domains.jet import Jet
 from qed.domains.jets import Jets
@@ -114,6 +115,27 @@ def jumps(case: Case, vector: Array, function: Function | None = None) -> str:
     if np.any(around | away) or settling == "unsettled":
         return "the second derivatives around the point do not come nearer to those at it as the points come nearer"
     return ""
+
+
+def without_hessian(case: Case, met: bool | None = None) -> str:
+    """Why the program, derivatives by its own rules, has no Hessian at the point; "" where nothing shows it.
+
+    Args:
+        case: the function and the point.
+        met: whether a corner or a jump of a part lies at the point, where that is known.
+
+    >>> import jax.numpy as jnp
+    >>> from qed.graph.function import read
+    >>> f = lambda x: jnp.sum(jnp.maximum(x, 0.0) ** 2)
+    >>> [without_hessian(Case(f, x, (), read(f, x)))[:17] for x in (jnp.array([1.0, 0.0]), jnp.ones(2))]
+    ['f has no second d', '']
+    """
+    if not (touched(case.function)[1] if met is None else met):
+        return ""
+    try:
+        return jumps(case, direction(case), case.function)
+    except (NotImplementedError, ValueError, TypeError):  # what JAX raises where a rule is missing
+        return ""  # products will say so
 
 
 def _settling(

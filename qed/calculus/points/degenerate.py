@@ -78,7 +78,7 @@ def degenerate(case: Case, center: Array, at: Local, common: dict[str, Any]) -> 
     value = CriticalPoint(
         kind, (found.nature or orbit or whole or bound) if kind is Kind.DEGENERATE else "", case.tree(center), distance,
         negative=negative, positive=positive, flat=int(flat.sum()), curvatures=values, directions=(*falls, *ways),
-        moving=bool(orbit), everywhere=bool(whole), **common,
+        moving=bool(orbit), everywhere=bool(whole), strict=_is_strict(found, basis, motions), **common,
     )  # fmt: skip
     if not still:
         certificate = None
@@ -146,6 +146,11 @@ def _curved(
         return beyond(case, center, looked, vectors[:, ~flat], values[~flat], found)
     except NotSmooth:
         return found
+
+
+def _is_strict(found: Higher, basis: Array, motions: Sequence[Motion]) -> bool:
+    """Whether derivatives along all flat directions say that f rises, or that it falls, beside the point."""
+    return found.nature in ("minimum", "maximum") and _looked(basis, motions).shape[1] == basis.shape[1]
 
 
 def _ways(case: Case, basis: Array, motions: list[Motion], found: Higher) -> tuple[Direction, ...]:

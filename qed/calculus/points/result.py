@@ -71,6 +71,7 @@ class CriticalPoint:
         nature: of a degenerate point, what derivatives of higher order, motions that leave f as it is, or its convexity
             say: 'minimum', 'maximum', 'neither', or ''.
         moving: the nature is told by motions of the point that leave f as it is: other points there are like it.
+        strict: the nature is told by derivatives of higher order along all flat directions: no point nearby is like it.
         everywhere: the nature holds beside all points, f being convex or concave where it is defined.
         point: the middle of the enclosure of the critical point, a tree like the argument, in float64; None if unknown.
         distance: the critical point is within this distance of the given one (Euclidean); inf if unknown.
@@ -94,3 +95,4 @@ class CriticalPoint:
     directions: tuple[Direction, ...] = ()
     moving: bool = False
     everywhere: bool = False
+    strict: bool = False
