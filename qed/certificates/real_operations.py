@@ -137,6 +137,14 @@ def _weighted_sum_two(f: Functions, *ps: Poly) -> Poly:
     return plus(f.forms.times(v, _over(f, a, s)), f.forms.times(w, _over(f, b, s)))
 
 
+def _fraction_in_range(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Any) -> Poly:
+    _, fraction, total, *terms = ps
+    for term in terms:
+        total = plus(total, term, -1 if params["minus"] else 1)
+    f.agree(fraction, total, "the sum of the terms")
+    return fraction
+
+
 def _combined(f: Functions, ps: Sequence[Poly], coefficients: Sequence[float]) -> Poly:
     total: Poly = {}
     for p, c in zip(ps, coefficients, strict=True):
@@ -426,11 +434,13 @@ MEANINGS: dict[str, Meaning] = {
     "growth_over_rate": _simple(_growth_over),
     "remainder": lambda f, ps, params, shapes: taylor(f, ps, params, True),
     "fraction_of_rests": fraction_of_rests,
+    "seen_in_range": _simple(lambda f, inside, x: x),
+    "fraction_in_range": _fraction_in_range,
 }  # fmt: skip
 """What the operations of the rewritings stand for."""
 
 TOTAL = frozenset(["shift", "shift_two", "weighted_shift", "weighted_shift_two", "positive_part", "erfc_shift", "max",
-                   "min", "reduce_max", "reduce_min", "sign", "floor", "iota"])  # fmt: skip
+                   "min", "reduce_max", "reduce_min", "sign", "floor", "iota", "in_range"])  # fmt: skip
 """Functions that nothing is known of but that they are defined everywhere."""
 
 __all__ = ["MEANINGS", "TOTAL", "Meaning"]

@@ -81,6 +81,7 @@ class Builder:
         self.saturated = False  # whether JAX's own 1 - t^2 and s (1 - s) in a derivative are to be rewritten, too
         self.rewritten = False  # whether it is a derivative of a value that was rewritten
         self.asks_settled = False  # whether rules are asked about what rewritings emitted, too
+        self.flows: Callable[[Node], bool | None] | None = None  # whether tangents flow through a node, and linearly
         self.everywhere = False  # whether also what keeps its digits is to be rewritten
         self.readers: dict[Any, Any] = {}  # what reads the nodes, by kind; shared by all that ask for it
         self._named: dict[int, Mapping[int, str]] = {}

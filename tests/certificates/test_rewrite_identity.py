@@ -31,6 +31,7 @@ from qed.numerics.rewriting import (
     difference_log_pairs,
     difference_logs,
     difference_outer,
+    difference_range,
     difference_rules,
     difference_second,
     difference_series,
@@ -288,7 +289,7 @@ def factor(atom, env):
 X, Y = 0.61, 0.37
 V, W = np.array([0.3, 1.4, 0.8]), np.array([1.1, 0.2, 0.6])
 ROOMS = (algorithms, averages, bose, difference_fractions, difference_growth, difference_kernels,
-         difference_log_pairs, difference_logs, difference_outer, difference_rules, difference_second,
+         difference_log_pairs, difference_logs, difference_outer, difference_range, difference_rules, difference_second,
          difference_series, difference_squares, entropies,
          free_energy, guards, kernels, lengths, log_softmax, log_softplus, probabilities, put_back, smooth,
          softmax_powers, stable, tails, weighted_moments)  # fmt: skip
@@ -336,6 +337,8 @@ ARGUMENTS = {
     "free_energy_of_some": ((X, Y, 0.3, 0.5), {"divides": True}),
     "taylor_rest": ((X,), {"f": "exp", "k": 3}), "remainder": ((X,), {"f": "sin", "k": 3}),
     "fraction_of_rests": ((X,), {"f": "exp", "j": 3, "k": 1}),
+    "seen_in_range": ((True, X), {"ordinary": 1.0, "taken": True}),
+    "fraction_in_range": ((True, X, X + Y, Y), {"minus": True}),
 }  # fmt: skip
 
 

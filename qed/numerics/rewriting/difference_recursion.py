@@ -21,6 +21,7 @@ from qed.numerics.rewriting.difference_log_pairs import weighted_pair
 from qed.numerics.rewriting.difference_logs import log_rest, log_slope
 from qed.numerics.rewriting.difference_mixtures import of_mixture
 from qed.numerics.rewriting.difference_pairs import two_terms, without_zeros
+from qed.numerics.rewriting.difference_range import guarded
 from qed.numerics.rewriting.difference_reading import Reading
 from qed.numerics.rewriting.difference_rules import AGAINST, Found
 from qed.numerics.rewriting.difference_series import REST, SERIES
@@ -104,7 +105,8 @@ class Difference(Reading):
             return None
         apart = self._apart(inner[0], factor)
         node, used = (apart, inner[1]) if apart is not None else self.by(inner, factor, like)
-        return node, (laws.COMMON, *used)
+        below = tuple((number, -power) for number, power in factor if power < 0)
+        return guarded(self, polynomial, below, inner[0], node, like) if below else node, (laws.COMMON, *used)
 
     def _remainder(self, polynomial: Polynomial, like: Node) -> Found | None:
         """c (f(u) - T_k(u)) for the Taylor polynomial T_k of f."""
@@ -230,7 +232,7 @@ class Difference(Reading):
             return without, (laws.FRACTIONS, *gap[1])
         apart = self._apart(gap[0], power_of(below, -1))
         node, used = (apart, gap[1]) if apart is not None else self.by(gap, power_of(below, -1), like)
-        return node, (laws.FRACTIONS, *used)
+        return guarded(self, polynomial, below, gap[0], node, like), (laws.FRACTIONS, *used)
 
     def _apart(self, node: Node, factor: Monomial) -> Node | None:
         """(x - y)(x + y) / b^2 in a derivative: a product of quotients, before which the product would overflow."""

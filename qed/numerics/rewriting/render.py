@@ -17,6 +17,8 @@ _INFIX = {"add": (" + ", 1), "add_any": (" + ", 1), "sub": (" - ", 1), "mul": ("
 _NAMES = {"logistic": "sigmoid", "reduce_sum": "sum", "reduce_max": "max", "reduce_min": "min", "reduce_prod": "prod",
           "select_n": "where", "integer_pow": "power"}  # fmt: skip
 _SILENT = MOVES | {"convert_element_type", "fill", "spread", "item"}
+_SECOND = frozenset(["seen_in_range", "fraction_in_range"])
+"""Shown as their second operand, which they are wherever it is a number (`difference_range`)."""
 LONGEST = 60
 FEW = 12
 """A formula of so few nodes is written out whole where it is short."""
@@ -105,6 +107,8 @@ class Formula:
         if node.operation in _SILENT and node.children:
             kept = self._kept_dimensions(node, depth) or self._sliced(node, depth)
             return kept if kept is not None else self._text(node.children[0], depth)
+        if node.operation in _SECOND:
+            return self._text(node.children[1], depth)
         if depth <= 0 or node.operation == "input":  # of a loop's body, without a name
             return "...", 3
         if node.number in self.forms:
@@ -112,6 +116,8 @@ class Formula:
         return self._operation(node, depth)
 
     def _operation(self, node: Node, depth: int) -> Text:
+        if node.operation in _SECOND:
+            return self._operation(node.children[1], depth)
         children = [self._text(child, depth - 1) for child in node.children]
         if node.operation in _INFIX and len(children) == 2:
             sign, level = _INFIX[node.operation]
@@ -191,7 +197,8 @@ def shortest(number: float, dtype: Any) -> str:
     """
     kind = np.dtype(dtype).type
     digits = range(1, 18)
-    return next((text for k in digits if kind(float(text := f"{number:.{k}g}")) == kind(number)), repr(number))
+    with np.errstate(over="ignore"):  # the largest number, rounded up to fewer digits, is none
+        return next((text for k in digits if kind(float(text := f"{number:.{k}g}")) == kind(number)), repr(number))
 
 
 def _binding(name: str) -> int:

@@ -140,6 +140,7 @@ def rewrite(
     builder.rewritten = rewritten
     inputs = builder.inputs(graph)
     linear = Linear(frozenset(inputs[i].number for i in tangents))
+    builder.flows = linear if linear.any else None
     made = [maker(builder, only) for maker in rewritings]
     bodies = _Bodies(only, rewritings, linear, builder)
     builder.inside = bodies
