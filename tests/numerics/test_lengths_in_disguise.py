@@ -146,3 +146,73 @@ def test_the_value_of_a_function_with_its_own_rule_is_rewritten_and_the_rule_kep
     assert float(f(300.0)) == 600.0 and float(jax.grad(f)(300.0)) == 14.0
     assert float(jax.jvp(f, (300.0,), (1.0,))[1]) == 14.0
     assert np.allclose(jax.vmap(jax.grad(f))(jnp.float32([1, 300])), 14)
+
+
+# --- lengths kept in pieces, and directions where the length is 0
+
+PIECES = {
+    "sum": lambda x, y: jnp.sqrt(jnp.sum(x**2) + jnp.sum(y * y)),
+    "tree": lambda x, y: jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in ({"x": x, "y": y}).values())),
+    "power": lambda x, y: (jnp.sum(jnp.square(x)) + y[0] ** 2 + y[1] ** 2) ** 0.5,
+}
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_the_length_of_an_array_in_pieces(name):
+    stable = qed.stabilize(PIECES[name])
+    value, slopes = jax.value_and_grad(stable, argnums=(0, 1))(LONG, 2 * LONG)
+    assert np.allclose(value / 1e25, 5 * np.sqrt(5), rtol=1e-6)
+    assert np.allclose(slopes, np.array([[0.6, 0.8], [1.2, 1.6]]) / np.sqrt(5), rtol=1e-5)
+    assert np.allclose(stable(SHORT, SHORT) / 1e-25, 5 * np.sqrt(2), rtol=1e-6)
+    zero = np.zeros(2, np.float32)
+    assert not np.any(jax.grad(stable, argnums=(0, 1))(zero, zero))
+
+
+def test_a_root_of_sums_of_squares_and_a_number_stays_what_it_is():
+    def f(x, y):
+        return jnp.sqrt(jnp.sum(x**2) + jnp.sum(y**2) + 1e-6)
+
+    assert not rewrite(trace(f, jnp.ones(2), jnp.ones(3)).graph).changes
+
+
+W = np.float32([1.0, -2.0])
+
+
+def clipped_together(x):
+    leaves = x[:1], x[1:]
+    total = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in leaves))
+    short = total < 1.0
+    new = [jax.lax.select(jnp.broadcast_to(short, leaf.shape), leaf, leaf / total) for leaf in leaves]
+    return jnp.vdot(jnp.concatenate(new), W)
+
+
+DIRECTIONS = {
+    "all": (lambda x: jnp.vdot(jnp.where(jnp.linalg.norm(x) == 0, 0.0, x / jnp.linalg.norm(x)), W), [0.0, 0.0]),
+    "clip": (lambda x: jnp.vdot(jnp.where(jnp.sum(x**2) < 1, x, x / jnp.sqrt(jnp.sum(x**2))), W), W),
+    "power": (lambda x: jnp.vdot(jnp.where(x @ x > 0, x / (x @ x) ** 0.5, x), W), W),
+    "pieces": (clipped_together, W),
+}
+
+
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_a_direction_that_is_not_chosen_has_no_slope(name):
+    f, slope = DIRECTIONS[name]
+    zero, far = np.zeros(2, np.float32), np.float32([3.0, 4.0])
+    for g in (jax.grad(qed.stabilize(f)), qed.stabilize(jax.grad(f))):
+        assert np.allclose(g(zero), slope)
+        assert np.allclose(g(far), (W - np.float32([0.6, 0.8]) * -1.0) / 5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("chosen", ["rows", "elements"])
+def test_a_direction_is_chosen_as_a_whole_or_left(chosen):
+    def f(x):
+        length = jnp.linalg.norm(x, axis=1, keepdims=True)
+        return jnp.sum(jnp.where(length > 0 if chosen == "rows" else x > 0, x / length, 0.0) * W)
+
+    stable, x = qed.stabilize(f), np.float32([[3.0, -4.0], [-6.0, 8.0]])
+    assert np.allclose(stable(x), f(x), rtol=1e-6)
+    assert np.allclose(jax.grad(stable)(x), jax.grad(f)(x), rtol=1e-5, atol=1e-7)
+    if chosen == "rows":
+        x[0] = 0
+        assert np.allclose(jax.grad(stable)(x)[0], 0)
+        assert np.allclose(jax.grad(stable)(x)[1], jax.grad(f)(x)[1], rtol=1e-5)

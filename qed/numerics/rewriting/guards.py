@@ -4,6 +4,7 @@
 
     sqrt(x^2) = |x|                          sqrt(x^2 + y^2) = s sqrt((x/s)^2 + (y/s)^2), s = max(|x|, |y|)
     sqrt(sum x_i^2)                          the same where the plain sum overflows or vanishes; derivative x / |x|
+    sqrt(sum x_i^2 + sum y_j^2)              |(|x|, |y|)|, the length of an array that is kept in pieces
     max(x, 0)^p, 0 < p < 1                   the same, its derivative 0 where x <= 0
     g min(a, b/|x|)                          b g / max(|x|, b/a), its derivative without |x|^2 (`clips`)
     where(c, f(x), b)                        where(c, f(where(c, x, 1)), b): f has a derivative at 1
@@ -44,7 +45,7 @@ from qed.numerics.rewriting.rectified import AT_THE_CUT, RECTIFIED
 from qed.numerics.rewriting.scales import constant_of, decided, source_of
 from qed.numerics.rewriting.scales import summed as summed_of
 from qed.numerics.rewriting.signs import MOVES, Sign, floating
-from qed.numerics.rewriting.sinks import sunk
+from qed.numerics.rewriting.sinks import one_truth_value, sunk
 from qed.numerics.rewriting.table import Replacement, Table
 from qed.numerics.rewriting.zero_logarithms import of_logarithm
 
@@ -69,7 +70,7 @@ UNSAFE = {"log": 0, "sqrt": 0, "rsqrt": 0, "acos": 0, "asin": 0, "log1p": 0, "at
 
 EMITTED = {"log1mexp": -1.0} | dict.fromkeys(
     "log_ratio sqrt_difference sqrt_minus log_difference log1p_difference reciprocal_difference power_difference "
-    "power_minus_one atan_of_quotient xlogy log_ratio_times relative_entropy".split(), 1.0
+    "power_minus_one atan_of_quotient xlogy log_ratio_times relative_entropy over_length unit_vector".split(), 1.0
 )  # fmt: skip
 """The same of what the rewritings emit, and the number at which all their operands are safe."""
 
@@ -109,7 +110,7 @@ class Guards(Table):
         """The table."""
         return {
             "sqrt": self._sqrt,
-            "pow": lambda node: self._order(node) or self._cut(node),
+            "pow": lambda node: self._order(node) or (self._sqrt if self._is_root(node) else self._cut)(node),
             "cbrt": self._order,
             "integer_pow": self._square,
             "square": self._square,
@@ -142,12 +143,27 @@ class Guards(Table):
                 return self._absolute(squares, node)
             return self._norm(polynomial, node) or self._cut(node)
         others: Polynomial = {m: c for m, c in polynomial.items() if m not in squares}
-        if not squares or any(not self._plain(m) for m in polynomial):
+        if any(not self._plain(m) for m in polynomial):
             return None
-        parts = [self._root(m, c, node) for m, c in squares.items()]
+        pieces = self._pieces(others, node)
+        if pieces:
+            others = {}
+        if not squares and not pieces:
+            return None
+        parts = [self._root(m, c, node) for m, c in squares.items()] + pieces
         convention = None if others else NORM_AT_ZERO
         rest = self.difference.plain(others, node) if others else self.difference.algebra.number(0.0, node)
         return self.difference.emit(ROOT_OF, child, rest, *parts), (HYPOT,), convention
+
+    def _pieces(self, others: Polynomial, node: Node) -> list[Node]:
+        """The lengths of which a root has the squares, if they are all it is taken of: |(x, y)| of two arrays."""
+        found = [self._norm({m: c}, node) for m, c in others.items()]
+        lengths = [each[0] for each in found if each is not None]
+        return lengths if len(lengths) == len(others) else []
+
+    def _is_root(self, node: Node) -> bool:
+        """Whether a power is a square root."""
+        return constant_of(node.children[1]) == 0.5 and node.children[0].shape == node.shape
 
     def _cut(self, node: Node) -> Replacement | None:
         """A root of max(x, 0), or a power below 1."""
@@ -272,6 +288,7 @@ class Guards(Table):
 
     def _where(self, node: Node) -> Replacement | None:
         predicate, *cases = node.children
+        predicate = one_truth_value(predicate)
         alone = predicate.shape == ()
         if node.equation is None or not (alone or predicate.shape == node.shape) or constant_of(predicate) is not None:
             return None
@@ -281,11 +298,11 @@ class Guards(Table):
         new = [self._guarded(case, predicate, index, common) for index, case in enumerate(cases)]
         if all(one is other for one, other in zip(new, cases, strict=True)):
             return None
-        return self.builder.apply(node.equation, [predicate, *new])[0], (WHERE,), None
+        return self.builder.apply(node.equation, [node.children[0], *new])[0], (WHERE,), None
 
     def _guarded(self, case: Node, predicate: Node, index: int, common: frozenset[int]) -> Node:
         """A branch, evaluated at 1 where it is not chosen; what all branches need is evaluated in any case."""
-        cone = [node for node in self._cone(case, predicate.shape) if node.number not in common]
+        cone = [node for node in self._cone(case, predicate) if node.number not in common]
         if not any(self._unsafe(node) for node in cone):
             return case
         new: dict[int, Node] = {}
@@ -309,11 +326,13 @@ class Guards(Table):
         made.dtype = like.dtype
         return made
 
-    def _cone(self, case: Node, shape: tuple[int, ...]) -> list[Node]:
+    def _cone(self, case: Node, predicate: Node) -> list[Node]:
         """The elementwise operations of the shape of the choice that a branch ends in, in order of evaluation.
 
         Where one truth value chooses, also sums and products of arrays, and what is summed: it chooses for all of them.
+        A direction belongs to them where all its elements are chosen together.
         """
+        shape = predicate.shape
         found: dict[int, Node] = {}
         stack = [case]
         while stack:
@@ -323,6 +342,7 @@ class Guards(Table):
                 or node.operation not in (_ELEMENTWISE if shape else _ELEMENTWISE | _GATHERED)
                 or not floating(node.dtype)
                 or (shape and self._of_other_shape(node, shape))
+                or (node.operation == "unit_vector" and not _same_along(predicate, node.params["axes"]))
             ):
                 continue
             found[node.number] = node
@@ -342,7 +362,7 @@ class Guards(Table):
         if node.operation in EMITTED:
             return all(child.operation != "where_chosen" for child in node.children)
         operand = node.children[at]
-        if operand.shape != node.shape or operand.operation in ("select_n", "where_chosen", "max", "clamp"):
+        if operand.shape not in (node.shape, ()) or operand.operation in ("select_n", "where_chosen", "max", "clamp"):
             return False
         if constant_of(operand) is not None:
             return False
@@ -377,6 +397,16 @@ class Sinks(Guards):
     def rules(self) -> Mapping[str, Callable[[Node], Replacement | None]]:
         """The table."""
         return dict.fromkeys(("mul", "div"), lambda node: sunk(self.difference, self._unsafe, node, carried=True))
+
+
+def _same_along(predicate: Node, axes: Sequence[int]) -> bool:
+    """Whether a choice is the same for all elements along some axes."""
+    if predicate.shape == ():
+        return True
+    if predicate.operation != "broadcast_in_dim":
+        return all(predicate.shape[axis] == 1 for axis in axes)
+    before = dict(zip(predicate.params["broadcast_dimensions"], predicate.children[0].shape, strict=True))
+    return all(before.get(axis, 1) == 1 for axis in axes)
 
 
 def _needed(node: Node) -> frozenset[int]:

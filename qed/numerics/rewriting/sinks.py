@@ -5,7 +5,7 @@
     where(c, a, 0) * b = where(c, a b, 0)            where(c, a, 0) / b = where(c, a / b, 0)
 
 and the same of what is 0 where c does not hold because such choices are all it is made of: -u, u b, u / b, u + v and
-u - v of one c, and u moved or spread.
+u - v of one c, u moved or spread, and the sum of u where one truth value chooses for all of it.
 
 Derivatives by hand or by `jax.grad` are full of them: what is not chosen has the slope 0 there, times a slope that may
 be infinite or no number. 0 times that is NaN; what is not chosen is 0. The chain rule carries the 0 through several
@@ -77,7 +77,7 @@ def sunk(
         return None
     for at in (0, 1) if node.operation == "mul" else (0,):
         factor, other = node.children[at], node.children[1 - at]
-        if factor.shape != node.shape or other.shape != node.shape or (carried and _is_choice(factor)):
+        if factor.shape != node.shape or other.shape not in (node.shape, ()) or (carried and _is_choice(factor)):
             continue
         found = _Followed(difference)(factor, DEEP)
         if found is None or not _may_burst(difference, unsafe, other, node.operation == "div"):
@@ -119,6 +119,9 @@ class _Followed:
         if name == "neg" or name in _MOVED:
             inner = self(children[0], deep - 1)
             return None if inner is None else self._moved(node, inner)
+        if name == "reduce_sum":
+            inner = self(children[0], deep - 1)
+            return self._moved(node, inner) if inner is not None and inner.predicate.shape == () else None
         if name in _SUMS:
             first = self(children[0], deep - 1)
             second = None if first is None else self(children[1], deep - 1)
@@ -138,7 +141,7 @@ class _Followed:
         others = [at for at, case in enumerate(cases) if constant_of(case) != 0]
         if len(others) != 1 or constant_of(predicate) is not None or decided(node, self.difference.sign):
             return None
-        return _Chosen(predicate, others[0], cases[others[0]], node)
+        return _Chosen(one_truth_value(predicate), others[0], cases[others[0]], node)
 
     def _of(self, node: Node, inner: _Chosen, children: tuple[Node, ...]) -> _Chosen:
         return _Chosen(inner.predicate, inner.at, self.difference.builder.over(node, children), inner.choice)
@@ -151,6 +154,12 @@ class _Followed:
             predicate = made
         value = self.difference.builder.over(node, (inner.value,))
         return _Chosen(predicate, inner.at, value, inner.choice)
+
+
+def one_truth_value(predicate: Node) -> Node:
+    """What chooses, without a broadcast of a single truth value."""
+    spread = predicate.operation == "broadcast_in_dim" and predicate.children[0].shape == ()
+    return predicate.children[0] if spread else predicate
 
 
 def _may_burst(difference: Difference, unsafe: Callable[[Node], bool], node: Node, divides: bool) -> bool:
@@ -176,4 +185,4 @@ def _infinite(node: Node) -> bool:
     return node.operation == "constant" and bool(np.size(node.value) == 1 and np.all(np.isinf(node.value)))
 
 
-__all__ = ["SUNK", "sunk"]
+__all__ = ["SUNK", "one_truth_value", "sunk"]
