@@ -318,7 +318,8 @@ def _short(bits: float | None) -> str:
 
 
 def _reason(rewrite: Rewrite) -> Reason:
-    text = f"in the {rewrite.where}: {rewrite.before}  ->  {rewrite.after}"
+    same = rewrite.before == rewrite.after  # what differs is inside of what the text names
+    text = f"in the {rewrite.where}: {rewrite.before}" + (", computed otherwise" if same else f"  ->  {rewrite.after}")
     if rewrite.patch is not None:
         text += f"   as code: {rewrite.patch.expression}"
     below = Reason(

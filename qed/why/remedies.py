@@ -59,7 +59,7 @@ class Tried:
 
 
 def stable_patch(case: Case, run: Run, first: Span | None = None) -> str | None:
-    """The rewriting as code, a line for each change; the change of the expression at `first` comes first.
+    """The rewriting as code, a line for each change that shows; the change of the expression at `first` comes first.
 
     `run` is that of the loss as given: where its loss fails, and not its gradient, lengths overflow or vanish.
     """
@@ -71,9 +71,9 @@ def stable_patch(case: Case, run: Run, first: Span | None = None) -> str | None:
         before = change.before if "..." not in change.before else _written(change.span) or change.before
         after = pasted(change.after, change.before, overflow=run.failure is not None and run.failure.where == "loss")
         line = f"{where}{before}  ->  {after}"
-        if line not in lines:
+        if line not in lines and "".join(before.split()) != "".join(after.split()):
             lines.append(line)
-    return "\n".join(lines)
+    return "\n".join(lines) or None
 
 
 def _written(span: Span | None) -> str:

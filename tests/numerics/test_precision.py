@@ -385,3 +385,21 @@ def test_the_claim_says_what_the_bits_of_a_gradient_are_relative_to():
     assert qed.precision(jnp.sin, jnp.float32(1)).answers[1].claim == "at most 3 bits of the gradient are lost"
     two = qed.precision(lambda w: w[0] * jnp.sum(w[1]), (jnp.float32(1), jnp.ones(2, jnp.float32)))
     assert "the largest number in each array of the gradient" in two.claim
+
+
+@pytest.mark.parametrize(
+    ("fun", "at", "value", "gradient"),
+    [
+        (lambda x: jnp.sin(x) * 0.0, 1.3, True, True),
+        (lambda x: (x - 2) ** 3, 2.0, True, True),
+        (lambda x: x**2 - 4, 2.0, True, False),
+        (lambda x: (x - 2) ** 2 + 1, 2.0, False, True),
+        (lambda x: jnp.exp(x), 2.0, False, False),
+    ],
+)
+def test_of_a_number_that_is_zero_it_is_said_what_its_error_is_taken_against(fun, at, value, gradient):
+    answer = qed.precision(fun, at)
+    for text in (answer.headline, answer.claim):
+        assert ("value (which is 0: against 1)" in text) == value
+        assert ("gradient (which is 0: against 1)" in text) == gradient
+    assert ["against 1" in part.claim for part in answer.answers] == [value, gradient]

@@ -1,8 +1,12 @@
 """How advice that does not help is told."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from qed.why.remedies import Tried
+from qed.numerics.rewriting.change import Change
+from qed.span import Span
+from qed.why.remedies import Tried, stable_patch
 from qed.why.trial import Run
 
 
@@ -19,3 +23,12 @@ def test_what_does_not_help_is_called_useless_by_what_it_did(losses, told):
     run = Run(losses, None, (0, ()), False, 0.1)
     what = Tried("a smaller step", run, "given").advice().what
     assert what == ("a smaller step" if told is None else f"a smaller step (useless: {told})")
+
+
+def test_a_change_that_does_not_show_in_the_text_is_no_patch():
+    shown = Change(Span("train.py", 3), "log(sum(exp(z)))", "logsumexp(z)", "", "")
+    hidden = Change(Span("train.py", 4), "a * b + taylor_rest(c)", "a * b  + taylor_rest(c)", "", "")
+    run = Run((1.0,), None, (0, ()), False, 0.1)
+    case = SimpleNamespace(rewritten=SimpleNamespace(changes=[hidden, shown]))
+    assert stable_patch(case, run) == "line 3: log(sum(exp(z)))  ->  logsumexp(z)"
+    assert stable_patch(SimpleNamespace(rewritten=SimpleNamespace(changes=[hidden])), run) is None

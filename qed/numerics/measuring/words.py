@@ -39,8 +39,10 @@ def answer(question: Question) -> Answer[Precision]:
     standing = combine(*(part.standing for part in parts))
     certificate = _certificate(question, True, gradient is not None) if standing is Standing.PROVED else None
     form = found.dtype
-    claim = f"at most {question.threshold:g} of the {found.bits} bits of the value"
-    claim += (f" and of {_measured_by(question)} are lost" if gradient is not None else " are lost") + _place(question)
+    claim = f"at most {question.threshold:g} of the {found.bits} bits of the value{_if_zero(question.value)}"
+    if gradient is not None:
+        claim += f" and of {_measured_by(question)}{_if_zero(question.gradient)}"
+    claim += f" are lost{_place(question)}"
     missing = tuple(m for part in parts for m in part.missing) if standing is Standing.UNKNOWN else ()
     if gradient is None:
         missing += (Missing(f"the gradient: {question.problem}"),)
@@ -110,13 +112,20 @@ def _headline(question: Question, found: Precision) -> str:
     if over:
         are = "is" if len(over) == 1 else "are"
         return f"{name} overflows {where}: {' and '.join(over)} {are} beyond the range of {found.dtype}."
-    value = _lost(found.bits_lost, found.bits)
+    value, its_value = _lost(found.bits_lost, found.bits), f"its value{_if_zero(question.value)}"
     if question.gradient is None:
-        return f"{name} loses {value} of its value {where}."
+        return f"{name} loses {value} of {its_value} {where}."
     gradient = _lost(found.gradient_bits_lost, found.bits)
+    its_gradient = f"{_measured_by(question, 'its gradient')}{_if_zero(question.gradient)}"
     if value == gradient:
-        return f"{name} loses {value} of its value and of {_measured_by(question, 'its gradient')} {where}."
-    return f"{name} loses {value} of its value and {gradient} of {_measured_by(question, 'its gradient')} {where}."
+        return f"{name} loses {value} of {its_value} and of {its_gradient} {where}."
+    return f"{name} loses {value} of {its_value} and {gradient} of {its_gradient} {where}."
+
+
+def _if_zero(found: Judged | None) -> str:
+    """What is said beside a number that is 0: there is nothing but 1 to take its error against."""
+    worst = None if found is None or found.worst is None else found.leaves[found.worst]
+    return " (which is 0: against 1)" if worst is not None and worst.against is Against.ONE else ""
 
 
 def _measured_by(question: Question, gradient: str = "the gradient") -> str:
@@ -148,7 +157,8 @@ def _lost(bits: float | None, of: int) -> str:
 
 def _value_part(question: Question) -> Answer[Any]:
     value = question.value
-    claim = f"at most {question.threshold:g} bits of the value are lost{_place(question)}"
+    zero = _if_zero(value)
+    claim = f"at most {question.threshold:g} bits of the value{zero} are lost{_place(question)}"
     return _part(question, value, claim, "the value", ())
 
 
@@ -156,7 +166,8 @@ def _gradient_part(question: Question) -> Answer[Any] | None:
     gradient = question.gradient
     if gradient is None:
         return None
-    claim = f"at most {question.threshold:g} bits of {_measured_by(question)} are lost{_place(question)}"
+    of = f"{_measured_by(question)}{_if_zero(gradient)}"
+    claim = f"at most {question.threshold:g} bits of {of} are lost{_place(question)}"
     notes = ()
     if question.relation is Relation.DIFFERS:
         text = (
@@ -189,7 +200,7 @@ def _part(question: Question, found: Judged, claim: str, whose: str, notes: tupl
     standing, certificate = _standing(question, found, gradient)
     lost = not bits <= question.threshold
     if lost and standing is Standing.MEASURED:
-        of = _measured_by(question) if gradient else whose
+        of = (_measured_by(question) if gradient else whose) + _if_zero(found)
         claim = f"more than {question.threshold:g} bits of {of} are lost{_place(question)}"
     reasons = [comparison(leaf, found, form, whose), *notes]
     blamed = found.account.equations if found.account is not None and lost else ()
