@@ -6,7 +6,7 @@ Three terms are looked at where they are one of these in disguise. `difference_r
 from __future__ import annotations
 
 from fractions import Fraction
-from math import isqrt
+from math import isqrt, prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,6 +82,8 @@ def _against(difference: Difference, m: Monomial, c: Fraction, e: Fraction, like
         found = difference.algebra.negative(difference.emit(BESIDE_SOFTMAX, *g.children, **g.params)), (OTHERS,)
     elif g.operation in OTHER_TAIL and r == 1:
         found = difference.algebra.negative(difference.emit(OTHER_TAIL[g.operation], *g.children)), (TAILS,)
+    elif g.operation == "reduce_sum":
+        found = _sum_against(difference, g, r)
     elif g.operation in MOVES or g.operation == "gather":
         found = _moved_against(difference, g, r)
     else:
@@ -168,6 +170,18 @@ def _above_its_limit(difference: Difference, g: Node, h: Node) -> Found | None:
             value = difference.emit(stable.SOFTPLUS, difference.algebra.negative(size))
             return difference.algebra.times(sign, value), (laws.SOFTPLUS_ABOVE,)
     return None
+
+
+def _sum_against(difference: Difference, g: Node, r: Fraction) -> Found | None:
+    """sum(sigmoid(a)) - n, of n terms, as -sum(sigmoid(-a))."""
+    x = g.children[0]
+    if x.operation != "logistic" or r != prod(x.shape) // max(1, prod(g.shape)) or not floating(x.dtype):
+        return None
+    found = difference(difference.shifted(x, Fraction(1)), x)
+    if found is None:
+        return None
+    value = difference.algebra.filled(found[0], x.shape)
+    return difference.emit(stable.SUM, value, axes=tuple(g.params["axes"]), shape=g.shape), found[1]
 
 
 def _moved_against(difference: Difference, g: Node, r: Fraction) -> Found | None:

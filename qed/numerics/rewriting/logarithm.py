@@ -33,10 +33,11 @@ from qed.numerics.rewriting import labels
 from qed.numerics.rewriting.change import Change, Only
 from qed.numerics.rewriting.difference_recursion import Difference
 from qed.numerics.rewriting.exponential_quotients import ExponentialQuotients
-from qed.numerics.rewriting.forms import Form
+from qed.numerics.rewriting.forms import Form, Term
 from qed.numerics.rewriting.log_softmax import entry
 from qed.numerics.rewriting.logarithms_taken import Found, TakenLogarithms
 from qed.numerics.rewriting.magnitudes import Magnitudes
+from qed.numerics.rewriting.over_differences import OVER_DIFFERENCE, over_difference
 from qed.numerics.rewriting.recursion import Logarithm
 from qed.numerics.rewriting.render import Formula
 from qed.numerics.rewriting.scales import source_of
@@ -119,7 +120,14 @@ class Logarithms:
         if last.settled and last.equation is not None:  # the scaled sum of a log-sum-exp, in its derivative
             return None
         found = self._signed(node) or use(node)
-        return self._noted(node, found or self.sigmoids(node) if node.operation in ("mul", "div") else found)
+        if node.operation in ("mul", "div"):
+            found = found or self.sigmoids(node) or self._over_difference(node)
+        return self._noted(node, found)
+
+    def _over_difference(self, node: Node) -> Found | None:
+        """What is divided by a difference of exponentials and multiplied by one of them."""
+        value = None if self.builder.derivative else over_difference(self.log.algebra, node)
+        return None if value is None else (value, Form((Term(value),), node.shape, laws=(OVER_DIFFERENCE,)), "put")
 
     def _sum(self, node: Node) -> Found | None:
         shares = self.quotients.shares(node) if node.operation == "add" else self.quotients.rest(node)

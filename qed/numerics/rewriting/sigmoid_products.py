@@ -160,6 +160,10 @@ class SigmoidProducts:
             if len(first) * len(second) > MOST_TERMS:
                 return None
             return _merged([a.times(b) for a in first for b in second])
+        if name == "exp_difference" and node.equation is None:
+            exponents = [self._linear(self.difference.terms(child)) for child in children[:2]]
+            pairs = zip((1, -1), exponents, strict=True)
+            return None if None in exponents else _merged([Part(Fraction(c), (), e) for c, e in pairs if e is not None])
         if node.equation is None and node.ghost is None and (found := self._emitted(node, deep)) is not None:
             return found
         if name == "div" or (name == "integer_pow" and node.params.get("y", 2) < 0):

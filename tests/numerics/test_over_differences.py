@@ -1,0 +1,66 @@
+"""Gradients by `jax.grad` with factors over a difference of exponentials, and averages of sigmoids beside 1."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qed
+from qed.graph.trace import trace
+from tests.numerics.judging import exact
+
+
+def censored(x):  # the probability that a lifetime ends in an interval
+    return jnp.log(jnp.exp(-x[0] * x[1]) - jnp.exp(-x[0] * x[2]))
+
+
+def between(x):
+    low, high = jnp.exp(-0.125 * x[1] ** 2), jnp.exp(-0.125 * x[2] ** 2)
+    return x[0] * jnp.log(2 * (low - high))
+
+
+def weight_left(x):
+    a, b = jnp.exp(-x[0] * x[1]), jnp.exp(-x[0] * x[2])
+    return (3 * a - x[1] * b) / (a - b)
+
+
+def both_by_hand(x):
+    y = 1 / (1 + jnp.exp(-2 * x))
+    return jnp.sum(jnp.log(y) + 3 * jnp.log(1 - y))
+
+
+def pooled(x):
+    p = jnp.mean(jax.nn.sigmoid(3 * x))
+    return jnp.log(p) - 2 * jnp.log(1 - p)
+
+
+FUNCTIONS = [censored, between, weight_left, both_by_hand, pooled]
+POINTS = [(0.5, 1.25, 2.0), (3.0, 40.0, 41.5), (7.0, 30.25, 30.5), (11.0, 55.0, 90.0)]
+
+
+@pytest.mark.parametrize("fun", FUNCTIONS)
+def test_gradients_taken_before(fun):
+    slope = jax.jit(qed.stabilize(jax.grad(fun)))
+    broken = 0
+    for point in POINTS:
+        x = jnp.asarray(point, jnp.float32)
+        t = trace(jax.grad(fun), x)
+        true = np.array([np.nan if b is None else float(b) for b in exact(t.graph, t.leaves)])
+        known = ~np.isnan(true)
+        assert known.any()
+        size = np.max(np.abs(true[known]))
+        plain = np.abs(np.asarray(jax.jit(jax.grad(fun))(x), np.float64) - true)[known]
+        broken += not np.max(plain) <= 1e-5 * size
+        error = np.abs(np.asarray(slope(x), np.float64) - true)[known]
+        assert np.max(error) <= 5e-7 * size + 1e-37, (point, slope(x), true)
+    assert broken
+
+
+def test_equal_ends_and_other_exponentials():
+    share = qed.stabilize(lambda x: jnp.exp(-x[1]) / (jnp.exp(-x[0]) - jnp.exp(-x[1])))
+    np.testing.assert_allclose(share(jnp.array([200.0, 202.0])), 1 / np.expm1(2.0), rtol=1e-6)
+    assert np.isinf(share(jnp.array([3.0, 3.0])))
+    other = qed.stabilize(lambda x: jnp.exp(-x[2]) / (jnp.exp(-x[0]) - jnp.exp(-x[1])))
+    np.testing.assert_allclose(
+        other(jnp.array([1.0, 2.0, 3.0])), np.exp(-3.0) / (np.exp(-1.0) - np.exp(-2.0)), rtol=1e-6
+    )
