@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import qed
+from qed.graph.build import Builder
 from qed.graph.trace import trace
-from qed.numerics.rewriting import two_words
+from qed.numerics.longer.candidates import roundings
+from qed.numerics.rewriting import put_back, stable, two_words
 from tests.numerics.judging import exact, lost
 
 
@@ -112,3 +114,12 @@ def test_pairs_of_functions_beside_one():
                 "log_one_plus_exp": np.maximum(known, 0) + np.log1p(np.exp(-np.abs(known))),
             }[name]
             np.testing.assert_allclose(wide, true, rtol=1e-12, atol=1e-12)
+
+
+def test_a_logarithm_that_is_known_otherwise_is_not_read():
+    with jax.enable_x64(True):
+        builder = Builder()
+        total, others = builder.free((), np.float64), builder.free((), np.float64)
+        read = put_back._Read(roundings(), np.dtype("float64"), products=True)
+        assert read(builder.emit(stable.SUB, builder.emit(stable.LOG, total), others))
+        assert not read(builder.emit(stable.SUB, builder.emit(stable.LOG_SUM, total, others), others))

@@ -482,7 +482,9 @@ class _Read:
             return functools.partial(_combined, node.params["coefficients"])
         wide = str(self.dtype) == "float64"
         if node.equation is None:
-            return (_IN_PAIRS.get(name) or (_BESIDE_ONE.get(name) if wide else None)) if name in _EMITTED else None
+            if name not in _EMITTED or (name == "log" and len(node.children) != 1):  # of what is known otherwise
+                return None
+            return _IN_PAIRS.get(name) or (_BESIDE_ONE.get(name) if wide else None)
         if wide and name == "custom_jvp_call":
             call = getattr(node.equation.call, "name", "")
             name = _CALLS.get(call, call) if node.settled or call == "logaddexp" else name
