@@ -1,10 +1,12 @@
 """Eigenvalues, density and trace of the Hessians of three networks: qed beside curvlinops with ARPACK, and PyHessian.
 
-The same weights and data in JAX and in PyTorch on the CPU, one thread, one process (benchmarks/curvature_models.py,
-benchmarks/curvature_torch.py). Everything is asked at two points, and the second one counts: what compiles once is then
-compiled, what compiles at every point is not excused. Times are CPU seconds and stand for their ratios alone; products
-are counted, and residuals |H v - l v| / |l| measured afterwards with fresh products, which nobody's time holds. What
-curvlinops and PyHessian give is measured in PyTorch, what qed gives in JAX, beside the error that it states itself.
+The same weights and data in JAX and in PyTorch on the CPU, one process kept on one core
+(benchmarks/curvature_models.py, benchmarks/curvature_torch.py): asked for one thread, XLA still runs independent parts
+of a program side by side where there is a second core. Everything is asked at two points, and the second one counts:
+what compiles once is then compiled, what compiles at every point is not excused. Times are CPU seconds and stand for
+their ratios alone; products are counted, and residuals |H v - l v| / |l| measured afterwards with fresh products, which
+nobody's time holds. What curvlinops and PyHessian give is measured in PyTorch, what qed gives in JAX, beside the error
+that it states itself.
 
     python -m benchmarks.curvature                     prints the table and writes benchmarks/results/curvature.json
     python -m benchmarks.curvature --small             small networks: does everything run; writes nothing
@@ -132,7 +134,8 @@ def one(name: str, small: bool) -> dict[str, Any]:
     net = NETS[name](small)
     later = second_point(net)
     peer = None
-    rows: dict[str, Any] = {"parameters": net.size}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    rows: dict[str, Any] = {"parameters": net.size, "cores": cores}
     if installed("torch"):
         from benchmarks import curvature_torch
 
@@ -212,11 +215,18 @@ def show(name: str, row: dict[str, Any]) -> None:
     print(f"; a density is {row['density'].get('ratio', float('nan')):.2f} times as fast as PyHessian's")
 
 
+def on_one_core() -> None:
+    """Keep this process on one core, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--only", choices=[*NETS, "trace"])
     given = parser.parse_args()
+    on_one_core()
     if installed("torch"):
         import torch
 

@@ -136,14 +136,16 @@ class Products:
         """The product in the program's arithmetic."""
         self.count += 1
         direction = unflatten(vector, self.function.parameters)
-        found = [flatten(self._product(i, direction), self.dtype) for i in range(len(self.parts))]
+        found = [self._product(i, direction) for i in range(len(self.parts))]
         return found[0] if len(found) == 1 else np.mean(found, axis=0)
 
-    def _product(self, i: int, direction: Any) -> Any:
+    def _product(self, i: int, direction: Any) -> Array:
         part = self.parts[i]
         if self.linearized:
-            return self._own.apply(self._linearized()[i], direction)
-        return self._own.afresh(tuple(part.parameters), part.data, direction)
+            found = flatten(self._own.apply(self._linearized()[i], direction), self.dtype)
+            if np.isfinite(found).all():  # factors that are multiplied out may overflow where a product does not
+                return found
+        return flatten(self._own.afresh(tuple(part.parameters), part.data, direction), self.dtype)
 
     def _linearized(self) -> list[Any]:
         if self._tangents is None:

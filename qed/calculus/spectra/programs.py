@@ -28,6 +28,7 @@ from qed.calculus.compiling import of_products, quickly
 from qed.calculus.gradient.kept import differentiable
 from qed.calculus.hessian import hessian_product
 from qed.calculus.spectra.convolutions import unfolded
+from qed.calculus.spectra.diagonals import multiplied_out
 from qed.calculus.spectra.flattened import Flattened, is_stacked
 from qed.calculus.spectra.layouts import laid_out
 from qed.calculus.stopped import Opened, WideOpened
@@ -124,7 +125,7 @@ def _linearized(slopes: Callable[[Any, Any], Any], parameters: Any, data: Any) -
         return tuple(found), value
 
     found, tangent, value = jax.linearize(last, parameters, has_aux=True)
-    return value, found, laid_out(tangent, parameters)
+    return value, found, laid_out(multiplied_out(tangent, parameters), parameters)
 
 
 _PROGRAMS: OrderedDict[Any, tuple[Any, Programs]] = OrderedDict()
