@@ -69,6 +69,8 @@ class Builder:
         self.fired = 0
         self._nodes: dict[Hashable, Node] = {}
         self._calls: dict[Hashable, list[Node]] = {}
+        self._kinds: dict[Hashable, int] = {}
+        self._kind_of: dict[int, tuple[int | None, Equation]] = {}
         self._keep: list[Any] = []  # ids in keys stay valid while the objects live
         self._count = 0
         self.inside: Inside | None = None
@@ -124,7 +126,7 @@ class Builder:
     def _constant_key(self, value: Any) -> Hashable:
         if not isinstance(value, jax.Array) and np.size(value) <= 16 and not extended(getattr(value, "dtype", None)):
             array = np.asarray(value)
-            return ("constant", array.tobytes(), str(array.dtype), array.shape)
+            return ("constant", array.tobytes(), array.dtype, array.shape)
         self._keep.append(value)
         return ("constant", id(value))
 
@@ -179,17 +181,30 @@ class Builder:
 
     def _equation_key(self, equation: Equation, params: Mapping[str, Any], children: Sequence[Node]) -> Hashable:
         numbers = tuple(child.number for child in children)
-        native = equation.native
-        if native is not None and equation.call is None and not getattr(native, "effects", ()):
-            key = (equation.primitive, numbers, tuple(sorted(params.items())), native.ctx)
-            try:
-                hash(key)
-            except TypeError:
-                pass
-            else:
-                return key
+        kind = self._kind(equation) if params is equation.params else self._interned(equation, params)
+        if kind is not None:
+            return (kind, numbers)
         self._keep.append(equation)
         return (id(equation), numbers, tuple(params.items()) if params is not equation.params else ())
+
+    def _kind(self, equation: Equation) -> int | None:
+        """The number of an equation's operation, looked for once."""
+        found = self._kind_of.get(id(equation))
+        if found is None:
+            found = self._kind_of[id(equation)] = self._interned(equation, equation.params), equation
+        return found[0]
+
+    def _interned(self, equation: Equation, params: Mapping[str, Any]) -> int | None:
+        """A number for a primitive with its parameters; None where two equations with the same ones may differ."""
+        native = equation.native
+        if native is None or equation.call is not None or getattr(native, "effects", ()):
+            return None
+        try:
+            return self._kinds.setdefault(
+                (equation.primitive, tuple(sorted(params.items())), native.ctx), len(self._kinds)
+            )
+        except TypeError:  # a parameter without a hash
+            return None
 
     def _called(
         self, equation: Equation, children: Sequence[Node], evaluate: Callable[..., Any], key: Hashable = None

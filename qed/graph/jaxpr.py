@@ -117,12 +117,12 @@ class Reader:
         inner = getattr(jaxpr, "jaxpr", jaxpr)
         values = list(getattr(jaxpr, "consts", ()) if consts is None else consts)
         variables: dict[Any, Variable] = {}
-        constants = tuple((_define(variables, v), c) for v, c in zip(inner.constvars, values, strict=True))
+        constants = tuple((define(variables, v), c) for v, c in zip(inner.constvars, values, strict=True))
         padded = list(names) + [""] * (len(inner.invars) - len(names))
-        inputs = tuple(_define(variables, v, name or None) for v, name in zip(inner.invars, padded, strict=False))
+        inputs = tuple(define(variables, v, name or None) for v, name in zip(inner.invars, padded, strict=False))
         more: list[tuple[Variable, Any]] = []
-        made = self._equations(inner.eqns, variables, _boundary(inner), more)
-        outputs = tuple(_atom(variables, v) for v in inner.outvars)
+        made = self.equations(inner.eqns, variables, _boundary(inner), more)
+        outputs = tuple(atom_of(variables, v) for v in inner.outvars)
         equations = _without_platforms(made, outputs)
         constants = (*constants, *more)
         graph = Graph(inputs, equations, outputs, constants, name=_name(inner), span=_function_span(inner))
@@ -130,7 +130,7 @@ class Reader:
         self._keep.append(jaxpr)
         return graph
 
-    def _equations(
+    def equations(
         self, eqns: Sequence[Any], variables: dict, boundary: tuple[str, str] | None, more: list[tuple[Variable, Any]]
     ) -> list[Equation]:
         """Equations, those of `ONCE` in place of their calls; the constants of these are added to the others."""
@@ -139,16 +139,52 @@ class Reader:
             span = self._span(eqn, boundary) if self._placed else None
             if eqn.params.get("name") != ONCE:
                 made.append(self._equation(eqn, variables, span))
-                continue
-            closed, placed = eqn.params["jaxpr"], self._placed
-            inner = getattr(closed, "jaxpr", closed)
-            local = dict(zip(inner.invars, (_atom(variables, v) for v in eqn.invars), strict=True))
-            more += [(_define(local, v), c) for v, c in zip(inner.constvars, closed.consts, strict=True)]
-            self._placed = False
-            made += [self._equation(_at(each, eqn), local, span) for each in inner.eqns]
-            self._placed = placed
-            variables.update((v, _atom(local, w)) for v, w in zip(eqn.outvars, inner.outvars, strict=True))
+            else:
+                made += self._once(eqn, eqn.source_info, variables, span, more)
         return made
+
+    def called(
+        self, eqns: Sequence[Any], source: Any, variables: dict, span: Span | None, more: list[tuple[Variable, Any]]
+    ) -> list[Equation]:
+        """Equations of what was traced once and for all, where it is called.
+
+        Args:
+            eqns: some of the equations of a jaxpr.
+            source: of the call, as JAX keeps it.
+            variables: the atoms of what is known of the jaxpr; those that the equations define are added.
+            span: the line of the call.
+            more: the constants so far, to which those of the equations are added.
+        """
+        placed, self._placed = self._placed, False
+        made: list[Equation] = []
+        for eqn in eqns:
+            if eqn.params.get("name") != ONCE:
+                made.append(self._equation(_at(eqn, source), variables, span))
+            else:
+                made += self._once(eqn, _at(eqn, source).source_info, variables, span, more)
+        self._placed = placed
+        return made
+
+    def _once(
+        self, eqn: Any, source: Any, variables: dict, span: Span | None, more: list[tuple[Variable, Any]]
+    ) -> list[Equation]:
+        closed = eqn.params["jaxpr"]
+        inner = getattr(closed, "jaxpr", closed)
+        local = dict(zip(inner.invars, (atom_of(variables, v) for v in eqn.invars), strict=True))
+        more += [(define(local, v), c) for v, c in zip(inner.constvars, closed.consts, strict=True)]
+        made = self.called(inner.eqns, source, local, span, more)
+        variables.update((v, atom_of(local, w)) for v, w in zip(eqn.outvars, inner.outvars, strict=True))
+        return made
+
+    def source(self, native: Any, scope: bool) -> tuple[Any, Span | None]:
+        """What JAX keeps of the place of an equation, by itself or in the scope of what a rewriting emits; its line."""
+        if source_info_util is None:
+            message = "JAX does not say where its equations are written"
+            raise NotImplementedError(message)
+        traceback = None if native is None else native.source_info.traceback
+        names = source_info_util.new_name_stack(SCOPE) if scope else source_info_util.new_name_stack()
+        found = source_info_util.new_source_info().replace(traceback=traceback, name_stack=names)
+        return found, None if native is None else self._span(native, None)
 
     def _span(self, eqn: Any, boundary: tuple[str, str] | None) -> Span | None:
         """The user's line of an equation, looked for once for each stack."""
@@ -158,8 +194,8 @@ class Reader:
         return self._spans[key]
 
     def _equation(self, eqn: Any, variables: dict, span: Span | None) -> Equation:
-        inputs = tuple(_atom(variables, v) for v in eqn.invars)
-        outputs = tuple(_define(variables, v) for v in eqn.outvars)
+        inputs = tuple(atom_of(variables, v) for v in eqn.invars)
+        outputs = tuple(define(variables, v) for v in eqn.outvars)
         name = primitive_name(eqn.primitive)
         usual = _usual_branch(eqn) if name == "cond" else None
         if usual is not None:
@@ -230,14 +266,16 @@ def _leaves(flat_tree: Any) -> list[Any]:
     return list(flat_tree.vals) if hasattr(flat_tree, "vals") else jax.tree.leaves(flat_tree)
 
 
-def _define(variables: dict[Any, Any], var: Any, name: str | None = None) -> Variable:
+def define(variables: dict[Any, Any], var: Any, name: str | None = None) -> Variable:
+    """A new variable for one of a jaxpr."""
     aval = var.aval
     made = Variable(tuple(getattr(aval, "shape", ())), getattr(aval, "dtype", None), name)
     variables[var] = made
     return made
 
 
-def _atom(variables: dict[Any, Any], atom: Any) -> Atom:
+def atom_of(variables: dict[Any, Any], atom: Any) -> Atom:
+    """What stands for an atom of a jaxpr: a literal, or the variable that was made for it."""
     if isinstance(atom, jex_core.Literal):
         aval: Any = atom.aval
         value = atom.val
@@ -345,9 +383,9 @@ def stack(traceback: Any) -> Iterator[StackFrame]:
         yield StackFrame(frame.file_name, one.co_name, frame.start_line, frame.start_column, end_line, frame.end_column)
 
 
-def _at(eqn: Any, call: Any) -> Any:
+def _at(eqn: Any, info: Any) -> Any:
     """An equation of what is called once and for all, where it is called."""
-    info, own = call.source_info, eqn.source_info.name_stack
+    own = eqn.source_info.name_stack
     return eqn.replace(source_info=info if not len(own) else info.replace(name_stack=info.name_stack + own))
 
 

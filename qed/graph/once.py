@@ -45,7 +45,7 @@ def once(node: Node) -> Callable[..., Any]:
         >>> once(out) is once(out.children[0]), float(once(out)(0.0))
         (True, 1.0)
     """
-    key = _key(node)
+    key = None if node.operation in _AS_THEY_ARE else key_of(node)
     if key is None:
         return node.evaluate
     found = _KNOWN.get(key)
@@ -60,7 +60,7 @@ def once(node: Node) -> Callable[..., Any]:
 
 def _called(node: Node) -> Callable[..., Any]:
     evaluate = node.evaluate
-    fixed = {i: child.value for i, child in enumerate(node.children) if _is_number(child)}
+    fixed = {i: child.value for i, child in enumerate(node.children) if is_number(child)}
 
     def operation(*values: Any) -> Any:
         given = iter(values[::-1])
@@ -71,16 +71,17 @@ def _called(node: Node) -> Callable[..., Any]:
     return lambda *values: compiled(*(v for i, v in reversed([*enumerate(values)]) if i not in fixed))
 
 
-def _is_number(node: Node) -> bool:
+def is_number(node: Node) -> bool:
+    """Whether a node is a constant of few elements, which is part of an operation."""
     return node.operation == "constant" and not isinstance(node.value, jax.Array) and np.size(node.value) <= LARGEST
 
 
-def _key(node: Node) -> Hashable | None:
+def key_of(node: Node) -> Hashable | None:
     """What a trace of an operation depends on but for shapes and dtypes; None where it is not to be called."""
     equation = node.equation
-    if node.operation in _AS_THEY_ARE or extended(node.dtype):
+    if node.operation == "item" or extended(node.dtype):
         return None
-    numbers = tuple(_number(child) if _is_number(child) else None for child in node.children)
+    numbers = tuple(_number(child) if is_number(child) else None for child in node.children)
     key: Hashable
     if equation is None:
         inner = node.evaluate
@@ -101,7 +102,7 @@ def _key(node: Node) -> Hashable | None:
 
 
 def _is_large(node: Node) -> bool:
-    return node.operation == "constant" and not _is_number(node)
+    return node.operation == "constant" and not is_number(node)
 
 
 def _number(node: Node) -> Hashable:
@@ -109,4 +110,4 @@ def _number(node: Node) -> Hashable:
     return array.tobytes(), str(array.dtype), array.shape
 
 
-__all__ = ["once"]
+__all__ = ["is_number", "key_of", "once"]

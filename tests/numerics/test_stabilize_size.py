@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import qed
-from qed.graph import jaxpr, once
+from qed.graph import backward, jaxpr
 from qed.graph.build import reachable
 from qed.graph.trace import trace
 from qed.numerics.rewriting.derivative import Stable
@@ -143,9 +143,9 @@ def stable_layers(depth, x):
 
 
 def test_layers_that_repeat_are_differentiated_once(monkeypatch):
-    made, called = [], once._called
-    monkeypatch.setattr(once, "_KNOWN", type(once._KNOWN)())
-    monkeypatch.setattr(once, "_called", lambda node: made.append(node.operation) or called(node))
+    made, traced = [], backward._traced
+    monkeypatch.setattr(backward, "_KNOWN", type(backward._KNOWN)())
+    monkeypatch.setattr(backward, "_traced", lambda node, *more: made.append(node.operation) or traced(node, *more))
     x, counts = jnp.arange(3.0), []
     for depth in (2, 7):
         stable_layers(depth, x).graphs((0,))

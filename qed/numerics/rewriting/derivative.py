@@ -27,6 +27,7 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from qed.domains.patterns import TooDense, jacobian_pattern
+from qed.graph.backward import gradient
 from qed.graph.calls import Inline
 from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.graph import Graph
@@ -298,7 +299,7 @@ def _is_wide(stable: Stable) -> bool:
 
 
 def _reversed(stable: Stable, moving: tuple[int, ...], saturated: bool = False) -> Rewritten | None:
-    graph = reverse_graph(stable.short.differentiable, stable.graph, moving)
+    graph = _gradient(stable, moving)
     return graph and rewrite(
         graph,
         stable.only,
@@ -309,6 +310,17 @@ def _reversed(stable: Stable, moving: tuple[int, ...], saturated: bool = False) 
         written=stable.graph,
         exponents=True,
     )
+
+
+def _gradient(stable: Stable, moving: tuple[int, ...]) -> Graph | None:
+    """The graph of the value and its gradient, before it is rewritten."""
+    short = stable.short
+    if short.bare is not None:
+        names = [variable.name or "" for variable in stable.graph.inputs]
+        found = gradient(short.builder, short.bare, short.inputs, moving, names)
+        if found is not None:
+            return found
+    return reverse_graph(short.differentiable, stable.graph, moving)
 
 
 def _forward(stable: Stable, moving: tuple[int, ...], saturated: bool = False) -> Rewritten:

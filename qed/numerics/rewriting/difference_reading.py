@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Self
 
@@ -48,6 +49,7 @@ class Reading(ABC):
         self.terms = terms or Terms()
         self.deep = self.terms if self.terms.deep else Terms(deep=True)
         self.deep.nodes = self.terms.nodes
+        self.node: Callable[[int], Node] = self.terms.nodes.__getitem__
         self.sign: Signs = builder.readers.setdefault(Signs, Signs())
         self.steps = 0
         self._known: dict[object, Found | None] = {}
@@ -66,10 +68,6 @@ class Reading(ABC):
         """A node equal to the polynomial and the laws used, or None if no rule helps."""
 
     # --- what rules ask ---
-
-    def node(self, number: int) -> Node:
-        """A generator."""
-        return self.terms.nodes[number]
 
     def single(self, monomial: Monomial, power: int) -> Node | None:
         """The generator of which a monomial is this power, read as what it stands for if it is none that rules know."""
@@ -166,8 +164,13 @@ class Reading(ABC):
 
     def adds(self, polynomial: Polynomial) -> bool:
         """Whether all terms are known to have one sign, so that nothing cancels."""
-        signs = {self._sign(*term) for term in polynomial.items()}
-        return len(signs) == 1 and 0 not in signs
+        seen = 0
+        for monomial, coefficient in polynomial.items():
+            sign = self._sign(monomial, coefficient)
+            if not sign or sign == -seen:
+                return False
+            seen = sign
+        return seen != 0
 
     def _sign(self, monomial: Monomial, coefficient: Fraction) -> int:
         sign = 1 if coefficient > 0 else -1

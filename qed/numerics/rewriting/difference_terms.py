@@ -27,6 +27,7 @@ Monomial = tuple[tuple[int, int], ...]
 Polynomial = Mapping[Monomial, Fraction]
 
 ONE: Monomial = ()
+_UNIT = Fraction(1)
 TERMS = 8
 DEGREE = 12
 
@@ -43,7 +44,9 @@ def times(first: Monomial, second: Monomial) -> Monomial:
     powers = dict(first)
     for number, power in second:
         powers[number] = powers.get(number, 0) + power
-    return tuple(sorted([pair for pair in powers.items() if pair[1]]))
+    pairs = [pair for pair in powers.items() if pair[1]]
+    pairs.sort()
+    return tuple(pairs)
 
 
 def power_of(monomial: Monomial, exponent: int) -> Monomial:
@@ -111,7 +114,13 @@ def small(polynomial: Polynomial) -> bool:
     """Whether a polynomial is worth looking at."""
     if len(polynomial) > TERMS:
         return False
-    return all(sum([abs(power) for _, power in monomial]) <= DEGREE for monomial in polynomial)
+    for monomial in polynomial:
+        degree = 0
+        for _, power in monomial:
+            degree += abs(power)
+        if degree > DEGREE:
+            return False
+    return True
 
 
 class Terms:
@@ -140,28 +149,31 @@ class Terms:
 
     def __call__(self, node: Node) -> Polynomial:
         """The polynomial of a node; the walk keeps its own stack, so that a deep graph is no matter."""
-        if node.number in self._known:
-            return self._known[node.number]
+        known = self._known
+        if node.number in known:
+            return known[node.number]
         pending = [node]
         while pending:
             top = pending[-1]
-            if top.number in self._known:
+            if top.number in known:
                 pending.pop()
                 continue
-            missing = [child for child in self._reads(top) if child.number not in self._known]
-            if missing:
-                pending.extend(missing)
+            waiting = len(pending)
+            for child in self._reads(top):
+                if child.number not in known:
+                    pending.append(child)
+            if len(pending) > waiting:
                 continue
             self.steps += 1
             found = self._rule(top)
-            self._known[top.number] = found if found is not None and small(found) else self.generator(top)
+            known[top.number] = found if found is not None and small(found) else self.generator(top)
             pending.pop()
-        return self._known[node.number]
+        return known[node.number]
 
     def generator(self, node: Node) -> Polynomial:
         """The node as one term."""
         self.nodes[node.number] = node
-        return {((node.number, 1),): Fraction(1)}
+        return {((node.number, 1),): _UNIT}
 
     def monomial(self, node: Node) -> Monomial:
         """The node as a generator."""
@@ -208,6 +220,8 @@ class Terms:
 
     def spelled(self, node: Node) -> Node:
         """What a node is read as: the body of a smooth library call; if deep, what an emitted node stands for."""
+        if node.ghost is None and node.operation != "select_n":
+            return node
         return spelled(node) if self.deep or node.equation is not None or node.operation in _AS_WRITTEN else node
 
     def _reads(self, node: Node) -> tuple[Node, ...]:
@@ -247,7 +261,7 @@ def _is_one(node: Node) -> bool:
 def spelled(node: Node) -> Node:
     """What a node may be read as: the body of a smooth library call, what an emitted node stands for, a known case."""
     while True:
-        case = chosen(node)
+        case = chosen(node) if node.operation == "select_n" else node
         if case is not node:
             node = case
         elif node.ghost is not None and (node.equation is None or readable(node)):

@@ -173,20 +173,21 @@ def rewrite(
 
 
 def _rule(rewritings: Sequence[Rewriting], linear: Linear) -> Callable[[Node], Node | None]:
-    begins = [(rewriting, frozenset(rewriting.begins)) for rewriting in rewritings]
-    every = frozenset().union(*(operations for _, operations in begins))
+    asked: dict[str, list[tuple[int, Rewriting]]] = {}
+    for place, rewriting in enumerate(rewritings):
+        for operation in frozenset(rewriting.begins):
+            asked.setdefault(operation, []).append((place, rewriting))
 
     def rule(node: Node) -> Node | None:
-        if node.operation not in every:
-            return None
-        current = node
-        for rewriting, operations in begins:
-            if current.operation not in operations:
-                continue
-            found = rewriting.rule(current)
-            if found is not None and found is not current and linear.allows(current, found):
-                current = found
-        return current
+        current, start = node, 0
+        while True:
+            for place, rewriting in asked.get(current.operation, ()):
+                found = rewriting.rule(current) if place >= start else None
+                if found is not None and found is not current and linear.allows(current, found):
+                    current, start = found, place + 1
+                    break
+            else:
+                return current
 
     return rule
 

@@ -79,7 +79,8 @@ class Signs:
 
     def __call__(self, node: Node) -> Sign:
         """The sign of a node; the walk keeps its own stack, so that a deep graph is no matter."""
-        return memoised(node, self._known, self._rule)
+        found = self._known.get(node.number)
+        return memoised(node, self._known, self._rule) if found is None else found
 
     def know(self, node: Node, sign: Sign, varies: bool = True) -> None:
         """Remember the sign of a node that is known from elsewhere, and whether a derivative can flow through it."""
@@ -170,11 +171,13 @@ def memoised(node: Node, known: dict[int, Any], rule: Callable[[Node], Any]) -> 
         if top.number in known:
             stack.pop()
             continue
-        children = top.children if top.ghost is None else (top.ghost, *top.children)
-        missing = [child for child in children if child.number not in known]
-        if missing:
-            stack.extend(missing)
-        else:
+        waiting = len(stack)
+        if top.ghost is not None and top.ghost.number not in known:
+            stack.append(top.ghost)
+        for child in top.children:
+            if child.number not in known:
+                stack.append(child)
+        if len(stack) == waiting:
             known[top.number] = rule(top)
             stack.pop()
     return known[node.number]
