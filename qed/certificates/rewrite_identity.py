@@ -147,7 +147,30 @@ class Reading:
             self.forms.conditions = []
             self.values[line] = self._line(line)
             self.conditions[line] = self.forms.conditions
+        if any(self._one_sided(sorted(needed))[output] for output in outputs):
+            fail("a number that is the program's own on one side of a choice is read on the other, or outside of it")
         return self
+
+    def _one_sided(self, needed: Sequence[int]) -> dict[int, frozenset[tuple[int, bool]]]:
+        """For each line the choices and sides on which alone it is what it stands for.
+
+        ``seen_in_range(inside, x)`` is x where ``inside`` is (not) true, and any number elsewhere: it may stand for x
+        only beneath the same side of a ``fraction_in_range`` that asks the same line.
+        """
+        found: dict[int, frozenset[tuple[int, bool]]] = {}
+        for line in needed:
+            operation, reads, params, _ = self.program[line]
+            if operation == "input":
+                found[line] = frozenset()
+                continue
+            sides = [found[read] for read in reads]
+            if operation == "fraction_in_range":
+                inside, sides = reads[0], [side - {(reads[0], k == 1)} for k, side in enumerate(sides)]
+                sides[0] = found[inside]
+            found[line] = frozenset().union(*sides)
+            if operation == "seen_in_range":
+                found[line] |= {(reads[0], bool(dict(params)["taken"]))}
+        return found
 
     def _needed(self, outputs: Sequence[int], cases: bool) -> set[int]:
         """The lines that the outputs read; without `cases`, only those that no choice leaves out."""

@@ -234,6 +234,30 @@ def certificate():
     return answer
 
 
+def chosen(*, side: bool = True, other: int = 2, last: str = "fraction_in_range"):
+    """a - b as a choice of a - b and a - b, of numbers that are a and b on one side each."""
+    seen = [("seen_in_range", (k, at), (("ordinary", 1.0), ("taken", taken)), ())
+            for k, taken in ((2, side), (other, False)) for at in (0, 1)]  # fmt: skip
+    lines = [("input", (0,), (), ()), ("input", (1,), (), ()), ("in_range", (0, 1), (), ()),
+             ("in_range", (1, 0), (), ()), *seen, ("sub", (4, 5), (), ()),
+             (last, (2, 8, 6, 7) if last == "fraction_in_range" else (4, 5),
+              (("minus", True),) if last == "fraction_in_range" else (), ())]  # fmt: skip
+    return lines, (9,)
+
+
+BEFORE = [("input", (0,), (), ()), ("input", (1,), (), ()), ("sub", (0, 1), (), ())], (2,)
+
+
+def test_numbers_of_one_side_of_a_choice_are_proved():
+    prove(*BEFORE, *chosen())
+
+
+@pytest.mark.parametrize("given", [{"side": False}, {"other": 3}, {"last": "sub"}])
+def test_numbers_of_one_side_of_a_choice_prove_nothing_elsewhere(given):
+    with pytest.raises(NotProved, match="one side of a choice"):
+        prove(*BEFORE, *chosen(**given))
+
+
 def test_an_answer_carries_its_proof():
     answer = certificate()
     assert answer.check() and [rewrite.standing for rewrite in answer.rewrites] == ["PROVED"]
