@@ -421,6 +421,7 @@ MEANINGS: dict[str, Meaning] = {
     "inverse_mills": _simple(_inverse_mills),
     "inverse_mills_beside": _simple(_inverse_mills),
     "root_of_squares": _simple(_root),
+    "beside_root": _simple(lambda f, x, w: f.power(f.forms.times(f.forms.times(x, x), w), HALF)),
     "norm": _norm,
     "cosine": _cosine,
     "cosine_distance": lambda f, ps, params, shapes: plus(number(1), _cosine(f, ps, params, shapes), -1),

@@ -216,3 +216,19 @@ def test_a_direction_is_chosen_as_a_whole_or_left(chosen):
         x[0] = 0
         assert np.allclose(jax.grad(stable)(x)[0], 0)
         assert np.allclose(jax.grad(stable)(x)[1], jax.grad(f)(x)[1], rtol=1e-5)
+
+
+BESIDE = {
+    "product": lambda g, w: g / (jnp.sqrt(g * g * w) + 1e-8),
+    "moment": lambda g, t: g / (jnp.sqrt(0.25 * g**2 / (1 - 0.75**t)) + 1e-8),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_the_root_of_a_square_and_another_factor_needs_no_square(name):
+    stable = qed.stabilize(BESIDE[name])
+    slope = jax.grad(stable)
+    for g in np.float32([3e25, -2e-30, 5.0]):
+        root = 2.0 if name == "product" else np.sqrt(0.25 / (1 - 0.75**4))
+        assert np.allclose(stable(g, jnp.float32(4.0)), float(g) / (root * abs(float(g)) + 1e-8), rtol=1e-6)
+    assert np.allclose(slope(jnp.float32(0.0), jnp.float32(4.0)), 1e8, rtol=1e-6)

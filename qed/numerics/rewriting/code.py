@@ -46,6 +46,7 @@ _TEMPLATES = {
     ("sech2", 1): "1 / jnp.cosh({0}) ** 2",
     ("bose", 1): "1 / jnp.expm1({0})",
     ("over_bose", 3): "{0} / ({1} * jnp.expm1({2}))",
+    ("beside_root", 2): "jnp.abs({0}) * jnp.sqrt({1})",
     ("root_of_discriminant", 4): "jnp.sqrt({0})",
     ("logistic_difference", 3): "jnp.tanh({2} / 2) * (jax.nn.sigmoid({0}) * jax.nn.sigmoid(-{1}) "
     "+ jax.nn.sigmoid(-{0}) * jax.nn.sigmoid({1}))",

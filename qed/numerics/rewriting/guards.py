@@ -5,6 +5,7 @@
     sqrt(x^2) = |x|                          sqrt(x^2 + y^2) = s sqrt((x/s)^2 + (y/s)^2), s = max(|x|, |y|)
     sqrt(sum x_i^2)                          the same where the plain sum overflows or vanishes; derivative x / |x|
     sqrt(sum x_i^2 + sum y_j^2)              |(|x|, |y|)|, the length of an array that is kept in pieces
+    sqrt(x^2 w)                              |x| sqrt(w)
     max(x, 0)^p, 0 < p < 1                   the same, its derivative 0 where x <= 0
     g min(a, b/|x|)                          b g / max(|x|, b/a), its derivative without |x|^2 (`clips`)
     where(c, f(x), b)                        where(c, f(where(c, x, 1)), b): f has a derivative at 1
@@ -38,7 +39,7 @@ from qed.numerics.rewriting.difference_laws import NORM_AT_ZERO
 from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial
 from qed.numerics.rewriting.laws import Law
 from qed.numerics.rewriting.length_ratios import over_lengths, reduced
-from qed.numerics.rewriting.lengths import NORM_OF, absolute, angle, hypot, slope_angle
+from qed.numerics.rewriting.lengths import NORM_OF, absolute, angle, beside_root, hypot, slope_angle
 from qed.numerics.rewriting.lengths_of_order import root_of_powers
 from qed.numerics.rewriting.pairwise import sum_of_squares
 from qed.numerics.rewriting.rectified import AT_THE_CUT, RECTIFIED
@@ -52,6 +53,7 @@ from qed.numerics.rewriting.zero_logarithms import of_logarithm
 ABS = Law("sqrt(a**2) = |a|", "always")
 NORM = Law("sqrt(sum(a**2)) = s sqrt(sum((a/s)**2))", "s > 0")
 HYPOT = Law("sqrt(a**2 + b) = s sqrt((a/s)**2 + b/s**2)", "s > 0")
+BESIDE = Law("sqrt(a**2 b) = |a| sqrt(b)", "a != 0; 0 where a is")
 WHERE = Law("where(c, f(a), b) = where(c, f(where(c, a, 1)), b)", "always")
 SQUARE = Law("sqrt(a)**2 = a", "a >= 0")
 CUT = Law("max(a, 0)**p = where(a > 0, a**p, 0)", "0 < p < 1")
@@ -60,6 +62,7 @@ ANGLE = Law("atan2(a, b), its derivative without a**2 + b**2", "always")
 
 ABS_OF = Operation("abs", absolute, whole=True)
 ROOT_OF = Operation("root_of_squares", hypot, whole=True)
+BESIDE_ROOT = Operation("beside_root", beside_root, whole=True)
 ATAN2 = Operation("atan2", angle, whole=True)
 ATAN_RATIO = Operation("atan_of_quotient", slope_angle, whole=True)
 CHOSEN = Operation("where_chosen", lambda p, x, case, other=1.0: jnp.where(p == case, x, other).astype(x.dtype))
@@ -141,7 +144,7 @@ class Guards(Table):
         if len(polynomial) == 1:
             if squares:
                 return self._absolute(squares, node)
-            return self._norm(polynomial, node) or self._cut(node)
+            return self._norm(polynomial, node) or self._beside(polynomial, node) or self._cut(node)
         others: Polynomial = {m: c for m, c in polynomial.items() if m not in squares}
         if any(not self._plain(m) for m in polynomial):
             return None
@@ -154,6 +157,16 @@ class Guards(Table):
         convention = None if others else NORM_AT_ZERO
         rest = self.difference.plain(others, node) if others else self.difference.algebra.number(0.0, node)
         return self.difference.emit(ROOT_OF, child, rest, *parts), (HYPOT,), convention
+
+    def _beside(self, polynomial: Polynomial, node: Node) -> Replacement | None:
+        """c x^2 w, a square among other factors, as the second moment is of which Adam takes the root."""
+        ((monomial, coefficient),) = polynomial.items()
+        square = tuple((number, power) for number, power in monomial if power > 0 and power % 2 == 0)
+        rest = tuple((number, power) for number, power in monomial if (number, power) not in square)
+        if not square or not rest or coefficient <= 0:
+            return None
+        x = self._root(square, coefficient, node)
+        return self.difference.emit(BESIDE_ROOT, x, self.difference.monomial(rest, node)), (BESIDE,), NORM_AT_ZERO
 
     def _pieces(self, others: Polynomial, node: Node) -> list[Node]:
         """The lengths of which a root has the squares, if they are all it is taken of: |(x, y)| of two arrays."""
