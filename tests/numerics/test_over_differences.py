@@ -34,7 +34,25 @@ def pooled(x):
     return jnp.log(p) - 2 * jnp.log(1 - p)
 
 
-FUNCTIONS = [censored, between, weight_left, both_by_hand, pooled]
+LABELS = np.array([[0.0, 0.0, 1.0], [0.0, 2.0, 0.0]], np.float32)
+
+
+def shares(x):
+    z = jnp.stack([x, -3 * x])
+    return jnp.exp(z) / jnp.sum(jnp.exp(z), axis=1, keepdims=True)
+
+
+def weighted_labels(x):
+    return -jnp.mean(jnp.sum(LABELS * jnp.log(shares(x)), axis=1))
+
+
+def masked_labels(x):
+    mask = jnp.array([1.0, 0.5])
+    picked = jnp.stack([jnp.log(shares(x))[0, 2], jnp.log(shares(x))[1, 0]])
+    return -jnp.sum(picked * mask) / jnp.sum(mask)
+
+
+FUNCTIONS = [censored, between, weight_left, both_by_hand, pooled, weighted_labels, masked_labels]
 POINTS = [(0.5, 1.25, 2.0), (3.0, 40.0, 41.5), (7.0, 30.25, 30.5), (11.0, 55.0, 90.0)]
 
 
@@ -54,6 +72,29 @@ def test_gradients_taken_before(fun):
         error = np.abs(np.asarray(slope(x), np.float64) - true)[known]
         assert np.max(error) <= 5e-7 * size + 1e-37, (point, slope(x), true)
     assert broken
+
+
+def each_label(x):
+    p = jnp.exp(x) / jnp.sum(jnp.exp(x))
+    return -jnp.sum(jnp.array([0.0, 0.0, 3.0]) * jnp.log(p))
+
+
+def each_row(x):
+    z = jnp.stack([x, -2 * x])
+    p = jnp.exp(z) / jnp.sum(jnp.exp(z), axis=1, keepdims=True)
+    return -jnp.mean(jnp.sum(jnp.array([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]) * jnp.log(p), axis=1))
+
+
+@pytest.mark.parametrize("fun", [each_label, each_row])
+def test_each_component_of_a_gradient_with_labels(fun):
+    x = np.array([3.0, 40.0, 88.5], np.float32)
+    found = np.asarray(jax.jit(qed.stabilize(jax.grad(fun)))(x), np.float64)
+    others = np.exp(x[:2].astype(np.float64) - x[2])
+    p = others / (1 + others.sum())
+    true = np.array([*p, -p.sum()])
+    np.testing.assert_allclose(
+        found / np.linalg.norm(found), np.sign(found[0]) * true / np.linalg.norm(true), rtol=3e-6
+    )
 
 
 def test_equal_ends_and_other_exponentials():

@@ -83,9 +83,17 @@ class Balanced:
         first, second = (self.read(child) for child in node.children)
         if first is None or second is None:
             return None
+        if self._cancels(first, second, node):
+            return self._times(node, first, second)
         if not (_falls(first[1]) and degree(second[1]) > 0) and not (_falls(second[1]) and degree(first[1]) > 0):
             return None
         return self._times(node, first, second)
+
+    def _cancels(self, first: Weighted, second: Weighted, node: Node) -> bool:
+        """Whether nothing is left of the exponentials of two factors, a sum of exponentials among them."""
+        left = linear(node.shape, (1.0, first[1]), (1.0, second[1])).terms
+        sums = any(_is_sum(t.node) for _, form in (first, second) for t in form.terms)
+        return sums and not any(t.coefficient for t in left)
 
     def labels(self, node: Node) -> tuple[Node, Node, Form] | None:
         """w, v and the form of p, where a product (w exp(-u) + v exp(-L)) exp(u) is w + v p: w holds labels."""

@@ -18,6 +18,7 @@ from qed.numerics.rewriting import kernels, laws, shifted, stable
 from qed.numerics.rewriting.balanced import Balanced, weighs
 from qed.numerics.rewriting.bounded import at_most_one, divides, is_mild
 from qed.numerics.rewriting.complements import BESIDE_SOFTMAX
+from qed.numerics.rewriting.difference_terms import plus
 from qed.numerics.rewriting.expectations import expectation
 from qed.numerics.rewriting.forms import Form, Term, linear
 from qed.numerics.rewriting.laws import Law
@@ -101,8 +102,31 @@ class ExponentialQuotients:
         """w p - sum(p w) p of a softmax p, and 1/a - 1/(a + b)."""
         value = None if self.builder.derivative else centred_shares(self.builder, node)
         if value is None:
-            return self.rest(node)
+            return self.rest(node) or self._labels_beside(node)
         return value, Form((Term(value),), node.shape, laws=(laws.WEIGHTED,)), "put"
+
+    def _labels_beside(self, node: Node) -> Found | None:
+        """w - sum(w) p of a softmax p as (w - sum(w)) p + w (1 - p): of labels w, one of the terms is 0."""
+        if self.builder.derivative or any(child.shape != node.shape for child in node.children):
+            return None
+        for w, product in (node.children, node.children[::-1]):
+            for v, p in (product.children, product.children[::-1]) if product.operation == "mul" else ():
+                total = _minus_total(v) if p.operation == "softmax" else None
+                if total is None or total[1].shape != node.shape or total[2] != p.params["axes"]:
+                    continue
+                sign, source, _ = total
+                read = self.difference.terms(_without_ones(w)), self.difference.terms(source)
+                if not read[0] or plus(read[0], read[1], sign):
+                    continue
+                emit = self.builder.emit
+                others = emit(stable.MUL, w, emit(BESIDE_SOFTMAX, *p.children, **p.params))
+                value = emit(stable.ADD, emit(stable.MUL, emit(stable.ADD, w, v), p), others)
+                return (
+                    self.log.algebra.filled(value, node.shape),
+                    Form((Term(value),), node.shape, laws=(LABELS,)),
+                    "put",
+                )
+        return None
 
     def rest(self, node: Node) -> Found | None:
         """1/a - 1/(a + b), or a multiple of it."""
@@ -249,3 +273,25 @@ class ExponentialQuotients:
             self._inverse.add(value.number)
         used = tuple(law for law in form.laws if law is not laws.QUOTIENT)
         return value, replace(form, laws=(laws.DIVIDE, *used)), "exp"
+
+
+def _minus_total(v: Node) -> tuple[int, Node, tuple[int, ...]] | None:
+    """(sign, w, axes), where a node is sign * sum(w) along axes, its rows moved and repeated."""
+    sign = 1
+    while True:
+        summed = v.operation in ("sum", "reduce_sum") and len(v.children) == 1
+        if summed and any(v.children[0].shape[k] != 1 for k in v.params["axes"]):
+            return sign, v.children[0], tuple(v.params["axes"])
+        if not (summed or v.operation in ("neg", "reshape", "broadcast_in_dim", "squeeze")):
+            return None
+        sign = -sign if v.operation == "neg" else sign
+        v = v.children[0]
+
+
+def _without_ones(w: Node) -> Node:
+    """A node without factors that are 1: exponentials of what cancelled."""
+    for one, other in (w.children, w.children[::-1]) if w.operation == "mul" else ():
+        inner = one.children[0] if one.operation == "exp" else None
+        if inner is not None and inner.operation == "cancelled":
+            return other
+    return w

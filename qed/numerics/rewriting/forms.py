@@ -283,6 +283,8 @@ class Algebra:
     def _product(self, exponent: list[tuple[float, Node]], above: list[Node], below: list[Node], like: Node) -> Node:
         """exp(exponent) * above / below; halved and applied twice beside other factors, so that it cannot overflow."""
         ordered = sorted(exponent, key=lambda pair: pair[0] < 0)
+        if above and all(node.operation == "cancelled" for _, node in ordered):  # 1, or NaN
+            return self._times_one(ordered, above, below)
         scale = 0.5 if above else 1.0
         coefficients = tuple(scale * coefficient for coefficient, _ in ordered)
         nodes = [node for _, node in ordered]
@@ -302,6 +304,18 @@ class Algebra:
         for divisor in below:
             result = self.emit(stable.DIV, result, divisor)
         return result
+
+    def _times_one(self, exponent: list[tuple[float, Node]], above: list[Node], below: list[Node]) -> Node:
+        """above / below, and NaN where one of the exponents is, which are 0."""
+        total = exponent[0][1]
+        for _, node in exponent[1:]:
+            total = self.emit(stable.ADD, total, node)
+        value = above[0]
+        for factor in above[1:]:
+            value = self.emit(stable.MUL, value, factor)
+        for divisor in below:
+            value = self.emit(stable.DIV, value, divisor)
+        return self.emit(stable.MUL, value, self.emit(stable.EXP, total))
 
     def _cancelled(self, form: Form) -> list[tuple[float, Node]]:
         return [(1.0, self.emit(stable.CANCELLED, term.node)) for term in form.terms if not term.coefficient]

@@ -102,7 +102,7 @@ _EMITTED = frozenset(
 )
 """What is read although a rewriting emitted it."""
 _DTYPES = ("float32", "float64")
-_EXACT = frozenset(["neg", "abs", "max", "min"])
+_EXACT = frozenset(["neg", "abs", "max", "min", "cancelled", "positive_part", "sum_low"])
 _OF_MAXIMA = frozenset(["reduce_max", "reduce_min", "max", "min", "shift", "cummax", "cummin", "argmax", "sort"])
 
 
