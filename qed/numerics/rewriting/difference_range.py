@@ -41,6 +41,9 @@ LARGEST = 64
 CANCELS = 0.5
 """What a sum is at most of the sum of its terms' sizes, where it is said to cancel."""
 
+BOUNDED = frozenset(["logistic", "sech2"])
+"""Of what products with their inverses are cancelled before anything is divided (`sigmoid_products`)."""
+
 ORDINARY = (1.0, 0.7, 0.45, 0.3)
 """What the numbers are taken for, in turn, on the side that is not taken."""
 
@@ -112,6 +115,8 @@ def guarded(difference: Reading, polynomial: Polynomial, below: Monomial, above:
     terms, written, minus = _written(difference, polynomial, like)
     generators = [difference.node(number) for number, _ in below]
     if max(degrees) < 2 or node.shape != like.shape:
+        return node
+    if all(each.operation in BOUNDED for each in generators):
         return node
     if any(each.shape not in ((), like.shape) for each in (above, *terms, *written, *generators)):
         return node
