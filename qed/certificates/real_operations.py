@@ -441,7 +441,8 @@ MEANINGS: dict[str, Meaning] = {
 """What the operations of the rewritings stand for."""
 
 TOTAL = frozenset(["shift", "shift_two", "weighted_shift", "weighted_shift_two", "positive_part", "erfc_shift", "max",
-                   "min", "reduce_max", "reduce_min", "sign", "floor", "iota", "in_range"])  # fmt: skip
+                   "min", "reduce_max", "reduce_min", "sign", "floor", "iota", "in_range",
+                   "close"])  # fmt: skip
 """Functions that nothing is known of but that they are defined everywhere."""
 
 __all__ = ["MEANINGS", "TOTAL", "Meaning"]

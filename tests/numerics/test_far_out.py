@@ -27,6 +27,8 @@ CASES = {
     "a geometric step": (lambda a, b: b - a * a / b, [(1.3, -2e24), (3e-19, 2e-19), (6.0, 6.00001)]),
     "two shares": (lambda a, b, c: a / (a - b) - c / (c - b), [(3e-23, 2e-23, 7e-23), (2e26, 2e15, -5e15)]),
     "a cube of a ratio": (lambda a, b: (a / b) ** 3 - 1, [(1.6e26, 1.1e26), (2e-26, 1e-26), (6.0, 6.00001)]),
+    "a rest over a rest": (lambda x: 2 * x / jnp.tanh(2 * x) - 1, [(9e12,), (-4e11,), (30.0,), (1e-3,)]),
+    "another rest": (lambda x: x / jnp.arctan(x) - 1, [(3e14,), (-7.0,), (1e-3,)]),
     "a product over squares": (lambda a, b: a * b / (a * a + b * b), [(2e10, 8e-7), (1.5, 1.50001), (1.0, 2.0)]),
 }
 
@@ -65,6 +67,12 @@ def test_the_fraction_is_taken_where_terms_cancel_and_its_products_are_numbers()
     with np.errstate(all="ignore"):
         found = in_range(a * a - b * b, a / b, -b / a, a, b, powers=(1, 1))
     assert found.tolist() == [True, False, False, False]
+
+
+def test_the_limit_stays_where_the_terms_are_no_numbers() -> None:
+    fun = qed.stabilize(lambda x: 1 / jnp.tanh(x) - 1 / x)
+    value, slope = jax.value_and_grad(fun)(jnp.float32(0.0))
+    assert (float(value), float(slope)) == (0.0, pytest.approx(1 / 3))
 
 
 def test_a_fraction_in_range_is_proved() -> None:

@@ -27,7 +27,7 @@ import numpy as np
 
 from qed import facts
 from qed.graph.build import Node, Operation, reachable
-from qed.numerics.rewriting.difference_terms import ONE, Monomial, Polynomial, scaled
+from qed.numerics.rewriting.difference_terms import Monomial, Polynomial, scaled
 from qed.numerics.rewriting.lengths import OVER_AGAIN
 from qed.numerics.rewriting.signs import MOVES
 from qed.numerics.rewriting.stable import DIV, MUL
@@ -93,6 +93,22 @@ def _chosen(inside: Any, fraction: Any, *terms: Any, minus: bool) -> Any:
     return jnp.where(inside, fraction, total)
 
 
+def close(*terms: Any, minus: bool = False) -> Any:
+    """Whether terms cancel, or are no numbers.
+
+    Example:
+        >>> x = jnp.float32([0.0, 0.1, 9.0])
+        >>> close(1 / jnp.tanh(x), 1 / x, minus=True).tolist()
+        [True, True, False]
+    """
+    first, *others = (jax.lax.stop_gradient(each) for each in terms)
+    total, size = first, jnp.abs(first)
+    for term in others:
+        total, size = total - term if minus else total + term, size + jnp.abs(term)
+    return ~(jnp.abs(total) > CANCELS * size) | ~jnp.isfinite(size)
+
+
+CLOSE = Operation("close", close, whole=True)
 IN_RANGE = Operation("in_range", in_range, whole=True)
 SEEN = Operation("seen_in_range", _seen, whole=True)
 CHOSEN = Operation("fraction_in_range", _chosen, whole=True)
@@ -126,7 +142,33 @@ def guarded(difference: Reading, polynomial: Polynomial, below: Monomial, above:
     inside = difference.emit(
         IN_RANGE, above, *terms, *generators, shape=like.shape, dtype=np.dtype(bool), powers=powers, minus=less
     )
-    leaves = None if builder.derivative else _leaves(difference, polynomial, node, written)
+    return _choice(difference, inside, node, written, minus, like)
+
+
+def unless_apart(difference: Reading, polynomial: Polynomial, node: Node, like: Node) -> Node:
+    """What is made of rests of series where terms cancel or are no numbers, else the sum of the terms.
+
+    The rests R_k f(v) of tanh and its like are divided by v^k, which overflows where the terms do not.
+
+    Args:
+        difference: the recursion.
+        polynomial: the terms.
+        node: their sum by rests.
+        like: a node of the dtype and shape of the sum.
+    """
+    if difference.builder.derivative or difference.builder.flows is not None or node.shape != like.shape:
+        return node
+    terms, written, minus = _written(difference, polynomial, like)
+    if any(each.shape not in ((), like.shape) for each in (*terms, *written)):
+        return node
+    less = minus and terms is written
+    inside = difference.emit(CLOSE, *terms, shape=like.shape, dtype=np.dtype(bool), minus=less)
+    return _choice(difference, inside, node, written, minus, like)
+
+
+def _choice(difference: Reading, inside: Node, node: Node, written: Sequence[Node], minus: bool, like: Node) -> Node:
+    """One of two nodes, each of ordinary numbers where the other one is taken."""
+    leaves = None if difference.builder.derivative else _leaves(difference, node, written)
     if leaves is not None:
         node = _over(difference, [node], leaves, inside, True)[0]
         written = _over(difference, written, leaves, inside, False)
@@ -162,13 +204,13 @@ def _term(difference: Reading, monomial: Monomial, coefficient: Fraction, like: 
     return difference.algebra.times(float(coefficient), value)
 
 
-def _leaves(difference: Reading, polynomial: Polynomial, node: Node, terms: Sequence[Node]) -> list[Node] | None:
+def _leaves(difference: Reading, node: Node, terms: Sequence[Node]) -> list[Node] | None:
     """What the fraction and the terms are made of, element by element; None where that is not to be had."""
     atoms = [each for each in reachable([node, *terms]) if each.operation != "constant" and _is_atom(each)]
     atoms = [each for each in reachable([node, *terms], atoms) if _is_atom(each)]
     if _elementwise([node, *terms], atoms, node):
         return atoms
-    numbers = sorted({number for monomial in polynomial for number, _ in monomial if monomial != ONE})
+    numbers = sorted({number for each in terms for monomial in difference.terms(each) for number, _ in monomial})
     generators = [difference.node(number) for number in numbers]
     return generators if len(generators) == 1 and _elementwise([node, *terms], generators, node) else None
 
@@ -199,16 +241,13 @@ def _over(difference: Reading, nodes: Sequence[Node], leaves: Sequence[Node], in
     for i, leaf in enumerate(leaves):
         ordinary = ORDINARY[i % len(ORDINARY)]
         seen = difference.emit(SEEN, inside, leaf, shape=leaf.shape, dtype=leaf.dtype, ordinary=ordinary, taken=taken)
-        seen.ghost = leaf
+        difference.sign.know(seen, difference.sign(leaf), difference.sign.varies(leaf))  # ordinary numbers are positive
         new[leaf.number] = seen
     for each in reachable(nodes, leaves):
         if each.number not in new:
             children = tuple(new[child.number] for child in each.children)
-            made = each if children == each.children else difference.builder.over(each, children)
-            if made is not each and made.ghost is None and made.equation is None:
-                made.ghost = each
-            new[each.number] = made
+            new[each.number] = each if children == each.children else difference.builder.over(each, children)
     return [new[each.number] for each in nodes]
 
 
-__all__ = ["CHOSEN", "IN_RANGE", "SEEN", "guarded", "in_range"]
+__all__ = ["CHOSEN", "CLOSE", "IN_RANGE", "SEEN", "close", "guarded", "in_range", "unless_apart"]

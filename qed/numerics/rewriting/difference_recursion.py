@@ -21,7 +21,7 @@ from qed.numerics.rewriting.difference_log_pairs import weighted_pair
 from qed.numerics.rewriting.difference_logs import log_rest, log_slope
 from qed.numerics.rewriting.difference_mixtures import of_mixture
 from qed.numerics.rewriting.difference_pairs import two_terms, without_zeros
-from qed.numerics.rewriting.difference_range import guarded
+from qed.numerics.rewriting.difference_range import guarded, unless_apart
 from qed.numerics.rewriting.difference_reading import Reading
 from qed.numerics.rewriting.difference_rules import AGAINST, Found
 from qed.numerics.rewriting.difference_series import REST, SERIES
@@ -229,7 +229,7 @@ class Difference(Reading):
             return None
         without = without_zeros(self, gap[0], power_of(below, -1), like)
         if without is not None:
-            return without, (laws.FRACTIONS, *gap[1])
+            return unless_apart(self, polynomial, without, like), (laws.FRACTIONS, *gap[1])
         apart = self._apart(gap[0], power_of(below, -1))
         node, used = (apart, gap[1]) if apart is not None else self.by(gap, power_of(below, -1), like)
         return guarded(self, polynomial, below, gap[0], node, like), (laws.FRACTIONS, *used)
