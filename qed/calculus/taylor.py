@@ -41,6 +41,8 @@ from qed.graph.trace import is_float
 HIGHEST_ORDER = 60
 """Beyond, k! leaves the range of single precision and the recurrences are longer than any use of them."""
 
+FURTHER = 8
+"""How many coefficients after the last are looked at where the next ones are 0."""
 LINES = 3
 """Along how many lines coefficients around the point are asked, where none is given."""
 
@@ -281,6 +283,10 @@ def _answer(
     if wrong is not None:
         return Answer(claim, Standing.UNKNOWN, model, missing=(wrong,), **common)
     comparison = compare(function, model, beyond, slopes)
+    if not comparison.holds and slopes is not None and not any(beyond):  # as of x^5, whose next coefficients are 0
+        following = along(function, model.order + FURTHER)(function.parameters, slopes)[model.order + 1 :]
+        beyond = tuple(abs(float(np.asarray(term))) for term in following)
+        comparison = compare(function, model, beyond, slopes)
     if not comparison.holds:
         what = f"the polynomial and the program differ by {comparison.difference:.3g} at |t| = {comparison.step:.3g}"
         settle = "a point farther from a kink or jump"

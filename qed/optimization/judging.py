@@ -63,7 +63,7 @@ from qed.optimization.staircase import by_steps_only
 from qed.optimization.stopped import creeping, stopped_short
 from qed.optimization.tangents import least_at_corner
 from qed.optimization.valleys import FAR, straight_down, without_end
-from qed.optimization.where_flat import where_flat
+from qed.optimization.where_flat import rough, where_flat
 from qed.optimization.wrong import wrong_aside, wrong_gradient
 
 Array = np.ndarray
@@ -380,7 +380,8 @@ def _not_shown(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         return scaled
     flat = singular(case, values, vectors)
     if flat is not None:
-        lower = lower_in_float64(case)
+        lower = rough(case)
+        lower = lower_in_float64(case) if lower is None else lower
         return case.says(Ending.FLAT_MINIMUM, flat, **dict[str, Any](ends)) if lower is None else lower
     bottom = at_the_bottom(case)
     if bottom is not None:

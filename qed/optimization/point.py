@@ -14,7 +14,7 @@ from qed.answer import Answer, Missing, Reason
 from qed.calculus.points.case import Derivatives
 from qed.calculus.shares import shares
 from qed.findings import Finding, Level
-from qed.graph.function import Function
+from qed.graph.function import Function, read
 from qed.graph.splice import splice
 from qed.graph.trace import is_float
 from qed.optimization.bounds import Bounds
@@ -77,6 +77,12 @@ class Judged:
     def blur(self) -> float:
         """By how much two values may differ by what was measured of their noise, or by rounding."""
         return max(2 * self.noise, rounding(self.objective, self.here))
+
+    def read(self) -> Function:
+        """The function as it is read at the point."""
+        fun, _, args = self.asked
+        there = self.function
+        return read(fun, as_tree(self, self.here.x), *args) if there is None else there
 
     def extent(self, highest: float) -> float:
         """How much f varies around x by its largest curvature, at least 1; no more than |f|, of which some is constant.

@@ -32,7 +32,7 @@ from qed.errors import CertificateError, QedError
 from qed.findings import Finding, Level
 from qed.graph.walk import TooLong
 from qed.optimization.objective import Objective, Seen, Wide
-from qed.optimization.point import Judged
+from qed.optimization.point import Judged, as_tree
 from qed.optimization.simplex import on_simplex
 from qed.optimization.solution import FOUND, Ending, Verdict
 from qed.standing import Standing
@@ -218,10 +218,10 @@ def _vertex(rows: Array, n: int) -> tuple[Array, Array] | None:
 
 def _kind(case: Judged) -> Ending:
     """A kink, but where f has one slope at a tie: |x|^1.5 has one at 0, and no second derivative."""
-    fun, x, args = case.asked
-    if not at_a_tie(case.objective.function):
+    fun, _, args = case.asked
+    if not at_a_tie(case.read()):
         return Ending.KINK
-    slopes = check_gradient(fun, x, *args).value
+    slopes = check_gradient(fun, as_tree(case, case.here.x), *args).value
     return Ending.MINIMUM if slopes is not None and slopes.verdict is GradientVerdict.AGREES else Ending.KINK
 
 

@@ -12,6 +12,9 @@ import numpy as np
 
 from qed.answer import Answer
 from qed.calculus.hessian import flatten
+from qed.calculus.points.case import Case
+from qed.calculus.points.corners import NONE, without_hessian
+from qed.calculus.spectra.products import SMALL
 from qed.certificates.overall_point import OverallPoint
 from qed.graph.trace import is_float
 from qed.optimization.across import falls_across, falls_along
@@ -88,6 +91,20 @@ def where_flat(case: Judged, part: Answer[Any]) -> Answer[Verdict]:
         answer = case.says(Ending.FLAT_MINIMUM, text, parts=(part,))
         return overall(answer, part) if isinstance(part.certificate, OverallPoint) else answer
     return case.unknown(Ending.UNDECIDED, "Undecided: some curvatures are zero up to rounding.", "higher derivatives")
+
+
+def rough(case: Judged) -> Answer[Verdict] | None:
+    """The answer at a tie whose zero curvatures are of that point only: x^2 (2 + sin(1/x)) is not flat at 0.
+
+    Where the Hessian jumps, as that of max(x, 0)^2, those on one side may be zero, and f flat there.
+    """
+    if len(case.here.x) > SMALL:
+        return None
+    fun, _, args = case.asked
+    why = without_hessian(Case(fun, as_tree(case, case.here.x), args, case.read()))
+    if not why or why.startswith(NONE):
+        return None
+    return case.unknown(Ending.UNDECIDED, f"Undecided: {why}.", "a point off the tie")
 
 
 def _steep(case: Judged) -> Answer[Verdict] | None:

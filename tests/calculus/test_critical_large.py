@@ -103,6 +103,18 @@ def test_more_steps_are_made_where_few_tell_no_sign(monkeypatch, sign, kind):
     assert qed.critical_point(fun, jnp.zeros(600)).unknown
 
 
+def test_no_more_steps_are_made_for_a_curvature_that_is_zero(monkeypatch):
+    seen = []
+    told = large.ends
+    monkeypatch.setattr(large, "ends", lambda *given, **named: seen.append(told(*given, **named)) or seen[-1])
+    mirror = np.random.default_rng(4).standard_normal(500)
+    mirror = jnp.asarray(mirror / np.linalg.norm(mirror), jnp.float32)
+    bends = jnp.asarray(np.r_[0.0, np.linspace(1, 3, 499)], jnp.float32)
+    fun = lambda x: jnp.sum(bends * (x - 2 * mirror * (mirror @ x)) ** 2)  # noqa: E731
+    assert qed.critical_point(fun, jnp.zeros(500)).value.kind == "undecided"
+    assert seen[0].products <= large.STEPS + large.MORE + large.CHECKS
+
+
 def test_equal_arguments_of_a_maximum_that_cancels_are_no_corner():
     answer = qed.critical_point(lambda b: jax.nn.logsumexp(b) - jnp.mean(b), jnp.zeros(3))
     assert answer.value.kind == "degenerate" and "adding one number" in answer.value.directions[0].why

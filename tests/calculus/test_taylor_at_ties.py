@@ -70,3 +70,9 @@ def test_what_is_left_may_be_no_power():
     answer = qed.taylor(lambda x: 3 + 2 * x - 0.01 * jnp.abs(x) ** 2.5, 0.0, order=2)
     assert answer.standing is qed.Standing.MEASURED
     assert answer.headline.endswith("3 + 2 x near the point, up to what is small beside t^2.")
+
+
+@pytest.mark.parametrize(("fun", "at"), [(lambda x: 2 * x + x**6, 0.0), (lambda x: jnp.sin(x + 1) ** 7, -1.0)])
+def test_what_is_left_may_begin_later_than_the_next_orders(fun, at):
+    answer = qed.taylor(fun, at, order=2)
+    assert answer.standing is qed.Standing.MEASURED, answer.missing

@@ -45,6 +45,13 @@ def test_a_power_below_two_is_no_kink(fun, kind):
     assert ("kink" in answer.headline) == (kind == "kink")
 
 
+@pytest.mark.parametrize("g", [lambda u: u**2 * (3 + jnp.cos(1 / u)), lambda u: 1 - jnp.tanh(u) / u])
+def test_zero_curvatures_of_the_branch_at_the_point_are_not_called_flat(g):
+    """The first has no second derivative at 0, the second one of 2/3: JAX differentiates the constant."""
+    answer = qed.verdict(lambda x: jnp.where(x == 0, 0.0, g(jnp.where(x == 0, 1.0, x))), 0.0)
+    assert answer.unknown, answer.headline
+
+
 def test_small_numbers_are_not_flat():
     with jax.enable_x64(True):
         answer = qed.minimize(lambda x: 1e-12 * ((1 - x[0]) ** 2 + 5 * (x[1] - x[0] ** 2) ** 2), jnp.zeros(2))

@@ -136,14 +136,19 @@ def _steps(products: Products) -> tuple[int, int]:
 
 
 def _tells(krylov: Krylov, epsilon: float) -> bool:
-    """Whether a run tells both signs or one, or that there is nothing below zero but rounding.
+    """Whether a run tells both signs or one, or that there is nothing below zero but rounding; or that it will not.
 
-    The betas are those of the whole run, which has no restart.
+    The betas are those of the whole run, which has no restart. A curvature that is zero up to rounding, with a vector
+    that is one of it up to rounding, has no sign that more products would show.
     """
-    ritz, _ = krylov.ritz()
+    ritz, inner = krylov.ritz()
     betas, size = np.array(krylov.betas), krylov.size
     low, high = float(ritz[0]), float(ritz[-1])
     zero = 2 * SAFETY * epsilon * max(abs(low), abs(high))  # what will be taken off, by all accounts
+    left = betas[-1] * np.abs(inner[-1])  # |H v - l v| of each Ritz vector
+    nearest = 0 if low >= -zero else -1
+    if abs(ritz[nearest]) <= zero and left[nearest] <= zero:
+        return True
     if low >= -zero:
         return below(ritz, betas, size, FAILURE / 2) > (0.0 if low > zero else -zero)
     return high > zero or above(ritz, betas, size, FAILURE / 2) < (0.0 if high < -zero else zero)
