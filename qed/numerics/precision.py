@@ -27,6 +27,7 @@ from qed.graph.function import Function, read
 from qed.graph.graph import Graph
 from qed.graph.trace import is_float
 from qed.graph.walk import Entry, Unknown, Walker
+from qed.numerics.measuring.called import called
 from qed.numerics.measuring.gradient import gradient_graph
 from qed.numerics.measuring.judge import Judged, judge
 from qed.numerics.measuring.question import Question, compared
@@ -58,7 +59,8 @@ def precision(
         An answer about the claim "at most 3 bits are lost". Bits lost are log2(1 + relative error / unit roundoff):
         24 is everything in float32, a correctly rounded result loses at most 1. PROVED with a certificate, REFUTED
         with the wrong number as witness, or MEASURED where only float64 is beside the program; the claim is about the
-        numbers that this run returned, equation by equation, and the real-number meaning of the graph.
+        numbers that this run returned, equation by equation, and the real-number meaning of the graph. Where a call of
+        the function, compiled where it is jitted, returns a value that loses more, that is another claim, REFUTED.
 
     Raises:
         QedError: QED002 (no floats are returned), QED003, QED004 (x is not made of floats), QED006 (NaN in x), QED007,
@@ -160,7 +162,8 @@ def examine(
     names = _names(function)
     value = judge(function.graph, function.traced.leaves, names, normwise=False, budget=budget)
     gradient, problem = _gradient(function, value, budget)
-    return compared(Question(function, at, args, value, gradient, problem, threshold))
+    question = Question(function, at, args, value, gradient, problem, threshold)
+    return compared(replace(question, called=called(question)))
 
 
 def _names(function: Function) -> list[str]:

@@ -44,6 +44,7 @@ class Question:
         on_purpose: whether the gradient is no derivative, and a stop_gradient or a marked surrogate says so.
         point: the point as a tree where a box was searched; `tried` how many points were;
             `outside` how many numbers of the x that was given lie outside of the box.
+        called: the value that a call of the function returns, judged, where it loses more than the run.
     """
 
     function: Function
@@ -59,6 +60,7 @@ class Question:
     tried: int = 1
     seed: int = 0
     outside: int = 0
+    called: Judged | None = None
 
 
 def compared(question: Question) -> Question:

@@ -33,17 +33,19 @@ class Run:
         graph: the graph; `arrays` one array per input.
         tape: entries and ends, with every call entered.
         beside: 'balls', 'float64' or ''.
+        returned: what a call of the program returned, where that is asked about and not the run.
     """
 
     graph: Graph
     arrays: tuple[Any, ...]
     tape: Tape
     beside: str = ""
+    returned: tuple[Any, ...] | None = None
 
     @property
     def results(self) -> list[Any]:
         """What the program returned, one array per output."""
-        return [cell.values[0] for cell in self.tape.outputs]
+        return [cell.values[0] for cell in self.tape.outputs] if self.returned is None else list(self.returned)
 
     @property
     def operations(self) -> float:

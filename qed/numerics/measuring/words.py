@@ -19,6 +19,7 @@ from qed.findings import Finding
 from qed.graph.dtypes import as_wide
 from qed.graph.trace import is_float
 from qed.numerics.measuring.blame import Blame
+from qed.numerics.measuring.called import called
 from qed.numerics.measuring.judge import Judged, judge
 from qed.numerics.measuring.phenomenon import event_of, findings_of, number, place_of, shares_of, told_of
 from qed.numerics.measuring.question import Question, Relation, compared
@@ -35,7 +36,8 @@ def answer(question: Question) -> Answer[Precision]:
     """The answer."""
     value, gradient = _value_part(question), _gradient_part(question)
     found = _precision(question)
-    parts = [value, gradient] if gradient is not None else [value]
+    call = _call_part(question)
+    parts = [part for part in (value, call, gradient) if part is not None]
     standing = combine(*(part.standing for part in parts))
     certificate = _certificate(question, True, gradient is not None) if standing is Standing.PROVED else None
     form = found.dtype
@@ -113,13 +115,18 @@ def _headline(question: Question, found: Precision) -> str:
         are = "is" if len(over) == 1 else "are"
         return f"{name} overflows {where}: {' and '.join(over)} {are} beyond the range of {found.dtype}."
     value, its_value = _lost(found.bits_lost, found.bits), f"its value{_if_zero(question.value)}"
+    call = ""
+    if question.called is not None:
+        call = (
+            f" A call of it, compiled where it is jitted, loses {_lost(question.called.bits, found.bits)} of its value."
+        )
     if question.gradient is None:
-        return f"{name} loses {value} of {its_value} {where}."
+        return f"{name} loses {value} of {its_value} {where}.{call}"
     gradient = _lost(found.gradient_bits_lost, found.bits)
     its_gradient = f"{_measured_by(question, 'its gradient')}{_if_zero(question.gradient)}"
     if value == gradient:
-        return f"{name} loses {value} of {its_value} and of {its_gradient} {where}."
-    return f"{name} loses {value} of {its_value} and {gradient} of {its_gradient} {where}."
+        return f"{name} loses {value} of {its_value} and of {its_gradient} {where}.{call}"
+    return f"{name} loses {value} of {its_value} and {gradient} of {its_gradient} {where}.{call}"
 
 
 def _if_zero(found: Judged | None) -> str:
@@ -159,7 +166,24 @@ def _value_part(question: Question) -> Answer[Any]:
     value = question.value
     zero = _if_zero(value)
     claim = f"at most {question.threshold:g} bits of the value{zero} are lost{_place(question)}"
+    claim += "" if question.called is None else ", equation by equation"
     return _part(question, value, claim, "the value", ())
+
+
+def _call_part(question: Question) -> Answer[Any] | None:
+    """What a call returns, where it loses more than the equations one by one."""
+    if question.called is None:
+        return None
+    zero = _if_zero(question.called)
+    claim = f"at most {question.threshold:g} bits of the value{zero} are lost by a call of the function"
+    text = (
+        f"equation by equation it loses {_lost(question.value.bits, _precision(question).bits)}: the rest is what the "
+    )
+    text += "compiler makes of what is jitted"
+    note = Reason("a call of the function", role="because", text=text, observed=question.value.bits)
+    asked = replace(question, value=question.called)
+    found = _part(asked, question.called, claim + _place(question), "the value", (note,))
+    return found if found.certificate is not None else replace(found, recheck=lambda: called(question) is not None)
 
 
 def _gradient_part(question: Question) -> Answer[Any] | None:
