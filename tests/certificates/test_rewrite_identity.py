@@ -37,6 +37,7 @@ from qed.numerics.rewriting import (
     difference_series,
     difference_squares,
     entropies,
+    exponents_corrected,
     free_energy,
     guards,
     kernels,
@@ -44,7 +45,6 @@ from qed.numerics.rewriting import (
     log_softmax,
     log_softplus,
     probabilities,
-    put_back,
     smooth,
     softmax_powers,
     stable,
@@ -314,8 +314,8 @@ X, Y = 0.61, 0.37
 V, W = np.array([0.3, 1.4, 0.8]), np.array([1.1, 0.2, 0.6])
 ROOMS = (algorithms, averages, bose, difference_fractions, difference_growth, difference_kernels,
          difference_log_pairs, difference_logs, difference_outer, difference_range, difference_rules, difference_second,
-         difference_series, difference_squares, entropies,
-         free_energy, guards, kernels, lengths, log_softmax, log_softplus, probabilities, put_back, smooth,
+         difference_series, difference_squares, entropies, exponents_corrected,
+         free_energy, guards, kernels, lengths, log_softmax, log_softplus, probabilities, smooth,
          softmax_powers, stable, tails, weighted_moments)  # fmt: skip
 OPERATIONS = {o.name: o for room in ROOMS for o in vars(room).values() if hasattr(o, "evaluate")}
 OPERATIONS |= {o.name: o for table in (difference_kernels.OPERATIONS, difference_kernels.STEPS) for o in table.values()}

@@ -9,7 +9,7 @@ import qed
 from qed.graph.build import Builder
 from qed.graph.trace import trace
 from qed.numerics.longer.candidates import roundings
-from qed.numerics.rewriting import put_back, stable, two_words
+from qed.numerics.rewriting import exponents_in_pairs, stable, two_words
 from tests.numerics.judging import exact, lost
 
 
@@ -120,6 +120,6 @@ def test_a_logarithm_that_is_known_otherwise_is_not_read():
     with jax.enable_x64(True):
         builder = Builder()
         total, others = builder.free((), np.float64), builder.free((), np.float64)
-        read = put_back._Read(roundings(), np.dtype("float64"), products=True)
+        read = exponents_in_pairs.Read(roundings(), np.dtype("float64"), products=True)
         assert read(builder.emit(stable.SUB, builder.emit(stable.LOG, total), others))
         assert not read(builder.emit(stable.SUB, builder.emit(stable.LOG_SUM, total, others), others))
