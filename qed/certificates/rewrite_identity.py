@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar, Self, final
 
+from qed import facts
 from qed.certificates.certificate import Certificate, Subject
 from qed.certificates.programs import Line, lines_of, program
 from qed.certificates.real_forms import Forms
@@ -155,15 +156,23 @@ class Reading:
         """For each line the choices and sides on which alone it is what it stands for.
 
         ``seen_in_range(inside, x)`` is x where ``inside`` is (not) true, and any number elsewhere: it may stand for x
-        only beneath the same side of a ``fraction_in_range`` that asks the same line.
+        only beneath the same side of a ``fraction_in_range`` that asks the same line, and only element by element: what
+        moves elements or adds them up would read those of the other side.
         """
         found: dict[int, frozenset[tuple[int, bool]]] = {}
         for line in needed:
-            operation, reads, params, _ = self.program[line]
+            operation, reads, params, shape = self.program[line]
             if operation == "input":
                 found[line] = frozenset()
                 continue
             sides = [found[read] for read in reads]
+            given = [read for read, side in zip(reads, sides, strict=True) if side]
+            if operation in ("seen_in_range", "fraction_in_range"):
+                given += reads[:1]
+            if given and not _by_elements(operation, params):
+                fail("what a number on one side of a choice is made into is not made element by element")
+            if any(tuple(self.program[read][3]) != tuple(shape) for read in given):
+                fail("a number on one side of a choice has another shape than the choice")
             if operation == "fraction_in_range":
                 inside, sides = reads[0], [side - {(reads[0], k == 1)} for k, side in enumerate(sides)]
                 sides[0] = found[inside]
@@ -311,7 +320,16 @@ class Reading:
 
 
 _ELEMENTWISE = frozenset("add add_any sub mul div integer_pow copy stop_gradient name convert_element_type".split())
+_ASKED = frozenset(["in_range", "close"])
 _CHOICES = frozenset(["select_n", "where_chosen", "cond", "clamp"])
+
+
+def _by_elements(operation: str, params: Sequence[tuple[str, Any]]) -> bool:
+    """Whether an element of a result is made of the same element of each operand."""
+    if operation in MEANINGS:
+        return not {"axes", "index"} & {key for key, _ in params}
+    known = operation in _ELEMENTWISE or operation in ELEMENTARY or operation in _POWERS
+    return known or operation in _ASKED or operation in facts.CARDS or operation in facts.ARITHMETIC
 
 
 def _fits(places: Map, old: tuple[int, ...], new: tuple[int, ...]) -> None:

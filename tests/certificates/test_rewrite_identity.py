@@ -258,6 +258,36 @@ def test_numbers_of_one_side_of_a_choice_prove_nothing_elsewhere(given):
         prove(*BEFORE, *chosen(**given))
 
 
+def moved(*, operation: str, params: tuple, inside: tuple[int, ...] = (2, 2)):
+    """What is moved or added up of numbers that are x on one side of a choice only, and the same of x."""
+    shape = (2, 2)
+    lines = [("input", (0,), (), shape), ("in_range", (0,), (), inside),
+             ("seen_in_range", (1, 0), (("ordinary", 1.0), ("taken", True)), shape),
+             (operation, (2,), params, shape), (operation, (0,), params, shape),
+             ("fraction_in_range", (1, 3, 4), (("minus", False),), shape)]  # fmt: skip
+    return [lines[0], (operation, (0,), params, shape)], (1,), lines, (5,)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"operation": "transpose", "params": (("permutation", (1, 0)),)},
+        {"operation": "cumsum", "params": (("axis", 0), ("reverse", False))},
+        {"operation": "reshape", "params": (("new_sizes", (2, 2)),)},
+        {"operation": "softmax", "params": (("axes", (0,)),)},
+        {"operation": "exp", "params": (), "inside": (2, 1)},
+    ],
+)
+def test_numbers_of_one_side_of_a_choice_do_not_move_to_the_other(given):
+    with pytest.raises(NotProved, match="one side of a choice"):
+        prove(*moved(**given))
+
+
+def test_numbers_of_one_side_of_a_choice_are_computed_with():
+    for operation in ("exp", "lgamma", "sign"):
+        prove(*moved(operation=operation, params=()))
+
+
 def test_an_answer_carries_its_proof():
     answer = certificate()
     assert answer.check() and [rewrite.standing for rewrite in answer.rewrites] == ["PROVED"]
