@@ -137,6 +137,10 @@ def _weighted_sum_two(f: Functions, *ps: Poly) -> Poly:
     return plus(f.forms.times(v, _over(f, a, s)), f.forms.times(w, _over(f, b, s)))
 
 
+def _bose(f: Functions, d: Poly) -> Poly:
+    return f.divided(number(1), plus(f.exp(d), number(1), -1))
+
+
 def _fraction_in_range(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Any) -> Poly:
     _, fraction, total, *terms = ps
     for term in terms:
@@ -384,6 +388,7 @@ MEANINGS: dict[str, Meaning] = {
     "weighted_sum_two": _simple(_weighted_sum_two),
     "exp_of_sum": lambda f, ps, params, shapes: f.exp(_combined(f, ps, params["coefficients"])),
     "put_in": lambda f, ps, params, shapes: ps[0],
+    "log_share_of_two": _simple(lambda f, a, b: plus(a, _logaddexp(f, a, b), -1)),
     "exp_put_back": lambda f, ps, params, shapes: f.exp(ps[0]),
     "exp_beside": lambda f, ps, params, shapes: f.exp(_combined(f, ps[1:], params["coefficients"])),
     "softmax": _softmax,
@@ -417,6 +422,8 @@ MEANINGS: dict[str, Meaning] = {
     "log_share_split": _simple(lambda f, *ps: f.log(_sigmoid_split(f, *ps))),
     "log_sum_of_powers": _log_sum_of_powers,
     "planck": _planck,
+    "bose": _simple(_bose),
+    "bose_put_back": lambda f, ps, params, shapes: _bose(f, ps[0]),
     "over_length": _simple(lambda f, a, b: f.divided(a, b)),
     "inverse_mills": _simple(_inverse_mills),
     "inverse_mills_beside": _simple(_inverse_mills),

@@ -258,6 +258,19 @@ def test_numbers_of_one_side_of_a_choice_prove_nothing_elsewhere(given):
         prove(*BEFORE, *chosen(**given))
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda z: jnp.exp(z[0]) / (jnp.exp(z[0]) - jnp.exp(z[1])),
+        lambda z: jnp.exp(2 * z[1]) / (jnp.exp(z[0]) - jnp.exp(2 * z[1])),
+        lambda z: jnp.log(jnp.exp(z[1]) / (jnp.exp(z[0]) + jnp.exp(z[1]))),
+    ],
+)
+def test_shares_and_quotients_of_two_exponentials_are_proved(written):
+    answer = qed.stabilize(written).rewrites(jnp.asarray([1.0, 3.0]))
+    assert answer.rewrites and answer.proved and answer.check()
+
+
 def moved(*, operation: str, params: tuple, inside: tuple[int, ...] = (2, 2)):
     """What is moved or added up of numbers that are x on one side of a choice only, and the same of x."""
     shape = (2, 2)
@@ -349,6 +362,7 @@ ROOMS = (algorithms, averages, bose, difference_fractions, difference_growth, di
          softmax_powers, stable, tails, weighted_moments)  # fmt: skip
 OPERATIONS = {o.name: o for room in ROOMS for o in vars(room).values() if hasattr(o, "evaluate")}
 OPERATIONS |= {o.name: o for table in (difference_kernels.OPERATIONS, difference_kernels.STEPS) for o in table.values()}
+OPERATIONS["bose_put_back"] = exponents_corrected.operation_of("bose")
 M = {"axes": (0,)}
 ARRAYS = {"beside_softmax", "masked_softmax", "softmax", "tempered_softmax", "tempered_log_softmax"}
 """Operations whose results are arrays."""
@@ -379,6 +393,8 @@ ARGUMENTS = {
     "pair_of_logs": ((X, Y, X - Y, X + Y, 0.3), {}),
     "sum_of_products": ((V, W, W, W), M | {"coefficients": (2.0, -0.5), "number": 0.0}),
     "sigmoid_split": ((X, 0.1, Y, 0.2), {}), "log_share_split": ((X, 0.1, Y, 0.2), {}),
+    "bose": ((X,), {}), "log_share_of_two": ((X, Y), {}),
+    "bose_put_back": ((8 + X, 8 + X), {"program": lambda leaves: (leaves[0], 0 * leaves[0])}),
     "put_in": ((math.exp(8 + X), 8 + X),
                {"f": "exp", "small": 0.0, "program": lambda leaves: (leaves[0], 0 * leaves[0])}),
     "log_sum_of_powers": ((V,), M | {"k": 1.5}),
