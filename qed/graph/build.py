@@ -14,7 +14,8 @@ How calls are read:
 `custom_jvp_call`    the value stays the bound call, with the user's rule; its body hangs beside it as
                      `Node.ghost`, for rules to look through
 `remat`              the same, unless a rewriting fires inside: then the body takes its place
-`custom_vjp_call`    opaque, as are `scan`, `while` and `cond`
+`custom_vjp_call`    opaque, as are `scan`, `while` and `cond`; a `cond` that reads another one by the same index
+                     is one with it where something is rewritten across both (`qed.graph.composed`)
 ===================  ==================================================================================
 
 Without a rewriting the function is the original one: the same primitives on the same values, bit for bit.
@@ -30,6 +31,7 @@ import numpy as np
 
 from qed.graph import jaxpr
 from qed.graph.calls import Inline
+from qed.graph.composed import composed
 from qed.graph.graph import Atom, Equation, Graph, Literal
 from qed.graph.nodes import Bound, Item, Node, Operation, evaluator, extended, reachable, several, unevaluated
 from qed.graph.once import once
@@ -344,6 +346,10 @@ class Builder:
             if equation.primitive in GHOSTED:
                 return self._ghosted(equation, children, span)
         inside = self.inside(equation, children) if self.inside is not None and equation.call is not None else None
+        together = None if self.inside is None or self.derivative else composed(equation, children)
+        changed = self.inside(*together) if self.inside is not None and together is not None else None
+        if together is not None and changed is not None:  # what is rewritten across both
+            inside, (equation, children) = changed, together
         if inside is None:
             outputs = self.apply(equation, children)
         else:

@@ -105,3 +105,84 @@ def test_equal_ends_and_other_exponentials():
     np.testing.assert_allclose(
         other(jnp.array([1.0, 2.0, 3.0])), np.exp(-3.0) / (np.exp(-1.0) - np.exp(-2.0)), rtol=1e-6
     )
+
+
+def repeated(x):
+    a, b = jnp.exp(x[0]), jnp.exp(x[2])
+    return x[1] / (a - b) / (a - b) * a + (x[1] / (a - b)) * (a * (a * x[2])) - x[2] / (a - b) * (x[1] / (a - b)) * b
+
+
+def over_expm1(x):
+    a, b = jnp.exp(x[0]), jnp.exp(x[2])
+    twice = x[1] / jnp.expm1(x[0]) / jnp.expm1(x[0]) * a + x[1] / (a - 1) * (x[2] / (a - 1)) * a
+    return twice + x[2] / (x[1] / jnp.expm1(x[0])) * a - x[1] / (1 / (b - 1)) * b - -x[1] / (b - 1) * -b * (b - 1)
+
+
+@pytest.mark.parametrize("fun", [repeated, over_expm1], ids=["repeated", "over_expm1"])
+def test_a_factor_that_stands_there_twice(fun):
+    for point in [(1.25, 0.5, -0.75), (-0.375, -2.0, 1.5)]:
+        x = jnp.asarray(point, jnp.float32)
+        t = trace(fun, x)
+        np.testing.assert_allclose(qed.stabilize(fun)(x), float(exact(t.graph, t.leaves)[0]), rtol=1e-5)
+
+
+def inverse_softplus(x):
+    return jnp.log(jnp.exp(x) - 1)
+
+
+def scaled(x):
+    return x * jnp.log(3 * (jnp.exp(2 * x) - 1))
+
+
+@pytest.mark.parametrize(
+    "fun, slope", [(inverse_softplus, 1.0), (scaled, np.log(3.0) + 480.0)], ids=["inverse_softplus", "scaled"]
+)
+def test_the_logarithm_of_an_exponential_less_one(fun, slope):
+    np.testing.assert_allclose(qed.stabilize(jax.grad(fun))(120.0), slope, rtol=1e-6)
+
+
+def branched(x):
+    return jax.lax.cond(x > 0, inverse_softplus, lambda t: -t * t, x)
+
+
+def switched(x):
+    parts = [jnp.sin, lambda t: 2 * scaled(t), lambda t: t**3]
+    return jax.lax.switch(jnp.asarray(x / 50, jnp.int32), parts, x)
+
+
+def branched_twice(x):
+    y = jax.lax.cond(x > 0, lambda t: t * t, lambda t: 2 * t, x / 12)
+    return jax.lax.cond(x > 0, inverse_softplus, jnp.sin, y)
+
+
+def branched_in_a_branch(x):
+    return jax.lax.cond(x < 1e3, branched, lambda t: t, x)
+
+
+@pytest.mark.parametrize(
+    "fun, x, slope",
+    [
+        (branched, 120.0, 1.0),
+        (branched, -3.0, 6.0),
+        (switched, 75.0, 2 * (np.log(3.0) + 300.0)),
+        (switched, 2.0, np.cos(2.0)),
+        (switched, 130.0, 3 * 130.0**2),
+        (branched_twice, 132.0, 22.0 / 12),
+        (branched_twice, -6.0, np.cos(-1.0) / 6),
+        (branched_in_a_branch, 110.0, 1.0),
+        (branched_in_a_branch, 1100.0, 1.0),
+    ],
+)
+def test_what_a_branch_leaves_for_its_derivative(fun, x, slope):
+    np.testing.assert_allclose(qed.stabilize(jax.grad(fun))(x), slope, rtol=1e-6)
+
+
+def test_a_print_in_a_branch_runs_once(capfd):
+    def told(t):
+        jax.debug.print("here")
+        return inverse_softplus(t)
+
+    value = qed.stabilize(jax.grad(lambda x: jax.lax.cond(x > 0, told, lambda t: t, x)))(3.0)
+    jax.effects_barrier()
+    assert capfd.readouterr().out.count("here") == 1
+    np.testing.assert_allclose(value, 1 / (1 - np.exp(-3.0)), rtol=1e-6)

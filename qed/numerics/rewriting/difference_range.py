@@ -41,8 +41,11 @@ LARGEST = 64
 CANCELS = 0.5
 """What a sum is at most of the sum of its terms' sizes, where it is said to cancel."""
 
-BOUNDED = frozenset(["logistic", "sech2"])
-"""Of what products with their inverses are cancelled before anything is divided (`sigmoid_products`)."""
+BOUNDED = frozenset(["logistic", "sech2", "exp_difference"])
+"""Of what products with their inverses are cancelled before anything is divided.
+
+See `sigmoid_products` and `over_differences`.
+"""
 
 ORDINARY = (1.0, 0.7, 0.45, 0.3)
 """What the numbers are taken for, in turn, on the side that is not taken."""
