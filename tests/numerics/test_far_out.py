@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -79,3 +81,14 @@ def test_a_fraction_in_range_is_proved() -> None:
     answer = qed.stabilize(lambda a, b: a / b - b / a).rewrites(jnp.float32(6.0), jnp.float32(6.00001))
     assert answer.proved
     assert answer.certificate.verify()
+
+
+THREE = [lambda x: 1 / (x - 1) - 2 / x + 1 / (x + 1), lambda x: 3 / (x + 2) - 1 / x - 2 / (x + 1)]
+
+
+@pytest.mark.parametrize("fun", THREE, ids=["second difference", "balanced"])
+def test_three_fractions_beyond_their_common_denominator(fun) -> None:
+    value = jax.jit(qed.stabilize(fun))
+    assert value(jnp.float32(3e19)) == value(jnp.float32(1e25)) == 0
+    x = 1e5
+    np.testing.assert_allclose(value(jnp.float32(x)), float(fun(Fraction(x))), rtol=1e-6)

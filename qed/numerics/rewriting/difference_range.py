@@ -188,6 +188,8 @@ def _written(difference: Reading, polynomial: Polynomial, like: Node) -> tuple[l
     if not summed or difference.terms(like) != polynomial:
         return terms, terms, False
     written, minus = list(like.children), like.operation == "sub"
+    if any(each.equation is None and each.operation in ("div", "neg") for each in written):  # a pair made a fraction
+        return terms, terms, False
     return (written if all(len(difference.terms(each)) == 1 for each in written) else terms), written, minus
 
 
