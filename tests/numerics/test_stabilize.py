@@ -194,3 +194,12 @@ def test_bad_calls(fun, args, code):
 def test_no_function():
     with pytest.raises(qed.QedError, match="no function"):
         qed.stabilize(3.0)
+
+
+def test_complex_numbers_that_are_constants():
+    def fun(x):
+        return jnp.sum(jnp.real((x + 1j * x**2) * jnp.conj(x - 2j)))
+
+    x = jnp.array([0.9, -1.2], jnp.float32)
+    assert qed.stabilize(fun)(x) == fun(x)
+    np.testing.assert_array_equal(jax.grad(qed.stabilize(fun))(x), jax.grad(fun)(x))

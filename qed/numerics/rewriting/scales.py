@@ -138,8 +138,8 @@ def largest_of(node: Node) -> float:
 
 
 def _no_number(dtype: Any) -> bool:
-    """Whether a dtype is none of numbers, as that of random keys; bfloat16 is one to JAX, and none to NumPy."""
-    return getattr(dtype, "kind", "V") == "V" and not floating(dtype)
+    """Whether a dtype is none of real numbers, as that of random keys; bfloat16 is one to JAX, and none to NumPy."""
+    return getattr(dtype, "kind", "V") in "Vc" and not floating(dtype)
 
 
 def anchored(node: Node, axes: tuple[int, ...]) -> bool:
