@@ -50,3 +50,9 @@ def test_arrays_and_trees_are_judged_by_the_worst():
     assert call.standing is Standing.REFUTED
     assert "two" in call.meta["element"]
     assert call.check()
+
+
+def test_a_call_may_take_the_memory_of_what_it_is_given():
+    x = jnp.full(1, 1e7, jnp.float32)
+    answer = qed.precision(jax.jit(lambda p: p - p / (p + 1) * p, donate_argnums=0), x)
+    assert not x.is_deleted() and answer.check()

@@ -8,6 +8,7 @@ a CPU. No equation of the program is to blame for that, and whoever calls the fu
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import jax
 
@@ -28,7 +29,8 @@ def called(question: Question) -> Judged | None:
     value = question.value
     if value.enclosed is None or value.run is None or value.bits is None:
         return None
-    returned = tuple(jax.tree.leaves(question.function.fun(question.at, *question.args)))
+    at, args = jax.tree.map(_copied, (question.at, question.args))
+    returned = tuple(jax.tree.leaves(question.function.fun(at, *args)))
     expected = value.run.results
     if [(a.shape, a.dtype) for a in map(as_wide, returned)] != [(a.shape, a.dtype) for a in map(as_wide, expected)]:
         return None
@@ -48,3 +50,8 @@ def called(question: Question) -> Judged | None:
     )
     assert judged.bits is not None
     return judged if judged.bits > max(question.threshold, value.bits + MORE) else None
+
+
+def _copied(leaf: Any) -> Any:
+    """An array that a call may take the memory of, as one does that donates its arguments."""
+    return leaf.copy() if isinstance(leaf, jax.Array) else leaf
