@@ -360,6 +360,17 @@ def _pair_of_logs(f: Functions, a: Poly, c: Poly, d: Poly, s: Poly, u: Poly) -> 
     return plus(f.forms.times(a, logs[0]), f.forms.times(c, logs[1]))
 
 
+def _scale(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]) -> Poly:
+    """A positive number, of which nothing else is known."""
+    key = ("quotient_scale", (), tuple(zip(map(f.forms.key, ps), shapes, strict=True)))
+    return f.exp(f.forms.base(key, shapes[0]))
+
+
+def _scaled_back(f: Functions, ps: Sequence[Poly], params: Mapping[str, Any], shapes: Any) -> Poly:
+    value, scale = ps
+    return f.forms.times(value, f.forms.integer_power(scale, int(params["power"])))
+
+
 MEANINGS: dict[str, Meaning] = {
     **{f"{name}_difference": _difference(name) for name in
        "sqrt cbrt rsqrt exp exp2 log log1p tanh logistic sin cos tan sinh cosh asin atan asinh atanh erf".split()},
@@ -425,6 +436,9 @@ MEANINGS: dict[str, Meaning] = {
     "bose": _simple(_bose),
     "bose_put_back": lambda f, ps, params, shapes: _bose(f, ps[0]),
     "over_length": _simple(lambda f, a, b: f.divided(a, b)),
+    "quotient_scale": _scale,
+    "scaled_by": _simple(lambda f, x, s: f.forms.times(x, s)),
+    "scaled_back": _scaled_back,
     "inverse_mills": _simple(_inverse_mills),
     "inverse_mills_beside": _simple(_inverse_mills),
     "root_of_squares": _simple(_root),

@@ -45,6 +45,7 @@ from qed.numerics.rewriting import (
     log_softmax,
     log_softplus,
     probabilities,
+    quotients_of_degree,
     smooth,
     softmax_powers,
     stable,
@@ -358,7 +359,7 @@ V, W = np.array([0.3, 1.4, 0.8]), np.array([1.1, 0.2, 0.6])
 ROOMS = (algorithms, averages, bose, difference_fractions, difference_growth, difference_kernels,
          difference_log_pairs, difference_logs, difference_outer, difference_range, difference_rules, difference_second,
          difference_series, difference_squares, entropies, exponents_corrected,
-         free_energy, guards, kernels, lengths, log_softmax, log_softplus, probabilities, smooth,
+         free_energy, guards, kernels, lengths, log_softmax, log_softplus, probabilities, quotients_of_degree, smooth,
          softmax_powers, stable, tails, weighted_moments)  # fmt: skip
 OPERATIONS = {o.name: o for room in ROOMS for o in vars(room).values() if hasattr(o, "evaluate")}
 OPERATIONS |= {o.name: o for table in (difference_kernels.OPERATIONS, difference_kernels.STEPS) for o in table.values()}
@@ -366,6 +367,8 @@ OPERATIONS["bose_put_back"] = exponents_corrected.operation_of("bose")
 M = {"axes": (0,)}
 ARRAYS = {"beside_softmax", "masked_softmax", "softmax", "tempered_softmax", "tempered_log_softmax"}
 """Operations whose results are arrays."""
+ANY = {"quotient_scale"}
+"""Operations of which only the sign is known."""
 ARGUMENTS = {
     **{name: ((X, Y, X - Y), {}) for name in MEANINGS
        if name.endswith(("_difference", "_difference_negative", "_step"))},
@@ -389,7 +392,8 @@ ARGUMENTS = {
     "log_ratio_times": ((X, Y, X - Y), {}), "log_difference_over": ((X, Y, X - Y), {}),
     "relative_entropy": ((X, Y, X - Y), {}), "inverse_mills": ((X, -X * X), {}),
     "inverse_mills_beside": ((X, 0.1 - X * X, 0.1), {}), "over_length": ((X, Y), {}), "planck": ((3 + X,), {"k": 3}),
-    "log_sinhc": ((X,), {}), "log_softplus": ((-X,), {}),
+    "scaled_by": ((X, 0.5), {}), "scaled_back": ((X, 0.5), {"power": -3}), "log_sinhc": ((X,), {}),
+    "log_softplus": ((-X,), {}),
     "pair_of_logs": ((X, Y, X - Y, X + Y, 0.3), {}),
     "sum_of_products": ((V, W, W, W), M | {"coefficients": (2.0, -0.5), "number": 0.0}),
     "sigmoid_split": ((X, 0.1, Y, 0.2), {}), "log_share_split": ((X, 0.1, Y, 0.2), {}),
@@ -413,7 +417,7 @@ ARGUMENTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", sorted(set(MEANINGS) - ARRAYS))
+@pytest.mark.parametrize("name", sorted(set(MEANINGS) - ARRAYS - ANY))
 def test_an_operation_computes_its_meaning(name, monkeypatch):
     monkeypatch.setattr(Functions, "agree", lambda *given: None)  # here d is given as a number, not as x - y
     arguments, params = ARGUMENTS[name]

@@ -131,6 +131,8 @@ class Reading(ABC):
         if node.operation == "convert_element_type":
             inner = node.children[0]
             return getattr(inner.dtype, "kind", "") in "iub" or (inner.dtype == node.dtype and self.exact(inner))
+        if node.operation == "custom_jvp_call" and node.ghost is not None and _is_scaled(node.ghost):
+            return self.exact(node.children[0])
         return node.operation in ("input", "constant", "iota", "stop_gradient") and node.operation != "stop_gradient"
 
     def sharp(self, polynomial: Polynomial, like: Node) -> Found | None:
@@ -225,6 +227,16 @@ class Reading(ABC):
                 for _ in range(-power):
                     node = self.emit(stable.DIV, node, self.node(number))
         return (self.emit(stable.MUL, self.monomial(above, like), node) if above else node), used
+
+
+def _is_scaled(node: Node) -> bool:
+    """Whether a node is x, or x times a power of two that was put there (`quotients_of_degree`)."""
+    predicate, times, x = (
+        node.children if node.operation == "select_n" and len(node.children) == 3 else (node, node, node)
+    )
+    if predicate.operation != "eq" or times.operation != "mul" or times.children[0] is not x:
+        return False
+    return times.children[1] is predicate.children[0] and times.children[1].operation == "stop_gradient"
 
 
 def _below_zero(node: Node) -> bool:

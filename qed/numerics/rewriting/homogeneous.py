@@ -109,6 +109,12 @@ def _product(node: Node, given: Sequence[Degree]) -> Degree | None:
     return Degree(first.power + sign * second.power, axes)
 
 
+def _squares(node: Node, given: Sequence[Degree]) -> Degree | None:
+    """x^2 - y^2, given with x - y and x + y."""
+    found = _same(node, given)
+    return None if found is None else Degree(2 * found.power, found.axes)
+
+
 def _kept(node: Node, given: Sequence[Degree]) -> Degree | None:
     return given[0]
 
@@ -189,6 +195,7 @@ _RULES = {
     **dict.fromkeys(("reduce_sum", "reduce_max", "reduce_min"), _reduced),
     **dict.fromkeys(("slice", "rev", "gather", "dynamic_slice", "cumsum", "cummax", "cummin"), _mixed),
     "broadcast_in_dim": _broadcast,
+    "difference_of_squares": _squares,
     "dot_general": _dot,
     "reshape": _reshaped,
     "select_n": _select,

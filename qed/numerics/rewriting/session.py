@@ -31,6 +31,7 @@ from qed.numerics.rewriting.inside import evaluated
 from qed.numerics.rewriting.logarithm import Logarithms
 from qed.numerics.rewriting.near_one import NearOne
 from qed.numerics.rewriting.put_back import Exponents
+from qed.numerics.rewriting.quotients_of_degree import Quotients
 from qed.numerics.rewriting.signs import MOVES
 from qed.numerics.rewriting.slopes import Slopes
 from qed.numerics.rewriting.softmax_slopes import SoftmaxSlopes, has_softmax
@@ -158,6 +159,10 @@ def rewrite(
         before = builder.fired
         outputs = builder.again(outputs)
         fired, passes = builder.fired - before, passes + 1
+    if Guards in rewritings and not derivative:
+        made.append(Quotients(builder, only))
+        builder.rule = _rule(made[-1:], linear)
+        outputs = builder.again(outputs)
     needed = {node.number for node in reachable([*outputs, *builder.effects])}
     changes = [change for rewriting in made for change in rewriting.changes(needed)]
     changes += bodies.changes(needed, builder)

@@ -48,6 +48,7 @@ _EMITTED = {
     "log_cosh": Sign.NONNEGATIVE,
     "others": Sign.NONNEGATIVE,
     "positive_part": Sign.NONNEGATIVE,
+    "quotient_scale": Sign.POSITIVE,
     "scaled_erfc": Sign.POSITIVE,
     "sigmoid_split": Sign.POSITIVE,
     "softmax": Sign.POSITIVE,
