@@ -123,3 +123,10 @@ def test_a_logarithm_that_is_known_otherwise_is_not_read():
         read = exponents_in_pairs.Read(roundings(), np.dtype("float64"), products=True)
         assert read(builder.emit(stable.SUB, builder.emit(stable.LOG, total), others))
         assert not read(builder.emit(stable.SUB, builder.emit(stable.LOG_SUM, total, others), others))
+
+
+def test_a_share_beside_an_exponential_that_is_far_larger():
+    stable = qed.stabilize(lambda x, y: 1 / jnp.exp(x) - 1 / (jnp.exp(x) + jnp.exp(y)))
+    for y in (1e9, 1e17, 3e38):
+        x = jnp.float32([33.25, -20.0])
+        np.testing.assert_allclose(stable(x, jnp.full_like(x, y)), jnp.exp(-x), rtol=1e-6)

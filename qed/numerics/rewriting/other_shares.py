@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qed.graph.build import Node
-from qed.numerics.rewriting import laws
+from qed.numerics.rewriting import laws, stable
 from qed.numerics.rewriting.forms import Form, Term, linear, together
 from qed.numerics.rewriting.signs import Sign
 
@@ -32,7 +32,7 @@ def rest_of_share(log: Logarithm, node: Node) -> tuple[Form, bool] | None:
         return None
     for (p, negative), (q, _), whole in ((first, second, True), (second, first, False)):
         gap = linear(node.shape, (1.0, q), (-1.0, p))
-        other = _other_part(log, [t for t in gap.terms if t.coefficient])
+        other = _other_part(log, [t for t in gap.terms if t.coefficient], node)
         if other is not None:
             form = linear(node.shape, (1.0, p), (1.0, other))
             turned = negative if whole or node.operation != "sub" else not negative
@@ -51,14 +51,16 @@ def _read(log: Logarithm, node: Node) -> tuple[Form, bool] | None:
     return form, negative
 
 
-def _other_part(log: Logarithm, terms: list[Term]) -> Form | None:
-    """b - log(A + B), where terms are a - log(A + B)."""
+def _other_part(log: Logarithm, terms: list[Term], like: Node) -> Form | None:
+    """b - log(A + B) as one term, where terms are a - log(A + B): b may be so large that nothing is left of a there."""
     totals = [t for t in terms if t.coefficient == -1]
     found = {(t.node.number, t.coefficient) for t in terms}
     for total in totals:
         for one, other in _parts(log, total.node):
             if found == {(total.node.number, -1.0), *((t.node.number, t.coefficient) for t in one.terms)}:
-                return linear(other.shape, (1.0, other), (1.0, Form((total,), other.shape)))
+                parts = *log.algebra.split(other, like), *log.algebra.split(one, like)
+                share = log.algebra.filled(log.emit(stable.LOG_SHARE_SPLIT, *parts), other.shape)
+                return Form((Term(share),), other.shape)
     return None
 
 
