@@ -95,6 +95,22 @@ def test_a_function_of_what_may_be_0_is_unknown():
     assert (bound < 1).tolist() == [[False, False, False, True], [True] * 4]
 
 
+def test_what_nothing_is_known_of_is_not_small_beside_others():
+    def hazards(x, y):  # e^-1250 is lost beside 1: what its inverse is multiplied by may not be small
+        tail = 1 - (1 - jnp.exp(-x * x / 2))
+        return [y + jnp.exp(-x * x / 2) / tail, y + jnp.exp(-x * x) * jnp.log(tail), jnp.exp(jnp.exp(-x * x) / tail)]
+
+    def masked(x, y):
+        return y + jnp.where(x > 20, 0.0, 1.0) / ((1 + jnp.exp(-x * x / 2)) - 1)
+
+    points = np.array([[50.0, 10.0], [3.0, 10.0]])
+    found, bound = of(hazards).at_points(points)
+    assert (bound < 1e100).tolist() == [[False] * 3, [True] * 3]
+    assert found[1] == pytest.approx([11, 10 - 4.5 * np.exp(-9), np.exp(np.exp(-4.5))], rel=1e-15)
+    found, bound = of(masked).at_points(points)  # 0 times anything
+    assert found[0, 0] == 10 and (bound < 2.0**-54).all()
+
+
 def test_a_result_known_to_be_small_is_not_what_rounding_makes_of_it():
     def spread(x):
         return 1 - jnp.sqrt(jnp.mean(jnp.cos(x)) ** 2 + jnp.mean(jnp.sin(x)) ** 2)

@@ -16,9 +16,10 @@ Bounds of relative errors go along, to first order::
 
 where EPS is left out if nothing was cut off. A sum that is 0 and need not be becomes a number as small as its error,
 with a bound above 1: what is added to it keeps its digits, and its sign decides nothing. Of a function whose argument
-is so uncertain that |c| rho(b) is 1/2 or more nothing is known, since it may have a pole there. The loop's body is one
-straight piece of integer arithmetic for all operations, so that XLA compiles a few dozen array operations for any
-program; and as the table is data, equal sizes share one executable.
+is so uncertain that |c| rho(b) is 1/2 or more nothing is known, since it may have a pole there; nothing then is of its
+products by numbers but 0, however small, and of sums with it. The loop's body is one straight piece of integer
+arithmetic for all operations, so that XLA compiles a few dozen array operations for any program; and as the table is
+data, equal sizes share one executable.
 
 References: Brent and Zimmermann, *Modern Computer Arithmetic*, 2010, chapters 3 and 4; Higham, *Accuracy and Stability
 of Numerical Algorithms*, 2002, section 3.3 (running error bounds).
@@ -179,11 +180,15 @@ def _instruction(operation: Any, extra: Any, operands: Any) -> Any:
     error = error + _weighed(sizes[2], rc) * _scale(-aside - 1)
     error = error + xp.where(lost, float(BASE) ** (3 - LENGTH), 0.0)
     summed = xp.where(error == 0, 0.0, xp.where(error < xp.inf, xp.minimum(error / size, ANYTHING), error))
-    summed = summed + xp.where(behind, EPS, 0.0)
+    some = digits[..., 0] != 0
+    nothing = some & (rhos >= ANYTHING)  # which is no bound of a number: it may be larger than any other is small
+    nothing = (nothing[0] & some[1]) | (nothing[1] & some[0]) | nothing[2]
+    summed = xp.where(nothing, xp.maximum(summed, ANYTHING), summed) + xp.where(behind, EPS, 0.0)
     certain = (ra < 1) & ((ra == 0) | (sign != 0))
     picked = xp.where(certain, xp.where(chosen, rb, rc), xp.inf)
     vanished = (da[..., 0] == 0) & (rb != 0)
     through = _weighed(xp.abs(to_floats(dc, ec)), rb)
+    through = xp.where((rb >= ANYTHING) & some[2], xp.maximum(through, ANYTHING), through)
     bound = xp.where(vanished, xp.inf, ra + xp.where(through >= FIRST_ORDER, xp.maximum(through, ANYTHING), through))
     began = xp.where(known & (ra < 1), 0.0, xp.inf)
     kept = xp.where(operation == Operation.PLAIN, 0.0, xp.where(operation == Operation.BOUND, bound, ra))
@@ -192,7 +197,7 @@ def _instruction(operation: Any, extra: Any, operands: Any) -> Any:
     noise = fused & (found[..., 0] == 0) & (error > 0) & (error < 1e300)
     places = xp.floor_divide(((bits_of(error) >> 52) & 0x7FF) - 1023, BITS)
     found = found + xp.where(noise[..., None], np.arange(DIGITS) == 0, 0)
-    rho = xp.where(noise, 2 * error / _scale(xp.minimum(places, 0)), rho)
+    rho = xp.where(noise, xp.maximum(2 * error / _scale(xp.minimum(places, 0)), xp.where(nothing, ANYTHING, 0.0)), rho)
     return packed(found, xp.where(noise, top + xp.minimum(places, 0), exponent), rho)
 
 
