@@ -22,13 +22,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.core import Tracer
 
+from qed.calculus.spectra.linear_map import opened
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Atom, Equation, Graph, Variable
 from qed.graph.jaxpr import bind
-from qed.graph.splice import splice
-from qed.graph.trace import trace
 
 GAIN = 0.9
 """The part of the bytes of a map's arrays below which multiplying out is worth while."""
@@ -117,12 +115,10 @@ def multiplied_out(tangent: Any, like: Any) -> Any:
     >>> len(jax.tree.leaves(less)), bool(jnp.allclose(less(x), tangent(x), rtol=1e-5))
     (1, True)
     """
-    known, structure = jax.tree.flatten(tangent)
-    count = len(known)
-    apply = lambda *given: jax.tree.unflatten(structure, given[:count])(given[count:])  # noqa: E731
-    graph = splice(trace(apply, *known, *like).graph)
-    if any(isinstance(array, Tracer) for _, array in graph.constants):
+    found = opened(tangent, like)
+    if found is None:
         return tangent
+    known, graph = found
     walk = _Walk(graph, known)
     for equation in graph.equations:
         walk.enter(equation)

@@ -27,13 +27,11 @@ from typing import Any, final
 
 import jax
 from jax import lax
-from jax.core import Tracer
 
+from qed.calculus.spectra.linear_map import opened
 from qed.graph.graph import Equation, Graph, Variable
 from qed.graph.jaxpr import bind
 from qed.graph.replay import Place, Replay
-from qed.graph.splice import splice
-from qed.graph.trace import trace
 
 
 @dataclass(frozen=True)
@@ -160,13 +158,11 @@ def laid_out(tangent: Any, like: Any) -> Any:
     >>> laid((jnp.ones((4, 2, 5)),)).shape, jax.tree.leaves(laid)[0].shape
     ((2, 5, 3), (2, 3, 4))
     """
-    known, structure = jax.tree.flatten(tangent)
-    count = len(known)
-    apply = lambda *given: jax.tree.unflatten(structure, given[:count])(given[count:])  # noqa: E731
-    graph = splice(trace(apply, *known, *like).graph)
-    if any(isinstance(array, Tracer) for _, array in graph.constants):
+    found = opened(tangent, like)
+    if found is None:
         return tangent
-    places = {variable: i for i, variable in enumerate(graph.inputs[:count])}
+    known, graph = found
+    places = {variable: i for i, variable in enumerate(graph.inputs[: len(known)])}
     forms: dict[Equation, tuple[_Form | _Turned, int | None]] = {}
     copies: dict[tuple[int, tuple[int, ...], tuple[int, ...]], Any] = {}
     for equation in graph.equations:
@@ -184,7 +180,7 @@ def laid_out(tangent: Any, like: Any) -> Any:
         return tangent
     others = [equation for equation in graph.equations if forms.get(equation, (None, None))[1] is None]
     used = {atom for equation in others for atom in equation.inputs} | set(graph.outputs)
-    held = [i for i, variable in enumerate(graph.inputs[:count]) if variable in used]
+    held = [i for i, variable in enumerate(graph.inputs[: len(known)]) if variable in used]
     result = jax.tree.structure(jax.eval_shape(tangent, like))
     return jax.tree_util.Partial(_Map(graph, forms, tuple(held), result), *(known[i] for i in held), *copies.values())
 
