@@ -326,6 +326,19 @@ class Builder:
             **node.params,
         )
 
+    def anew(self, nodes: Sequence[Node], new: dict[int, Node]) -> dict[int, Node]:
+        """Nodes with others in place of some that they read; no rule fires.
+
+        Args:
+            nodes: in the order in which they are evaluated.
+            new: the others, by the number of what they stand for; what is made is added.
+        """
+        for node in nodes:
+            if node.number not in new:
+                children = tuple(new[child.number] for child in node.children)
+                new[node.number] = node if children == node.children else self.over(node, children)
+        return new
+
     def _names(self, graph: Graph) -> Mapping[int, str]:
         if self.names is None:
             return {}

@@ -248,10 +248,7 @@ def _over(difference: Reading, nodes: Sequence[Node], leaves: Sequence[Node], in
         seen = difference.emit(SEEN, inside, leaf, shape=leaf.shape, dtype=leaf.dtype, ordinary=ordinary, taken=taken)
         difference.sign.know(seen, difference.sign(leaf), difference.sign.varies(leaf))  # ordinary numbers are positive
         new[leaf.number] = seen
-    for each in reachable(nodes, leaves):
-        if each.number not in new:
-            children = tuple(new[child.number] for child in each.children)
-            new[each.number] = each if children == each.children else difference.builder.over(each, children)
+    difference.builder.anew(reachable(nodes, leaves), new)
     return [new[each.number] for each in nodes]
 
 

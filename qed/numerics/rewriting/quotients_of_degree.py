@@ -169,11 +169,7 @@ class Quotients(Table):
         if degree[below.number] != k or not above:
             return None
         scale = self.difference.emit(SCALE, below, *above, *parts, shape=like.shape, dtype=like.dtype, count=len(above))
-        new = {part.number: self.difference.emit(SCALED, part, scale) for part in parts}
-        for each in within:
-            if each.number not in new:
-                children = tuple(new[child.number] for child in each.children)
-                new[each.number] = each if children == each.children else self.builder.over(each, children)
+        new = self.builder.anew(within, {part.number: self.difference.emit(SCALED, part, scale) for part in parts})
         value: Node | None = None
         for each, power in read:
             for _ in range(power):
