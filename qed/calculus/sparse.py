@@ -34,10 +34,11 @@ from qed.calculus.hessian import MANY, hessian_product, linearized
 from qed.domains.index_sets import LIMIT, Sets
 from qed.domains.patterns import Pattern, TooDense, hessian_pattern, jacobian_pattern
 from qed.graph.calls import Inline
+from qed.graph.defined import library_rule
 from qed.graph.dtypes import is_real
 from qed.graph.function import Function
 from qed.graph.graph import Graph
-from qed.graph.jaxpr import evaluate, library_rule
+from qed.graph.jaxpr import evaluate
 from qed.graph.trace import trace
 
 __all__ = ["SparseHessian", "SparseJacobian", "TooDense", "full_hessian", "sparse_hessian", "sparse_jacobian"]

@@ -20,8 +20,8 @@ from qed.domains import piecewise
 from qed.domains.coefficients import Lost
 from qed.domains.series import Composite, Node, SeriesArithmetic
 from qed.graph.calls import Inline
+from qed.graph.defined import library_rule
 from qed.graph.graph import Equation
-from qed.graph.jaxpr import library_rule
 from qed.graph.tape import Context, Unknown
 
 if TYPE_CHECKING:

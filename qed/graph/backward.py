@@ -13,6 +13,7 @@ the whole.
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class Pulled:
         forward, backward: the equations that the cotangent has nothing to do with, and those that it has.
         given: for each operand whose cotangent is not 0, in the order in which they are added up, what it is.
         through: the operand whose cotangent is that of the result, where it is the only one.
-    placed: whether it was traced for one node, on the lines where it was written.
+        placed: whether it was traced for one node, on the lines where it was written.
     """
 
     jaxpr: Any
@@ -252,22 +253,18 @@ def _is(var: Any, some: set[Any]) -> bool:
     return not hasattr(var, "val") and var in some
 
 
-_ADDITIONS: dict[Hashable, Any] = {}
-
-
+@functools.lru_cache(KEPT)
 def _addition(shape: tuple[int, ...], dtype: Any) -> Any:
     """JAX's equation for the sum of two cotangents."""
-    if (shape, dtype) not in _ADDITIONS:
-        kind = jax.ShapeDtypeStruct(shape, dtype)
+    kind = jax.ShapeDtypeStruct(shape, dtype)
 
-        def twice(x: Any, cotangent: Any) -> Any:
-            _, pull = jax.vjp(lambda x: (jnp.sin(x), jnp.cos(x)), x)
-            return pull((cotangent, cotangent))
+    def twice(x: Any, cotangent: Any) -> Any:
+        _, pull = jax.vjp(lambda x: (jnp.sin(x), jnp.cos(x)), x)
+        return pull((cotangent, cotangent))
 
-        jaxpr = jax.make_jaxpr(twice)(kind, kind)
-        (eqn,) = (eqn for eqn in jaxpr.eqns if eqn.primitive.name == "add_any")
-        _ADDITIONS[shape, dtype] = eqn
-    return _ADDITIONS[shape, dtype]
+    jaxpr = jax.make_jaxpr(twice)(kind, kind)
+    (eqn,) = (eqn for eqn in jaxpr.eqns if eqn.primitive.name == "add_any")
+    return eqn
 
 
 __all__ = ["gradient"]

@@ -1,4 +1,4 @@
-"""The only file that knows JAX's internals: jaxpr -> Graph, and the evaluation of one equation.
+"""The only file that imports JAX's internals: jaxpr -> Graph, and the evaluation of one equation.
 
 Differences between the supported versions that are absorbed here:
 
@@ -25,6 +25,7 @@ from jax.core import Tracer
 from jax.extend import core as jex_core
 
 from qed.graph.calls import Call, Cond, Inline, Scan, While
+from qed.graph.defined import boundary_of, function_span, name_of
 from qed.graph.dtypes import is_inexact
 from qed.graph.graph import Atom, Equation, Graph, Literal, Variable
 from qed.graph.source import StackFrame, is_library, user_span
@@ -121,11 +122,11 @@ class Reader:
         padded = list(names) + [""] * (len(inner.invars) - len(names))
         inputs = tuple(define(variables, v, name or None) for v, name in zip(inner.invars, padded, strict=False))
         more: list[tuple[Variable, Any]] = []
-        made = self.equations(inner.eqns, variables, _boundary(inner), more)
+        made = self.equations(inner.eqns, variables, boundary_of(inner), more)
         outputs = tuple(atom_of(variables, v) for v in inner.outvars)
         equations = _without_platforms(made, outputs)
         constants = (*constants, *more)
-        graph = Graph(inputs, equations, outputs, constants, name=_name(inner), span=_function_span(inner))
+        graph = Graph(inputs, equations, outputs, constants, name=name_of(inner), span=function_span(inner))
         self._graphs[id(jaxpr)] = graph
         self._keep.append(jaxpr)
         return graph
@@ -286,87 +287,6 @@ def atom_of(variables: dict[Any, Any], atom: Any) -> Atom:
 
 
 # --- source lines ---------------------------------------------------------------------------------------------
-
-
-_SOURCE = re.compile(r"^(?P<function>.*?) at (?P<file>.*):(?P<line>\d+)$")
-
-
-def debug(jaxpr: Any) -> re.Match[str] | None:
-    """Where a jaxpr's function stands: its name, file and line, as far as JAX keeps them."""
-    info = getattr(jaxpr, "debug_info", None)
-    text = getattr(info, "func_src_info", None)
-    return _SOURCE.match(text) if isinstance(text, str) else None
-
-
-def _name(jaxpr: Any) -> str:
-    found = debug(jaxpr)
-    return found["function"] if found else "fun"
-
-
-def _boundary(jaxpr: Any) -> tuple[str, str] | None:
-    found = debug(jaxpr)
-    if found is None or not is_library(found["file"]):
-        return None
-    return found["file"], found["function"]
-
-
-RULES = ("bwd", "jvp_jaxpr_fun", "fwd_jaxpr_thunk")
-"""Where a call with a derivative rule keeps the functions of the rule, the one to blame first."""
-
-
-def rule_span(native: Any) -> Span | None:
-    """The line where the user's derivative rule of a call is defined; None where only library code stands there."""
-    for key in RULES:
-        span = _function_span(native.params.get(key))
-        if span is not None:
-            return span
-    for key in RULES:
-        for code in _codes(native.params.get(key)):
-            if not is_library(code.co_filename):
-                return Span(code.co_filename, code.co_firstlineno, function=code.co_name)
-    return None
-
-
-def library_rule(native: Any) -> bool:
-    """Whether a call with a derivative rule belongs to JAX itself, such as `jax.nn.relu`: function and rule.
-
-    What JAX makes around functions of the user's (`jax.custom_gradient`, ``defjvps``) is the user's.
-    """
-    inner = native.params.get("call_jaxpr", native.params.get("fun_jaxpr"))
-    found = debug(inner if hasattr(inner, "debug_info") else getattr(inner, "jaxpr", None))
-    if found is None or rule_span(native) is not None:
-        return False
-    file = found["file"].replace("\\", "/")
-    return f"/{jax.__name__}/" in file and is_library(file) and not file.endswith("/custom_derivatives.py")
-
-
-def _codes(found: Any, depth: int = 8) -> Iterator[Any]:
-    """The code of a function and of the functions that it closes over, as far as JAX's wrappers go."""
-    if depth == 0 or found is None:
-        return
-    if isinstance(found, list | tuple):
-        for each in found:
-            yield from _codes(each, depth - 1)
-        return
-    code = getattr(found, "__code__", None)
-    if code is not None and not is_library(code.co_filename):
-        yield code
-        return
-    for cell in getattr(found, "__closure__", None) or ():
-        try:
-            inner = cell.cell_contents
-        except ValueError:  # not filled yet
-            continue
-        yield from _codes(inner, depth - 1)
-    for name in ("f", "func", "__wrapped__", "fun"):
-        yield from _codes(getattr(found, name, None), depth - 1)
-
-
-def _function_span(jaxpr: Any) -> Span | None:
-    found = debug(jaxpr)
-    if found is None or is_library(found["file"]):
-        return None
-    return Span(found["file"], int(found["line"]), function=found["function"])
 
 
 def stack(traceback: Any) -> Iterator[StackFrame]:

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 from jax.extend import core as jex_core
 
-from qed.graph.jaxpr import debug
+from qed.graph.defined import debug
 from qed.graph.source import is_library
 
 Residual = Callable[[Sequence[Any], Sequence[Any]], list[Any]]

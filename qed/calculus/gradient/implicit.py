@@ -25,6 +25,7 @@ from jax import lax
 
 from qed.graph import jaxpr
 from qed.graph.calls import Inline, Scan, While
+from qed.graph.defined import library_rule
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Equation, Graph
 from qed.graph.jaxpr import Reader, evaluate
@@ -41,7 +42,7 @@ class _Stripped(Replay):
 
     def opaque(self, equation: Equation, place: Place) -> bool:
         """Rules of JAX's own stay."""
-        return isinstance(equation.call, Inline) and bool(equation.call.custom) and jaxpr.library_rule(equation.native)
+        return isinstance(equation.call, Inline) and bool(equation.call.custom) and library_rule(equation.native)
 
     def leaf(self, equation: Equation, values: Sequence[Any], place: Place) -> Sequence[Any]:
         """The equation itself."""

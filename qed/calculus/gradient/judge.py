@@ -31,7 +31,7 @@ from qed.calculus.gradient.noise import noise
 from qed.calculus.gradient.solves import ACCEPTED, CONVERGED, backward_error, iterative, terms
 from qed.calculus.gradient.survey import Record
 from qed.calculus.gradient.verdict import Culprit, GradientVerdict
-from qed.graph import jaxpr
+from qed.graph.defined import rule_span
 from qed.graph.dtypes import is_inexact
 
 LOOKED_AT = 3
@@ -340,7 +340,7 @@ def _culprit(case: Case, finding: Finding) -> Culprit | None:
         local.site.equation.primitive,
         local.site.name,
         local.site.span,
-        jaxpr.rule_span(local.site.equation.native) or _first_line(local),
+        rule_span(local.site.equation.native) or _first_line(local),
         local.site.path(steps),
         None if not steps else (steps[0] if len(steps) == 1 else steps),
         local.site.branch,

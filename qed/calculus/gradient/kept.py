@@ -20,7 +20,7 @@ from qed.calculus.gradient.sites import RULES, Site
 from qed.calculus.gradient.solves import dense
 from qed.domains.widened import Widened
 from qed.errors import QedError
-from qed.graph import jaxpr
+from qed.graph.defined import library_rule
 from qed.graph.dtypes import is_inexact, is_real
 from qed.graph.function import Function
 from qed.graph.graph import Equation, Graph
@@ -47,7 +47,7 @@ class Kept:
             if equation.native is None or id(equation) in self._library:
                 continue
             if equation.primitive in RULES or is_root(equation.native):
-                ours = jaxpr.library_rule(equation.native) or is_root(equation.native)
+                ours = library_rule(equation.native) or is_root(equation.native)
                 if ours and _plain(equation):
                     attached = _attach(_whole(equation, graph))
                     if attached is not None:

@@ -34,6 +34,7 @@ from qed.domains.widened import Widened, is_narrow, largest_rounding, widen
 from qed.errors import QedError
 from qed.graph import jaxpr
 from qed.graph.calls import Inline
+from qed.graph.defined import rule_span
 from qed.graph.graph import Equation, Graph
 from qed.graph.jaxpr import Reader
 from qed.graph.replay import Place
@@ -338,4 +339,4 @@ def rule_error(site: Site, error: Exception, order: int = 1) -> QedError:
         what = f"the derivative rule of {site.name} cannot be differentiated"
     because = message if len(message) <= 400 else message[:397] + "..."
     instead = "return from the rule what JAX asks for here: structure, shapes and dtypes of the operands"
-    return QedError("QED010", what, because, instead, jaxpr.rule_span(site.equation.native) or site.span)
+    return QedError("QED010", what, because, instead, rule_span(site.equation.native) or site.span)

@@ -20,8 +20,8 @@ from qed.calculus.gradient.surrogate import is_marked
 from qed.domains.backward import has_derivative
 from qed.facts.trusted import RULES as RULED
 from qed.facts.trusted import is_trusted
-from qed.graph import jaxpr
 from qed.graph.calls import Cond, Inline, Scan, While
+from qed.graph.defined import library_rule, rule_span
 from qed.graph.dtypes import is_real
 from qed.graph.graph import Equation, Graph, Literal, Variable
 from qed.graph.replay import Key, Place
@@ -83,7 +83,7 @@ class Site:
             return "custom_root"
         if self.kind == "solve":
             return "solve"
-        span = jaxpr.rule_span(self.equation.native)
+        span = rule_span(self.equation.native)
         made_by_jax = self.body.span is None and span is not None  # as by jax.custom_gradient
         return (span.function or self.body.name) if made_by_jax and span is not None else self.body.name
 
@@ -259,13 +259,13 @@ class _Search:
                 body = implicit_body(equation)
                 self.sites.append(Site(len(self.sites), equation, place, "jvp", active, marked, outer, True, body))
             return [is_real(variable.dtype) for variable in equation.outputs]
-        if rule and note and not jaxpr.library_rule(equation.native):
+        if rule and note and not library_rule(equation.native):
             kind = "jvp" if equation.primitive == "custom_jvp_call" else "vjp"
             active = tuple(i for i, f in enumerate(given) if f and is_real(equation.inputs[i].dtype))
             inside = len(self.sites)
             self.sites.append(Site(inside, equation, place, kind, active, marked, outer))
         elif rule:
-            if jaxpr.library_rule(equation.native) and call.name not in RULED:
+            if library_rule(equation.native) and call.name not in RULED:
                 self.unverified.add(call.name)
             return [is_real(variable.dtype) for variable in equation.outputs]
         outs = self.walk(call.graph, given, place.into(call.graph, equation), marked, inside, note)

@@ -26,9 +26,9 @@ from qed import facts
 from qed.calculus.gradient.kept import Kept
 from qed.domains.shadow import widened_native
 from qed.domains.widened import Widened, own_dtype
-from qed.graph import jaxpr
 from qed.graph.build import Builder
 from qed.graph.calls import Inline, Scan
+from qed.graph.defined import library_rule
 from qed.graph.dtypes import as_wide, is_inexact, is_real, wide
 from qed.graph.graph import Atom, Equation, Graph, Literal, Variable
 from qed.graph.replay import Place
@@ -141,7 +141,7 @@ def _allowed(equation: Equation, short: bool, trusted: bool) -> bool:
     if equation.native is None:
         return False
     if isinstance(call, Inline):
-        return name in _INLINED or (name == "custom_jvp_call" and (trusted or jaxpr.library_rule(equation.native)))
+        return name in _INLINED or (name == "custom_jvp_call" and (trusted or library_rule(equation.native)))
     if isinstance(call, Scan):
         return not call.body.constants and call.length * call.body.count() <= EQUATIONS
     if call is not None or own_dtype(equation) or name in ("reduce_precision", "custom_linear_solve"):
